@@ -1,0 +1,194 @@
+/** What a world is made of, as it goes over the wire: camelCase, metres, unit quaternions, times in RFC 3339 UTC. */
+
+export interface Vector3 {
+  x: number;
+  y: number;
+  z: number;
+}
+
+export interface Quaternion {
+  x: number;
+  y: number;
+  z: number;
+  w: number;
+}
+
+export type JsonValue = null | boolean | number | string | JsonValue[] | { [key: string]: JsonValue };
+export type JsonObject = { [key: string]: JsonValue };
+
+/** Microseconds since 1970 or one more than the last, whichever is greater: the place of a write in its space's order. */
+export type Seq = number;
+
+/** An axis-aligned box in metres. */
+export interface Bounds {
+  min: Vector3;
+  max: Vector3;
+}
+
+export interface Space {
+  id: string;
+  name: string;
+  description: string | null;
+  settings: JsonObject;
+  bounds: Bounds | null;
+  seq: Seq;
+  createdAt: string;
+  updatedAt: string;
+}
+
+export interface SpaceInput {
+  name: string;
+  description?: string | null;
+  settings?: JsonObject;
+  bounds?: Bounds | null;
+}
+
+export interface WorldObject {
+  id: string;
+  spaceId: string;
+  name: string | null;
+  modelId: string | null;
+  /** May name an object that is not there: parents may arrive after their children, or leave before them. */
+  parentId: string | null;
+  position: Vector3;
+  rotation: Quaternion;
+  scale: Vector3;
+  properties: JsonObject;
+  seq: Seq;
+  createdBy: string | null;
+  updatedBy: string | null;
+  createdAt: string;
+  updatedAt: string;
+}
+
+/** An object as a caller gives it whole; what is absent takes its default (null, origin, no rotation, scale 1, `{}`). */
+export interface ObjectInput {
+  id: string;
+  name: string | null;
+  modelId: string | null;
+  parentId: string | null;
+  position: Vector3;
+  rotation: Quaternion;
+  scale: Vector3;
+  properties: JsonObject;
+}
+
+/** A change of some fields. `properties` is an RFC 7396 merge patch; vectors may be given in part. */
+export interface ObjectPatch {
+  name?: string | null;
+  modelId?: string | null;
+  parentId?: string | null;
+  position?: Partial<Vector3>;
+  rotation?: Partial<Quaternion>;
+  scale?: Partial<Vector3>;
+  properties?: JsonObject;
+}
+
+export interface User {
+  id: string;
+  displayName: string;
+  avatarUrl: string | null;
+  properties: JsonObject;
+  createdAt: string;
+  lastSeenAt: string | null;
+}
+
+export interface UserInput {
+  id: string;
+  displayName: string;
+  avatarUrl: string | null;
+  properties: JsonObject;
+}
+
+/** A person's body in one space. */
+export interface Avatar {
+  id: string;
+  displayName: string;
+  avatarUrl: string | null;
+  position: Vector3;
+  rotation: Quaternion;
+  properties: JsonObject;
+  seq: Seq;
+}
+
+/** A model or a media file: where its bytes are. */
+export interface Asset {
+  id: string;
+  name: string;
+  url: string;
+  sha256: string | null;
+  bytes: number | null;
+  contentType: string | null;
+  createdAt: string;
+}
+
+export interface ChatMessage {
+  id: string;
+  userId: string | null;
+  text: string;
+  kind: string;
+  seq: Seq;
+  createdAt: string;
+}
+
+export interface WorldState {
+  space: Space;
+  /** The place in the order at which this is the world. */
+  seq: Seq;
+  /** The last seq that Postgres has committed. */
+  durableSeq: Seq;
+  objects: WorldObject[];
+  users: Avatar[];
+  models: Asset[];
+  media: Asset[];
+  /** The last messages, oldest first. */
+  chat: ChatMessage[];
+}
+
+/** A whole world as a caller gives it, checked and in one form, whatever form it came in. */
+export interface WorldInput {
+  objects: (ObjectInput & { createdBy: string | null; createdAt: string | null })[];
+  /** Absent: the avatars stay as they are. */
+  users?: {
+    id: string;
+    displayName: string;
+    avatarUrl: string | null;
+    position: Vector3;
+    rotation: Quaternion;
+    properties: JsonObject;
+  }[];
+  models: Omit<Asset, 'createdAt'>[];
+  media: Omit<Asset, 'createdAt'>[];
+  chat: { id: string; userId: string | null; text: string; kind: string; createdAt: string | null }[];
+}
+
+export interface SpaceStatistics {
+  spaceId: string;
+  objects: number;
+  users: number;
+  models: number;
+  media: number;
+  chatMessages: number;
+  seq: Seq;
+  durableSeq: Seq;
+  /** Milliseconds by which Postgres is behind the order. */
+  durabilityLagMs: number;
+  updatedAt: string;
+}
+
+export interface Page<T> {
+  items: T[];
+  nextCursor: string | null;
+}
+
+export type SaveMode = 'replace' | 'merge';
+export type Scope = 'read' | 'write' | 'admin';
+
+export interface ApiKey {
+  id: string;
+  tenantId: string;
+  scopes: Scope[];
+  createdAt: string;
+  expiresAt: string | null;
+  revokedAt: string | null;
+}
