@@ -34,8 +34,14 @@ export function parseJsonText(text: string): JsonValue {
   // Only an escape can bring NUL or a lone surrogate into text that was decoded from UTF-8: most bodies hold none.
   const plain = !text.includes('\\u') && !text.includes('__proto__') && text.isWellFormed();
   if (plain && isKeepable(value, LIMITS.jsonDepthMax)) return value;
+  refuseUnkeepable(value);
+  return value;
+}
+
+/** For a value that did not come from text. @throws validation_failed as `parseJsonBytes` does. */
+export function refuseUnkeepable(value: JsonValue): void {
   const fault = findFault(value, 1);
-  if (fault === null) return value;
+  if (fault === null) return;
   throw new AppError('validation_failed', 'The input is not valid.', {
     errors: [{ path: toShortPointer(fault.path), message: fault.message }],
   });
