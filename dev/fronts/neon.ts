@@ -1,0 +1,185 @@
+import pg from 'pg';
+import type { Faults } from './faults.ts';
+import {
+  FRONT_BODY_BYTES_MAX,
+  type FrontReply,
+  type FrontRequest,
+  type HttpFront,
+  startHttpFront,
+} from './http.ts';
+import { buildErrorReply, explainConnectError, NeonError } from './neon-errors.ts';
+import { Exchange, type Statement, type StatementResult } from './neon-exchange.ts';
+import { type NeonQuery, type NeonRequest, readNeonRequest } from './neon-request.ts';
+
+export interface NeonFrontOptions {
+  /** Of the Postgres on 127.0.0.1 that every request goes to, whatever host its connection string names. */
+  postgresPort: number;
+  /** 0 takes any free port. */
+  port: number;
+  faults?: Faults;
+}
+
+export interface NeonFront extends HttpFront {
+  /** What `neonConfig.fetchEndpoint` has to return: `http://127.0.0.1:PORT/sql`. */
+  sqlUrl: string;
+}
+
+const CONNECTIONS_MAX = 20;
+const POOLS_MAX = 16;
+const IDLE_MS = 10_000;
+const REPLY_BYTES_MAX = 10 * 1024 * 1024;
+
+/** Serves Neon's SQL over HTTP on 127.0.0.1 for `@neondatabase/serverless`, before a Postgres of this machine. */
+export async function startNeonFront(options: NeonFrontOptions): Promise<NeonFront> {
+  const pools = new Pools(options.postgresPort);
+  const front = await startHttpFront({
+    port: options.port,
+    faults: options.faults,
+    bodyBytesMax: FRONT_BODY_BYTES_MAX,
+    replyTooLarge: () =>
+      buildErrorReply(new NeonError(413, `request is too large (max is ${FRONT_BODY_BYTES_MAX} bytes)`)),
+    handle: (request) => answer(pools, request),
+  });
+  return {
+    ...front,
+    sqlUrl: `${front.url}/sql`,
+    close: async () => {
+      await front.close();
+      await pools.close();
+    },
+  };
+}
+
+async function answer(pools: Pools, request: FrontRequest): Promise<FrontReply> {
+  if (request.path !== '/sql') return { status: 404 };
+  if (request.method !== 'POST') return { status: 405, headers: { allow: 'POST' } };
+  try {
+    const parsed = readNeonRequest(request.headers, request.json());
+    const body = JSON.stringify(await run(pools, parsed, request.signal));
+    if (Buffer.byteLength(body) > REPLY_BYTES_MAX) throw replyTooLarge();
+    return { status: 200, headers: { 'content-type': 'application/json' }, body };
+  } catch (error) {
+    return buildErrorReply(error);
+  }
+}
+
+async function run(pools: Pools, request: NeonRequest, signal: AbortSignal): Promise<unknown> {
+  const pool = pools.get(request.connection);
+  const client = await pool.connect().catch((error: unknown) => {
+    throw explainConnectError(error, request.connection.user);
+  });
+  let isCancelled = false;
+  // As on Neon, a client that goes away takes its query with it.
+  const cancel = () => {
+    isCancelled = true;
+    pools.cancel(pool, client);
+  };
+  signal.addEventListener('abort', cancel, { once: true });
+  try {
+    const { queries, begin } = request;
+    const results = await exchange(
+      client,
+      begin === null ? queries : [{ text: begin, params: [] }, ...queries],
+    );
+    if (begin === null) return formatResult(results[0], queries[0]);
+    // Behind the results, not with them: a reply that is too large is rolled back.
+    await exchange(client, [{ text: 'COMMIT', params: [] }]);
+    return { results: queries.map((query, index) => formatResult(results[index + 1], query)) };
+  } finally {
+    signal.removeEventListener('abort', cancel);
+    if (isCancelled) client.release(true);
+    else void reset(client);
+  }
+}
+
+async function exchange(client: pg.PoolClient, statements: readonly Statement[]): Promise<StatementResult[]> {
+  const exchanged = new Exchange(statements, REPLY_BYTES_MAX);
+  client.query(exchanged);
+  const outcome = await exchanged.outcome;
+  if ('error' in outcome) throw outcome.error;
+  if ('tooLarge' in outcome) throw replyTooLarge();
+  return outcome.results;
+}
+
+/** The next request finds a session as new; a connection that cannot be brought there is not used again. */
+async function reset(client: pg.PoolClient): Promise<void> {
+  try {
+    if (client.getTransactionStatus() !== 'I') await client.query('ROLLBACK');
+    await client.query('DISCARD ALL');
+    client.release();
+  } catch {
+    client.release(true);
+  }
+}
+
+function formatResult(result: StatementResult | undefined, query: NeonQuery | undefined): unknown {
+  const { fields, rows, tag } = result ?? { fields: [], rows: [], tag: '' };
+  const rowAsArray = query?.arrayMode ?? false;
+  const [command, ...counts] = tag.split(' ');
+  // INSERT prints an oid before its count.
+  const rowCount = Number.parseInt(counts[command === 'INSERT' ? 1 : 0] ?? '', 10);
+  return {
+    rowAsArray,
+    fields: fields.map(({ name, dataTypeID, tableID, columnID, dataTypeSize, dataTypeModifier }) => ({
+      ...{ name, dataTypeID, tableID, columnID, dataTypeSize, dataTypeModifier },
+      format: 'text',
+    })),
+    rows: rowAsArray
+      ? rows
+      : rows.map((row) => Object.fromEntries(fields.map((field, index) => [field.name, row[index]]))),
+    command,
+    rowCount: Number.isNaN(rowCount) ? null : rowCount,
+  };
+}
+
+function replyTooLarge(): NeonError {
+  return new NeonError(507, `response is too large (max is ${REPLY_BYTES_MAX} bytes)`);
+}
+
+/** A small pool for each user and database; the one not used for longest goes where there are too many. */
+class Pools {
+  #pools = new Map<string, pg.Pool>();
+  #port: number;
+
+  constructor(port: number) {
+    this.#port = port;
+  }
+
+  get(connection: NeonRequest['connection']): pg.Pool {
+    const key = JSON.stringify(connection);
+    const pool = this.#pools.get(key) ?? this.#create(connection);
+    this.#pools.delete(key);
+    this.#pools.set(key, pool);
+    for (const [oldest, unused] of this.#pools) {
+      if (this.#pools.size <= POOLS_MAX) break;
+      this.#pools.delete(oldest);
+      void unused.end();
+    }
+    return pool;
+  }
+
+  /** Asks Postgres to end what the client is running; its answer then settles the query. */
+  cancel(pool: pg.Pool, client: pg.PoolClient): void {
+    const { processID } = client as pg.PoolClient & { processID: number };
+    pool.query('SELECT pg_cancel_backend($1)', [processID]).catch(() => undefined);
+  }
+
+  async close(): Promise<void> {
+    const pools = [...this.#pools.values()];
+    this.#pools.clear();
+    await Promise.all(pools.map((pool) => pool.end()));
+  }
+
+  #create({ user, password, database, applicationName }: NeonRequest['connection']): pg.Pool {
+    const pool = new pg.Pool({
+      ...{ host: '127.0.0.1', port: this.#port, user, password, database },
+      ...(applicationName === undefined ? {} : { application_name: applicationName }),
+      max: CONNECTIONS_MAX,
+      idleTimeoutMillis: IDLE_MS,
+      connectionTimeoutMillis: 10_000,
+    });
+    // An idle connection that ends (the database was stopped) is replaced when it is needed.
+    pool.on('error', () => undefined);
+    return pool;
+  }
+}

@@ -1,0 +1,155 @@
+import { createHash } from 'node:crypto';
+
+/** Where a command's keys are, as `COMMAND` tells: argument positions from 1, a negative `last` from the end. */
+export interface KeyPositions {
+  first: number;
+  last: number;
+  step: number;
+}
+
+interface Translation {
+  clientSha: string;
+  redisSha: string;
+  redisText: string;
+}
+
+const FLAG = 'allow-key-locking';
+const SHEBANG = /^#!lua\b[^\n]*\n/;
+const SCRIPTS_MAX = 1_000;
+
+/**
+ * The service locks the whole database for a script unless its first line says `#!lua
+ * flags=allow-key-locking`; then it locks the keys in KEYS and refuses the script any other. Plain Redis
+ * refuses the flag. So here the flag is taken out, the script's `redis.call` is put behind a check of the
+ * keys, and the client goes on to know the script by the SHA of what it sent.
+ *
+ * Unchecked, where the service would refuse: keys of commands that carry their own count or a keyword
+ * (XREAD, ZUNION, …), and of commands whose name is not spelled out in the script.
+ */
+export class ScriptTranslator {
+  readonly #positions: ReadonlyMap<string, KeyPositions>;
+  readonly #byText = new Map<string, Translation>();
+  readonly #redisShas = new Map<string, string>();
+
+  /** `positions` by command name in upper case. */
+  constructor(positions: ReadonlyMap<string, KeyPositions>) {
+    this.#positions = positions;
+  }
+
+  /** The command for Redis. A client SHA that is not known goes through: Redis answers NOSCRIPT. */
+  translate(command: [string, ...string[]]): [string, ...string[]] {
+    const [name, first, ...rest] = command;
+    if (first === undefined) return command;
+    switch (name) {
+      case 'EVAL':
+      case 'EVAL_RO':
+        return [name, this.#translateText(first)?.redisText ?? first, ...rest];
+      case 'EVALSHA':
+      case 'EVALSHA_RO':
+        return [name, this.#toRedisSha(first), ...rest];
+      case 'SCRIPT':
+        return [name, first, ...this.#translateScriptArguments(first.toUpperCase(), rest)];
+      default:
+        return command;
+    }
+  }
+
+  /** Redis's answer to the client's `command`: SCRIPT LOAD gives the SHA of what the client sent. */
+  translateReply([name, subcommand, text]: readonly string[], reply: unknown): unknown {
+    if (name !== 'SCRIPT' || subcommand?.toUpperCase() !== 'LOAD' || text === undefined) return reply;
+    const translation = this.#translateText(text);
+    return translation === null ? reply : Buffer.from(translation.clientSha);
+  }
+
+  #translateScriptArguments(subcommand: string, args: string[]): string[] {
+    if (subcommand === 'LOAD') return args.map((text) => this.#translateText(text)?.redisText ?? text);
+    if (subcommand === 'EXISTS') return args.map((sha) => this.#toRedisSha(sha));
+    return args;
+  }
+
+  #toRedisSha(clientSha: string): string {
+    return this.#redisShas.get(clientSha.toLowerCase()) ?? clientSha;
+  }
+
+  /** Null for a script without the flag, which Redis takes as it is. */
+  #translateText(text: string): Translation | null {
+    const known = this.#byText.get(text);
+    if (known !== undefined) return known;
+    const shebang = SHEBANG.exec(text)?.[0];
+    const flags = shebang === undefined ? [] : readFlags(shebang);
+    if (shebang === undefined || !flags.includes(FLAG)) return null;
+    const others = flags.filter((flag) => flag !== FLAG);
+    // Without any flag the line stays `#!lua`: dropping it would put the script into Redis's
+    // compatibility mode, in which a full memory does not stop it before its first write.
+    const header = others.length === 0 ? '#!lua' : `#!lua flags=${others.join(',')}`;
+    const redisText = `${header}\n${this.#writeGuard(text)} ${text.slice(shebang.length)}`;
+    const translation = { clientSha: sha1(text), redisSha: sha1(redisText), redisText };
+    if (this.#byText.size >= SCRIPTS_MAX) {
+      this.#byText.clear();
+      this.#redisShas.clear();
+    }
+    this.#byText.set(text, translation);
+    this.#redisShas.set(translation.clientSha, translation.redisSha);
+    return translation;
+  }
+
+  /** The check, in one line so that the script's own lines keep their numbers in errors. */
+  #writeGuard(text: string): string {
+    const names = new Set(text.match(/[A-Za-z_]+/g)?.map((word) => word.toUpperCase()));
+    const specs: string[] = [];
+    for (const name of names) {
+      const at = this.#positions.get(name);
+      if (name === 'FLUSHALL' || name === 'FLUSHDB') specs.push(`${name}=false`);
+      else if (at !== undefined && at.first > 0) specs.push(`${name}={${at.first},${at.last},${at.step}}`);
+    }
+    return `${GUARD}(redis,{${specs.join(',')}})`;
+  }
+}
+
+const GUARD = `
+  local redis = (function(real, specs)
+    local declared = {}
+    for _, key in ipairs(KEYS) do declared[key] = true end
+    local function refuse(name, ...)
+      local spec = specs[string.upper(tostring(name))]
+      if spec == nil then return nil end
+      if spec == false then
+        return "ERR " .. name .. " is not allowed in Lua scripts when '${FLAG}' flag is set"
+      end
+      local count = select('#', ...)
+      local last = spec[2] < 0 and count + 1 + spec[2] or math.min(spec[2], count)
+      for i = spec[1], last, spec[3] do
+        local key = tostring((select(i, ...)))
+        if not declared[key] then
+          return "ERR Dynamic keys are not allowed in Lua scripts when '${FLAG}' flag is set. Key was: " .. key
+        end
+      end
+    end
+    return setmetatable({
+      call = function(...)
+        local refusal = refuse(...)
+        if refusal then error({err = refusal}) end
+        return real.call(...)
+      end,
+      pcall = function(...)
+        local refusal = refuse(...)
+        if refusal then return {err = refusal} end
+        return real.pcall(...)
+      end
+    }, {__index = real})
+  end)`
+  .trim()
+  .replace(/\s*\n\s*/g, ' ');
+
+function readFlags(shebang: string): string[] {
+  return (
+    /\bflags=(\S*)/
+      .exec(shebang)?.[1]
+      ?.split(',')
+      .filter((flag) => flag !== '') ?? []
+  );
+}
+
+function sha1(text: string): string {
+  return createHash('sha1').update(text).digest('hex');
+}
