@@ -1,0 +1,164 @@
+import { readFileSync } from 'node:fs';
+import { describe, expect, it } from 'vitest';
+import { CONFIG_VARIABLES, Config, parseConfig } from './config.ts';
+
+const DATABASE_URL = 'postgresql://user:hunter2hunter2@db.example/world';
+const UPSTASH = {
+  UPSTASH_REDIS_REST_URL: 'https://redis.example',
+  UPSTASH_REDIS_REST_TOKEN: 'hunter2hunter2',
+};
+
+describe('Config', () => {
+  it('needs a database and nothing else', () => {
+    expect(parseConfig({ DATABASE_URL })).toEqual({
+      database: { url: DATABASE_URL, poolSize: 20, httpUrl: null, timeoutMs: 15_000 },
+      redis: null,
+      qstash: null,
+      persistenceEnabled: true,
+      cacheEnabled: false,
+      batchProcessingEnabled: false,
+      analyticsEnabled: true,
+      memoryFallbackEnabled: false,
+      auditTransforms: false,
+      defaultTenantId: 'default',
+      defaultSpaceId: 'main',
+      metricsToken: null,
+      corsAllowedOrigins: [],
+      limits: {
+        idempotencyTtlSeconds: 3_600,
+        jsonBodyBytesMax: 1_048_576,
+        stateBodyBytesMax: 33_554_432,
+        apiKeyCacheSeconds: 5,
+        readyzTimeoutMs: 1_000,
+        healthCacheSeconds: 3,
+      },
+    });
+  });
+
+  it('takes the environment of a server with its own Redis', () => {
+    const config = parseConfig({
+      DATABASE_URL: 'postgresql://user:password@localhost:5432/3dworld',
+      DATABASE_POOL_SIZE: '20',
+      REDIS_HOST: 'localhost',
+      REDIS_PORT: '6379',
+      REDIS_PASSWORD: 'your-password',
+      PERSISTENCE_ENABLED: 'true',
+      CACHE_ENABLED: 'true',
+      BATCH_PROCESSING_ENABLED: 'true',
+    });
+    expect(config.redis).toEqual({
+      kind: 'tcp',
+      host: 'localhost',
+      port: 6_379,
+      password: 'your-password',
+      timeoutMs: 2_000,
+    });
+    expect(config.cacheEnabled).toBe(true);
+  });
+
+  it('turns caching and batching on where there is a Redis', () => {
+    const config = parseConfig({ DATABASE_URL, ...UPSTASH });
+    expect(config).toMatchObject({ cacheEnabled: true, batchProcessingEnabled: true });
+    expect(config.redis).toMatchObject({ kind: 'upstash', url: 'https://redis.example' });
+  });
+
+  it('reads every word for on and off, and an empty value as none', () => {
+    const read = (AUDIT_TRANSFORMS: string) =>
+      parseConfig({ DATABASE_URL, AUDIT_TRANSFORMS }).auditTransforms;
+    expect(['true', '1', 'on', 'YES', ' True '].map(read)).toEqual([true, true, true, true, true]);
+    expect(['false', '0', 'off', 'No', ''].map(read)).toEqual([false, false, false, false, false]);
+  });
+
+  it('takes plain HTTP on this machine only', () => {
+    for (const host of ['localhost:8080', '127.0.0.1:8080', '[::1]:8080'])
+      expect(parseConfig({ DATABASE_URL, DATABASE_HTTP_URL: `http://${host}/sql` }).database?.httpUrl).toBe(
+        `http://${host}/sql`,
+      );
+    expect(() => parseConfig({ DATABASE_URL, DATABASE_HTTP_URL: 'http://127.0.0.1.example/sql' })).toThrow(
+      'DATABASE_HTTP_URL',
+    );
+  });
+
+  it('cannot be changed once read', () => {
+    const config = parseConfig({ DATABASE_URL });
+    expect(Object.isFrozen(config)).toBe(true);
+    expect(Object.isFrozen(config.limits)).toBe(true);
+    expect(Object.isFrozen(config.database)).toBe(true);
+  });
+
+  it.each<[string, Record<string, string>, RegExp]>([
+    ['no database', {}, /^DATABASE_URL must be set/],
+    ['persistence on without a database', { PERSISTENCE_ENABLED: 'true' }, /^DATABASE_URL must be set/],
+    [
+      'a URL of another kind',
+      { DATABASE_URL: 'mysql://u:hunter2hunter2@h/d' },
+      /^DATABASE_URL must be a URL/,
+    ],
+    ['no database in the URL', { DATABASE_URL: 'postgres://u:hunter2hunter2@h' }, /^DATABASE_URL must be/],
+    ['an address without a database', { DATABASE_HTTP_URL: 'https://x' }, /^DATABASE_HTTP_URL is set/],
+    [
+      'an address in the clear',
+      { DATABASE_URL, DATABASE_HTTP_URL: 'http://db.example/sql' },
+      /^DATABASE_HTTP_URL/,
+    ],
+    ['two kinds of Redis', { DATABASE_URL, REDIS_HOST: 'h', ...UPSTASH }, /^REDIS_HOST and UPSTASH/],
+    [
+      'a Redis URL without its token',
+      { DATABASE_URL, UPSTASH_REDIS_REST_URL: 'https://x' },
+      /REST_TOKEN is not/,
+    ],
+    [
+      'a Redis token without its URL',
+      { DATABASE_URL, UPSTASH_REDIS_REST_TOKEN: 'hunter2hunter2' },
+      /URL is not/,
+    ],
+    ['a password for no Redis', { DATABASE_URL, REDIS_PASSWORD: 'hunter2hunter2' }, /^REDIS_PASSWORD/],
+    ['caching without a Redis', { DATABASE_URL, CACHE_ENABLED: 'true' }, /^CACHE_ENABLED is on/],
+    [
+      'batching without a Redis',
+      { DATABASE_URL, BATCH_PROCESSING_ENABLED: '1' },
+      /^BATCH_PROCESSING_ENABLED/,
+    ],
+    ['nothing to keep a world in', { PERSISTENCE_ENABLED: 'off' }, /^PERSISTENCE_ENABLED is off/],
+    ['QStash without its keys', { DATABASE_URL, QSTASH_TOKEN: 'hunter2hunter2' }, /^QSTASH_TOKEN .* are not/],
+    [
+      'QStash with one key',
+      { DATABASE_URL, QSTASH_TOKEN: 'hunter2hunter2', QSTASH_NEXT_SIGNING_KEY: 'hunter2hunter2' },
+      /QSTASH_CURRENT_SIGNING_KEY is not/,
+    ],
+    ['a flag that is neither', { DATABASE_URL, CACHE_ENABLED: 'maybe' }, /^CACHE_ENABLED .* not "maybe"/],
+    ['a number that is none', { DATABASE_URL, REDIS_PORT: '6379x' }, /^REDIS_PORT must be a whole number/],
+    ['a number out of range', { DATABASE_URL, DATABASE_POOL_SIZE: '0' }, /^DATABASE_POOL_SIZE .* 1 to 1000/],
+    ['an id that is none', { DATABASE_URL, DEFAULT_SPACE_ID: 'a/b' }, /^DEFAULT_SPACE_ID/],
+    ['a short token', { DATABASE_URL, METRICS_TOKEN: 'hunter2' }, /^METRICS_TOKEN must be at least 16/],
+    ['a path as an origin', { DATABASE_URL, CORS_ALLOWED_ORIGINS: 'https://a.example/x' }, /^CORS_ALLOWED/],
+  ])('refuses %s in one sentence without secrets', (_, env, sentence) => {
+    expect(() => parseConfig(env)).toThrow(sentence);
+    expect(() => parseConfig(env)).toThrow(expect.objectContaining({ code: 'misconfigured' }));
+    expect(() => parseConfig(env)).not.toThrow(/hunter2/);
+  });
+
+  it('reads a list of origins', () => {
+    const read = (CORS_ALLOWED_ORIGINS: string) => parseConfig({ DATABASE_URL, CORS_ALLOWED_ORIGINS });
+    expect(read('https://a.example, http://localhost:3000').corsAllowedOrigins).toEqual([
+      'https://a.example',
+      'http://localhost:3000',
+    ]);
+    expect(read('*').corsAllowedOrigins).toBe('*');
+  });
+
+  it.each(['.env.example', '.dev.vars.example'])(
+    'is explained in %s, every variable and no other',
+    (file) => {
+      const text = readFileSync(new URL(`../${file}`, import.meta.url), 'utf8');
+      const named = [...text.matchAll(/^#?([A-Z][A-Z_]+)=/gm)].map((match) => match[1]);
+      expect(named.toSorted()).toEqual(Object.keys(CONFIG_VARIABLES).toSorted());
+    },
+  );
+
+  it('takes .env.example as it is', () => {
+    const text = readFileSync(new URL('../.env.example', import.meta.url), 'utf8');
+    const env = Object.fromEntries([...text.matchAll(/^([A-Z][A-Z_]+)=(.*)$/gm)].map((m) => [m[1], m[2]]));
+    expect(Config.parse(env).database).not.toBeNull();
+  });
+});
