@@ -29,19 +29,18 @@ const FIELDS = [
 ] as const;
 
 /** A database's error is 400 with all its fields; without a database's error `code` is empty. */
-export function buildErrorReply(error: unknown): FrontReply {
-  const { status, message } = describe(error);
+export function buildErrorReply(error: NeonError | pg.DatabaseError): FrontReply {
   const database = error instanceof pg.DatabaseError ? error : null;
   const fields = Object.fromEntries(FIELDS.map((field) => [field, database?.[field] ?? null]));
-  const body = { message, code: database?.code ?? '', severity: database?.severity ?? '', ...fields };
-  return { status, body };
-}
-
-function describe(error: unknown): { status: number; message: string } {
-  if (error instanceof NeonError) return { status: error.status, message: error.message };
-  if (error instanceof pg.DatabaseError) return { status: 400, message: error.message };
-  // The connection ended under the query: whether it was run to its end, nobody knows.
-  return { status: 400, message: 'connection closed' };
+  return {
+    status: error instanceof NeonError ? error.status : 400,
+    body: {
+      message: error.message,
+      code: database?.code ?? '',
+      severity: database?.severity ?? '',
+      ...fields,
+    },
+  };
 }
 
 /** What a connection that could not be made is answered with. */

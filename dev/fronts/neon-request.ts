@@ -32,19 +32,14 @@ const ISOLATION_LEVELS: Record<string, string> = {
 };
 
 /** Reads a `POST /sql`. Throws {@link NeonError}, 400, with Neon's words. */
-export function readNeonRequest(headers: IncomingHttpHeaders, body: unknown): NeonRequest {
+export function readNeonRequest(headers: IncomingHttpHeaders, body: Buffer): NeonRequest {
   const connection = readConnectionString(headers['neon-connection-string']);
   if (headers['neon-raw-text-output'] !== 'true')
     throw new NeonError(400, 'this front answers in text only: set Neon-Raw-Text-Output to true');
   const begin = readBegin(headers);
-  const parsed = payload.safeParse(body);
-  if (!parsed.success)
-    throw new NeonError(
-      400,
-      'could not parse the HTTP request body: data did not match any variant of Payload',
-    );
-  const isBatch = 'queries' in parsed.data;
-  const queries = 'queries' in parsed.data ? parsed.data.queries : [parsed.data];
+  const data = readPayload(body);
+  const isBatch = 'queries' in data;
+  const queries = isBatch ? data.queries : [data];
   const arrayMode = headers['neon-array-mode'] === 'true';
   return {
     connection,
@@ -58,6 +53,15 @@ export function readNeonRequest(headers: IncomingHttpHeaders, body: unknown): Ne
       };
     }),
   };
+}
+
+function readPayload(body: Buffer): z.infer<typeof payload> {
+  try {
+    return payload.parse(JSON.parse(body.toString('utf8')));
+  } catch (error) {
+    const reason = error instanceof SyntaxError ? error.message : 'data did not match any variant of Payload';
+    throw new NeonError(400, `could not parse the HTTP request body: ${reason}`);
+  }
 }
 
 function readBegin(headers: IncomingHttpHeaders): string {

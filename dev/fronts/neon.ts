@@ -54,12 +54,13 @@ async function answer(pools: Pools, request: FrontRequest): Promise<FrontReply> 
   if (request.path !== '/sql') return { status: 404 };
   if (request.method !== 'POST') return { status: 405, headers: { allow: 'POST' } };
   try {
-    const parsed = readNeonRequest(request.headers, request.json());
+    const parsed = readNeonRequest(request.headers, request.body);
     const body = JSON.stringify(await run(pools, parsed, request.signal));
     if (Buffer.byteLength(body) > REPLY_BYTES_MAX) throw replyTooLarge();
     return { status: 200, headers: { 'content-type': 'application/json' }, body };
   } catch (error) {
-    return buildErrorReply(error);
+    if (error instanceof NeonError || error instanceof pg.DatabaseError) return buildErrorReply(error);
+    throw error;
   }
 }
 
@@ -68,6 +69,7 @@ async function run(pools: Pools, request: NeonRequest, signal: AbortSignal): Pro
   const client = await pool.connect().catch((error: unknown) => {
     throw explainConnectError(error, request.connection.user);
   });
+  let isClean = false;
   let isCancelled = false;
   // As on Neon, a client that goes away takes its query with it.
   const cancel = () => {
@@ -81,14 +83,15 @@ async function run(pools: Pools, request: NeonRequest, signal: AbortSignal): Pro
       client,
       begin === null ? queries : [{ text: begin, params: [] }, ...queries],
     );
-    if (begin === null) return formatResult(results[0], queries[0]);
     // Behind the results, not with them: a reply that is too large is rolled back.
-    await exchange(client, [{ text: 'COMMIT', params: [] }]);
+    if (begin !== null) await exchange(client, [{ text: 'COMMIT', params: [] }]);
+    isClean = client.getTransactionStatus() === 'I';
+    if (begin === null) return formatResult(results[0], queries[0]);
     return { results: queries.map((query, index) => formatResult(results[index + 1], query)) };
   } finally {
     signal.removeEventListener('abort', cancel);
     if (isCancelled) client.release(true);
-    else void reset(client);
+    else void reset(client, isClean);
   }
 }
 
@@ -96,15 +99,19 @@ async function exchange(client: pg.PoolClient, statements: readonly Statement[])
   const exchanged = new Exchange(statements, REPLY_BYTES_MAX);
   client.query(exchanged);
   const outcome = await exchanged.outcome;
-  if ('error' in outcome) throw outcome.error;
+  if ('error' in outcome) {
+    if (outcome.error instanceof pg.DatabaseError) throw outcome.error;
+    // The connection ended under the query: whether it was run to its end, nobody knows.
+    throw new NeonError(400, 'connection closed');
+  }
   if ('tooLarge' in outcome) throw replyTooLarge();
   return outcome.results;
 }
 
 /** The next request finds a session as new; a connection that cannot be brought there is not used again. */
-async function reset(client: pg.PoolClient): Promise<void> {
+async function reset(client: pg.PoolClient, isClean: boolean): Promise<void> {
   try {
-    if (client.getTransactionStatus() !== 'I') await client.query('ROLLBACK');
+    if (!isClean) await client.query('ROLLBACK');
     await client.query('DISCARD ALL');
     client.release();
   } catch {
