@@ -40,7 +40,7 @@ export interface WriteTarget {
   actor: string | null;
 }
 
-export type Refusal = 'unknown_space' | 'unknown_object' | 'precondition_failed' | 'invalid_rotation';
+export type Refusal = 'unknown_space' | 'unknown_object' | 'precondition_failed';
 
 export interface Saved {
   seq: Seq;
@@ -57,7 +57,12 @@ export interface WorldStore {
   listSpaces(tenantId: string, limit: number, after: string): Promise<Space[]>;
   deleteSpace(tenantId: string, spaceId: string): Promise<boolean>;
   loadObject(tenantId: string, spaceId: string, objectId: string): Promise<WorldObject | null>;
-  listObjects(tenantId: string, spaceId: string, limit: number, after: string): Promise<WorldObject[] | null>;
+  listObjects(
+    tenantId: string,
+    spaceId: string,
+    limit: number,
+    after: string,
+  ): Promise<{ objects: WorldObject[]; more: boolean } | null>;
   putObject(
     target: WriteTarget,
     object: ObjectInput,
@@ -173,10 +178,9 @@ export class PersistenceLayer {
     const limit = checkPageLimit(page.limit);
     const after = readCursor(page.cursor);
     const { tenantId } = this.#options;
-    return paged(
-      found(await this.#store.listObjects(tenantId, this.#space(page.spaceId), limit + 1, after)),
-      limit,
-    );
+    const space = this.#space(page.spaceId);
+    const { objects, more } = found(await this.#store.listObjects(tenantId, space, limit, after));
+    return { items: objects, nextCursor: more ? writeCursor(objects.at(-1)?.id ?? '') : null };
   }
 
   /** Creates an object or replaces it whole. @param objectData an object as the API has it; `spaceId` in it is heeded. */
@@ -277,10 +281,6 @@ function accepted<T extends object>(outcome: T | Refusal): T {
   if (typeof outcome === 'object') return outcome;
   if (outcome === 'precondition_failed')
     throw new AppError('precondition_failed', 'The object is not as the request requires it to be.');
-  if (outcome === 'invalid_rotation')
-    throw new AppError('validation_failed', 'The input is not valid.', {
-      errors: [{ path: '/rotation', message: 'the patched rotation has no length: give all of x, y, z, w' }],
-    });
   throw notFound();
 }
 

@@ -21,7 +21,7 @@ export const LIMITS = {
   /** How far from 1 a rotation's length may be and still be kept as sent; beyond, it is normalised. */
   rotationLengthTolerance: 1e-4,
   /** Bytes of everything but the objects (users, models, media, chat) in one saved world, as JSON. */
-  stateAsideBytesMax: 8 * 1024 * 1024,
+  stateAsideBytesMax: 4 * 1024 * 1024,
   /** Items a page of a list holds at most, and by default. */
   pageItemsMax: 1_000,
   pageItemsDefault: 100,

@@ -73,13 +73,13 @@ export interface ObjectInput {
   properties: JsonObject;
 }
 
-/** A change of some fields. `properties` is an RFC 7396 merge patch; vectors may be given in part. */
+/** A change of some fields. `properties` is an RFC 7396 merge patch; position and scale may be given in part. */
 export interface ObjectPatch {
   name?: string | null;
   modelId?: string | null;
   parentId?: string | null;
   position?: Partial<Vector3>;
-  rotation?: Partial<Quaternion>;
+  rotation?: Quaternion;
   scale?: Partial<Vector3>;
   properties?: JsonObject;
 }

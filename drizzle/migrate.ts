@@ -1,0 +1,89 @@
+import { pathToFileURL } from 'node:url';
+import { sql } from 'drizzle-orm';
+import { drizzle, type NodePgDatabase } from 'drizzle-orm/node-postgres';
+import { migrate as applyMigrations } from 'drizzle-orm/node-postgres/migrator';
+import pg from 'pg';
+
+/** Held while migrating, so that two who migrate at once do it one after the other ("worldkeep" in ASCII). */
+const ADVISORY_LOCK = '8606216609143481712';
+
+export interface MigrateOptions {
+  /** As the owner of the database, over TCP: postgresql://owner:…@host/database */
+  migrationUrl: string;
+  /** As worldkeep_app: if given, that role may then log in with the password in it. */
+  appUrl?: string | undefined;
+  log?: ((line: string) => void) | undefined;
+}
+
+/**
+ * Brings a database to the newest schema in one transaction: all that is missing, or nothing. Running it twice, or two
+ * at once, is the same as once. @returns how many migrations were applied.
+ */
+export async function migrate({ migrationUrl, appUrl, log = () => {} }: MigrateOptions): Promise<number> {
+  const client = new pg.Client({ connectionString: migrationUrl, application_name: 'worldkeep-migrate' });
+  await client.connect();
+  try {
+    await client.query('select pg_advisory_lock($1)', [ADVISORY_LOCK]);
+    // Notices are of no use to whoever migrates: they tell of what is there already.
+    await client.query('set client_min_messages = warning');
+    const db = drizzle({ client });
+    const before = await countApplied(db);
+    await applyMigrations(db, { migrationsFolder: new URL('./migrations', import.meta.url).pathname });
+    const applied = (await countApplied(db)) - before;
+    log(applied === 0 ? 'database: up to date' : `database: ${applied} migrations applied`);
+    if (appUrl !== undefined) await letAppLogIn(client, appUrl, log);
+    return applied;
+  } finally {
+    await client.end();
+  }
+}
+
+async function countApplied(db: NodePgDatabase): Promise<number> {
+  const { rows } = await db.execute<{ there: string | null }>(
+    sql`select to_regclass('drizzle.__drizzle_migrations') as there`,
+  );
+  if (rows[0]?.there == null) return 0;
+  const counted = await db.execute<{ n: number }>(
+    sql`select count(*)::int as n from drizzle.__drizzle_migrations`,
+  );
+  return counted.rows[0]?.n ?? 0;
+}
+
+/** The runtime role has no password until somebody gives it one: no migration holds a secret. */
+async function letAppLogIn(client: pg.Client, appUrl: string, log: (line: string) => void): Promise<void> {
+  const { username, password } = new URL(appUrl);
+  if (decodeURIComponent(username) !== 'worldkeep_app') {
+    log(
+      `database: DATABASE_URL names the role ${decodeURIComponent(username)}, not worldkeep_app: left as it is`,
+    );
+    return;
+  }
+  if (password === '') return;
+  // ALTER ROLE takes no parameters: the server quotes the password itself.
+  const { rows } = await client.query<{ statement: string }>(
+    `select format('ALTER ROLE worldkeep_app LOGIN PASSWORD %L', $1::text) as statement`,
+    [decodeURIComponent(password)],
+  );
+  await client.query(rows[0]?.statement ?? '');
+  log('database: worldkeep_app may log in with the password of DATABASE_URL');
+}
+
+async function main(): Promise<void> {
+  const migrationUrl = process.env.DATABASE_MIGRATION_URL;
+  if (!migrationUrl) {
+    console.error(
+      "Set DATABASE_MIGRATION_URL to the database's address as its owner (postgresql://owner:password@host/database).",
+    );
+    process.exitCode = 2;
+    return;
+  }
+  try {
+    await migrate({ migrationUrl, appUrl: process.env.DATABASE_URL, log: (line) => console.log(line) });
+  } catch (error) {
+    const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
+    console.error(`Nothing was migrated: ${cause instanceof Error ? cause.message : String(cause)}`);
+    process.exitCode = 1;
+  }
+}
+
+if (process.argv[1] !== undefined && import.meta.url === pathToFileURL(process.argv[1]).href) await main();

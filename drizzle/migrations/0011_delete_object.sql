@@ -1,0 +1,31 @@
+-- Removes an object, as the next step of its space's order. The seq of that step is the space's cursor afterwards.
+-- Outcomes: deleted, unknown_space, unknown_object, precondition_failed.
+CREATE FUNCTION delete_object(p_space text, p_object_id text, p_if_seq bigint[], p_if_exists boolean) RETURNS text
+LANGUAGE plpgsql
+AS $$
+DECLARE
+  v_tenant text := current_tenant();
+  v_space spaces%ROWTYPE;
+  v_old_seq bigint;
+BEGIN
+  SELECT * INTO v_space FROM spaces
+  WHERE tenant_id = v_tenant AND space_id = p_space AND deleted_at IS NULL FOR NO KEY UPDATE;
+  IF NOT FOUND THEN
+    RETURN 'unknown_space';
+  END IF;
+
+  SELECT coalesce(nullif(seq, 0), v_space.generation_seq) INTO v_old_seq FROM world_objects
+  WHERE tenant_id = v_tenant AND space_id = p_space AND generation = v_space.generation AND object_id = p_object_id;
+  IF NOT FOUND THEN
+    RETURN 'unknown_object';
+  END IF;
+  IF p_if_exists IS FALSE OR (p_if_seq IS NOT NULL AND v_old_seq <> ALL (p_if_seq)) THEN
+    RETURN 'precondition_failed';
+  END IF;
+
+  DELETE FROM world_objects
+  WHERE tenant_id = v_tenant AND space_id = p_space AND generation = v_space.generation AND object_id = p_object_id;
+  UPDATE spaces SET log_cursor = next_seq(v_space.log_cursor) WHERE tenant_id = v_tenant AND space_id = p_space;
+  RETURN 'deleted';
+END
+$$;

@@ -1,0 +1,28 @@
+import type { PgDatabase, PgQueryResultHKT } from 'drizzle-orm/pg-core';
+
+/** Where queries are built; it runs none itself. */
+export type Database = PgDatabase<PgQueryResultHKT, Record<string, never>>;
+
+/** `write`: READ COMMITTED. `snapshot`: REPEATABLE READ, read only: every query sees the same moment. */
+export type TransactionMode = 'write' | 'snapshot';
+
+/** What a list of queries gives, each in its place. */
+export type Results<Queries extends readonly PromiseLike<unknown>[]> = {
+  -readonly [Index in keyof Queries]: Awaited<Queries[Index]>;
+};
+
+/** A way to Postgres. What fails is an AppError already: `store_unavailable`, `validation_failed`, … */
+export interface Postgres {
+  /**
+   * Runs the queries as ONE transaction of one tenant, in one round trip where the driver can: all of them or none.
+   * Row security shows them that tenant's rows and no others.
+   */
+  inTenant<const Queries extends readonly PromiseLike<unknown>[]>(
+    tenantId: string,
+    build: (db: Database) => Queries,
+    mode?: TransactionMode,
+  ): Promise<Results<Queries>>;
+  /** Resolves when the database answers. */
+  ping(): Promise<void>;
+  close(): Promise<void>;
+}

@@ -1,0 +1,66 @@
+import { AppError } from '../world/errors.ts';
+
+/** Constraints that a caller can break, with the member of the input each is about. */
+const CONSTRAINT_PATHS: Record<string, string> = {
+  world_objects_properties_size: '/properties',
+  space_members_properties_size: '/properties',
+  users_properties_size: '/properties',
+  spaces_settings_size: '/settings',
+};
+
+interface DatabaseFailure {
+  code?: unknown;
+  constraint?: unknown;
+  cause?: unknown;
+}
+
+/**
+ * What a driver threw, as an AppError. The driver's own words stay in `cause`: they may hold what was written, so they are
+ * neither shown nor logged.
+ */
+export function toAppError(error: unknown): AppError {
+  if (error instanceof AppError) return error;
+  const { code, constraint } = findSqlState(error);
+  const unavailable = () =>
+    new AppError('store_unavailable', 'The database does not answer now.', {
+      cause: error,
+      retryAfterSeconds: 2,
+    });
+  if (code === undefined) return unavailable();
+  const path = constraint === undefined ? undefined : CONSTRAINT_PATHS[constraint];
+  if (code === '23514' && path !== undefined)
+    return new AppError('properties_too_large', 'The properties are larger than an object can hold.', {
+      cause: error,
+      errors: [{ path, message: 'must be at most 65536 bytes as stored' }],
+    });
+  if (code === '23503') return new AppError('not_found', 'There is no such thing here.', { cause: error });
+  if (/^(22|23|54)/.test(code))
+    return new AppError('validation_failed', 'The input is not valid.', {
+      cause: error,
+      errors: [{ path: '', message: `is refused by the database (${constraint ?? code})` }],
+    });
+  // Authorisation, an unknown database, a missing table or function: the deployment is wrong, not the request.
+  if (/^(28|3D)/.test(code) || ['42P01', '42883', '42703', '42704'].includes(code))
+    return new AppError(
+      'misconfigured',
+      'The database refuses DATABASE_URL or is not migrated: run `npm run db:migrate`.',
+      { cause: error, retryAfterSeconds: 30 },
+    );
+  // Lost connections, too little of something, shutdowns, serialisation: a repeat may succeed.
+  if (/^(08|53|55|57|58|25P|40|XX)/.test(code)) return unavailable();
+  return new AppError('internal', 'Something went wrong here.', { cause: error });
+}
+
+/** Whether nothing was done and the same transaction may be tried again at once. */
+export function isRepeatable(error: unknown): boolean {
+  return findSqlState(error).code?.startsWith('40') ?? false;
+}
+
+function findSqlState(error: unknown): { code: string | undefined; constraint: string | undefined } {
+  for (let at = error as DatabaseFailure | null | undefined, depth = 0; at && depth < 5; depth++) {
+    if (typeof at.code === 'string' && /^[0-9A-Z]{5}$/.test(at.code))
+      return { code: at.code, constraint: typeof at.constraint === 'string' ? at.constraint : undefined };
+    at = at.cause as DatabaseFailure | null | undefined;
+  }
+  return { code: undefined, constraint: undefined };
+}

@@ -1,0 +1,84 @@
+import { neon, neonConfig } from '@neondatabase/serverless';
+import { sql } from 'drizzle-orm';
+import { drizzle, type NeonHttpDatabase } from 'drizzle-orm/neon-http';
+import type { Database, Postgres, TransactionMode } from './client.ts';
+import { isRepeatable, toAppError } from './errors.ts';
+
+export interface NeonOptions {
+  /** As the runtime role: `postgresql://worldkeep_app:…@host/database`. */
+  databaseUrl: string;
+  /** Where Neon's `/sql` is answered, if not where Neon itself would: the local stack's address. */
+  fetchEndpoint?: string | undefined;
+  /** Milliseconds that one transaction may take, its round trip included. */
+  timeoutMs: number;
+  /** Told of each transaction's statements, for figures. */
+  onTransaction?: ((statements: number) => void) | undefined;
+}
+
+const ATTEMPTS_MAX = 3;
+
+/** The driver has one endpoint for all clients, so each redirected host and port is kept with its own. */
+const endpoints = new Map<string, string>();
+
+/** Postgres through Neon's HTTP interface: no connection outlives a request, so it serves on Workers. */
+export function openNeon({ databaseUrl, fetchEndpoint, timeoutMs, onTransaction }: NeonOptions): Postgres {
+  const client = neon(redirect(databaseUrl, fetchEndpoint));
+  const databases = { write: openDatabase('write'), snapshot: openDatabase('snapshot') };
+
+  function openDatabase(mode: TransactionMode): NeonHttpDatabase {
+    // drizzle gives a batch neither an isolation level nor a time-out of its own: both are added on the way through.
+    const throughClient = {
+      query: client.query,
+      transaction: (queries: Parameters<typeof client.transaction>[0], options: object) =>
+        client.transaction(queries, {
+          ...options,
+          ...(mode === 'snapshot' && { isolationLevel: 'RepeatableRead', readOnly: true }),
+          fetchOptions: { signal: AbortSignal.timeout(timeoutMs) },
+        }),
+    };
+    return drizzle({ client: throughClient as unknown as typeof client });
+  }
+
+  return {
+    async inTenant(tenantId, build, mode = 'write') {
+      const db = databases[mode];
+      for (let attempt = 1; ; attempt++) {
+        const queries = build(db as unknown as Database);
+        const setTenant = db.execute(sql`select set_config('app.tenant_id', ${tenantId}, true)`);
+        onTransaction?.(queries.length + 1);
+        try {
+          const [, ...results] = await db.batch([setTenant, ...(queries as unknown as [typeof setTenant])]);
+          return results as never;
+        } catch (error) {
+          if (!isRepeatable(error) || attempt === ATTEMPTS_MAX) throw toAppError(error);
+        }
+      }
+    },
+    async ping() {
+      try {
+        await client.query('select 1', [], { fetchOptions: { signal: AbortSignal.timeout(timeoutMs) } });
+      } catch (error) {
+        throw toAppError(error);
+      }
+    },
+    close: () => Promise.resolve(),
+  };
+}
+
+function redirect(databaseUrl: string, fetchEndpoint: string | undefined): string {
+  if (fetchEndpoint === undefined) return databaseUrl;
+  const [url, endpoint] = [new URL(databaseUrl), new URL(fetchEndpoint)];
+  url.hostname = endpoint.hostname;
+  url.port = endpoint.port;
+  endpoints.set(`${endpoint.hostname}:${endpoint.port}`, fetchEndpoint);
+  const byNeon = neonConfig.fetchEndpoint;
+  if (!redirected) {
+    redirected = true;
+    neonConfig.fetchEndpoint = (host, port, options) =>
+      endpoints.get(`${host}:${port}`) ??
+      (typeof byNeon === 'function' ? byNeon(host, port, options) : byNeon);
+  }
+  return url.href;
+}
+
+let redirected = false;

@@ -1,0 +1,81 @@
+import { and, eq, gt, sql } from 'drizzle-orm';
+import type { WorldObject } from '../../world/types.ts';
+import type { Database, Postgres } from '../client.ts';
+import { objectColumns, toWorldObject } from '../rows.ts';
+import { spaces, worldObjects } from '../schema/spaces.ts';
+import { isLive } from './load-space.ts';
+
+export function selectObject(db: Database, tenantId: string, spaceId: string, objectId: string) {
+  return db
+    .select({ ...objectColumns, generationSeq: spaces.generationSeq, spaceId: spaces.spaceId })
+    .from(spaces)
+    .innerJoin(
+      worldObjects,
+      and(
+        eq(worldObjects.tenantId, spaces.tenantId),
+        eq(worldObjects.spaceId, spaces.spaceId),
+        eq(worldObjects.generation, spaces.generation),
+        eq(worldObjects.objectId, objectId),
+      ),
+    )
+    .where(isLive(tenantId, spaceId));
+}
+
+export async function loadObject(
+  postgres: Postgres,
+  tenantId: string,
+  spaceId: string,
+  objectId: string,
+): Promise<WorldObject | null> {
+  const [rows] = await postgres.inTenant(tenantId, (db) => [selectObject(db, tenantId, spaceId, objectId)]);
+  const row = rows[0];
+  return row === undefined ? null : toWorldObject(row, spaceId, row.generationSeq);
+}
+
+/** Bytes of one page of objects on its way from the database, whose answers end at 10 MiB. */
+export const PAGE_BYTES_MAX = 6 * 1024 * 1024;
+
+export function selectObjectsPage(db: Database, spaceId: string, after: string, rowsMax: number) {
+  return db
+    .select(objectColumns)
+    .from(
+      sql`objects_page(${spaceId}, ${after}, ${rowsMax}::int, ${PAGE_BYTES_MAX}::bigint) as ${sql.identifier('world_objects')}`,
+    );
+}
+
+/**
+ * A page of at most `limit` objects after an id; fewer where they are large. @returns null where there is no such space.
+ */
+export async function listObjects(
+  postgres: Postgres,
+  tenantId: string,
+  spaceId: string,
+  limit: number,
+  after: string,
+): Promise<{ objects: WorldObject[]; more: boolean } | null> {
+  const [[space], rows, ahead] = await postgres.inTenant(
+    tenantId,
+    (db) => [
+      db.select({ generationSeq: spaces.generationSeq }).from(spaces).where(isLive(tenantId, spaceId)),
+      selectObjectsPage(db, spaceId, after, limit),
+      db
+        .select({ id: worldObjects.objectId })
+        .from(spaces)
+        .innerJoin(
+          worldObjects,
+          and(
+            eq(worldObjects.tenantId, spaces.tenantId),
+            eq(worldObjects.spaceId, spaces.spaceId),
+            eq(worldObjects.generation, spaces.generation),
+          ),
+        )
+        .where(and(isLive(tenantId, spaceId), gt(worldObjects.objectId, after)))
+        .orderBy(worldObjects.objectId)
+        .limit(limit + 1),
+    ],
+    'snapshot',
+  );
+  if (space === undefined) return null;
+  const objects = rows.map((row) => toWorldObject(row, spaceId, space.generationSeq));
+  return { objects, more: ahead.length > objects.length };
+}

@@ -1,0 +1,39 @@
+import { sql } from 'drizzle-orm';
+import { bigint, check, foreignKey, pgTable, primaryKey, text, unique } from 'drizzle-orm/pg-core';
+import { hexBytes, id, idCheck, tenantId, time } from './columns.ts';
+
+/** Who owns worlds. `rev` moves with every write to what is outside a space's order: users, models, media. */
+export const tenants = pgTable(
+  'tenants',
+  {
+    tenantId: id('tenant_id').primaryKey(),
+    rev: bigint('rev', { mode: 'number' }).notNull().default(0),
+    createdAt: time('created_at').notNull().defaultNow(),
+  },
+  (t) => [idCheck('tenants_id_form', t.tenantId)],
+);
+
+/** Credentials of servers: only the SHA-256 of a secret is kept. */
+export const apiKeys = pgTable(
+  'api_keys',
+  {
+    tenantId: tenantId(),
+    keyId: id('key_id').notNull(),
+    secretSha256: hexBytes('secret_sha256').notNull(),
+    scopes: text('scopes').array().notNull(),
+    createdAt: time('created_at').notNull().defaultNow(),
+    expiresAt: time('expires_at'),
+    revokedAt: time('revoked_at'),
+  },
+  (t) => [
+    primaryKey({ columns: [t.tenantId, t.keyId] }),
+    foreignKey({ columns: [t.tenantId], foreignColumns: [tenants.tenantId] }),
+    unique('api_keys_secret').on(t.tenantId, t.secretSha256),
+    idCheck('api_keys_id_form', t.keyId),
+    check('api_keys_secret_size', sql`octet_length(${t.secretSha256}) = 32`),
+    check(
+      'api_keys_scopes_known',
+      sql`${t.scopes} <@ array['read', 'write', 'admin'] and cardinality(${t.scopes}) > 0`,
+    ),
+  ],
+);

@@ -1,0 +1,36 @@
+import type { WorldStore } from '../persistence-layer.ts';
+import type { Postgres } from './client.ts';
+import { deleteSpace } from './operations/delete-space.ts';
+import { ensureTenant } from './operations/ensure-tenant.ts';
+import { countTenant, loadStateVersion, loadStatistics } from './operations/load-counts.ts';
+import { listObjects, loadObject } from './operations/load-object.ts';
+import { listSpaces, loadSpace } from './operations/load-space.ts';
+import { loadWorld } from './operations/load-world.ts';
+import { putSpace } from './operations/put-space.ts';
+import { saveWorld } from './operations/save-world.ts';
+import { upsertUser } from './operations/upsert-user.ts';
+import { deleteObject, patchObject, putObject } from './operations/write-object.ts';
+
+/** What PersistenceLayer needs, on Postgres: each method is the operation of the same name. */
+export function createWorldStore(postgres: Postgres): WorldStore {
+  return {
+    ping: () => postgres.ping(),
+    close: () => postgres.close(),
+    ensureTenant: (...args) => ensureTenant(postgres, ...args),
+    putSpace: (...args) => putSpace(postgres, ...args),
+    loadSpace: (...args) => loadSpace(postgres, ...args),
+    listSpaces: (...args) => listSpaces(postgres, ...args),
+    deleteSpace: (...args) => deleteSpace(postgres, ...args),
+    loadObject: (...args) => loadObject(postgres, ...args),
+    listObjects: (...args) => listObjects(postgres, ...args),
+    putObject: (...args) => putObject(postgres, ...args),
+    patchObject: (...args) => patchObject(postgres, ...args),
+    deleteObject: (...args) => deleteObject(postgres, ...args),
+    loadWorld: (...args) => loadWorld(postgres, ...args),
+    saveWorld: (...args) => saveWorld(postgres, ...args),
+    upsertUser: (...args) => upsertUser(postgres, ...args),
+    loadStatistics: (...args) => loadStatistics(postgres, ...args),
+    countTenant: (...args) => countTenant(postgres, ...args),
+    loadStateVersion: (...args) => loadStateVersion(postgres, ...args),
+  };
+}

@@ -1,0 +1,189 @@
+import * as z from 'zod';
+import { AppError, type FieldError } from './errors.ts';
+import { countPrintedBytes, findUnkeepable, measureDepth } from './json-size.ts';
+import { LIMITS } from './limits.ts';
+import { keepRotation } from './quaternion.ts';
+import type { JsonObject, ObjectInput, ObjectPatch, SpaceInput, UserInput } from './types.ts';
+
+const ID_PATTERN = /^[A-Za-z0-9._:-]{1,128}$/;
+const ID_MESSAGE = `must be 1 to ${LIMITS.idLengthMax} characters of A-Z a-z 0-9 . _ : -`;
+
+export const idSchema = z.string().regex(ID_PATTERN, ID_MESSAGE);
+const nullableId = idSchema.nullable();
+/** A number as it is kept: finite, and −0 as 0. */
+const number = z.number().transform((value) => value + 0);
+export const nameSchema = text(LIMITS.nameLengthMax);
+export const urlSchema = text(LIMITS.urlLengthMax);
+export const vectorSchema = z.strictObject({ x: number, y: number, z: number });
+const quaternion = z.strictObject({ x: number, y: number, z: number, w: number });
+
+/** Text that Postgres takes: no NUL, no lone surrogate, at most `lengthMax` characters. */
+export function text(lengthMax: number) {
+  return z
+    .string()
+    .max(lengthMax, `must be at most ${lengthMax} characters`)
+    .refine(
+      (value) => value.isWellFormed() && !value.includes('\0'),
+      'must not hold NUL or a lone surrogate',
+    );
+}
+
+export const rotationSchema = quaternion.transform((rotation, context) => {
+  const kept = keepRotation(rotation);
+  if (kept !== null) return kept;
+  context.addIssue({ code: 'custom', message: 'must have a length: a rotation of zero turns nothing' });
+  return z.NEVER;
+});
+
+/** A JSON object within the limits of size and depth, as Postgres will print it. */
+export const propertiesSchema = z.custom<JsonObject>().superRefine((value, context) => {
+  const issue = (message: string, params?: Record<string, string>) =>
+    context.addIssue({ code: 'custom', message, ...(params && { params }) });
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return issue('must be an object');
+  if (measureDepth(value, LIMITS.propertiesDepthMax) > LIMITS.propertiesDepthMax)
+    return issue(`must nest at most ${LIMITS.propertiesDepthMax} levels deep`);
+  const unkeepable = findUnkeepable(value);
+  if (unkeepable !== null) return issue(unkeepable);
+  // Past the limit by this much the exact size tells a caller nothing more.
+  const bytes = countPrintedBytes(value, 16 * LIMITS.propertiesBytesMax);
+  if (bytes > LIMITS.propertiesBytesMax)
+    issue(`must be at most ${LIMITS.propertiesBytesMax} bytes as stored; it is ${bytes}`, {
+      code: 'properties_too_large',
+    });
+});
+
+const NO_TURN = { x: 0, y: 0, z: 0, w: 1 };
+
+/** What the server itself writes about an object: taken, so that what was read can be put back, and not heeded. */
+const objectServerFields = {
+  spaceId: z.unknown().optional(),
+  seq: z.unknown().optional(),
+  createdBy: z.unknown().optional(),
+  updatedBy: z.unknown().optional(),
+  createdAt: z.unknown().optional(),
+  updatedAt: z.unknown().optional(),
+};
+
+export const objectFields = {
+  id: idSchema,
+  name: nameSchema.nullable().default(null),
+  modelId: nullableId.default(null),
+  parentId: nullableId.default(null),
+  position: vectorSchema.default({ x: 0, y: 0, z: 0 }),
+  rotation: rotationSchema.default(NO_TURN),
+  scale: vectorSchema.default({ x: 1, y: 1, z: 1 }),
+  properties: propertiesSchema.default({}),
+};
+
+export const objectSchema = z.strictObject({ ...objectFields, ...objectServerFields });
+
+export const objectPatchSchema = z.strictObject({
+  name: nameSchema.nullable().optional(),
+  modelId: nullableId.optional(),
+  parentId: nullableId.optional(),
+  position: vectorSchema.partial().optional(),
+  // Given whole: a part of a rotation means nothing without the rest.
+  rotation: rotationSchema.optional(),
+  scale: vectorSchema.partial().optional(),
+  properties: propertiesSchema.optional(),
+  id: z.unknown().optional(),
+  ...objectServerFields,
+});
+
+const boundsSchema = z
+  .strictObject({ min: vectorSchema, max: vectorSchema })
+  .refine(
+    ({ min, max }) => min.x <= max.x && min.y <= max.y && min.z <= max.z,
+    'min must not be above max in x, y or z',
+  );
+
+export const spaceSchema = z.strictObject({
+  name: nameSchema.min(1, 'must not be empty'),
+  description: text(LIMITS.descriptionLengthMax).nullable().default(null),
+  settings: propertiesSchema.default({}),
+  bounds: boundsSchema.nullable().default(null),
+  id: z.unknown().optional(),
+  seq: z.unknown().optional(),
+  createdAt: z.unknown().optional(),
+  updatedAt: z.unknown().optional(),
+});
+
+export const userSchema = z.strictObject({
+  id: idSchema,
+  displayName: nameSchema.min(1, 'must not be empty'),
+  avatarUrl: urlSchema.nullable().default(null),
+  properties: propertiesSchema.default({}),
+  createdAt: z.unknown().optional(),
+  lastSeenAt: z.unknown().optional(),
+});
+
+const pageLimitSchema = z.coerce
+  .number()
+  .int('must be a whole number')
+  .min(1, 'must be at least 1')
+  .max(LIMITS.pageItemsMax, `must be at most ${LIMITS.pageItemsMax}`);
+
+/** @returns what the schema makes of the value. @throws AppError with a path and a sentence for everything that is wrong. */
+export function check<T>(schema: z.ZodType<T>, value: unknown, at = ''): T {
+  const result = schema.safeParse(value);
+  if (result.success) return result.data;
+  throw toAppError(result.error.issues, at);
+}
+
+const ISSUES_SHOWN_MAX = 20;
+
+function toAppError(issues: readonly z.core.$ZodIssue[], at: string): AppError {
+  const errors: FieldError[] = issues.slice(0, ISSUES_SHOWN_MAX).map((issue) => ({
+    path: at + toPointer(issue.path),
+    // An unknown member is named by the path too, so that a client can point at it.
+    ...(issue.code === 'unrecognized_keys'
+      ? {
+          path: at + toPointer([...issue.path, issue.keys[0] ?? '']),
+          message: 'is not a member that is known here',
+        }
+      : { message: issue.message }),
+  }));
+  const tooLarge = issues.every(
+    (issue) => issue.code === 'custom' && issue.params?.code === 'properties_too_large',
+  );
+  return new AppError(
+    tooLarge ? 'properties_too_large' : 'validation_failed',
+    tooLarge ? 'The properties are larger than an object can hold.' : 'The input is not valid.',
+    { errors },
+  );
+}
+
+/** A JSON Pointer (RFC 6901). */
+export function toPointer(path: readonly PropertyKey[]): string {
+  return path.map((part) => `/${String(part).replaceAll('~', '~0').replaceAll('/', '~1')}`).join('');
+}
+
+export function checkId(id: unknown, at: string): string {
+  return check(idSchema, id, at);
+}
+
+export function checkPageLimit(limit: number | string | undefined): number {
+  return limit === undefined ? LIMITS.pageItemsDefault : check(pageLimitSchema, limit, '/limit');
+}
+
+export function checkObject(value: unknown): ObjectInput {
+  return check(objectSchema, value);
+}
+
+export function checkObjectPatch(value: unknown): ObjectPatch {
+  const { id, spaceId, seq, createdBy, updatedBy, createdAt, updatedAt, ...patch } = check(
+    objectPatchSchema,
+    value,
+  );
+  return patch as ObjectPatch;
+}
+
+export function checkSpace(value: unknown): SpaceInput {
+  const { name, description, settings, bounds } = check(spaceSchema, value);
+  return { name, description, settings, bounds };
+}
+
+export function checkUser(value: unknown): UserInput {
+  const { id, displayName, avatarUrl, properties } = check(userSchema, value);
+  return { id, displayName, avatarUrl, properties };
+}
