@@ -1,0 +1,113 @@
+import type { TenantCounts } from '../../src/persistence-layer.ts';
+import { AppError } from '../../src/world/errors.ts';
+import { identify, requireScope } from '../http/auth.ts';
+import type { AppContext, Services } from '../http/context.ts';
+import { within, withinOrNull } from '../http/deadline.ts';
+
+/** What GET /health answers. */
+export interface Health {
+  /** `degraded`: worlds are served, and a store is away. `down`: they are not. */
+  status: 'ok' | 'degraded' | 'down';
+  /** Which stores answer; a cache that is not configured does not. */
+  persistence: { database: boolean; cache: boolean };
+  /** Of one tenant; null where the database did not say in time, which is not the same as none. */
+  worldState: { users: number | null; objects: number | null; models: number | null };
+  /** Every write commits before it is answered: nothing is queued, and no batch has a latency yet (null). */
+  batchProcessor: { processed: number; queued: number; averageLatency: number | null };
+  durabilityLagMs: number;
+}
+
+const TENANTS_CACHED_MAX = 100;
+
+/** GET /livez */
+export function getLivez(c: AppContext): Response {
+  return c.json({ status: 'ok' });
+}
+
+/** GET /readyz */
+export async function getReadyz(c: AppContext): Promise<Response> {
+  const { database, cache } = await probe(c.get('services'));
+  const away = [...(database ? [] : ['database']), ...(cache === false ? ['cache'] : [])];
+  if (away.length === 0) return c.json({ status: 'ready', persistence: { database, cache: cache ?? false } });
+  const names = away.map((name) => (name === 'database' ? 'Postgres' : 'Redis'));
+  throw new AppError('store_unavailable', `${names.join(' and ')} did not answer in time.`, {
+    errors: away.map((name) => ({ path: `/persistence/${name}`, message: 'did not answer in time' })),
+  });
+}
+
+/**
+ * GET /health. Counts are those of the caller's tenant, or of the default tenant for callers without a key. An answer is
+ * repeated for a few seconds: anyone may ask, and the database must not feel it.
+ */
+export function createGetHealth() {
+  const answers = new Map<string, { atMs: number; health: Health }>();
+  return async function getHealth(c: AppContext): Promise<Response> {
+    const services = c.get('services');
+    const { config, now } = services;
+    const tenantId = await readTenant(c);
+    const known = answers.get(tenantId);
+    if (known !== undefined && now() - known.atMs < config.limits.healthCacheSeconds * 1_000)
+      return answerHealth(c, known.health);
+    const health = await examine(services, tenantId);
+    if (answers.size >= TENANTS_CACHED_MAX) answers.clear();
+    answers.set(tenantId, { atMs: now(), health });
+    return answerHealth(c, health);
+  };
+}
+
+/** The tenant whose worlds are counted. While the database is away no key can be known, and none is refused. */
+async function readTenant(c: AppContext): Promise<string> {
+  const { config } = c.get('services');
+  try {
+    const principal = await within(config.limits.readyzTimeoutMs, identify(c));
+    if (principal === null) return config.defaultTenantId;
+    requireScope(principal, 'read');
+    return principal.tenantId;
+  } catch (error) {
+    if (error instanceof AppError && error.code === 'store_unavailable') return config.defaultTenantId;
+    throw error;
+  }
+}
+
+async function examine(services: Services, tenantId: string): Promise<Health> {
+  const { config, persistence } = services;
+  const [{ database, cache }, counts] = await Promise.all([
+    probe(services),
+    withinOrNull(config.limits.readyzTimeoutMs, persistence.forTenant(tenantId, null).countTenant()),
+  ]);
+  const { users, objects, models }: Record<keyof TenantCounts, number | null> = counts ?? {
+    users: null,
+    objects: null,
+    models: null,
+  };
+  return {
+    status: !database ? 'down' : cache === false ? 'degraded' : 'ok',
+    persistence: { database, cache: cache ?? false },
+    worldState: { users, objects, models },
+    batchProcessor: { processed: 0, queued: 0, averageLatency: null },
+    durabilityLagMs: 0,
+  };
+}
+
+/** Asks both stores at once. `cache` is null where no Redis is configured. */
+async function probe(services: Services): Promise<{ database: boolean; cache: boolean | null }> {
+  const { persistence, pingCache, config } = services;
+  const answers = async (ping: Promise<void>) =>
+    (await withinOrNull(
+      config.limits.readyzTimeoutMs,
+      ping.then(() => true),
+    )) ?? false;
+  const [database, cache] = await Promise.all([
+    answers(persistence.ping()),
+    pingCache === null ? null : answers(pingCache()),
+  ]);
+  return { database, cache };
+}
+
+function answerHealth(c: AppContext, health: Health): Response {
+  return c.json(
+    health,
+    health.status === 'down' ? 503 : 200,
+    health.status === 'down' ? { 'Retry-After': '2' } : {},
+  );
+}

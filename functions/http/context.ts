@@ -1,0 +1,38 @@
+import type { Context } from 'hono';
+import type { ApiKeys } from '../../src/api-keys.ts';
+import type { Config } from '../../src/config.ts';
+import type { PersistenceLayer } from '../../src/persistence-layer.ts';
+import type { Scope } from '../../src/world/types.ts';
+
+/** What the routes work with. Nothing in it holds a connection, so one set serves every request of an isolate. */
+export interface Services {
+  config: Config;
+  /** For the default tenant, signed by nobody. */
+  persistence: PersistenceLayer;
+  apiKeys: ApiKeys;
+  /** Resolves when Redis answers; null where none is configured. */
+  pingCache: (() => Promise<void>) | null;
+  /** Milliseconds since 1970. */
+  now: () => number;
+}
+
+/** Who is asking. */
+export interface Principal {
+  tenantId: string;
+  /** What stands as the author of what they write. */
+  actor: string;
+  scopes: readonly Scope[];
+}
+
+export interface AppEnv {
+  Variables: {
+    requestId: string;
+    services: Services;
+    /** Set by `allow`. */
+    principal: Principal;
+    /** The worlds of the principal's tenant. Set by `allow`. */
+    worlds: PersistenceLayer;
+  };
+}
+
+export type AppContext = Context<AppEnv>;

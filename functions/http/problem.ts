@@ -1,0 +1,90 @@
+import type { ContentfulStatusCode } from 'hono/utils/http-status';
+import { AppError, type ErrorCode } from '../../src/world/errors.ts';
+import type { AppContext } from './context.ts';
+
+/** Failures that only HTTP knows, beside those of the world. */
+type HttpErrorCode = 'method_not_allowed' | 'not_acceptable';
+
+const PROBLEMS: Record<ErrorCode | HttpErrorCode, { status: ContentfulStatusCode; title: string }> = {
+  unauthorized: { status: 401, title: 'The credential is missing or not known' },
+  forbidden: { status: 403, title: 'The credential does not allow this' },
+  not_found: { status: 404, title: 'Not found' },
+  method_not_allowed: { status: 405, title: 'The method is not served here' },
+  not_acceptable: { status: 406, title: 'The answer is not to be had in this form' },
+  conflict: { status: 409, title: 'In conflict with what is there' },
+  precondition_failed: { status: 412, title: 'A precondition does not hold' },
+  body_too_large: { status: 413, title: 'The body is too large' },
+  unsupported_media_type: { status: 415, title: 'The body is not in a form that is taken here' },
+  malformed_json: { status: 422, title: 'The body is not JSON' },
+  validation_failed: { status: 422, title: 'The input is not valid' },
+  properties_too_large: { status: 422, title: 'The properties are too large' },
+  internal: { status: 500, title: 'Internal error' },
+  misconfigured: { status: 503, title: 'The service is not configured' },
+  store_unavailable: { status: 503, title: 'A store cannot be reached' },
+  state_unsettled: { status: 503, title: 'The state is being settled' },
+};
+
+const RETRY_AFTER_SECONDS = 2;
+
+/** A failure that only HTTP knows: thrown like an `AppError`, answered like one. */
+export class HttpError extends Error {
+  readonly code: HttpErrorCode;
+  readonly headers: Record<string, string>;
+
+  constructor(code: HttpErrorCode, message: string, headers: Record<string, string> = {}) {
+    super(message);
+    this.name = 'HttpError';
+    this.code = code;
+    this.headers = headers;
+  }
+}
+
+/** The one place where a failure becomes an answer. What is not an `AppError` is a bug: 500, and the log knows where. */
+export function answerProblem(error: unknown, c: AppContext): Response {
+  const known =
+    error instanceof AppError || error instanceof HttpError ? error : new AppError('internal', '');
+  const { status, title } = PROBLEMS[known.code];
+  const requestId = c.get('requestId');
+  if (status >= 500) logFailure(requestId, known.code, error);
+  const body = {
+    type: `urn:worldkeep:problem:${known.code}`,
+    title,
+    status,
+    detail:
+      known.code === 'internal' ? `Something went wrong here. It is logged as ${requestId}.` : known.message,
+    instance: new URL(c.req.url).pathname,
+    code: known.code,
+    requestId,
+    errors: known instanceof AppError ? known.errors : [],
+  };
+  return c.body(JSON.stringify(body), status, {
+    'Content-Type': 'application/problem+json',
+    'Cache-Control': 'no-store',
+    ...(status === 503 && { 'Retry-After': String(RETRY_AFTER_SECONDS) }),
+    ...readHeaders(known, c),
+  });
+}
+
+function readHeaders(error: AppError | HttpError, c: AppContext): Record<string, string> {
+  if (error instanceof HttpError) return error.headers;
+  if (error.code === 'unauthorized') {
+    const given = c.req.header('Authorization') !== undefined;
+    return { 'WWW-Authenticate': `Bearer realm="worldkeep"${given ? ', error="invalid_token"' : ''}` };
+  }
+  if (error.code === 'unsupported_media_type' && c.req.method === 'PATCH')
+    return { 'Accept-Patch': 'application/merge-patch+json' };
+  const { retryAfterSeconds } = error;
+  return retryAfterSeconds === undefined ? {} : { 'Retry-After': String(retryAfterSeconds) };
+}
+
+/** Names, SQLSTATEs and stack frames only: a store's own message may hold what was being written. */
+function logFailure(requestId: string, code: string, error: unknown): void {
+  const causes: unknown[] = [];
+  for (let cause = error; cause instanceof Error && causes.length < 5; cause = cause.cause)
+    causes.push({
+      name: cause.name,
+      code: 'code' in cause && typeof cause.code === 'string' ? cause.code : undefined,
+      at: cause.stack?.match(/^ {4}at .*$/gm)?.slice(0, 8),
+    });
+  console.error(JSON.stringify({ level: 'error', event: 'request_failed', requestId, code, causes }));
+}

@@ -1,0 +1,27 @@
+import { AppError } from '../../src/world/errors.ts';
+import { toPointer } from '../../src/world/schemas.ts';
+import type { AppContext } from './context.ts';
+
+/**
+ * The query's parameters by name. One that is not served is refused, for passed over it would change the answer's meaning.
+ * @throws validation_failed naming the parameter
+ */
+export function readQuery<Name extends string>(
+  c: AppContext,
+  names: readonly Name[],
+): Partial<Record<Name, string>> {
+  const read: Partial<Record<Name, string>> = {};
+  for (const [name, value] of new URL(c.req.url).searchParams) {
+    const known = names.find((candidate) => candidate === name);
+    if (known === undefined) throw refuseParameter(name, 'is not a parameter that is served here');
+    if (read[known] !== undefined) throw refuseParameter(name, 'is given twice');
+    read[known] = value;
+  }
+  return read;
+}
+
+export function refuseParameter(name: string, message: string): AppError {
+  return new AppError('validation_failed', 'The input is not valid.', {
+    errors: [{ path: toPointer([name.slice(0, 64)]), message }],
+  });
+}

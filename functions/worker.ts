@@ -1,0 +1,34 @@
+import type { Hono } from 'hono';
+import { AppError } from '../src/world/errors.ts';
+import { createApp, createRefusingApp } from './app.ts';
+import { compose } from './compose.ts';
+import type { AppEnv } from './http/context.ts';
+
+type Bindings = Record<string, unknown>;
+
+/** One app per environment: an isolate reads its configuration once. No client in it holds a connection. */
+const apps = new WeakMap<Bindings, Hono<AppEnv>>();
+
+export default {
+  fetch(request: Request, env: Bindings): Response | Promise<Response> {
+    let app = apps.get(env);
+    if (app === undefined) {
+      app = openApp(env);
+      apps.set(env, app);
+    }
+    return app.fetch(request, env);
+  },
+};
+
+function openApp(env: Bindings): Hono<AppEnv> {
+  const texts = Object.entries(env).filter(
+    (entry): entry is [string, string] => typeof entry[1] === 'string',
+  );
+  try {
+    return createApp(compose(Object.fromEntries(texts)));
+  } catch (error) {
+    if (!(error instanceof AppError)) throw error;
+    console.error(JSON.stringify({ level: 'error', event: 'misconfigured', message: error.message }));
+    return createRefusingApp(error);
+  }
+}
