@@ -1,0 +1,204 @@
+import * as z from 'zod';
+import type { FieldError } from '../src/world/errors.ts';
+import type { SaveMode } from '../src/world/types.ts';
+import type { Connection } from './connection.ts';
+import { CommandError, systemCode } from './errors.ts';
+
+/** A small request is given up after this. */
+const REQUEST_TIMEOUT_MS = 30_000;
+/** A whole world takes longer: 32 MiB over a slow line, and a large transaction behind it. */
+const WORLD_TIMEOUT_MS = 15 * 60_000;
+const UPLOAD_CHUNK_BYTES = 64 * 1024;
+
+const savedSchema = z.object({ seq: z.number(), objects: z.number(), durability: z.string() });
+export type SavedState = z.infer<typeof savedSchema>;
+
+const problemSchema = z.object({
+  code: z.string().optional(),
+  title: z.string().optional(),
+  detail: z.string().optional(),
+  requestId: z.string().optional(),
+  errors: z.array(z.object({ path: z.string(), message: z.string() })).optional(),
+});
+
+interface RequestOptions {
+  query?: Record<string, string>;
+  body?: { bytes: Uint8Array; onSent?: ((bytes: number) => void) | undefined };
+  timeoutMs?: number;
+  expected: readonly number[];
+}
+
+/** The HTTP API as the commands need it. Every failure is a CommandError that a reader understands without the code. */
+export class Api {
+  readonly #connection: Connection;
+  readonly #signal: AbortSignal | undefined;
+
+  /** @param signal aborted when the user interrupts; requests made to clean up behind that do not heed it. */
+  constructor(connection: Connection, signal?: AbortSignal) {
+    this.#connection = connection;
+    this.#signal = signal;
+  }
+
+  async hasSpace(space: string): Promise<boolean> {
+    const response = await this.#request('GET', spacePath(space), { expected: [200, 404] });
+    await response.body?.cancel();
+    return response.status === 200;
+  }
+
+  /** @returns whether the space was made by this; false where it was there already. */
+  async putSpace(space: string, input: object): Promise<boolean> {
+    const bytes = new TextEncoder().encode(JSON.stringify(input));
+    const response = await this.#request('PUT', spacePath(space), { body: { bytes }, expected: [200, 201] });
+    await response.body?.cancel();
+    return response.status === 201;
+  }
+
+  /** Also works when the user has interrupted: it is how a half-done command is undone. */
+  async deleteSpace(space: string): Promise<void> {
+    const response = await this.#request(
+      'DELETE',
+      spacePath(space),
+      { expected: [200, 204, 404] },
+      { heedsInterrupt: false },
+    );
+    await response.body?.cancel();
+  }
+
+  async putState(
+    space: string,
+    mode: SaveMode,
+    bytes: Uint8Array,
+    onSent: (bytes: number) => void,
+  ): Promise<SavedState> {
+    const response = await this.#request('PUT', `${spacePath(space)}/state`, {
+      query: { mode },
+      body: { bytes, onSent },
+      timeoutMs: WORLD_TIMEOUT_MS,
+      expected: [200],
+    });
+    return readAnswer(savedSchema, await response.text());
+  }
+
+  /** @returns the state as the server wrote it, or null where there is no such space. */
+  async getState(space: string, onReceived: (bytes: number) => void): Promise<Uint8Array | null> {
+    const response = await this.#request('GET', `${spacePath(space)}/state`, {
+      timeoutMs: WORLD_TIMEOUT_MS,
+      expected: [200, 404],
+    });
+    if (response.status === 404) {
+      await response.body?.cancel();
+      return null;
+    }
+    const chunks: Uint8Array[] = [];
+    let received = 0;
+    try {
+      for await (const chunk of response.body ?? []) {
+        chunks.push(chunk);
+        received += chunk.length;
+        onReceived(received);
+      }
+    } catch (error) {
+      throw this.#unreachable(error, 'the answer was cut off');
+    }
+    return Buffer.concat(chunks);
+  }
+
+  async #request(
+    method: string,
+    path: string,
+    { query = {}, body, timeoutMs = REQUEST_TIMEOUT_MS, expected }: RequestOptions,
+    { heedsInterrupt = true } = {},
+  ): Promise<Response> {
+    const { url, apiKey } = this.#connection;
+    const target = new URL(url + path);
+    for (const [name, value] of Object.entries(query)) target.searchParams.set(name, value);
+    const headers: Record<string, string> = { authorization: `Bearer ${apiKey}`, accept: 'application/json' };
+    if (body !== undefined) {
+      headers['content-type'] = 'application/json';
+      headers['content-length'] = String(body.bytes.length);
+    }
+    const signals = [AbortSignal.timeout(timeoutMs)];
+    if (heedsInterrupt && this.#signal !== undefined) signals.push(this.#signal);
+    let response: Response;
+    try {
+      response = await fetch(target, {
+        method,
+        headers,
+        redirect: 'error',
+        signal: AbortSignal.any(signals),
+        ...(body !== undefined && { body: streamBytes(body.bytes, body.onSent), duplex: 'half' }),
+      });
+    } catch (error) {
+      throw this.#unreachable(error, 'no answer');
+    }
+    if (expected.includes(response.status)) return response;
+    throw await readProblem(response);
+  }
+
+  #unreachable(error: unknown, what: string): CommandError {
+    if (this.#signal?.aborted) return new CommandError('interrupted', 'interrupted');
+    const reason =
+      error instanceof DOMException && error.name === 'TimeoutError'
+        ? 'it took too long'
+        : (systemCode(error) ?? (error instanceof Error ? error.message : String(error)));
+    const hint = reason === 'ECONNREFUSED' ? ' (is it running? npm run dev starts the local stack)' : '';
+    return new CommandError(
+      'unreachable',
+      `${what} from ${this.#connection.url}: ${reason}${hint}`,
+      {},
+      error,
+    );
+  }
+}
+
+function spacePath(space: string): string {
+  return `/v1/spaces/${encodeURIComponent(space)}`;
+}
+
+/** The bytes in pieces, each counted when the connection has asked for the next: what has gone out, near enough. */
+function streamBytes(bytes: Uint8Array, onSent: (bytes: number) => void = () => {}): ReadableStream {
+  let at = 0;
+  return new ReadableStream({
+    type: 'bytes',
+    pull(controller) {
+      onSent(at);
+      if (at >= bytes.length) return controller.close();
+      const end = Math.min(at + UPLOAD_CHUNK_BYTES, bytes.length);
+      // A copy: a byte stream takes the buffer of what it is given away.
+      controller.enqueue(bytes.slice(at, end));
+      at = end;
+    },
+  });
+}
+
+async function readProblem(response: Response): Promise<CommandError> {
+  const text = await response.text().catch(() => '');
+  const problem = problemSchema.safeParse(parseOrNull(text)).data ?? {};
+  const errors: FieldError[] = problem.errors ?? [];
+  const said =
+    problem.detail ?? problem.title ?? `it answered ${response.status} ${response.statusText}`.trim();
+  const [first] = errors;
+  const where = first === undefined ? '' : ` (${first.path === '' ? '' : `${first.path} `}${first.message})`;
+  const requestId = problem.requestId ?? response.headers.get('x-request-id') ?? undefined;
+  const after = response.headers.get('retry-after');
+  const retry = after === null ? '' : `; it can be tried again in ${after} s`;
+  return new CommandError(problem.code ?? 'http_error', `the server refused: ${said}${where}${retry}`, {
+    status: response.status,
+    ...(errors.length > 0 && { errors }),
+    ...(requestId !== undefined && { requestId }),
+  });
+}
+
+function readAnswer<T>(schema: z.ZodType<T>, text: string): T {
+  const answer = schema.safeParse(parseOrNull(text));
+  if (answer.success) return answer.data;
+  throw new CommandError('unexpected_answer', 'the server answered in a form that is not known here');
+}
+
+function parseOrNull(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return null;
+  }
+}

@@ -1,0 +1,169 @@
+import { open } from 'node:fs/promises';
+import { basename, extname, resolve } from 'node:path';
+import type { SaveMode } from '../../src/world/types.ts';
+import { Api } from '../api.ts';
+import { type Context, defineCommand, JSON_OPTION } from '../command.ts';
+import { resolveConnection } from '../connection.ts';
+import { CommandError, systemCode } from '../errors.ts';
+import { readScene, SCENE_FILE_BYTES_MAX } from '../formats/read-scene.ts';
+import { type Scene, SceneError, type SceneSource, sceneErrorOf } from '../formats/scene.ts';
+import { showCount } from '../progress.ts';
+import { checkSpaceId, SPACE_OPTION } from '../space-option.ts';
+
+/** Bytes of a state as JSON that the API takes in one request. */
+const STATE_BODY_BYTES_MAX = 32 * 1024 * 1024;
+
+export const importCommand = defineCommand({
+  name: 'import',
+  description: 'Put a scene into a space: every node becomes an object, all or nothing',
+  args: {
+    file: {
+      type: 'positional',
+      description:
+        'glTF (.glb, .gltf), Hubs scene (.spoke), export of worldkeep, or backup of an in-memory server',
+      required: true,
+    },
+    ...SPACE_OPTION,
+    mode: {
+      type: 'enum',
+      options: ['replace', 'merge'],
+      default: 'replace',
+      description:
+        'replace: the scene becomes the world. merge: it is added, objects of the same id are replaced',
+    },
+    name: { type: 'string', description: "Name of a space made for it; else the scene's or the file's" },
+    ...JSON_OPTION,
+  },
+  examples: ['import plaza.glb --space plaza', 'import lamps.gltf --space plaza --mode merge'],
+  async run({ file, space, mode, name }, context) {
+    checkSpaceId(space);
+    const api = new Api(resolveConnection(context), context.signal);
+    const source = { file, stem: basename(file, extname(file)) };
+    const scene = await readScene(await readSceneFile(file, context), source);
+    context.progress.note(`read ${file}: ${scene.format}, ${showCount(scene.objects)} objects`);
+    const body = encodeWorld(scene, file);
+    const { created, saved } = await send(
+      api,
+      { space, mode: mode as SaveMode, name, scene, source, body },
+      context,
+    );
+    const document = {
+      file,
+      format: scene.format,
+      space,
+      created,
+      mode,
+      objects: scene.objects,
+      normalisedRotations: scene.normalisedRotations,
+      seq: saved.seq,
+      durability: saved.durability,
+    };
+    return { document, text: describe(document) };
+  },
+});
+
+interface Sending {
+  space: string;
+  mode: SaveMode;
+  name: string | undefined;
+  scene: Scene;
+  source: SceneSource;
+  body: Uint8Array;
+}
+
+/** A space that was made for the scene goes again where the scene does not get in. */
+async function send(api: Api, { space, mode, name, scene, source, body }: Sending, context: Context) {
+  const input = { ...scene.space, ...(name !== undefined && { name }) };
+  const created = !(await api.hasSpace(space)) && (await api.putSpace(space, input));
+  const task = context.progress.startBytes('sent', body.length);
+  try {
+    const saved = await api.putState(space, mode, body, (bytes) => task.update(bytes));
+    task.finish();
+    return { created, saved };
+  } catch (error) {
+    const refused =
+      error instanceof CommandError && error.details.errors !== undefined
+        ? sceneErrorOf(source.file, scene, error.details.errors)
+        : error;
+    if (created) await undoSpace(api, space, refused);
+    throw refused;
+  }
+}
+
+async function undoSpace(api: Api, space: string, because: unknown): Promise<void> {
+  try {
+    await api.deleteSpace(space);
+  } catch {
+    const reason = because instanceof Error ? because.message : String(because);
+    throw new CommandError(
+      'space_left_behind',
+      `${reason}; and the space ${space}, made for it, could not be removed again`,
+      {},
+      because,
+    );
+  }
+}
+
+async function readSceneFile(file: string, { cwd, progress }: Context): Promise<Uint8Array> {
+  try {
+    await using handle = await open(resolve(cwd, file), 'r');
+    const stat = await handle.stat();
+    if (stat.isDirectory()) throw new SceneError(file, null, 'is a folder, not a file');
+    if (!stat.isFile()) throw new SceneError(file, null, 'is not a regular file');
+    if (stat.size > SCENE_FILE_BYTES_MAX)
+      throw new SceneError(
+        file,
+        null,
+        `has ${showCount(stat.size)} bytes; at most ${showCount(SCENE_FILE_BYTES_MAX)} can be read`,
+      );
+    const task = progress.startBytes(`reading ${file}`, stat.size);
+    const bytes = new Uint8Array(stat.size);
+    let at = 0;
+    while (at < bytes.length) {
+      const { bytesRead } = await handle.read(bytes, at, Math.min(bytes.length - at, 4 * 1024 * 1024));
+      if (bytesRead === 0) break;
+      at += bytesRead;
+      task.update(at);
+    }
+    progress.stop();
+    return bytes.subarray(0, at);
+  } catch (error) {
+    if (error instanceof SceneError) throw error;
+    throw new SceneError(file, null, describeFileFailure(error));
+  }
+}
+
+function describeFileFailure(error: unknown): string {
+  const code = systemCode(error);
+  if (code === 'ENOENT' || code === 'ENOTDIR') return 'there is no such file';
+  if (code === 'EACCES' || code === 'EPERM') return 'may not be read: permission denied';
+  return `cannot be read: ${code ?? (error instanceof Error ? error.message : String(error))}`;
+}
+
+function encodeWorld(scene: Scene, file: string): Uint8Array {
+  const body = new TextEncoder().encode(JSON.stringify(scene.world));
+  if (body.length > STATE_BODY_BYTES_MAX)
+    throw new SceneError(
+      file,
+      null,
+      `its ${showCount(scene.objects)} objects are ${showCount(body.length)} bytes of JSON; at most ${showCount(STATE_BODY_BYTES_MAX)} (32 MiB) can be imported at once`,
+    );
+  return body;
+}
+
+function describe(done: {
+  file: string;
+  space: string;
+  created: boolean;
+  mode: string;
+  objects: number;
+  normalisedRotations: number;
+  seq: number;
+  durability: string;
+}): string {
+  const what = done.mode === 'merge' ? 'merged into' : 'is now';
+  const made = done.created ? ' (made)' : '';
+  const turned =
+    done.normalisedRotations > 0 ? `, ${showCount(done.normalisedRotations)} rotations normalised` : '';
+  return `${done.file} ${what} space ${done.space}${made}: ${showCount(done.objects)} objects${turned}, seq ${done.seq}, ${done.durability}`;
+}

@@ -1,0 +1,36 @@
+import { SceneError } from './scene.ts';
+
+const HEADER_BYTES = 12;
+const CHUNK_HEADER_BYTES = 8;
+/** 'JSON' read as a little-endian number. */
+const JSON_CHUNK = 0x4e4f534a;
+
+/** Whether the bytes begin as a binary glTF does. */
+export function isGlb(bytes: Uint8Array): boolean {
+  return bytes[0] === 0x67 && bytes[1] === 0x6c && bytes[2] === 0x54 && bytes[3] === 0x46;
+}
+
+/**
+ * Finds the JSON of a binary glTF. Geometry and images are not looked at, so they need not be readable; a file that is
+ * shorter than it says is refused, for what else it lost cannot be known.
+ */
+export function sliceGlbJson(bytes: Uint8Array, file: string): Uint8Array {
+  const fail = (what: string) => new SceneError(file, null, what);
+  if (bytes.length < HEADER_BYTES + CHUNK_HEADER_BYTES)
+    throw fail(`is a binary glTF cut off after ${bytes.length} bytes`);
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const version = view.getUint32(4, true);
+  if (version !== 2) throw fail(`is binary glTF version ${version}; version 2 can be imported`);
+  const total = view.getUint32(8, true);
+  if (bytes.length < total)
+    throw fail(`is cut off: its header says ${total} bytes, and it has ${bytes.length}`);
+  const jsonBytes = view.getUint32(HEADER_BYTES, true);
+  if (view.getUint32(HEADER_BYTES + 4, true) !== JSON_CHUNK)
+    throw fail('is a binary glTF whose first chunk is not JSON');
+  const end = HEADER_BYTES + CHUNK_HEADER_BYTES + jsonBytes;
+  if (end > total)
+    throw fail(
+      `is a binary glTF whose JSON chunk ends at byte ${end}, behind the end of the file at ${total}`,
+    );
+  return bytes.subarray(HEADER_BYTES + CHUNK_HEADER_BYTES, end);
+}

@@ -1,0 +1,67 @@
+import { AppError } from '../../src/world/errors.ts';
+import { refuseUnkeepable } from '../../src/world/json-text.ts';
+import { checkWorld } from '../../src/world/world-input.ts';
+import { readBackup } from './backup.ts';
+import { isGlb } from './glb.ts';
+import { isMembers, parseJsonBytes } from './json-text.ts';
+import { type Scene, SceneError, type SceneSource, sceneErrorOf } from './scene.ts';
+import { readSpoke } from './spoke.ts';
+import { readState } from './state.ts';
+
+/** Bytes of a scene file. Text this long is near what one string can hold. */
+export const SCENE_FILE_BYTES_MAX = 512 * 1024 * 1024;
+
+const KNOWN = 'glTF (.glb, .gltf), a Hubs scene (.spoke), an export of worldkeep, or a backup {objects: …}';
+
+/**
+ * Reads a scene of any kind that is known, told by its content; the file's name only words the messages. The world it
+ * returns has passed the same check that the server makes.
+ * @throws SceneError naming the file, the node where it is about one, and what is wrong.
+ */
+export async function readScene(bytes: Uint8Array, source: SceneSource): Promise<Scene> {
+  const { file } = source;
+  if (bytes.length === 0) throw new SceneError(file, null, 'is empty');
+  if (bytes.length > SCENE_FILE_BYTES_MAX)
+    throw new SceneError(
+      file,
+      null,
+      `has ${bytes.length} bytes; at most ${SCENE_FILE_BYTES_MAX} can be read`,
+    );
+  const scene = await readKind(bytes, source);
+  try {
+    refuseUnkeepable(scene.world);
+    checkWorld(scene.world);
+  } catch (error) {
+    if (error instanceof AppError) throw sceneErrorOf(file, scene, error.errors);
+    throw error;
+  }
+  return scene;
+}
+
+async function readKind(bytes: Uint8Array, source: SceneSource): Promise<Scene> {
+  const { file } = source;
+  if (isGlb(bytes)) {
+    const gltf = await import('./gltf.ts');
+    return gltf.readGltf(gltf.parseGltfBytes(bytes, file), source, 'glb');
+  }
+  refuseOtherBinary(bytes, file);
+  const json = parseJsonBytes(bytes, file);
+  if (isMembers(json)) {
+    if (isMembers(json.entities) || (json.root !== undefined && json.entities !== undefined))
+      return readSpoke(json, source);
+    if (isMembers(json.asset)) return (await import('./gltf.ts')).readGltf(json, source, 'gltf');
+    if (Array.isArray(json.objects)) return readState(json, source);
+    if (isMembers(json.objects)) return readBackup(json, source);
+    if (json.nodes !== undefined || json.scenes !== undefined)
+      throw new SceneError(file, null, 'is like glTF, but has no asset.version');
+  }
+  throw new SceneError(file, null, `is JSON, but no scene that is known here: ${KNOWN}`);
+}
+
+/** A zero byte stands in no JSON text: better to say so than to complain of a character. */
+function refuseOtherBinary(bytes: Uint8Array, file: string): void {
+  if (/\.glb$/i.test(file))
+    throw new SceneError(file, null, "is no binary glTF: it does not begin with the letters 'glTF'");
+  if (bytes.subarray(0, 4096).includes(0))
+    throw new SceneError(file, null, `is binary, but no scene that is known here: ${KNOWN}`);
+}

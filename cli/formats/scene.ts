@@ -1,0 +1,64 @@
+import type { FieldError } from '../../src/world/errors.ts';
+import type { Bounds, JsonObject, ObjectInput } from '../../src/world/types.ts';
+
+/** A scene file that cannot be imported: which file, where in it, and what is wrong. Nothing has been sent. */
+export class SceneError extends Error {
+  readonly file: string;
+  /** The node, entity or object it is about, as a reader finds it in the file; null where it is the file itself. */
+  readonly node: string | null;
+
+  constructor(file: string, node: string | null, what: string) {
+    super(node === null ? `${file}: ${what}` : `${file}: ${node}: ${what}`);
+    this.name = 'SceneError';
+    this.file = file;
+    this.node = node;
+  }
+}
+
+export type SceneFormat = 'glb' | 'gltf' | 'spoke' | 'state' | 'backup';
+
+/** Where a scene comes from. */
+export interface SceneSource {
+  /** The path as the caller gave it: what messages call the file. */
+  file: string;
+  /** The file's name without folder and extension. */
+  stem: string;
+}
+
+/** A file's content in the form that the state of a space is put in. */
+export interface Scene {
+  format: SceneFormat;
+  /** The body of `PUT /v1/spaces/{space}/state`. */
+  world: JsonObject;
+  objects: number;
+  /** Rotations so far from length 1 that worldkeep will normalise them. */
+  normalisedRotations: number;
+  /** What a space made for this scene is given. */
+  space: { name: string; description?: string | null; settings?: JsonObject; bounds?: Bounds | null };
+  /** @returns what a path in `world` is called in the file and the rest of the path, or null where it is about the file. */
+  locate(path: string): { node: string | null; rest: string };
+}
+
+/** Objects made from a file's nodes, with what each node is called in messages. */
+export function locateInObjects(labels: readonly string[]): Scene['locate'] {
+  return (path) => {
+    const match = /^\/objects\/(\d+)(.*)$/.exec(path);
+    const label = match === null ? undefined : labels[Number(match[1])];
+    return label === undefined ? { node: null, rest: path } : { node: label, rest: match?.[2] ?? '' };
+  };
+}
+
+/** @returns objects as the JSON that is sent; an interface is no index type, so the compiler has to be told. */
+export function toWorld(objects: readonly ObjectInput[]): JsonObject {
+  return { objects: objects as unknown as JsonObject[] };
+}
+
+/** One sentence for the first thing that is wrong, and how many more there are. */
+export function sceneErrorOf(file: string, scene: Scene, errors: readonly FieldError[]): SceneError {
+  const [first] = errors;
+  if (first === undefined) return new SceneError(file, null, 'is not a world');
+  const { node, rest } = scene.locate(first.path);
+  const what = rest === '' ? first.message : `${rest.slice(1)} ${first.message}`;
+  const more = errors.length - 1;
+  return new SceneError(file, node, more === 0 ? what : `${what} (and ${more} more)`);
+}

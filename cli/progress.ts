@@ -1,0 +1,84 @@
+import { Presets, SingleBar } from 'cli-progress';
+
+/** Bytes below which a task says only that it is done: it is over before anybody has read that it began. */
+const QUIET_BELOW_BYTES = 256 * 1024;
+/** Of a long task without a terminal, a line each time this much more of it is done. */
+const PLAIN_STEP = 0.25;
+
+export interface Task {
+  /** @param done how much of the total is done by now. */
+  update(done: number): void;
+  /** @param total where it was not known before. */
+  finish(total?: number): void;
+}
+
+/** Where a task writes: stderr, which has `isTTY` where somebody is looking. */
+export interface ProgressStream extends NodeJS.WritableStream {
+  isTTY?: boolean;
+}
+
+export interface Progress {
+  /**
+   * Bars on a terminal, plain lines with counts anywhere else.
+   * @param total bytes; null where they are not known, as of an answer that is compressed.
+   */
+  startBytes(label: string, total: number | null): Task;
+  /** One line on its own. */
+  note(line: string): void;
+  /** Takes a bar that is still there off the screen, so that a message does not stand in it. */
+  stop(): void;
+}
+
+export function createProgress(stream: ProgressStream, env: NodeJS.ProcessEnv): Progress {
+  const bars = stream.isTTY === true && env.TERM !== 'dumb';
+  let running: SingleBar | null = null;
+  const stop = () => {
+    running?.stop();
+    running = null;
+  };
+  const note = (line: string) => {
+    stop();
+    stream.write(`${line}\n`);
+  };
+  const start = (label: string, total: number) => {
+    const bar = new SingleBar(
+      {
+        stream,
+        format: `${label} {bar} {percentage}% | {done} of {all} bytes`,
+        hideCursor: true,
+        clearOnComplete: true,
+        stopOnComplete: false,
+      },
+      env.NO_COLOR ? Presets.legacy : Presets.shades_classic,
+    );
+    bar.start(total, 0, { done: '0', all: showCount(total) });
+    running = bar;
+  };
+
+  return {
+    note,
+    stop,
+    startBytes(label, total) {
+      if (bars && total !== null && total >= QUIET_BELOW_BYTES) start(label, total);
+      let shown = 0;
+      return {
+        update(done) {
+          running?.update(done, { done: showCount(done) });
+          if (bars || total === null || total < QUIET_BELOW_BYTES) return;
+          if (done < total && done >= (shown + PLAIN_STEP) * total) {
+            shown = Math.floor(done / total / PLAIN_STEP) * PLAIN_STEP;
+            note(`${label}: ${showCount(done)} of ${showCount(total)} bytes`);
+          }
+        },
+        finish(bytes = total ?? 0) {
+          note(`${label}: ${showCount(bytes)} bytes`);
+        },
+      };
+    },
+  };
+}
+
+/** 1234567 as 1,234,567. */
+export function showCount(count: number): string {
+  return count.toLocaleString('en-US');
+}
