@@ -88,8 +88,7 @@ async function fetchRedis(cacheDir: string, log: (line: string) => void): Promis
   try {
     log('Redis is not installed: fetching it from Debian’s packages into this project (about 2 MB)');
     const packages = await download(work, log);
-    for (const file of packages)
-      await promisify(execFile)('dpkg-deb', ['-x', file, join(work, 'root')]);
+    for (const file of packages) await promisify(execFile)('dpkg-deb', ['-x', file, join(work, 'root')]);
     if ((await findUnpacked(join(work, 'root'))) === null)
       throw new Error('the program that was fetched does not run on this machine');
     return await moveIntoPlace(join(work, 'root'), join(cacheDir, CACHED_NAME));
@@ -127,7 +126,10 @@ async function download(work: string, log: (line: string) => void): Promise<stri
   let failure = '';
   for (const [attempt, options] of attempts.entries()) {
     const run = (args: string[]) =>
-      runApt(['-c', config, ...[...APT_OPTIONS, ...options].flatMap((option) => ['-o', option]), ...args], log);
+      runApt(
+        ['-c', config, ...[...APT_OPTIONS, ...options].flatMap((option) => ['-o', option]), ...args],
+        log,
+      );
     if (attempt > 0) {
       log('reading the package lists');
       await mkdir(join(lists, 'partial'), { recursive: true });
@@ -135,7 +137,14 @@ async function download(work: string, log: (line: string) => void): Promise<stri
       if (failure !== '') continue;
     }
     for (const packages of PACKAGES) {
-      const said = await run(['install', '-y', '--no-install-recommends', '--reinstall', '--download-only', ...packages]);
+      const said = await run([
+        'install',
+        '-y',
+        '--no-install-recommends',
+        '--reinstall',
+        '--download-only',
+        ...packages,
+      ]);
       const files = (await readdir(archives)).filter((name) => name.endsWith('.deb'));
       // The C library stays the machine's own: another one beside the machine's loader does not start.
       if (said === '' && files.length > 0)
@@ -170,7 +179,14 @@ async function runApt(args: string[], log: (line: string) => void): Promise<stri
 async function findOnPath(name: string): Promise<string | null> {
   for (const folder of (process.env.PATH ?? '').split(delimiter)) {
     const path = join(folder, name);
-    if (folder !== '' && (await access(path, constants.X_OK).then(() => true, () => false))) return path;
+    if (
+      folder !== '' &&
+      (await access(path, constants.X_OK).then(
+        () => true,
+        () => false,
+      ))
+    )
+      return path;
   }
   return null;
 }

@@ -32,6 +32,8 @@ export interface PostgresOptions {
   /** False only for data that nobody needs after a crash: no fsync. */
   durable: boolean;
   log(line: string): void;
+  /** Told of the process before it is ready. */
+  onSpawn?(started: StartedProcess): void;
 }
 
 export interface PostgresServer {
@@ -77,6 +79,7 @@ export async function startPostgres(options: PostgresOptions): Promise<PostgresS
     lastSignal: 'SIGQUIT',
     ...(account === undefined ? {} : { uid: account.uid, gid: account.gid }),
   });
+  options.onSpawn?.(started);
   await waitUntilReady(started, options);
   return {
     process: started,

@@ -16,6 +16,8 @@ export interface RedisOptions {
   /** False only for data that nobody needs after a crash of the machine: no fsync. */
   durable: boolean;
   log(line: string): void;
+  /** Told of the process before it is ready. */
+  onSpawn?(started: StartedProcess): void;
 }
 
 export interface RedisServer {
@@ -50,6 +52,7 @@ export async function startRedis(options: RedisOptions): Promise<RedisServer> {
     logFile: options.logFile,
     lastSignal: 'SIGTERM',
   });
+  options.onSpawn?.(started);
   await waitUntilReady(started, options);
   return {
     process: started,

@@ -93,6 +93,8 @@ export class Exchange implements Submittable {
 
   handleCopyInResponse(connection: CopyConnection): void {
     connection.sendCopyFail('COPY is not supported over HTTP');
+    // The server has passed over the first sync, as it does with every one that comes while it copies.
+    connection.sync();
   }
 
   handleCopyData(): void {

@@ -69,6 +69,7 @@ async function run(pools: Pools, request: NeonRequest, signal: AbortSignal): Pro
   const client = await pool.connect().catch((error: unknown) => {
     throw explainConnectError(error, request.connection.user);
   });
+  pools.busy.add(client);
   let isClean = false;
   let isCancelled = false;
   // As on Neon, a client that goes away takes its query with it.
@@ -90,6 +91,7 @@ async function run(pools: Pools, request: NeonRequest, signal: AbortSignal): Pro
     return { results: queries.map((query, index) => formatResult(results[index + 1], query)) };
   } finally {
     signal.removeEventListener('abort', cancel);
+    pools.busy.delete(client);
     if (isCancelled) client.release(true);
     else void reset(client, isClean);
   }
@@ -145,6 +147,8 @@ function replyTooLarge(): NeonError {
 
 /** A small pool for each user and database; the one not used for longest goes where there are too many. */
 class Pools {
+  /** Those with a query under way. */
+  readonly busy = new Set<pg.PoolClient>();
   #pools = new Map<string, pg.Pool>();
   #port: number;
 
@@ -174,6 +178,8 @@ class Pools {
   async close(): Promise<void> {
     const pools = [...this.#pools.values()];
     this.#pools.clear();
+    // Ended under their queries: closing waits for none.
+    for (const client of this.busy) void client.end();
     await Promise.all(pools.map((pool) => pool.end()));
   }
 
@@ -185,8 +191,9 @@ class Pools {
       idleTimeoutMillis: IDLE_MS,
       connectionTimeoutMillis: 10_000,
     });
-    // An idle connection that ends (the database was stopped) is replaced when it is needed.
+    // A connection that ends is replaced when the next is needed; a query under way settles by itself.
     pool.on('error', () => undefined);
+    pool.on('connect', (client) => client.on('error', () => undefined));
     return pool;
   }
 }

@@ -1,0 +1,46 @@
+import { randomBytes } from 'node:crypto';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+
+const NAMES = [
+  'superuserPassword',
+  'ownerPassword',
+  'appPassword',
+  'redisPassword',
+  'redisRestToken',
+  'qstashToken',
+  'qstashCurrentSigningKey',
+  'qstashNextSigningKey',
+] as const;
+
+export type Secrets = Record<(typeof NAMES)[number], string>;
+
+/** Reads the random secrets of a stack's folder; the first call makes them. Only their owner may read the file. */
+export function readSecrets(dir: string): Secrets {
+  const file = join(dir, 'secrets.json');
+  if (!existsSync(file)) {
+    if (existsSync(join(dir, 'postgres')))
+      throw new Error(
+        `${file} is missing, and without its passwords the data beside it cannot be opened: put it back, or remove ${dir} to begin anew.`,
+      );
+    const secrets = Object.fromEntries(NAMES.map((name) => [name, randomBytes(24).toString('base64url')]));
+    mkdirSync(dir, { recursive: true });
+    writeFileSync(file, `${JSON.stringify(secrets, null, 2)}\n`, { mode: 0o600 });
+  }
+  const secrets = parse(readFileSync(file, 'utf8'));
+  const missing = NAMES.filter((name) => !/^[\w-]{16,}$/.test(String(secrets[name])));
+  if (missing.length > 0)
+    throw new Error(
+      `${file} is damaged (${missing.join(', ')}): put it back, or remove ${dir} to begin anew.`,
+    );
+  return secrets as Secrets;
+}
+
+function parse(text: string): Partial<Record<string, unknown>> {
+  try {
+    const value: unknown = JSON.parse(text);
+    return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {};
+  } catch {
+    return {};
+  }
+}

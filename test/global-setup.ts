@@ -1,0 +1,30 @@
+import type { TestProject } from 'vitest/node';
+import { ANY_PORTS, makeTemporaryDir, type StackValues, startStack } from '../dev/stack.ts';
+import { migrate } from '../drizzle/migrate.ts';
+
+declare module 'vitest' {
+  export interface ProvidedContext extends StackValues {}
+}
+
+/** One ephemeral stack for the whole run: real stores, migrated, on free ports. */
+export default async function setUp(project: TestProject): Promise<() => Promise<void>> {
+  const log = (line: string) => project.vitest.logger.log(`[stack] ${line}`);
+  const stack = await startStack({
+    dir: await makeTemporaryDir(),
+    ephemeral: true,
+    durable: false,
+    ports: ANY_PORTS,
+    log,
+  });
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
+    process.once(signal, () => void stack.kill().finally(() => process.exit(1)));
+  const { values } = stack;
+  try {
+    await migrate({ migrationUrl: values.migrationUrl, appUrl: values.databaseUrl, log });
+    for (const key of Object.keys(values) as (keyof StackValues)[]) project.provide(key, values[key]);
+  } catch (error) {
+    await stack.stop();
+    throw error;
+  }
+  return () => stack.stop();
+}
