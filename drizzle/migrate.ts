@@ -1,4 +1,4 @@
-import { pathToFileURL } from 'node:url';
+import { fileURLToPath, pathToFileURL } from 'node:url';
 import { sql } from 'drizzle-orm';
 import { drizzle, type NodePgDatabase } from 'drizzle-orm/node-postgres';
 import { migrate as applyMigrations } from 'drizzle-orm/node-postgres/migrator';
@@ -13,13 +13,22 @@ export interface MigrateOptions {
   /** As worldkeep_app: if given, that role may then log in with the password in it. */
   appUrl?: string | undefined;
   log?: ((line: string) => void) | undefined;
+  /** Where the migrations are, if not beside this file. */
+  migrationsFolder?: string;
 }
+
+const MIGRATIONS = fileURLToPath(new URL('./migrations', import.meta.url));
 
 /**
  * Brings a database to the newest schema in one transaction: all that is missing, or nothing. Running it twice, or two
  * at once, is the same as once. @returns how many migrations were applied.
  */
-export async function migrate({ migrationUrl, appUrl, log = () => {} }: MigrateOptions): Promise<number> {
+export async function migrate({
+  migrationUrl,
+  appUrl,
+  log = () => {},
+  migrationsFolder = MIGRATIONS,
+}: MigrateOptions): Promise<number> {
   const client = new pg.Client({ connectionString: migrationUrl, application_name: 'worldkeep-migrate' });
   await client.connect();
   try {
@@ -28,7 +37,7 @@ export async function migrate({ migrationUrl, appUrl, log = () => {} }: MigrateO
     await client.query('set client_min_messages = warning');
     const db = drizzle({ client });
     const before = await countApplied(db);
-    await applyMigrations(db, { migrationsFolder: new URL('./migrations', import.meta.url).pathname });
+    await applyMigrations(db, { migrationsFolder });
     const applied = (await countApplied(db)) - before;
     log(applied === 0 ? 'database: up to date' : `database: ${applied} migrations applied`);
     if (appUrl !== undefined) await letAppLogIn(client, appUrl, log);

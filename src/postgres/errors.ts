@@ -26,7 +26,7 @@ export function toAppError(error: unknown): AppError {
       cause: error,
       retryAfterSeconds: 2,
     });
-  if (code === undefined) return unavailable();
+  if (code === undefined) return isLostConnection(error) ? unavailable() : internal(error);
   const path = constraint === undefined ? undefined : CONSTRAINT_PATHS[constraint];
   if (code === '23514' && path !== undefined)
     return new AppError('properties_too_large', 'The properties are larger than an object can hold.', {
@@ -48,7 +48,22 @@ export function toAppError(error: unknown): AppError {
     );
   // Lost connections, too little of something, shutdowns, serialisation: a repeat may succeed.
   if (/^(08|53|55|57|58|25P|40|XX)/.test(code)) return unavailable();
+  return internal(error);
+}
+
+function internal(error: unknown): AppError {
   return new AppError('internal', 'Something went wrong here.', { cause: error });
+}
+
+/** What the drivers throw where the server did not answer: the Neon client its own error, `pg` system errors and plain ones. */
+function isLostConnection(error: unknown): boolean {
+  for (let at = error, depth = 0; at instanceof Error && depth < 5; depth++) {
+    if (at.name === 'NeonDbError' || at.name === 'TimeoutError' || at.name === 'AbortError') return true;
+    if ('code' in at && typeof at.code === 'string' && /^E[A-Z]+$/.test(at.code)) return true;
+    if (/^(Connection terminated|Query read timeout|timeout e)/.test(at.message)) return true;
+    at = at.cause;
+  }
+  return false;
 }
 
 /** Whether nothing was done and the same transaction may be tried again at once. */

@@ -7,21 +7,12 @@ import { mediaAssets, uploadedModels } from '../schema/assets.ts';
 import { users } from '../schema/people.ts';
 import { chatMessages, spaceMembers, spaces, worldObjects } from '../schema/spaces.ts';
 import { tenants } from '../schema/tenants.ts';
+import { isInWorld } from './load-object.ts';
 import { isLive } from './load-space.ts';
 
 /** Objects of the worlds that are: rows of other generations are not in any. */
 function selectObjectCount(db: Database) {
-  return db
-    .select({ n: count() })
-    .from(spaces)
-    .innerJoin(
-      worldObjects,
-      and(
-        eq(worldObjects.tenantId, spaces.tenantId),
-        eq(worldObjects.spaceId, spaces.spaceId),
-        eq(worldObjects.generation, spaces.generation),
-      ),
-    );
+  return db.select({ n: count() }).from(spaces).innerJoin(worldObjects, isInWorld());
 }
 
 export async function loadStatistics(

@@ -1,4 +1,4 @@
-import { and, eq, gt, sql } from 'drizzle-orm';
+import { and, asc, eq, gt, lte, sql } from 'drizzle-orm';
 import type { WorldObject } from '../../world/types.ts';
 import type { Database, Postgres } from '../client.ts';
 import { objectColumns, toWorldObject } from '../rows.ts';
@@ -9,15 +9,7 @@ export function selectObject(db: Database, tenantId: string, spaceId: string, ob
   return db
     .select({ ...objectColumns, generationSeq: spaces.generationSeq, spaceId: spaces.spaceId })
     .from(spaces)
-    .innerJoin(
-      worldObjects,
-      and(
-        eq(worldObjects.tenantId, spaces.tenantId),
-        eq(worldObjects.spaceId, spaces.spaceId),
-        eq(worldObjects.generation, spaces.generation),
-        eq(worldObjects.objectId, objectId),
-      ),
-    )
+    .innerJoin(worldObjects, and(isInWorld(), eq(worldObjects.objectId, objectId)))
     .where(isLive(tenantId, spaceId));
 }
 
@@ -35,12 +27,31 @@ export async function loadObject(
 /** Bytes of one page of objects on its way from the database, whose answers end at 10 MiB. */
 export const PAGE_BYTES_MAX = 6 * 1024 * 1024;
 
-export function selectObjectsPage(db: Database, spaceId: string, after: string, rowsMax: number) {
+export function selectObjectsPage(
+  db: Database,
+  tenantId: string,
+  spaceId: string,
+  after: string,
+  rowsMax: number,
+) {
+  const pageEnd = sql`(select objects_page_end(${spaceId}, ${after}, ${rowsMax}::int, ${PAGE_BYTES_MAX}::bigint))`;
   return db
     .select(objectColumns)
-    .from(
-      sql`objects_page(${spaceId}, ${after}, ${rowsMax}::int, ${PAGE_BYTES_MAX}::bigint) as ${sql.identifier('world_objects')}`,
-    );
+    .from(spaces)
+    .innerJoin(worldObjects, isInWorld())
+    .where(
+      and(isLive(tenantId, spaceId), gt(worldObjects.objectId, after), lte(worldObjects.objectId, pageEnd)),
+    )
+    .orderBy(asc(worldObjects.objectId));
+}
+
+/** The condition that an object's row is of the generation that is its space's world. */
+export function isInWorld() {
+  return and(
+    eq(worldObjects.tenantId, spaces.tenantId),
+    eq(worldObjects.spaceId, spaces.spaceId),
+    eq(worldObjects.generation, spaces.generation),
+  );
 }
 
 /**
@@ -57,18 +68,11 @@ export async function listObjects(
     tenantId,
     (db) => [
       db.select({ generationSeq: spaces.generationSeq }).from(spaces).where(isLive(tenantId, spaceId)),
-      selectObjectsPage(db, spaceId, after, limit),
+      selectObjectsPage(db, tenantId, spaceId, after, limit),
       db
         .select({ id: worldObjects.objectId })
         .from(spaces)
-        .innerJoin(
-          worldObjects,
-          and(
-            eq(worldObjects.tenantId, spaces.tenantId),
-            eq(worldObjects.spaceId, spaces.spaceId),
-            eq(worldObjects.generation, spaces.generation),
-          ),
-        )
+        .innerJoin(worldObjects, isInWorld())
         .where(and(isLive(tenantId, spaceId), gt(worldObjects.objectId, after)))
         .orderBy(worldObjects.objectId)
         .limit(limit + 1),

@@ -8,7 +8,7 @@ import { mediaAssets, uploadedModels } from '../schema/assets.ts';
 import { users } from '../schema/people.ts';
 import { chatMessages, spaceMembers, spaces, worldObjects } from '../schema/spaces.ts';
 import { tenants } from '../schema/tenants.ts';
-import { selectObjectsPage } from './load-object.ts';
+import { isInWorld, selectObjectsPage } from './load-object.ts';
 import { isLive } from './load-space.ts';
 
 /** Rows of one page of objects; its bytes are bounded too, see selectObjectsPage. */
@@ -53,7 +53,10 @@ async function tryToLoad(
     const after = rows.at(-1)?.objectId ?? '';
     const [[now], next] = await postgres.inTenant(
       tenantId,
-      (db) => [selectVersion(db, tenantId, spaceId), selectObjectsPage(db, spaceId, after, PAGE_ROWS_MAX)],
+      (db) => [
+        selectVersion(db, tenantId, spaceId),
+        selectObjectsPage(db, tenantId, spaceId, after, PAGE_ROWS_MAX),
+      ],
       'snapshot',
     );
     if (now === undefined) return null;
@@ -185,16 +188,9 @@ async function readHead(postgres: Postgres, tenantId: string, spaceId: string) {
       db
         .select({ n: count() })
         .from(worldObjects)
-        .innerJoin(
-          spaces,
-          and(
-            eq(worldObjects.tenantId, spaces.tenantId),
-            eq(worldObjects.spaceId, spaces.spaceId),
-            eq(worldObjects.generation, spaces.generation),
-          ),
-        )
+        .innerJoin(spaces, isInWorld())
         .where(isLive(tenantId, spaceId)),
-      selectObjectsPage(db, spaceId, '', PAGE_ROWS_MAX),
+      selectObjectsPage(db, tenantId, spaceId, '', PAGE_ROWS_MAX),
     ],
     'snapshot',
   );

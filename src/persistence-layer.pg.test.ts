@@ -1,0 +1,521 @@
+import fc from 'fast-check';
+import { afterAll, describe, expect, it } from 'vitest';
+import { DRIVERS, makeWorld, openTestNeon, withHooks } from '../test/layers.ts';
+import { PersistenceLayer } from './persistence-layer.ts';
+import { createWorldStore } from './postgres/world-store.ts';
+import { AppError } from './world/errors.ts';
+import type { WorldObject } from './world/types.ts';
+
+const NOT_FOUND = { code: 'not_found' };
+
+function makeObjects(count: number, seed = 0) {
+  return Array.from({ length: count }, (_, i) => ({
+    id: `object-${String(i).padStart(6, '0')}`,
+    name: `Object ${i}`,
+    parentId: i === 0 ? null : `object-${String(i >> 1).padStart(6, '0')}`,
+    position: { x: Math.sin(i + seed) * 1e3, y: i / 7, z: 0 - i * 1e-9 },
+    rotation: { x: 0, y: Math.sin(i / 2), z: 0, w: Math.cos(i / 2) },
+    scale: { x: 1, y: 1 / 3, z: 1e-300 },
+    properties: { index: i, tags: ['a', { deep: [null, true, 'ü𝄞'] }] },
+  }));
+}
+
+/** What a caller gave, of what was read. */
+function pickGiven({ id, name, modelId, parentId, position, rotation, scale, properties }: WorldObject) {
+  return { id, name, modelId, parentId, position, rotation, scale, properties };
+}
+
+describe.each(Object.entries(DRIVERS))('PersistenceLayer on %s', (_, open) => {
+  const postgres = open();
+  afterAll(() => postgres.close());
+
+  it('gives back an object as it was saved, bit for bit', async () => {
+    const { layer } = await makeWorld(postgres);
+    const numbers = [5e-324, -1.7976931348623157e308, 0.1 + 0.2, 1 / 3, 2 ** 53 + 2, -1e-7];
+    const saved = await layer.saveObject({
+      id: 'chair:1',
+      name: 'Chair',
+      modelId: 'model.chair',
+      parentId: 'not-there-yet',
+      position: { x: numbers[0], y: numbers[1], z: numbers[2] },
+      rotation: { x: 0.5, y: -0.5, z: 0.5, w: 0.5000000000000001 },
+      scale: { x: numbers[3], y: numbers[4], z: numbers[5] },
+      properties: { numbers, text: '"\\\n\u0001ü𝄞', empty: [], none: null, nested: { a: { b: {} } } },
+    });
+    expect(saved.created).toBe(true);
+    const read = await layer.getObject('chair:1');
+    expect(read).toEqual(saved.object);
+    expect(read).toMatchObject({
+      position: { x: 5e-324, y: -1.7976931348623157e308, z: 0.1 + 0.2 },
+      rotation: { x: 0.5, y: -0.5, z: 0.5, w: 0.5000000000000001 },
+      scale: { x: 1 / 3, y: 2 ** 53 + 2, z: -1e-7 },
+      properties: { numbers, text: '"\\\n\u0001ü𝄞', empty: [], none: null, nested: { a: { b: {} } } },
+      createdBy: 'tester',
+      updatedBy: 'tester',
+    });
+  });
+
+  it('keeps −0 as 0 and normalises only rotations that are far from length 1', async () => {
+    const { layer } = await makeWorld(postgres);
+    const near = { x: 0, y: 0, z: 0, w: 1.00005 };
+    const { object } = await layer.saveObject({ id: 'a', position: { x: -0, y: 0, z: 0 }, rotation: near });
+    expect(Object.is((await layer.getObject('a')).position.x, 0)).toBe(true);
+    expect(object.rotation).toEqual(near);
+    const far = await layer.saveObject({ id: 'b', rotation: { x: 0, y: 0, z: 3, w: 4 } });
+    expect(far.object.rotation).toEqual({ x: 0, y: 0, z: 0.6, w: 0.8 });
+    const huge = await layer.saveObject({ id: 'c', rotation: { x: 0, y: 1e308, z: 0, w: 1e308 } });
+    expect(Math.hypot(huge.object.rotation.y, huge.object.rotation.w)).toBeCloseTo(1, 15);
+  });
+
+  it('replaces, patches by RFC 7396 and deletes, each with a higher seq', async () => {
+    const { layer } = await makeWorld(postgres);
+    const first = await layer.saveObject({
+      id: 'a',
+      name: 'old',
+      properties: { keep: 1, drop: 2, deep: { x: 1, y: [1] } },
+    });
+    const patched = await layer.updateObject('a', {
+      position: { x: 4 },
+      properties: { drop: null, deep: { x: null, z: { n: null, m: 1 } }, fresh: { gone: null } },
+    });
+    expect(patched).toMatchObject({ name: 'old', position: { x: 4, y: 0, z: 0 } });
+    expect(patched.properties).toEqual({ keep: 1, deep: { y: [1], z: { m: 1 } }, fresh: {} });
+    expect(patched.seq).toBeGreaterThan(first.object.seq);
+    expect(patched.createdAt).toBe(first.object.createdAt);
+
+    const replaced = await layer.saveObject({ id: 'a' });
+    expect(replaced.created).toBe(false);
+    expect(replaced.object).toMatchObject({ name: null, properties: {}, position: { x: 0, y: 0, z: 0 } });
+
+    const { seq } = await layer.deleteObject('a');
+    expect(seq).toBeGreaterThan(replaced.object.seq);
+    await expect(layer.getObject('a')).rejects.toMatchObject(NOT_FOUND);
+    await expect(layer.deleteObject('a')).rejects.toMatchObject(NOT_FOUND);
+    await expect(layer.updateObject('a', {})).rejects.toMatchObject(NOT_FOUND);
+    expect((await layer.getSpace('main')).seq).toBe(seq);
+  });
+
+  it('refuses a write whose precondition does not hold, and changes nothing', async () => {
+    const { layer } = await makeWorld(postgres);
+    const failed = { code: 'precondition_failed' };
+    await expect(layer.saveObject({ id: 'a' }, { precondition: { ifExists: true } })).rejects.toMatchObject(
+      failed,
+    );
+    const { object } = await layer.saveObject({ id: 'a' }, { precondition: { ifExists: false } });
+    const before = (await layer.getSpace('main')).seq;
+    const stale = { precondition: { ifSeq: [object.seq - 1] } };
+    await expect(layer.saveObject({ id: 'a' }, { precondition: { ifExists: false } })).rejects.toMatchObject(
+      failed,
+    );
+    await expect(layer.saveObject({ id: 'a' }, stale)).rejects.toMatchObject(failed);
+    await expect(layer.updateObject('a', { name: 'x' }, stale)).rejects.toMatchObject(failed);
+    await expect(layer.deleteObject('a', stale)).rejects.toMatchObject(failed);
+    expect((await layer.getSpace('main')).seq).toBe(before);
+    const fresh = await layer.updateObject('a', { name: 'x' }, { precondition: { ifSeq: [1, object.seq] } });
+    expect(fresh.name).toBe('x');
+  });
+
+  it('gives writes of one space one order, however many come at once', async () => {
+    const { layer } = await makeWorld(postgres);
+    const written = await Promise.all(
+      Array.from({ length: 20 }, (_, i) => layer.saveObject({ id: `o${i % 5}`, name: `${i}` })),
+    );
+    const seqs = written.map(({ object }) => object.seq);
+    expect(new Set(seqs).size).toBe(20);
+    const last = new Map(written.map(({ object }) => [object.id, object] as const));
+    for (const { object } of written)
+      if (object.seq > (last.get(object.id)?.seq ?? 0)) last.set(object.id, object);
+    const { objects, seq } = await layer.loadWorldState();
+    expect(seq).toBe(Math.max(...seqs));
+    expect(objects).toEqual([...last.values()].sort((a, b) => (a.id < b.id ? -1 : 1)));
+  });
+
+  it('only one of many conditional writes wins', async () => {
+    const { layer } = await makeWorld(postgres);
+    const { object } = await layer.saveObject({ id: 'lock' });
+    const outcomes = await Promise.allSettled(
+      Array.from({ length: 10 }, (_, i) =>
+        layer.updateObject('lock', { name: `${i}` }, { precondition: { ifSeq: [object.seq] } }),
+      ),
+    );
+    expect(outcomes.filter(({ status }) => status === 'fulfilled')).toHaveLength(1);
+  });
+
+  it('saves and loads a whole world', async () => {
+    const { layer } = await makeWorld(postgres);
+    const objects = makeObjects(300);
+    const world = {
+      objects,
+      users: [{ id: 'ann', displayName: 'Ann', position: { x: 1, y: 2, z: 3 }, properties: { hat: true } }],
+      models: [
+        { id: 'm1', name: 'Chair', url: 'https://example.com/chair.glb', sha256: 'ab'.repeat(32), bytes: 12 },
+      ],
+      media: [{ id: 'v1', name: 'Film', url: 'https://example.com/film.mp4', contentType: 'video/mp4' }],
+      chat: [
+        { id: 'c1', userId: 'ann', text: 'first', createdAt: '2026-01-01T00:00:00.000Z' },
+        { id: 'c2', userId: null, text: 'second', createdAt: '2026-01-01T00:00:01.000Z' },
+      ],
+    };
+    const saved = await layer.saveWorldState(world);
+    expect(saved.objects).toBe(300);
+    const state = await layer.loadWorldState('main');
+    expect(state.seq).toBe(saved.seq);
+    expect(state.objects.map(pickGiven)).toEqual(objects.map((object) => ({ modelId: null, ...object })));
+    expect(new Set(state.objects.map(({ seq }) => seq))).toEqual(new Set([saved.seq]));
+    expect(state.users).toEqual([
+      {
+        id: 'ann',
+        displayName: 'Ann',
+        avatarUrl: null,
+        position: { x: 1, y: 2, z: 3 },
+        rotation: { x: 0, y: 0, z: 0, w: 1 },
+        properties: { hat: true },
+        seq: saved.seq,
+      },
+    ]);
+    expect(state.models).toMatchObject([{ id: 'm1', sha256: 'ab'.repeat(32), bytes: 12, contentType: null }]);
+    expect(state.media).toMatchObject([{ id: 'v1', contentType: 'video/mp4' }]);
+    expect(state.chat.map(({ id, text }) => [id, text])).toEqual([
+      ['c1', 'first'],
+      ['c2', 'second'],
+    ]);
+
+    // What was read can be saved elsewhere, and is the same world there.
+    const copy = await makeWorld(postgres);
+    await copy.layer.saveWorldState(state);
+    const again = await copy.layer.loadWorldState();
+    expect(again.objects.map(pickGiven)).toEqual(state.objects.map(pickGiven));
+    expect(again.objects.map(({ createdAt, createdBy }) => [createdAt, createdBy])).toEqual(
+      state.objects.map(({ createdAt, createdBy }) => [createdAt, createdBy]),
+    );
+    expect(again.chat.map(({ id, createdAt }) => [id, createdAt])).toEqual(
+      state.chat.map(({ id, createdAt }) => [id, createdAt]),
+    );
+  });
+
+  it('replace leaves only what is given; merge keeps the rest', async () => {
+    const { layer } = await makeWorld(postgres);
+    await layer.saveWorldState({ objects: [{ id: 'a', name: 'a1' }, { id: 'b' }] });
+    await layer.updateObject('a', { name: 'a2' });
+    await layer.saveWorldState({ objects: [{ id: 'a', name: 'a3' }, { id: 'c' }] }, { mode: 'merge' });
+    const merged = await layer.loadWorldState();
+    expect(merged.objects.map(({ id, name }) => [id, name])).toEqual([
+      ['a', 'a3'],
+      ['b', null],
+      ['c', null],
+    ]);
+    expect(merged.objects[0]?.seq).toBeGreaterThan(merged.objects[1]?.seq ?? 0);
+    await layer.saveWorldState({ objects: [{ id: 'd' }] });
+    expect((await layer.loadWorldState()).objects.map(({ id }) => id)).toEqual(['d']);
+    await layer.saveWorldState({ objects: [] });
+    expect((await layer.loadWorldState()).objects).toEqual([]);
+  });
+
+  it('takes the backup of an in-memory server', async () => {
+    const { layer } = await makeWorld(postgres);
+    await layer.saveWorldState({
+      objects: {
+        'obj-1': { type: 'cube', position: { x: 1, y: 2, z: 3 }, rotation: { x: 0, y: Math.PI / 2, z: 0 } },
+      },
+      models: { m1: { name: 'Chair', url: '/models/chair.glb' } },
+      chatHistory: [{ userId: 'ann', message: 'hello', timestamp: 1_700_000_000_000 }],
+    });
+    const { objects, models, chat } = await layer.loadWorldState();
+    expect(objects).toMatchObject([
+      { id: 'obj-1', properties: { type: 'cube' }, position: { x: 1, y: 2, z: 3 } },
+    ]);
+    expect(objects[0]?.rotation.y).toBeCloseTo(Math.SQRT1_2, 15);
+    expect(models).toMatchObject([{ id: 'm1', url: '/models/chair.glb' }]);
+    expect(chat).toMatchObject([{ userId: 'ann', text: 'hello', createdAt: '2023-11-14T22:13:20.000Z' }]);
+  });
+
+  it('pages through lists without losing or repeating anything', async () => {
+    const { layer } = await makeWorld(postgres);
+    const ids = makeObjects(25).map(({ id }) => id);
+    await layer.saveWorldState({
+      objects: ids.map((id) => ({ id, properties: { text: 'x'.repeat(60_000) } })),
+    });
+    const seen: string[] = [];
+    let cursor: string | undefined;
+    do {
+      const page = await layer.listObjects({ limit: 10, cursor });
+      expect(page.items.length).toBeLessThanOrEqual(10);
+      seen.push(...page.items.map(({ id }) => id));
+      cursor = page.nextCursor ?? undefined;
+    } while (cursor !== undefined);
+    expect(seen).toEqual(ids);
+    for (const name of ['b', 'a', 'c']) await layer.putSpace(name, { name });
+    const page = await layer.listSpaces({ limit: 2 });
+    const rest = await layer.listSpaces({ limit: 2, cursor: page.nextCursor ?? '' });
+    expect([...page.items, ...rest.items].map(({ id }) => id)).toEqual(['a', 'b', 'c', 'main']);
+    expect(rest.nextCursor).toBeNull();
+    await expect(layer.listSpaces({ cursor: 'forged' })).rejects.toMatchObject({ code: 'validation_failed' });
+    await expect(layer.listSpaces({ limit: '0' })).rejects.toMatchObject({ code: 'validation_failed' });
+  });
+
+  it('makes, updates, deletes a space, and makes it anew empty with rising seqs', async () => {
+    const { layer } = await makeWorld(postgres);
+    const bounds = { min: { x: -1, y: -1, z: -1 }, max: { x: 1, y: 1, z: 1 } };
+    const made = await layer.putSpace('hall', {
+      name: 'Hall',
+      description: 'd',
+      settings: { fog: 0.5 },
+      bounds,
+    });
+    expect(made).toMatchObject({
+      created: true,
+      space: { id: 'hall', name: 'Hall', description: 'd', settings: { fog: 0.5 }, bounds },
+    });
+    const renamed = await layer.putSpace('hall', { name: 'Great hall' });
+    expect(renamed).toMatchObject({
+      created: false,
+      space: { name: 'Great hall', settings: {}, bounds: null },
+    });
+    await layer.saveObject({ id: 'x' }, { spaceId: 'hall' });
+    const before = await layer.getSpace('hall');
+    await layer.deleteSpace('hall');
+    await expect(layer.getSpace('hall')).rejects.toMatchObject(NOT_FOUND);
+    await expect(layer.deleteSpace('hall')).rejects.toMatchObject(NOT_FOUND);
+    await expect(layer.getObject('x', { spaceId: 'hall' })).rejects.toMatchObject(NOT_FOUND);
+    await expect(layer.saveObject({ id: 'y' }, { spaceId: 'hall' })).rejects.toMatchObject(NOT_FOUND);
+    await expect(layer.saveWorldState({ objects: [] }, { spaceId: 'hall' })).rejects.toMatchObject(NOT_FOUND);
+    await expect(layer.loadWorldState('hall')).rejects.toMatchObject(NOT_FOUND);
+    await expect(layer.getSpaceStatistics('hall')).rejects.toMatchObject(NOT_FOUND);
+    const again = await layer.putSpace('hall', { name: 'Hall again' });
+    expect(again.created).toBe(true);
+    expect(again.space.seq).toBeGreaterThan(before.seq);
+    expect(await layer.loadWorldState('hall')).toMatchObject({ objects: [], users: [], chat: [] });
+  });
+
+  it('counts what a space and a tenant hold', async () => {
+    const { layer } = await makeWorld(postgres);
+    await layer.upsertUser({ id: 'ann', displayName: 'Ann' });
+    await layer.saveWorldState({ objects: [{ id: 'a' }, { id: 'b' }] });
+    await layer.saveWorldState({
+      objects: [{ id: 'a' }],
+      users: [{ id: 'ann', displayName: 'Ann' }],
+      models: [{ id: 'm', url: '/m.glb' }],
+      chat: [{ id: 'c', text: 'hi' }],
+    });
+    expect(await layer.getSpaceStatistics()).toMatchObject({
+      objects: 1,
+      users: 1,
+      models: 1,
+      media: 0,
+      chatMessages: 1,
+      durabilityLagMs: 0,
+    });
+    expect(await layer.countTenant()).toEqual({ users: 1, objects: 1, models: 1 });
+  });
+
+  it('creates and updates a person, and a state shows it under a new rev', async () => {
+    const { layer } = await makeWorld(postgres);
+    const before = await layer.getStateVersion();
+    const made = await layer.upsertUser({
+      id: 'ann',
+      displayName: 'Ann',
+      avatarUrl: '/a.png',
+      properties: { a: 1 },
+    });
+    expect(made).toMatchObject({ id: 'ann', displayName: 'Ann', avatarUrl: '/a.png', properties: { a: 1 } });
+    const renamed = await layer.upsertUser({ id: 'ann', displayName: 'Anna' });
+    expect(renamed).toMatchObject({ displayName: 'Anna', avatarUrl: null, createdAt: made.createdAt });
+    const after = await layer.getStateVersion();
+    expect(after.seq).toBe(before.seq);
+    expect(after.rev).toBeGreaterThan(before.rev);
+  });
+
+  it('never shows one tenant what is another’s', async () => {
+    const [mine, theirs] = [await makeWorld(postgres), await makeWorld(postgres)];
+    await theirs.layer.saveObject({ id: 'secret' });
+    await theirs.layer.putSpace('vault', { name: 'Vault' });
+    await expect(mine.layer.getObject('secret')).rejects.toMatchObject(NOT_FOUND);
+    await expect(mine.layer.getSpace('vault')).rejects.toMatchObject(NOT_FOUND);
+    await expect(mine.layer.deleteSpace('vault')).rejects.toMatchObject(NOT_FOUND);
+    expect((await mine.layer.listSpaces()).items.map(({ id }) => id)).toEqual(['main']);
+    await mine.layer.saveWorldState({ objects: [] });
+    expect((await theirs.layer.loadWorldState()).objects).toHaveLength(1);
+  });
+
+  it('refuses bad input with its path and writes nothing', async () => {
+    const { layer } = await makeWorld(postgres);
+    const before = (await layer.getSpace('main')).seq;
+    const cases: [unknown, string][] = [
+      [{ id: 'x'.repeat(129) }, '/id'],
+      [{ id: 'a/b' }, '/id'],
+      [{ id: '' }, '/id'],
+      [{}, '/id'],
+      [{ id: 'a', position: { x: Number.NaN, y: 0, z: 0 } }, '/position/x'],
+      [{ id: 'a', position: { x: Number.POSITIVE_INFINITY, y: 0, z: 0 } }, '/position/x'],
+      [{ id: 'a', position: { x: 1, y: 0 } }, '/position/z'],
+      [{ id: 'a', rotation: { x: 0, y: 0, z: 0, w: 0 } }, '/rotation'],
+      [{ id: 'a', postion: { x: 0, y: 0, z: 0 } }, '/postion'],
+      [{ id: 'a', name: 'nul\0' }, '/name'],
+      [{ id: 'a', name: '\ud800' }, '/name'],
+      [{ id: 'a', properties: { deep: '\udc00' } }, '/properties'],
+      [{ id: 'a', properties: { n: Number.NaN } }, '/properties'],
+      [{ id: 'a', properties: JSON.parse('{"__proto__":{}}') }, '/properties'],
+      [{ id: 'a', properties: [] }, '/properties'],
+      [null, ''],
+    ];
+    for (const [input, path] of cases) {
+      const error = await layer.saveObject(input).catch((thrown: unknown) => thrown);
+      expect(error, path).toBeInstanceOf(AppError);
+      expect(error, path).toMatchObject({ code: 'validation_failed' });
+      expect((error as AppError).errors[0]?.path).toBe(path);
+    }
+    const twice = layer.saveWorldState({ objects: [{ id: 'a' }, { id: 'a' }] });
+    await expect(twice).rejects.toMatchObject({ errors: [{ path: '/objects/1/id' }] });
+    await expect(layer.saveWorldState({})).rejects.toMatchObject({ errors: [{ path: '/objects' }] });
+    expect((await layer.getSpace('main')).seq).toBe(before);
+  });
+
+  it('holds properties of 64 KiB as stored and no more, patched ones too', async () => {
+    const { layer } = await makeWorld(postgres);
+    // {"t": "…"} is 8 bytes and the text.
+    const fits = { t: 'x'.repeat(65_536 - 9) };
+    await layer.saveObject({ id: 'a', properties: fits });
+    expect((await layer.getObject('a')).properties).toEqual(fits);
+    const tooLarge = { code: 'properties_too_large', errors: [{ path: '/properties' }] };
+    await expect(layer.saveObject({ id: 'b', properties: { t: 'x'.repeat(65_536) } })).rejects.toMatchObject(
+      tooLarge,
+    );
+    await expect(layer.updateObject('a', { properties: { more: 1 } })).rejects.toMatchObject(tooLarge);
+    // 1e308 is five characters here and 309 there.
+    const written = { id: 'c', properties: { n: Array.from({ length: 250 }, () => 1e308) } };
+    await expect(layer.saveObject(written)).rejects.toMatchObject(tooLarge);
+    expect((await layer.getObject('a')).properties).toEqual(fits);
+  });
+});
+
+describe('PersistenceLayer at size', () => {
+  it('loads and saves 10,000 objects in as many statements as one', async () => {
+    const statements: number[] = [];
+    const { layer } = await makeWorld(openTestNeon((count) => statements.push(count)));
+    const measure = async (run: () => Promise<unknown>) => {
+      statements.length = 0;
+      await run();
+      return statements.reduce((sum, n) => sum + n, 0);
+    };
+    const counts: number[][] = [];
+    for (const size of [1, 10_000]) {
+      const objects = makeObjects(size);
+      const save = await measure(() => layer.saveWorldState({ objects }));
+      const merge = await measure(() => layer.saveWorldState({ objects }, { mode: 'merge' }));
+      const load = await measure(async () => {
+        expect((await layer.loadWorldState()).objects).toHaveLength(size);
+      });
+      counts.push([save, merge, load]);
+    }
+    expect(counts[1]).toEqual(counts[0]);
+  });
+
+  it('saves and loads a world of many chunks and pages', async () => {
+    const { layer } = await makeWorld(openTestNeon());
+    const text = 'ü"\\'.repeat(4_000);
+    const objects = makeObjects(700).map((object) => ({ ...object, properties: { text } }));
+    expect(await layer.saveWorldState({ objects })).toMatchObject({ objects: 700 });
+    const state = await layer.loadWorldState();
+    expect(state.objects.map(pickGiven)).toEqual(objects.map((object) => ({ modelId: null, ...object })));
+  });
+
+  it('a save that breaks off anywhere leaves the world as it was', async () => {
+    const postgres = openTestNeon();
+    const { layer, tenantId, spaceId } = await makeWorld(postgres);
+    await layer.saveWorldState({ objects: makeObjects(3) });
+    const before = await layer.loadWorldState();
+    // Two chunks: begin, stage twice, commit.
+    const objects = makeObjects(400).map((object) => ({
+      ...object,
+      properties: { text: 'x'.repeat(20_000) },
+    }));
+    for (const brokenAt of [1, 2, 3, 4]) {
+      const breaking = withHooks(postgres, {
+        before(transaction) {
+          if (transaction === brokenAt) throw new AppError('store_unavailable', 'cut');
+        },
+      });
+      const cut = new PersistenceLayer(createWorldStore(breaking), { tenantId, spaceId });
+      await expect(cut.saveWorldState({ objects })).rejects.toMatchObject({ code: 'store_unavailable' });
+      expect(await layer.loadWorldState()).toEqual(before);
+    }
+    expect(await layer.saveWorldState({ objects: makeObjects(2) })).toMatchObject({ objects: 2 });
+  });
+
+  it('a large world that moves while it is read is read as it stood at one moment', async () => {
+    const postgres = openTestNeon();
+    const { layer, tenantId, spaceId } = await makeWorld(postgres);
+    const text = 'x'.repeat(30_000);
+    const objects = makeObjects(500).map((object) => ({ ...object, properties: { text } }));
+    await layer.saveWorldState({ objects });
+    const [first, last] = [objects[0]?.id ?? '', objects.at(-1)?.id ?? ''];
+    const watched = withHooks(postgres, {
+      // Between the first page and the second: one object moves, one goes, one comes.
+      async after(transaction) {
+        if (transaction !== 1) return;
+        await layer.updateObject(first, { name: 'moved' });
+        await layer.deleteObject(last);
+        await layer.saveObject({ id: 'a-new-one' });
+      },
+    });
+    const reader = new PersistenceLayer(createWorldStore(watched), { tenantId, spaceId });
+    const state = await reader.loadWorldState();
+    expect(state.objects).toHaveLength(500);
+    expect(state.objects.find(({ id }) => id === first)?.name).toBe('moved');
+    expect(state.objects.some(({ id }) => id === last)).toBe(false);
+    expect(state.objects[0]?.id).toBe('a-new-one');
+    expect(state.seq).toBe((await layer.getSpace('main')).seq);
+  });
+
+  it('a large world that is replaced while it is read is read anew, and is one world or the other', async () => {
+    const postgres = openTestNeon();
+    const { layer, tenantId, spaceId } = await makeWorld(postgres);
+    const text = 'x'.repeat(30_000);
+    await layer.saveWorldState({
+      objects: makeObjects(500).map((object) => ({ ...object, properties: { text } })),
+    });
+    const replacing = withHooks(postgres, {
+      async after(transaction) {
+        if (transaction === 1) await layer.saveWorldState({ objects: makeObjects(3) });
+      },
+    });
+    const reader = new PersistenceLayer(createWorldStore(replacing), { tenantId, spaceId });
+    expect((await reader.loadWorldState()).objects).toHaveLength(3);
+  });
+
+  it('any numbers and any JSON come back as they were', async () => {
+    const { layer } = await makeWorld(openTestNeon());
+    const double = fc.double({ noNaN: true, noDefaultInfinity: true }).map((value) => value + 0);
+    const vector = fc.record({ x: double, y: double, z: double });
+    const key = fc.string({ unit: 'grapheme' }).filter((k) => !k.includes('\0') && k !== '__proto__');
+    const { tree } = fc.letrec((tie) => ({
+      tree: fc.oneof(
+        { maxDepth: 4 },
+        fc.constantFrom(null, true, false),
+        double,
+        key,
+        fc.array(tie('tree'), { maxLength: 4 }),
+        fc.dictionary(key, tie('tree'), { maxKeys: 4 }),
+      ),
+    }));
+    const properties = fc.dictionary(key, tree, { maxKeys: 5 });
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(fc.record({ position: vector, scale: vector, properties }), { minLength: 1, maxLength: 30 }),
+        async (given) => {
+          const objects = given.map((object, i) => ({ id: `o${String(i).padStart(3, '0')}`, ...object }));
+          await layer.saveWorldState({ objects });
+          const state = await layer.loadWorldState();
+          const read = state.objects.map(({ id, position, scale, properties }) => ({
+            id,
+            position,
+            scale,
+            properties,
+          }));
+          expect(read).toEqual(JSON.parse(JSON.stringify(objects)));
+        },
+      ),
+      { numRuns: 40 },
+    );
+  });
+});

@@ -1,0 +1,116 @@
+import { randomBytes } from 'node:crypto';
+import { drizzle } from 'drizzle-orm/node-postgres';
+import pg from 'pg';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { makeWorld, openTestNeon } from '../../test/layers.ts';
+import { stack, uniqueName } from '../../test/support.ts';
+import { PersistenceLayer } from '../persistence-layer.ts';
+import { createApiKeyStore } from './api-key-store.ts';
+import type { Database, Postgres } from './client.ts';
+import { createWorldStore } from './world-store.ts';
+
+interface Scan {
+  table: string;
+  scans: number;
+}
+
+/** A way to Postgres that notes which tables each transaction read from end to end, and every plan that EXPLAIN shows. */
+function openWatched(client: pg.Client, settings: string[] = []) {
+  const scanned: Scan[] = [];
+  const plans: string[] = [];
+  const inTenant = async (tenantId: string, build: (db: Database) => readonly PromiseLike<unknown>[]) => {
+    await client.query('begin');
+    try {
+      await client.query("select set_config('app.tenant_id', $1, true)", [tenantId]);
+      for (const setting of settings) await client.query(`set local ${setting}`);
+      const results: unknown[] = [];
+      for (const query of build(drizzle({ client }) as unknown as Database)) {
+        const { sql, params } = (query as unknown as { toSQL(): { sql: string; params: unknown[] } }).toSQL();
+        const plan = await client.query<{ 'QUERY PLAN': string }>(`explain ${sql}`, params);
+        plans.push(plan.rows.map((row) => row['QUERY PLAN']).join('\n'));
+        results.push(await query);
+      }
+      const { rows } = await client.query<Scan>(
+        `select relname as table, seq_scan::int as scans from pg_stat_xact_user_tables where seq_scan > 0`,
+      );
+      scanned.push(...rows);
+      await client.query('commit');
+      return results;
+    } catch (error) {
+      await client.query('rollback');
+      throw error;
+    }
+  };
+  const postgres = {
+    inTenant,
+    ping: async () => undefined,
+    close: async () => undefined,
+  } as unknown as Postgres;
+  return { postgres, scanned, plans };
+}
+
+/** Every operation there is, once. */
+async function useEverything(postgres: Postgres, tenantId: string, spaceId: string): Promise<void> {
+  const layer = new PersistenceLayer(createWorldStore(postgres), { tenantId, spaceId, actor: 'planner' });
+  await layer.putSpace(spaceId, { name: 'Again' });
+  await layer.getSpace(spaceId);
+  await layer.listSpaces();
+  await layer.saveObject({ id: 'planned' });
+  await layer.updateObject('planned', { properties: { a: 1 } });
+  await layer.getObject('planned');
+  await layer.listObjects({ limit: 10 });
+  await layer.deleteObject('planned');
+  await layer.saveWorldState({ objects: [{ id: 'o00001' }] }, { mode: 'merge' });
+  await layer.upsertUser({ id: 'ann', displayName: 'Ann' });
+  await layer.getStateVersion();
+  await layer.putSpace('other', { name: 'Other' });
+  await layer.deleteSpace('other');
+  await layer.putSpace('other', { name: 'Other' });
+  const keys = createApiKeyStore(postgres);
+  await keys.insertKey({
+    tenantId,
+    id: 'k',
+    secretSha256: 'ab'.repeat(32),
+    scopes: ['read'],
+    expiresAt: null,
+  });
+  await keys.findKey(tenantId, 'ab'.repeat(32));
+  await keys.listKeys(tenantId, 10, '');
+  await keys.revokeKey(tenantId, id);
+}
+
+describe('plans', () => {
+  const client = new pg.Client({ connectionString: stack().databaseUrl });
+  beforeAll(() => client.connect());
+  afterAll(() => client.end());
+
+  it('every operation has an index for every table it reads', async () => {
+    const { tenantId, spaceId } = await makeWorld(openTestNeon());
+    const { postgres, scanned } = openWatched(client, ['enable_seqscan = off']);
+    await useEverything(postgres, tenantId, spaceId);
+    await createWorldStore(postgres).loadWorld(tenantId, spaceId);
+    await createWorldStore(postgres).loadStatistics(tenantId, spaceId);
+    await createWorldStore(postgres).countTenant(tenantId);
+    expect(scanned).toEqual([]);
+  });
+
+  it('the planner takes it among many objects, with statistics and without', async () => {
+    const { layer, tenantId, spaceId } = await makeWorld(openTestNeon());
+    await layer.putSpace('large', { name: 'Large' });
+    const objects = Array.from({ length: 20_000 }, (_, i) => ({ id: `o${String(i).padStart(5, '0')}` }));
+    await layer.saveWorldState({ objects }, { spaceId: 'large' });
+    await layer.saveWorldState({ objects: objects.slice(0, 500) });
+    const owner = new pg.Client({ connectionString: stack().migrationUrl });
+    await owner.connect();
+    for (const statistics of ['', 'analyze world_objects']) {
+      if (statistics) await owner.query(statistics);
+      const { postgres, scanned, plans } = openWatched(client);
+      await useEverything(postgres, tenantId, spaceId);
+      expect(scanned.filter(({ table }) => table === 'world_objects')).toEqual([]);
+      const ofObjects = plans.filter((plan) => plan.includes('world_objects'));
+      expect(ofObjects.length).toBeGreaterThan(3);
+      for (const plan of ofObjects) expect(plan).toMatch(/Index (Only )?Scan using world_objects_\w+_pk/);
+    }
+    await owner.end();
+  });
+});

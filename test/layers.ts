@@ -1,0 +1,57 @@
+import { ApiKeys } from '../src/api-keys.ts';
+import { PersistenceLayer } from '../src/persistence-layer.ts';
+import { createApiKeyStore } from '../src/postgres/api-key-store.ts';
+import type { Postgres } from '../src/postgres/client.ts';
+import { openNeon } from '../src/postgres/neon.ts';
+import { openPg } from '../src/postgres/pg.ts';
+import { createWorldStore } from '../src/postgres/world-store.ts';
+import { stack, uniqueName } from './support.ts';
+
+/** Both ways to Postgres, as the runtime role. */
+export const DRIVERS = { 'Neon over HTTP': openTestNeon, 'pg over TCP': openTestPg };
+
+const TIMEOUT_MS = 20_000;
+
+export function openTestNeon(onTransaction?: (statements: number) => void): Postgres {
+  const { databaseUrl, databaseHttpUrl } = stack();
+  return openNeon({ databaseUrl, fetchEndpoint: databaseHttpUrl, timeoutMs: TIMEOUT_MS, onTransaction });
+}
+
+export function openTestPg(): Postgres {
+  return openPg({ databaseUrl: stack().databaseUrl, poolSizeMax: 2, timeoutMs: TIMEOUT_MS });
+}
+
+/** A tenant of the test's own with one space, and a layer for it. */
+export async function makeWorld(postgres: Postgres): Promise<{
+  layer: PersistenceLayer;
+  tenantId: string;
+  spaceId: string;
+}> {
+  const tenantId = uniqueName('t');
+  const spaceId = 'main';
+  const layer = new PersistenceLayer(createWorldStore(postgres), { tenantId, spaceId, actor: 'tester' });
+  await layer.connect();
+  return { layer, tenantId, spaceId };
+}
+
+export function makeApiKeys(postgres: Postgres, now: () => number = Date.now, cacheMs = 0): ApiKeys {
+  return new ApiKeys(createApiKeyStore(postgres), { now, cacheMs });
+}
+
+/** The same way to Postgres, with something done before or after each transaction, which are counted from 1. */
+export function withHooks(
+  postgres: Postgres,
+  hooks: { before?: (transaction: number) => void; after?: (transaction: number) => Promise<void> },
+): Postgres {
+  let transactions = 0;
+  return {
+    ...postgres,
+    async inTenant(tenantId, build, mode) {
+      const transaction = ++transactions;
+      hooks.before?.(transaction);
+      const results = await postgres.inTenant(tenantId, build, mode);
+      await hooks.after?.(transaction);
+      return results;
+    },
+  };
+}
