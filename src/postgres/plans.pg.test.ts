@@ -67,14 +67,9 @@ async function useEverything(postgres: Postgres, tenantId: string, spaceId: stri
   await layer.deleteSpace('other');
   await layer.putSpace('other', { name: 'Other' });
   const keys = createApiKeyStore(postgres);
-  await keys.insertKey({
-    tenantId,
-    id: 'k',
-    secretSha256: 'ab'.repeat(32),
-    scopes: ['read'],
-    expiresAt: null,
-  });
-  await keys.findKey(tenantId, 'ab'.repeat(32));
+  const [id, secretSha256] = [uniqueName('key'), randomBytes(32).toString('hex')];
+  await keys.insertKey({ tenantId, id, secretSha256, scopes: ['read'], expiresAt: null });
+  await keys.findKey(tenantId, secretSha256);
   await keys.listKeys(tenantId, 10, '');
   await keys.revokeKey(tenantId, id);
 }
