@@ -1,4 +1,4 @@
-import type { FieldError } from '../src/world/errors.ts';
+import { AppError, type FieldError } from '../src/world/errors.ts';
 import { SceneError } from './formats/scene.ts';
 
 /** The command was used wrongly: said in one sentence, exit code 2. */
@@ -46,6 +46,17 @@ export function describeError(error: unknown): ErrorDocument {
   if (error instanceof CommandError) {
     const { code, message, details } = error;
     return { error: { code, message, ...details } };
+  }
+  if (error instanceof AppError) {
+    const { code, message, errors } = error;
+    const [first] = errors;
+    return {
+      error: {
+        code,
+        message: first === undefined ? message : `${message} ${first.path} ${first.message}`,
+        ...(errors.length > 0 && { errors }),
+      },
+    };
   }
   const message = error instanceof Error ? error.message : String(error);
   return { error: { code: 'internal', message: `unexpected: ${message}` } };

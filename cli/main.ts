@@ -5,13 +5,14 @@ import { readArguments } from './arguments.ts';
 import type { Command, Context } from './command.ts';
 import { exportCommand } from './commands/export.ts';
 import { importCommand } from './commands/import.ts';
+import { keysCreateCommand } from './commands/keys-create.ts';
 import { describeError, UsageError } from './errors.ts';
 import { createProgress, type ProgressStream } from './progress.ts';
 
 const PROGRAM = 'worldkeep';
 
 /** Every command by the words that call it. */
-const COMMANDS: readonly Command[] = [importCommand, exportCommand];
+const COMMANDS: readonly Command[] = [importCommand, exportCommand, keysCreateCommand];
 
 export const EXIT = { done: 0, failed: 1, misused: 2 } as const;
 

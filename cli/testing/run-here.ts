@@ -1,0 +1,27 @@
+import { Writable } from 'node:stream';
+import { runCommandLine } from '../main.ts';
+import type { Run, RunOptions } from './run-cli.ts';
+
+/** Runs `worldkeep ARGS` in this process: the same as a process of its own, but for what only a process has. */
+export async function runHere(
+  args: readonly string[],
+  { env = {}, cwd = '/' }: Pick<RunOptions, 'env' | 'cwd'> = {},
+): Promise<Run> {
+  const [stdout, stderr] = [new Collector(), new Collector()];
+  const { signal } = new AbortController();
+  const code = await runCommandLine(args, { env, cwd, stdout, stderr, signal });
+  return { code, stdout: stdout.text(), stderr: stderr.text() };
+}
+
+class Collector extends Writable {
+  readonly #chunks: Buffer[] = [];
+
+  override _write(chunk: Buffer, _encoding: string, done: () => void): void {
+    this.#chunks.push(chunk);
+    done();
+  }
+
+  text(): string {
+    return Buffer.concat(this.#chunks).toString();
+  }
+}
