@@ -262,14 +262,17 @@ export class QStashQueue {
   #armSchedule(schedule: Schedule): void {
     this.#disarm(schedule.scheduleId);
     if (schedule.isPaused || this.#closing.signal.aborted) return;
-    this.#setTimer(schedule.scheduleId, schedule.nextMs, () => {
-      // Nothing is stored here: until the attempt stores it all, a restart finds the schedule overdue.
-      const nowMs = this.#clock.now();
-      schedule.lastMs = nowMs;
-      schedule.nextMs = findNextRun(schedule.cron, nowMs);
-      this.#enqueue(schedule.spec, schedule.scheduleId);
-      this.#armSchedule(schedule);
-    });
+    if (schedule.nextMs <= this.#clock.now()) this.#fire(schedule);
+    else this.#setTimer(schedule.scheduleId, schedule.nextMs, () => this.#fire(schedule));
+  }
+
+  // Nothing is stored here: until the attempt stores it all, a restart finds the schedule overdue.
+  #fire(schedule: Schedule): void {
+    const nowMs = this.#clock.now();
+    schedule.lastMs = nowMs;
+    schedule.nextMs = findNextRun(schedule.cron, nowMs);
+    this.#enqueue(schedule.spec, schedule.scheduleId);
+    this.#armSchedule(schedule);
   }
 
   #setTimer(id: string, atMs: number, run: () => void): void {

@@ -95,27 +95,29 @@ export class ScriptTranslator {
 
   /** The check, in one line so that the script's own lines keep their numbers in errors. */
   #writeGuard(text: string): string {
-    const names = new Set(text.match(/[A-Za-z_]+/g)?.map((word) => word.toUpperCase()));
     const specs: string[] = [];
-    for (const name of names) {
+    for (const word of new Set(text.match(/[A-Za-z_]+/g))) {
+      const name = word.toUpperCase();
       const at = this.#positions.get(name);
-      if (name === 'FLUSHALL' || name === 'FLUSHDB') specs.push(`${name}=false`);
-      else if (at !== undefined && at.first > 0) specs.push(`${name}={${at.first},${at.last},${at.step}}`);
+      if (name === 'FLUSHALL' || name === 'FLUSHDB') specs.push(`['${word}']=false`);
+      else if (at !== undefined && at.first > 0)
+        specs.push(`['${word}']=${isFirstOnly(at) ? 'true' : `{${at.first},${at.last},${at.step}}`}`);
     }
     return `${GUARD}(redis,{${specs.join(',')}})`;
   }
 }
 
+// A spec is true where the first argument is the only key, which is nearly always; such a call is checked in
+// its own frame.
 const GUARD = `
   local redis = (function(real, specs)
-    local declared = {}
+    local declared, call, pcall = {}, real.call, real.pcall
     for _, key in ipairs(KEYS) do declared[key] = true end
-    local function refuse(name, ...)
-      local spec = specs[string.upper(tostring(name))]
-      if spec == nil then return nil end
+    local function refuse(spec, name, ...)
       if spec == false then
         return "ERR " .. name .. " is not allowed in Lua scripts when '${FLAG}' flag is set"
       end
+      if spec == true then spec = {1, 1, 1} end
       local count = select('#', ...)
       local last = spec[2] < 0 and count + 1 + spec[2] or math.min(spec[2], count)
       for i = spec[1], last, spec[3] do
@@ -127,19 +129,28 @@ const GUARD = `
     end
     return setmetatable({
       call = function(...)
-        local refusal = refuse(...)
-        if refusal then error({err = refusal}) end
-        return real.call(...)
+        local name, key = ...
+        local spec = specs[name]
+        if spec ~= nil and not (spec == true and declared[key]) then
+          local refusal = refuse(spec, ...)
+          if refusal then error({err = refusal}) end
+        end
+        return call(...)
       end,
       pcall = function(...)
-        local refusal = refuse(...)
+        local spec = specs[(...)]
+        local refusal = spec ~= nil and refuse(spec, ...)
         if refusal then return {err = refusal} end
-        return real.pcall(...)
+        return pcall(...)
       end
     }, {__index = real})
   end)`
   .trim()
   .replace(/\s*\n\s*/g, ' ');
+
+function isFirstOnly({ first, last }: KeyPositions): boolean {
+  return first === 1 && last === 1;
+}
 
 function readFlags(shebang: string): string[] {
   return (

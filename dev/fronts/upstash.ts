@@ -53,7 +53,9 @@ export async function startUpstashFront(options: UpstashFrontOptions): Promise<H
   const redis = new Redis(options.redisUrl, { ...REDIS_OPTIONS, lazyConnect: true });
   redis.on('error', () => undefined); // Each command's own rejection says it.
   try {
-    await redis.connect();
+    await redis.connect().catch((cause: Error) => {
+      throw new Error(`Redis cannot be reached at ${new URL(options.redisUrl).host}`, { cause });
+    });
     const scripts = new ScriptTranslator(await readKeyPositions(redis));
     const front = await startHttpFront({
       port: options.port,

@@ -1,0 +1,48 @@
+import { describe, expect, it, vi } from 'vitest';
+import { uniqueName } from '../../test/support.ts';
+import { useTestFront } from './upstash-test-front.ts';
+
+const test = useTestFront();
+
+describe('subscriptions', () => {
+  function nextEvent<T>(on: (listener: (event: T) => void) => void): Promise<T> {
+    return new Promise((resolve) => on(resolve));
+  }
+
+  it('streams messages until the subscriber goes, and then frees its connection', async () => {
+    const redis = test.connect();
+    const channel = `${uniqueName('wk')}:{tenant!space}:log`;
+    const subscriber = redis.subscribe<string>([channel]);
+    expect(await nextEvent<number>((on) => subscriber.on('subscribe', on))).toBe(1);
+    for (const payload of ['{"seq":1,"ops":["ü,🌍"]}', '', 'OK']) {
+      const message = nextEvent<unknown>((on) => subscriber.on('message', on));
+      expect(await redis.publish(channel, payload)).toBe(1);
+      expect(await message).toEqual({ channel, message: payload });
+    }
+    await subscriber.unsubscribe();
+    await vi.waitFor(async () =>
+      expect(await test.tcp.call('PUBSUB', 'NUMSUB', channel)).toEqual([channel, 0]),
+    );
+  });
+
+  it('streams the messages of a pattern', async () => {
+    const redis = test.connect();
+    const prefix = uniqueName('pattern');
+    const subscriber = redis.psubscribe<string>([`${prefix}:*`]);
+    await nextEvent<number>((on) => subscriber.on('psubscribe', on));
+    const message = nextEvent<unknown>((on) => subscriber.on('pmessage', on));
+    await redis.publish(`${prefix}:a`, '"text"');
+    expect(await message).toEqual({ pattern: `${prefix}:*`, channel: `${prefix}:a`, message: '"text"' });
+    await subscriber.unsubscribe();
+  });
+
+  it('ends the stream when Redis cuts the connection', async () => {
+    const channel = uniqueName('cut');
+    const response = await test.post(`/subscribe/${channel}`, null);
+    const reader = response.body?.getReader();
+    expect(new TextDecoder().decode((await reader?.read())?.value)).toBe(`data: subscribe,${channel},1\n\n`);
+    test.relay.cut();
+    await expect(reader?.read()).rejects.toThrow();
+    await test.relay.mend();
+  });
+});
