@@ -1,11 +1,12 @@
 import { access, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, parse } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createApp } from '../../functions/app.ts';
 import { compose } from '../../functions/compose.ts';
-import type { WorldState } from '../../src/world/types.ts';
+import type { JsonObject, WorldState } from '../../src/world/types.ts';
 import { stack, uniqueName } from '../../test/support.ts';
+import { readScene } from '../formats/read-scene.ts';
 import { type Run, runCli } from '../testing/run-cli.ts';
 import { type Served, serveApp } from '../testing/serve-app.ts';
 
@@ -44,14 +45,15 @@ async function loadState(space: string): Promise<WorldState> {
   return (await response.json()) as WorldState;
 }
 
+function pick(object: JsonObject, keys: readonly string[]): JsonObject {
+  return Object.fromEntries(keys.map((key) => [key, object[key] ?? null]));
+}
+
 /** What of a world must survive: all but where it is and when it was written. */
 function contentOf({ objects, users, models, media, chat }: WorldState) {
   const strip = (items: readonly object[]) =>
     items.map((item) => {
-      const { spaceId, seq, createdAt, updatedAt, createdBy, updatedBy, ...rest } = item as Record<
-        string,
-        unknown
-      >;
+      const { spaceId, seq, updatedAt, updatedBy, ...rest } = item as Record<string, unknown>;
       return rest;
     });
   return {
@@ -395,6 +397,16 @@ describe(`real scenes${realScenes ? '' : ' (skipped: ../shared/data/scenes is no
     await runJson('import', `${space}.json`, '--space', copy);
     const [before, after] = [await loadState(space), await loadState(copy)];
     expect(before.objects).toHaveLength(count);
+    const path = join(REAL_SCENES, file);
+    const scene = await readScene(await readFile(path), { file, stem: parse(file).name });
+    // As text, for −0 is kept as 0, and JSON writes both so.
+    const fromFile = new Map((scene.world.objects as JsonObject[]).map((object) => [object.id, object]));
+    for (const { id, name, parentId, position, rotation, scale } of before.objects)
+      expect(JSON.stringify({ id, name, parentId, position, rotation, scale })).toBe(
+        JSON.stringify(
+          pick(fromFile.get(id) ?? {}, ['id', 'name', 'parentId', 'position', 'rotation', 'scale']),
+        ),
+      );
     expect(JSON.stringify(contentOf(after))).toBe(JSON.stringify(contentOf(before)));
   });
 });

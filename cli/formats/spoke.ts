@@ -1,4 +1,5 @@
 import { eulerToQuaternion } from '../../src/world/quaternion.ts';
+import { idSchema } from '../../src/world/schemas.ts';
 import type { JsonObject, JsonValue, ObjectInput, Vector3 } from '../../src/world/types.ts';
 import { findCycle } from './hierarchy.ts';
 import { isMembers, type Members, showValue } from './json-text.ts';
@@ -7,7 +8,6 @@ import { locateInObjects, type Scene, SceneError, type SceneSource, toWorld } fr
 
 /** The version of Mozilla Hubs' scene format that is read. */
 const SPOKE_VERSION = 8;
-const ID = /^[A-Za-z0-9._:-]{1,128}$/;
 const IDENTITY: Transform = {
   position: { x: 0, y: 0, z: 0 },
   rotation: { x: 0, y: 0, z: 0, w: 1 },
@@ -79,7 +79,7 @@ function labelEntity(id: string, entity: unknown): string {
 /** @returns the object, or a sentence on what is wrong with the entity. */
 function readEntity(id: string, entity: Members, root: string, entities: Members): ObjectInput | string {
   const { name, parent, index, components = [], ...other } = entity;
-  if (!ID.test(id)) return 'its id must be 1 to 128 characters of A-Z a-z 0-9 . _ : -';
+  if (!idSchema.safeParse(id).success) return 'its id must be 1 to 128 characters of A-Z a-z 0-9 . _ : -';
   if (name !== undefined && typeof name !== 'string') return `name must be text, not ${showValue(name)}`;
   if (id === root && parent !== undefined && parent !== null)
     return 'is the root of the scene and yet has a parent';
