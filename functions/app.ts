@@ -77,6 +77,8 @@ export function createApp(services: Services): Hono<AppEnv> {
 /** What stands in for the routes where the configuration cannot be served: every answer says why. */
 export function createRefusingApp(refusal: AppError): Hono<AppEnv> {
   const app = createFrame();
+  // Said once in the log, when it was found; not again for every request.
+  app.onError((error, c) => answerProblem(error, c, () => undefined));
   app.all('*', () => {
     throw refusal;
   });
@@ -85,7 +87,7 @@ export function createRefusingApp(refusal: AppError): Hono<AppEnv> {
 
 function createFrame(): Hono<AppEnv> {
   const app = new Hono<AppEnv>();
-  app.onError(answerProblem);
+  app.onError((error, c) => answerProblem(error, c));
   app.notFound((c) => answerProblem(new AppError('not_found', 'There is no such route.'), c));
   app.use(nameRequests());
   app.use(async function harden(c, next) {

@@ -25,6 +25,8 @@ const PROBLEMS: Record<ErrorCode | HttpErrorCode, { status: ContentfulStatusCode
 };
 
 const RETRY_AFTER_SECONDS = 2;
+const CAUSES_LOGGED_MAX = 5;
+const FRAMES_LOGGED_MAX = 8;
 
 /** A failure that only HTTP knows: thrown like an `AppError`, answered like one. */
 export class HttpError extends Error {
@@ -40,12 +42,12 @@ export class HttpError extends Error {
 }
 
 /** The one place where a failure becomes an answer. What is not an `AppError` is a bug: 500, and the log knows where. */
-export function answerProblem(error: unknown, c: AppContext): Response {
+export function answerProblem(error: unknown, c: AppContext, log = logFailure): Response {
   const known =
     error instanceof AppError || error instanceof HttpError ? error : new AppError('internal', '');
   const { status, title } = PROBLEMS[known.code];
   const requestId = c.get('requestId');
-  if (status >= 500) logFailure(requestId, known.code, error);
+  if (status >= 500) log(requestId, known.code, error);
   const body = {
     type: `urn:worldkeep:problem:${known.code}`,
     title,
@@ -77,14 +79,14 @@ function readHeaders(error: AppError | HttpError, c: AppContext): Record<string,
   return retryAfterSeconds === undefined ? {} : { 'Retry-After': String(retryAfterSeconds) };
 }
 
-/** Names, SQLSTATEs and stack frames only: a store's own message may hold what was being written. */
+/** Names and SQLSTATEs, and for bugs where they happened: a store's own message may hold what was being written. */
 function logFailure(requestId: string, code: string, error: unknown): void {
   const causes: unknown[] = [];
-  for (let cause = error; cause instanceof Error && causes.length < 5; cause = cause.cause)
+  for (let cause = error; cause instanceof Error && causes.length < CAUSES_LOGGED_MAX; cause = cause.cause)
     causes.push({
       name: cause.name,
-      code: 'code' in cause && typeof cause.code === 'string' ? cause.code : undefined,
-      at: cause.stack?.match(/^ {4}at .*$/gm)?.slice(0, 8),
+      ...('code' in cause && typeof cause.code === 'string' && { code: cause.code }),
+      ...(code === 'internal' && { at: cause.stack?.match(/^ {4}at .*$/gm)?.slice(0, FRAMES_LOGGED_MAX) }),
     });
   console.error(JSON.stringify({ level: 'error', event: 'request_failed', requestId, code, causes }));
 }

@@ -1,0 +1,138 @@
+import fc from 'fast-check';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { type Door, openSpace } from '../client.ts';
+import type { Target } from '../targets.ts';
+
+const RUNS = { numRuns: 60 };
+
+/** JSON with the names that mean something here, so that it gets past the first check now and then. */
+const { body } = fc.letrec((tie) => ({
+  body: fc.oneof(
+    { maxDepth: 5 },
+    fc.jsonValue({ stringUnit: 'binary' }),
+    fc.double(),
+    fc.constantFrom(0, -0, 1e308, 5e-324, 'a', 'a/b', '', '\u0000', '\ud800', '2030-01-01T00:00:00Z'),
+    fc.array(tie('body'), { maxLength: 3 }),
+    fc.dictionary(
+      fc.constantFrom(
+        ...[
+          'id',
+          'name',
+          'objects',
+          'users',
+          'models',
+          'media',
+          'chat',
+          'chatHistory',
+          'text',
+          'url',
+          'bytes',
+        ],
+        ...[
+          'position',
+          'rotation',
+          'scale',
+          'properties',
+          'x',
+          'y',
+          'z',
+          'w',
+          'spaceId',
+          'seq',
+          'displayName',
+        ],
+        ...[
+          'scopes',
+          'expiresAt',
+          'bounds',
+          'min',
+          'max',
+          'settings',
+          'parentId',
+          'modelId',
+          '__proto__',
+          'toString',
+        ],
+      ),
+      tie('body'),
+      { maxKeys: 6 },
+    ),
+  ),
+}));
+
+const header = fc.string({ unit: fc.constantFrom(...'"*W/,0123456789 abc\\\t;='), maxLength: 30 });
+const pathPart = fc.oneof(
+  fc
+    .string({ unit: 'binary', minLength: 1, maxLength: 20 })
+    .map((text) => encodeURIComponent(text.toWellFormed())),
+  fc.string({ unit: fc.constantFrom(...'%2Ff0.-_:~!$&()*+,;=@'), minLength: 1, maxLength: 20 }),
+);
+
+export function describeFuzz(target: () => Target): void {
+  describe('whatever is sent', () => {
+    let door: Door & { at: string };
+    beforeAll(async () => {
+      door = await openSpace(target());
+      await door.call('PUT', `${door.at}/objects/o`, { json: { properties: { a: 1 } } });
+    });
+
+    it('any JSON on any route is answered below 500', async () => {
+      const routes = fc.constantFrom(
+        ...[
+          ['PUT', '/v1/spaces/fuzzed'],
+          ['PUT', '/objects/o'],
+          ['PATCH', '/objects/o'],
+        ],
+        ...[
+          ['PUT', '/state'],
+          ['PUT', '/state?mode=merge'],
+          ['POST', '/v1/keys'],
+        ],
+      );
+      await fc.assert(
+        fc.asyncProperty(routes, body, async ([method = '', path = ''], json) => {
+          const text = JSON.stringify(json) ?? 'null';
+          const full = path.startsWith('/v1') ? path : `${door.at}${path}`;
+          const answer = await door.call(method, full, { text });
+          expect([answer.status < 500, answer.status, answer.text]).toEqual([
+            true,
+            answer.status,
+            answer.text,
+          ]);
+          if (answer.status >= 400) expect(answer.body.code).toEqual(expect.any(String));
+        }),
+        RUNS,
+      );
+    });
+
+    it('any bytes are answered below 500', async () => {
+      await fc.assert(
+        fc.asyncProperty(fc.uint8Array({ maxLength: 64 }), async (text) => {
+          const { status } = await door.call('PUT', `${door.at}/objects/o`, { text });
+          expect(status).toBeLessThan(500);
+        }),
+        RUNS,
+      );
+    });
+
+    it('any path, query, condition and credential is answered below 500', async () => {
+      await fc.assert(
+        fc.asyncProperty(
+          fc.constantFrom('GET', 'PUT', 'DELETE'),
+          ...[pathPart, pathPart, header, header],
+          async (method, space, object, match, credential) => {
+            const headers = { 'If-Match': match, 'If-None-Match': match, 'X-Request-Id': match };
+            const json = method === 'PUT' ? { json: {} } : {};
+            const answers = [
+              await door.call(method, `/v1/spaces/${space}/objects/${object}`, { ...json, headers }),
+              await door.call('GET', `${door.at}/state?${object}=${space}`, { headers }),
+              await door.call('GET', '/v1/spaces', { headers: { Authorization: `Bearer ${credential}` } }),
+            ];
+            for (const { status } of answers) expect(status).toBeLessThan(500);
+          },
+        ),
+        RUNS,
+      );
+    });
+  });
+}

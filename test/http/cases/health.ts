@@ -1,0 +1,55 @@
+import { describe, expect, it } from 'vitest';
+import { makeTenant } from '../../tenants.ts';
+import { createCall, openSpace } from '../client.ts';
+import type { Target, TargetEnv } from '../targets.ts';
+
+export function describeHealth(target: () => Target, env: () => TargetEnv): void {
+  describe('health', () => {
+    it('/livez lives', async () => {
+      const { status, body } = await createCall(target(), null)('GET', '/livez');
+      expect([status, body]).toEqual([200, { status: 'ok' }]);
+    });
+
+    it('/readyz is ready while both stores answer', async () => {
+      const { status, body } = await createCall(target(), null)('GET', '/readyz');
+      expect(status).toBe(200);
+      expect(body).toEqual({ status: 'ready', persistence: { database: true, cache: true } });
+    });
+
+    it('/health counts the caller’s tenant', async () => {
+      const { at, call } = await openSpace(target());
+      await call('PUT', `${at}/state`, {
+        json: {
+          objects: [{ id: 'a' }, { id: 'b' }],
+          users: [{ id: 'u', displayName: 'U' }],
+          models: [{ id: 'm', url: 'https://models.example/m.glb' }],
+        },
+      });
+      const { status, body } = await call('GET', '/health');
+      expect(status).toBe(200);
+      expect(body).toEqual({
+        status: 'ok',
+        persistence: { database: true, cache: true },
+        worldState: { users: 1, objects: 2, models: 1 },
+        batchProcessor: { processed: 0, queued: 0, averageLatency: null },
+        durabilityLagMs: 0,
+      });
+    });
+
+    it('/health counts the default tenant for a stranger, and no other', async () => {
+      const stranger = createCall(target(), null);
+      const before = await stranger('GET', '/health');
+      expect(before.body.worldState).toEqual({ users: 0, objects: 0, models: 0 });
+      const tenant = await makeTenant(env().DEFAULT_TENANT_ID);
+      const call = createCall(target(), await tenant.apiKey(['write']));
+      await call('PUT', '/v1/spaces/main', { json: { name: 'Main' } });
+      await call('PUT', '/v1/spaces/main/objects/o', { json: {} });
+      expect((await stranger('GET', '/health')).body.worldState).toEqual({ users: 0, objects: 1, models: 0 });
+    });
+
+    it('/health refuses a credential that is not known', async () => {
+      const { status } = await createCall(target(), 'nonsense')('GET', '/health');
+      expect(status).toBe(401);
+    });
+  });
+}

@@ -1,0 +1,144 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { HttpFront } from '../../../dev/fronts/http.ts';
+import { type NeonFront, startNeonFront } from '../../../dev/fronts/neon.ts';
+import { startUpstashFront } from '../../../dev/fronts/upstash.ts';
+import { stack } from '../../support.ts';
+import { makeTenant } from '../../tenants.ts';
+import { type Call, createCall } from '../client.ts';
+import { makeEnv, type StartTarget, type Target } from '../targets.ts';
+
+/** Longer than any test may last: an answer that arrives at all did not wait for it. */
+const HANG_MS = 300_000;
+
+const REQUESTS: [method: string, path: string, json?: unknown][] = [
+  ['GET', '/v1/spaces'],
+  ['GET', '/v1/spaces/here'],
+  ['PUT', '/v1/spaces/new', { name: 'New' }],
+  ['GET', '/v1/spaces/here/state'],
+  ['PUT', '/v1/spaces/here/state', { objects: [] }],
+  ['GET', '/v1/spaces/here/statistics'],
+  ['GET', '/v1/spaces/here/objects'],
+  ['GET', '/v1/spaces/here/objects/o'],
+  ['PUT', '/v1/spaces/here/objects/o', { name: 'lost' }],
+  ['PATCH', '/v1/spaces/here/objects/o', { name: 'lost' }],
+  ['DELETE', '/v1/spaces/here/objects/o'],
+  ['DELETE', '/v1/spaces/here'],
+  ['GET', '/v1/keys'],
+  ['POST', '/v1/keys', { scopes: ['read'] }],
+];
+
+export function describeOutages(start: StartTarget): void {
+  describe('with a store away', () => {
+    let neon: NeonFront;
+    let upstash: HttpFront;
+    let target: Target;
+    let call: Call;
+    let stranger: Call;
+    beforeAll(async () => {
+      const { databaseUrl, redisUrl, redisRestToken } = stack();
+      neon = await startNeonFront({ postgresPort: Number(new URL(databaseUrl).port), port: 0 });
+      upstash = await startUpstashFront({ redisUrl, token: redisRestToken, port: 0 });
+      target = await start(
+        makeEnv({
+          DATABASE_HTTP_URL: neon.sqlUrl,
+          UPSTASH_REDIS_REST_URL: upstash.url,
+          READYZ_TIMEOUT_MS: '300',
+          DATABASE_TIMEOUT_MS: '1000',
+          API_KEY_CACHE_SECONDS: '300',
+        }),
+      );
+      const tenant = await makeTenant();
+      call = createCall(target, await tenant.apiKey(['read', 'write', 'admin']));
+      stranger = createCall(target, null);
+      await call('PUT', '/v1/spaces/here', { json: { name: 'Here' } });
+      await call('PUT', '/v1/spaces/here/objects/o', { json: { name: 'kept' } });
+    });
+    afterAll(async () => {
+      await target?.stop();
+      await Promise.all([neon?.close(), upstash?.close()]);
+    });
+
+    async function without<T>(front: HttpFront, kind: 'refuse' | 'hang', run: () => Promise<T>) {
+      front.faults.inject(kind === 'refuse' ? { kind } : { kind: 'latency', latencyMs: HANG_MS });
+      try {
+        return await run();
+      } finally {
+        front.faults.clear();
+      }
+    }
+
+    it('Postgres: every route that needs it is 503 with Retry-After, whether the key is known or not', async () => {
+      const unseen = await (await makeTenant()).apiKey(['read', 'write', 'admin']);
+      await without(neon, 'refuse', async () => {
+        for (const [method, path, json] of REQUESTS)
+          for (const from of [call, createCall(target, unseen)]) {
+            const { status, headers, body } = await from(method, path, json === undefined ? {} : { json });
+            expect([method, path, status, body.code]).toEqual([method, path, 503, 'store_unavailable']);
+            expect(Number(headers.get('Retry-After'))).toBeGreaterThan(0);
+          }
+      });
+      expect((await call('GET', '/v1/spaces/here/objects/o')).body.name).toBe('kept');
+    });
+
+    it('Postgres hanging: 503 all the same', async () => {
+      const { status, body } = await without(neon, 'hang', () => call('GET', '/v1/spaces/here/state'));
+      expect([status, body.code]).toEqual([503, 'store_unavailable']);
+    });
+
+    it('Postgres answering nonsense: 503 all the same', async () => {
+      neon.faults.inject({ kind: 'refuse', status: 502, times: 1 });
+      const { status, body } = await call('GET', '/v1/spaces/here');
+      expect([status, body.code]).toEqual([503, 'store_unavailable']);
+      expect((await call('GET', '/v1/spaces/here')).status).toBe(200);
+    });
+
+    it('a body that is wrong is still told so', async () => {
+      const { status } = await without(neon, 'refuse', () =>
+        call('PUT', '/v1/spaces/here/objects/o', { text: 'nonsense' }),
+      );
+      expect(status).toBe(422);
+    });
+
+    it.each(['refuse', 'hang'] as const)('/readyz names Postgres, and /livez lives (%s)', async (kind) => {
+      await without(neon, kind, async () => {
+        const { status, body, headers } = await stranger('GET', '/readyz');
+        expect([status, body.code]).toEqual([503, 'store_unavailable']);
+        expect(body.errors.map(({ path }: { path: string }) => path)).toEqual(['/persistence/database']);
+        expect(body.detail).toContain('Postgres');
+        expect(headers.get('Retry-After')).not.toBeNull();
+        expect((await stranger('GET', '/livez')).status).toBe(200);
+      });
+      expect((await stranger('GET', '/readyz')).status).toBe(200);
+    });
+
+    it.each(['refuse', 'hang'] as const)(
+      '/health is down without Postgres (%s), and counts nothing',
+      async (kind) => {
+        const { status, body } = await without(neon, kind, () => stranger('GET', '/health'));
+        expect(status).toBe(503);
+        expect(body).toMatchObject({
+          status: 'down',
+          persistence: { database: false, cache: true },
+          worldState: { users: null, objects: null, models: null },
+        });
+      },
+    );
+
+    it.each(['refuse', 'hang'] as const)(
+      'Redis: worlds are served, /health is degraded (%s)',
+      async (kind) => {
+        await without(upstash, kind, async () => {
+          const { status, body } = await stranger('GET', '/health');
+          expect([status, body.status, body.persistence]).toEqual([
+            200,
+            'degraded',
+            { database: true, cache: false },
+          ]);
+          const ready = await stranger('GET', '/readyz');
+          expect([ready.status, ready.body.errors[0].path]).toEqual([503, '/persistence/cache']);
+          expect((await call('GET', '/v1/spaces/here')).status).toBe(200);
+        });
+      },
+    );
+  });
+}

@@ -1,0 +1,171 @@
+import { beforeAll, describe, expect, it } from 'vitest';
+import { type Door, openSpace } from '../client.ts';
+import type { Target } from '../targets.ts';
+
+const WORLD = {
+  objects: [
+    { id: 'a', name: 'A', position: { x: 0.1, y: 0.2, z: 0.3 }, properties: { n: 1 } },
+    { id: 'b', name: 'B', parentId: 'a' },
+  ],
+  users: [{ id: 'ada', displayName: 'Ada' }],
+  models: [{ id: 'm', name: 'M', url: 'https://models.example/m.glb' }],
+  media: [{ id: 'i', name: 'I', url: 'https://media.example/i.png' }],
+  chat: [{ id: 'c', userId: 'ada', text: 'hello' }],
+};
+
+export function describeState(target: () => Target): void {
+  describe('state', () => {
+    let door: Door & { at: string };
+    beforeAll(async () => {
+      door = await openSpace(target());
+    });
+
+    const save = (at: string, json: unknown, query = '') => door.call('PUT', `${at}/state${query}`, { json });
+    const load = (at: string, query = '', headers: Record<string, string> = {}) =>
+      door.call('GET', `${at}/state${query}`, { headers });
+    const makeSpace = async (id: string) => {
+      await door.call('PUT', `/v1/spaces/${id}`, { json: { name: id } });
+      return `/v1/spaces/${id}`;
+    };
+    const idsOf = (things: { id: string }[]) => things.map(({ id }) => id).toSorted();
+
+    it('is saved whole and given back whole', async () => {
+      const saved = await save(door.at, WORLD);
+      expect(saved.status).toBe(200);
+      expect(saved.body).toEqual({ seq: expect.any(Number), objects: 2, durability: 'committed' });
+
+      const { status, body, headers } = await load(door.at);
+      expect(status).toBe(200);
+      expect(Object.keys(body)).toEqual([
+        ...['space', 'seq', 'durableSeq'],
+        ...['objects', 'users', 'models', 'media', 'chat'],
+      ]);
+      expect(body).toMatchObject({ space: { id: 'here' }, seq: saved.body.seq, durableSeq: saved.body.seq });
+      expect(headers.get('ETag')).toMatch(new RegExp(`^"${body.seq}\\.\\d+"$`));
+      expect(idsOf(body.objects)).toEqual(['a', 'b']);
+      expect(body.objects.find(({ id }: { id: string }) => id === 'a')).toMatchObject(WORLD.objects[0] ?? {});
+      expect(body.users).toMatchObject(WORLD.users);
+      expect(body.models).toMatchObject(WORLD.models);
+      expect(body.media).toMatchObject(WORLD.media);
+      expect(body.chat).toMatchObject(WORLD.chat);
+    });
+
+    it('takes back what was read, into another space too', async () => {
+      const at = await makeSpace('source');
+      await save(at, WORLD);
+      const { body } = await load(at);
+      const copy = await makeSpace('copy');
+      expect((await save(copy, body)).status).toBe(200);
+      const bare = ({ objects }: { objects: Record<string, unknown>[] }) =>
+        objects.map(({ id, name, parentId, position, rotation, scale, properties }) => ({
+          ...{ id, name, parentId, position, rotation, scale, properties },
+        }));
+      expect(bare((await load(copy)).body)).toEqual(bare(body));
+    });
+
+    it('takes the backup of an in-memory server', async () => {
+      const at = await makeSpace('backup');
+      const backup = {
+        objects: { lamp: { position: { x: 1, y: 2, z: 3 }, glow: true } },
+        models: { m1: { name: 'One', url: 'https://models.example/1.glb' } },
+        chatHistory: [{ id: 'c1', text: 'hi' }],
+      };
+      expect((await save(at, backup)).body).toMatchObject({ objects: 1, durability: 'committed' });
+      const { body } = await load(at);
+      expect(body.objects[0]).toMatchObject({ id: 'lamp', properties: { glow: true } });
+    });
+
+    it('replaces the world, or merges into it', async () => {
+      const at = await makeSpace('modes');
+      await save(at, { objects: [{ id: 'a' }, { id: 'b' }] });
+      const merged = await save(at, { objects: [{ id: 'b', name: 'B' }, { id: 'c' }] }, '?mode=merge');
+      expect(merged.status).toBe(200);
+      expect(idsOf((await load(at)).body.objects)).toEqual(['a', 'b', 'c']);
+      await save(at, { objects: [{ id: 'c' }] }, '?mode=replace');
+      expect(idsOf((await load(at)).body.objects)).toEqual(['c']);
+      await save(at, { objects: [] });
+      expect((await load(at)).body.objects).toEqual([]);
+    });
+
+    it('is saved all or not at all', async () => {
+      const at = await makeSpace('atomic');
+      await save(at, { objects: [{ id: 'kept' }] });
+      const before = await load(at);
+      for (const [world, path] of [
+        [{ objects: [{ id: 'x' }, { id: 'y', scale: { x: 1, y: 1 } }] }, '/objects/1/scale/z'],
+        [{ objects: [{ id: 'x' }, { id: 'x' }] }, '/objects/1/id'],
+        [{ objects: [{ id: 'x' }], users: [{ id: 'u' }] }, '/users/0/displayName'],
+        [{}, '/objects'],
+        [[], ''],
+      ] as const) {
+        const { status, body } = await save(at, world);
+        expect([status, body.code, body.errors[0]?.path]).toEqual([422, 'validation_failed', path]);
+      }
+      expect((await load(at)).text).toBe(before.text);
+    });
+
+    it('is given in the parts that ?include names', async () => {
+      const at = await makeSpace('parts');
+      await save(at, WORLD);
+      const { body } = await load(at, '?include=objects,users');
+      expect(Object.keys(body)).toEqual(['space', 'seq', 'durableSeq', 'objects', 'users']);
+      expect(body.objects).toHaveLength(2);
+    });
+
+    it('is not sent again to a caller who has it', async () => {
+      const at = await makeSpace('cached');
+      await save(at, WORLD);
+      const etag = (await load(at)).headers.get('ETag') ?? '';
+      const again = await load(at, '', { 'If-None-Match': etag });
+      expect([again.status, again.text, again.headers.get('ETag')]).toEqual([304, '', etag]);
+
+      await door.call('PUT', `${at}/objects/new`, { json: {} });
+      const changed = await load(at, '', { 'If-None-Match': etag });
+      expect(changed.status).toBe(200);
+      expect(changed.headers.get('ETag')).not.toBe(etag);
+    });
+
+    it('answers HEAD with its tag', async () => {
+      const at = await makeSpace('head');
+      const { headers } = await load(at);
+      const head = await door.call('HEAD', `${at}/state`);
+      expect([head.status, head.text, head.headers.get('ETag')]).toEqual([200, '', headers.get('ETag')]);
+    });
+
+    it.each([
+      ['include=objects,walls', '/include'],
+      ['include=', '/include'],
+      ['near=0,0,0&radius=5', '/near'],
+      ['min=0,0,0&max=1,1,1', '/min'],
+    ])('is refused with ?%s, rather than given as if it had not been asked', async (query, path) => {
+      const { status, body } = await load(door.at, `?${query}`);
+      expect([status, body.code, body.errors[0]?.path]).toEqual([422, 'validation_failed', path]);
+    });
+
+    it('is not served as NDJSON, and says so', async () => {
+      const { status, body } = await load(door.at, '', { Accept: 'application/x-ndjson' });
+      expect([status, body.code]).toEqual([406, 'not_acceptable']);
+      expect((await load(door.at, '', { Accept: 'application/x-ndjson, */*;q=0.1' })).status).toBe(200);
+      const put = await door.call('PUT', `${door.at}/state`, {
+        text: '{}\n',
+        headers: { 'Content-Type': 'application/x-ndjson' },
+      });
+      expect([put.status, put.body.code]).toEqual([415, 'unsupported_media_type']);
+    });
+
+    it('is not saved under a mode or a condition that is not served', async () => {
+      expect((await save(door.at, WORLD, '?mode=append')).body.errors[0]?.path).toBe('/mode');
+      const conditional = await door.call('PUT', `${door.at}/state`, {
+        json: WORLD,
+        headers: { 'If-Match': '"1.1"' },
+      });
+      expect([conditional.status, conditional.body.errors[0]?.path]).toEqual([422, '/If-Match']);
+    });
+
+    it('is 404 where there is no space', async () => {
+      expect((await load('/v1/spaces/nowhere')).status).toBe(404);
+      expect((await load('/v1/spaces/nowhere', '', { 'If-None-Match': '"1.1"' })).status).toBe(404);
+      expect((await save('/v1/spaces/nowhere', WORLD)).status).toBe(404);
+    });
+  });
+}

@@ -1,0 +1,83 @@
+import { beforeAll, describe, expect, it } from 'vitest';
+import { type Answer, type CallOptions, type Door, openDoor } from '../client.ts';
+import type { Target } from '../targets.ts';
+
+/** Everything that can be asked of one space, of one object in it, and of a key. */
+const REQUESTS: [method: string, path: string, json?: unknown][] = [
+  ['GET', '/v1/spaces/secret'],
+  ['DELETE', '/v1/spaces/secret'],
+  ['GET', '/v1/spaces/secret/state'],
+  ['PUT', '/v1/spaces/secret/state', { objects: [] }],
+  ['PUT', '/v1/spaces/secret/state?mode=merge', { objects: [{ id: 'o' }] }],
+  ['GET', '/v1/spaces/secret/statistics'],
+  ['GET', '/v1/spaces/secret/objects'],
+  ['GET', '/v1/spaces/secret/objects/o'],
+  ['PUT', '/v1/spaces/secret/objects/o', { name: 'stolen' }],
+  ['PATCH', '/v1/spaces/secret/objects/o', { name: 'stolen' }],
+  ['DELETE', '/v1/spaces/secret/objects/o'],
+];
+
+export function describeTenancy(target: () => Target): void {
+  describe('tenants', () => {
+    let owner: Door;
+    let stranger: Door;
+    beforeAll(async () => {
+      [owner, stranger] = [await openDoor(target()), await openDoor(target())];
+    });
+
+    const ask = (
+      door: Door,
+      [method, path, json]: (typeof REQUESTS)[number],
+      headers = {},
+    ): Promise<Answer> => {
+      const options: CallOptions = { headers: { 'X-Request-Id': 'same', ...headers } };
+      return door.call(method, path, json === undefined ? options : { ...options, json });
+    };
+    const bytesOf = ({ status, headers, text }: Answer) => ({
+      status,
+      text,
+      headers: [...headers].filter(([name]) => !['date', 'connection', 'keep-alive'].includes(name)),
+    });
+
+    it('see 404 for what is another’s, byte for byte as for what does not exist', async () => {
+      const before = [];
+      for (const request of REQUESTS) before.push(bytesOf(await ask(stranger, request)));
+      const conditions = { 'If-None-Match': '*' };
+      before.push(bytesOf(await ask(stranger, ['GET', '/v1/spaces/secret/state'], conditions)));
+      for (const answer of before) expect(answer.status).toBe(404);
+
+      await owner.call('PUT', '/v1/spaces/secret', { json: { name: 'Secret' } });
+      await owner.call('PUT', '/v1/spaces/secret/objects/o', { json: { name: 'mine' } });
+      const state = await owner.call('GET', '/v1/spaces/secret/state');
+
+      const after = [];
+      for (const request of REQUESTS) after.push(bytesOf(await ask(stranger, request)));
+      after.push(bytesOf(await ask(stranger, ['GET', '/v1/spaces/secret/state'], conditions)));
+      expect(after).toEqual(before);
+      expect((await owner.call('GET', '/v1/spaces/secret/state')).text).toBe(state.text);
+    });
+
+    it('use the same names and see their own things under them', async () => {
+      for (const [door, name] of [
+        [owner, 'owner'],
+        [stranger, 'stranger'],
+      ] as const) {
+        await door.call('PUT', '/v1/spaces/common', { json: { name } });
+        await door.call('PUT', '/v1/spaces/common/objects/o', { json: { name } });
+      }
+      const read = async (door: Door) => (await door.call('GET', '/v1/spaces/common/objects/o')).body.name;
+      expect([await read(owner), await read(stranger)]).toEqual(['owner', 'stranger']);
+      const listed = (await stranger.call('GET', '/v1/spaces')).body.items;
+      expect(listed.map(({ id }: { id: string }) => id)).toEqual(['common']);
+    });
+
+    it('cannot see or revoke each other’s keys', async () => {
+      const { body: key } = await owner.call('POST', '/v1/keys', { json: { scopes: ['read'] } });
+      const refused = await stranger.call('DELETE', `/v1/keys/${key.id}`);
+      expect([refused.status, refused.body.code]).toEqual([404, 'not_found']);
+      expect((await stranger.call('GET', '/v1/keys?limit=1000')).text).not.toContain(key.id);
+      const listed = (await owner.call('GET', '/v1/keys?limit=1000')).body.items;
+      expect(listed.find(({ id }: { id: string }) => id === key.id).revokedAt).toBeNull();
+    });
+  });
+}

@@ -1,0 +1,79 @@
+import type { FieldError } from '../../src/world/errors.ts';
+import { makeTenant, type TestTenant } from '../tenants.ts';
+import type { Target } from './targets.ts';
+
+export interface Answer {
+  status: number;
+  headers: Headers;
+  text: string;
+  // Whatever JSON the answer holds; each test says what it expects of it.
+  body: ReturnType<typeof JSON.parse>;
+}
+
+export interface Problem {
+  type: string;
+  title: string;
+  status: number;
+  detail: string;
+  instance: string;
+  code: string;
+  requestId: string;
+  errors: FieldError[];
+}
+
+export interface CallOptions {
+  /** Sent as JSON; `text` is sent as it is. */
+  json?: unknown;
+  text?: NonNullable<RequestInit['body']>;
+  headers?: Record<string, string>;
+}
+
+export type Call = (method: string, path: string, options?: CallOptions) => Promise<Answer>;
+
+/** Calls with a key, and with the content type that the method's body has. */
+export function createCall(target: Target, apiKey: string | null): Call {
+  return async (method, path, { json, text, headers = {} } = {}) => {
+    const body = json === undefined ? text : JSON.stringify(json);
+    const type = method === 'PATCH' ? 'application/merge-patch+json' : 'application/json';
+    const response = await target.fetch(path, {
+      method,
+      headers: {
+        ...(apiKey !== null && { Authorization: `Bearer ${apiKey}` }),
+        ...(body !== undefined && { 'Content-Type': type }),
+        ...headers,
+      },
+      ...(body !== undefined && { body }),
+    });
+    return readAnswer(response);
+  };
+}
+
+async function readAnswer(response: Response): Promise<Answer> {
+  const text = await response.text();
+  const isJson = /^application\/(problem\+)?json/.test(response.headers.get('Content-Type') ?? '');
+  return {
+    status: response.status,
+    headers: response.headers,
+    text,
+    body: isJson && text !== '' ? JSON.parse(text) : null,
+  };
+}
+
+export interface Door extends TestTenant {
+  /** With every scope. */
+  call: Call;
+}
+
+/** A tenant of its own and a way in. */
+export async function openDoor(target: Target): Promise<Door> {
+  const tenant = await makeTenant();
+  return { ...tenant, call: createCall(target, await tenant.apiKey(['read', 'write', 'admin'])) };
+}
+
+/** A tenant of its own with a space. */
+export async function openSpace(target: Target, spaceId = 'here'): Promise<Door & { at: string }> {
+  const door = await openDoor(target);
+  const { status } = await door.call('PUT', `/v1/spaces/${spaceId}`, { json: { name: 'Here' } });
+  if (status !== 201) throw new Error(`the space was not made: ${status}`);
+  return { ...door, at: `/v1/spaces/${spaceId}` };
+}

@@ -1,0 +1,42 @@
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { describeApi } from './api.ts';
+import { createCall } from './client.ts';
+import { makeEnv, startInProcess } from './targets.ts';
+
+describe('HTTP, in-process on Node', () => {
+  const logged: string[] = [];
+  beforeAll(() => {
+    vi.spyOn(console, 'error').mockImplementation((line) => void logged.push(String(line)));
+  });
+  afterAll(() => {
+    vi.restoreAllMocks();
+  });
+
+  describeApi(startInProcess);
+
+  describe('the log', () => {
+    it('names the request that failed, and holds nothing of what was sent', async () => {
+      const target = await startInProcess(makeEnv({ DATABASE_HTTP_URL: 'http://127.0.0.1:9/sql' }));
+      const key = `wk_someone_${'s'.repeat(43)}`;
+      const { status } = await createCall(target, key)('PUT', '/v1/spaces/here/objects/o', {
+        json: { name: 'payload' },
+        headers: { 'X-Request-Id': 'logged-1' },
+      });
+      expect(status).toBe(503);
+      const lines = logged.filter((line) => line.includes('logged-1'));
+      expect(lines.map((line) => JSON.parse(line))).toMatchObject([
+        { event: 'request_failed', requestId: 'logged-1', code: 'store_unavailable' },
+      ]);
+      expect(lines.join()).not.toMatch(/payload|sssss|someone/);
+    });
+
+    it('says once that the configuration cannot be served', async () => {
+      const target = await startInProcess(makeEnv({ REDIS_PORT: 'sixty' }));
+      const before = logged.length;
+      for (let i = 0; i < 3; i++) await createCall(target, null)('GET', '/livez');
+      const lines = logged.slice(before);
+      expect(lines).toHaveLength(1);
+      expect(lines[0]).toContain('REDIS_PORT must be a whole number');
+    });
+  });
+});

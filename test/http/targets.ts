@@ -1,0 +1,101 @@
+import { execFile } from 'node:child_process';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { promisify } from 'node:util';
+import { Log, LogLevel, Miniflare } from 'miniflare';
+import worker from '../../functions/worker.ts';
+import { stack, uniqueName } from '../support.ts';
+
+/** One running copy of the functions, known only by what it answers. */
+export interface Target {
+  fetch(path: string, init?: RequestInit): Promise<Response>;
+  /** Where it listens; null in-process. */
+  address: { host: string; port: number } | null;
+  stop(): Promise<void>;
+}
+
+export type TargetEnv = Record<string, string>;
+export type StartTarget = (env: TargetEnv) => Promise<Target>;
+
+const ROOT = resolve(import.meta.dirname, '../..');
+
+/** An environment on the real stores, with a default tenant of its own; nothing is cached for long. */
+export function makeEnv(changes: TargetEnv = {}): TargetEnv {
+  const { databaseUrl, databaseHttpUrl, redisRestUrl, redisRestToken } = stack();
+  return {
+    DATABASE_URL: databaseUrl,
+    DATABASE_HTTP_URL: databaseHttpUrl,
+    UPSTASH_REDIS_REST_URL: redisRestUrl,
+    UPSTASH_REDIS_REST_TOKEN: redisRestToken,
+    DEFAULT_TENANT_ID: uniqueName('default'),
+    HEALTH_CACHE_SECONDS: '0',
+    ...changes,
+  };
+}
+
+export const startInProcess: StartTarget = async (env) => ({
+  fetch: async (path, init) => {
+    const headers = new Headers(init?.headers);
+    // As a client that sends them over a wire says.
+    if (typeof init?.body === 'string' && !headers.has('Content-Length'))
+      headers.set('Content-Length', String(Buffer.byteLength(init.body)));
+    return worker.fetch(
+      new Request(`http://worldkeep.test${path}`, { ...init, ...streaming(init), headers }),
+      env,
+    );
+  },
+  address: null,
+  stop: async () => undefined,
+});
+
+/** Builds the Worker as it is deployed. @returns the path of its one module; `remove` takes it away. */
+export async function buildWorker(): Promise<{ path: string; remove(): Promise<void> }> {
+  const outDir = await mkdtemp(join(tmpdir(), 'worldkeep-worker-'));
+  const wrangler = join(ROOT, 'node_modules/wrangler/bin/wrangler.js');
+  await promisify(execFile)(
+    process.execPath,
+    [wrangler, 'deploy', '--dry-run', '--env', '', '--outdir', outDir],
+    { cwd: ROOT, env: { ...process.env, WRANGLER_SEND_METRICS: 'false' } },
+  );
+  return { path: join(outDir, 'worker.js'), remove: () => rm(outDir, { recursive: true, force: true }) };
+}
+
+/** Runs the built Worker in workerd, the runtime it is deployed to. */
+export async function startWorkerd(workerPath: string, env: TargetEnv): Promise<Target> {
+  const contents = await readFile(workerPath, 'utf8');
+  const miniflare = new Miniflare({
+    host: '127.0.0.1',
+    port: 0,
+    log: new Log(LogLevel.ERROR),
+    handleStructuredLogs: () => undefined,
+    workers: [
+      {
+        config: {
+          name: 'worldkeep',
+          compatibilityDate: await readCompatibilityDate(),
+          manifest: { mainModule: 'worker.js', modules: { 'worker.js': { type: 'esm', contents } } },
+          env: Object.fromEntries(
+            Object.entries(env).map(([name, value]) => [name, { type: 'text', value }]),
+          ),
+        },
+      },
+    ],
+  });
+  const url = await miniflare.ready;
+  return {
+    fetch: (path, init) => fetch(new URL(path, url), { redirect: 'manual', ...init, ...streaming(init) }),
+    address: { host: url.hostname, port: Number(url.port) },
+    stop: () => miniflare.dispose(),
+  };
+}
+
+async function readCompatibilityDate(): Promise<string> {
+  const text = await readFile(join(ROOT, 'wrangler.toml'), 'utf8');
+  return /^compatibility_date = "(.+)"$/m.exec(text)?.[1] ?? '';
+}
+
+/** What the types of Node's fetch ask of a body that is a stream. */
+function streaming(init: RequestInit | undefined): { duplex: 'half' } | object {
+  return init?.body instanceof ReadableStream ? { duplex: 'half' } : {};
+}
