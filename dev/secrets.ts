@@ -11,6 +11,7 @@ const NAMES = [
   'qstashToken',
   'qstashCurrentSigningKey',
   'qstashNextSigningKey',
+  'metricsToken',
 ] as const;
 
 export type Secrets = Record<(typeof NAMES)[number], string>;

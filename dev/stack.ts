@@ -60,6 +60,7 @@ export interface StackValues {
   qstashToken: string;
   qstashCurrentSigningKey: string;
   qstashNextSigningKey: string;
+  metricsToken: string;
 }
 
 export interface Stack {
@@ -81,17 +82,22 @@ const PORT_TRIES_MAX = 5;
 const TEMPORARY_PREFIX = 'worldkeep-';
 const CACHE_DIR = resolve(import.meta.dirname, '../node_modules/.cache/worldkeep');
 
-/** Makes a folder for an ephemeral stack, after removing those of stacks that died before they could. */
+/** Makes a folder for an ephemeral stack. */
 export async function makeTemporaryDir(): Promise<string> {
-  for (const name of readdirSync(tmpdir())) {
-    const dir = join(tmpdir(), name);
-    if (!name.startsWith(TEMPORARY_PREFIX) || !isAbandonable(dir)) continue;
-    if (await endAbandoned(dir, () => undefined)) rmSync(dir, { recursive: true, force: true });
-  }
+  await sweepTemporaryDirs();
   const dir = mkdtempSync(join(tmpdir(), TEMPORARY_PREFIX));
   // Root's Postgres runs as another user, who has to pass.
   chmodSync(dir, 0o711);
   return dir;
+}
+
+/** Ends ephemeral stacks whose owner died before it could, and removes their folders. */
+export async function sweepTemporaryDirs(): Promise<void> {
+  for (const name of readdirSync(tmpdir())) {
+    const dir = join(tmpdir(), name);
+    if (!name.startsWith(TEMPORARY_PREFIX) || !isOwned(dir)) continue;
+    if (await endAbandoned(dir, () => undefined)) rmSync(dir, { recursive: true, force: true });
+  }
 }
 
 /** Starts Postgres, Redis and the three fronts on 127.0.0.1. Where one does not start, the others are ended. */
@@ -181,6 +187,7 @@ async function start(options: StackOptions, lock: RunLock, undo: (() => Promise<
       qstashToken: secrets.qstashToken,
       qstashCurrentSigningKey: secrets.qstashCurrentSigningKey,
       qstashNextSigningKey: secrets.qstashNextSigningKey,
+      metricsToken: secrets.metricsToken,
     },
     ports: {
       postgres: postgres.port,
@@ -250,7 +257,8 @@ function portOf(url: string): number {
   return Number(new URL(url).port);
 }
 
-function isAbandonable(dir: string): boolean {
+/** One that has no owner yet, or belongs to another user, is let be. */
+function isOwned(dir: string): boolean {
   try {
     return readdirSync(dir).includes('run.json');
   } catch {

@@ -16,6 +16,7 @@ export function stack(): StackValues {
     qstashToken: inject('qstashToken'),
     qstashCurrentSigningKey: inject('qstashCurrentSigningKey'),
     qstashNextSigningKey: inject('qstashNextSigningKey'),
+    metricsToken: inject('metricsToken'),
   };
 }
 

@@ -1,0 +1,117 @@
+import { renameSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { migrate } from '../drizzle/migrate.ts';
+import { CONFIG_VARIABLES, type ConfigVariable } from '../src/config.ts';
+import { DEMO_SPACE_ID, DEMO_TENANT_ID, ensureFirstWorld, type FirstWorld } from './first-world.ts';
+import { findFreePort } from './ports.ts';
+import { acquireRunLock } from './run-lock.ts';
+import {
+  DEFAULT_PORTS,
+  makeTemporaryDir,
+  type StackPorts,
+  type StackValues,
+  startStack,
+  sweepTemporaryDirs,
+} from './stack.ts';
+import { buildWorkerVariables, startWorker, type WorkerVariables } from './worker.ts';
+
+export interface LocalOptions {
+  /** Holds everything that is kept, and `dev.json`. */
+  dir: string;
+  /** The data goes to a temporary folder and ends with the stack. */
+  ephemeral: boolean;
+  /** Of the Worker; the next free one where it is taken. */
+  port: number;
+  ports?: StackPorts;
+  /** Ends a start that is under way between two of its steps. */
+  signal: AbortSignal;
+  log(line: string): void;
+}
+
+export interface Local extends FirstWorld {
+  url: string;
+  values: StackValues;
+  workerLogFile: string;
+  /** Settles with a sentence when one of the processes ends. */
+  ended: Promise<string>;
+  stop(): Promise<void>;
+}
+
+/** Starts all that a developer needs: the stack, migrated, the Worker, a first world, and the file that names them. */
+export async function startLocal(options: LocalOptions): Promise<Local> {
+  const { dir, log, signal } = options;
+  const lock = await acquireRunLock(dir, log);
+  const undo: (() => unknown)[] = [() => lock.release()];
+  const stop = async () => {
+    const failures: unknown[] = [];
+    for (const end of undo.splice(0).reverse()) {
+      try {
+        await end();
+      } catch (error) {
+        failures.push(error);
+      }
+    }
+    if (failures.length > 0) throw failures[0];
+  };
+  try {
+    await sweepTemporaryDirs();
+    const dataDir = options.ephemeral ? await makeTemporaryDir() : dir;
+    signal.throwIfAborted();
+    const stack = await startStack({
+      ...{ dir: dataDir, ephemeral: options.ephemeral, ports: options.ports ?? DEFAULT_PORTS, log },
+      // A temporary folder has a lock of its own: who finds it later has to know whose it is.
+      ...(options.ephemeral ? {} : { lock }),
+    });
+    undo.push(stack.stop);
+    signal.throwIfAborted();
+    const { values } = stack;
+    await migrate({ migrationUrl: values.migrationUrl, appUrl: values.databaseUrl, log });
+    signal.throwIfAborted();
+
+    const port = await findFreePort(options.port, new Set(Object.values(stack.ports)));
+    if (port !== options.port && options.port !== 0)
+      log(`port ${options.port} is taken: the Worker listens on ${port}`);
+    const worker = await startWorker({
+      ...{ dir: dataDir, port, onSpawn: stack.lock.record },
+      variables: {
+        ...readOwnVariables(),
+        ...buildWorkerVariables(values),
+        ...{ DEFAULT_TENANT_ID: DEMO_TENANT_ID, DEFAULT_SPACE_ID: DEMO_SPACE_ID },
+      },
+    });
+    undo.push(worker.stop);
+    signal.throwIfAborted();
+
+    const world = await ensureFirstWorld(dataDir, { url: worker.url, databaseUrl: values.databaseUrl, log });
+    const devFile = join(dir, 'dev.json');
+    writeWhole(devFile, { url: worker.url, ...world, ...values });
+    if (options.ephemeral) undo.push(() => rmSync(devFile, { force: true }));
+    const workerLogFile = join(dataDir, 'worker.log');
+    return {
+      ...{ url: worker.url, values, workerLogFile, stop, ...world },
+      ended: Promise.race([
+        stack.ended,
+        worker.process.exited.then((how) => `The Worker ended (${how}); its log is ${workerLogFile}`),
+      ]),
+    };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
+
+/** Flags and limits from the caller's environment reach the Worker; secrets and addresses are the stack's own. */
+function readOwnVariables(): WorkerVariables {
+  return Object.fromEntries(
+    (Object.keys(CONFIG_VARIABLES) as ConfigVariable[])
+      .filter((name) => CONFIG_VARIABLES[name] === 'plain' && !/_(URL|HOST|PORT)$/.test(name))
+      .flatMap((name) => (process.env[name] === undefined ? [] : [[name, process.env[name]]])),
+  );
+}
+
+/** Whoever reads it while it is written sees the one before. */
+function writeWhole(file: string, value: unknown): void {
+  const written = `${file}.${process.pid}`;
+  writeFileSync(written, `${JSON.stringify(value, null, 2)}\n`, { mode: 0o600 });
+  renameSync(written, file);
+}

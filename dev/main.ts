@@ -1,0 +1,119 @@
+#!/usr/bin/env node
+import { join, resolve } from 'node:path';
+import { parseArgs } from 'node:util';
+import { type Local, startLocal } from './local.ts';
+
+const USAGE = `npm run dev -- [--port N] [--ephemeral] [--dir PATH]
+
+Starts Postgres, Redis, the fronts the real clients talk to and the Worker, all on 127.0.0.1.
+Data is kept in .worldkeep/ from one start to the next.
+
+  --port N      the Worker's port, default 8787; the next free one where it is taken
+  --ephemeral   keep nothing: a temporary folder instead of .worldkeep/
+  --dir PATH    keep the data there instead of in .worldkeep/
+`;
+const DIR = resolve(import.meta.dirname, '../.worldkeep');
+const PORT = 8_787;
+const PARENT_CHECK_MS = 1_000;
+
+function readOptions(): { port: number; ephemeral: boolean; dir: string } {
+  try {
+    const { values } = parseArgs({
+      options: {
+        port: { type: 'string', default: String(PORT) },
+        ephemeral: { type: 'boolean', default: false },
+        dir: { type: 'string', default: DIR },
+        help: { type: 'boolean', short: 'h', default: false },
+      },
+    });
+    if (values.help) {
+      process.stdout.write(USAGE);
+      process.exit(0);
+    }
+    const port = Number(values.port);
+    if (!Number.isInteger(port) || port < 1 || port > 65_535)
+      throw new Error(`--port must be a whole number from 1 to 65535, not ${values.port}`);
+    return { port, ephemeral: values.ephemeral, dir: resolve(values.dir) };
+  } catch (error) {
+    process.stderr.write(`${messageOf(error)}\n\n${USAGE}`);
+    process.exit(2);
+  }
+}
+
+function print(local: Local, dir: string, startedMs: number): void {
+  const { url, apiKey, spaceId } = local;
+  process.stdout.write(`
+worldkeep is ready after ${((performance.now() - startedMs) / 1_000).toFixed(1)} s
+
+  API        ${url}
+  tenant     ${local.tenantId}, space ${spaceId}
+  database   ${hidePassword(local.values.databaseUrl)}
+  redis      ${hidePassword(local.values.redisUrl)}
+  passwords  ${join(dir, 'dev.json')}
+  Worker log ${local.workerLogFile}
+
+  curl -H 'Authorization: Bearer ${apiKey}' ${url}/v1/spaces/${spaceId}/state
+
+Ctrl-C ends it all.
+`);
+}
+
+function hidePassword(text: string): string {
+  const url = new URL(text);
+  url.password = '';
+  return url.href;
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
+/** Resolves with the reason to end: a signal, or a parent that is gone. The second signal ends at once. */
+function waitForEnd(): Promise<string> {
+  return new Promise((resolve) => {
+    let isEnding = false;
+    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
+      process.on(signal, () => {
+        if (isEnding) process.exit(1);
+        isEnding = true;
+        resolve(signal);
+      });
+    // npm that is killed takes nobody with it: what it started would stay behind.
+    const parent = process.ppid;
+    if (process.env.npm_lifecycle_event !== undefined)
+      setInterval(() => {
+        if (process.ppid !== parent) resolve('npm has ended');
+      }, PARENT_CHECK_MS).unref();
+  });
+}
+
+/** @returns the exit code */
+async function run(): Promise<number> {
+  const startedMs = performance.now();
+  const { port, ephemeral, dir } = readOptions();
+  const aborting = new AbortController();
+  const asked = waitForEnd();
+  void asked.then(() => aborting.abort());
+  const crashed = new Promise<string>((resolve) => {
+    process.on('uncaughtException', (error) => resolve(error.stack ?? error.message));
+  });
+
+  process.stdout.write('starting worldkeep\n');
+  let local: Local;
+  try {
+    const log = (line: string) => process.stdout.write(`  ${line}\n`);
+    local = await startLocal({ dir, ephemeral, port, signal: aborting.signal, log });
+  } catch (error) {
+    if (aborting.signal.aborted) return 0;
+    process.stderr.write(`\n${messageOf(error)}\n`);
+    return 1;
+  }
+  if (!aborting.signal.aborted) print(local, dir, startedMs);
+  const failure = await Promise.race([asked.then(() => null), local.ended, crashed]);
+  if (failure !== null) process.stderr.write(`\n${failure}\n`);
+  process.stdout.write('\nending\n');
+  await local.stop();
+  return failure === null ? 0 : 1;
+}
+
+process.exit(await run());

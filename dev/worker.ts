@@ -1,0 +1,125 @@
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { dirname, join, resolve } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { CONFIG_VARIABLES, type ConfigVariable } from '../src/config.ts';
+import { killProcess, type StartedProcess, startProcess, stopProcess } from './process.ts';
+import type { StackValues } from './stack.ts';
+
+export type WorkerVariables = Partial<Record<ConfigVariable, string>>;
+
+export interface WorkerOptions {
+  /** Holds the Worker's variables, its state and its log. */
+  dir: string;
+  port: number;
+  variables: WorkerVariables;
+  /** Told of the process before it answers. */
+  onSpawn?(started: StartedProcess): void;
+}
+
+export interface DevWorker {
+  process: StartedProcess;
+  pid: number;
+  /** `http://127.0.0.1:PORT` */
+  url: string;
+  stop(): Promise<void>;
+  /** SIGKILL to wrangler and workerd at once. */
+  kill(): Promise<void>;
+}
+
+const PROJECT = resolve(import.meta.dirname, '..');
+const START_MS_MAX = 60_000;
+const STOP_GRACE_MS = 5_000;
+const POLL_MS = 50;
+const LOG_LINES_SHOWN_MAX = 15;
+/** What wrangler needs of this environment; the rest could reach the Worker as variables. */
+const PASSED_ON = ['PATH', 'HOME', 'TMPDIR', 'LANG', 'NODE_OPTIONS', 'NODE_EXTRA_CA_CERTS'];
+
+/** The variables that let a Worker speak to a stack. */
+export function buildWorkerVariables(values: StackValues): WorkerVariables {
+  return {
+    DATABASE_URL: values.databaseUrl,
+    DATABASE_HTTP_URL: values.databaseHttpUrl,
+    UPSTASH_REDIS_REST_URL: values.redisRestUrl,
+    UPSTASH_REDIS_REST_TOKEN: values.redisRestToken,
+    QSTASH_URL: values.qstashUrl,
+    QSTASH_TOKEN: values.qstashToken,
+    QSTASH_CURRENT_SIGNING_KEY: values.qstashCurrentSigningKey,
+    QSTASH_NEXT_SIGNING_KEY: values.qstashNextSigningKey,
+    METRICS_TOKEN: values.metricsToken,
+  };
+}
+
+/** Runs the Worker under `wrangler dev` on 127.0.0.1, and waits until it answers. */
+export async function startWorker(options: WorkerOptions): Promise<DevWorker> {
+  const { dir, port } = options;
+  mkdirSync(dir, { recursive: true });
+  const envFile = join(dir, 'worker.env');
+  // A file of its owner, not arguments: those can be read by every user of the machine.
+  writeFileSync(envFile, formatEnv(options.variables), { mode: 0o600 });
+  const logFile = join(dir, 'worker.log');
+  const wrangler = join(
+    dirname(createRequire(import.meta.url).resolve('wrangler/package.json')),
+    'bin/wrangler.js',
+  );
+  const started = await startProcess({
+    name: 'worker',
+    command: process.execPath,
+    args: [
+      ...[wrangler, 'dev', '--local', '--ip', '127.0.0.1', '--port', String(port)],
+      ...['--inspector-ip', '127.0.0.1', '--inspector-port', '0', '--show-interactive-dev-session=false'],
+      ...['--env-file', envFile, '--persist-to', join(dir, 'wrangler'), '--log-level', 'log'],
+    ],
+    env: {
+      ...Object.fromEntries(PASSED_ON.map((name) => [name, process.env[name]])),
+      ...{ WRANGLER_SEND_METRICS: 'false', WRANGLER_WRITE_LOGS: 'false', WRANGLER_HIDE_BANNER: 'true' },
+      ...{ CLOUDFLARE_CF_FETCH_ENABLED: 'false', NO_COLOR: '1' },
+    },
+    cwd: PROJECT,
+    logFile,
+    lastSignal: 'SIGKILL',
+  });
+  options.onSpawn?.(started);
+  const url = `http://127.0.0.1:${port}`;
+  await waitUntilAnswering(started, url, logFile);
+  return {
+    process: started,
+    pid: started.pid,
+    url,
+    stop: () => stopProcess(started, 'SIGTERM', STOP_GRACE_MS),
+    kill: () => killProcess(started),
+  };
+}
+
+function formatEnv(variables: WorkerVariables): string {
+  return (Object.keys(CONFIG_VARIABLES) as ConfigVariable[])
+    .flatMap((name) => {
+      const value = variables[name];
+      return value === undefined ? [] : [`${name}='${value}'\n`];
+    })
+    .join('');
+}
+
+async function waitUntilAnswering(started: StartedProcess, url: string, logFile: string): Promise<void> {
+  const deadline = Date.now() + START_MS_MAX;
+  while (started.ended() === null && Date.now() < deadline) {
+    if (await isAlive(url)) return;
+    // A Worker that does not build waits for the next change; here nobody would see why.
+    if (/\[ERROR\]/.test(readFileSync(logFile, 'utf8'))) break;
+    await delay(POLL_MS);
+  }
+  const how = started.ended() ?? 'it does not answer';
+  await killProcess(started);
+  const lines = readFileSync(logFile, 'utf8').trim().split('\n').slice(-LOG_LINES_SHOWN_MAX);
+  throw new Error(`The Worker did not start (${how}). The end of its log, ${logFile}:\n${lines.join('\n')}`);
+}
+
+async function isAlive(url: string): Promise<boolean> {
+  try {
+    const response = await fetch(`${url}/livez`, { signal: AbortSignal.timeout(2_000) });
+    await response.body?.cancel();
+    return response.ok;
+  } catch {
+    return false;
+  }
+}
