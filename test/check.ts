@@ -1,0 +1,69 @@
+/** `npm run check`: everything that is true of the code without running it. Prints each step and what it says. */
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+
+const PROJECT = resolve(import.meta.dirname, '..');
+const BIN = join(PROJECT, 'node_modules/.bin');
+
+interface Step {
+  name: string;
+  command: string[];
+  /** Says a line of its own about output that passed, or what is wrong with it after all. */
+  read?: (output: string) => { say?: string; wrong?: string };
+}
+
+const bundle = mkdtempSync(join(tmpdir(), 'worldkeep-bundle-'));
+
+const STEPS: Step[] = [
+  {
+    name: 'format, lint, walls between rooms, import cycles',
+    command: ['biome', 'ci', '--colors=off', '--error-on-warnings', '.'],
+  },
+  { name: 'types', command: ['tsc', '--noEmit', '-p', '.'] },
+  { name: 'migrations are in order', command: ['drizzle-kit', 'check'] },
+  {
+    name: 'migrations are those of the schema',
+    command: ['drizzle-kit', 'generate', '--name', 'forgotten'],
+    read: (output) =>
+      output.includes('No schema changes')
+        ? {}
+        : {
+            wrong:
+              'the schema has changed: keep the migration that was just made, under a name that says what it does',
+          },
+  },
+  ...['', 'staging', 'production'].map((environment) => ({
+    name: `the Worker builds${environment && ` for ${environment}`}`,
+    command: ['wrangler', 'deploy', '--dry-run', '--outdir', bundle, '--env', environment],
+    read: (output: string) => {
+      const size = /gzip: [\d.]+ \w+/.exec(output)?.[0];
+      return size === undefined ? { wrong: 'wrangler named no size' } : { say: size };
+    },
+  })),
+];
+
+let passed = 0;
+for (const { name, command, read } of STEPS) {
+  const [program = '', ...args] = command;
+  const startedAt = performance.now();
+  const { status, stdout, stderr, error } = spawnSync(join(BIN, program), args, {
+    cwd: PROJECT,
+    encoding: 'utf8',
+    env: { ...process.env, WRANGLER_SEND_METRICS: 'false', NO_COLOR: '1' },
+  });
+  const output = `${stdout ?? ''}${stderr ?? ''}${error?.message ?? ''}`;
+  const { say, wrong } = status === 0 ? (read?.(output) ?? {}) : { wrong: `exit ${status}` };
+  const seconds = ((performance.now() - startedAt) / 1000).toFixed(1);
+  if (wrong === undefined) {
+    passed++;
+    console.log(`ok    ${name}${say ? ` (${say})` : ''}, ${seconds} s`);
+  } else {
+    console.log(`FAIL  ${name}: ${wrong}, ${seconds} s\n${output}`);
+  }
+}
+rmSync(bundle, { recursive: true });
+const failed = STEPS.length - passed;
+console.log(`${passed} passed, ${failed} failed`);
+process.exitCode = failed === 0 ? 0 : 1;
