@@ -1,0 +1,77 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect } from 'vitest';
+import { createApp } from '../../functions/app.ts';
+import { compose } from '../../functions/compose.ts';
+import type { WorldState } from '../../src/world/types.ts';
+import { stack, uniqueName } from '../../test/support.ts';
+import { type Run, runCli } from './run-cli.ts';
+import { serveApp } from './serve-app.ts';
+
+/** A folder, a served app on the real database, and a key of a tenant of its own. */
+export interface Workplace {
+  tenant: string;
+  folder: string;
+  url: string;
+  /** What the environment of a command has to say. */
+  env: Record<string, string>;
+  run(...args: string[]): Promise<Run>;
+  /** What a command that succeeds prints with --json. */
+  runJson(...args: string[]): Promise<Record<string, unknown>>;
+  request(path: string, method?: string, body?: unknown): Promise<Response>;
+  loadState(space: string): Promise<WorldState>;
+  close(): Promise<void>;
+}
+
+export async function openWorkplace(): Promise<Workplace> {
+  const tenant = uniqueName('cli');
+  const folder = await mkdtemp(join(tmpdir(), 'worldkeep-cli-'));
+  const { databaseUrl, databaseHttpUrl } = stack();
+  const app = createApp(compose({ DATABASE_URL: databaseUrl, DATABASE_HTTP_URL: databaseHttpUrl }));
+  const served = await serveApp((request) => app.fetch(request));
+  const made = await runCli(['keys', 'create', '--tenant', tenant, '--scopes', 'read,write'], {
+    env: { DATABASE_URL: databaseUrl },
+  });
+  const env = { WORLDKEEP_URL: served.url, WORLDKEEP_API_KEY: made.stdout.trim() };
+  const run = (...args: string[]) => runCli(args, { env, cwd: folder });
+  const request = (path: string, method = 'GET', body?: unknown) =>
+    fetch(`${served.url}/v1${path}`, {
+      method,
+      headers: { authorization: `Bearer ${env.WORLDKEEP_API_KEY}`, 'content-type': 'application/json' },
+      ...(body !== undefined && { body: JSON.stringify(body) }),
+    });
+  return {
+    ...{ tenant, folder, env, url: served.url, run, request },
+    async runJson(...args) {
+      const { code, stdout, stderr } = await run(...args, '--json');
+      expect(code, stderr).toBe(0);
+      return JSON.parse(stdout);
+    },
+    async loadState(space) {
+      const response = await request(`/spaces/${space}/state`);
+      expect(response.status).toBe(200);
+      return (await response.json()) as WorldState;
+    },
+    async close() {
+      await served.close();
+      await rm(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+/** What of a world must survive: all but where it is and when it was written. */
+export function contentOf({ objects, users, models, media, chat }: WorldState) {
+  const strip = (items: readonly object[]) =>
+    items.map((item) => {
+      const { spaceId, seq, updatedAt, updatedBy, ...rest } = item as Record<string, unknown>;
+      return rest;
+    });
+  return {
+    objects: strip(objects),
+    users: strip(users),
+    models: strip(models),
+    media: strip(media),
+    chat: strip(chat),
+  };
+}
