@@ -161,4 +161,19 @@ describe('Config', () => {
     const env = Object.fromEntries([...text.matchAll(/^([A-Z][A-Z_]+)=(.*)$/gm)].map((m) => [m[1], m[2]]));
     expect(Config.parse(env).database).not.toBeNull();
   });
+
+  it.each(['', 'env.staging.', 'env.production.'])('has its place in wrangler.toml: [%svars]', (env) => {
+    const text = readFileSync(new URL('../wrangler.toml', import.meta.url), 'utf8');
+    const section = (name: string) => {
+      const after = text.split(`\n[${env}${name}]\n`)[1] ?? '';
+      return after.split(/\n\[/)[0] ?? '';
+    };
+    const names = [
+      ...section('secrets').matchAll(/^ {2}"([A-Z_]+)",?$/gm),
+      ...section('vars').matchAll(/^([A-Z_]+) = /gm),
+    ].map((match) => match[1]);
+    const overTcp = ['DATABASE_POOL_SIZE', 'REDIS_HOST', 'REDIS_PORT', 'REDIS_PASSWORD'];
+    const served = Object.keys(CONFIG_VARIABLES).filter((name) => !overTcp.includes(name));
+    expect(names.toSorted()).toEqual(served.toSorted());
+  });
 });

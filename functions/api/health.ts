@@ -45,6 +45,7 @@ export function createGetHealth() {
     const services = c.get('services');
     const { config, now } = services;
     const tenantId = await readTenant(c);
+    if (tenantId === null) return answerHealth(c, await examine(services, null));
     const known = answers.get(tenantId);
     if (known !== undefined && now() - known.atMs < config.limits.healthCacheSeconds * 1_000)
       return answerHealth(c, known.health);
@@ -55,8 +56,8 @@ export function createGetHealth() {
   };
 }
 
-/** The tenant whose worlds are counted. While the database is away no key can be known, and none is refused. */
-async function readTenant(c: AppContext): Promise<string> {
+/** The tenant whose worlds are counted; null while the database is away and it cannot be known whose the key is. */
+async function readTenant(c: AppContext): Promise<string | null> {
   const { config } = c.get('services');
   try {
     const principal = await within(config.limits.readyzTimeoutMs, identify(c));
@@ -64,16 +65,18 @@ async function readTenant(c: AppContext): Promise<string> {
     requireScope(principal, 'read');
     return principal.tenantId;
   } catch (error) {
-    if (error instanceof AppError && error.code === 'store_unavailable') return config.defaultTenantId;
+    if (error instanceof AppError && error.code === 'store_unavailable') return null;
     throw error;
   }
 }
 
-async function examine(services: Services, tenantId: string): Promise<Health> {
+async function examine(services: Services, tenantId: string | null): Promise<Health> {
   const { config, persistence } = services;
   const [{ database, cache }, counts] = await Promise.all([
     probe(services),
-    withinOrNull(config.limits.readyzTimeoutMs, persistence.forTenant(tenantId, null).countTenant()),
+    tenantId === null
+      ? null
+      : withinOrNull(config.limits.readyzTimeoutMs, persistence.forTenant(tenantId, null).countTenant()),
   ]);
   const { users, objects, models }: Record<keyof TenantCounts, number | null> = counts ?? {
     users: null,

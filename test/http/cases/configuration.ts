@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { createCall, openDoor } from '../client.ts';
+import { createCall, openDoor, openSpace } from '../client.ts';
 import { makeEnv, type StartTarget, type TargetEnv } from '../targets.ts';
 
 export function describeConfiguration(start: StartTarget): void {
@@ -64,6 +64,20 @@ export function describeConfiguration(start: StartTarget): void {
         expect(preflight.headers.get('Access-Control-Allow-Headers')).toContain('If-Match');
         const other = await stranger('GET', '/livez', from('https://evil.example'));
         expect(other.headers.get('Access-Control-Allow-Origin')).toBeNull();
+      });
+    });
+
+    it('sets how large bodies may be, a whole world’s apart from the rest', async () => {
+      const env = makeEnv({ JSON_BODY_BYTES_MAX: '2048', STATE_BODY_BYTES_MAX: '4096' });
+      await using(env, async (target) => {
+        const { at, call } = await openSpace(target);
+        const pad = (bytes: number) => `{"objects":[]}${' '.repeat(bytes - 14)}`;
+        expect((await call('PUT', `${at}/state`, { text: pad(4_096) })).status).toBe(200);
+        const { status, body } = await call('PUT', `${at}/state`, { text: pad(4_097) });
+        expect([status, body.code]).toEqual([413, 'body_too_large']);
+        expect(body.detail).toMatch(/at most 4096 bytes.*4097/);
+        const object = await call('PUT', `${at}/objects/o`, { text: pad(2_049) });
+        expect(object.body.detail).toMatch(/at most 2048 bytes.*2049/);
       });
     });
 

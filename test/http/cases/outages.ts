@@ -114,13 +114,16 @@ export function describeOutages(start: StartTarget): void {
     it.each(['refuse', 'hang'] as const)(
       '/health is down without Postgres (%s), and counts nothing',
       async (kind) => {
-        const { status, body } = await without(neon, kind, () => stranger('GET', '/health'));
-        expect(status).toBe(503);
-        expect(body).toMatchObject({
-          status: 'down',
-          persistence: { database: false, cache: true },
-          worldState: { users: null, objects: null, models: null },
-        });
+        const unseen = createCall(target, await (await makeTenant()).apiKey(['read']));
+        for (const from of [stranger, call, unseen]) {
+          const { status, body } = await without(neon, kind, () => from('GET', '/health'));
+          expect(status).toBe(503);
+          expect(body).toMatchObject({
+            status: 'down',
+            persistence: { database: false, cache: true },
+            worldState: { users: null, objects: null, models: null },
+          });
+        }
       },
     );
 
