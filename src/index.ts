@@ -1,0 +1,30 @@
+import { PersistenceLayer as Layer, type PersistenceOptions } from './persistence-layer.ts';
+import { openPg } from './postgres/pg.ts';
+import { createWorldStore } from './postgres/world-store.ts';
+
+/** How a Node server opens its worlds. */
+export interface NodePersistenceOptions extends Partial<PersistenceOptions> {
+  /** As the runtime role, over TCP: `postgresql://worldkeep_app:…@host/database`. Any Postgres serves. */
+  databaseUrl: string;
+  /** Connections at most. */
+  poolSize?: number;
+  /** Milliseconds that one statement may take. */
+  timeoutMs?: number;
+}
+
+/**
+ * PersistenceLayer over plain Postgres, for any Node server. Where a call names no tenant or space, those given here
+ * stand in (`default` and `main`); `connect()` makes them where they are new.
+ */
+export class PersistenceLayer extends Layer {
+  constructor({ databaseUrl, poolSize = 20, timeoutMs = 10_000, ...options }: NodePersistenceOptions) {
+    const postgres = openPg({ databaseUrl, poolSizeMax: poolSize, timeoutMs });
+    super(createWorldStore(postgres), { tenantId: 'default', spaceId: 'main', ...options });
+  }
+}
+
+export { type Config, parseConfig } from './config.ts';
+export type { Precondition, Saved, TenantCounts } from './persistence-layer.ts';
+export { AppError, type ErrorCode, type FieldError } from './world/errors.ts';
+export { LIMITS } from './world/limits.ts';
+export type * from './world/types.ts';

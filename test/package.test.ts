@@ -1,0 +1,32 @@
+import { describe, expect, it } from 'vitest';
+import { PersistenceLayer } from 'worldkeep';
+import { stack, uniqueName } from './support.ts';
+
+describe('the package', () => {
+  it('serves a Node server by its own name, with plain Postgres', async () => {
+    const persistence = new PersistenceLayer({ databaseUrl: stack().databaseUrl, tenantId: uniqueName('t') });
+    await persistence.connect();
+    await persistence.upsertUser({ id: 'user-456', displayName: 'Ann' });
+    await persistence.saveObject({ id: 'obj-123', position: { x: 1, y: 2, z: 3 } });
+    await persistence.updateObject('obj-123', { position: { x: 10, y: 20, z: 30 } });
+    const worldState = await persistence.loadWorldState('main');
+    expect(worldState.objects).toMatchObject([{ id: 'obj-123', position: { x: 10, y: 20, z: 30 } }]);
+
+    await persistence.deleteObject('obj-123');
+    expect((await persistence.loadWorldState('main')).objects).toEqual([]);
+    await persistence.saveWorldState(worldState);
+    expect((await persistence.loadWorldState('main')).objects).toHaveLength(1);
+    expect(await persistence.getSpaceStatistics('main')).toMatchObject({ objects: 1 });
+    await persistence.disconnect();
+  });
+
+  it('says that the database is away, whatever is asked', async () => {
+    const databaseUrl = 'postgresql://worldkeep_app:secret@127.0.0.1:9/nowhere';
+    const persistence = new PersistenceLayer({ databaseUrl, timeoutMs: 2_000 });
+    const away = { code: 'store_unavailable' };
+    await expect(persistence.connect()).rejects.toMatchObject(away);
+    await expect(persistence.loadWorldState('main')).rejects.toMatchObject(away);
+    await expect(persistence.saveWorldState({ objects: [] })).rejects.toMatchObject(away);
+    await persistence.disconnect();
+  });
+});
