@@ -85,25 +85,30 @@ function buildConfig({ dataDir, port, password, durable }: RedisOptions): string
 async function waitUntilReady(started: StartedProcess, options: RedisOptions): Promise<void> {
   for (let waitedMs = 0; waitedMs < START_MS_MAX; waitedMs += POLL_MS) {
     if (started.ended() !== null) throw explainFailure(options);
-    if (await ping(options)) return;
+    if (await isReady(started.pid, options)) return;
     await delay(POLL_MS);
   }
   await killProcess(started);
   throw new Error(`Redis was not ready after ${START_MS_MAX / 1000} s; its log is ${options.logFile}.`);
 }
 
-/** @returns true when the server there takes our password and has read its file. */
-function ping({ port, password }: RedisOptions): Promise<boolean> {
+/**
+ * @returns true when our server, and no other that has the port, takes the password and has read its file.
+ * Asked of the server itself: one that an earlier run left on this port would answer just as well.
+ */
+function isReady(pid: number, { port, password }: RedisOptions): Promise<boolean> {
   return new Promise((resolve) => {
     const socket = connect(port, '127.0.0.1');
     let reply = '';
     socket.setTimeout(PING_MS_MAX, () => socket.destroy());
     socket.on('error', () => undefined);
-    socket.on('close', () => resolve(reply === '+OK\r\n+PONG\r\n+OK\r\n'));
+    socket.on('close', () =>
+      resolve(reply.startsWith('+OK\r\n+PONG\r\n') && reply.includes(`\r\nprocess_id:${pid}\r\n`)),
+    );
     socket.on('data', (chunk) => {
       reply += chunk.toString();
     });
-    socket.write(`AUTH ${password}\r\nPING\r\nQUIT\r\n`);
+    socket.write(`AUTH ${password}\r\nPING\r\nINFO server\r\nQUIT\r\n`);
   });
 }
 

@@ -80,7 +80,7 @@ export interface Stack {
 
 const PORT_TRIES_MAX = 5;
 const TEMPORARY_PREFIX = 'worldkeep-';
-const CACHE_DIR = resolve(import.meta.dirname, '../node_modules/.cache/worldkeep');
+export const CACHE_DIR = resolve(import.meta.dirname, '../node_modules/.cache/worldkeep');
 
 /** Makes a folder for an ephemeral stack. */
 export async function makeTemporaryDir(): Promise<string> {
@@ -168,7 +168,7 @@ async function start(options: StackOptions, lock: RunLock, undo: (() => Promise<
     }),
   ]);
 
-  const closeFronts = () => Promise.all([neon.close(), upstash.close(), qstash.close()]);
+  const closeFronts = () => settleAll([neon.close(), upstash.close(), qstash.close()]);
   const release = () => {
     if (options.ephemeral) rmSync(dir, { recursive: true, force: true });
     else if (options.lock === undefined) lock.release();
@@ -203,15 +203,18 @@ async function start(options: StackOptions, lock: RunLock, undo: (() => Promise<
     ]),
     stop: () => {
       ending ??= (async () => {
-        await closeFronts();
-        await Promise.all([postgres.stop(), redis.stop()]);
-        release();
+        try {
+          await closeFronts();
+        } finally {
+          await settleAll([postgres.stop(), redis.stop()]);
+          release();
+        }
       })();
       return ending;
     },
     kill: () => {
       ending ??= (async () => {
-        await Promise.all([postgres.kill(), redis.kill(), closeFronts()]);
+        await settleAll([postgres.kill(), redis.kill(), closeFronts()]);
         release();
       })();
       return ending;
