@@ -1,0 +1,221 @@
+#!/usr/bin/env node
+/** `npm run demo`: a world is imported and changed, everything is killed, started again, and is the same world. */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { rmSync, writeFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { migrate } from '../drizzle/migrate.ts';
+import { ApiKeys } from '../src/api-keys.ts';
+import { createApiKeyStore } from '../src/postgres/api-key-store.ts';
+import { openPg } from '../src/postgres/pg.ts';
+import type { WorldObject, WorldState } from '../src/world/types.ts';
+import { compareWorlds } from './compare-worlds.ts';
+import { makeTown } from './demo-scene.ts';
+import { findFreePort } from './ports.ts';
+import { ANY_PORTS, makeTemporaryDir, type Stack, startStack } from './stack.ts';
+import { buildWorkerVariables, type DevWorker, startWorker } from './worker.ts';
+
+const PROJECT = resolve(import.meta.dirname, '..');
+const TENANT_ID = 'demo';
+const SPACE_ID = 'town';
+/** Writes that are acknowledged before the power goes, and how many are under way at once. */
+const WRITES_BEFORE_KILL = 400;
+const WRITERS = 8;
+
+const say = (line: string) => process.stdout.write(`${line}\n`);
+
+async function start(dir: string): Promise<{ stack: Stack; worker: DevWorker }> {
+  const stack = await startStack({
+    dir,
+    ephemeral: false,
+    ports: ANY_PORTS,
+    log: (line) => say(`  ${line}`),
+  });
+  const { migrationUrl, databaseUrl } = stack.values;
+  await migrate({ migrationUrl, appUrl: databaseUrl, log: (line) => say(`  ${line}`) });
+  const port = await findFreePort(0, new Set(Object.values(stack.ports)));
+  const variables = buildWorkerVariables(stack.values);
+  const worker = await startWorker({ dir, port, variables, onSpawn: stack.lock.record });
+  return { stack, worker };
+}
+
+async function issueKey(databaseUrl: string): Promise<string> {
+  const postgres = openPg({ databaseUrl, poolSizeMax: 1, timeoutMs: 10_000 });
+  try {
+    const keys = new ApiKeys(createApiKeyStore(postgres), { now: Date.now, cacheMs: 0 });
+    return (await keys.issueFirst(TENANT_ID, { scopes: ['read', 'write'] })).secret;
+  } finally {
+    await postgres.close();
+  }
+}
+
+class Client {
+  readonly #url: string;
+  readonly #apiKey: string;
+
+  constructor(url: string, apiKey: string) {
+    this.#url = url;
+    this.#apiKey = apiKey;
+  }
+
+  async send(method: string, path: string, body?: object): Promise<Response> {
+    const response = await fetch(`${this.#url}/v1/spaces/${SPACE_ID}${path}`, {
+      method,
+      headers: {
+        authorization: `Bearer ${this.#apiKey}`,
+        'content-type': method === 'PATCH' ? 'application/merge-patch+json' : 'application/json',
+      },
+      ...(body && { body: JSON.stringify(body) }),
+    });
+    if (!response.ok)
+      throw new Error(`${method} ${path} was answered ${response.status}: ${await response.text()}`);
+    return response;
+  }
+
+  async readState(): Promise<WorldState> {
+    return (await this.send('GET', '/state')).json() as Promise<WorldState>;
+  }
+}
+
+type Expected = Map<string, (WorldObject | null)[]>;
+
+/** A move, a new object or a removal: the `turn`-th change, of one of the objects that this writer alone changes. */
+async function change(client: Client, expected: Expected, mine: WorldObject[], turn: number): Promise<void> {
+  const object = mine[turn % mine.length];
+  if (object === undefined) return;
+  const before = expected.get(object.id) ?? [null];
+  const at = `/objects/${object.id}`;
+  const position = { x: Math.sin(turn) * 100, y: turn / 3, z: Math.cos(turn) * 100 };
+  const known = before[0] ?? null;
+  // What is written down first is what may be there if no answer comes: before or after, nothing else.
+  const underWay = (after: WorldObject | null) => expected.set(object.id, [...before, after]);
+  if (turn % 10 === 9 && known !== null) {
+    underWay(null);
+    await client.send('DELETE', at);
+    expected.set(object.id, [null]);
+    return;
+  }
+  const body = { position, properties: { moved: turn } };
+  const after = { ...(known ?? object), ...body, properties: { ...known?.properties, ...body.properties } };
+  underWay(after);
+  const response = known === null ? await client.send('PUT', at, body) : await client.send('PATCH', at, body);
+  expected.set(object.id, [(await response.json()) as WorldObject]);
+}
+
+/** Changes the world from several writers at once until the connection breaks. @returns how many were acknowledged. */
+async function changeUntilKilled(
+  client: Client,
+  expected: Expected,
+  objects: WorldObject[],
+  kill: () => Promise<void>,
+): Promise<number> {
+  let acknowledged = 0;
+  let killing: Promise<void> | null = null;
+  const write = async (writer: number) => {
+    const mine = objects.filter((_, i) => i % WRITERS === writer);
+    for (let turn = writer; ; turn++) {
+      try {
+        await change(client, expected, mine, turn);
+      } catch (error) {
+        // Only the power cut may refuse a write.
+        if (killing === null) throw error;
+        return;
+      }
+      if (++acknowledged === WRITES_BEFORE_KILL) killing = kill();
+    }
+  };
+  await Promise.all(Array.from({ length: WRITERS }, (_, writer) => write(writer)));
+  await killing;
+  return acknowledged;
+}
+
+/** A write whose answer never came has a seq and a time that nobody was told: only what was asked for is known of it. */
+function forgetUntold(expected: Expected, actual: WorldObject[]): Expected {
+  const byId = new Map(actual.map((object) => [object.id, object]));
+  return new Map(
+    [...expected].map(([id, choices]) => [
+      id,
+      choices.map((choice, i) => {
+        const found = byId.get(id);
+        if (i === 0 || choice === null || found === undefined) return choice;
+        const { seq, createdAt, createdBy, updatedAt, updatedBy, name, parentId, rotation, scale } = found;
+        const told = choices[0];
+        const kept = told ? {} : { createdAt, createdBy, name, parentId, rotation, scale };
+        return { ...choice, ...kept, seq, updatedAt, updatedBy };
+      }),
+    ]),
+  );
+}
+
+async function run(): Promise<number> {
+  const dir = await makeTemporaryDir();
+  let running: { stack: Stack; worker: DevWorker } | null = null;
+  const end = async () => {
+    await running?.worker.stop();
+    await running?.stack.stop();
+    rmSync(dir, { recursive: true, force: true });
+  };
+  for (const signal of ['SIGINT', 'SIGTERM'] as const)
+    process.once(signal, () => void end().finally(() => process.exit(1)));
+  try {
+    say('1. starting Postgres, Redis, the fronts and the Worker');
+    running = await start(dir);
+    const apiKey = await issueKey(running.stack.values.databaseUrl);
+
+    const scene = join(dir, 'town.gltf');
+    const town = makeTown();
+    writeFileSync(scene, JSON.stringify(town));
+    say(`2. importing town.gltf: ${town.nodes.length} nodes`);
+    const env = { ...process.env, WORLDKEEP_URL: running.worker.url, WORLDKEEP_API_KEY: apiKey };
+    const cli = join(PROJECT, 'cli/worldkeep.ts');
+    // Not a synchronous call: the fronts that the Worker talks to run in this process.
+    const importing = spawn(process.execPath, [cli, 'import', scene, '--space', SPACE_ID], {
+      env,
+      stdio: 'inherit',
+    });
+    const [code] = await once(importing, 'exit');
+    if (code !== 0) throw new Error(`worldkeep import ended with ${code}`);
+
+    const client = new Client(running.worker.url, apiKey);
+    const { objects } = await client.readState();
+    if (objects.length !== town.nodes.length)
+      throw new Error(`${town.nodes.length} nodes were imported, and ${objects.length} objects are there`);
+    const expected: Expected = new Map(objects.map((object) => [object.id, [object]]));
+
+    say(
+      `3. ${WRITERS} writers move, remove and remake objects; after ${WRITES_BEFORE_KILL} acknowledged writes,`,
+    );
+    say('   with more under way, SIGKILL to the Worker, Postgres and Redis');
+    const { stack, worker } = running;
+    const kill = async () => {
+      await Promise.all([worker.kill(), stack.kill()]);
+    };
+    const acknowledged = await changeUntilKilled(client, expected, objects, kill);
+    running = null;
+
+    say('4. starting everything again on the same data');
+    running = await start(dir);
+    const state = await new Client(running.worker.url, apiKey).readState();
+
+    const cutOff = [...expected.values()].filter((choices) => choices.length > 1).length;
+    const { missing, unexpected, different, ...compared } = compareWorlds(
+      forgetUntold(expected, state.objects),
+      state.objects,
+    );
+    say('5. the world before and after, object by object:');
+    say(`   acknowledged writes  ${acknowledged} (${cutOff} more were under way when the power went)`);
+    say(`   objects compared     ${compared.objects}, ${compared.values} values, numbers to the last bit`);
+    say(`   the same             ${compared.same}`);
+    say(`   missing              ${missing.length}`);
+    say(`   unexpected           ${unexpected.length}`);
+    say(`   different            ${different.length}`);
+    const wrong = [...missing, ...unexpected, ...different];
+    for (const what of wrong.slice(0, 20)) say(`     ${what}`);
+    say(wrong.length === 0 ? 'The world survived: it is the same world.' : 'The world did NOT survive.');
+    return wrong.length === 0 ? 0 : 1;
+  } finally {
+    await end();
+  }
+}
+
+process.exit(await run());
