@@ -2,6 +2,7 @@
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { type Local, startLocal } from './local.ts';
+import { readCommandLine, readParent, readProcessStart } from './process.ts';
 
 const USAGE = `npm run dev -- [--port N] [--ephemeral] [--dir PATH]
 
@@ -68,6 +69,14 @@ function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
 
+/** npm, if this is one of its scripts, and the shell that may stand between. */
+function findNpm(): number[] {
+  if (process.env.npm_lifecycle_event === undefined) return [];
+  const isShell = /^\S*sh -c /.test(readCommandLine(process.ppid) ?? '');
+  const npm = isShell ? readParent(process.ppid) : null;
+  return npm === null ? [process.ppid] : [process.ppid, npm];
+}
+
 /** Resolves with the reason to end: a signal, or a parent that is gone. The second signal ends at once. */
 function waitForEnd(): Promise<string> {
   return new Promise((resolve) => {
@@ -79,10 +88,10 @@ function waitForEnd(): Promise<string> {
         resolve(signal);
       });
     // npm that is killed takes nobody with it: what it started would stay behind.
-    const parent = process.ppid;
-    if (process.env.npm_lifecycle_event !== undefined)
+    const parents = findNpm().map((pid) => [pid, readProcessStart(pid)] as const);
+    if (parents.length > 0)
       setInterval(() => {
-        if (process.ppid !== parent) resolve('npm has ended');
+        if (parents.some(([pid, start]) => readProcessStart(pid) !== start)) resolve('npm has ended');
       }, PARENT_CHECK_MS).unref();
   });
 }

@@ -12,12 +12,13 @@ import { makeTemporaryDir } from './stack.ts';
 let dir: string;
 let dataDir: string;
 let server: PostgresServer | undefined;
+const servers: PostgresServer[] = [];
 
 beforeAll(async () => {
   dir = await makeTemporaryDir();
   dataDir = join(dir, 'postgres');
 });
-afterEach(() => server?.kill());
+afterEach(() => Promise.all(servers.splice(0).map((it) => it.kill())));
 afterAll(() => rmSync(dir, { recursive: true }));
 
 async function start(options: { port?: number; dataDir?: string } = {}): Promise<PostgresServer> {
@@ -31,6 +32,7 @@ async function start(options: { port?: number; dataDir?: string } = {}): Promise
     },
     ...{ superuserPassword: 'pass word/with@signs', logFile: join(dir, 'postgres.log') },
   });
+  servers.push(server);
   return server;
 }
 

@@ -121,6 +121,11 @@ export function readProcessStart(pid: number): string | null {
   }
 }
 
+/** The pid of a running process's parent, or null. */
+export function readParent(pid: number): number | null {
+  return listParents().find(([member]) => member === pid)?.[1] ?? null;
+}
+
 /** The command line of a running process, or null. */
 export function readCommandLine(pid: number): string | null {
   try {

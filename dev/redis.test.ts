@@ -8,16 +8,16 @@ import { type RedisServer, startRedis } from './redis.ts';
 import { CACHE_DIR } from './stack.ts';
 
 let dir: string;
-let server: RedisServer | undefined;
+const servers: RedisServer[] = [];
 
 beforeAll(() => {
   dir = mkdtempSync(join(tmpdir(), 'redis-test-'));
 });
-afterEach(() => server?.kill());
+afterEach(() => Promise.all(servers.splice(0).map((server) => server.kill())));
 afterAll(() => rmSync(dir, { recursive: true }));
 
 async function start(name: string, port?: number): Promise<RedisServer> {
-  server = await startRedis({
+  const server = await startRedis({
     ...{ dataDir: join(dir, name), cacheDir: CACHE_DIR, port: port ?? (await findFreePort(0)) },
     ...{
       password: 'a-long-password',
@@ -26,6 +26,7 @@ async function start(name: string, port?: number): Promise<RedisServer> {
       log: () => undefined,
     },
   });
+  servers.push(server);
   return server;
 }
 
@@ -44,9 +45,11 @@ async function run<T>(url: string, use: (redis: Redis) => Promise<T>): Promise<T
 }
 
 it('keeps what it has answered through SIGKILL', async () => {
-  const { url } = await start('kept');
-  await run(url, (redis) => Promise.all(Array.from({ length: 1_000 }, (_, n) => redis.rpush('list', n))));
-  await server?.kill();
+  const first = await start('kept');
+  await run(first.url, (redis) =>
+    Promise.all(Array.from({ length: 1_000 }, (_, n) => redis.rpush('list', n))),
+  );
+  await first.kill();
   const again = await start('kept');
   expect(await run(again.url, (redis) => redis.llen('list'))).toBe(1_000);
   await again.stop();
@@ -63,10 +66,9 @@ it('asks for its password, and never evicts', async () => {
 });
 
 it('says that its port is taken, and that its file is damaged', async () => {
-  const { port } = await start('first');
-  const first = server;
-  await expect(start('second', port)).rejects.toMatchObject({ code: 'EADDRINUSE' });
-  await first?.kill();
+  const first = await start('first');
+  await expect(start('second', first.port)).rejects.toMatchObject({ code: 'EADDRINUSE' });
+  await first.kill();
   const folder = join(dir, 'first/appendonlydir');
   const file = readdirSync(folder).find((name) => name.endsWith('.incr.aof'));
   writeFileSync(join(folder, file ?? ''), 'not an append-only file');
