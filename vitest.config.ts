@@ -2,10 +2,10 @@ import { defineConfig } from 'vitest/config';
 
 export default defineConfig({
   test: {
-    include: ['{src,functions,dev,cli,test,drizzle}/**/*.test.ts'],
+    include: ['{src,functions,dev,test,drizzle}/**/*.test.ts'],
     globalSetup: ['test/global-setup.ts'],
     testTimeout: 30_000,
     hookTimeout: 60_000,
-    coverage: { include: ['src/**', 'functions/**', 'cli/**', 'dev/**'], exclude: ['**/*.test.ts'] },
+    coverage: { include: ['src/**', 'functions/**', 'dev/**'], exclude: ['**/*.test.ts'] },
   },
 });

@@ -167,7 +167,7 @@ async function run(): Promise<number> {
     writeFileSync(scene, JSON.stringify(town));
     say(`2. importing town.gltf: ${town.nodes.length} nodes`);
     const env = { ...process.env, WORLDKEEP_URL: running.worker.url, WORLDKEEP_API_KEY: apiKey };
-    const cli = join(PROJECT, 'cli/worldkeep.ts');
+    const cli = join(PROJECT, 'src/cli/worldkeep.ts');
     // Not a synchronous call: the fronts that the Worker talks to run in this process.
     const importing = spawn(process.execPath, [cli, 'import', scene, '--space', SPACE_ID], {
       env,

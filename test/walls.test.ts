@@ -55,8 +55,8 @@ const FORBIDDEN: [string, string][] = [
   ['src/redis/a.ts', '../postgres/client.ts'],
   ['src/redis/a.ts', 'drizzle-orm/pg-core'],
   ['src/qstash/a.ts', '../redis/client.ts'],
-  ['cli/commands/a.ts', '../../functions/app.ts'],
-  ['cli/commands/a.ts', '../../dev/stack.ts'],
+  ['src/cli/commands/a.ts', '../../../functions/app.ts'],
+  ['src/cli/commands/a.ts', '../../../dev/stack.ts'],
 ];
 
 const ALLOWED: [string, string][] = [
@@ -70,7 +70,7 @@ const ALLOWED: [string, string][] = [
   ['src/postgres/operations/a.ts', '../../world/types.ts'],
   ['src/postgres/a.ts', 'drizzle-orm'],
   ['src/redis/a.ts', '@upstash/redis'],
-  ['cli/commands/a.ts', '../../src/world/types.ts'],
+  ['src/cli/commands/a.ts', '../../world/types.ts'],
 ];
 
 describe('the walls between rooms', () => {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { stack, uniqueName } from '../../test/support.ts';
+import { stack, uniqueName } from '../../../test/support.ts';
 import { runCli } from '../testing/run-cli.ts';
 
 describe('worldkeep keys create', () => {

@@ -1,5 +1,5 @@
-import { idSchema } from '../../src/world/schemas.ts';
-import type { Scope } from '../../src/world/types.ts';
+import { idSchema } from '../../world/schemas.ts';
+import type { Scope } from '../../world/types.ts';
 import { defineCommand, JSON_OPTION } from '../command.ts';
 import { resolveDatabaseUrl } from '../connection.ts';
 import { UsageError } from '../errors.ts';
@@ -34,9 +34,9 @@ export const keysCreateCommand = defineCommand({
     const databaseUrl = resolveDatabaseUrl(context);
     // Loaded here: no other command needs a database driver.
     const [{ openPg }, { createApiKeyStore }, { ApiKeys }] = await Promise.all([
-      import('../../src/postgres/pg.ts'),
-      import('../../src/postgres/api-key-store.ts'),
-      import('../../src/api-keys.ts'),
+      import('../../postgres/pg.ts'),
+      import('../../postgres/api-key-store.ts'),
+      import('../../api-keys.ts'),
     ]);
     const postgres = openPg({ databaseUrl, poolSizeMax: 1, timeoutMs: DATABASE_TIMEOUT_MS });
     try {

@@ -137,6 +137,6 @@ function colours(stream: ProgressStream, env: NodeJS.ProcessEnv): boolean {
 }
 
 function readVersion(): string {
-  const text = readFileSync(new URL('../package.json', import.meta.url), 'utf8');
+  const text = readFileSync(new URL('../../package.json', import.meta.url), 'utf8');
   return (JSON.parse(text) as { version: string }).version;
 }

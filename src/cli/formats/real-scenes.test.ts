@@ -1,10 +1,10 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { basename, extname } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import type { ObjectInput } from '../../src/world/types.ts';
+import type { ObjectInput } from '../../world/types.ts';
 import { readScene } from './read-scene.ts';
 
-const FOLDER = new URL('../../../shared/data/scenes/', import.meta.url);
+const FOLDER = new URL('../../../../shared/data/scenes/', import.meta.url);
 const path = (file: string) => new URL(file, FOLDER);
 const there = existsSync(path('many-cubes.gltf'));
 const skipped = there ? '' : ' (skipped: ../shared/data/scenes is not there)';

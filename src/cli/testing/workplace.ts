@@ -2,10 +2,10 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'vitest';
-import { createApp } from '../../functions/app.ts';
-import { compose } from '../../functions/compose.ts';
-import type { WorldState } from '../../src/world/types.ts';
-import { stack, uniqueName } from '../../test/support.ts';
+import { createApp } from '../../../functions/app.ts';
+import { compose } from '../../../functions/compose.ts';
+import { stack, uniqueName } from '../../../test/support.ts';
+import type { WorldState } from '../../world/types.ts';
 import { type Run, runCli } from './run-cli.ts';
 import { serveApp } from './serve-app.ts';
 

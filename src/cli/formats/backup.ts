@@ -1,4 +1,4 @@
-import type { JsonObject } from '../../src/world/types.ts';
+import type { JsonObject } from '../../world/types.ts';
 import { isMembers, type Members, showValue } from './json-text.ts';
 import { countNormalisedRotations } from './rotations.ts';
 import type { Scene, SceneSource } from './scene.ts';

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { LIMITS } from '../../src/world/limits.ts';
+import { LIMITS } from '../../world/limits.ts';
 
 /** Characters kept free behind a prefix, for `:` and the node's index. */
 const INDEX_LENGTH_MAX = 12;

@@ -1,6 +1,6 @@
-import { AppError } from '../../src/world/errors.ts';
-import { refuseUnkeepable } from '../../src/world/json-text.ts';
-import { checkWorld } from '../../src/world/world-input.ts';
+import { AppError } from '../../world/errors.ts';
+import { refuseUnkeepable } from '../../world/json-text.ts';
+import { checkWorld } from '../../world/world-input.ts';
 import { readBackup } from './backup.ts';
 import { isGlb } from './glb.ts';
 import { isMembers, parseJsonBytes } from './json-text.ts';

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { eulerToQuaternion } from '../../src/world/quaternion.ts';
-import type { ObjectInput } from '../../src/world/types.ts';
+import { eulerToQuaternion } from '../../world/quaternion.ts';
+import type { ObjectInput } from '../../world/types.ts';
 import { readScene } from './read-scene.ts';
 import { SceneError } from './scene.ts';
 

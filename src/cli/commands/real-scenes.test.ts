@@ -1,12 +1,12 @@
 import { access, readFile } from 'node:fs/promises';
 import { join, parse } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { JsonObject } from '../../src/world/types.ts';
-import { uniqueName } from '../../test/support.ts';
+import { uniqueName } from '../../../test/support.ts';
+import type { JsonObject } from '../../world/types.ts';
 import { readScene } from '../formats/read-scene.ts';
 import { contentOf, openWorkplace, type Workplace } from '../testing/workplace.ts';
 
-const REAL_SCENES = join(import.meta.dirname, '../../../shared/data/scenes');
+const REAL_SCENES = join(import.meta.dirname, '../../../../shared/data/scenes');
 const realScenes = await access(REAL_SCENES).then(
   () => true,
   () => false,

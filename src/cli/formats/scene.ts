@@ -1,5 +1,5 @@
-import type { FieldError } from '../../src/world/errors.ts';
-import type { Bounds, JsonObject, ObjectInput } from '../../src/world/types.ts';
+import type { FieldError } from '../../world/errors.ts';
+import type { Bounds, JsonObject, ObjectInput } from '../../world/types.ts';
 
 /** A scene file that cannot be imported: which file, where in it, and what is wrong. Nothing has been sent. */
 export class SceneError extends Error {

@@ -1,5 +1,5 @@
 import { type GLTF, type Node, NodeIO } from '@gltf-transform/core';
-import type { JsonObject, JsonValue, ObjectInput } from '../../src/world/types.ts';
+import type { JsonObject, JsonValue, ObjectInput } from '../../world/types.ts';
 import { isGlb, sliceGlbJson } from './glb.ts';
 import { type CheckedGltf, checkGltf, lightOf, listLights } from './gltf-check.ts';
 import { isMembers, type Members, parseJsonBytes } from './json-text.ts';

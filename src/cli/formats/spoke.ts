@@ -1,6 +1,6 @@
-import { eulerToQuaternion } from '../../src/world/quaternion.ts';
-import { idSchema } from '../../src/world/schemas.ts';
-import type { JsonObject, JsonValue, ObjectInput, Vector3 } from '../../src/world/types.ts';
+import { eulerToQuaternion } from '../../world/quaternion.ts';
+import { idSchema } from '../../world/schemas.ts';
+import type { JsonObject, JsonValue, ObjectInput, Vector3 } from '../../world/types.ts';
 import { findCycle } from './hierarchy.ts';
 import { isMembers, type Members, showValue } from './json-text.ts';
 import type { Transform } from './math.ts';

@@ -1,6 +1,6 @@
 import type { ArgsDef } from 'citty';
-import { LIMITS } from '../src/world/limits.ts';
-import { idSchema } from '../src/world/schemas.ts';
+import { LIMITS } from '../world/limits.ts';
+import { idSchema } from '../world/schemas.ts';
 import { UsageError } from './errors.ts';
 
 export const SPACE_OPTION = {

@@ -1,5 +1,5 @@
-import { LIMITS } from '../../src/world/limits.ts';
-import type { Quaternion } from '../../src/world/types.ts';
+import { LIMITS } from '../../world/limits.ts';
+import type { Quaternion } from '../../world/types.ts';
 
 /** How many objects have a rotation that worldkeep will normalise, its length being too far from 1 to be kept as sent. */
 export function countNormalisedRotations(objects: Iterable<{ rotation?: unknown }>): number {

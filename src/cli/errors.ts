@@ -1,4 +1,4 @@
-import { AppError, type FieldError } from '../src/world/errors.ts';
+import { AppError, type FieldError } from '../world/errors.ts';
 import { SceneError } from './formats/scene.ts';
 
 /** The command was used wrongly: said in one sentence, exit code 2. */

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { ObjectInput } from '../../src/world/types.ts';
+import type { ObjectInput } from '../../world/types.ts';
 import { readScene } from './read-scene.ts';
 import { SceneError } from './scene.ts';
 

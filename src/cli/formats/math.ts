@@ -1,5 +1,5 @@
 import { MathUtils, type mat4, type vec3, type vec4 } from '@gltf-transform/core';
-import type { Quaternion, Vector3 } from '../../src/world/types.ts';
+import type { Quaternion, Vector3 } from '../../world/types.ts';
 
 /** Greatest difference, relative to the matrix's greatest number, at which a transform still counts as the matrix's own. */
 const SAME_MATRIX_TOLERANCE = 1e-6;

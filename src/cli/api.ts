@@ -1,6 +1,6 @@
 import * as z from 'zod';
-import type { FieldError } from '../src/world/errors.ts';
-import type { SaveMode } from '../src/world/types.ts';
+import type { FieldError } from '../world/errors.ts';
+import type { SaveMode } from '../world/types.ts';
 import type { Connection } from './connection.ts';
 import { CommandError, systemCode } from './errors.ts';
 

@@ -1,6 +1,6 @@
 import { open } from 'node:fs/promises';
 import { basename, extname, resolve } from 'node:path';
-import type { SaveMode } from '../../src/world/types.ts';
+import type { SaveMode } from '../../world/types.ts';
 import { Api } from '../api.ts';
 import { type Context, defineCommand, JSON_OPTION } from '../command.ts';
 import { resolveConnection } from '../connection.ts';

@@ -1,7 +1,7 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { uniqueName } from '../../test/support.ts';
+import { uniqueName } from '../../../test/support.ts';
 import { runCli } from '../testing/run-cli.ts';
 import { serveApp } from '../testing/serve-app.ts';
 import { contentOf, openWorkplace, type Workplace } from '../testing/workplace.ts';
