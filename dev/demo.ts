@@ -5,12 +5,10 @@ import { once } from 'node:events';
 import { rmSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { migrate } from '../drizzle/migrate.ts';
-import { ApiKeys } from '../src/api-keys.ts';
-import { createApiKeyStore } from '../src/postgres/api-key-store.ts';
-import { openPg } from '../src/postgres/pg.ts';
 import type { WorldObject, WorldState } from '../src/world/types.ts';
 import { compareWorlds } from './compare-worlds.ts';
 import { makeTown } from './demo-scene.ts';
+import { issueKey } from './first-world.ts';
 import { findFreePort } from './ports.ts';
 import { ANY_PORTS, makeTemporaryDir, type Stack, startStack } from './stack.ts';
 import { buildWorkerVariables, type DevWorker, startWorker } from './worker.ts';
@@ -37,16 +35,6 @@ async function start(dir: string): Promise<{ stack: Stack; worker: DevWorker }> 
   const variables = buildWorkerVariables(stack.values);
   const worker = await startWorker({ dir, port, variables, onSpawn: stack.lock.record });
   return { stack, worker };
-}
-
-async function issueKey(databaseUrl: string): Promise<string> {
-  const postgres = openPg({ databaseUrl, poolSizeMax: 1, timeoutMs: 10_000 });
-  try {
-    const keys = new ApiKeys(createApiKeyStore(postgres), { now: Date.now, cacheMs: 0 });
-    return (await keys.issueFirst(TENANT_ID, { scopes: ['read', 'write'] })).secret;
-  } finally {
-    await postgres.close();
-  }
 }
 
 class Client {
@@ -160,7 +148,7 @@ async function run(): Promise<number> {
   try {
     say('1. starting Postgres, Redis, the fronts and the Worker');
     running = await start(dir);
-    const apiKey = await issueKey(running.stack.values.databaseUrl);
+    const apiKey = await issueKey(running.stack.values.databaseUrl, TENANT_ID);
 
     const scene = join(dir, 'town.gltf');
     const town = makeTown();

@@ -26,6 +26,9 @@ export function toAppError(error: unknown): AppError {
       cause: error,
       retryAfterSeconds: 2,
     });
+  // Neon gives a refused password no code, only words.
+  if (code === undefined && /password authentication failed/.test(wordsOf(error)))
+    return misconfigured(error);
   if (code === undefined) return isLostConnection(error) ? unavailable() : internal(error);
   const path = constraint === undefined ? undefined : CONSTRAINT_PATHS[constraint];
   if (code === '23514' && path !== undefined)
@@ -41,14 +44,25 @@ export function toAppError(error: unknown): AppError {
     });
   // Authorisation, an unknown database, a missing table or function: the deployment is wrong, not the request.
   if (/^(28|3D)/.test(code) || ['42P01', '42883', '42703', '42704'].includes(code))
-    return new AppError(
-      'misconfigured',
-      'The database refuses DATABASE_URL or is not migrated: run `npm run db:migrate`.',
-      { cause: error, retryAfterSeconds: 30 },
-    );
+    return misconfigured(error);
   // Lost connections, too little of something, shutdowns, serialisation: a repeat may succeed.
   if (/^(08|53|55|57|58|25P|40|XX)/.test(code)) return unavailable();
   return internal(error);
+}
+
+function misconfigured(error: unknown): AppError {
+  return new AppError(
+    'misconfigured',
+    'The database refuses DATABASE_URL or is not migrated: run `npm run db:migrate`.',
+    { cause: error, retryAfterSeconds: 30 },
+  );
+}
+
+function wordsOf(error: unknown): string {
+  let words = '';
+  for (let at = error, depth = 0; at instanceof Error && depth < 5; depth++, at = at.cause)
+    words += `${at.message}\n`;
+  return words;
 }
 
 function internal(error: unknown): AppError {
