@@ -325,6 +325,28 @@ describe.each(Object.entries(DRIVERS))('PersistenceLayer on %s', (_, open) => {
     expect(after.rev).toBeGreaterThan(before.rev);
   });
 
+  it('a state’s version moves with everything that a state shows', async () => {
+    const { layer } = await makeWorld(postgres);
+    const seen = new Set<string>();
+    const changes = [
+      () => layer.saveObject({ id: 'a' }),
+      () => layer.updateObject('a', { name: 'b' }),
+      () => layer.deleteObject('a'),
+      () => layer.putSpace('main', { name: 'Renamed', settings: { fog: 1 } }),
+      () => layer.upsertUser({ id: 'ann', displayName: 'Ann' }),
+      () => layer.saveWorldState({ objects: [], models: [{ id: 'm', url: '/m' }] }, { mode: 'merge' }),
+      () => layer.saveWorldState({ objects: [], chat: [{ id: 'c', text: 'hi' }] }),
+      () => layer.saveWorldState({ objects: [], users: [{ id: 'ann', displayName: 'Ann' }] }),
+    ];
+    for (const change of changes) {
+      await change();
+      const { seq, rev } = await layer.loadWorldState();
+      expect(await layer.getStateVersion()).toEqual({ seq, rev });
+      seen.add(`${seq}.${rev}`);
+    }
+    expect(seen.size).toBe(changes.length);
+  });
+
   it('never shows one tenant what is another’s', async () => {
     const [mine, theirs] = [await makeWorld(postgres), await makeWorld(postgres)];
     await theirs.layer.saveObject({ id: 'secret' });

@@ -17,3 +17,6 @@ FOR EACH STATEMENT EXECUTE FUNCTION move_tenant_rev();
 --> statement-breakpoint
 CREATE TRIGGER media_assets_move_rev AFTER INSERT OR DELETE OR UPDATE ON media_assets
 FOR EACH STATEMENT EXECUTE FUNCTION move_tenant_rev();
+--> statement-breakpoint
+CREATE TRIGGER spaces_move_rev AFTER UPDATE OF name, description, settings, bounds ON spaces
+FOR EACH STATEMENT EXECUTE FUNCTION move_tenant_rev();

@@ -12,8 +12,8 @@ export interface Health {
   persistence: { database: boolean; cache: boolean };
   /** Of one tenant; null where the database did not say in time, which is not the same as none. */
   worldState: { users: number | null; objects: number | null; models: number | null };
-  /** Every write commits before it is answered: nothing is queued, and no batch has a latency yet (null). */
-  batchProcessor: { processed: number; queued: number; averageLatency: number | null };
+  /** Every write commits before it is answered: nothing is queued, and there is no batch yet to have a latency. */
+  batchProcessor: { processed: number; queued: number; averageLatency: number };
   durabilityLagMs: number;
 }
 
@@ -87,7 +87,7 @@ async function examine(services: Services, tenantId: string | null): Promise<Hea
     status: !database ? 'down' : cache === false ? 'degraded' : 'ok',
     persistence: { database, cache: cache ?? false },
     worldState: { users, objects, models },
-    batchProcessor: { processed: 0, queued: 0, averageLatency: null },
+    batchProcessor: { processed: 0, queued: 0, averageLatency: 0 },
     durabilityLagMs: 0,
   };
 }
