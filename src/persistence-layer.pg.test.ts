@@ -1,6 +1,8 @@
 import fc from 'fast-check';
+import pg from 'pg';
 import { afterAll, describe, expect, it } from 'vitest';
 import { DRIVERS, makeWorld, openTestNeon, withHooks } from '../test/layers.ts';
+import { stack } from '../test/support.ts';
 import { PersistenceLayer } from './persistence-layer.ts';
 import { createWorldStore } from './postgres/world-store.ts';
 import { AppError } from './world/errors.ts';
@@ -462,6 +464,35 @@ describe('PersistenceLayer at size', () => {
       expect(await layer.loadWorldState()).toEqual(before);
     }
     expect(await layer.saveWorldState({ objects: makeObjects(2) })).toMatchObject({ objects: 2 });
+  });
+
+  it('what was replaced and what was given up is swept away, and nothing else', async () => {
+    const { layer, tenantId, spaceId } = await makeWorld(openTestNeon());
+    const owner = new pg.Client({ connectionString: stack().migrationUrl });
+    await owner.connect();
+    const countRows = async () => {
+      const counted = 'select count(*)::int as n from world_objects where tenant_id = $1';
+      return (await owner.query<{ n: number }>(counted, [tenantId])).rows[0]?.n;
+    };
+    await layer.saveWorldState({ objects: makeObjects(3) });
+    await layer.saveWorldState({ objects: makeObjects(5) });
+    expect(await countRows()).toBe(5);
+
+    // Another save is between its chunks: its stage is young, then an hour old.
+    const stage = `insert into world_stages (tenant_id, stage_id, space_id, generation) values ($1, 'theirs', $2, 999)`;
+    await owner.query(stage, [tenantId, spaceId]);
+    const copy = `insert into world_objects select (o).* from (select jsonb_populate_record(o, '{"generation": 999}') as o
+      from world_objects o where tenant_id = $1) as copied`;
+    await owner.query(copy, [tenantId]);
+    await layer.saveWorldState({ objects: makeObjects(4) });
+    expect(await countRows()).toBe(9);
+    await owner.query(
+      `update world_stages set touched_at = now() - interval '61 minutes' where tenant_id = $1`,
+      [tenantId],
+    );
+    await layer.saveWorldState({ objects: makeObjects(2) });
+    expect(await countRows()).toBe(2);
+    await owner.end();
   });
 
   it('a large world that moves while it is read is read as it stood at one moment', async () => {

@@ -9,9 +9,10 @@ import { createApiKeyStore } from './api-key-store.ts';
 import type { Database, Postgres } from './client.ts';
 import { createWorldStore } from './world-store.ts';
 
+/** A table that was read from end to end, and the query (of a function, perhaps) that did. */
 interface Scan {
   table: string;
-  scans: number;
+  by: string;
 }
 
 /** A way to Postgres that notes which tables each transaction read from end to end, and every plan that EXPLAIN shows. */
@@ -19,6 +20,7 @@ function openWatched(client: pg.Client, settings: string[] = []) {
   const scanned: Scan[] = [];
   const plans: string[] = [];
   const inTenant = async (tenantId: string, build: (db: Database) => readonly PromiseLike<unknown>[]) => {
+    const seen = new Set<string>();
     await client.query('begin');
     try {
       await client.query("select set_config('app.tenant_id', $1, true)", [tenantId]);
@@ -29,12 +31,15 @@ function openWatched(client: pg.Client, settings: string[] = []) {
         const plan = await client.query<{ 'QUERY PLAN': string }>(`explain ${sql}`, params);
         plans.push(plan.rows.map((row) => row['QUERY PLAN']).join('\n'));
         results.push(await query);
+        const { rows } = await client.query<{ table: string }>(
+          'select relname as table from pg_stat_xact_user_tables where seq_scan > 0',
+        );
+        for (const { table } of rows) if (!seen.has(table)) scanned.push({ table, by: sql });
+        for (const { table } of rows) seen.add(table);
       }
-      const { rows } = await client.query<Scan>(
-        `select relname as table, seq_scan::int as scans from pg_stat_xact_user_tables where seq_scan > 0`,
-      );
-      scanned.push(...rows);
       await client.query('commit');
+      // What is counted is kept until it is reported: reported now, the next transaction begins at none.
+      await client.query('select pg_stat_force_next_flush()');
       return results;
     } catch (error) {
       await client.query('rollback');

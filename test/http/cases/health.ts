@@ -31,7 +31,7 @@ export function describeHealth(target: () => Target, env: () => TargetEnv): void
         status: 'ok',
         persistence: { database: true, cache: true },
         worldState: { users: 1, objects: 2, models: 1 },
-        batchProcessor: { processed: 0, queued: 0, averageLatency: null },
+        batchProcessor: { processed: 0, queued: 0, averageLatency: 0 },
         durabilityLagMs: 0,
       });
     });
