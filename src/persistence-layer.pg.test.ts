@@ -57,6 +57,14 @@ describe.each(Object.entries(DRIVERS))('PersistenceLayer on %s', (_, open) => {
     });
   });
 
+  it('[D9] takes parents and models that are not there, and leaves children whose parent goes', async () => {
+    const { layer } = await makeWorld(postgres);
+    await layer.saveObject({ id: 'child', parentId: 'parent', modelId: 'nowhere' });
+    await layer.saveObject({ id: 'parent', parentId: 'child' });
+    await layer.deleteObject('parent');
+    expect(await layer.getObject('child')).toMatchObject({ parentId: 'parent', modelId: 'nowhere' });
+  });
+
   it('keeps −0 as 0 and normalises only rotations that are far from length 1', async () => {
     const { layer } = await makeWorld(postgres);
     const near = { x: 0, y: 0, z: 0, w: 1.00005 };
@@ -69,7 +77,7 @@ describe.each(Object.entries(DRIVERS))('PersistenceLayer on %s', (_, open) => {
     expect(Math.hypot(huge.object.rotation.y, huge.object.rotation.w)).toBeCloseTo(1, 15);
   });
 
-  it('replaces, patches by RFC 7396 and deletes, each with a higher seq', async () => {
+  it('[O1] replaces, patches by RFC 7396 and deletes, each with a higher seq', async () => {
     const { layer } = await makeWorld(postgres);
     const first = await layer.saveObject({
       id: 'a',
@@ -97,7 +105,7 @@ describe.each(Object.entries(DRIVERS))('PersistenceLayer on %s', (_, open) => {
     expect((await layer.getSpace('main')).seq).toBe(seq);
   });
 
-  it('refuses a write whose precondition does not hold, and changes nothing', async () => {
+  it('[O3] refuses a write whose precondition does not hold, and changes nothing', async () => {
     const { layer } = await makeWorld(postgres);
     const failed = { code: 'precondition_failed' };
     await expect(layer.saveObject({ id: 'a' }, { precondition: { ifExists: true } })).rejects.toMatchObject(
@@ -117,7 +125,7 @@ describe.each(Object.entries(DRIVERS))('PersistenceLayer on %s', (_, open) => {
     expect(fresh.name).toBe('x');
   });
 
-  it('gives writes of one space one order, however many come at once', async () => {
+  it('[O1] gives writes of one space one order, however many come at once', async () => {
     const { layer } = await makeWorld(postgres);
     const written = await Promise.all(
       Array.from({ length: 20 }, (_, i) => layer.saveObject({ id: `o${i % 5}`, name: `${i}` })),
@@ -132,7 +140,7 @@ describe.each(Object.entries(DRIVERS))('PersistenceLayer on %s', (_, open) => {
     expect(objects).toEqual([...last.values()].sort((a, b) => (a.id < b.id ? -1 : 1)));
   });
 
-  it('only one of many conditional writes wins', async () => {
+  it('[O3] only one of many conditional writes wins', async () => {
     const { layer } = await makeWorld(postgres);
     const { object } = await layer.saveObject({ id: 'lock' });
     const outcomes = await Promise.allSettled(
@@ -255,7 +263,7 @@ describe.each(Object.entries(DRIVERS))('PersistenceLayer on %s', (_, open) => {
     await expect(layer.listSpaces({ limit: '0' })).rejects.toMatchObject({ code: 'validation_failed' });
   });
 
-  it('makes, updates, deletes a space, and makes it anew empty with rising seqs', async () => {
+  it('[O1] makes, updates, deletes a space, and makes it anew empty with rising seqs', async () => {
     const { layer } = await makeWorld(postgres);
     const bounds = { min: { x: -1, y: -1, z: -1 }, max: { x: 1, y: 1, z: 1 } };
     const made = await layer.putSpace('hall', {
@@ -327,7 +335,7 @@ describe.each(Object.entries(DRIVERS))('PersistenceLayer on %s', (_, open) => {
     expect(after.rev).toBeGreaterThan(before.rev);
   });
 
-  it('a state’s version moves with everything that a state shows', async () => {
+  it('[S3] a state’s version moves with everything that a state shows', async () => {
     const { layer } = await makeWorld(postgres);
     const seen = new Set<string>();
     const changes = [
@@ -349,7 +357,7 @@ describe.each(Object.entries(DRIVERS))('PersistenceLayer on %s', (_, open) => {
     expect(seen.size).toBe(changes.length);
   });
 
-  it('never shows one tenant what is another’s', async () => {
+  it('[T1] never shows one tenant what is another’s', async () => {
     const [mine, theirs] = [await makeWorld(postgres), await makeWorld(postgres)];
     await theirs.layer.saveObject({ id: 'secret' });
     await theirs.layer.putSpace('vault', { name: 'Vault' });
@@ -390,8 +398,15 @@ describe.each(Object.entries(DRIVERS))('PersistenceLayer on %s', (_, open) => {
     }
     const twice = layer.saveWorldState({ objects: [{ id: 'a' }, { id: 'a' }] });
     await expect(twice).rejects.toMatchObject({ errors: [{ path: '/objects/1/id' }] });
-    await expect(layer.saveWorldState({})).rejects.toMatchObject({ errors: [{ path: '/objects' }] });
     expect((await layer.getSpace('main')).seq).toBe(before);
+  });
+
+  it('[F5] a body that forgot its objects never empties a world', async () => {
+    const { layer } = await makeWorld(postgres);
+    await layer.saveObject({ id: 'a' });
+    for (const body of [{}, { chat: [] }, { objects: null }, [], null])
+      await expect(layer.saveWorldState(body)).rejects.toMatchObject({ code: 'validation_failed' });
+    expect((await layer.loadWorldState()).objects).toHaveLength(1);
   });
 
   it('holds properties of 64 KiB as stored and no more, patched ones too', async () => {
@@ -443,7 +458,7 @@ describe('PersistenceLayer at size', () => {
     expect(state.objects.map(pickGiven)).toEqual(objects.map((object) => ({ modelId: null, ...object })));
   });
 
-  it('a save that breaks off anywhere leaves the world as it was', async () => {
+  it('[L7] a save that breaks off anywhere leaves the world as it was', async () => {
     const postgres = openTestNeon();
     const { layer, tenantId, spaceId } = await makeWorld(postgres);
     await layer.saveWorldState({ objects: makeObjects(3) });
@@ -466,7 +481,7 @@ describe('PersistenceLayer at size', () => {
     expect(await layer.saveWorldState({ objects: makeObjects(2) })).toMatchObject({ objects: 2 });
   });
 
-  it('what was replaced and what was given up is swept away, and nothing else', async () => {
+  it('[L7] what was replaced and what was given up is swept away, and nothing else', async () => {
     const { layer, tenantId, spaceId } = await makeWorld(openTestNeon());
     const owner = new pg.Client({ connectionString: stack().migrationUrl });
     await owner.connect();
@@ -495,7 +510,7 @@ describe('PersistenceLayer at size', () => {
     await owner.end();
   });
 
-  it('a large world that moves while it is read is read as it stood at one moment', async () => {
+  it('[S1] a large world that moves while it is read is read as it stood at one moment', async () => {
     const postgres = openTestNeon();
     const { layer, tenantId, spaceId } = await makeWorld(postgres);
     const text = 'x'.repeat(30_000);
@@ -520,7 +535,7 @@ describe('PersistenceLayer at size', () => {
     expect(state.seq).toBe((await layer.getSpace('main')).seq);
   });
 
-  it('a large world that is replaced while it is read is read anew, and is one world or the other', async () => {
+  it('[S1] a large world that is replaced while it is read is read anew, and is one world or the other', async () => {
     const postgres = openTestNeon();
     const { layer, tenantId, spaceId } = await makeWorld(postgres);
     const text = 'x'.repeat(30_000);
