@@ -1,4 +1,4 @@
-import { chmodSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { chmodSync, lstatSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { APP_ROLE, buildDatabaseUrl, OWNER_ROLE, prepareDatabase } from './database.ts';
@@ -262,8 +262,13 @@ function portOf(url: string): number {
 
 /** One that has no owner yet, or belongs to another user, is let be. */
 function isOwned(dir: string): boolean {
+  const mine = process.getuid?.();
   try {
-    return readdirSync(dir).includes('run.json');
+    // Anyone may make a folder of this name there: only what this user made says which processes to end.
+    return [dir, join(dir, 'run.json')].every((path) => {
+      const stat = lstatSync(path);
+      return stat.uid === mine && !stat.isSymbolicLink();
+    });
   } catch {
     return false;
   }

@@ -1,7 +1,7 @@
 import * as z from 'zod';
 import { readCursor, writeCursor } from './world/cursor.ts';
 import { AppError } from './world/errors.ts';
-import { check, checkId, checkPageLimit } from './world/schemas.ts';
+import { check, checkId, checkPageLimit, timeSchema } from './world/schemas.ts';
 import type { ApiKey, Page, Scope } from './world/types.ts';
 
 /** What ApiKeys needs of a database. */
@@ -32,7 +32,7 @@ const issueSchema = z.strictObject({
     .array(z.enum(['read', 'write', 'admin']))
     .min(1, 'must name at least one scope')
     .transform((scopes) => [...new Set(scopes)]),
-  expiresAt: z.iso.datetime({ offset: true, message: 'must be a time in RFC 3339' }).nullable().default(null),
+  expiresAt: timeSchema.nullable().default(null),
 });
 
 /** `wk_<tenant>_<secret>`; the secret is 32 random bytes in base64url, so its own `_` are no matter. */

@@ -105,6 +105,31 @@ describe.each(Object.entries(DRIVERS))('PersistenceLayer on %s', (_, open) => {
     expect((await layer.getSpace('main')).seq).toBe(seq);
   });
 
+  it('merges patches as RFC 7396 says, of thousands of members too', async () => {
+    const { layer } = await makeWorld(postgres);
+    // The examples of RFC 7396, appendix A, that are objects.
+    const examples: [object, object, object][] = [
+      [{ a: 'b' }, { a: 'c' }, { a: 'c' }],
+      [{ a: 'b' }, { b: 'c' }, { a: 'b', b: 'c' }],
+      [{ a: 'b' }, { a: null }, {}],
+      [{ a: 'b', b: 'c' }, { a: null }, { b: 'c' }],
+      [{ a: ['b'] }, { a: 'c' }, { a: 'c' }],
+      [{ a: 'c' }, { a: ['b'] }, { a: ['b'] }],
+      [{ a: { b: 'c' } }, { a: { b: 'd', c: null } }, { a: { b: 'd' } }],
+      [{ a: [{ b: 'c' }] }, { a: [1] }, { a: [1] }],
+      [{ e: null }, { a: 1 }, { e: null, a: 1 }],
+      [{}, { a: { bb: { ccc: null } } }, { a: { bb: {} } }],
+      [{ a: 1 }, {}, { a: 1 }],
+    ];
+    for (const [properties, patch, merged] of examples) {
+      await layer.saveObject({ id: 'a', properties });
+      expect((await layer.updateObject('a', { properties: patch })).properties).toEqual(merged);
+    }
+    const many = Object.fromEntries(Array.from({ length: 4_000 }, (_, i) => [`k${i}`, i]));
+    await layer.saveObject({ id: 'b', properties: { k1: 0, kept: true } });
+    expect((await layer.updateObject('b', { properties: many })).properties).toEqual({ kept: true, ...many });
+  });
+
   it('[O3] refuses a write whose precondition does not hold, and changes nothing', async () => {
     const { layer } = await makeWorld(postgres);
     const failed = { code: 'precondition_failed' };
@@ -382,6 +407,7 @@ describe.each(Object.entries(DRIVERS))('PersistenceLayer on %s', (_, open) => {
       [{ id: 'a', position: { x: 1, y: 0 } }, '/position/z'],
       [{ id: 'a', rotation: { x: 0, y: 0, z: 0, w: 0 } }, '/rotation'],
       [{ id: 'a', postion: { x: 0, y: 0, z: 0 } }, '/postion'],
+      [{ id: 'a', ['x'.repeat(900)]: 1 }, `/${'x'.repeat(128)}`],
       [{ id: 'a', name: 'nul\0' }, '/name'],
       [{ id: 'a', name: '\ud800' }, '/name'],
       [{ id: 'a', properties: { deep: '\udc00' } }, '/properties'],
@@ -549,6 +575,57 @@ describe('PersistenceLayer at size', () => {
     });
     const reader = new PersistenceLayer(createWorldStore(replacing), { tenantId, spaceId });
     expect((await reader.loadWorldState()).objects).toHaveLength(3);
+  });
+
+  it('[S1] lists of any length beside the objects never make a state unreadable', async () => {
+    const { layer } = await makeWorld(openTestNeon());
+    const url = `/${'u'.repeat(2_030)}`;
+    const assets = (prefix: string) =>
+      Array.from({ length: 1_700 }, (_, i) => ({ id: `${prefix}${i}`, name: 'a', url }));
+    const people = (prefix: string) =>
+      Array.from({ length: 9 }, (_, i) => ({
+        id: `${prefix}${i}`,
+        displayName: 'Ann',
+        properties: { text: '"'.repeat(30_000) },
+      }));
+    for (const prefix of ['a', 'b', 'c', 'd'])
+      await layer.saveWorldState(
+        { objects: [], models: assets(prefix), users: people(prefix) },
+        { mode: 'merge' },
+      );
+    const state = await layer.loadWorldState();
+    expect(state.models).toHaveLength(6_800);
+    expect(state.users).toHaveLength(36);
+    expect(new Set(state.users.map(({ id }) => id)).size).toBe(36);
+    expect(state.models.map(({ id }) => id)).toEqual(state.models.map(({ id }) => id).sort());
+  });
+
+  it('saves what is at the limit of one request of the database', async () => {
+    const { layer } = await makeWorld(openTestNeon());
+    const quotes = '"'.repeat(30_000);
+    const objects = Array.from({ length: 90 }, (_, i) => ({ id: `o${i}`, properties: { quotes } }));
+    const chat = Array.from({ length: 480 }, (_, i) => ({ id: `c${i}`, text: '"'.repeat(4_000) }));
+    expect(await layer.saveWorldState({ objects, chat })).toMatchObject({ objects: 90 });
+    const tooMuch = Array.from({ length: 1_100 }, (_, i) => ({ id: `c${i}`, text: 'x'.repeat(4_000) }));
+    await expect(layer.saveWorldState({ objects: [], chat: tooMuch })).rejects.toMatchObject({
+      code: 'body_too_large',
+    });
+    expect((await layer.loadWorldState()).objects).toHaveLength(90);
+  });
+
+  it('pages through spaces with large settings', async () => {
+    const { layer } = await makeWorld(openTestNeon());
+    const settings = { text: '"'.repeat(30_000) };
+    for (let i = 0; i < 120; i++)
+      await layer.putSpace(`s${String(i).padStart(3, '0')}`, { name: 'S', settings });
+    const seen: string[] = [];
+    let cursor: string | undefined;
+    do {
+      const page = await layer.listSpaces({ limit: 1_000, cursor });
+      seen.push(...page.items.map(({ id }) => id));
+      cursor = page.nextCursor ?? undefined;
+    } while (cursor !== undefined);
+    expect(seen).toHaveLength(121);
   });
 
   it('any numbers and any JSON come back as they were', async () => {

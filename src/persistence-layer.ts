@@ -54,7 +54,7 @@ export interface WorldStore {
   ensureTenant(tenantId: string): Promise<void>;
   putSpace(tenantId: string, spaceId: string, input: SpaceInput): Promise<{ space: Space; created: boolean }>;
   loadSpace(tenantId: string, spaceId: string): Promise<Space | null>;
-  listSpaces(tenantId: string, limit: number, after: string): Promise<Space[]>;
+  listSpaces(tenantId: string, limit: number, after: string): Promise<{ spaces: Space[]; more: boolean }>;
   deleteSpace(tenantId: string, spaceId: string): Promise<boolean>;
   loadObject(tenantId: string, spaceId: string, objectId: string): Promise<WorldObject | null>;
   listObjects(
@@ -159,8 +159,9 @@ export class PersistenceLayer {
 
   async listSpaces(page: PageOf = {}): Promise<Page<Space>> {
     const limit = checkPageLimit(page.limit);
-    const items = await this.#store.listSpaces(this.#options.tenantId, limit + 1, readCursor(page.cursor));
-    return paged(items, limit);
+    const after = readCursor(page.cursor);
+    const { spaces, more } = await this.#store.listSpaces(this.#options.tenantId, limit, after);
+    return { items: spaces, nextCursor: more ? writeCursor(spaces.at(-1)?.id ?? '') : null };
   }
 
   /** Hides the space and all in it at once; cleanup removes it for good. */
@@ -282,10 +283,4 @@ function accepted<T extends object>(outcome: T | Refusal): T {
   if (outcome === 'precondition_failed')
     throw new AppError('precondition_failed', 'The object is not as the request requires it to be.');
   throw notFound();
-}
-
-function paged<T extends { id: string }>(items: T[], limit: number): Page<T> {
-  const more = items.length > limit;
-  const page = more ? items.slice(0, limit) : items;
-  return { items: page, nextCursor: more ? writeCursor(page.at(-1)?.id ?? '') : null };
 }

@@ -1,3 +1,4 @@
+import { request as httpRequest } from 'node:http';
 import { createConnection } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
 import { BadRequest, type FrontOptions, type HttpFront, readBearer, startHttpFront } from './http.ts';
@@ -25,7 +26,9 @@ describe('startHttpFront', () => {
   it('hands the target over as it came and answers in JSON', async () => {
     const front = await start();
     const socket = createConnection(front.port, '127.0.0.1');
-    socket.end('POST /v2/publish/http://a.test//b?c=%2F HTTP/1.1\r\nhost: x\r\ncontent-length: 2\r\n\r\n{}');
+    socket.end(
+      'POST /v2/publish/http://a.test//b?c=%2F HTTP/1.1\r\nhost: localhost\r\ncontent-length: 2\r\n\r\n{}',
+    );
     let text = '';
     for await (const chunk of socket) text += String(chunk);
     expect(text).toContain('{"path":"/v2/publish/http://a.test//b?c=%2F","got":{}}');
@@ -168,5 +171,27 @@ describe('faults', () => {
     const response = await post(`${front.url}/__faults`, fault);
     expect(response.status).toBe(400);
     expect(await response.json()).toEqual({ error: expect.stringContaining(message) });
+  });
+});
+
+describe('web pages', () => {
+  it('cannot use a front, by an Origin or by a name that leads to loopback', async () => {
+    const front = await startHttpFront({ port: 0, handle: () => ({ status: 200, body: { reached: true } }) });
+    const ask = (headers: Record<string, string>, path = '/') =>
+      new Promise<number | undefined>((resolve, reject) => {
+        const request = httpRequest(
+          { host: '127.0.0.1', port: front.port, method: 'POST', path, headers },
+          (response) => {
+            response.resume();
+            response.on('end', () => resolve(response.statusCode));
+          },
+        );
+        request.on('error', reject);
+        request.end('{"kind":"refuse"}');
+      });
+    expect(await ask({ origin: 'https://evil.example' }, '/__faults')).toBe(403);
+    expect(await ask({ host: 'evil.example' }, '/__faults')).toBe(403);
+    expect(await ask({})).toBe(200);
+    await front.close();
   });
 });

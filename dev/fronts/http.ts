@@ -87,6 +87,15 @@ export async function startHttpFront(options: FrontOptions): Promise<HttpFront> 
   };
 }
 
+/**
+ * Whether a browser sends this on behalf of a page: any page can reach a loopback address, and none is meant to speak to
+ * a store or to inject faults. A Host that is not loopback is a name that a page had resolved to it.
+ */
+function isFromPage({ headers }: IncomingMessage): boolean {
+  const host = headers.host?.replace(/:\d+$/, '') ?? '';
+  return headers.origin !== undefined || !['127.0.0.1', 'localhost', '[::1]'].includes(host);
+}
+
 /** The token of `Authorization: Bearer …`, or null. */
 export function readBearer(headers: IncomingHttpHeaders): string | null {
   return /^Bearer\s+(\S+)\s*$/i.exec(headers.authorization ?? '')?.[1] ?? null;
@@ -102,6 +111,7 @@ async function serve(
   const path = message.url ?? '/';
   const isControl = path === FAULTS_PATH;
   const bytesMax = isControl ? FAULTS_BODY_BYTES_MAX : (options.bodyBytesMax ?? FRONT_BODY_BYTES_MAX);
+  if (isFromPage(message)) return send(response, { status: 403, body: { error: 'not for web pages' } });
   const body = await readBody(message, bytesMax);
   if (body === 'gone') return;
   if (body === 'too large') {

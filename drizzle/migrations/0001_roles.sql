@@ -23,3 +23,19 @@ $$;
 GRANT worldkeep_jobs TO CURRENT_USER WITH INHERIT FALSE, SET TRUE;
 --> statement-breakpoint
 GRANT USAGE ON SCHEMA public TO worldkeep_app, worldkeep_jobs;
+--> statement-breakpoint
+-- A statement whose caller has gone is not worked on for ever. Where the role is somebody else's, it is theirs to set.
+DO $$
+BEGIN
+  ALTER ROLE worldkeep_app SET statement_timeout = '30s';
+EXCEPTION WHEN insufficient_privilege THEN
+  RAISE WARNING 'worldkeep_app is not this role''s to alter: give it a statement_timeout';
+END
+$$;
+--> statement-breakpoint
+-- A temporary table could stand before one of the product's for the session that made it.
+DO $$
+BEGIN
+  EXECUTE format('REVOKE TEMPORARY ON DATABASE %I FROM PUBLIC', current_database());
+END
+$$;

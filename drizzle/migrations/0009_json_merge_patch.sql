@@ -1,24 +1,24 @@
 -- RFC 7396: members of the patch replace those of the target, null removes, objects merge, anything else replaces whole.
+-- One pass over each level: building the result member by member takes seconds for some thousand of them.
 CREATE FUNCTION json_merge_patch(target jsonb, patch jsonb) RETURNS jsonb
 LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
 AS $$
-DECLARE
-  result jsonb;
-  member record;
 BEGIN
   IF jsonb_typeof(patch) IS DISTINCT FROM 'object' THEN
     RETURN patch;
   END IF;
-  result := CASE WHEN jsonb_typeof(target) = 'object' THEN target ELSE '{}'::jsonb END;
-  FOR member IN SELECT key, value FROM jsonb_each(patch) LOOP
-    IF jsonb_typeof(member.value) = 'null' THEN
-      result := result - member.key;
-    ELSIF jsonb_typeof(member.value) = 'object' THEN
-      result := result || jsonb_build_object(member.key, json_merge_patch(result -> member.key, member.value));
-    ELSE
-      result := result || jsonb_build_object(member.key, member.value);
-    END IF;
-  END LOOP;
-  RETURN result;
+  RETURN (
+    SELECT coalesce(
+      jsonb_object_agg(
+        key,
+        CASE
+          WHEN p.value IS NULL THEN t.value
+          WHEN jsonb_typeof(p.value) = 'object' THEN json_merge_patch(t.value, p.value)
+          ELSE p.value
+        END),
+      '{}')
+    FROM jsonb_each(CASE WHEN jsonb_typeof(target) = 'object' THEN target ELSE '{}' END) AS t
+    FULL JOIN jsonb_each(patch) AS p USING (key)
+    WHERE p.value IS NULL OR jsonb_typeof(p.value) <> 'null');
 END
 $$;

@@ -22,3 +22,66 @@ AS $$
   ) AS summed
   WHERE bytes_before < p_bytes
 $$;
+--> statement-breakpoint
+-- The same for the other lists that a state or a page of spaces is made of.
+CREATE FUNCTION models_page_end(p_after text, p_bytes bigint) RETURNS text
+LANGUAGE sql STABLE
+AS $$
+  SELECT max(model_id)
+  FROM (
+    SELECT model_id, sum(bytes) OVER (ORDER BY model_id ROWS UNBOUNDED PRECEDING) - bytes AS bytes_before
+    FROM (
+      SELECT model_id, 400 + octet_length(model_id) + 2 * (octet_length(name) + octet_length(url) + coalesce(octet_length(content_type), 0)) AS bytes
+      FROM uploaded_models WHERE tenant_id = current_tenant() AND model_id > p_after ORDER BY model_id LIMIT 16000
+    ) AS sized
+  ) AS summed
+  WHERE bytes_before < p_bytes
+$$;
+--> statement-breakpoint
+CREATE FUNCTION media_page_end(p_after text, p_bytes bigint) RETURNS text
+LANGUAGE sql STABLE
+AS $$
+  SELECT max(media_id)
+  FROM (
+    SELECT media_id, sum(bytes) OVER (ORDER BY media_id ROWS UNBOUNDED PRECEDING) - bytes AS bytes_before
+    FROM (
+      SELECT media_id, 400 + octet_length(media_id) + 2 * (octet_length(name) + octet_length(url) + coalesce(octet_length(content_type), 0)) AS bytes
+      FROM media_assets WHERE tenant_id = current_tenant() AND media_id > p_after ORDER BY media_id LIMIT 16000
+    ) AS sized
+  ) AS summed
+  WHERE bytes_before < p_bytes
+$$;
+--> statement-breakpoint
+CREATE FUNCTION avatars_page_end(p_space text, p_after text, p_bytes bigint) RETURNS text
+LANGUAGE sql STABLE
+AS $$
+  SELECT max(user_id)
+  FROM (
+    SELECT user_id, sum(bytes) OVER (ORDER BY user_id ROWS UNBOUNDED PRECEDING) - bytes AS bytes_before
+    FROM (
+      -- A name and an address may have 4 bytes a character: people are counted at their most.
+      SELECT user_id, 400 + octet_length(user_id) + 2 * (256 + 2048) + 2 * octet_length(properties::text) AS bytes
+      FROM space_members
+      WHERE tenant_id = current_tenant() AND space_id = p_space AND user_id > p_after AND position_x IS NOT NULL
+      ORDER BY user_id LIMIT 16000
+    ) AS sized
+  ) AS summed
+  WHERE bytes_before < p_bytes
+$$;
+--> statement-breakpoint
+CREATE FUNCTION spaces_page_end(p_after text, p_rows integer, p_bytes bigint) RETURNS text
+LANGUAGE sql STABLE
+AS $$
+  SELECT max(space_id)
+  FROM (
+    SELECT space_id, sum(bytes) OVER (ORDER BY space_id ROWS UNBOUNDED PRECEDING) - bytes AS bytes_before
+    FROM (
+      SELECT space_id, 800 + octet_length(space_id)
+        + 2 * (octet_length(name) + coalesce(octet_length(description), 0) + octet_length(settings::text)) AS bytes
+      FROM spaces
+      WHERE tenant_id = current_tenant() AND space_id > p_after AND deleted_at IS NULL
+      ORDER BY space_id LIMIT p_rows
+    ) AS sized
+  ) AS summed
+  WHERE bytes_before < p_bytes
+$$;

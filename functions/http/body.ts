@@ -10,6 +10,9 @@ export interface BodyOptions {
 }
 
 const FIRST_BUFFER_BYTES = 16_384;
+const FIRST_BUFFER_BYTES_MAX = 1024 * 1024;
+/** Bytes above the limit that are still read before the answer. */
+const DISCARDED_BYTES_MAX = 64 * 1024 * 1024;
 
 /**
  * The body as JSON.
@@ -41,21 +44,22 @@ function checkMediaType(c: AppContext, mediaType: string): void {
 async function readBytes(c: AppContext, bytesMax: number): Promise<Uint8Array> {
   const declared = Number(c.req.header('Content-Length') ?? Number.NaN);
   const stream = c.req.raw.body;
-  if (declared > bytesMax) {
-    await stream?.cancel().catch(() => undefined);
-    throw tooLarge(bytesMax, `has ${declared}`);
-  }
   if (stream === null) return new Uint8Array();
-  let buffer = new Uint8Array(declared > 0 ? declared : Math.min(FIRST_BUFFER_BYTES, bytesMax));
+  // Not as much as was declared: what is only announced takes no memory.
+  let buffer = new Uint8Array(Math.min(declared > 0 ? declared : FIRST_BUFFER_BYTES, FIRST_BUFFER_BYTES_MAX));
   let length = 0;
   const reader: ReadableStreamDefaultReader<Uint8Array> = stream.getReader();
+  if (declared > bytesMax) {
+    await discard(reader);
+    throw tooLarge(bytesMax, `has ${declared}`);
+  }
   for (;;) {
     const chunk = await reader.read().catch((cause: unknown) => {
       throw new AppError('malformed_json', 'The body could not be read to its end.', { cause });
     });
     if (chunk.done) return buffer.subarray(0, length);
     if (length + chunk.value.length > bytesMax) {
-      await reader.cancel().catch(() => undefined);
+      await discard(reader);
       throw tooLarge(bytesMax, `has more than ${bytesMax}`);
     }
     if (length + chunk.value.length > buffer.length) {
@@ -67,6 +71,24 @@ async function readBytes(c: AppContext, bytesMax: number): Promise<Uint8Array> {
     }
     buffer.set(chunk.value, length);
     length += chunk.value.length;
+  }
+}
+
+/**
+ * Reads on and keeps nothing, up to a limit: a client, or a proxy before us, that is still sending takes an answer for a
+ * broken connection.
+ */
+async function discard(reader: ReadableStreamDefaultReader<Uint8Array>): Promise<void> {
+  let discarded = 0;
+  try {
+    while (discarded < DISCARDED_BYTES_MAX) {
+      const { done, value } = await reader.read();
+      if (done) return;
+      discarded += value.length;
+    }
+    await reader.cancel();
+  } catch {
+    // It is the client's to end early: the answer is the same.
   }
 }
 

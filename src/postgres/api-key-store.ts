@@ -50,24 +50,32 @@ export function createApiKeyStore(postgres: Postgres): ApiKeyStore {
     },
 
     async findKey(tenantId, secretSha256) {
-      const [rows] = await postgres.inTenant(tenantId, (db) => [
-        db
-          .select(keyColumns)
-          .from(apiKeys)
-          .where(and(eq(apiKeys.tenantId, tenantId), eq(apiKeys.secretSha256, secretSha256))),
-      ]);
+      const [rows] = await postgres.inTenant(
+        tenantId,
+        (db) => [
+          db
+            .select(keyColumns)
+            .from(apiKeys)
+            .where(and(eq(apiKeys.tenantId, tenantId), eq(apiKeys.secretSha256, secretSha256))),
+        ],
+        'snapshot',
+      );
       return rows[0] === undefined ? null : toApiKey(rows[0]);
     },
 
     async listKeys(tenantId, limit, after) {
-      const [rows] = await postgres.inTenant(tenantId, (db) => [
-        db
-          .select(keyColumns)
-          .from(apiKeys)
-          .where(and(eq(apiKeys.tenantId, tenantId), gt(apiKeys.keyId, after)))
-          .orderBy(asc(apiKeys.keyId))
-          .limit(limit),
-      ]);
+      const [rows] = await postgres.inTenant(
+        tenantId,
+        (db) => [
+          db
+            .select(keyColumns)
+            .from(apiKeys)
+            .where(and(eq(apiKeys.tenantId, tenantId), gt(apiKeys.keyId, after)))
+            .orderBy(asc(apiKeys.keyId))
+            .limit(limit),
+        ],
+        'snapshot',
+      );
       return rows.map(toApiKey);
     },
 

@@ -1,4 +1,5 @@
 import { AppError } from '../world/errors.ts';
+import type { TransactionMode } from './client.ts';
 
 /** Constraints that a caller can break, with the member of the input each is about. */
 const CONSTRAINT_PATHS: Record<string, string> = {
@@ -17,15 +18,20 @@ interface DatabaseFailure {
 /**
  * What a driver threw, as an AppError. The driver's own words stay in `cause`: they may hold what was written, so they are
  * neither shown nor logged.
+ * @param mode what was under way: of a write it is not known whether it was done.
  */
-export function toAppError(error: unknown): AppError {
+export function toAppError(error: unknown, mode: TransactionMode = 'snapshot'): AppError {
   if (error instanceof AppError) return error;
   const { code, constraint } = findSqlState(error);
   const unavailable = () =>
-    new AppError('store_unavailable', 'The database does not answer now.', {
-      cause: error,
-      retryAfterSeconds: 2,
-    });
+    new AppError(
+      'store_unavailable',
+      mode === 'write'
+        ? 'The database does not answer now; whether the write was done is not known.'
+        : 'The database does not answer now.',
+      { cause: error, retryAfterSeconds: 2 },
+    );
+  if (code === undefined && isAnswerTooLarge(error)) return internal(error);
   // Neon gives a refused password no code, only words.
   if (code === undefined && /password authentication failed/.test(wordsOf(error)))
     return misconfigured(error);
@@ -48,6 +54,11 @@ export function toAppError(error: unknown): AppError {
   // Lost connections, too little of something, shutdowns, serialisation: a repeat may succeed.
   if (/^(08|53|55|57|58|25P|40|XX)/.test(code)) return unavailable();
   return internal(error);
+}
+
+/** Whether the database's HTTP interface refused a request or an answer for its size (10 MiB): never the caller's fault. */
+export function isAnswerTooLarge(error: unknown): boolean {
+  return /(request|response) is too large/.test(wordsOf(error));
 }
 
 function misconfigured(error: unknown): AppError {

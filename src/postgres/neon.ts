@@ -50,7 +50,7 @@ export function openNeon({ databaseUrl, fetchEndpoint, timeoutMs, onTransaction 
           const [, ...results] = await db.batch([setTenant, ...(queries as unknown as [typeof setTenant])]);
           return results as never;
         } catch (error) {
-          if (!isRepeatable(error) || attempt === ATTEMPTS_MAX) throw toAppError(error);
+          if (!isRepeatable(error) || attempt === ATTEMPTS_MAX) throw toAppError(error, mode);
         }
       }
     },

@@ -39,7 +39,7 @@ export function openPg({
             return results as never;
           }, config);
         } catch (error) {
-          if (!isRepeatable(error) || attempt === ATTEMPTS_MAX) throw toAppError(error);
+          if (!isRepeatable(error) || attempt === ATTEMPTS_MAX) throw toAppError(error, mode);
         }
       }
     },

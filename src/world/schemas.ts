@@ -5,6 +5,9 @@ import { LIMITS } from './limits.ts';
 import { keepRotation } from './quaternion.ts';
 import type { JsonObject, ObjectInput, ObjectPatch, SpaceInput, UserInput } from './types.ts';
 
+/** The last millisecond that RFC 3339 can write with four digits for the year. */
+const LAST_MOMENT = Date.UTC(10_000, 0, 1) - 1;
+
 const ID_PATTERN = /^[A-Za-z0-9._:-]{1,128}$/;
 const ID_MESSAGE = `must be 1 to ${LIMITS.idLengthMax} characters of A-Z a-z 0-9 . _ : -`;
 
@@ -13,7 +16,12 @@ const nullableId = idSchema.nullable();
 /** A number as it is kept: finite, and −0 as 0. */
 const number = z.number().transform((value) => value + 0);
 export const nameSchema = text(LIMITS.nameLengthMax);
-export const urlSchema = text(LIMITS.urlLengthMax);
+/** An address, absolute or relative. What a page would run when it follows it is none. */
+export const urlSchema = text(LIMITS.urlLengthMax).refine(
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what must not stand in it
+  (value) => !/[\u0000-\u0020\u007f]/.test(value) && !/^(javascript|vbscript):/i.test(value),
+  'must be an address without white space, and not a script',
+);
 export const vectorSchema = z.strictObject({ x: number, y: number, z: number });
 const quaternion = z.strictObject({ x: number, y: number, z: number, w: number });
 
@@ -34,6 +42,14 @@ export const rotationSchema = quaternion.transform((rotation, context) => {
   context.addIssue({ code: 'custom', message: 'must have a length: a rotation of zero turns nothing' });
   return z.NEVER;
 });
+
+/** A moment in RFC 3339, from 1970 to 9999 in UTC: what the world's own times can be. */
+export const timeSchema = z.iso
+  .datetime({ offset: true, message: 'must be a time in RFC 3339' })
+  .refine(
+    (value) => Date.parse(value) >= 0 && Date.parse(value) <= LAST_MOMENT,
+    'must be a time from 1970 to 9999 in UTC',
+  );
 
 /** A JSON object within the limits of size and depth, as Postgres will print it. */
 export const propertiesSchema = z.custom<JsonObject>().superRefine((value, context) => {
@@ -117,11 +133,20 @@ export const userSchema = z.strictObject({
   lastSeenAt: z.unknown().optional(),
 });
 
-const pageLimitSchema = z.coerce
-  .number()
-  .int('must be a whole number')
-  .min(1, 'must be at least 1')
-  .max(LIMITS.pageItemsMax, `must be at most ${LIMITS.pageItemsMax}`);
+const pageLimitSchema = z
+  .union([
+    z.number(),
+    z
+      .string()
+      .regex(/^\d{1,9}$/, 'must be a whole number')
+      .transform(Number),
+  ])
+  .pipe(
+    z
+      .int('must be a whole number')
+      .min(1, 'must be at least 1')
+      .max(LIMITS.pageItemsMax, `must be at most ${LIMITS.pageItemsMax}`),
+  );
 
 /** @returns what the schema makes of the value. @throws AppError with a path and a sentence for everything that is wrong. */
 export function check<T>(schema: z.ZodType<T>, value: unknown, at = ''): T {
@@ -131,6 +156,8 @@ export function check<T>(schema: z.ZodType<T>, value: unknown, at = ''): T {
 }
 
 const ISSUES_SHOWN_MAX = 20;
+/** Characters of an unknown member's name that an error repeats. */
+const KEY_SHOWN_LENGTH_MAX = 128;
 
 function toAppError(issues: readonly z.core.$ZodIssue[], at: string): AppError {
   const errors: FieldError[] = issues.slice(0, ISSUES_SHOWN_MAX).map((issue) => ({
@@ -138,7 +165,7 @@ function toAppError(issues: readonly z.core.$ZodIssue[], at: string): AppError {
     // An unknown member is named by the path too, so that a client can point at it.
     ...(issue.code === 'unrecognized_keys'
       ? {
-          path: at + toPointer([...issue.path, issue.keys[0] ?? '']),
+          path: at + toPointer([...issue.path, (issue.keys[0] ?? '').slice(0, KEY_SHOWN_LENGTH_MAX)]),
           message: 'is not a member that is known here',
         }
       : { message: issue.message }),

@@ -84,6 +84,26 @@ describe('checkWorld', () => {
       { objects: [], chat: [{ id: 'a', text: '', createdAt: 'now' }] },
       '/chat/0/createdAt',
     ],
+    [
+      'a time before 1970',
+      { objects: [{ id: 'a', createdAt: '0001-01-01T00:00:00Z' }] },
+      '/objects/0/createdAt',
+    ],
+    [
+      'a time after 9999',
+      { objects: [{ id: 'a', createdAt: '9999-12-31T23:59:59-23:59' }] },
+      '/objects/0/createdAt',
+    ],
+    [
+      'an address that is a script',
+      { objects: [], models: [{ id: 'a', url: 'JavaScript:x' }] },
+      '/models/0/url',
+    ],
+    [
+      'a type with line breaks',
+      { objects: [], media: [{ id: 'a', url: '/', contentType: 'x\r\ny' }] },
+      '/media/0/contentType',
+    ],
     ['a backup’s object under another id', { objects: { a: { id: 'b' } } }, '/objects/a/id'],
     [
       'a backup’s bad number',

@@ -10,13 +10,12 @@ import {
   propertiesSchema,
   rotationSchema,
   text,
+  timeSchema,
   toPointer,
   urlSchema,
   vectorSchema,
 } from './schemas.ts';
 import type { JsonObject, JsonValue, WorldInput } from './types.ts';
-
-const time = z.iso.datetime({ offset: true });
 
 const assetSchema = z.strictObject({
   id: idSchema,
@@ -28,7 +27,10 @@ const assetSchema = z.strictObject({
     .nullable()
     .default(null),
   bytes: z.int().min(0).nullable().default(null),
-  contentType: text(LIMITS.nameLengthMax).nullable().default(null),
+  contentType: text(LIMITS.nameLengthMax)
+    .regex(/^[\x20-\x7e]*$/, 'must be printable ASCII')
+    .nullable()
+    .default(null),
   createdAt: z.unknown().optional(),
 });
 
@@ -48,7 +50,7 @@ const chatSchema = z.strictObject({
   text: text(LIMITS.chatTextLengthMax),
   kind: text(LIMITS.idLengthMax).default('text'),
   seq: z.unknown().optional(),
-  createdAt: time.nullable().default(null),
+  createdAt: timeSchema.nullable().default(null),
 });
 
 const worldSchema = z.strictObject({
@@ -60,7 +62,7 @@ const worldSchema = z.strictObject({
   objects: z.array(
     objectSchema.extend({
       createdBy: idSchema.nullable().default(null),
-      createdAt: time.nullable().default(null),
+      createdAt: timeSchema.nullable().default(null),
     }),
     'must be the list of objects (or the backup of an in-memory server, objects by their ids)',
   ),

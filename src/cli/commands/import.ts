@@ -1,3 +1,4 @@
+import { constants } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { basename, extname, resolve } from 'node:path';
 import type { SaveMode } from '../../world/types.ts';
@@ -106,7 +107,8 @@ async function undoSpace(api: Api, space: string, because: unknown): Promise<voi
 
 async function readSceneFile(file: string, { cwd, progress }: Context): Promise<Uint8Array> {
   try {
-    await using handle = await open(resolve(cwd, file), 'r');
+    // Without waiting: a pipe that nobody writes to would hold the opening for ever.
+    await using handle = await open(resolve(cwd, file), constants.O_RDONLY | constants.O_NONBLOCK);
     const stat = await handle.stat();
     if (stat.isDirectory()) throw new SceneError(file, null, 'is a folder, not a file');
     if (!stat.isFile()) throw new SceneError(file, null, 'is not a regular file');

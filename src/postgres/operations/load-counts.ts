@@ -84,12 +84,16 @@ export async function loadStateVersion(
   tenantId: string,
   spaceId: string,
 ): Promise<{ seq: Seq; rev: number } | null> {
-  const [rows] = await postgres.inTenant(tenantId, (db) => [
-    db
-      .select({ seq: spaces.logCursor, rev: tenants.rev })
-      .from(spaces)
-      .innerJoin(tenants, eq(tenants.tenantId, spaces.tenantId))
-      .where(isLive(tenantId, spaceId)),
-  ]);
+  const [rows] = await postgres.inTenant(
+    tenantId,
+    (db) => [
+      db
+        .select({ seq: spaces.logCursor, rev: tenants.rev })
+        .from(spaces)
+        .innerJoin(tenants, eq(tenants.tenantId, spaces.tenantId))
+        .where(isLive(tenantId, spaceId)),
+    ],
+    'snapshot',
+  );
   return rows[0] ?? null;
 }

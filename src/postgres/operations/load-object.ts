@@ -19,7 +19,11 @@ export async function loadObject(
   spaceId: string,
   objectId: string,
 ): Promise<WorldObject | null> {
-  const [rows] = await postgres.inTenant(tenantId, (db) => [selectObject(db, tenantId, spaceId, objectId)]);
+  const [rows] = await postgres.inTenant(
+    tenantId,
+    (db) => [selectObject(db, tenantId, spaceId, objectId)],
+    'snapshot',
+  );
   const row = rows[0];
   return row === undefined ? null : toWorldObject(row, spaceId, row.generationSeq);
 }

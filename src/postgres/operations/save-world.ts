@@ -7,11 +7,10 @@ import type { Asset, SaveMode, WorldInput } from '../../world/types.ts';
 import type { Database, Postgres } from '../client.ts';
 import { asJson, toRecord } from '../rows.ts';
 
-/**
- * Bytes of one list of objects on its way: the database takes 10 MiB a request, and quotes and backslashes, were a list
- * made of nothing else, travel as two. 10,000 plain objects fit in one.
- */
-const CHUNK_BYTES_MAX = 4_500_000;
+/** Bytes of one list of objects as it travels: the database takes 10 MiB a request. 10,000 plain objects fit in one. */
+const CHUNK_BYTES_MAX = 6_000_000;
+/** Bytes of a request that stages its one chunk and commits it with all that stands beside the objects. */
+const REQUEST_BYTES_MAX = 9_000_000;
 
 /**
  * Saves a whole world, all or nothing. A world of one chunk is one transaction. A larger one is staged chunk by chunk
@@ -26,7 +25,7 @@ export async function saveWorld(
 ): Promise<Saved | Refusal> {
   const { tenantId, spaceId, actor } = target;
   const stageId = uuidv7();
-  const aside = encodeAside(world);
+  const { aside, asideBytes } = encodeAside(world);
   const begin = (db: Database) => callFunction(db, sql`begin_stage(${spaceId}, ${stageId})`);
   const stage = (db: Database, chunk: string) =>
     callFunction(db, sql`stage_objects(${stageId}, ${actor}, ${chunk}::json)`);
@@ -43,13 +42,13 @@ export async function saveWorld(
   const first = chunks.next();
   const second = chunks.next();
   let rows: Awaited<ReturnType<typeof commit>>;
-  if (second.done) {
-    const only = first.value ?? '[]';
+  const only = first.value ?? '[]';
+  if (second.done && countTravelBytes(only) + asideBytes <= REQUEST_BYTES_MAX) {
     [, , rows] = await postgres.inTenant(tenantId, (db) => [begin(db), stage(db, only), commit(db)]);
   } else {
     const [[begun]] = await postgres.inTenant(tenantId, (db) => [begin(db)]);
     if (begun?.done !== true) return 'unknown_space';
-    for (const chunk of [first.value as string, second.value, ...chunks])
+    for (const chunk of [only, ...(second.done ? [] : [second.value]), ...chunks])
       await postgres.inTenant(tenantId, (db) => [stage(db, chunk)]);
     [rows] = await postgres.inTenant(tenantId, (db) => [commit(db)]);
   }
@@ -78,6 +77,16 @@ async function sweepGenerations(postgres: Postgres, tenantId: string, spaceId: s
 
 const encoder = new TextEncoder();
 
+/** Bytes of JSON as a string inside JSON: quotes and backslashes are two there. */
+function countTravelBytes(json: string): number {
+  let bytes = encoder.encode(json).length;
+  for (let i = 0; i < json.length; i++) {
+    const code = json.charCodeAt(i);
+    if (code === 0x22 || code === 0x5c) bytes++;
+  }
+  return bytes;
+}
+
 function* encodeChunks(world: WorldInput): Generator<string, undefined> {
   let records: string[] = [];
   let chunkBytes = 0;
@@ -88,7 +97,7 @@ function* encodeChunks(world: WorldInput): Generator<string, undefined> {
       ...(createdBy !== null && { createdBy }),
       ...(createdAt !== null && { createdSeq: Math.max(1, Date.parse(createdAt) * 1000) }),
     });
-    const bytes = encoder.encode(record).length + 1;
+    const bytes = countTravelBytes(record) + 1;
     if (records.length > 0 && chunkBytes + bytes > CHUNK_BYTES_MAX) {
       yield `[${records.join(',')}]`;
       records = [];
@@ -131,11 +140,12 @@ function encodeAside({ users, models, media, chat }: WorldInput) {
     at: createdAt,
   }));
   const parts = [people ?? null, models.map(toAssetRecord), media.map(toAssetRecord), said];
-  const bytes = encoder.encode(JSON.stringify(parts)).length;
+  const encoded = JSON.stringify(parts);
+  const bytes = encoder.encode(encoded).length;
   if (bytes > LIMITS.stateAsideBytesMax)
     throw new AppError(
       'body_too_large',
       `Users, models, media and chat of one saved world may be ${LIMITS.stateAsideBytesMax} bytes together; these are ${bytes}.`,
     );
-  return sql.join(parts.map(asJson), sql`, `);
+  return { aside: sql.join(parts.map(asJson), sql`, `), asideBytes: countTravelBytes(encoded) };
 }
