@@ -4,7 +4,7 @@ import { PersistenceLayer } from '../src/persistence-layer.ts';
 import { createApiKeyStore } from '../src/postgres/api-key-store.ts';
 import { openNeon } from '../src/postgres/neon.ts';
 import { createWorldStore } from '../src/postgres/world-store.ts';
-import { openUpstash, pingRedis } from '../src/redis/client.ts';
+import { openUpstash } from '../src/redis/upstash.ts';
 import type { Services } from './http/context.ts';
 
 /**
@@ -33,7 +33,7 @@ export function compose(env: Env): Services {
       now,
       cacheMs: config.limits.apiKeyCacheSeconds * 1_000,
     }),
-    pingCache: upstash === null ? null : () => pingRedis(upstash),
+    pingCache: upstash === null ? null : () => upstash.ping(),
     now,
   };
 }
