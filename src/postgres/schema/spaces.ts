@@ -136,7 +136,7 @@ export const spaceMembers = pgTable(
     tenantId: tenantId(),
     spaceId: id('space_id').notNull(),
     userId: id('user_id').notNull(),
-    role: text('role').notNull().default('editor'),
+    role: text('role').notNull().default('viewer'),
     seq: seqColumn('seq').notNull().default(0),
     positionX: coordinate('position_x'),
     positionY: coordinate('position_y'),
