@@ -27,7 +27,7 @@ export interface NewKey {
 /** A key as it is given out, the only time its secret is seen. */
 export type IssuedKey = ApiKey & { secret: string };
 
-const issueSchema = z.strictObject({
+export const issueSchema = z.strictObject({
   scopes: z
     .array(z.enum(['read', 'write', 'admin']))
     .min(1, 'must name at least one scope')

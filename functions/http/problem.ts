@@ -5,7 +5,10 @@ import type { AppContext } from './context.ts';
 /** Failures that only HTTP knows, beside those of the world. */
 type HttpErrorCode = 'method_not_allowed' | 'not_acceptable';
 
-const PROBLEMS: Record<ErrorCode | HttpErrorCode, { status: ContentfulStatusCode; title: string }> = {
+export type ProblemCode = ErrorCode | HttpErrorCode;
+
+/** Every code, its status and its title. */
+export const PROBLEMS: Record<ProblemCode, { status: ContentfulStatusCode; title: string }> = {
   unauthorized: { status: 401, title: 'The credential is missing or not known' },
   forbidden: { status: 403, title: 'The credential does not allow this' },
   not_found: { status: 404, title: 'Not found' },

@@ -117,7 +117,7 @@ export const userSchema = z.strictObject({
   lastSeenAt: z.unknown().optional(),
 });
 
-const pageLimitSchema = z.coerce
+export const pageLimitSchema = z.coerce
   .number()
   .int('must be a whole number')
   .min(1, 'must be at least 1')

@@ -51,7 +51,7 @@ const chatSchema = z.strictObject({
   createdAt: time.nullable().default(null),
 });
 
-const worldSchema = z.strictObject({
+export const worldSchema = z.strictObject({
   space: z.unknown().optional(),
   seq: z.unknown().optional(),
   rev: z.unknown().optional(),
