@@ -53,6 +53,8 @@ export interface WorldStore {
   close(): Promise<void>;
   ensureTenant(tenantId: string): Promise<void>;
   putSpace(tenantId: string, spaceId: string, input: SpaceInput): Promise<{ space: Space; created: boolean }>;
+  /** @returns null where there is no such space. */
+  updateSpace(tenantId: string, spaceId: string, input: SpaceInput): Promise<Space | null>;
   loadSpace(tenantId: string, spaceId: string): Promise<Space | null>;
   listSpaces(tenantId: string, limit: number, after: string): Promise<Space[]>;
   deleteSpace(tenantId: string, spaceId: string): Promise<boolean>;
@@ -81,7 +83,12 @@ export interface WorldStore {
   ): Promise<{ seq: Seq } | Refusal>;
   loadWorld(tenantId: string, spaceId: string): Promise<(WorldState & { rev: number }) | null>;
   saveWorld(target: WriteTarget, world: WorldInput, mode: SaveMode): Promise<Saved | Refusal>;
-  upsertUser(tenantId: string, user: UserInput): Promise<User>;
+  upsertUser(tenantId: string, user: UserInput): Promise<{ user: User; created: boolean }>;
+  /** @returns null where there is no such person. */
+  updateUser(tenantId: string, user: UserInput): Promise<User | null>;
+  loadUser(tenantId: string, userId: string): Promise<User | null>;
+  /** @returns whether there was anything to erase. */
+  eraseUser(tenantId: string, userId: string): Promise<boolean>;
   loadStatistics(tenantId: string, spaceId: string): Promise<SpaceStatistics | null>;
   countTenant(tenantId: string): Promise<TenantCounts>;
   /** The seq and rev of a state, without the state: what its ETag is made of. */
@@ -99,6 +106,11 @@ export interface PersistenceOptions {
   /** The space of calls that name none. */
   spaceId: string;
   actor?: string | null;
+  /**
+   * For who has one space and not its tenant: no space and no person is made anew, and no people, models or media, which
+   * are the tenant's, are saved with a world.
+   */
+  withinSpace?: boolean;
 }
 
 interface InSpace {
@@ -144,13 +156,20 @@ export class PersistenceLayer {
   }
 
   /** The same layer for another tenant, its writes signed by `actor`. */
-  forTenant(tenantId: string, actor: string | null): PersistenceLayer {
-    return new PersistenceLayer(this.#store, { ...this.#options, tenantId, actor });
+  forTenant(
+    tenantId: string,
+    actor: string | null,
+    { withinSpace = false }: Pick<PersistenceOptions, 'withinSpace'> = {},
+  ): PersistenceLayer {
+    return new PersistenceLayer(this.#store, { ...this.#options, tenantId, actor, withinSpace });
   }
 
   /** Creates a space or gives it a new name, description, settings and bounds; what is absent is reset to its default. */
   async putSpace(spaceId: string, input: unknown): Promise<{ space: Space; created: boolean }> {
-    return this.#store.putSpace(this.#options.tenantId, checkId(spaceId, '/space'), checkSpace(input));
+    const { tenantId, withinSpace } = this.#options;
+    const [id, space] = [checkId(spaceId, '/space'), checkSpace(input)];
+    if (!withinSpace) return this.#store.putSpace(tenantId, id, space);
+    return { space: found(await this.#store.updateSpace(tenantId, id, space)), created: false };
   }
 
   async getSpace(spaceId: string): Promise<Space> {
@@ -233,12 +252,33 @@ export class PersistenceLayer {
     { spaceId, mode = 'replace' }: InSpace & { mode?: SaveMode } = {},
   ): Promise<Saved> {
     const world = checkWorld(worldState);
+    if (this.#options.withinSpace) refuseTenantParts(world);
     const target = this.#target(spaceId ?? spaceOf(worldState));
     return accepted(await this.#store.saveWorld(target, world, mode));
   }
 
   async upsertUser(userData: unknown): Promise<User> {
-    return this.#store.upsertUser(this.#options.tenantId, checkUser(userData));
+    return (await this.putUser(userData)).user;
+  }
+
+  /** Makes a person known or gives them what is new; what is absent is reset to its default. */
+  async putUser(userData: unknown): Promise<{ user: User; created: boolean }> {
+    const { tenantId, withinSpace } = this.#options;
+    const user = checkUser(userData);
+    if (!withinSpace) return this.#store.upsertUser(tenantId, user);
+    return { user: found(await this.#store.updateUser(tenantId, user)), created: false };
+  }
+
+  async getUser(userId: string): Promise<User> {
+    return found(await this.#store.loadUser(this.#options.tenantId, checkId(userId, '/id')));
+  }
+
+  /**
+   * Erases a person: their row, memberships, avatars and sessions go, their messages stay without an author, and what
+   * they made is signed with a pseudonym that nothing leads back from.
+   */
+  async eraseUser(userId: string): Promise<void> {
+    if (!(await this.#store.eraseUser(this.#options.tenantId, checkId(userId, '/id')))) throw notFound();
   }
 
   async getSpaceStatistics(spaceId?: string): Promise<SpaceStatistics> {
@@ -266,6 +306,15 @@ function spaceOf(value: unknown): string | undefined {
   const { spaceId, space } = value as { spaceId?: unknown; space?: { id?: unknown } | null };
   if (typeof spaceId === 'string') return spaceId;
   return typeof space === 'object' && typeof space?.id === 'string' ? space.id : undefined;
+}
+
+/** @throws forbidden for what a world brings along that is not the space's own. */
+function refuseTenantParts(world: WorldInput): void {
+  const parts = (['users', 'models', 'media'] as const).filter((part) => (world[part]?.length ?? 0) > 0);
+  if (parts.length === 0) return;
+  throw new AppError('forbidden', 'People, models and media belong to the tenant: a key may save them.', {
+    errors: parts.map((part) => ({ path: `/${part}`, message: 'may only be saved with a key' })),
+  });
 }
 
 function notFound(): AppError {
