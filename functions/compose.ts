@@ -1,28 +1,42 @@
 import { ApiKeys } from '../src/api-keys.ts';
-import { type Config, type Env, isLoopback, misconfigured, parseConfig } from '../src/config.ts';
+import {
+  type Config,
+  type DatabaseConfig,
+  type Env,
+  misconfigured,
+  parseConfig,
+  type RedisConfig,
+} from '../src/config.ts';
 import { PersistenceLayer } from '../src/persistence-layer.ts';
 import { createApiKeyStore } from '../src/postgres/api-key-store.ts';
-import { openNeon } from '../src/postgres/neon.ts';
+import type { Postgres } from '../src/postgres/client.ts';
 import { createWorldStore } from '../src/postgres/world-store.ts';
-import { openUpstash } from '../src/redis/upstash.ts';
+import type { RedisClient } from '../src/redis/client.ts';
 import type { Services } from './http/context.ts';
 
+/** How a runtime reaches its stores. Each is called once. @throws misconfigured for a store it cannot reach. */
+export interface StoreOpeners {
+  openPostgres(database: DatabaseConfig): Postgres;
+  openRedis(redis: RedisConfig): RedisClient;
+}
+
+export interface Composition extends Services {
+  /** Lets go of what is held open: nothing over HTTP, connections over TCP. To be called once, after the last request. */
+  close(): Promise<void>;
+}
+
 /**
- * From the environment to the classes: the one place that knows both the stores and those who use them.
+ * From the environment to the classes: the one place that knows both the stores and those who use them. It is the same
+ * for every runtime but for the openers, which compose-worker.ts and compose-node.ts give it.
  * @throws misconfigured for what the configuration contradicts, or asks of this version and it cannot give.
  */
-export function compose(env: Env): Services {
+export function compose(env: Env, { openPostgres, openRedis }: StoreOpeners): Composition {
   const config = parseConfig(env);
-  const { database, redis } = config;
   refuseUnserved(config);
-  if (database === null) throw misconfigured('DATABASE_URL', 'must be set.');
-  const postgres = openNeon({
-    databaseUrl: database.url,
-    fetchEndpoint: database.httpUrl ?? undefined,
-    timeoutMs: database.timeoutMs,
-  });
+  if (config.database === null) throw misconfigured('DATABASE_URL', 'must be set.');
+  const postgres = openPostgres(config.database);
+  const redis = config.redis === null ? null : openRedis(config.redis);
   const now = () => Date.now();
-  const upstash = redis?.kind === 'upstash' ? openUpstash(redis) : null;
   return {
     config,
     persistence: new PersistenceLayer(createWorldStore(postgres), {
@@ -33,13 +47,16 @@ export function compose(env: Env): Services {
       now,
       cacheMs: config.limits.apiKeyCacheSeconds * 1_000,
     }),
-    pingCache: upstash === null ? null : () => upstash.ping(),
+    pingCache: redis === null ? null : () => redis.ping(),
     now,
+    async close() {
+      await Promise.all([postgres.close(), redis?.close()]);
+    },
   };
 }
 
 /** What can be asked for and is not served yet is refused: passed over, it would be a promise broken in silence. */
-function refuseUnserved({ database, redis, ...config }: Config): void {
+function refuseUnserved(config: Config): void {
   if (!config.persistenceEnabled)
     throw misconfigured(
       'PERSISTENCE_ENABLED',
@@ -52,14 +69,4 @@ function refuseUnserved({ database, redis, ...config }: Config): void {
     );
   if (config.auditTransforms)
     throw misconfigured('AUDIT_TRANSFORMS', 'cannot be on in this version: it has no audit.');
-  if (redis?.kind === 'tcp')
-    throw misconfigured(
-      'REDIS_HOST',
-      'cannot be reached by these functions, which speak HTTP: set UPSTASH_REDIS_REST_URL and UPSTASH_REDIS_REST_TOKEN instead.',
-    );
-  if (database !== null && database.httpUrl === null && isLoopback(new URL(database.url).hostname))
-    throw misconfigured(
-      'DATABASE_URL',
-      'names this machine, which these functions reach over HTTP only: set DATABASE_HTTP_URL to where it answers SQL.',
-    );
 }
