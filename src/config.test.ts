@@ -7,6 +7,7 @@ const UPSTASH = {
   UPSTASH_REDIS_REST_URL: 'https://redis.example',
   UPSTASH_REDIS_REST_TOKEN: 'hunter2hunter2',
 };
+const SIGNING_KEY = 'hunter2-'.repeat(4);
 
 describe('Config', () => {
   it('needs a database and nothing else', () => {
@@ -23,6 +24,7 @@ describe('Config', () => {
       defaultTenantId: 'default',
       defaultSpaceId: 'main',
       metricsToken: null,
+      sessionSigning: null,
       corsAllowedOrigins: [],
       limits: {
         idempotencyTtlSeconds: 3_600,
@@ -131,11 +133,41 @@ describe('Config', () => {
     ['a number out of range', { DATABASE_URL, DATABASE_POOL_SIZE: '0' }, /^DATABASE_POOL_SIZE .* 1 to 1000/],
     ['an id that is none', { DATABASE_URL, DEFAULT_SPACE_ID: 'a/b' }, /^DEFAULT_SPACE_ID/],
     ['a short token', { DATABASE_URL, METRICS_TOKEN: 'hunter2' }, /^METRICS_TOKEN must be at least 16/],
+    [
+      'a short signing key',
+      { DATABASE_URL, SESSION_SIGNING_KEY: 'hunter2' },
+      /^SESSION_SIGNING_KEY must be .* 7\.$/,
+    ],
+    [
+      'a short signing key of before',
+      { DATABASE_URL, SESSION_SIGNING_KEY: SIGNING_KEY, SESSION_SIGNING_KEY_PREVIOUS: SIGNING_KEY.slice(1) },
+      /^SESSION_SIGNING_KEY_PREVIOUS must be at least 32 bytes/,
+    ],
+    [
+      'a signing key of before without one of now',
+      { DATABASE_URL, SESSION_SIGNING_KEY_PREVIOUS: SIGNING_KEY },
+      /^SESSION_SIGNING_KEY_PREVIOUS is set, and/,
+    ],
+    [
+      'a signing key twice',
+      { DATABASE_URL, SESSION_SIGNING_KEY: SIGNING_KEY, SESSION_SIGNING_KEY_PREVIOUS: SIGNING_KEY },
+      /^SESSION_SIGNING_KEY_PREVIOUS is the same/,
+    ],
     ['a path as an origin', { DATABASE_URL, CORS_ALLOWED_ORIGINS: 'https://a.example/x' }, /^CORS_ALLOWED/],
   ])('refuses %s in one sentence without secrets', (_, env, sentence) => {
     expect(() => parseConfig(env)).toThrow(sentence);
     expect(() => parseConfig(env)).toThrow(expect.objectContaining({ code: 'misconfigured' }));
     expect(() => parseConfig(env)).not.toThrow(/hunter2/);
+  });
+
+  it('reads the keys that session tokens are signed with', () => {
+    const SESSION_SIGNING_KEY_PREVIOUS = 'before--'.repeat(4);
+    expect(parseConfig({ DATABASE_URL, SESSION_SIGNING_KEY: SIGNING_KEY }).sessionSigning).toEqual({
+      key: SIGNING_KEY,
+      previousKey: null,
+    });
+    const rotating = { DATABASE_URL, SESSION_SIGNING_KEY: SIGNING_KEY, SESSION_SIGNING_KEY_PREVIOUS };
+    expect(parseConfig(rotating).sessionSigning?.previousKey).toBe(SESSION_SIGNING_KEY_PREVIOUS);
   });
 
   it('reads a list of origins', () => {

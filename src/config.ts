@@ -26,6 +26,8 @@ export const CONFIG_VARIABLES = {
   DEFAULT_SPACE_ID: 'plain',
   IDEMPOTENCY_TTL_SECONDS: 'plain',
   METRICS_TOKEN: 'secret',
+  SESSION_SIGNING_KEY: 'secret',
+  SESSION_SIGNING_KEY_PREVIOUS: 'secret',
   CORS_ALLOWED_ORIGINS: 'plain',
   JSON_BODY_BYTES_MAX: 'plain',
   STATE_BODY_BYTES_MAX: 'plain',
@@ -72,6 +74,8 @@ export interface Config {
   defaultTenantId: string;
   defaultSpaceId: string;
   metricsToken: string | null;
+  /** What session tokens are signed with, and what they were until lately; null: none is minted or known. */
+  sessionSigning: { key: string; previousKey: string | null } | null;
   /** Origins whose pages may call the API from a browser; `'*'` is any; none by default. */
   corsAllowedOrigins: readonly string[] | '*';
   limits: {
@@ -87,6 +91,8 @@ export interface Config {
 const MIB = 1024 * 1024;
 const VALUE_SHOWN_LENGTH_MAX = 40;
 const METRICS_TOKEN_LENGTH_MIN = 16;
+/** Of HS256: a shorter key is weaker than the signature. */
+const SIGNING_KEY_BYTES_MIN = 32;
 const ID = /^[A-Za-z0-9._:-]{1,128}$/;
 
 /**
@@ -108,6 +114,7 @@ export function parseConfig(env: Env): Config {
     defaultTenantId: readId(env, 'DEFAULT_TENANT_ID', 'default'),
     defaultSpaceId: readId(env, 'DEFAULT_SPACE_ID', 'main'),
     metricsToken: readMetricsToken(env),
+    sessionSigning: readSessionSigning(env),
     corsAllowedOrigins: readOrigins(env),
     limits: {
       idempotencyTtlSeconds: readWhole(env, 'IDEMPOTENCY_TTL_SECONDS', 3_600, 1, 86_400),
@@ -198,6 +205,24 @@ function readMetricsToken(env: Env): string | null {
   if (token !== null && token.length < METRICS_TOKEN_LENGTH_MIN)
     throw misconfigured('METRICS_TOKEN', `must be at least ${METRICS_TOKEN_LENGTH_MIN} characters.`);
   return token;
+}
+
+function readSessionSigning(env: Env): Config['sessionSigning'] {
+  const names = ['SESSION_SIGNING_KEY', 'SESSION_SIGNING_KEY_PREVIOUS'] as const;
+  for (const name of names) {
+    const bytes = new TextEncoder().encode(read(env, name) ?? '').length;
+    if (bytes > 0 && bytes < SIGNING_KEY_BYTES_MIN)
+      throw misconfigured(name, `must be at least ${SIGNING_KEY_BYTES_MIN} bytes; it is ${bytes}.`);
+  }
+  const [key, previousKey] = [read(env, names[0]), read(env, names[1])];
+  if (key === null && previousKey !== null)
+    throw misconfigured(names[1], 'is set, and SESSION_SIGNING_KEY is not: it needs both.');
+  if (key !== null && key === previousKey)
+    throw misconfigured(
+      names[1],
+      'is the same as SESSION_SIGNING_KEY; leave it out, or set what came before.',
+    );
+  return key === null ? null : { key, previousKey };
 }
 
 function readOrigins(env: Env): readonly string[] | '*' {

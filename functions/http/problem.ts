@@ -22,6 +22,7 @@ export const PROBLEMS: Record<ProblemCode, { status: ContentfulStatusCode; title
   validation_failed: { status: 422, title: 'The input is not valid' },
   properties_too_large: { status: 422, title: 'The properties are too large' },
   internal: { status: 500, title: 'Internal error' },
+  no_signing_key: { status: 501, title: 'Session tokens are not set up here' },
   misconfigured: { status: 503, title: 'The service is not configured' },
   store_unavailable: { status: 503, title: 'A store cannot be reached' },
   state_unsettled: { status: 503, title: 'The state is being settled' },

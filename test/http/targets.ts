@@ -22,12 +22,13 @@ const ROOT = resolve(import.meta.dirname, '../..');
 
 /** An environment on the real stores, with a default tenant of its own; nothing is cached for long. */
 export function makeEnv(changes: TargetEnv = {}): TargetEnv {
-  const { databaseUrl, databaseHttpUrl, redisRestUrl, redisRestToken } = stack();
+  const { databaseUrl, databaseHttpUrl, redisRestUrl, redisRestToken, sessionSigningKey } = stack();
   return {
     DATABASE_URL: databaseUrl,
     DATABASE_HTTP_URL: databaseHttpUrl,
     UPSTASH_REDIS_REST_URL: redisRestUrl,
     UPSTASH_REDIS_REST_TOKEN: redisRestToken,
+    SESSION_SIGNING_KEY: sessionSigningKey,
     DEFAULT_TENANT_ID: uniqueName('default'),
     HEALTH_CACHE_SECONDS: '0',
     ...changes,
