@@ -37,7 +37,8 @@ export interface RateLimitStore {
 
 export type RateLimiterEvent =
   /** Limits hold per process from now on: Redis does not answer, or none is configured. Told once an outage. */
-  { event: 'rate_limit_per_process'; reason: 'redis_away' | 'no_redis' } | { event: 'rate_limit_restored' };
+  | { event: 'rate_limit_per_process'; reason: 'redis_away' | 'no_redis'; cause?: unknown }
+  | { event: 'rate_limit_restored' };
 
 export interface RateLimiterOptions {
   /** Milliseconds since 1970. */
@@ -102,9 +103,9 @@ export class RateLimiter {
       if (this.#isAlone) this.#options.tell?.({ event: 'rate_limit_restored' });
       this.#isAlone = false;
       return { ...taken, limit, countedBy: 'deployment' };
-    } catch {
+    } catch (cause) {
       this.#askAgainAtMs = this.#options.now() + STORE_PAUSE_MS;
-      this.#standAlone('redis_away');
+      this.#standAlone('redis_away', cause);
       return null;
     }
   }
@@ -116,8 +117,8 @@ export class RateLimiter {
     return { ...taken, limit, countedBy: 'process' };
   }
 
-  #standAlone(reason: 'redis_away' | 'no_redis'): void {
-    if (!this.#isAlone) this.#options.tell?.({ event: 'rate_limit_per_process', reason });
+  #standAlone(reason: 'redis_away' | 'no_redis', cause?: unknown): void {
+    if (!this.#isAlone) this.#options.tell?.({ event: 'rate_limit_per_process', reason, cause });
     this.#isAlone = true;
   }
 
