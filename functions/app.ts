@@ -2,6 +2,7 @@ import { Hono } from 'hono';
 import { cors } from 'hono/cors';
 import { methodNotAllowed } from 'hono/method-not-allowed';
 import { AppError } from '../src/world/errors.ts';
+import { getDocs, getOpenApi } from './api/docs.ts';
 import { createGetHealth, getLivez, getReadyz } from './api/health.ts';
 import { deleteKey, listKeys, postKey } from './api/keys.ts';
 import { deleteObject, getObject, listObjects, patchObject, putObject } from './api/objects.ts';
@@ -54,6 +55,8 @@ export function createApp(services: Services): Hono<AppEnv> {
   app.get('/livez', getLivez);
   app.get('/readyz', getReadyz);
   app.get('/health', createGetHealth());
+  app.get('/openapi.json', getOpenApi);
+  app.get('/docs', getDocs);
 
   app.get('/v1/spaces', allow('read'), listSpaces);
   app.get('/v1/spaces/:space', allow('read'), getSpace);

@@ -1,0 +1,61 @@
+import type { JsonObject, JsonValue } from '../../src/world/types.ts';
+
+interface HeaderDoc {
+  description: string;
+  schema: { type: 'string' | 'integer'; [keyword: string]: JsonValue };
+  example: JsonValue;
+}
+
+/** Every header that has a meaning here, as it is sent or answered. */
+export const HEADERS = {
+  'If-Match': {
+    description: 'Only if the tag is one of these, or `*` for whatever is there; else 412.',
+    schema: { type: 'string' },
+    example: '"1795342742930000"',
+  },
+  'If-None-Match': {
+    description:
+      'On a read: 304 where the tag is one of these. On a write: `*` alone, only if nothing is there; else 412.',
+    schema: { type: 'string' },
+    example: '*',
+  },
+  ETag: {
+    description: 'The version of what was answered.',
+    schema: { type: 'string' },
+    example: '"1795342742930000"',
+  },
+  Location: { description: 'Where it is now.', schema: { type: 'string' }, example: '/v1/spaces/plaza' },
+  Allow: {
+    description: 'The methods that are served here.',
+    schema: { type: 'string' },
+    example: 'GET, PUT',
+  },
+  'Accept-Patch': {
+    description: 'The form of a patch that is taken.',
+    schema: { type: 'string' },
+    example: 'application/merge-patch+json',
+  },
+  'Retry-After': {
+    description: 'Seconds after which a repeat may succeed.',
+    schema: { type: 'integer', minimum: 0 },
+    example: 2,
+  },
+  'WWW-Authenticate': {
+    description: 'How to name oneself.',
+    schema: { type: 'string' },
+    example: 'Bearer realm="worldkeep"',
+  },
+  'X-Request-Id': {
+    description:
+      "The request's name in the log: the caller's own (at most 128 letters, digits, `_`, `-`, `=`), or a new one.",
+    schema: { type: 'string' },
+    example: 'c7e1d0b2-7f1c-4a55-9f64-2b6de2f3a111',
+  },
+} as const satisfies Record<string, HeaderDoc>;
+
+export type HeaderName = keyof typeof HEADERS;
+
+/** As answers hold them. */
+export function describeHeaders(names: readonly HeaderName[]): JsonObject {
+  return Object.fromEntries(names.map((name) => [name, { ...HEADERS[name] }]));
+}
