@@ -10,8 +10,10 @@ import {
 import { PersistenceLayer } from '../src/persistence-layer.ts';
 import { createApiKeyStore } from '../src/postgres/api-key-store.ts';
 import type { Postgres } from '../src/postgres/client.ts';
+import { createSessionStore } from '../src/postgres/session-store.ts';
 import { createWorldStore } from '../src/postgres/world-store.ts';
 import type { RedisClient } from '../src/redis/client.ts';
+import { Sessions } from '../src/sessions.ts';
 import type { Services } from './http/context.ts';
 
 /** How a runtime reaches its stores. Each is called once. @throws misconfigured for a store it cannot reach. */
@@ -46,6 +48,11 @@ export function compose(env: Env, { openPostgres, openRedis }: StoreOpeners): Co
     apiKeys: new ApiKeys(createApiKeyStore(postgres), {
       now,
       cacheMs: config.limits.apiKeyCacheSeconds * 1_000,
+    }),
+    sessions: new Sessions(createSessionStore(postgres), {
+      now,
+      cacheMs: config.limits.apiKeyCacheSeconds * 1_000,
+      keys: config.sessionSigning,
     }),
     pingCache: redis === null ? null : () => redis.ping(),
     now,

@@ -2,7 +2,8 @@ import type { Context } from 'hono';
 import type { ApiKeys } from '../../src/api-keys.ts';
 import type { Config } from '../../src/config.ts';
 import type { PersistenceLayer } from '../../src/persistence-layer.ts';
-import type { Scope } from '../../src/world/types.ts';
+import type { Sessions } from '../../src/sessions.ts';
+import type { Role, Scope } from '../../src/world/types.ts';
 
 /** What the routes work with. Nothing in it holds a connection, so one set serves every request of an isolate. */
 export interface Services {
@@ -10,18 +11,34 @@ export interface Services {
   /** For the default tenant, signed by nobody. */
   persistence: PersistenceLayer;
   apiKeys: ApiKeys;
+  sessions: Sessions;
   /** Resolves when Redis answers; null where none is configured. */
   pingCache: (() => Promise<void>) | null;
   /** Milliseconds since 1970. */
   now: () => number;
 }
 
-/** Who is asking. */
-export interface Principal {
+/** Who is asking: a server, by its key, or a person in one space, by a session's token. */
+export type Principal = KeyPrincipal | SessionPrincipal;
+
+interface KnownPrincipal {
+  /** Of the key or the session. */
+  id: string;
   tenantId: string;
-  /** What stands as the author of what they write. */
+  /** What stands as the author of what they write: the key's id, or the person's. */
   actor: string;
+}
+
+export interface KeyPrincipal extends KnownPrincipal {
+  kind: 'key';
   scopes: readonly Scope[];
+}
+
+export interface SessionPrincipal extends KnownPrincipal {
+  kind: 'session';
+  userId: string;
+  spaceId: string;
+  role: Role;
 }
 
 export interface AppEnv {
