@@ -1,56 +1,15 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { startUpstashFront } from '../../dev/fronts/upstash.ts';
-import { stack, uniqueName } from '../../test/support.ts';
-import { startTcpProxy, type TcpFault } from '../../test/tcp-proxy.ts';
+import { REDIS_WAYS, type RedisWay } from '../../test/redis-ways.ts';
+import { uniqueName } from '../../test/support.ts';
 import type { RedisClient, RedisScript } from './client.ts';
-import { openTcpRedis } from './tcp.ts';
-import { openUpstash } from './upstash.ts';
-
-/** A way to the real Redis that can be closed. */
-interface Way {
-  open(options?: { timeoutMs?: number; password?: string }): RedisClient;
-  inject(fault: TcpFault): void;
-  clear(): void;
-  close(): Promise<void>;
-}
-
-const HANG_MS = 300_000;
-
-async function openHttpWay(): Promise<Way> {
-  const { redisUrl, redisRestToken } = stack();
-  const front = await startUpstashFront({ redisUrl, token: redisRestToken, port: 0 });
-  return {
-    open: ({ timeoutMs = 5_000, password = redisRestToken } = {}) =>
-      openUpstash({ url: front.url, token: password, timeoutMs }),
-    inject(fault) {
-      if (fault.kind === 'hang') front.faults.inject({ kind: 'latency', latencyMs: HANG_MS });
-      else front.faults.inject(fault.kind === 'refuse' ? fault : { ...fault, times: 1 });
-    },
-    clear: () => front.faults.clear(),
-    close: () => front.close(),
-  };
-}
-
-async function openTcpWay(): Promise<Way> {
-  const url = new URL(stack().redisUrl);
-  const proxy = await startTcpProxy(Number(url.port));
-  return {
-    ...proxy,
-    open: ({ timeoutMs = 5_000, password = decodeURIComponent(url.password) } = {}) =>
-      openTcpRedis({ host: '127.0.0.1', port: proxy.port, password, timeoutMs }),
-  };
-}
 
 const AWAY = { code: 'store_unavailable', message: 'Redis does not answer.' };
 const INCREMENT: RedisScript = { source: "return redis.call('incr', KEYS[1])" };
 
-describe.each([
-  ['Upstash over HTTP', openHttpWay],
-  ['ioredis over TCP', openTcpWay],
-])('RedisClient, %s', (_, openWay) => {
-  let way: Way;
+describe.each(REDIS_WAYS)('RedisClient, %s', (_, openWay) => {
+  let way: RedisWay;
   const opened: RedisClient[] = [];
-  const open: Way['open'] = (options) => {
+  const open: RedisWay['open'] = (options) => {
     const client = way.open(options);
     opened.push(client);
     return client;
