@@ -12,6 +12,7 @@ const SIGNING_KEY = 'hunter2-'.repeat(4);
 describe('Config', () => {
   it('needs a database and nothing else', () => {
     expect(parseConfig({ DATABASE_URL })).toEqual({
+      server: { host: '127.0.0.1', port: 8_080, shutdownTimeoutMs: 10_000 },
       database: { url: DATABASE_URL, poolSize: 20, httpUrl: null, timeoutMs: 15_000 },
       redis: null,
       qstash: null,
@@ -131,6 +132,7 @@ describe('Config', () => {
     ['a flag that is neither', { DATABASE_URL, CACHE_ENABLED: 'maybe' }, /^CACHE_ENABLED .* not "maybe"/],
     ['a number that is none', { DATABASE_URL, REDIS_PORT: '6379x' }, /^REDIS_PORT must be a whole number/],
     ['a number out of range', { DATABASE_URL, DATABASE_POOL_SIZE: '0' }, /^DATABASE_POOL_SIZE .* 1 to 1000/],
+    ['a URL for a host', { DATABASE_URL, HOST: 'http://0.0.0.0' }, /^HOST must be a host name/],
     ['an id that is none', { DATABASE_URL, DEFAULT_SPACE_ID: 'a/b' }, /^DEFAULT_SPACE_ID/],
     ['a short token', { DATABASE_URL, METRICS_TOKEN: 'hunter2' }, /^METRICS_TOKEN must be at least 16/],
     [
@@ -204,8 +206,9 @@ describe('Config', () => {
       ...section('secrets').matchAll(/^ {2}"([A-Z_]+)",?$/gm),
       ...section('vars').matchAll(/^([A-Z_]+) = /gm),
     ].map((match) => match[1]);
+    const onNode = ['HOST', 'PORT', 'SHUTDOWN_TIMEOUT_MS'];
     const overTcp = ['DATABASE_POOL_SIZE', 'REDIS_HOST', 'REDIS_PORT', 'REDIS_PASSWORD'];
-    const served = Object.keys(CONFIG_VARIABLES).filter((name) => !overTcp.includes(name));
+    const served = Object.keys(CONFIG_VARIABLES).filter((name) => ![...onNode, ...overTcp].includes(name));
     expect(names.toSorted()).toEqual(served.toSorted());
   });
 });

@@ -2,6 +2,9 @@ import { AppError } from './world/errors.ts';
 
 /** Every variable that is read, and whether its value is a secret (which no message ever shows). */
 export const CONFIG_VARIABLES = {
+  HOST: 'plain',
+  PORT: 'plain',
+  SHUTDOWN_TIMEOUT_MS: 'plain',
   DATABASE_URL: 'secret',
   DATABASE_POOL_SIZE: 'plain',
   DATABASE_HTTP_URL: 'plain',
@@ -60,8 +63,18 @@ export interface QstashConfig {
   nextSigningKey: string;
 }
 
+/** Where the functions listen on Node; Workers have no use for it. */
+export interface ServerConfig {
+  host: string;
+  /** 0 is any that is free. */
+  port: number;
+  /** Milliseconds that requests under way have after a signal to end. */
+  shutdownTimeoutMs: number;
+}
+
 /** The environment, read once and checked as a whole. */
 export interface Config {
+  server: ServerConfig;
   database: DatabaseConfig | null;
   redis: RedisConfig | null;
   qstash: QstashConfig | null;
@@ -102,6 +115,7 @@ const ID = /^[A-Za-z0-9._:-]{1,128}$/;
 export function parseConfig(env: Env): Config {
   const redis = readRedis(env);
   const config: Config = {
+    server: readServer(env),
     database: readDatabase(env),
     redis,
     qstash: readQstash(env),
@@ -149,6 +163,16 @@ function refuseContradictions(config: Config): void {
         name,
         `is ${name === 'PERSISTENCE_ENABLED' ? 'off' : 'on'}, which needs a Redis: set UPSTASH_REDIS_REST_URL and UPSTASH_REDIS_REST_TOKEN, or REDIS_HOST.`,
       );
+}
+
+function readServer(env: Env): ServerConfig {
+  const host = read(env, 'HOST') ?? '127.0.0.1';
+  if (!/^[\w.:-]+$/.test(host)) throw refuseValue(env, 'HOST', 'must be a host name or an address');
+  return {
+    host,
+    port: readWhole(env, 'PORT', 8_080, 0, 65_535),
+    shutdownTimeoutMs: readWhole(env, 'SHUTDOWN_TIMEOUT_MS', 10_000, 0, 600_000),
+  };
 }
 
 function readDatabase(env: Env): DatabaseConfig | null {
