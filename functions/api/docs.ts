@@ -1,9 +1,7 @@
 import type { AppContext } from '../http/context.ts';
 import { readQuery } from '../http/query.ts';
+import { DOCS_ASSETS_PATH as ASSETS } from '../openapi/assets.ts';
 import { buildDocument } from '../openapi/document.ts';
-
-/** Under /docs/, served beside these functions: by the platform as static assets, on Node from the package. */
-const ASSETS = '/docs/assets';
 
 const START = `window.addEventListener('DOMContentLoaded', () => {
   SwaggerUIBundle({ url: '/openapi.json', dom_id: '#docs', deepLinking: true, validatorUrl: null });
