@@ -18,7 +18,7 @@ import type { JsonObject, JsonValue, WorldInput } from './types.ts';
 
 const time = z.iso.datetime({ offset: true });
 
-const assetSchema = z.strictObject({
+export const assetSchema = z.strictObject({
   id: idSchema,
   name: nameSchema.default(''),
   url: urlSchema,
@@ -32,7 +32,7 @@ const assetSchema = z.strictObject({
   createdAt: z.unknown().optional(),
 });
 
-const avatarSchema = z.strictObject({
+export const avatarSchema = z.strictObject({
   id: idSchema,
   displayName: nameSchema.min(1),
   avatarUrl: urlSchema.nullable().default(null),
@@ -42,12 +42,17 @@ const avatarSchema = z.strictObject({
   seq: z.unknown().optional(),
 });
 
-const chatSchema = z.strictObject({
+export const chatSchema = z.strictObject({
   id: idSchema,
   userId: idSchema.nullable().default(null),
   text: text(LIMITS.chatTextLengthMax),
   kind: text(LIMITS.idLengthMax).default('text'),
   seq: z.unknown().optional(),
+  createdAt: time.nullable().default(null),
+});
+
+export const worldObjectSchema = objectSchema.extend({
+  createdBy: idSchema.nullable().default(null),
   createdAt: time.nullable().default(null),
 });
 
@@ -58,10 +63,7 @@ export const worldSchema = z.strictObject({
   durableSeq: z.unknown().optional(),
   // Not optional: a body that forgot its objects must never empty a world.
   objects: z.array(
-    objectSchema.extend({
-      createdBy: idSchema.nullable().default(null),
-      createdAt: time.nullable().default(null),
-    }),
+    worldObjectSchema,
     'must be the list of objects (or the backup of an in-memory server, objects by their ids)',
   ),
   users: z.array(avatarSchema).optional(),

@@ -1,0 +1,134 @@
+import * as z from 'zod';
+import { AppError } from './errors.ts';
+import type {
+  Asset,
+  Avatar,
+  ChatMessage,
+  JsonValue,
+  Seq,
+  Space,
+  WorldInput,
+  WorldObject,
+  WorldState,
+} from './types.ts';
+
+/** The lists of a state, by the names that `?include=` has for them. */
+export const STATE_PARTS = ['objects', 'users', 'models', 'media', 'chat'] as const;
+export type StatePart = (typeof STATE_PARTS)[number];
+
+const COUNTED = ['object', 'gone', 'user', 'model', 'media', 'chat'] as const;
+/** How many lines of each kind there are; a kind that was not asked for is absent. */
+export type LineCounts = Partial<Record<(typeof COUNTED)[number], number>>;
+
+/**
+ * One line of a state as NDJSON. First the space, then its objects; where the world moved meanwhile `moved`, and behind it
+ * what that changed; then the rest, and `end`. A line replaces an earlier one of its kind and id, and `gone` takes an object
+ * away: what stands at the end is the world at the end's seq. Without `end` it is not whole.
+ */
+export type StateLine =
+  | ({ kind: 'space'; durableSeq: Seq } & Space)
+  | ({ kind: 'object' } & WorldObject)
+  | { kind: 'moved'; seq: Seq }
+  | { kind: 'gone'; id: string }
+  | ({ kind: 'user' } & Avatar)
+  | ({ kind: 'model' | 'media' } & Asset)
+  | ({ kind: 'chat'; messageKind: string } & Omit<ChatMessage, 'kind'>)
+  | { kind: 'end'; seq: Seq; rev: number; counts: LineCounts };
+
+/** A piece of a world on its way out of the database. */
+export type WorldPart =
+  | { kind: 'begin'; space: Space; rev: number }
+  | { kind: 'objects'; objects: WorldObject[] }
+  /** What brings the objects given so far to a later moment: those that are gone, then those that changed. */
+  | { kind: 'moved'; space: Space; gone: string[]; objects: WorldObject[] }
+  /** The last, at the moment of the whole. */
+  | ({ kind: 'around'; rev: number } & Omit<WorldState, 'seq' | 'durableSeq' | 'objects'>);
+
+/** A piece of a world on its way in. */
+export type WorldItem =
+  | { kind: 'object'; line: number; object: WorldInput['objects'][number] }
+  | { kind: 'moved' }
+  | { kind: 'gone'; id: string }
+  /** The last: all lines have been read. */
+  | { kind: 'around'; around: Omit<WorldInput, 'objects'> };
+
+/** @param include the parts that are given; what stands in the others is left out. */
+export async function* writeStateLines(
+  parts: AsyncIterable<WorldPart>,
+  include: ReadonlySet<StatePart>,
+): AsyncGenerator<StateLine> {
+  const counts: LineCounts = include.has('objects') ? { object: 0 } : {};
+  const counted = <Line extends StateLine & { kind: keyof LineCounts }>(line: Line): Line => {
+    counts[line.kind] = (counts[line.kind] ?? 0) + 1;
+    return line;
+  };
+  let shown = '';
+  const showSpace = (space: Space): StateLine[] => {
+    const text = JSON.stringify(space);
+    if (text === shown) return [];
+    shown = text;
+    return [{ kind: 'space', ...space, durableSeq: space.seq }];
+  };
+  for await (const part of parts) {
+    if (part.kind === 'begin') yield* showSpace(part.space);
+    if (part.kind === 'moved') {
+      yield { kind: 'moved', seq: part.space.seq };
+      yield* showSpace(part.space);
+      for (const id of part.gone) yield counted({ kind: 'gone', id });
+    }
+    if (part.kind === 'objects' || part.kind === 'moved')
+      for (const object of part.objects) yield counted({ kind: 'object', ...object });
+    if (part.kind !== 'around') continue;
+    yield* showSpace(part.space);
+    for (const [name, kind] of ASIDE) {
+      if (!include.has(name)) continue;
+      counts[kind] = 0;
+      for (const item of part[name]) yield counted(toAsideLine(kind, item));
+    }
+    yield { kind: 'end', seq: part.space.seq, rev: part.rev, counts };
+  }
+}
+
+const ASIDE = [
+  ['users', 'user'],
+  ['models', 'model'],
+  ['media', 'media'],
+  ['chat', 'chat'],
+] as const;
+type AsideKind = (typeof ASIDE)[number][1];
+
+function toAsideLine(kind: AsideKind, item: Avatar | Asset | ChatMessage): StateLine & { kind: AsideKind } {
+  if (kind !== 'chat') return { kind, ...item } as StateLine & { kind: AsideKind };
+  // A message has a kind of its own.
+  const { kind: messageKind, ...message } = item as ChatMessage;
+  return { kind, messageKind, ...message };
+}
+
+const countsSchema = z.strictObject(
+  Object.fromEntries(COUNTED.map((kind) => [kind, z.int().min(0).optional()])) as Record<
+    (typeof COUNTED)[number],
+    z.ZodOptional<z.ZodInt>
+  >,
+);
+
+/** The last line, as a caller gives it: all in it may be left out but its kind. */
+export const endSchema = z.strictObject({
+  seq: z.unknown().optional(),
+  rev: z.unknown().optional(),
+  counts: countsSchema.optional(),
+});
+
+/** Compares what a caller says there is with what came. @throws validation_failed at the first count that differs. */
+export function checkCounts(said: LineCounts, came: LineCounts): void {
+  for (const kind of COUNTED) {
+    const [expected, actual] = [said[kind], came[kind] ?? 0];
+    if (expected === undefined || expected === actual) continue;
+    throw new AppError('validation_failed', 'The input is not valid.', {
+      errors: [{ path: `/counts/${kind}`, message: `says ${expected}; ${actual} came` }],
+    });
+  }
+}
+
+export function isLineObject(value: unknown): value is { kind?: JsonValue } & Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
