@@ -27,6 +27,7 @@ describe('Config', () => {
       metricsToken: null,
       sessionSigning: null,
       corsAllowedOrigins: [],
+      logLevel: 'info',
       limits: {
         idempotencyTtlSeconds: 3_600,
         jsonBodyBytesMax: 1_048_576,
@@ -34,6 +35,9 @@ describe('Config', () => {
         apiKeyCacheSeconds: 5,
         readyzTimeoutMs: 1_000,
         healthCacheSeconds: 3,
+        rateLimitRequestsPerMinute: 12_000,
+        rateLimitAloneRequestsPerMinute: 6_000,
+        rateLimitUnknownCredentialsPerMinute: 600,
       },
     });
   });
@@ -134,6 +138,7 @@ describe('Config', () => {
     ['a number out of range', { DATABASE_URL, DATABASE_POOL_SIZE: '0' }, /^DATABASE_POOL_SIZE .* 1 to 1000/],
     ['a URL for a host', { DATABASE_URL, HOST: 'http://0.0.0.0' }, /^HOST must be a host name/],
     ['an id that is none', { DATABASE_URL, DEFAULT_SPACE_ID: 'a/b' }, /^DEFAULT_SPACE_ID/],
+    ['a level that is none', { DATABASE_URL, LOG_LEVEL: 'loud' }, /^LOG_LEVEL must be one of .* not "loud"/],
     ['a short token', { DATABASE_URL, METRICS_TOKEN: 'hunter2' }, /^METRICS_TOKEN must be at least 16/],
     [
       'a short signing key',

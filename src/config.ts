@@ -37,6 +37,10 @@ export const CONFIG_VARIABLES = {
   API_KEY_CACHE_SECONDS: 'plain',
   READYZ_TIMEOUT_MS: 'plain',
   HEALTH_CACHE_SECONDS: 'plain',
+  RATE_LIMIT_REQUESTS_PER_MINUTE: 'plain',
+  RATE_LIMIT_ALONE_REQUESTS_PER_MINUTE: 'plain',
+  RATE_LIMIT_UNKNOWN_CREDENTIALS_PER_MINUTE: 'plain',
+  LOG_LEVEL: 'plain',
 } as const satisfies Record<string, 'secret' | 'plain'>;
 
 export type ConfigVariable = keyof typeof CONFIG_VARIABLES;
@@ -91,6 +95,7 @@ export interface Config {
   sessionSigning: { key: string; previousKey: string | null } | null;
   /** Origins whose pages may call the API from a browser; `'*'` is any; none by default. */
   corsAllowedOrigins: readonly string[] | '*';
+  logLevel: LogLevel;
   limits: {
     idempotencyTtlSeconds: number;
     jsonBodyBytesMax: number;
@@ -98,8 +103,18 @@ export interface Config {
     apiKeyCacheSeconds: number;
     readyzTimeoutMs: number;
     healthCacheSeconds: number;
+    /** Of each API key and each session, over the whole deployment; 0: not counted. */
+    rateLimitRequestsPerMinute: number;
+    /** The same while a process counts alone, where that is less. */
+    rateLimitAloneRequestsPerMinute: number;
+    /** Of each address; 0: not counted. */
+    rateLimitUnknownCredentialsPerMinute: number;
   };
 }
+
+/** The least that is logged. */
+export const LOG_LEVELS = ['debug', 'info', 'warn', 'error', 'silent'] as const;
+export type LogLevel = (typeof LOG_LEVELS)[number];
 
 const MIB = 1024 * 1024;
 const VALUE_SHOWN_LENGTH_MAX = 40;
@@ -130,6 +145,7 @@ export function parseConfig(env: Env): Config {
     metricsToken: readMetricsToken(env),
     sessionSigning: readSessionSigning(env),
     corsAllowedOrigins: readOrigins(env),
+    logLevel: readLogLevel(env),
     limits: {
       idempotencyTtlSeconds: readWhole(env, 'IDEMPOTENCY_TTL_SECONDS', 3_600, 1, 86_400),
       jsonBodyBytesMax: readWhole(env, 'JSON_BODY_BYTES_MAX', MIB, 1_024, 32 * MIB),
@@ -137,6 +153,21 @@ export function parseConfig(env: Env): Config {
       apiKeyCacheSeconds: readWhole(env, 'API_KEY_CACHE_SECONDS', 5, 0, 300),
       readyzTimeoutMs: readWhole(env, 'READYZ_TIMEOUT_MS', 1_000, 50, 10_000),
       healthCacheSeconds: readWhole(env, 'HEALTH_CACHE_SECONDS', 3, 0, 60),
+      rateLimitRequestsPerMinute: readWhole(env, 'RATE_LIMIT_REQUESTS_PER_MINUTE', 12_000, 0, 1_000_000),
+      rateLimitAloneRequestsPerMinute: readWhole(
+        env,
+        'RATE_LIMIT_ALONE_REQUESTS_PER_MINUTE',
+        6_000,
+        1,
+        1_000_000,
+      ),
+      rateLimitUnknownCredentialsPerMinute: readWhole(
+        env,
+        'RATE_LIMIT_UNKNOWN_CREDENTIALS_PER_MINUTE',
+        600,
+        0,
+        1_000_000,
+      ),
     },
   };
   refuseContradictions(config);
@@ -247,6 +278,13 @@ function readSessionSigning(env: Env): Config['sessionSigning'] {
       'is the same as SESSION_SIGNING_KEY; leave it out, or set what came before.',
     );
   return key === null ? null : { key, previousKey };
+}
+
+function readLogLevel(env: Env): LogLevel {
+  const value = read(env, 'LOG_LEVEL')?.toLowerCase() ?? 'info';
+  const level = LOG_LEVELS.find((known) => known === value);
+  if (level !== undefined) return level;
+  throw refuseValue(env, 'LOG_LEVEL', `must be one of ${LOG_LEVELS.join(', ')}`);
 }
 
 function readOrigins(env: Env): readonly string[] | '*' {
