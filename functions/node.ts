@@ -7,6 +7,7 @@ import { AppError } from '../src/world/errors.ts';
 import { createApp } from './app.ts';
 import type { Composition } from './compose.ts';
 import { composeNode } from './compose-node.ts';
+import { serveAssets } from './node-assets.ts';
 import { type RunningServer, startServer } from './node-server.ts';
 
 const SIGNALS = ['SIGINT', 'SIGTERM'] as const;
@@ -32,7 +33,7 @@ async function run(): Promise<number> {
   const { host, port, shutdownTimeoutMs } = composition.config.server;
   let server: RunningServer;
   try {
-    server = await startServer({ fetch: createApp(composition).fetch, host, port });
+    server = await startServer({ fetch: serveAssets(createApp(composition).fetch), host, port });
   } catch (error) {
     await composition.close();
     return fail(1, explainListening(error, host, port));
