@@ -1,5 +1,6 @@
 import * as z from 'zod';
 import type { IssuedKey } from '../../src/api-keys.ts';
+import type { IssuedSession } from '../../src/sessions.ts';
 import { LIMITS } from '../../src/world/limits.ts';
 import { idSchema } from '../../src/world/schemas.ts';
 import type {
@@ -12,6 +13,7 @@ import type {
   Quaternion,
   Space,
   SpaceStatistics,
+  User,
   Vector3,
   WorldObject,
   WorldState,
@@ -127,6 +129,21 @@ export const statisticsAnswer: z.ZodType<SpaceStatistics> = z.strictObject({
   durableSeq: seqAnswer,
   durabilityLagMs: countAnswer,
   updatedAt: timeAnswer,
+});
+
+export const userAnswer: z.ZodType<User> = z.strictObject({
+  id: idSchema,
+  displayName: z.string(),
+  avatarUrl: z.string().nullable(),
+  properties: propertiesAnswer,
+  createdAt: timeAnswer,
+  lastSeenAt: timeAnswer.nullable(),
+});
+
+export const issuedSessionAnswer: z.ZodType<IssuedSession> = z.strictObject({
+  id: idSchema,
+  token: z.string().describe('The credential, shown this once.'),
+  expiresAt: timeAnswer,
 });
 
 const keyMembers = {

@@ -1,5 +1,6 @@
 import * as z from 'zod';
 import { issueSchema } from '../../src/api-keys.ts';
+import { sessionInputSchema } from '../../src/sessions.ts';
 import { LIMITS } from '../../src/world/limits.ts';
 import {
   idSchema,
@@ -8,6 +9,7 @@ import {
   propertiesSchema,
   rotationSchema,
   spaceSchema,
+  userSchema,
   vectorSchema,
 } from '../../src/world/schemas.ts';
 import { worldSchema } from '../../src/world/world-input.ts';
@@ -17,6 +19,7 @@ import {
   chatMessageAnswer,
   healthAnswer,
   issuedKeyAnswer,
+  issuedSessionAnswer,
   keyAnswer,
   liveAnswer,
   objectAnswer,
@@ -29,6 +32,7 @@ import {
   spaceAnswer,
   stateAnswer,
   statisticsAnswer,
+  userAnswer,
   vectorAnswer,
 } from './answers.ts';
 import type { JsonSchema } from './types.ts';
@@ -56,6 +60,9 @@ const INPUTS = {
     .describe(
       'The backup of an in-memory server, turned into a WorldInput and checked as one: members of an object that are none here are kept among its properties, and a rotation without `w` is taken for Euler angles (radians, XYZ).',
     ),
+  // The path names the person; the body may.
+  UserInput: userSchema.partial({ id: true }),
+  SessionInput: sessionInputSchema,
   KeyInput: issueSchema,
 } as const satisfies Record<string, z.ZodType>;
 
@@ -74,6 +81,8 @@ const ANSWERS = {
   State: stateAnswer,
   Saved: savedAnswer,
   Statistics: statisticsAnswer,
+  User: userAnswer,
+  IssuedSession: issuedSessionAnswer,
   Key: keyAnswer,
   KeyPage: pageOf(keyAnswer),
   IssuedKey: issuedKeyAnswer,

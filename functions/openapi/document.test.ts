@@ -8,6 +8,7 @@ import { makeEnv } from '../../test/http/targets.ts';
 import { createApp } from '../app.ts';
 import { composeWorker } from '../compose-worker.ts';
 import { PROBLEMS } from '../http/problem.ts';
+import { ROLE_TABLE, type Rule } from '../http/roles.ts';
 import { buildDocument, ROUTES } from './document.ts';
 
 const document = buildDocument();
@@ -31,6 +32,22 @@ describe('the described API', () => {
   it('has the routes that the router has, each once, and no others', () => {
     expect(described.toSorted()).toEqual(listRouted().toSorted());
     expect(new Set(ROUTES.map(({ operationId }) => operationId)).size).toBe(ROUTES.length);
+  });
+
+  it('asks for the scope that the role table has, and lets sessions in where it does', () => {
+    const guarded = ROUTES.filter(({ scope }) => scope !== 'open');
+    expect(guarded.map(toGuarded).toSorted()).toEqual(Object.keys(ROLE_TABLE).toSorted());
+    for (const route of guarded) {
+      const [scope, role]: Rule = ROLE_TABLE[toGuarded(route) as keyof typeof ROLE_TABLE];
+      if (route.scope !== 'optional')
+        expect([toGuarded(route), route.scope]).toEqual([toGuarded(route), scope]);
+      const paths = document.paths as Record<string, Record<string, { security: JsonObject[] }>>;
+      const security = paths[route.path]?.[route.method]?.security ?? [];
+      expect(security).toContainEqual({ apiKey: [scope] });
+      expect(security.filter((one) => 'sessionToken' in one)).toEqual(
+        role === undefined ? [] : [{ sessionToken: [role] }],
+      );
+    }
   });
 
   it('names every code of an error where it can be met', () => {
@@ -65,6 +82,10 @@ describe('the described API', () => {
   });
 });
 
+function toGuarded({ method, path }: (typeof ROUTES)[number]): string {
+  return `${method.toUpperCase()} ${path.replaceAll(/\{(\w+)\}/g, ':$1')}`;
+}
+
 function responses(): JsonObject {
   return (document.components as { responses: JsonObject }).responses;
 }
@@ -94,12 +115,6 @@ const LATER = [
   'POST /v1/spaces/{space}/updates',
   'GET /v1/spaces/{space}/changes',
   'GET /v1/spaces/{space}/stream',
-  'PUT /v1/users/{id}',
-  'GET /v1/users/{id}',
-  'DELETE /v1/users/{id}',
-  'POST /v1/sessions',
-  'POST /v1/sessions/{id}/heartbeat',
-  'DELETE /v1/sessions/{id}',
   'GET /v1/spaces/{space}/presence',
   'GET /v1/spaces/{space}/chat',
   'POST /v1/spaces/{space}/chat',

@@ -1,9 +1,11 @@
 import type { JsonObject, JsonValue } from '../../src/world/types.ts';
+import { ROLE_TABLE, type Rule } from '../http/roles.ts';
 import { buildComponents, convert, refer } from './components.ts';
 import { describeHeaders, HEADERS } from './headers.ts';
 import { describeProblems, listProblems } from './problems.ts';
 import { KEY_ROUTES } from './resources/keys.ts';
 import { OBJECT_ROUTES } from './resources/objects.ts';
+import { PEOPLE_ROUTES } from './resources/people.ts';
 import { RUNNING_ROUTES } from './resources/running.ts';
 import { SPACE_ROUTES } from './resources/spaces.ts';
 import { STATE_ROUTES } from './resources/state.ts';
@@ -14,6 +16,7 @@ export const ROUTES: readonly RouteDoc[] = [
   ...SPACE_ROUTES,
   ...STATE_ROUTES,
   ...OBJECT_ROUTES,
+  ...PEOPLE_ROUTES,
   ...KEY_ROUTES,
   ...RUNNING_ROUTES,
 ];
@@ -22,6 +25,7 @@ const TAGS: Record<Tag, string> = {
   Spaces: 'Worlds, each with one order of its writes.',
   State: 'A whole world at once.',
   Objects: 'The things in a world.',
+  People: 'Who is in the worlds, and their credentials.',
   Keys: 'The credentials of servers.',
   Running: 'Whether it is well.',
 };
@@ -58,6 +62,13 @@ export function buildDocument(): JsonObject {
           description:
             'An API key, `wk_<tenant>_<secret>`, with scopes of `read`, `write`, `admin`; none includes another.',
         },
+        sessionToken: {
+          type: 'http',
+          scheme: 'bearer',
+          bearerFormat: 'JWT',
+          description:
+            "The token of a person's session, good for its own space, person and session alone, with the role `viewer`, `editor` or `owner`; each may do what those before it may.",
+        },
       },
     },
   };
@@ -75,7 +86,7 @@ function describeParameters(path: string): JsonObject {
 }
 
 function describeRoute(route: RouteDoc): JsonObject {
-  const { operationId, tag, summary, description, scope, query = {}, headers = [], body } = route;
+  const { operationId, tag, summary, description, query = {}, headers = [], body } = route;
   const answers = Object.entries(route.answers).map(
     ([status, answer]) => [status, describeAnswer(answer)] as const,
   );
@@ -83,7 +94,7 @@ function describeRoute(route: RouteDoc): JsonObject {
   return {
     ...{ operationId, tags: [tag], summary },
     ...(description !== undefined && { description }),
-    security: describeSecurity(scope),
+    security: describeSecurity(route),
     parameters: [
       ...Object.entries(query).map(([name, { schema, ...rest }]) => ({
         ...{ name, in: 'query', ...rest, schema: convert(schema) },
@@ -95,9 +106,12 @@ function describeRoute(route: RouteDoc): JsonObject {
   };
 }
 
-function describeSecurity(scope: RouteDoc['scope']): JsonValue {
+function describeSecurity({ method, path, scope }: RouteDoc): JsonValue {
   if (scope === 'open') return [];
-  return scope === 'optional' ? [{}, { apiKey: ['read'] }] : [{ apiKey: [scope] }];
+  if (scope === 'optional') return [{}, { apiKey: ['read'] }];
+  const rules: Readonly<Record<string, Rule>> = ROLE_TABLE;
+  const [, role] = rules[`${method.toUpperCase()} ${path.replaceAll(/\{(\w+)\}/g, ':$1')}`] ?? [];
+  return [{ apiKey: [scope] }, ...(role === undefined ? [] : [{ sessionToken: [role] }])];
 }
 
 function describeAnswer({ description, headers = [], content }: AnswerDoc): JsonObject {

@@ -73,6 +73,15 @@ export const STATISTICS = {
   updatedAt: AT,
 };
 
+export const USER_INPUT = { displayName: 'Ann', avatarUrl: 'https://assets.example/ann.glb' };
+export const USER = { ...USER_INPUT, id: 'ann', properties: {}, createdAt: AT, lastSeenAt: AT };
+export const SESSION_INPUT = { userId: 'ann', spaceId: 'plaza', role: 'editor', ttlSeconds: 3_600 };
+export const ISSUED_SESSION = {
+  id: '01a202f9-7c3a-7aa3-8f6c-2d6f0c9f1f55',
+  token: 'eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhbm4ifQ.c2lnbmF0dXJl',
+  expiresAt: AT,
+};
+
 export const KEY_INPUT = { scopes: ['read', 'write'], expiresAt: '2030-01-31T00:00:00Z' };
 export const KEY = {
   id: 'key_0123456789abcdef',

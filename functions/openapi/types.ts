@@ -6,7 +6,7 @@ import type { HeaderName } from './headers.ts';
 
 export type JsonSchema = { [keyword: string]: JsonValue };
 export type Method = 'get' | 'put' | 'post' | 'patch' | 'delete';
-export type Tag = 'Spaces' | 'State' | 'Objects' | 'Keys' | 'Running';
+export type Tag = 'Spaces' | 'State' | 'Objects' | 'People' | 'Keys' | 'Running';
 
 /** One route as the described API shows it. What every route has (request ids, 401, 503 …) is added to it. */
 export interface RouteDoc {

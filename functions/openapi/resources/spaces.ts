@@ -25,7 +25,7 @@ export const SPACE_ROUTES: readonly RouteDoc[] = [
       200: answer('It was there.', 'Space', SPACE),
       201: answer('It is made.', 'Space', SPACE, ['Location']),
     },
-    problems: ['properties_too_large'],
+    problems: ['not_found', 'properties_too_large'],
   },
   {
     ...{ method: 'delete', path: '/v1/spaces/{space}', operationId: 'deleteSpace', tag: 'Spaces' },
