@@ -1,4 +1,5 @@
-import { Hono } from 'hono';
+import { Hono, type MiddlewareHandler } from 'hono';
+import { contextStorage } from 'hono/context-storage';
 import { cors } from 'hono/cors';
 import { methodNotAllowed } from 'hono/method-not-allowed';
 import { AppError } from '../src/world/errors.ts';
@@ -10,18 +11,21 @@ import { deleteSession, postHeartbeat, postSession } from './api/sessions.ts';
 import { deleteSpace, getSpace, getStatistics, listSpaces, putSpace } from './api/spaces.ts';
 import { getState, putState } from './api/state.ts';
 import { deleteUser, getUser, putUser } from './api/users.ts';
-import { allow } from './http/auth.ts';
+import { allow, authenticate } from './http/auth.ts';
 import type { AppContext, AppEnv, Services } from './http/context.ts';
+import { logRequests } from './http/log-requests.ts';
 import { answerProblem, HttpError } from './http/problem.ts';
+import { limitRequests } from './http/rate-limit.ts';
 import { nameRequests } from './http/request-id.ts';
 import type { GuardedRoute } from './http/roles.ts';
+import { traceRequests } from './http/trace.ts';
 
 const PREFLIGHT_SECONDS = 3_600;
 
 /** Every route, and what holds for all of them. */
 export function createApp(services: Services): Hono<AppEnv> {
-  const app = createFrame();
-  const { corsAllowedOrigins } = services.config;
+  const app = createFrame(logRequests(services));
+  const { corsAllowedOrigins, limits } = services.config;
   if (corsAllowedOrigins.length > 0)
     app.use(
       cors({
@@ -32,9 +36,18 @@ export function createApp(services: Services): Hono<AppEnv> {
           'If-Match',
           'If-None-Match',
           'Prefer',
+          'Traceparent',
           'X-Request-Id',
         ],
-        exposeHeaders: ['ETag', 'Location', 'Retry-After', 'X-Request-Id'],
+        exposeHeaders: [
+          'ETag',
+          'Location',
+          'RateLimit',
+          'RateLimit-Policy',
+          'Retry-After',
+          'Traceresponse',
+          'X-Request-Id',
+        ],
         maxAge: PREFLIGHT_SECONDS,
       }),
     );
@@ -62,9 +75,10 @@ export function createApp(services: Services): Hono<AppEnv> {
   app.get('/docs', getDocs);
 
   /** A route of the role table: what it may be asked for, and by whom, stands there. */
+  const limited = limitRequests(limits.rateLimitRequestsPerMinute);
   const guard = (route: GuardedRoute, handler: (c: AppContext) => Promise<Response>) => {
     const [method = '', path = ''] = route.split(' ');
-    app.on(method, path, allow(route), handler);
+    app.on(method, path, authenticate(), limited, allow(route), handler);
   };
   guard('GET /v1/spaces', listSpaces);
   guard('GET /v1/spaces/:space', getSpace);
@@ -94,20 +108,19 @@ export function createApp(services: Services): Hono<AppEnv> {
 
 /** What stands in for the routes where the configuration cannot be served: every answer says why. */
 export function createRefusingApp(refusal: AppError): Hono<AppEnv> {
-  const app = createFrame();
   // Said once in the log, when it was found; not again for every request.
-  app.onError((error, c) => answerProblem(error, c, () => undefined));
+  const app = createFrame();
   app.all('*', () => {
     throw refusal;
   });
   return app;
 }
 
-function createFrame(): Hono<AppEnv> {
+function createFrame(...outermost: MiddlewareHandler<AppEnv>[]): Hono<AppEnv> {
   const app = new Hono<AppEnv>();
   app.onError((error, c) => answerProblem(error, c));
   app.notFound((c) => answerProblem(new AppError('not_found', 'There is no such route.'), c));
-  app.use(nameRequests());
+  app.use(contextStorage(), nameRequests(), traceRequests(), ...outermost);
   app.use(async function harden(c, next) {
     await next();
     c.header('X-Content-Type-Options', 'nosniff');

@@ -1,3 +1,4 @@
+import type { HttpBindings } from '@hono/node-server';
 import type { Env } from '../src/config.ts';
 import { openNeon } from '../src/postgres/neon.ts';
 import { openPg } from '../src/postgres/pg.ts';
@@ -11,10 +12,11 @@ import { type Composition, compose } from './compose.ts';
  */
 export function composeNode(env: Env): Composition {
   return compose(env, {
-    openPostgres: ({ url, httpUrl, poolSize, timeoutMs }) =>
+    openPostgres: ({ url, httpUrl, poolSize, timeoutMs, readHeaders }) =>
       httpUrl === null
         ? openPg({ databaseUrl: url, poolSizeMax: poolSize, timeoutMs })
-        : openNeon({ databaseUrl: url, fetchEndpoint: httpUrl, timeoutMs }),
+        : openNeon({ databaseUrl: url, fetchEndpoint: httpUrl, timeoutMs, readHeaders }),
     openRedis: (redis) => (redis.kind === 'tcp' ? openTcpRedis(redis) : openUpstash(redis)),
+    readAddress: (c) => (c.env as Partial<HttpBindings>).incoming?.socket.remoteAddress ?? null,
   });
 }

@@ -1,3 +1,4 @@
+import { tryGetContext } from 'hono/context-storage';
 import { ApiKeys } from '../src/api-keys.ts';
 import {
   type Config,
@@ -12,14 +13,27 @@ import { createApiKeyStore } from '../src/postgres/api-key-store.ts';
 import type { Postgres } from '../src/postgres/client.ts';
 import { createSessionStore } from '../src/postgres/session-store.ts';
 import { createWorldStore } from '../src/postgres/world-store.ts';
+import { RateLimiter } from '../src/rate-limiter.ts';
 import type { RedisClient } from '../src/redis/client.ts';
+import { createRateLimitStore } from '../src/redis/rate-limit.ts';
 import { Sessions } from '../src/sessions.ts';
-import type { Services } from './http/context.ts';
+import type { AppContext, AppEnv, Services } from './http/context.ts';
+import { describeError } from './http/describe-error.ts';
+import { createLog } from './http/log.ts';
+import { readTraceHeaders } from './http/trace.ts';
 
-/** How a runtime reaches its stores. Each is called once. @throws misconfigured for a store it cannot reach. */
-export interface StoreOpeners {
-  openPostgres(database: DatabaseConfig): Postgres;
-  openRedis(redis: RedisConfig): RedisClient;
+/** What differs from runtime to runtime. */
+export interface Runtime {
+  /** Called once. @throws misconfigured for a store it cannot reach. */
+  openPostgres(database: DatabaseConfig & Outgoing): Postgres;
+  /** Called once. @throws misconfigured for a store it cannot reach. */
+  openRedis(redis: RedisConfig & Outgoing): RedisClient;
+  readAddress(c: AppContext): string | null;
+}
+
+interface Outgoing {
+  /** To be sent with every call over HTTP: whose trace it belongs to. */
+  readHeaders: () => Record<string, string>;
 }
 
 export interface Composition extends Services {
@@ -29,16 +43,18 @@ export interface Composition extends Services {
 
 /**
  * From the environment to the classes: the one place that knows both the stores and those who use them. It is the same
- * for every runtime but for the openers, which compose-worker.ts and compose-node.ts give it.
+ * for every runtime but for what compose-worker.ts and compose-node.ts give it.
  * @throws misconfigured for what the configuration contradicts, or asks of this version and it cannot give.
  */
-export function compose(env: Env, { openPostgres, openRedis }: StoreOpeners): Composition {
+export function compose(env: Env, { openPostgres, openRedis, readAddress }: Runtime): Composition {
   const config = parseConfig(env);
   refuseUnserved(config);
   if (config.database === null) throw misconfigured('DATABASE_URL', 'must be set.');
-  const postgres = openPostgres(config.database);
-  const redis = config.redis === null ? null : openRedis(config.redis);
+  const readHeaders = () => readTraceHeaders(tryGetContext<AppEnv>()?.get('trace'));
+  const postgres = openPostgres({ ...config.database, readHeaders });
+  const redis = config.redis === null ? null : openRedis({ ...config.redis, readHeaders });
   const now = () => Date.now();
+  const log = createLog({ level: config.logLevel, now });
   return {
     config,
     persistence: new PersistenceLayer(createWorldStore(postgres), {
@@ -54,6 +70,16 @@ export function compose(env: Env, { openPostgres, openRedis }: StoreOpeners): Co
       cacheMs: config.limits.apiKeyCacheSeconds * 1_000,
       keys: config.sessionSigning,
     }),
+    limiter: new RateLimiter(redis && createRateLimitStore(redis), {
+      now,
+      requestsPerMinuteAlone: config.limits.rateLimitAloneRequestsPerMinute,
+      tell: (told) =>
+        told.event === 'rate_limit_restored'
+          ? log('info', told.event)
+          : log('warn', told.event, { reason: told.reason, causes: describeError(told.cause) }),
+    }),
+    log,
+    readAddress,
     pingCache: redis === null ? null : () => redis.ping(),
     now,
     async close() {

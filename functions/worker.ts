@@ -3,6 +3,7 @@ import { AppError } from '../src/world/errors.ts';
 import { createApp, createRefusingApp } from './app.ts';
 import { composeWorker } from './compose-worker.ts';
 import type { AppEnv } from './http/context.ts';
+import { createLog } from './http/log.ts';
 
 type Bindings = Record<string, unknown>;
 
@@ -28,7 +29,9 @@ function openApp(env: Bindings): Hono<AppEnv> {
     return createApp(composeWorker(Object.fromEntries(texts)));
   } catch (error) {
     if (!(error instanceof AppError)) throw error;
-    console.error(JSON.stringify({ level: 'error', event: 'misconfigured', message: error.message }));
+    createLog({ level: 'error', now: () => Date.now() })('error', 'misconfigured', {
+      message: error.message,
+    });
     return createRefusingApp(error);
   }
 }

@@ -128,11 +128,12 @@ export class Sessions {
   /**
    * @returns whose token this is, or null: forged, expired and ended look the same. No store is asked about a token that
    * was not signed here. What the session may do is read from the store, so the token only says which one it is.
+   * @param beforeLookup called where the store must be asked; what it throws goes on.
    */
-  async authenticate(token: string): Promise<Session | null> {
+  async authenticate(token: string, beforeLookup?: () => void): Promise<Session | null> {
     const claims = await this.#verify(token);
     if (claims === null) return null;
-    const session = await this.#find(claims.tenant, claims.jti);
+    const session = await this.#find(claims.tenant, claims.jti, beforeLookup);
     if (session === null || session.userId !== claims.sub || session.spaceId !== claims.space) return null;
     return session;
   }
@@ -178,12 +179,13 @@ export class Sessions {
     }
   }
 
-  async #find(tenantId: string, id: string): Promise<Session | null> {
+  async #find(tenantId: string, id: string, beforeLookup?: () => void): Promise<Session | null> {
     const key = cacheKey(tenantId, id);
     const now = this.#now();
     const cached = this.#cache.get(key);
     if (cached !== undefined && now - cached.foundAt < this.#cacheMs)
       return isOpen(cached.session, now) ? cached.session : null;
+    beforeLookup?.();
     const session = await this.#store.findSession(tenantId, id);
     if (session === null || !isOpen(session, now)) {
       this.#cache.delete(key);

@@ -1,18 +1,18 @@
 import { createMiddleware } from 'hono/factory';
 import { AppError } from '../../src/world/errors.ts';
 import type { AppContext, AppEnv, Principal } from './context.ts';
+import { countStranger, refuseStranger } from './rate-limit.ts';
 import { checkRight, type GuardedRoute } from './roles.ts';
 
-/** Lets a request through whose key or session has the right by the table, and gives the route its tenant's worlds. */
-export function allow(route: GuardedRoute) {
-  return createMiddleware<AppEnv>(async function allowed(c, next) {
+/** Lets a request through whose key or session is known, and gives the route its tenant's worlds. */
+export function authenticate() {
+  return createMiddleware<AppEnv>(async function authenticated(c, next) {
     const principal = await identify(c);
     if (principal === null)
       throw new AppError(
         'unauthorized',
         'An API key or a session token is needed: Authorization: Bearer <credential>.',
       );
-    checkRight(principal, route, c);
     c.set('principal', principal);
     c.set(
       'worlds',
@@ -24,23 +24,33 @@ export function allow(route: GuardedRoute) {
   });
 }
 
-/** @returns who is asking, or null for a request without a credential. @throws unauthorized for one that is not known. */
+/** Lets a principal through that has the right by the table. */
+export function allow(route: GuardedRoute) {
+  return createMiddleware<AppEnv>(async function allowed(c, next) {
+    checkRight(c.get('principal'), route, c);
+    await next();
+  });
+}
+
+/** @returns who is asking, or null for a request without a credential. @throws unauthorized for one that is not known, rate_limited. */
 export async function identify(c: AppContext): Promise<Principal | null> {
   const header = c.req.header('Authorization');
   if (header === undefined) return null;
   const credential = /^Bearer +([\x21-\x7e]+)$/i.exec(header)?.[1];
   const principal = credential === undefined ? null : await recognize(c, credential);
-  if (principal === null) throw new AppError('unauthorized', 'The credential is not known.');
-  return principal;
+  if (principal !== null) return principal;
+  await countStranger(c);
+  throw new AppError('unauthorized', 'The credential is not known.');
 }
 
 async function recognize(c: AppContext, credential: string): Promise<Principal | null> {
   const { apiKeys, sessions } = c.get('services');
+  const beforeLookup = () => refuseStranger(c);
   if (credential.startsWith('wk_')) {
-    const key = await apiKeys.authenticate(credential);
+    const key = await apiKeys.authenticate(credential, beforeLookup);
     return key && { kind: 'key', id: key.id, tenantId: key.tenantId, actor: key.id, scopes: key.scopes };
   }
-  const session = await sessions.authenticate(credential);
+  const session = await sessions.authenticate(credential, beforeLookup);
   if (session === null) return null;
   const { id, tenantId, userId, spaceId, role } = session;
   return { kind: 'session', id, tenantId, actor: userId, userId, spaceId, role };

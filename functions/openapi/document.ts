@@ -1,7 +1,7 @@
 import type { JsonObject, JsonValue } from '../../src/world/types.ts';
 import { ROLE_TABLE, type Rule } from '../http/roles.ts';
 import { buildComponents, convert, refer } from './components.ts';
-import { describeHeaders, HEADERS } from './headers.ts';
+import { describeHeaders, HEADERS, type HeaderName } from './headers.ts';
 import { describeProblems, listProblems } from './problems.ts';
 import { KEY_ROUTES } from './resources/keys.ts';
 import { OBJECT_ROUTES } from './resources/objects.ts';
@@ -86,7 +86,7 @@ function describeParameters(path: string): JsonObject {
 }
 
 function describeRoute(route: RouteDoc): JsonObject {
-  const { operationId, tag, summary, description, query = {}, headers = [], body } = route;
+  const { operationId, tag, summary, description, scope, query = {}, headers = [], body } = route;
   const answers = Object.entries(route.answers).map(
     ([status, answer]) => [status, describeAnswer(answer)] as const,
   );
@@ -99,10 +99,17 @@ function describeRoute(route: RouteDoc): JsonObject {
       ...Object.entries(query).map(([name, { schema, ...rest }]) => ({
         ...{ name, in: 'query', ...rest, schema: convert(schema) },
       })),
-      ...[...headers, 'X-Request-Id' as const].map((name) => ({ name, in: 'header', ...HEADERS[name] })),
+      ...[...headers, 'X-Request-Id' as const, 'traceparent' as const].map((name) => ({
+        name,
+        in: 'header',
+        ...HEADERS[name],
+      })),
     ],
     ...(body !== undefined && { requestBody: { required: true, content: describeContent(body) } }),
-    responses: mergeAnswers(Object.fromEntries(answers), problems),
+    responses: addHeaders(mergeAnswers(Object.fromEntries(answers), problems), [
+      'traceresponse',
+      ...(scope === 'open' || scope === 'optional' ? [] : (['RateLimit', 'RateLimit-Policy'] as const)),
+    ]),
   };
 }
 
@@ -137,6 +144,18 @@ function mergeAnswers(answers: Record<string, JsonObject>, problems: Record<stri
           };
   }
   return merged;
+}
+
+function addHeaders(answers: JsonObject, names: readonly HeaderName[]): JsonObject {
+  return Object.fromEntries(
+    Object.entries(answers).map(([status, answer]) => {
+      const described = asObject(answer);
+      return [
+        status,
+        { ...described, headers: { ...asObject(described.headers), ...describeHeaders(names) } },
+      ];
+    }),
+  );
 }
 
 function describeContent(content: Readonly<Record<string, ContentDoc>>): JsonObject {

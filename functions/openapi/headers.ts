@@ -40,6 +40,28 @@ export const HEADERS = {
     schema: { type: 'integer', minimum: 0 },
     example: 2,
   },
+  RateLimit: {
+    description:
+      'How many more requests there may be at once (`r`), and the seconds after which there may be more (`t`).',
+    schema: { type: 'string' },
+    example: '"requests";r=11999;t=1',
+  },
+  'RateLimit-Policy': {
+    description: 'How many requests there may be at once, and again over `w` seconds.',
+    schema: { type: 'string' },
+    example: '"requests";q=12000;w=60',
+  },
+  traceparent: {
+    description:
+      "The caller's place in a trace (W3C Trace Context), which is continued; else one begins here.",
+    schema: { type: 'string' },
+    example: '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01',
+  },
+  traceresponse: {
+    description: "The request's own place in its trace.",
+    schema: { type: 'string' },
+    example: '00-4bf92f3577b34da6a3ce929d0e0e4736-b7ad6b7169203331-01',
+  },
   'WWW-Authenticate': {
     description: 'How to name oneself.',
     schema: { type: 'string' },

@@ -6,13 +6,14 @@ import type { RouteDoc } from './types.ts';
 
 /** What can go wrong on any route. */
 const ANYWHERE: readonly ProblemCode[] = ['validation_failed', 'internal', 'misconfigured'];
-const WITH_CREDENTIAL: readonly ProblemCode[] = ['unauthorized', 'forbidden'];
+const WITH_CREDENTIAL: readonly ProblemCode[] = ['unauthorized', 'forbidden', 'rate_limited'];
 const WITH_BODY: readonly ProblemCode[] = ['unsupported_media_type', 'body_too_large', 'malformed_json'];
 
 const HEADERS_BY_CODE: Partial<Record<ProblemCode, readonly HeaderName[]>> = {
   unauthorized: ['WWW-Authenticate'],
   unsupported_media_type: ['Accept-Patch'],
   method_not_allowed: ['Allow'],
+  rate_limited: ['RateLimit', 'RateLimit-Policy', 'Retry-After'],
 };
 
 /** Every code that a route can answer with. */

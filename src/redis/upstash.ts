@@ -8,6 +8,8 @@ export interface UpstashOptions {
   token: string;
   /** Milliseconds after which a command is given up. */
   timeoutMs: number;
+  /** Sent with every request, beside the client's own. */
+  readHeaders?: (() => Record<string, string>) | undefined;
 }
 
 /** Redis through Upstash's REST interface: no connection outlives a request, so it serves on Workers. */
@@ -27,7 +29,9 @@ export function openUpstash(options: UpstashOptions): RedisClient {
  * - no automatic pipelines and no automatic JSON: commands go as written, and an id `"123"` stays text.
  */
 class PlainUpstash extends Redis {
-  constructor({ url, token, timeoutMs }: UpstashOptions) {
+  readonly #readHeaders: UpstashOptions['readHeaders'];
+
+  constructor({ url, token, timeoutMs, readHeaders }: UpstashOptions) {
     super({
       url,
       token,
@@ -37,11 +41,16 @@ class PlainUpstash extends Redis {
       automaticDeserialization: false,
       enableTelemetry: false,
     });
+    this.#readHeaders = readHeaders;
   }
 
   /** As a list even where it is one: in a list each command has its own result or error, free of the client's words. */
   async sendAll(commands: readonly RedisCommand[]): Promise<RedisOutcome[]> {
-    const answer: unknown = await this.client.request({ path: ['pipeline'], body: commands });
+    const answer: unknown = await this.client.request({
+      path: ['pipeline'],
+      body: commands,
+      headers: this.#readHeaders?.() ?? {},
+    });
     if (!Array.isArray(answer)) throw new TypeError('Upstash answered a pipeline with something else');
     return answer.map(readOutcome);
   }
