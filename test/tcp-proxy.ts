@@ -10,10 +10,15 @@ export type TcpFault =
   /** What is sent with `match` in it arrives; instead of the answer the connection is cut. Once. */
   | { kind: 'drop-reply'; match: string };
 
+/** What is sent arrives; the answer is not the store's. Once. */
+export interface TcpNonsense {
+  kind: 'nonsense';
+}
+
 export interface TcpProxy {
   port: number;
   /** Takes the place of the fault before. */
-  inject(fault: TcpFault): void;
+  inject(fault: TcpFault | TcpNonsense): void;
   /** Connections that hung are cut: what waited in them is lost. */
   clear(): void;
   /** Connections made through it, from its start. */
@@ -21,10 +26,12 @@ export interface TcpProxy {
   close(): Promise<void>;
 }
 
+const NONSENSE = 'HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\n\r\n';
+
 /** A way to a store on 127.0.0.1 that can be closed, as a network closes. */
 export async function startTcpProxy(targetPort: number): Promise<TcpProxy> {
   const pairs = new Set<[client: Socket, server: Socket]>();
-  let fault: TcpFault | null = null;
+  let fault: TcpFault | TcpNonsense | null = null;
   let connections = 0;
 
   const cutAll = () => {
@@ -60,7 +67,10 @@ export async function startTcpProxy(targetPort: number): Promise<TcpProxy> {
     server.on('data', (chunk) => {
       if (fault?.kind === 'hang') return;
       if (cutsOnReply) client.destroy();
-      else client.write(chunk);
+      else if (fault?.kind === 'nonsense') {
+        fault = null;
+        client.write(NONSENSE);
+      } else client.write(chunk);
     });
   });
   front.listen(0, '127.0.0.1');
