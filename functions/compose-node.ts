@@ -1,10 +1,10 @@
-import type { HttpBindings } from '@hono/node-server';
 import type { Env } from '../src/config.ts';
 import { openNeon } from '../src/postgres/neon.ts';
 import { openPg } from '../src/postgres/pg.ts';
 import { openTcpRedis } from '../src/redis/tcp.ts';
 import { openUpstash } from '../src/redis/upstash.ts';
 import { type Composition, compose } from './compose.ts';
+import type { NodeBindings } from './node-server.ts';
 
 /**
  * The functions on a server: Postgres over TCP, or over HTTP where DATABASE_HTTP_URL says so; Redis over TCP at
@@ -17,6 +17,6 @@ export function composeNode(env: Env): Composition {
         ? openPg({ databaseUrl: url, poolSizeMax: poolSize, timeoutMs })
         : openNeon({ databaseUrl: url, fetchEndpoint: httpUrl, timeoutMs, readHeaders }),
     openRedis: (redis) => (redis.kind === 'tcp' ? openTcpRedis(redis) : openUpstash(redis)),
-    readAddress: (c) => (c.env as Partial<HttpBindings>).incoming?.socket.remoteAddress ?? null,
+    readAddress: (c) => (c.env as NodeBindings).remoteAddress,
   });
 }

@@ -1,16 +1,15 @@
 import { readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
+import type { NodeFetch } from './node-server.ts';
 import { DOCS_ASSETS, DOCS_ASSETS_PATH } from './openapi/assets.ts';
 
-type Fetch = (request: Request) => Response | Promise<Response>;
-
 /** What the platform does for a Worker: the files of the page at /docs, out of the package; all else goes to the app. */
-export function serveAssets(app: Fetch): Fetch {
+export function serveAssets(app: NodeFetch): NodeFetch {
   const folder = dirname(createRequire(import.meta.url).resolve('swagger-ui-dist/package.json'));
-  return async (request) => {
+  return async (request, bindings) => {
     const asset = findAsset(request);
-    if (asset === null) return app(request);
+    if (asset === null) return app(request, bindings);
     const bytes = await readFile(join(folder, asset.name));
     return new Response(request.method === 'HEAD' ? null : bytes, {
       headers: {

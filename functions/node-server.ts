@@ -4,8 +4,16 @@ import type { AddressInfo, Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { getRequestListener } from '@hono/node-server';
 
+/** What the server knows of a request that the request does not say. */
+export interface NodeBindings {
+  /** The other end of the connection: the caller, or the proxy in front. */
+  remoteAddress: string | null;
+}
+
+export type NodeFetch = (request: Request, bindings: NodeBindings) => Response | Promise<Response>;
+
 export interface ServerOptions {
-  fetch: (request: Request) => Response | Promise<Response>;
+  fetch: NodeFetch;
   host: string;
   /** 0 is any that is free. */
   port: number;
@@ -35,7 +43,7 @@ export async function startServer({ fetch, host, port }: ServerOptions): Promise
   const server = createServer({ keepAliveTimeout: KEEP_ALIVE_MS });
   const listener = getRequestListener(
     async (request, { incoming, outgoing }) => {
-      const response = await fetch(request);
+      const response = await fetch(request, { remoteAddress: incoming.socket.remoteAddress ?? null });
       // Answered before it was sent: what is still to come must not be taken for the next request.
       if (isStopping || !incoming.complete) closeAfter(outgoing as ServerResponse);
       return response;
