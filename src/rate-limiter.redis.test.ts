@@ -99,7 +99,7 @@ describe.each(REDIS_WAYS)('RateLimiter, %s', (_, openWay) => {
   it('keeps its counts for no longer than they matter', async () => {
     const who = subject();
     await make().take(who, { requests: 6, windowSeconds: 60 });
-    const key = `wk:{${who.tenantId}}:rate:principal!key_1`;
+    const key = `wk:{${who.tenantId}}:rate:principal!key_1!6/60`;
     const ttlMs = Number(await redis.command('PTTL', key));
     expect(ttlMs).toBeGreaterThan(0);
     expect(ttlMs).toBeLessThanOrEqual(60_000);

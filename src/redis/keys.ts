@@ -22,9 +22,14 @@ export function cacheStatsKey(tenantId: string): string {
 }
 
 /**
- * A bucket of tokens, with an expiry; without `KEY_PREFIX:`, which the library that keeps it puts before.
+ * A bucket of tokens, with an expiry; without `KEY_PREFIX:`, which the library that keeps it puts before. The limit is in it
+ * because a bucket of another size is another bucket.
  * @param tenantId null for what belongs to none: an address that no key is known of.
  */
-export function rateLimitName(tenantId: string | null, kind: string, name: string): string {
-  return tenantId === null ? `rate:${kind}!${name}` : `{${tenantId}}:rate:${kind}!${name}`;
+export function rateLimitName(
+  { tenantId, kind, name }: { tenantId: string | null; kind: string; name: string },
+  { requests, windowSeconds }: { requests: number; windowSeconds: number },
+): string {
+  const tenant = tenantId === null ? '' : `{${tenantId}}:`;
+  return `${tenant}rate:${kind}!${name}!${requests}/${windowSeconds}`;
 }

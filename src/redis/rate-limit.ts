@@ -30,8 +30,8 @@ export function createRateLimitStore(client: RedisClient): RateLimitStore {
   }
 
   return {
-    async take({ tenantId, kind, name }, limit) {
-      const taken = await limiterOf(limit).limit(rateLimitName(tenantId, kind, name));
+    async take(subject, limit) {
+      const taken = await limiterOf(limit).limit(rateLimitName(subject, limit));
       return { allowed: taken.success, remaining: taken.remaining, resetAtMs: taken.reset };
     },
   };
