@@ -42,7 +42,7 @@ export const propertiesAnswer = z.custom<JsonObject>();
 const nullableId = idSchema.nullable();
 const countAnswer = z.int().min(0);
 
-export const spaceAnswer: z.ZodType<Space> = z.strictObject({
+export const spaceAnswer = z.strictObject({
   id: idSchema,
   name: z.string(),
   description: z.string().nullable(),
@@ -51,9 +51,9 @@ export const spaceAnswer: z.ZodType<Space> = z.strictObject({
   seq: seqAnswer,
   createdAt: timeAnswer,
   updatedAt: timeAnswer,
-});
+}) satisfies z.ZodType<Space>;
 
-export const objectAnswer: z.ZodType<WorldObject> = z.strictObject({
+export const objectAnswer = z.strictObject({
   id: idSchema,
   spaceId: idSchema,
   name: z.string().nullable(),
@@ -68,9 +68,9 @@ export const objectAnswer: z.ZodType<WorldObject> = z.strictObject({
   updatedBy: nullableId,
   createdAt: timeAnswer,
   updatedAt: timeAnswer,
-});
+}) satisfies z.ZodType<WorldObject>;
 
-export const avatarAnswer: z.ZodType<Avatar> = z.strictObject({
+export const avatarAnswer = z.strictObject({
   id: idSchema,
   displayName: z.string(),
   avatarUrl: z.string().nullable(),
@@ -78,9 +78,9 @@ export const avatarAnswer: z.ZodType<Avatar> = z.strictObject({
   rotation: rotationAnswer,
   properties: propertiesAnswer,
   seq: seqAnswer,
-});
+}) satisfies z.ZodType<Avatar>;
 
-export const assetAnswer: z.ZodType<Asset> = z.strictObject({
+export const assetAnswer = z.strictObject({
   id: idSchema,
   name: z.string(),
   url: z.string(),
@@ -88,16 +88,16 @@ export const assetAnswer: z.ZodType<Asset> = z.strictObject({
   bytes: countAnswer.nullable(),
   contentType: z.string().nullable(),
   createdAt: timeAnswer,
-});
+}) satisfies z.ZodType<Asset>;
 
-export const chatMessageAnswer: z.ZodType<ChatMessage> = z.strictObject({
+export const chatMessageAnswer = z.strictObject({
   id: idSchema,
   userId: nullableId,
   text: z.string(),
   kind: z.string(),
   seq: seqAnswer,
   createdAt: timeAnswer,
-});
+}) satisfies z.ZodType<ChatMessage>;
 
 /** With `include`, the parts that were asked for. */
 export const stateAnswer: z.ZodType<Partial<WorldState> & Pick<WorldState, 'space' | 'seq' | 'durableSeq'>> =

@@ -35,6 +35,7 @@ import {
   userAnswer,
   vectorAnswer,
 } from './answers.ts';
+import { stateLineAnswer, worldLineInput } from './state-lines.ts';
 import type { JsonSchema } from './types.ts';
 
 /**
@@ -51,6 +52,7 @@ const INPUTS = {
   ObjectInput: objectSchema.partial({ id: true }),
   ObjectPatch: objectPatchSchema,
   WorldInput: worldSchema,
+  WorldLineInput: worldLineInput,
   WorldBackup: z
     .looseObject({
       objects: z.record(z.string(), z.looseObject({})),
@@ -79,6 +81,7 @@ const ANSWERS = {
   Asset: assetAnswer,
   ChatMessage: chatMessageAnswer,
   State: stateAnswer,
+  StateLine: stateLineAnswer,
   Saved: savedAnswer,
   Statistics: statisticsAnswer,
   User: userAnswer,

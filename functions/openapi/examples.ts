@@ -100,3 +100,16 @@ export const HEALTH = {
   batchProcessor: { processed: 0, queued: 0, averageLatency: 0 },
   durabilityLagMs: 0,
 };
+
+/** One line of each kind, as NDJSON has them. */
+export const STATE_LINES = {
+  space: { kind: 'space', ...SPACE, durableSeq: SEQ },
+  object: { kind: 'object', ...OBJECT },
+  user: { kind: 'user', ...AVATAR },
+  chat: {
+    ...{ kind: 'chat', messageKind: 'text', id: 'c1', userId: 'ann', text: 'hello', seq: SEQ, createdAt: AT },
+  },
+  moved: { kind: 'moved', seq: SEQ },
+  gone: { kind: 'gone', id: 'lamp' },
+  end: { kind: 'end', seq: SEQ, rev: 3, counts: { object: 1, user: 1, model: 0, media: 0, chat: 1 } },
+};

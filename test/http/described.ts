@@ -95,8 +95,20 @@ function findWrongAnswer({ content = {} }: DescribedAnswer, { method, status, he
   const type = headers.get('Content-Type')?.split(';')[0] ?? '';
   const schema = content[type]?.schema;
   if (schema === undefined) return `${status} as ${type} is not described`;
-  const wrong = /json$/.test(type) && !/ndjson/.test(type) ? check(schema, JSON.parse(text)) : [];
-  return wrong.length === 0 ? null : `the answer ${status} is not as described: ${wrong.join('; ')}`;
+  const wrong = readValues(type, text).flatMap((value) => check(schema, value));
+  return wrong.length === 0
+    ? null
+    : `the answer ${status} is not as described: ${wrong.slice(0, 5).join('; ')}`;
+}
+
+/** What the schema of a media type is of: the text as JSON, or each of its lines. */
+function readValues(type: string, text: string): unknown[] {
+  if (type === 'application/x-ndjson')
+    return text
+      .trimEnd()
+      .split('\n')
+      .map((line) => JSON.parse(line));
+  return /\bjson$/.test(type) ? [JSON.parse(text)] : [];
 }
 
 function findWrongInput({ requestBody }: Operation, { sent, sentType }: Exchange): string | null {
