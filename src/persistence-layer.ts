@@ -1,5 +1,6 @@
 import { readCursor, writeCursor } from './world/cursor.ts';
 import { AppError } from './world/errors.ts';
+import { readStateLines, type StateSource } from './world/read-state-lines.ts';
 import {
   checkId,
   checkObject,
@@ -8,6 +9,16 @@ import {
   checkSpace,
   checkUser,
 } from './world/schemas.ts';
+import {
+  readView,
+  STATE_PARTS,
+  type StateLine,
+  type StateView,
+  type WorldItem,
+  type WorldReader,
+  type WorldSelection,
+  writeStateLines,
+} from './world/state-lines.ts';
 import type {
   ObjectInput,
   ObjectPatch,
@@ -81,8 +92,20 @@ export interface WorldStore {
     objectId: string,
     precondition: Precondition,
   ): Promise<{ seq: Seq } | Refusal>;
-  loadWorld(tenantId: string, spaceId: string): Promise<(WorldState & { rev: number }) | null>;
+  loadWorld(
+    tenantId: string,
+    spaceId: string,
+    selection: WorldSelection,
+  ): Promise<(WorldState & { rev: number }) | null>;
+  /** Reads as the parts are asked for; they may throw `state_unsettled` and `not_found`. */
+  streamWorld(tenantId: string, spaceId: string, selection: WorldSelection): Promise<WorldReader | null>;
   saveWorld(target: WriteTarget, world: WorldInput, mode: SaveMode): Promise<Saved | Refusal>;
+  /** The last item is `around`. */
+  saveWorldStream(
+    target: WriteTarget,
+    items: AsyncIterable<WorldItem[]>,
+    mode: SaveMode,
+  ): Promise<Saved | Refusal>;
   upsertUser(tenantId: string, user: UserInput): Promise<{ user: User; created: boolean }>;
   /** @returns null where there is no such person. */
   updateUser(tenantId: string, user: UserInput): Promise<User | null>;
@@ -231,9 +254,34 @@ export class PersistenceLayer {
     return accepted(await this.#store.deleteObject(this.#target(spaceId), id, precondition));
   }
 
-  /** The whole world as it stood at one moment. A load that fails is an error, never an empty world. */
-  async loadWorldState(spaceId?: string): Promise<WorldState & { rev: number }> {
-    return found(await this.#store.loadWorld(this.#options.tenantId, this.#space(spaceId)));
+  /**
+   * The whole world as it stood at one moment, or what `view` asks of it (a list that it leaves out is empty). A load that
+   * fails is an error, never an empty world.
+   */
+  async loadWorldState(spaceId?: string, view: StateView = {}): Promise<WorldState & { rev: number }> {
+    const { selection, include } = readView(view);
+    const { tenantId } = this.#options;
+    const state = found(await this.#store.loadWorld(tenantId, this.#space(spaceId), selection));
+    for (const part of STATE_PARTS) if (!include.has(part)) state[part] = [];
+    return state;
+  }
+
+  /**
+   * The same line by line, a page of it held at a time: see `StateLine` for how the lines are read. `seq` and `rev` are the
+   * version it begins with. The lines throw `state_unsettled` where the world is replaced while they are read; without the
+   * last of them, `end`, they are not the whole.
+   */
+  async streamWorldState({ spaceId, ...view }: InSpace & StateView = {}): Promise<{
+    seq: Seq;
+    rev: number;
+    lines: AsyncGenerator<StateLine>;
+  }> {
+    const { selection, include } = readView(view);
+    const { tenantId } = this.#options;
+    const { seq, rev, parts } = found(
+      await this.#store.streamWorld(tenantId, this.#space(spaceId), selection),
+    );
+    return { seq, rev, lines: writeStateLines(parts, include) };
   }
 
   /** What a state's ETag is made of, without the state. */
@@ -255,6 +303,18 @@ export class PersistenceLayer {
     if (this.#options.withinSpace) refuseTenantParts(world);
     const target = this.#target(spaceId ?? spaceOf(worldState));
     return accepted(await this.#store.saveWorld(target, world, mode));
+  }
+
+  /**
+   * The same from lines as `streamWorldState` gives them, or their NDJSON in pieces, a chunk of it held at a time. Nothing is
+   * saved unless the line `end` has come. What is wrong has the line's number in its path: `/17/position/x`.
+   */
+  async saveWorldStream(
+    source: StateSource,
+    { spaceId, mode = 'replace' }: InSpace & { mode?: SaveMode } = {},
+  ): Promise<Saved> {
+    const items = this.#options.withinSpace ? withinSpace(readStateLines(source)) : readStateLines(source);
+    return accepted(await this.#store.saveWorldStream(this.#target(spaceId), items, mode));
   }
 
   async upsertUser(userData: unknown): Promise<User> {
@@ -308,8 +368,15 @@ function spaceOf(value: unknown): string | undefined {
   return typeof space === 'object' && typeof space?.id === 'string' ? space.id : undefined;
 }
 
+async function* withinSpace(groups: AsyncIterable<WorldItem[]>): AsyncGenerator<WorldItem[]> {
+  for await (const items of groups) {
+    for (const item of items) if (item.kind === 'around') refuseTenantParts(item.around);
+    yield items;
+  }
+}
+
 /** @throws forbidden for what a world brings along that is not the space's own. */
-function refuseTenantParts(world: WorldInput): void {
+function refuseTenantParts(world: Omit<WorldInput, 'objects'>): void {
   const parts = (['users', 'models', 'media'] as const).filter((part) => (world[part]?.length ?? 0) > 0);
   if (parts.length === 0) return;
   throw new AppError('forbidden', 'People, models and media belong to the tenant: a key may save them.', {

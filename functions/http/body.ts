@@ -23,7 +23,8 @@ export async function readJson(
   return parseJsonBytes(await readBytes(c, bytesMax));
 }
 
-function checkMediaType(c: AppContext, mediaType: string): void {
+/** @throws unsupported_media_type */
+export function checkMediaType(c: AppContext, mediaType: string): void {
   const refuse = (message: string) =>
     new AppError('unsupported_media_type', message, { errors: [{ path: '', message }] });
   const coding = c.req.header('Content-Encoding')?.trim().toLowerCase() ?? 'identity';

@@ -85,6 +85,11 @@ export function isRepeatable(error: unknown): boolean {
   return findSqlState(error).code?.startsWith('40') ?? false;
 }
 
+/** Whether a failure, as an AppError or as a driver threw it, is of the constraint. */
+export function hasConstraint(error: unknown, name: string): boolean {
+  return findSqlState(error).constraint === name;
+}
+
 function findSqlState(error: unknown): { code: string | undefined; constraint: string | undefined } {
   for (let at = error as DatabaseFailure | null | undefined, depth = 0; at && depth < 5; depth++) {
     if (typeof at.code === 'string' && /^(?=.*\d)[0-9A-Z]{5}$/.test(at.code))

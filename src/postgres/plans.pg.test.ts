@@ -100,7 +100,7 @@ describe('plans', () => {
     const { tenantId, spaceId } = await makeWorld(openTestNeon());
     const { postgres, scanned } = openWatched(client, ['enable_seqscan = off']);
     await useEverything(postgres, tenantId, spaceId);
-    await createWorldStore(postgres).loadWorld(tenantId, spaceId);
+    await createWorldStore(postgres).loadWorld(tenantId, spaceId, {});
     await createWorldStore(postgres).loadStatistics(tenantId, spaceId);
     await createWorldStore(postgres).countTenant(tenantId);
     await createWorldStore(postgres).eraseUser(tenantId, 'ann');

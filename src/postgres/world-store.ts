@@ -9,7 +9,9 @@ import { listSpaces, loadSpace } from './operations/load-space.ts';
 import { loadUser } from './operations/load-user.ts';
 import { loadWorld } from './operations/load-world.ts';
 import { putSpace, updateSpace } from './operations/put-space.ts';
+import { saveWorldStream } from './operations/save-stream.ts';
 import { saveWorld } from './operations/save-world.ts';
+import { streamWorld } from './operations/stream-world.ts';
 import { updateUser, upsertUser } from './operations/upsert-user.ts';
 import { deleteObject, patchObject, putObject } from './operations/write-object.ts';
 
@@ -30,7 +32,9 @@ export function createWorldStore(postgres: Postgres): WorldStore {
     patchObject: (...args) => patchObject(postgres, ...args),
     deleteObject: (...args) => deleteObject(postgres, ...args),
     loadWorld: (...args) => loadWorld(postgres, ...args),
+    streamWorld: (...args) => streamWorld(postgres, ...args),
     saveWorld: (...args) => saveWorld(postgres, ...args),
+    saveWorldStream: (...args) => saveWorldStream(postgres, ...args),
     upsertUser: (...args) => upsertUser(postgres, ...args),
     updateUser: (...args) => updateUser(postgres, ...args),
     loadUser: (...args) => loadUser(postgres, ...args),

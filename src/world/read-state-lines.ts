@@ -1,18 +1,15 @@
-import * as z from 'zod';
 import { AppError } from './errors.ts';
 import { LIMITS } from './limits.ts';
 import { atLine, type JsonLine, parseNdjson } from './ndjson.ts';
-import { check, idSchema } from './schemas.ts';
-import { checkCounts, endSchema, isLineObject, type LineCounts, type WorldItem } from './state-lines.ts';
+import { check } from './schemas.ts';
+import { LINE_SCHEMAS } from './state-line-input.ts';
+import type { LineCounts, WorldItem } from './state-lines.ts';
 import type { WorldInput } from './types.ts';
-import { assetSchema, avatarSchema, chatSchema, worldObjectSchema } from './world-input.ts';
 
 /** Lines of a world: NDJSON in pieces of any size, or the lines themselves, as values. */
 export type StateSource = AsyncIterable<Uint8Array | object>;
 
-const goneSchema = z.strictObject({ id: idSchema });
-const ASIDE_SCHEMAS = { user: avatarSchema, model: assetSchema, media: assetSchema } as const;
-const KINDS = 'space, object, user, model, media, chat, moved, gone or end';
+const KINDS = Object.keys(LINE_SCHEMAS).join(', ');
 
 /**
  * Reads and checks the lines of a whole world; the last item stands for the `end` line, without which this throws.
@@ -78,7 +75,7 @@ class LineReader {
 
   read(line: number, value: unknown, length: number): WorldItem | null {
     if (this.ended) throw invalid('', 'stands behind the line {"kind":"end"}');
-    if (!isLineObject(value)) throw invalid('', 'must be an object with a kind');
+    if (!isMembers(value)) throw invalid('', 'must be an object with a kind');
     this.lines = line;
     const { kind, ...members } = value;
     switch (kind) {
@@ -86,29 +83,25 @@ class LineReader {
         // What a state says of itself: taken, so that what was read can be put back, and not heeded.
         return null;
       case 'object':
-        this.#count('object');
-        return { kind, line, object: check(worldObjectSchema, members) };
+        this.#count(kind);
+        return { kind, line, object: check(LINE_SCHEMAS[kind], members) };
       case 'moved':
         return { kind };
       case 'gone':
-        this.#count('gone');
-        return { kind, id: check(goneSchema, members).id };
+        this.#count(kind);
+        return { kind, id: check(LINE_SCHEMAS[kind], members).id };
       case 'user':
-        this.#users.push(this.#take(kind, check(ASIDE_SCHEMAS[kind], members), length));
+        this.#users.push(this.#take(kind, check(LINE_SCHEMAS[kind], members), length));
         return null;
       case 'model':
-      case 'media':
-        (kind === 'model' ? this.#models : this.#media).push(
-          this.#take(kind, check(ASIDE_SCHEMAS[kind], members), length),
-        );
+      case 'media': {
+        const list = kind === 'model' ? this.#models : this.#media;
+        list.push(this.#take(kind, check(LINE_SCHEMAS[kind], members), length));
         return null;
+      }
       case 'chat': {
-        const { messageKind, ...message } = members;
-        const read = check(chatSchema, {
-          ...message,
-          ...(messageKind !== undefined && { kind: messageKind }),
-        });
-        this.#chat.push(this.#take(kind, read, length));
+        const { messageKind, ...message } = check(LINE_SCHEMAS[kind], members);
+        this.#chat.push(this.#take(kind, { ...message, kind: messageKind }, length));
         return null;
       }
       case 'end':
@@ -116,7 +109,7 @@ class LineReader {
       case 'error':
         throw invalid('/kind', 'says that the world broke off where it was read: it is not whole');
       default:
-        throw invalid('/kind', `must be ${KINDS}`);
+        throw invalid('/kind', `must be one of ${KINDS}`);
     }
   }
 
@@ -136,8 +129,12 @@ class LineReader {
   }
 
   #end(members: Record<string, unknown>): WorldItem {
-    const said = check(endSchema, members).counts ?? {};
-    checkCounts(said as LineCounts, this.#counts);
+    const said = check(LINE_SCHEMAS.end, members).counts ?? {};
+    for (const kind of ['object', 'gone', 'user', 'model', 'media', 'chat'] as const) {
+      const [expected, actual] = [said[kind], this.#counts[kind] ?? 0];
+      if (expected !== undefined && expected !== actual)
+        throw invalid(`/counts/${kind}`, `says ${expected}; ${actual} came`);
+    }
     // A body that forgot its objects must never empty a world.
     if (said.object === undefined && this.#counts.object === undefined)
       throw invalid('/counts/object', 'must be 0, to say that a world without objects is meant');
@@ -153,6 +150,10 @@ class LineReader {
       },
     };
   }
+}
+
+function isMembers(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 function invalid(path: string, message: string): AppError {

@@ -1,24 +1,14 @@
 import * as z from 'zod';
-import { AppError } from './errors.ts';
-import type {
-  Asset,
-  Avatar,
-  ChatMessage,
-  JsonValue,
-  Seq,
-  Space,
-  WorldInput,
-  WorldObject,
-  WorldState,
-} from './types.ts';
+import { checkRegion, type Region } from './region.ts';
+import { check } from './schemas.ts';
+import type { Asset, Avatar, ChatMessage, Seq, Space, WorldInput, WorldObject, WorldState } from './types.ts';
 
 /** The lists of a state, by the names that `?include=` has for them. */
 export const STATE_PARTS = ['objects', 'users', 'models', 'media', 'chat'] as const;
 export type StatePart = (typeof STATE_PARTS)[number];
 
-const COUNTED = ['object', 'gone', 'user', 'model', 'media', 'chat'] as const;
 /** How many lines of each kind there are; a kind that was not asked for is absent. */
-export type LineCounts = Partial<Record<(typeof COUNTED)[number], number>>;
+export type LineCounts = Partial<Record<'object' | 'gone' | 'user' | 'model' | 'media' | 'chat', number>>;
 
 /**
  * One line of a state as NDJSON. First the space, then its objects; where the world moved meanwhile `moved`, and behind it
@@ -35,6 +25,37 @@ export type StateLine =
   | ({ kind: 'chat'; messageKind: string } & Omit<ChatMessage, 'kind'>)
   | { kind: 'end'; seq: Seq; rev: number; counts: LineCounts };
 
+/** Which part of a world is read. */
+export interface WorldSelection {
+  /** Only what is in it; the whole world where it is absent. */
+  region?: Region | undefined;
+  /** False: everything but the objects. */
+  withObjects?: boolean | undefined;
+}
+
+/** What of a state is asked for. */
+export interface StateView {
+  /** Objects in it alone. */
+  region?: Region | undefined;
+  /** The lists that are given; all of them where it is absent. */
+  include?: Iterable<StatePart> | undefined;
+}
+
+/** @throws validation_failed for a region or a list that is none. */
+export function readView({ region, include }: StateView): {
+  selection: WorldSelection;
+  include: ReadonlySet<StatePart>;
+} {
+  const parts = new Set(check(z.array(z.enum(STATE_PARTS)), [...(include ?? STATE_PARTS)], '/include'));
+  return {
+    selection: {
+      ...(region !== undefined && { region: checkRegion(region) }),
+      withObjects: parts.has('objects'),
+    },
+    include: parts,
+  };
+}
+
 /** A piece of a world on its way out of the database. */
 export type WorldPart =
   | { kind: 'begin'; space: Space; rev: number }
@@ -43,6 +64,13 @@ export type WorldPart =
   | { kind: 'moved'; space: Space; gone: string[]; objects: WorldObject[] }
   /** The last, at the moment of the whole. */
   | ({ kind: 'around'; rev: number } & Omit<WorldState, 'seq' | 'durableSeq' | 'objects'>);
+
+/** A world that is being read: the version it began with, and its parts, the last of which makes it whole. */
+export interface WorldReader {
+  seq: Seq;
+  rev: number;
+  parts: AsyncGenerator<WorldPart>;
+}
 
 /** A piece of a world on its way in. */
 export type WorldItem =
@@ -104,31 +132,14 @@ function toAsideLine(kind: AsideKind, item: Avatar | Asset | ChatMessage): State
   return { kind, messageKind, ...message };
 }
 
-const countsSchema = z.strictObject(
-  Object.fromEntries(COUNTED.map((kind) => [kind, z.int().min(0).optional()])) as Record<
-    (typeof COUNTED)[number],
-    z.ZodOptional<z.ZodInt>
-  >,
-);
+const count = z.int().min(0).optional();
 
-/** The last line, as a caller gives it: all in it may be left out but its kind. */
+/** The last line, as a caller gives it. */
 export const endSchema = z.strictObject({
   seq: z.unknown().optional(),
   rev: z.unknown().optional(),
-  counts: countsSchema.optional(),
+  counts: z
+    .strictObject({ object: count, gone: count, user: count, model: count, media: count, chat: count })
+    .optional()
+    .describe('How many lines of each kind there are before this one. Where it is given it must be so.'),
 });
-
-/** Compares what a caller says there is with what came. @throws validation_failed at the first count that differs. */
-export function checkCounts(said: LineCounts, came: LineCounts): void {
-  for (const kind of COUNTED) {
-    const [expected, actual] = [said[kind], came[kind] ?? 0];
-    if (expected === undefined || expected === actual) continue;
-    throw new AppError('validation_failed', 'The input is not valid.', {
-      errors: [{ path: `/counts/${kind}`, message: `says ${expected}; ${actual} came` }],
-    });
-  }
-}
-
-export function isLineObject(value: unknown): value is { kind?: JsonValue } & Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
-}

@@ -1,6 +1,5 @@
 import { AppError } from '../../world/errors.ts';
-import type { Region } from '../../world/region.ts';
-import type { WorldPart } from '../../world/state-lines.ts';
+import type { WorldPart, WorldSelection } from '../../world/state-lines.ts';
 import type { WorldObject, WorldState } from '../../world/types.ts';
 import type { Postgres } from '../client.ts';
 import { PAGE_BYTES_MAX } from './load-object.ts';
@@ -21,14 +20,14 @@ export async function loadWorld(
   postgres: Postgres,
   tenantId: string,
   spaceId: string,
-  { region, withObjects }: { region?: Region | undefined; withObjects?: boolean | undefined } = {},
+  selection: WorldSelection = {},
 ): Promise<LoadedWorld | null> {
-  const reading = { region, withObjects, pageRowsMax: PAGE_ROWS_MAX, pageBytesMax: PAGE_BYTES_MAX };
+  const reading = { ...selection, pageRowsMax: PAGE_ROWS_MAX, pageBytesMax: PAGE_BYTES_MAX };
   for (let attempt = 1; ; attempt++) {
-    const parts = await streamWorld(postgres, tenantId, spaceId, reading);
-    if (parts === null) return null;
+    const reader = await streamWorld(postgres, tenantId, spaceId, reading);
+    if (reader === null) return null;
     try {
-      return await collect(parts);
+      return await collect(reader.parts);
     } catch (error) {
       if (!(error instanceof AppError)) throw error;
       if (error.code === 'not_found') return null;

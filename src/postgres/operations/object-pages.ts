@@ -1,5 +1,6 @@
 import { count, sql } from 'drizzle-orm';
-import { boundRegion, type CellRange, type Region, toCells } from '../../world/region.ts';
+import { boundRegion, type CellRange, toCells } from '../../world/region.ts';
+import type { WorldSelection } from '../../world/state-lines.ts';
 import type { Bounds } from '../../world/types.ts';
 import type { Database } from '../client.ts';
 import { type ObjectRow, objectColumns, ofFunction } from '../rows.ts';
@@ -7,11 +8,7 @@ import { spaces, worldObjects } from '../schema/spaces.ts';
 import { isInWorld, selectObjectsPage } from './load-object.ts';
 import { isLive } from './load-space.ts';
 
-export interface WorldReading {
-  /** Only what is in it; the whole world where it is absent. */
-  region?: Region | undefined;
-  /** False: everything but the objects. */
-  withObjects?: boolean | undefined;
+export interface WorldReading extends WorldSelection {
   /** Objects and bytes (as they travel) of one page, which is what is held at a time. */
   pageRowsMax: number;
   pageBytesMax: number;

@@ -2,7 +2,7 @@ import { and, asc, eq, gt, notExists, sql } from 'drizzle-orm';
 import { AppError } from '../../world/errors.ts';
 import { LIMITS } from '../../world/limits.ts';
 import { isInRegion } from '../../world/region.ts';
-import type { WorldPart } from '../../world/state-lines.ts';
+import type { WorldPart, WorldReader, WorldSelection } from '../../world/state-lines.ts';
 import type { Seq, WorldObject } from '../../world/types.ts';
 import type { Database, Postgres } from '../client.ts';
 import { type ObjectRow, objectColumns, ofFunction, toWorldObject } from '../rows.ts';
@@ -17,6 +17,9 @@ import {
 } from './object-pages.ts';
 import { type Around, selectAround, selectVersion, toAround } from './select-around.ts';
 
+/** By default, so that little is held at a time. */
+const PAGE_ROWS_MAX = 4_000;
+const PAGE_BYTES_MAX = 1_500_000;
 /** Ids of removed objects read at a time. */
 const REMOVALS_MAX = 10_000;
 /** How often what changed meanwhile is read anew, each time only what changed since the last. */
@@ -32,8 +35,13 @@ export async function streamWorld(
   postgres: Postgres,
   tenantId: string,
   spaceId: string,
-  reading: WorldReading,
-): Promise<AsyncGenerator<WorldPart> | null> {
+  {
+    pageRowsMax = PAGE_ROWS_MAX,
+    pageBytesMax = PAGE_BYTES_MAX,
+    ...what
+  }: WorldSelection & Partial<WorldReading>,
+): Promise<WorldReader | null> {
+  const reading = { ...what, pageRowsMax, pageBytesMax };
   const pages = choosePages(tenantId, spaceId, reading);
   const results = await postgres.inTenant(
     tenantId,
@@ -43,7 +51,8 @@ export async function streamWorld(
   const around = toAround(results);
   if (around === null) return null;
   const first = pages.readFirst(results.slice(6));
-  return readOn({ postgres, tenantId, spaceId, reading, pages }, around, first);
+  const parts = readOn({ postgres, tenantId, spaceId, reading, pages }, around, first);
+  return { seq: around.space.seq, rev: around.rev, parts };
 }
 
 interface Source {
