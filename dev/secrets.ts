@@ -12,7 +12,10 @@ const NAMES = [
   'qstashCurrentSigningKey',
   'qstashNextSigningKey',
   'metricsToken',
+  'sessionSigningKey',
 ] as const;
+/** What folders of before do not have yet, and no data beside them was made with. */
+const ADDED: readonly string[] = ['sessionSigningKey'];
 
 export type Secrets = Record<(typeof NAMES)[number], string>;
 
@@ -24,17 +27,28 @@ export function readSecrets(dir: string): Secrets {
       throw new Error(
         `${file} is missing, and without its passwords the data beside it cannot be opened: put it back, or remove ${dir} to begin anew.`,
       );
-    const secrets = Object.fromEntries(NAMES.map((name) => [name, randomBytes(24).toString('base64url')]));
     mkdirSync(dir, { recursive: true });
-    writeFileSync(file, `${JSON.stringify(secrets, null, 2)}\n`, { mode: 0o600 });
+    write(file, Object.fromEntries(NAMES.map((name) => [name, makeSecret()])));
   }
   const secrets = parse(readFileSync(file, 'utf8'));
+  const added = ADDED.filter((name) => secrets[name] === undefined);
+  for (const name of added) secrets[name] = makeSecret();
   const missing = NAMES.filter((name) => !/^[\w-]{16,}$/.test(String(secrets[name])));
   if (missing.length > 0)
     throw new Error(
       `${file} is damaged (${missing.join(', ')}): put it back, or remove ${dir} to begin anew.`,
     );
+  if (added.length > 0) write(file, secrets);
   return secrets as Secrets;
+}
+
+/** 32 characters. */
+function makeSecret(): string {
+  return randomBytes(24).toString('base64url');
+}
+
+function write(file: string, secrets: Record<string, unknown>): void {
+  writeFileSync(file, `${JSON.stringify(secrets, null, 2)}\n`, { mode: 0o600 });
 }
 
 function parse(text: string): Partial<Record<string, unknown>> {

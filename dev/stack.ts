@@ -61,6 +61,7 @@ export interface StackValues {
   qstashCurrentSigningKey: string;
   qstashNextSigningKey: string;
   metricsToken: string;
+  sessionSigningKey: string;
 }
 
 export interface Stack {
@@ -188,6 +189,7 @@ async function start(options: StackOptions, lock: RunLock, undo: (() => Promise<
       qstashCurrentSigningKey: secrets.qstashCurrentSigningKey,
       qstashNextSigningKey: secrets.qstashNextSigningKey,
       metricsToken: secrets.metricsToken,
+      sessionSigningKey: secrets.sessionSigningKey,
     },
     ports: {
       postgres: postgres.port,

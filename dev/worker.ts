@@ -47,6 +47,8 @@ export function buildWorkerVariables(values: StackValues): WorkerVariables {
     QSTASH_CURRENT_SIGNING_KEY: values.qstashCurrentSigningKey,
     QSTASH_NEXT_SIGNING_KEY: values.qstashNextSigningKey,
     METRICS_TOKEN: values.metricsToken,
+    SESSION_SIGNING_KEY: values.sessionSigningKey,
+    SESSION_SIGNING_KEY_PREVIOUS: '',
   };
 }
 

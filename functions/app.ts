@@ -1,23 +1,31 @@
-import { Hono } from 'hono';
+import { Hono, type MiddlewareHandler } from 'hono';
+import { contextStorage } from 'hono/context-storage';
 import { cors } from 'hono/cors';
 import { methodNotAllowed } from 'hono/method-not-allowed';
 import { AppError } from '../src/world/errors.ts';
+import { getDocs, getOpenApi } from './api/docs.ts';
 import { createGetHealth, getLivez, getReadyz } from './api/health.ts';
 import { deleteKey, listKeys, postKey } from './api/keys.ts';
 import { deleteObject, getObject, listObjects, patchObject, putObject } from './api/objects.ts';
+import { deleteSession, postHeartbeat, postSession } from './api/sessions.ts';
 import { deleteSpace, getSpace, getStatistics, listSpaces, putSpace } from './api/spaces.ts';
 import { getState, putState } from './api/state.ts';
-import { allow } from './http/auth.ts';
-import type { AppEnv, Services } from './http/context.ts';
+import { deleteUser, getUser, putUser } from './api/users.ts';
+import { allow, authenticate } from './http/auth.ts';
+import type { AppContext, AppEnv, Services } from './http/context.ts';
+import { logRequests } from './http/log-requests.ts';
 import { answerProblem, HttpError } from './http/problem.ts';
+import { limitRequests } from './http/rate-limit.ts';
 import { nameRequests } from './http/request-id.ts';
+import type { GuardedRoute } from './http/roles.ts';
+import { traceRequests } from './http/trace.ts';
 
 const PREFLIGHT_SECONDS = 3_600;
 
 /** Every route, and what holds for all of them. */
 export function createApp(services: Services): Hono<AppEnv> {
-  const app = createFrame();
-  const { corsAllowedOrigins } = services.config;
+  const app = createFrame(logRequests(services));
+  const { corsAllowedOrigins, limits } = services.config;
   if (corsAllowedOrigins.length > 0)
     app.use(
       cors({
@@ -28,9 +36,18 @@ export function createApp(services: Services): Hono<AppEnv> {
           'If-Match',
           'If-None-Match',
           'Prefer',
+          'Traceparent',
           'X-Request-Id',
         ],
-        exposeHeaders: ['ETag', 'Location', 'Retry-After', 'X-Request-Id'],
+        exposeHeaders: [
+          'ETag',
+          'Location',
+          'RateLimit',
+          'RateLimit-Policy',
+          'Retry-After',
+          'Traceresponse',
+          'X-Request-Id',
+        ],
         maxAge: PREFLIGHT_SECONDS,
       }),
     );
@@ -54,42 +71,56 @@ export function createApp(services: Services): Hono<AppEnv> {
   app.get('/livez', getLivez);
   app.get('/readyz', getReadyz);
   app.get('/health', createGetHealth());
+  app.get('/openapi.json', getOpenApi);
+  app.get('/docs', getDocs);
 
-  app.get('/v1/spaces', allow('read'), listSpaces);
-  app.get('/v1/spaces/:space', allow('read'), getSpace);
-  app.put('/v1/spaces/:space', allow('write'), putSpace);
-  app.delete('/v1/spaces/:space', allow('write'), deleteSpace);
-  app.get('/v1/spaces/:space/state', allow('read'), getState);
-  app.put('/v1/spaces/:space/state', allow('write'), putState);
-  app.get('/v1/spaces/:space/statistics', allow('read'), getStatistics);
-  app.get('/v1/spaces/:space/objects', allow('read'), listObjects);
-  app.get('/v1/spaces/:space/objects/:id', allow('read'), getObject);
-  app.put('/v1/spaces/:space/objects/:id', allow('write'), putObject);
-  app.patch('/v1/spaces/:space/objects/:id', allow('write'), patchObject);
-  app.delete('/v1/spaces/:space/objects/:id', allow('write'), deleteObject);
+  /** A route of the role table: what it may be asked for, and by whom, stands there. */
+  const limited = limitRequests(limits.rateLimitRequestsPerMinute);
+  const guard = (route: GuardedRoute, handler: (c: AppContext) => Promise<Response>) => {
+    const [method = '', path = ''] = route.split(' ');
+    app.on(method, path, authenticate(), limited, allow(route), handler);
+  };
+  guard('GET /v1/spaces', listSpaces);
+  guard('GET /v1/spaces/:space', getSpace);
+  guard('PUT /v1/spaces/:space', putSpace);
+  guard('DELETE /v1/spaces/:space', deleteSpace);
+  guard('GET /v1/spaces/:space/state', getState);
+  guard('PUT /v1/spaces/:space/state', putState);
+  guard('GET /v1/spaces/:space/statistics', getStatistics);
+  guard('GET /v1/spaces/:space/objects', listObjects);
+  guard('GET /v1/spaces/:space/objects/:id', getObject);
+  guard('PUT /v1/spaces/:space/objects/:id', putObject);
+  guard('PATCH /v1/spaces/:space/objects/:id', patchObject);
+  guard('DELETE /v1/spaces/:space/objects/:id', deleteObject);
 
-  app.get('/v1/keys', allow('admin'), listKeys);
-  app.post('/v1/keys', allow('admin'), postKey);
-  app.delete('/v1/keys/:id', allow('admin'), deleteKey);
+  guard('GET /v1/users/:id', getUser);
+  guard('PUT /v1/users/:id', putUser);
+  guard('DELETE /v1/users/:id', deleteUser);
+  guard('POST /v1/sessions', postSession);
+  guard('POST /v1/sessions/:id/heartbeat', postHeartbeat);
+  guard('DELETE /v1/sessions/:id', deleteSession);
+
+  guard('GET /v1/keys', listKeys);
+  guard('POST /v1/keys', postKey);
+  guard('DELETE /v1/keys/:id', deleteKey);
   return app;
 }
 
 /** What stands in for the routes where the configuration cannot be served: every answer says why. */
 export function createRefusingApp(refusal: AppError): Hono<AppEnv> {
-  const app = createFrame();
   // Said once in the log, when it was found; not again for every request.
-  app.onError((error, c) => answerProblem(error, c, () => undefined));
+  const app = createFrame();
   app.all('*', () => {
     throw refusal;
   });
   return app;
 }
 
-function createFrame(): Hono<AppEnv> {
+function createFrame(...outermost: MiddlewareHandler<AppEnv>[]): Hono<AppEnv> {
   const app = new Hono<AppEnv>();
   app.onError((error, c) => answerProblem(error, c));
   app.notFound((c) => answerProblem(new AppError('not_found', 'There is no such route.'), c));
-  app.use(nameRequests());
+  app.use(contextStorage(), nameRequests(), traceRequests(), ...outermost);
   app.use(async function harden(c, next) {
     await next();
     c.header('X-Content-Type-Options', 'nosniff');

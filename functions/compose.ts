@@ -1,28 +1,60 @@
+import { tryGetContext } from 'hono/context-storage';
 import { ApiKeys } from '../src/api-keys.ts';
-import { type Config, type Env, isLoopback, misconfigured, parseConfig } from '../src/config.ts';
+import {
+  type Config,
+  type DatabaseConfig,
+  type Env,
+  misconfigured,
+  parseConfig,
+  type RedisConfig,
+} from '../src/config.ts';
 import { PersistenceLayer } from '../src/persistence-layer.ts';
 import { createApiKeyStore } from '../src/postgres/api-key-store.ts';
-import { openNeon } from '../src/postgres/neon.ts';
+import type { Postgres } from '../src/postgres/client.ts';
+import { createSessionStore } from '../src/postgres/session-store.ts';
 import { createWorldStore } from '../src/postgres/world-store.ts';
-import { openUpstash, pingRedis } from '../src/redis/client.ts';
-import type { Services } from './http/context.ts';
+import { RateLimiter } from '../src/rate-limiter.ts';
+import type { RedisClient } from '../src/redis/client.ts';
+import { createRateLimitStore } from '../src/redis/rate-limit.ts';
+import { Sessions } from '../src/sessions.ts';
+import type { AppContext, AppEnv, Services } from './http/context.ts';
+import { describeError } from './http/describe-error.ts';
+import { createLog } from './http/log.ts';
+import { readTraceHeaders } from './http/trace.ts';
+
+/** What differs from runtime to runtime. */
+export interface Runtime {
+  /** Called once. @throws misconfigured for a store it cannot reach. */
+  openPostgres(database: DatabaseConfig & Outgoing): Postgres;
+  /** Called once. @throws misconfigured for a store it cannot reach. */
+  openRedis(redis: RedisConfig & Outgoing): RedisClient;
+  readAddress(c: AppContext): string | null;
+}
+
+interface Outgoing {
+  /** To be sent with every call over HTTP: whose trace it belongs to. */
+  readHeaders: () => Record<string, string>;
+}
+
+export interface Composition extends Services {
+  /** Lets go of what is held open: nothing over HTTP, connections over TCP. To be called once, after the last request. */
+  close(): Promise<void>;
+}
 
 /**
- * From the environment to the classes: the one place that knows both the stores and those who use them.
+ * From the environment to the classes: the one place that knows both the stores and those who use them. It is the same
+ * for every runtime but for what compose-worker.ts and compose-node.ts give it.
  * @throws misconfigured for what the configuration contradicts, or asks of this version and it cannot give.
  */
-export function compose(env: Env): Services {
+export function compose(env: Env, { openPostgres, openRedis, readAddress }: Runtime): Composition {
   const config = parseConfig(env);
-  const { database, redis } = config;
   refuseUnserved(config);
-  if (database === null) throw misconfigured('DATABASE_URL', 'must be set.');
-  const postgres = openNeon({
-    databaseUrl: database.url,
-    fetchEndpoint: database.httpUrl ?? undefined,
-    timeoutMs: database.timeoutMs,
-  });
+  if (config.database === null) throw misconfigured('DATABASE_URL', 'must be set.');
+  const readHeaders = () => readTraceHeaders(tryGetContext<AppEnv>()?.get('trace'));
+  const postgres = openPostgres({ ...config.database, readHeaders });
+  const redis = config.redis === null ? null : openRedis({ ...config.redis, readHeaders });
   const now = () => Date.now();
-  const upstash = redis?.kind === 'upstash' ? openUpstash(redis) : null;
+  const log = createLog({ level: config.logLevel, now });
   return {
     config,
     persistence: new PersistenceLayer(createWorldStore(postgres), {
@@ -33,13 +65,31 @@ export function compose(env: Env): Services {
       now,
       cacheMs: config.limits.apiKeyCacheSeconds * 1_000,
     }),
-    pingCache: upstash === null ? null : () => pingRedis(upstash),
+    sessions: new Sessions(createSessionStore(postgres), {
+      now,
+      cacheMs: config.limits.apiKeyCacheSeconds * 1_000,
+      keys: config.sessionSigning,
+    }),
+    limiter: new RateLimiter(redis && createRateLimitStore(redis), {
+      now,
+      requestsPerMinuteAlone: config.limits.rateLimitAloneRequestsPerMinute,
+      tell: (told) =>
+        told.event === 'rate_limit_restored'
+          ? log('info', told.event)
+          : log('warn', told.event, { reason: told.reason, causes: describeError(told.cause) }),
+    }),
+    log,
+    readAddress,
+    pingCache: redis === null ? null : () => redis.ping(),
     now,
+    async close() {
+      await Promise.all([postgres.close(), redis?.close()]);
+    },
   };
 }
 
 /** What can be asked for and is not served yet is refused: passed over, it would be a promise broken in silence. */
-function refuseUnserved({ database, redis, ...config }: Config): void {
+function refuseUnserved(config: Config): void {
   if (!config.persistenceEnabled)
     throw misconfigured(
       'PERSISTENCE_ENABLED',
@@ -52,14 +102,4 @@ function refuseUnserved({ database, redis, ...config }: Config): void {
     );
   if (config.auditTransforms)
     throw misconfigured('AUDIT_TRANSFORMS', 'cannot be on in this version: it has no audit.');
-  if (redis?.kind === 'tcp')
-    throw misconfigured(
-      'REDIS_HOST',
-      'cannot be reached by these functions, which speak HTTP: set UPSTASH_REDIS_REST_URL and UPSTASH_REDIS_REST_TOKEN instead.',
-    );
-  if (database !== null && database.httpUrl === null && isLoopback(new URL(database.url).hostname))
-    throw misconfigured(
-      'DATABASE_URL',
-      'names this machine, which these functions reach over HTTP only: set DATABASE_HTTP_URL to where it answers SQL.',
-    );
 }

@@ -1,8 +1,9 @@
 import type { Hono } from 'hono';
 import { AppError } from '../src/world/errors.ts';
 import { createApp, createRefusingApp } from './app.ts';
-import { compose } from './compose.ts';
+import { composeWorker } from './compose-worker.ts';
 import type { AppEnv } from './http/context.ts';
+import { createLog } from './http/log.ts';
 
 type Bindings = Record<string, unknown>;
 
@@ -25,10 +26,12 @@ function openApp(env: Bindings): Hono<AppEnv> {
     (entry): entry is [string, string] => typeof entry[1] === 'string',
   );
   try {
-    return createApp(compose(Object.fromEntries(texts)));
+    return createApp(composeWorker(Object.fromEntries(texts)));
   } catch (error) {
     if (!(error instanceof AppError)) throw error;
-    console.error(JSON.stringify({ level: 'error', event: 'misconfigured', message: error.message }));
+    createLog({ level: 'error', now: () => Date.now() })('error', 'misconfigured', {
+      message: error.message,
+    });
     return createRefusingApp(error);
   }
 }

@@ -1,8 +1,9 @@
-import { describe, expect, it } from 'vitest';
-import { makeApiKeys, makeWorld, openTestNeon } from '../test/layers.ts';
+import { afterAll, describe, expect, it } from 'vitest';
+import { DRIVERS, makeApiKeys, makeWorld } from '../test/layers.ts';
 
-describe('ApiKeys', () => {
-  const postgres = openTestNeon();
+describe.each(Object.entries(DRIVERS))('ApiKeys, %s', (_, openPostgres) => {
+  const postgres = openPostgres();
+  afterAll(() => postgres.close());
 
   it('gives out a key that authenticates, and keeps only its hash', async () => {
     const { tenantId } = await makeWorld(postgres);

@@ -27,7 +27,7 @@ export interface NewKey {
 /** A key as it is given out, the only time its secret is seen. */
 export type IssuedKey = ApiKey & { secret: string };
 
-const issueSchema = z.strictObject({
+export const issueSchema = z.strictObject({
   scopes: z
     .array(z.enum(['read', 'write', 'admin']))
     .min(1, 'must name at least one scope')
@@ -88,8 +88,11 @@ export class ApiKeys {
     return this.issue(tenantId, input);
   }
 
-  /** @returns whose credential this is, or null: unknown, revoked and expired look the same. */
-  async authenticate(credential: string): Promise<ApiKey | null> {
+  /**
+   * @param beforeLookup called where the database must be asked; what it throws goes on.
+   * @returns whose credential this is, or null: unknown, revoked and expired look the same.
+   */
+  async authenticate(credential: string, beforeLookup?: () => void): Promise<ApiKey | null> {
     const tenantId = CREDENTIAL.exec(credential)?.[1];
     if (tenantId === undefined) return null;
     const secretSha256 = await sha256Hex(credential);
@@ -97,6 +100,7 @@ export class ApiKeys {
     const cached = this.#cache.get(secretSha256);
     if (cached !== undefined && now - cached.foundAt < this.#cacheMs)
       return isValid(cached.key, now) ? cached.key : null;
+    beforeLookup?.();
     const key = await this.#store.findKey(tenantId, secretSha256);
     if (key === null || !isValid(key, now)) {
       this.#cache.delete(secretSha256);

@@ -7,10 +7,12 @@ const UPSTASH = {
   UPSTASH_REDIS_REST_URL: 'https://redis.example',
   UPSTASH_REDIS_REST_TOKEN: 'hunter2hunter2',
 };
+const SIGNING_KEY = 'hunter2-'.repeat(4);
 
 describe('Config', () => {
   it('needs a database and nothing else', () => {
     expect(parseConfig({ DATABASE_URL })).toEqual({
+      server: { host: '127.0.0.1', port: 8_080, shutdownTimeoutMs: 10_000 },
       database: { url: DATABASE_URL, poolSize: 20, httpUrl: null, timeoutMs: 15_000 },
       redis: null,
       qstash: null,
@@ -23,7 +25,9 @@ describe('Config', () => {
       defaultTenantId: 'default',
       defaultSpaceId: 'main',
       metricsToken: null,
+      sessionSigning: null,
       corsAllowedOrigins: [],
+      logLevel: 'info',
       limits: {
         idempotencyTtlSeconds: 3_600,
         jsonBodyBytesMax: 1_048_576,
@@ -31,6 +35,9 @@ describe('Config', () => {
         apiKeyCacheSeconds: 5,
         readyzTimeoutMs: 1_000,
         healthCacheSeconds: 3,
+        rateLimitRequestsPerMinute: 12_000,
+        rateLimitAloneRequestsPerMinute: 6_000,
+        rateLimitUnknownCredentialsPerMinute: 600,
       },
     });
   });
@@ -129,13 +136,45 @@ describe('Config', () => {
     ['a flag that is neither', { DATABASE_URL, CACHE_ENABLED: 'maybe' }, /^CACHE_ENABLED .* not "maybe"/],
     ['a number that is none', { DATABASE_URL, REDIS_PORT: '6379x' }, /^REDIS_PORT must be a whole number/],
     ['a number out of range', { DATABASE_URL, DATABASE_POOL_SIZE: '0' }, /^DATABASE_POOL_SIZE .* 1 to 1000/],
+    ['a URL for a host', { DATABASE_URL, HOST: 'http://0.0.0.0' }, /^HOST must be a host name/],
     ['an id that is none', { DATABASE_URL, DEFAULT_SPACE_ID: 'a/b' }, /^DEFAULT_SPACE_ID/],
+    ['a level that is none', { DATABASE_URL, LOG_LEVEL: 'loud' }, /^LOG_LEVEL must be one of .* not "loud"/],
     ['a short token', { DATABASE_URL, METRICS_TOKEN: 'hunter2' }, /^METRICS_TOKEN must be at least 16/],
+    [
+      'a short signing key',
+      { DATABASE_URL, SESSION_SIGNING_KEY: 'hunter2' },
+      /^SESSION_SIGNING_KEY must be .* 7\.$/,
+    ],
+    [
+      'a short signing key of before',
+      { DATABASE_URL, SESSION_SIGNING_KEY: SIGNING_KEY, SESSION_SIGNING_KEY_PREVIOUS: SIGNING_KEY.slice(1) },
+      /^SESSION_SIGNING_KEY_PREVIOUS must be at least 32 bytes/,
+    ],
+    [
+      'a signing key of before without one of now',
+      { DATABASE_URL, SESSION_SIGNING_KEY_PREVIOUS: SIGNING_KEY },
+      /^SESSION_SIGNING_KEY_PREVIOUS is set, and/,
+    ],
+    [
+      'a signing key twice',
+      { DATABASE_URL, SESSION_SIGNING_KEY: SIGNING_KEY, SESSION_SIGNING_KEY_PREVIOUS: SIGNING_KEY },
+      /^SESSION_SIGNING_KEY_PREVIOUS is the same/,
+    ],
     ['a path as an origin', { DATABASE_URL, CORS_ALLOWED_ORIGINS: 'https://a.example/x' }, /^CORS_ALLOWED/],
   ])('refuses %s in one sentence without secrets', (_, env, sentence) => {
     expect(() => parseConfig(env)).toThrow(sentence);
     expect(() => parseConfig(env)).toThrow(expect.objectContaining({ code: 'misconfigured' }));
     expect(() => parseConfig(env)).not.toThrow(/hunter2/);
+  });
+
+  it('reads the keys that session tokens are signed with', () => {
+    const SESSION_SIGNING_KEY_PREVIOUS = 'before--'.repeat(4);
+    expect(parseConfig({ DATABASE_URL, SESSION_SIGNING_KEY: SIGNING_KEY }).sessionSigning).toEqual({
+      key: SIGNING_KEY,
+      previousKey: null,
+    });
+    const rotating = { DATABASE_URL, SESSION_SIGNING_KEY: SIGNING_KEY, SESSION_SIGNING_KEY_PREVIOUS };
+    expect(parseConfig(rotating).sessionSigning?.previousKey).toBe(SESSION_SIGNING_KEY_PREVIOUS);
   });
 
   it('reads a list of origins', () => {
@@ -172,8 +211,9 @@ describe('Config', () => {
       ...section('secrets').matchAll(/^ {2}"([A-Z_]+)",?$/gm),
       ...section('vars').matchAll(/^([A-Z_]+) = /gm),
     ].map((match) => match[1]);
+    const onNode = ['HOST', 'PORT', 'SHUTDOWN_TIMEOUT_MS'];
     const overTcp = ['DATABASE_POOL_SIZE', 'REDIS_HOST', 'REDIS_PORT', 'REDIS_PASSWORD'];
-    const served = Object.keys(CONFIG_VARIABLES).filter((name) => !overTcp.includes(name));
+    const served = Object.keys(CONFIG_VARIABLES).filter((name) => ![...onNode, ...overTcp].includes(name));
     expect(names.toSorted()).toEqual(served.toSorted());
   });
 });

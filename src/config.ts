@@ -2,6 +2,9 @@ import { AppError } from './world/errors.ts';
 
 /** Every variable that is read, and whether its value is a secret (which no message ever shows). */
 export const CONFIG_VARIABLES = {
+  HOST: 'plain',
+  PORT: 'plain',
+  SHUTDOWN_TIMEOUT_MS: 'plain',
   DATABASE_URL: 'secret',
   DATABASE_POOL_SIZE: 'plain',
   DATABASE_HTTP_URL: 'plain',
@@ -26,12 +29,18 @@ export const CONFIG_VARIABLES = {
   DEFAULT_SPACE_ID: 'plain',
   IDEMPOTENCY_TTL_SECONDS: 'plain',
   METRICS_TOKEN: 'secret',
+  SESSION_SIGNING_KEY: 'secret',
+  SESSION_SIGNING_KEY_PREVIOUS: 'secret',
   CORS_ALLOWED_ORIGINS: 'plain',
   JSON_BODY_BYTES_MAX: 'plain',
   STATE_BODY_BYTES_MAX: 'plain',
   API_KEY_CACHE_SECONDS: 'plain',
   READYZ_TIMEOUT_MS: 'plain',
   HEALTH_CACHE_SECONDS: 'plain',
+  RATE_LIMIT_REQUESTS_PER_MINUTE: 'plain',
+  RATE_LIMIT_ALONE_REQUESTS_PER_MINUTE: 'plain',
+  RATE_LIMIT_UNKNOWN_CREDENTIALS_PER_MINUTE: 'plain',
+  LOG_LEVEL: 'plain',
 } as const satisfies Record<string, 'secret' | 'plain'>;
 
 export type ConfigVariable = keyof typeof CONFIG_VARIABLES;
@@ -58,8 +67,18 @@ export interface QstashConfig {
   nextSigningKey: string;
 }
 
+/** Where the functions listen on Node; Workers have no use for it. */
+export interface ServerConfig {
+  host: string;
+  /** 0 is any that is free. */
+  port: number;
+  /** Milliseconds that requests under way have after a signal to end. */
+  shutdownTimeoutMs: number;
+}
+
 /** The environment, read once and checked as a whole. */
 export interface Config {
+  server: ServerConfig;
   database: DatabaseConfig | null;
   redis: RedisConfig | null;
   qstash: QstashConfig | null;
@@ -72,8 +91,11 @@ export interface Config {
   defaultTenantId: string;
   defaultSpaceId: string;
   metricsToken: string | null;
+  /** What session tokens are signed with, and what they were until lately; null: none is minted or known. */
+  sessionSigning: { key: string; previousKey: string | null } | null;
   /** Origins whose pages may call the API from a browser; `'*'` is any; none by default. */
   corsAllowedOrigins: readonly string[] | '*';
+  logLevel: LogLevel;
   limits: {
     idempotencyTtlSeconds: number;
     jsonBodyBytesMax: number;
@@ -81,12 +103,24 @@ export interface Config {
     apiKeyCacheSeconds: number;
     readyzTimeoutMs: number;
     healthCacheSeconds: number;
+    /** Of each API key and each session, over the whole deployment; 0: not counted. */
+    rateLimitRequestsPerMinute: number;
+    /** The same while a process counts alone, where that is less. */
+    rateLimitAloneRequestsPerMinute: number;
+    /** Of each address; 0: not counted. */
+    rateLimitUnknownCredentialsPerMinute: number;
   };
 }
+
+/** The least that is logged. */
+export const LOG_LEVELS = ['debug', 'info', 'warn', 'error', 'silent'] as const;
+export type LogLevel = (typeof LOG_LEVELS)[number];
 
 const MIB = 1024 * 1024;
 const VALUE_SHOWN_LENGTH_MAX = 40;
 const METRICS_TOKEN_LENGTH_MIN = 16;
+/** Of HS256: a shorter key is weaker than the signature. */
+const SIGNING_KEY_BYTES_MIN = 32;
 const ID = /^[A-Za-z0-9._:-]{1,128}$/;
 
 /**
@@ -96,6 +130,7 @@ const ID = /^[A-Za-z0-9._:-]{1,128}$/;
 export function parseConfig(env: Env): Config {
   const redis = readRedis(env);
   const config: Config = {
+    server: readServer(env),
     database: readDatabase(env),
     redis,
     qstash: readQstash(env),
@@ -108,7 +143,9 @@ export function parseConfig(env: Env): Config {
     defaultTenantId: readId(env, 'DEFAULT_TENANT_ID', 'default'),
     defaultSpaceId: readId(env, 'DEFAULT_SPACE_ID', 'main'),
     metricsToken: readMetricsToken(env),
+    sessionSigning: readSessionSigning(env),
     corsAllowedOrigins: readOrigins(env),
+    logLevel: readLogLevel(env),
     limits: {
       idempotencyTtlSeconds: readWhole(env, 'IDEMPOTENCY_TTL_SECONDS', 3_600, 1, 86_400),
       jsonBodyBytesMax: readWhole(env, 'JSON_BODY_BYTES_MAX', MIB, 1_024, 32 * MIB),
@@ -116,6 +153,21 @@ export function parseConfig(env: Env): Config {
       apiKeyCacheSeconds: readWhole(env, 'API_KEY_CACHE_SECONDS', 5, 0, 300),
       readyzTimeoutMs: readWhole(env, 'READYZ_TIMEOUT_MS', 1_000, 50, 10_000),
       healthCacheSeconds: readWhole(env, 'HEALTH_CACHE_SECONDS', 3, 0, 60),
+      rateLimitRequestsPerMinute: readWhole(env, 'RATE_LIMIT_REQUESTS_PER_MINUTE', 12_000, 0, 1_000_000),
+      rateLimitAloneRequestsPerMinute: readWhole(
+        env,
+        'RATE_LIMIT_ALONE_REQUESTS_PER_MINUTE',
+        6_000,
+        1,
+        1_000_000,
+      ),
+      rateLimitUnknownCredentialsPerMinute: readWhole(
+        env,
+        'RATE_LIMIT_UNKNOWN_CREDENTIALS_PER_MINUTE',
+        600,
+        0,
+        1_000_000,
+      ),
     },
   };
   refuseContradictions(config);
@@ -142,6 +194,16 @@ function refuseContradictions(config: Config): void {
         name,
         `is ${name === 'PERSISTENCE_ENABLED' ? 'off' : 'on'}, which needs a Redis: set UPSTASH_REDIS_REST_URL and UPSTASH_REDIS_REST_TOKEN, or REDIS_HOST.`,
       );
+}
+
+function readServer(env: Env): ServerConfig {
+  const host = read(env, 'HOST') ?? '127.0.0.1';
+  if (!/^[\w.:-]+$/.test(host)) throw refuseValue(env, 'HOST', 'must be a host name or an address');
+  return {
+    host,
+    port: readWhole(env, 'PORT', 8_080, 0, 65_535),
+    shutdownTimeoutMs: readWhole(env, 'SHUTDOWN_TIMEOUT_MS', 10_000, 0, 600_000),
+  };
 }
 
 function readDatabase(env: Env): DatabaseConfig | null {
@@ -198,6 +260,31 @@ function readMetricsToken(env: Env): string | null {
   if (token !== null && token.length < METRICS_TOKEN_LENGTH_MIN)
     throw misconfigured('METRICS_TOKEN', `must be at least ${METRICS_TOKEN_LENGTH_MIN} characters.`);
   return token;
+}
+
+function readSessionSigning(env: Env): Config['sessionSigning'] {
+  const names = ['SESSION_SIGNING_KEY', 'SESSION_SIGNING_KEY_PREVIOUS'] as const;
+  for (const name of names) {
+    const bytes = new TextEncoder().encode(read(env, name) ?? '').length;
+    if (bytes > 0 && bytes < SIGNING_KEY_BYTES_MIN)
+      throw misconfigured(name, `must be at least ${SIGNING_KEY_BYTES_MIN} bytes; it is ${bytes}.`);
+  }
+  const [key, previousKey] = [read(env, names[0]), read(env, names[1])];
+  if (key === null && previousKey !== null)
+    throw misconfigured(names[1], 'is set, and SESSION_SIGNING_KEY is not: it needs both.');
+  if (key !== null && key === previousKey)
+    throw misconfigured(
+      names[1],
+      'is the same as SESSION_SIGNING_KEY; leave it out, or set what came before.',
+    );
+  return key === null ? null : { key, previousKey };
+}
+
+function readLogLevel(env: Env): LogLevel {
+  const value = read(env, 'LOG_LEVEL')?.toLowerCase() ?? 'info';
+  const level = LOG_LEVELS.find((known) => known === value);
+  if (level !== undefined) return level;
+  throw refuseValue(env, 'LOG_LEVEL', `must be one of ${LOG_LEVELS.join(', ')}`);
 }
 
 function readOrigins(env: Env): readonly string[] | '*' {

@@ -27,4 +27,7 @@ export { type Config, parseConfig } from './config.ts';
 export type { Precondition, Saved, TenantCounts } from './persistence-layer.ts';
 export { AppError, type ErrorCode, type FieldError } from './world/errors.ts';
 export { LIMITS } from './world/limits.ts';
+export type { StateSource } from './world/read-state-lines.ts';
+export type { Region } from './world/region.ts';
+export type { StateLine, StatePart, StateView } from './world/state-lines.ts';
 export type * from './world/types.ts';

@@ -522,9 +522,11 @@ describe('PersistenceLayer at size', () => {
     // Another save is between its chunks: its stage is young, then an hour old.
     const stage = `insert into world_stages (tenant_id, stage_id, space_id, generation) values ($1, 'theirs', $2, 999)`;
     await owner.query(stage, [tenantId, spaceId]);
-    const copy = `insert into world_objects select (o).* from (select jsonb_populate_record(o, '{"generation": 999}') as o
-      from world_objects o where tenant_id = $1) as copied`;
-    await owner.query(copy, [tenantId]);
+    const objects = JSON.stringify(makeObjects(5).map(({ id }) => ({ id })));
+    await owner.query(
+      `select set_config('app.tenant_id', $1, false), stage_objects('theirs', 'other', $2::json)`,
+      [tenantId, objects],
+    );
     await layer.saveWorldState({ objects: makeObjects(4) });
     expect(await countRows()).toBe(9);
     await owner.query(

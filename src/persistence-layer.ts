@@ -1,5 +1,6 @@
 import { readCursor, writeCursor } from './world/cursor.ts';
 import { AppError } from './world/errors.ts';
+import { readStateLines, type StateSource } from './world/read-state-lines.ts';
 import {
   checkId,
   checkObject,
@@ -8,6 +9,16 @@ import {
   checkSpace,
   checkUser,
 } from './world/schemas.ts';
+import {
+  readView,
+  STATE_PARTS,
+  type StateLine,
+  type StateView,
+  type WorldItem,
+  type WorldReader,
+  type WorldSelection,
+  writeStateLines,
+} from './world/state-lines.ts';
 import type {
   ObjectInput,
   ObjectPatch,
@@ -53,6 +64,8 @@ export interface WorldStore {
   close(): Promise<void>;
   ensureTenant(tenantId: string): Promise<void>;
   putSpace(tenantId: string, spaceId: string, input: SpaceInput): Promise<{ space: Space; created: boolean }>;
+  /** @returns null where there is no such space. */
+  updateSpace(tenantId: string, spaceId: string, input: SpaceInput): Promise<Space | null>;
   loadSpace(tenantId: string, spaceId: string): Promise<Space | null>;
   listSpaces(tenantId: string, limit: number, after: string): Promise<{ spaces: Space[]; more: boolean }>;
   deleteSpace(tenantId: string, spaceId: string): Promise<boolean>;
@@ -79,9 +92,26 @@ export interface WorldStore {
     objectId: string,
     precondition: Precondition,
   ): Promise<{ seq: Seq } | Refusal>;
-  loadWorld(tenantId: string, spaceId: string): Promise<(WorldState & { rev: number }) | null>;
+  loadWorld(
+    tenantId: string,
+    spaceId: string,
+    selection: WorldSelection,
+  ): Promise<(WorldState & { rev: number }) | null>;
+  /** Reads as the parts are asked for; they may throw `state_unsettled` and `not_found`. */
+  streamWorld(tenantId: string, spaceId: string, selection: WorldSelection): Promise<WorldReader | null>;
   saveWorld(target: WriteTarget, world: WorldInput, mode: SaveMode): Promise<Saved | Refusal>;
-  upsertUser(tenantId: string, user: UserInput): Promise<User>;
+  /** The last item is `around`. */
+  saveWorldStream(
+    target: WriteTarget,
+    items: AsyncIterable<WorldItem[]>,
+    mode: SaveMode,
+  ): Promise<Saved | Refusal>;
+  upsertUser(tenantId: string, user: UserInput): Promise<{ user: User; created: boolean }>;
+  /** @returns null where there is no such person. */
+  updateUser(tenantId: string, user: UserInput): Promise<User | null>;
+  loadUser(tenantId: string, userId: string): Promise<User | null>;
+  /** @returns whether there was anything to erase. */
+  eraseUser(tenantId: string, userId: string): Promise<boolean>;
   loadStatistics(tenantId: string, spaceId: string): Promise<SpaceStatistics | null>;
   countTenant(tenantId: string): Promise<TenantCounts>;
   /** The seq and rev of a state, without the state: what its ETag is made of. */
@@ -99,6 +129,11 @@ export interface PersistenceOptions {
   /** The space of calls that name none. */
   spaceId: string;
   actor?: string | null;
+  /**
+   * For who has one space and not its tenant: no space and no person is made anew, and no people, models or media, which
+   * are the tenant's, are saved with a world.
+   */
+  withinSpace?: boolean;
 }
 
 interface InSpace {
@@ -144,13 +179,20 @@ export class PersistenceLayer {
   }
 
   /** The same layer for another tenant, its writes signed by `actor`. */
-  forTenant(tenantId: string, actor: string | null): PersistenceLayer {
-    return new PersistenceLayer(this.#store, { ...this.#options, tenantId, actor });
+  forTenant(
+    tenantId: string,
+    actor: string | null,
+    { withinSpace = false }: Pick<PersistenceOptions, 'withinSpace'> = {},
+  ): PersistenceLayer {
+    return new PersistenceLayer(this.#store, { ...this.#options, tenantId, actor, withinSpace });
   }
 
   /** Creates a space or gives it a new name, description, settings and bounds; what is absent is reset to its default. */
   async putSpace(spaceId: string, input: unknown): Promise<{ space: Space; created: boolean }> {
-    return this.#store.putSpace(this.#options.tenantId, checkId(spaceId, '/space'), checkSpace(input));
+    const { tenantId, withinSpace } = this.#options;
+    const [id, space] = [checkId(spaceId, '/space'), checkSpace(input)];
+    if (!withinSpace) return this.#store.putSpace(tenantId, id, space);
+    return { space: found(await this.#store.updateSpace(tenantId, id, space)), created: false };
   }
 
   async getSpace(spaceId: string): Promise<Space> {
@@ -213,9 +255,34 @@ export class PersistenceLayer {
     return accepted(await this.#store.deleteObject(this.#target(spaceId), id, precondition));
   }
 
-  /** The whole world as it stood at one moment. A load that fails is an error, never an empty world. */
-  async loadWorldState(spaceId?: string): Promise<WorldState & { rev: number }> {
-    return found(await this.#store.loadWorld(this.#options.tenantId, this.#space(spaceId)));
+  /**
+   * The whole world as it stood at one moment, or what `view` asks of it (a list that it leaves out is empty). A load that
+   * fails is an error, never an empty world.
+   */
+  async loadWorldState(spaceId?: string, view: StateView = {}): Promise<WorldState & { rev: number }> {
+    const { selection, include } = readView(view);
+    const { tenantId } = this.#options;
+    const state = found(await this.#store.loadWorld(tenantId, this.#space(spaceId), selection));
+    for (const part of STATE_PARTS) if (!include.has(part)) state[part] = [];
+    return state;
+  }
+
+  /**
+   * The same line by line, a page of it held at a time: see `StateLine` for how the lines are read. `seq` and `rev` are the
+   * version it begins with. The lines throw `state_unsettled` where the world is replaced while they are read; without the
+   * last of them, `end`, they are not the whole.
+   */
+  async streamWorldState({ spaceId, ...view }: InSpace & StateView = {}): Promise<{
+    seq: Seq;
+    rev: number;
+    lines: AsyncGenerator<StateLine>;
+  }> {
+    const { selection, include } = readView(view);
+    const { tenantId } = this.#options;
+    const { seq, rev, parts } = found(
+      await this.#store.streamWorld(tenantId, this.#space(spaceId), selection),
+    );
+    return { seq, rev, lines: writeStateLines(parts, include) };
   }
 
   /** What a state's ETag is made of, without the state. */
@@ -234,12 +301,45 @@ export class PersistenceLayer {
     { spaceId, mode = 'replace' }: InSpace & { mode?: SaveMode } = {},
   ): Promise<Saved> {
     const world = checkWorld(worldState);
+    if (this.#options.withinSpace) refuseTenantParts(world);
     const target = this.#target(spaceId ?? spaceOf(worldState));
     return accepted(await this.#store.saveWorld(target, world, mode));
   }
 
+  /**
+   * The same from lines as `streamWorldState` gives them, or their NDJSON in pieces, a chunk of it held at a time. Nothing is
+   * saved unless the line `end` has come. What is wrong has the line's number in its path: `/17/position/x`.
+   */
+  async saveWorldStream(
+    source: StateSource,
+    { spaceId, mode = 'replace' }: InSpace & { mode?: SaveMode } = {},
+  ): Promise<Saved> {
+    const items = this.#options.withinSpace ? withinSpace(readStateLines(source)) : readStateLines(source);
+    return accepted(await this.#store.saveWorldStream(this.#target(spaceId), items, mode));
+  }
+
   async upsertUser(userData: unknown): Promise<User> {
-    return this.#store.upsertUser(this.#options.tenantId, checkUser(userData));
+    return (await this.putUser(userData)).user;
+  }
+
+  /** Makes a person known or gives them what is new; what is absent is reset to its default. */
+  async putUser(userData: unknown): Promise<{ user: User; created: boolean }> {
+    const { tenantId, withinSpace } = this.#options;
+    const user = checkUser(userData);
+    if (!withinSpace) return this.#store.upsertUser(tenantId, user);
+    return { user: found(await this.#store.updateUser(tenantId, user)), created: false };
+  }
+
+  async getUser(userId: string): Promise<User> {
+    return found(await this.#store.loadUser(this.#options.tenantId, checkId(userId, '/id')));
+  }
+
+  /**
+   * Erases a person: their row, memberships, avatars and sessions go, their messages stay without an author, and what
+   * they made is signed with a pseudonym that nothing leads back from.
+   */
+  async eraseUser(userId: string): Promise<void> {
+    if (!(await this.#store.eraseUser(this.#options.tenantId, checkId(userId, '/id')))) throw notFound();
   }
 
   async getSpaceStatistics(spaceId?: string): Promise<SpaceStatistics> {
@@ -267,6 +367,22 @@ function spaceOf(value: unknown): string | undefined {
   const { spaceId, space } = value as { spaceId?: unknown; space?: { id?: unknown } | null };
   if (typeof spaceId === 'string') return spaceId;
   return typeof space === 'object' && typeof space?.id === 'string' ? space.id : undefined;
+}
+
+async function* withinSpace(groups: AsyncIterable<WorldItem[]>): AsyncGenerator<WorldItem[]> {
+  for await (const items of groups) {
+    for (const item of items) if (item.kind === 'around') refuseTenantParts(item.around);
+    yield items;
+  }
+}
+
+/** @throws forbidden for what a world brings along that is not the space's own. */
+function refuseTenantParts(world: Omit<WorldInput, 'objects'>): void {
+  const parts = (['users', 'models', 'media'] as const).filter((part) => (world[part]?.length ?? 0) > 0);
+  if (parts.length === 0) return;
+  throw new AppError('forbidden', 'People, models and media belong to the tenant: a key may save them.', {
+    errors: parts.map((part) => ({ path: `/${part}`, message: 'may only be saved with a key' })),
+  });
 }
 
 function notFound(): AppError {

@@ -17,6 +17,7 @@ export function stack(): StackValues {
     qstashCurrentSigningKey: inject('qstashCurrentSigningKey'),
     qstashNextSigningKey: inject('qstashNextSigningKey'),
     metricsToken: inject('metricsToken'),
+    sessionSigningKey: inject('sessionSigningKey'),
   };
 }
 

@@ -39,6 +39,8 @@ const FORBIDDEN: [string, string][] = [
   ['functions/api/a.ts', '@upstash/redis'],
   ['functions/api/a.ts', 'node:fs'],
   ['functions/http/a.ts', '../../dev/stack.ts'],
+  ['functions/worker.ts', './compose-node.ts'],
+  ['functions/node.ts', '../src/postgres/pg.ts'],
   ['src/a-class.ts', './postgres/client.ts'],
   ['src/a-class.ts', './redis/client.ts'],
   ['src/a-class.ts', 'hono'],
@@ -61,8 +63,10 @@ const FORBIDDEN: [string, string][] = [
 
 const ALLOWED: [string, string][] = [
   ['functions/compose.ts', '../src/postgres/client.ts'],
+  ['functions/compose-node.ts', '../src/redis/tcp.ts'],
   ['functions/api/a.ts', '../../src/persistence-layer.ts'],
   ['functions/api/a.ts', 'hono'],
+  ['functions/node-server.ts', 'node:http'],
   ['src/a-class.ts', './world/types.ts'],
   ['src/world/a.ts', './types.ts'],
   ['src/world/a.ts', 'zod'],

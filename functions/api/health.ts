@@ -1,8 +1,9 @@
 import type { TenantCounts } from '../../src/persistence-layer.ts';
 import { AppError } from '../../src/world/errors.ts';
-import { identify, requireScope } from '../http/auth.ts';
+import { identify } from '../http/auth.ts';
 import type { AppContext, Services } from '../http/context.ts';
 import { within, withinOrNull } from '../http/deadline.ts';
+import { checkRight } from '../http/roles.ts';
 
 /** What GET /health answers. */
 export interface Health {
@@ -62,7 +63,7 @@ async function readTenant(c: AppContext): Promise<string | null> {
   try {
     const principal = await within(config.limits.readyzTimeoutMs, identify(c));
     if (principal === null) return config.defaultTenantId;
-    requireScope(principal, 'read');
+    checkRight(principal, 'GET /health', c);
     return principal.tenantId;
   } catch (error) {
     if (error instanceof AppError && error.code === 'store_unavailable') return null;

@@ -1,64 +1,107 @@
-import type { SaveMode } from '../../src/world/types.ts';
+import { accepts } from 'hono/accepts';
+import type { Region } from '../../src/world/region.ts';
+import { STATE_PARTS, type StatePart } from '../../src/world/state-lines.ts';
+import type { SaveMode, Vector3 } from '../../src/world/types.ts';
 import { readJson } from '../http/body.ts';
 import type { AppContext } from '../http/context.ts';
 import { isConditional, isFresh, refuseConditions, writeStateEtag } from '../http/etag.ts';
 import { readParam } from '../http/input.ts';
-import { HttpError } from '../http/problem.ts';
+import { NDJSON, readPieces, sendsNdjson, streamLines } from '../http/ndjson.ts';
 import { readQuery, refuseParameter } from '../http/query.ts';
 
-const PARTS = ['objects', 'users', 'models', 'media', 'chat'] as const;
-type Part = (typeof PARTS)[number];
+const JSON_TYPE = 'application/json';
 
 /** GET /v1/spaces/{space}/state */
 export async function getState(c: AppContext): Promise<Response> {
-  const include = readInclude(readQuery(c, ['include']).include);
-  refuseNdjson(c);
+  const query = readQuery(c, ['include', 'near', 'radius', 'min', 'max']);
+  const include = readInclude(query.include);
+  const view = { include, region: readRegion(query) };
+  const type = accepts(c, { header: 'Accept', supports: [JSON_TYPE, NDJSON], default: JSON_TYPE });
   const spaceId = readParam(c, 'space');
-  const headers = (etag: string) => ({ ETag: etag, 'Cache-Control': 'private, no-cache' });
+  const worlds = c.get('worlds');
+  const headersOf = (version: { seq: number; rev: number }) => ({
+    ETag: writeStateEtag(version),
+    'Cache-Control': 'private, no-cache',
+    'Content-Type': type,
+  });
+  c.header('Vary', 'Accept', { append: true });
   // A tag is much cheaper than the world it names; so a caller who has the world costs next to nothing.
   if (isConditional(c) || c.req.method === 'HEAD') {
-    const etag = writeStateEtag(await c.get('worlds').getStateVersion(spaceId));
-    if (isFresh(c, etag)) return c.body(null, 304, headers(etag));
-    if (c.req.method === 'HEAD')
-      return c.body(null, 200, { ...headers(etag), 'Content-Type': 'application/json' });
+    const version = await worlds.getStateVersion(spaceId);
+    const { 'Content-Type': _, ...headers } = headersOf(version);
+    if (isFresh(c, headers.ETag)) return c.body(null, 304, headers);
+    if (c.req.method === 'HEAD') return c.body(null, 200, headersOf(version));
   }
-  const { rev, space, seq, durableSeq, ...parts } = await c.get('worlds').loadWorldState(spaceId);
+  if (type === NDJSON) {
+    const { lines, ...version } = await worlds.streamWorldState({ spaceId, ...view });
+    return c.body(streamLines(c, lines), 200, headersOf(version));
+  }
+  const { rev, space, seq, durableSeq, ...parts } = await worlds.loadWorldState(spaceId, view);
   const included = Object.fromEntries(
-    PARTS.flatMap((part) => (include.has(part) ? [[part, parts[part]]] : [])),
+    STATE_PARTS.flatMap((part) => (include.includes(part) ? [[part, parts[part]]] : [])),
   );
-  return c.json({ space, seq, durableSeq, ...included }, 200, headers(writeStateEtag({ seq, rev })));
+  return c.body(JSON.stringify({ space, seq, durableSeq, ...included }), 200, headersOf({ seq, rev }));
 }
 
 /** PUT /v1/spaces/{space}/state */
 export async function putState(c: AppContext): Promise<Response> {
   const mode = readMode(readQuery(c, ['mode']).mode);
   refuseConditions(c);
-  const body = await readJson(c, { bytesMax: c.get('services').config.limits.stateBodyBytesMax });
-  const { seq, objects } = await c
-    .get('worlds')
-    .saveWorldState(body, { spaceId: readParam(c, 'space'), mode });
+  const target = { spaceId: readParam(c, 'space'), mode };
+  const worlds = c.get('worlds');
+  const { seq, objects } = sendsNdjson(c)
+    ? await worlds.saveWorldStream(readPieces(c), target)
+    : await worlds.saveWorldState(
+        await readJson(c, { bytesMax: c.get('services').config.limits.stateBodyBytesMax }),
+        target,
+      );
   return c.json({ seq, objects, durability: 'committed' });
 }
 
-function readInclude(include: string | undefined): Set<Part> {
-  if (include === undefined) return new Set(PARTS);
-  return new Set(
-    include.split(',').map((name) => {
-      const part = PARTS.find((candidate) => candidate === name.trim());
-      if (part === undefined)
-        throw refuseParameter('include', `must be one or more of ${PARTS.join(', ')}, with commas between`);
-      return part;
-    }),
-  );
+function readInclude(include: string | undefined): readonly StatePart[] {
+  if (include === undefined) return STATE_PARTS;
+  return include.split(',').map((name) => {
+    const part = STATE_PARTS.find((candidate) => candidate === name.trim());
+    if (part === undefined)
+      throw refuseParameter(
+        'include',
+        `must be one or more of ${STATE_PARTS.join(', ')}, with commas between`,
+      );
+    return part;
+  });
+}
+
+type RegionParameter = 'near' | 'radius' | 'min' | 'max';
+
+/** `near` and `radius`, or `min` and `max`; whether the numbers make a region is checked where it is used. */
+function readRegion(query: Partial<Record<RegionParameter, string>>): Region | undefined {
+  const { near, radius, min, max } = query;
+  const given = (['near', 'radius', 'min', 'max'] as const).filter((name) => query[name] !== undefined);
+  const [first] = given;
+  if (first === undefined) return undefined;
+  if (near !== undefined && radius !== undefined && given.length === 2)
+    return { near: readVector('near', near), radius: readNumber('radius', radius, radius) };
+  if (min !== undefined && max !== undefined && given.length === 2)
+    return { min: readVector('min', min), max: readVector('max', max) };
+  throw refuseParameter(first, 'a region is near and radius, or min and max');
+}
+
+function readVector(name: RegionParameter, text: string): Vector3 {
+  const [x, y, z, more] = text.split(',');
+  if (x === undefined || y === undefined || z === undefined || more !== undefined)
+    throw refuseParameter(name, 'must be three numbers x,y,z in metres');
+  return { x: readNumber(name, x, text), y: readNumber(name, y, text), z: readNumber(name, z, text) };
+}
+
+/** A number as JSON has it. */
+function readNumber(name: RegionParameter, text: string, whole: string): number {
+  const number = /^-?\d+(\.\d+)?([eE][+-]?\d+)?$/.test(text.trim()) ? Number(text) : Number.NaN;
+  if (Number.isFinite(number)) return number + 0;
+  const what = text === whole ? 'a number' : 'three numbers x,y,z';
+  throw refuseParameter(name, `must be ${what} in metres that a double can hold`);
 }
 
 function readMode(mode = 'replace'): SaveMode {
   if (mode === 'replace' || mode === 'merge') return mode;
   throw refuseParameter('mode', 'must be replace or merge');
-}
-
-function refuseNdjson(c: AppContext): void {
-  const accepted = (c.req.header('Accept') ?? '*/*').toLowerCase();
-  if (accepted.includes('application/x-ndjson') && !/application\/json|(application|\*)\/\*/.test(accepted))
-    throw new HttpError('not_acceptable', 'A state is served as application/json here.');
 }

@@ -1,33 +1,57 @@
 import { createMiddleware } from 'hono/factory';
 import { AppError } from '../../src/world/errors.ts';
-import type { Scope } from '../../src/world/types.ts';
 import type { AppContext, AppEnv, Principal } from './context.ts';
+import { countStranger, refuseStranger } from './rate-limit.ts';
+import { checkRight, type GuardedRoute } from './roles.ts';
 
-/** Lets a request through that has a known key with the scope, and gives the route its tenant's worlds. */
-export function allow(scope: Scope) {
-  return createMiddleware<AppEnv>(async function allowed(c, next) {
+/** Lets a request through whose key or session is known, and gives the route its tenant's worlds. */
+export function authenticate() {
+  return createMiddleware<AppEnv>(async function authenticated(c, next) {
     const principal = await identify(c);
     if (principal === null)
-      throw new AppError('unauthorized', 'An API key is needed: Authorization: Bearer <key>.');
-    requireScope(principal, scope);
+      throw new AppError(
+        'unauthorized',
+        'An API key or a session token is needed: Authorization: Bearer <credential>.',
+      );
     c.set('principal', principal);
-    c.set('worlds', c.get('services').persistence.forTenant(principal.tenantId, principal.actor));
+    c.set(
+      'worlds',
+      c.get('services').persistence.forTenant(principal.tenantId, principal.actor, {
+        withinSpace: principal.kind === 'session',
+      }),
+    );
     await next();
   });
 }
 
-/** @throws forbidden */
-export function requireScope(principal: Principal, scope: Scope): void {
-  if (!principal.scopes.includes(scope))
-    throw new AppError('forbidden', `This API key lacks the scope "${scope}".`);
+/** Lets a principal through that has the right by the table. */
+export function allow(route: GuardedRoute) {
+  return createMiddleware<AppEnv>(async function allowed(c, next) {
+    checkRight(c.get('principal'), route, c);
+    await next();
+  });
 }
 
-/** @returns who is asking, or null for a request without a credential. @throws unauthorized for one that is not known. */
+/** @returns who is asking, or null for a request without a credential. @throws unauthorized for one that is not known, rate_limited. */
 export async function identify(c: AppContext): Promise<Principal | null> {
   const header = c.req.header('Authorization');
   if (header === undefined) return null;
   const credential = /^Bearer +([\x21-\x7e]+)$/i.exec(header)?.[1];
-  const key = credential === undefined ? null : await c.get('services').apiKeys.authenticate(credential);
-  if (key === null) throw new AppError('unauthorized', 'The credential is not known.');
-  return { tenantId: key.tenantId, actor: key.id, scopes: key.scopes };
+  const principal = credential === undefined ? null : await recognize(c, credential);
+  if (principal !== null) return principal;
+  await countStranger(c);
+  throw new AppError('unauthorized', 'The credential is not known.');
+}
+
+async function recognize(c: AppContext, credential: string): Promise<Principal | null> {
+  const { apiKeys, sessions } = c.get('services');
+  const beforeLookup = () => refuseStranger(c);
+  if (credential.startsWith('wk_')) {
+    const key = await apiKeys.authenticate(credential, beforeLookup);
+    return key && { kind: 'key', id: key.id, tenantId: key.tenantId, actor: key.id, scopes: key.scopes };
+  }
+  const session = await sessions.authenticate(credential, beforeLookup);
+  if (session === null) return null;
+  const { id, tenantId, userId, spaceId, role } = session;
+  return { kind: 'session', id, tenantId, actor: userId, userId, spaceId, role };
 }

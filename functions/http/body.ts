@@ -13,6 +13,8 @@ const FIRST_BUFFER_BYTES = 16_384;
 const FIRST_BUFFER_BYTES_MAX = 1024 * 1024;
 /** Bytes above the limit that are still read before the answer. */
 const DISCARDED_BYTES_MAX = 64 * 1024 * 1024;
+/** Milliseconds without a byte after which nothing more is expected. */
+const DISCARD_SILENCE_MS_MAX = 250;
 
 /**
  * The body as JSON.
@@ -26,7 +28,8 @@ export async function readJson(
   return parseJsonBytes(await readBytes(c, bytesMax));
 }
 
-function checkMediaType(c: AppContext, mediaType: string): void {
+/** @throws unsupported_media_type */
+export function checkMediaType(c: AppContext, mediaType: string): void {
   const refuse = (message: string) =>
     new AppError('unsupported_media_type', message, { errors: [{ path: '', message }] });
   const coding = c.req.header('Content-Encoding')?.trim().toLowerCase() ?? 'identity';
@@ -75,21 +78,28 @@ async function readBytes(c: AppContext, bytesMax: number): Promise<Uint8Array> {
 }
 
 /**
- * Reads on and keeps nothing, up to a limit: a client, or a proxy before us, that is still sending takes an answer for a
- * broken connection.
+ * Reads on and keeps nothing, up to a limit and for a moment: a client, or a proxy before us, that is still sending takes
+ * an answer for a broken connection. One that announced more than it sends is not waited for.
  */
 async function discard(reader: ReadableStreamDefaultReader<Uint8Array>): Promise<void> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const silence = () =>
+    new Promise<null>((resolve) => {
+      clearTimeout(timer);
+      timer = setTimeout(() => resolve(null), DISCARD_SILENCE_MS_MAX);
+    });
   let discarded = 0;
   try {
     while (discarded < DISCARDED_BYTES_MAX) {
-      const { done, value } = await reader.read();
-      if (done) return;
-      discarded += value.length;
+      const read = await Promise.race([reader.read(), silence()]);
+      if (read === null || read.done) break;
+      discarded += read.value.length;
     }
-    await reader.cancel();
+    await Promise.race([reader.cancel(), silence()]);
   } catch {
     // It is the client's to end early: the answer is the same.
   }
+  clearTimeout(timer);
 }
 
 function tooLarge(bytesMax: number, actual: string): AppError {

@@ -2,7 +2,12 @@ import type { Context } from 'hono';
 import type { ApiKeys } from '../../src/api-keys.ts';
 import type { Config } from '../../src/config.ts';
 import type { PersistenceLayer } from '../../src/persistence-layer.ts';
-import type { Scope } from '../../src/world/types.ts';
+import type { RateLimiter } from '../../src/rate-limiter.ts';
+import type { Sessions } from '../../src/sessions.ts';
+import type { Role, Scope } from '../../src/world/types.ts';
+import type { DescribedError } from './describe-error.ts';
+import type { Log } from './log.ts';
+import type { Trace } from './trace.ts';
 
 /** What the routes work with. Nothing in it holds a connection, so one set serves every request of an isolate. */
 export interface Services {
@@ -10,27 +15,50 @@ export interface Services {
   /** For the default tenant, signed by nobody. */
   persistence: PersistenceLayer;
   apiKeys: ApiKeys;
+  sessions: Sessions;
+  limiter: RateLimiter;
+  log: Log;
+  /** Where a request comes from, as the runtime knows it and no caller can claim; null where it does not know. */
+  readAddress: (c: AppContext) => string | null;
   /** Resolves when Redis answers; null where none is configured. */
   pingCache: (() => Promise<void>) | null;
   /** Milliseconds since 1970. */
   now: () => number;
 }
 
-/** Who is asking. */
-export interface Principal {
+/** Who is asking: a server, by its key, or a person in one space, by a session's token. */
+export type Principal = KeyPrincipal | SessionPrincipal;
+
+interface KnownPrincipal {
+  /** Of the key or the session. */
+  id: string;
   tenantId: string;
-  /** What stands as the author of what they write. */
+  /** What stands as the author of what they write: the key's id, or the person's. */
   actor: string;
+}
+
+export interface KeyPrincipal extends KnownPrincipal {
+  kind: 'key';
   scopes: readonly Scope[];
+}
+
+export interface SessionPrincipal extends KnownPrincipal {
+  kind: 'session';
+  userId: string;
+  spaceId: string;
+  role: Role;
 }
 
 export interface AppEnv {
   Variables: {
     requestId: string;
+    trace: Trace;
+    /** What became of a request that failed, for the log. Set by `answerProblem`. */
+    failure: { code: string; causes?: DescribedError[] };
     services: Services;
-    /** Set by `allow`. */
+    /** Set by `authenticate`. */
     principal: Principal;
-    /** The worlds of the principal's tenant. Set by `allow`. */
+    /** The worlds of the principal's tenant. Set by `authenticate`. */
     worlds: PersistenceLayer;
   };
 }

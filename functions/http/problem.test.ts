@@ -1,18 +1,23 @@
 import { Hono } from 'hono';
-import { afterEach, expect, it, vi } from 'vitest';
+import { beforeEach, expect, it } from 'vitest';
 import { AppError, type ErrorCode } from '../../src/world/errors.ts';
 import type { AppEnv } from './context.ts';
+import { createLog } from './log.ts';
+import { logRequests } from './log-requests.ts';
 import { answerProblem } from './problem.ts';
 import { nameRequests } from './request-id.ts';
 
-afterEach(() => {
-  vi.restoreAllMocks();
+const logged: Record<string, unknown>[] = [];
+const log = createLog({ level: 'info', now: () => 0, write: (line) => void logged.push(JSON.parse(line)) });
+
+beforeEach(() => {
+  logged.length = 0;
 });
 
 function answer(error: unknown): Response | Promise<Response> {
   const app = new Hono<AppEnv>();
   app.onError((thrown, c) => answerProblem(thrown, c));
-  app.use(nameRequests());
+  app.use(nameRequests(), logRequests({ log, now: () => 0 }));
   app.get('/', () => {
     throw error;
   });
@@ -20,31 +25,41 @@ function answer(error: unknown): Response | Promise<Response> {
 }
 
 it('a bug is a plain 500 with the request id; its words stay here, its place goes to the log', async () => {
-  const log = vi.spyOn(console, 'error').mockImplementation(() => undefined);
-  const response = await answer(new TypeError('hunter2', { cause: new Error('hunter2 again\n    more') }));
+  const error = new TypeError('hunter2', {
+    cause: new Error('hunter2 again\n    at hunter2 (hunter2.ts:1)'),
+  });
+  const response = await answer(error);
   expect(response.status).toBe(500);
   const text = await response.text();
   expect(JSON.parse(text)).toMatchObject({ code: 'internal', requestId: 'r1', errors: [] });
   expect(text).toContain('r1');
-  const line = String(log.mock.calls[0]?.[0]);
-  expect(`${text}${line}`).not.toMatch(/hunter2/);
-  expect(JSON.parse(line)).toMatchObject({
-    requestId: 'r1',
-    code: 'internal',
-    causes: [
-      { name: 'TypeError', at: expect.arrayContaining([expect.stringContaining('problem.test')]) },
-      {},
-    ],
-  });
+  expect(`${text}${JSON.stringify(logged)}`).not.toMatch(/hunter2/);
+  expect(logged).toMatchObject([
+    {
+      ...{ level: 'error', event: 'request', requestId: 'r1', status: 500, code: 'internal' },
+      causes: [
+        { name: 'TypeError', at: expect.arrayContaining([expect.stringContaining('problem.test')]) },
+        { name: 'Error' },
+      ],
+    },
+  ]);
 });
 
-it('what is expected is not logged, unless a store is away', async () => {
-  const log = vi.spyOn(console, 'error').mockImplementation(() => undefined);
+it('what is expected is a line like any other; a store that is away is an error, with its causes', async () => {
   const expected: ErrorCode[] = ['not_found', 'validation_failed', 'unauthorized', 'precondition_failed'];
   for (const code of expected) await answer(new AppError(code, 'no'));
-  expect(log).not.toHaveBeenCalled();
-  await answer(new AppError('store_unavailable', 'no'));
-  expect(log).toHaveBeenCalledOnce();
+  expect(logged.map(({ level, code }) => [level, code])).toEqual(expected.map((code) => ['info', code]));
+  expect(logged.some((line) => 'causes' in line)).toBe(false);
+  await answer(
+    new AppError('store_unavailable', 'no', { cause: Object.assign(new Error('no'), { code: '57P01' }) }),
+  );
+  expect(logged.at(-1)).toMatchObject({
+    level: 'error',
+    causes: [
+      { name: 'AppError', code: 'store_unavailable' },
+      { name: 'Error', code: '57P01' },
+    ],
+  });
 });
 
 it.each<[ErrorCode, number]>([
@@ -62,7 +77,6 @@ it.each<[ErrorCode, number]>([
   ['store_unavailable', 503],
   ['state_unsettled', 503],
 ])('%s is %i; with Retry-After if a repeat may help', async (code, status) => {
-  vi.spyOn(console, 'error').mockImplementation(() => undefined);
   const response = await answer(
     new AppError(code, 'Because.', { errors: [{ path: '/a', message: 'is b' }] }),
   );
@@ -79,7 +93,6 @@ it.each<[ErrorCode, number]>([
 });
 
 it('a failure that knows when to come back says so', async () => {
-  vi.spyOn(console, 'error').mockImplementation(() => undefined);
   const response = await answer(new AppError('store_unavailable', 'no', { retryAfterSeconds: 30 }));
   expect(response.headers.get('Retry-After')).toBe('30');
 });

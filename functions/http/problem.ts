@@ -1,11 +1,15 @@
 import type { ContentfulStatusCode } from 'hono/utils/http-status';
 import { AppError, type ErrorCode } from '../../src/world/errors.ts';
 import type { AppContext } from './context.ts';
+import { describeError } from './describe-error.ts';
 
 /** Failures that only HTTP knows, beside those of the world. */
-type HttpErrorCode = 'method_not_allowed' | 'not_acceptable';
+type HttpErrorCode = 'method_not_allowed' | 'not_acceptable' | 'rate_limited';
 
-const PROBLEMS: Record<ErrorCode | HttpErrorCode, { status: ContentfulStatusCode; title: string }> = {
+export type ProblemCode = ErrorCode | HttpErrorCode;
+
+/** Every code, its status and its title. */
+export const PROBLEMS: Record<ProblemCode, { status: ContentfulStatusCode; title: string }> = {
   unauthorized: { status: 401, title: 'The credential is missing or not known' },
   forbidden: { status: 403, title: 'The credential does not allow this' },
   not_found: { status: 404, title: 'Not found' },
@@ -18,15 +22,15 @@ const PROBLEMS: Record<ErrorCode | HttpErrorCode, { status: ContentfulStatusCode
   malformed_json: { status: 422, title: 'The body is not JSON' },
   validation_failed: { status: 422, title: 'The input is not valid' },
   properties_too_large: { status: 422, title: 'The properties are too large' },
+  rate_limited: { status: 429, title: 'Too many requests' },
   internal: { status: 500, title: 'Internal error' },
+  no_signing_key: { status: 501, title: 'Session tokens are not set up here' },
   misconfigured: { status: 503, title: 'The service is not configured' },
   store_unavailable: { status: 503, title: 'A store cannot be reached' },
   state_unsettled: { status: 503, title: 'The state is being settled' },
 };
 
 const RETRY_AFTER_SECONDS = 2;
-const CAUSES_LOGGED_MAX = 5;
-const FRAMES_LOGGED_MAX = 8;
 
 /** A failure that only HTTP knows: thrown like an `AppError`, answered like one. */
 export class HttpError extends Error {
@@ -41,13 +45,19 @@ export class HttpError extends Error {
   }
 }
 
-/** The one place where a failure becomes an answer. What is not an `AppError` is a bug: 500, and the log knows where. */
-export function answerProblem(error: unknown, c: AppContext, log = logFailure): Response {
+/**
+ * The one place where a failure becomes an answer. What is not an `AppError` is a bug: 500, and the request's line in the log
+ * knows where.
+ */
+export function answerProblem(error: unknown, c: AppContext): Response {
   const known =
     error instanceof AppError || error instanceof HttpError ? error : new AppError('internal', '');
   const { status, title } = PROBLEMS[known.code];
   const requestId = c.get('requestId');
-  if (status >= 500) log(requestId, known.code, error);
+  c.set('failure', {
+    code: known.code,
+    ...(status >= 500 && { causes: describeError(error, { withPlaces: known.code === 'internal' }) }),
+  });
   const body = {
     type: `urn:worldkeep:problem:${known.code}`,
     title,
@@ -77,16 +87,4 @@ function readHeaders(error: AppError | HttpError, c: AppContext): Record<string,
     return { 'Accept-Patch': 'application/merge-patch+json' };
   const { retryAfterSeconds } = error;
   return retryAfterSeconds === undefined ? {} : { 'Retry-After': String(retryAfterSeconds) };
-}
-
-/** Names and SQLSTATEs, and for bugs where they happened: a store's own message may hold what was being written. */
-function logFailure(requestId: string, code: string, error: unknown): void {
-  const causes: unknown[] = [];
-  for (let cause = error; cause instanceof Error && causes.length < CAUSES_LOGGED_MAX; cause = cause.cause)
-    causes.push({
-      name: cause.name,
-      ...('code' in cause && typeof cause.code === 'string' && { code: cause.code }),
-      ...(code === 'internal' && { at: cause.stack?.match(/^ {4}at .*$/gm)?.slice(0, FRAMES_LOGGED_MAX) }),
-    });
-  console.error(JSON.stringify({ level: 'error', event: 'request_failed', requestId, code, causes }));
 }

@@ -13,6 +13,23 @@ const UPLOAD_CHUNK_BYTES = 64 * 1024;
 const savedSchema = z.object({ seq: z.number(), objects: z.number(), durability: z.string() });
 export type SavedState = z.infer<typeof savedSchema>;
 
+const keysSchema = z.object({
+  items: z.array(
+    z.object({
+      id: z.string(),
+      tenantId: z.string(),
+      scopes: z.array(z.string()),
+      createdAt: z.string(),
+      expiresAt: z.string().nullable(),
+      revokedAt: z.string().nullable(),
+    }),
+  ),
+  nextCursor: z.string().nullable(),
+});
+export type ListedKey = z.infer<typeof keysSchema>['items'][number];
+
+const KEYS_PAGE_ITEMS = '1000';
+
 const problemSchema = z.object({
   code: z.string().optional(),
   title: z.string().optional(),
@@ -101,6 +118,30 @@ export class Api {
       throw this.#unreachable(error, 'the answer was cut off');
     }
     return Buffer.concat(chunks);
+  }
+
+  /** Every key of the tenant, page by page. */
+  async listKeys(): Promise<ListedKey[]> {
+    const keys: ListedKey[] = [];
+    for (let cursor: string | null = ''; cursor !== null; ) {
+      const response = await this.#request('GET', '/v1/keys', {
+        query: { limit: KEYS_PAGE_ITEMS, ...(cursor !== '' && { cursor }) },
+        expected: [200],
+      });
+      const page: z.infer<typeof keysSchema> = readAnswer(keysSchema, await response.text());
+      keys.push(...page.items);
+      cursor = page.nextCursor;
+    }
+    return keys;
+  }
+
+  /** @returns false where the tenant has no such key. */
+  async revokeKey(id: string): Promise<boolean> {
+    const response = await this.#request('DELETE', `/v1/keys/${encodeURIComponent(id)}`, {
+      expected: [204, 404],
+    });
+    await response.body?.cancel();
+    return response.status === 204;
   }
 
   async #request(

@@ -16,6 +16,8 @@ export interface Context {
 export interface Outcome {
   document: object;
   text: string;
+  /** What it has to say is that something is wrong: exit code 1. */
+  failed?: boolean;
 }
 
 export interface Command<A extends ArgsDef = ArgsDef> {

@@ -50,6 +50,11 @@ export function resolveDatabaseUrl({ env, cwd }: Surroundings): string {
   return url;
 }
 
+/** What the local stack has written down, or null where there is none. @throws UsageError for a file that is not its own. */
+export function readDevMembers(cwd: string): Readonly<Record<string, unknown>> | null {
+  return readDevFile(cwd)?.members ?? null;
+}
+
 interface DevFile {
   path: string;
   members: Record<string, unknown>;

@@ -20,10 +20,12 @@ describe('worldkeep used wrongly exits with 2, a sentence and the usage', () => 
   it.each<[string[], string]>([
     [[], 'no command given'],
     [['explode'], 'unknown command: explode'],
-    [['keys'], 'keys needs a second word: keys create'],
+    [['keys'], 'keys needs a second word: keys create, keys list, keys revoke'],
     [['keys', 'burn'], 'unknown command: keys burn'],
     [['help', 'explode'], 'unknown command: explode'],
     [['--loud'], 'unknown option: --loud'],
+    [['keys', 'revoke'], 'missing required positional argument: ID'],
+    [['keys', 'revoke', 'a/b'], 'ID must be 1 to 128 characters of A-Z a-z 0-9 . _ : -, not "a/b"'],
     [['import', '--space', 's'], 'missing required positional argument: FILE'],
     [['import', 'f.glb'], 'missing required argument: --space'],
     [['import', 'f.glb', '--space'], "option '--space <value>' argument missing"],

@@ -3,16 +3,26 @@ import { stripVTControlCharacters } from 'node:util';
 import { renderUsage } from 'citty';
 import { readArguments } from './arguments.ts';
 import type { Command, Context } from './command.ts';
+import { doctorCommand } from './commands/doctor.ts';
 import { exportCommand } from './commands/export.ts';
 import { importCommand } from './commands/import.ts';
 import { keysCreateCommand } from './commands/keys-create.ts';
+import { keysListCommand } from './commands/keys-list.ts';
+import { keysRevokeCommand } from './commands/keys-revoke.ts';
 import { describeError, UsageError } from './errors.ts';
 import { createProgress, type ProgressStream } from './progress.ts';
 
 const PROGRAM = 'worldkeep';
 
 /** Every command by the words that call it. */
-const COMMANDS: readonly Command[] = [importCommand, exportCommand, keysCreateCommand];
+const COMMANDS: readonly Command[] = [
+  importCommand,
+  exportCommand,
+  keysCreateCommand,
+  keysListCommand,
+  keysRevokeCommand,
+  doctorCommand,
+];
 
 export const EXIT = { done: 0, failed: 1, misused: 2 } as const;
 
@@ -42,8 +52,9 @@ export async function runCommandLine(args: readonly string[], around: Surroundin
     const { env, cwd, stdout, signal } = around;
     const context: Context = { env, cwd, stdout, signal, progress, json };
     const outcome = await found.command.run(readArguments(found.rest, found.command.args), context);
-    if (outcome !== null) stdout.write(`${json ? JSON.stringify(outcome.document) : outcome.text}\n`);
-    return EXIT.done;
+    if (outcome === null) return EXIT.done;
+    stdout.write(`${json ? JSON.stringify(outcome.document) : outcome.text}\n`);
+    return outcome.failed ? EXIT.failed : EXIT.done;
   } catch (error) {
     progress.stop();
     const document = describeError(error);

@@ -96,11 +96,21 @@ export function isRepeatable(error: unknown): boolean {
   return findSqlState(error).code?.startsWith('40') ?? false;
 }
 
+/** Whether a failure, as an AppError or as a driver threw it, is of the constraint. */
+export function hasConstraint(error: unknown, name: string): boolean {
+  return findSqlState(error).constraint === name;
+}
+
 function findSqlState(error: unknown): { code: string | undefined; constraint: string | undefined } {
   for (let at = error as DatabaseFailure | null | undefined, depth = 0; at && depth < 5; depth++) {
-    if (typeof at.code === 'string' && /^[0-9A-Z]{5}$/.test(at.code))
+    if (typeof at.code === 'string' && /^(?=.*\d)[0-9A-Z]{5}$/.test(at.code))
       return { code: at.code, constraint: typeof at.constraint === 'string' ? at.constraint : undefined };
     at = at.cause as DatabaseFailure | null | undefined;
   }
   return { code: undefined, constraint: undefined };
+}
+
+/** Whether the server answered, and the connection with it is in a state that is known. */
+export function hasSqlState(error: unknown): boolean {
+  return findSqlState(error).code !== undefined;
 }

@@ -11,6 +11,8 @@ export interface NeonOptions {
   fetchEndpoint?: string | undefined;
   /** Milliseconds that one transaction may take, its round trip included. */
   timeoutMs: number;
+  /** Sent with every request, beside the driver's own. */
+  readHeaders?: (() => Record<string, string>) | undefined;
   /** Told of each transaction's statements, for figures. */
   onTransaction?: ((statements: number) => void) | undefined;
 }
@@ -21,7 +23,15 @@ const ATTEMPTS_MAX = 3;
 const endpoints = new Map<string, string>();
 
 /** Postgres through Neon's HTTP interface: no connection outlives a request, so it serves on Workers. */
-export function openNeon({ databaseUrl, fetchEndpoint, timeoutMs, onTransaction }: NeonOptions): Postgres {
+export function openNeon({
+  databaseUrl,
+  fetchEndpoint,
+  timeoutMs,
+  readHeaders,
+  onTransaction,
+}: NeonOptions): Postgres {
+  neonConfig.fetchFunction = fetchWithHeaders;
+  const fetchOptions = () => ({ signal: AbortSignal.timeout(timeoutMs), moreHeaders: readHeaders?.() });
   const client = neon(redirect(databaseUrl, fetchEndpoint));
   const databases = { write: openDatabase('write'), snapshot: openDatabase('snapshot') };
 
@@ -33,7 +43,7 @@ export function openNeon({ databaseUrl, fetchEndpoint, timeoutMs, onTransaction 
         client.transaction(queries, {
           ...options,
           ...(mode === 'snapshot' && { isolationLevel: 'RepeatableRead', readOnly: true }),
-          fetchOptions: { signal: AbortSignal.timeout(timeoutMs) },
+          fetchOptions: fetchOptions(),
         }),
     };
     return drizzle({ client: throughClient as unknown as typeof client });
@@ -56,7 +66,7 @@ export function openNeon({ databaseUrl, fetchEndpoint, timeoutMs, onTransaction 
     },
     async ping() {
       try {
-        await client.query('select 1', [], { fetchOptions: { signal: AbortSignal.timeout(timeoutMs) } });
+        await client.query('select 1', [], { fetchOptions: fetchOptions() });
       } catch (error) {
         throw toAppError(error);
       }
@@ -79,6 +89,15 @@ function redirect(databaseUrl: string, fetchEndpoint: string | undefined): strin
       (typeof byNeon === 'function' ? byNeon(host, port, options) : byNeon);
   }
   return url.href;
+}
+
+/** Headers given among the options would take the place of the driver's own: these join them. */
+function fetchWithHeaders(
+  url: string,
+  init: RequestInit & { moreHeaders?: Record<string, string> },
+): Promise<Response> {
+  const { moreHeaders, headers, ...rest } = init;
+  return fetch(url, { ...rest, headers: { ...(headers as Record<string, string>), ...moreHeaders } });
 }
 
 let redirected = false;

@@ -7,6 +7,7 @@ import { stack, uniqueName } from '../../test/support.ts';
 import { PersistenceLayer } from '../persistence-layer.ts';
 import { createApiKeyStore } from './api-key-store.ts';
 import type { Database, Postgres } from './client.ts';
+import { createSessionStore } from './session-store.ts';
 import { createWorldStore } from './world-store.ts';
 
 /** A table that was read from end to end, and the query (of a function, perhaps) that did. */
@@ -67,6 +68,17 @@ async function useEverything(postgres: Postgres, tenantId: string, spaceId: stri
   await layer.deleteObject('planned');
   await layer.saveWorldState({ objects: [{ id: 'o00001' }] }, { mode: 'merge' });
   await layer.upsertUser({ id: 'ann', displayName: 'Ann' });
+  await layer.getUser('ann');
+  const guest = layer.forTenant(tenantId, 'ann', { withinSpace: true });
+  await guest.putUser({ id: 'ann', displayName: 'Anna' });
+  await guest.putSpace(spaceId, { name: 'Again' });
+  const sessions = createSessionStore(postgres);
+  const stay = { tenantId, id: uniqueName('stay'), spaceId, userId: 'ann', role: null };
+  const [createdAt, expiresAt] = ['2026-01-01T00:00:00Z', '2100-01-01T00:00:00Z'];
+  await sessions.mintSession({ ...stay, createdAt, expiresAt });
+  await sessions.findSession(tenantId, stay.id);
+  await sessions.touchSession(tenantId, stay.id, createdAt);
+  await sessions.endSession(tenantId, stay.id, createdAt);
   await layer.getStateVersion();
   await layer.putSpace('other', { name: 'Other' });
   await layer.deleteSpace('other');
@@ -88,9 +100,10 @@ describe('plans', () => {
     const { tenantId, spaceId } = await makeWorld(openTestNeon());
     const { postgres, scanned } = openWatched(client, ['enable_seqscan = off']);
     await useEverything(postgres, tenantId, spaceId);
-    await createWorldStore(postgres).loadWorld(tenantId, spaceId);
+    await createWorldStore(postgres).loadWorld(tenantId, spaceId, {});
     await createWorldStore(postgres).loadStatistics(tenantId, spaceId);
     await createWorldStore(postgres).countTenant(tenantId);
+    await createWorldStore(postgres).eraseUser(tenantId, 'ann');
     expect(scanned).toEqual([]);
   });
 
@@ -110,7 +123,7 @@ describe('plans', () => {
       const ofObjects = plans.filter((plan) => plan.includes('world_objects'));
       expect(ofObjects.length).toBeGreaterThan(3);
       for (const plan of ofObjects)
-        expect(plan).toMatch(/(Index (Only )?Scan using|Bitmap Index Scan on) world_objects_\w+_pk/);
+        expect(plan).toMatch(/Index (Only )?Scan (using|on) world_objects_\w+_pk/);
     }
     await owner.end();
   });

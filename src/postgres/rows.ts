@@ -1,4 +1,5 @@
 import { type SQL, sql } from 'drizzle-orm';
+import type { AnyPgColumn } from 'drizzle-orm/pg-core';
 import type { JsonObject, ObjectInput, ObjectPatch, Seq, Space, WorldObject } from '../world/types.ts';
 import { spaces, worldObjects } from './schema/spaces.ts';
 
@@ -49,6 +50,14 @@ export const objectColumns = {
   createdBy: worldObjects.createdBy,
   updatedBy: worldObjects.updatedBy,
 };
+
+/** Columns of rows that a function gives, under the name of their table. */
+export function ofFunction<Columns extends Record<string, AnyPgColumn>>(
+  columns: Columns,
+): { [Name in keyof Columns]: SQL<Columns[Name]['_']['data']> } {
+  const taken = Object.entries(columns).map(([name, column]) => [name, sql`${column}`.mapWith(column)]);
+  return Object.fromEntries(taken);
+}
 
 export interface ObjectRow {
   objectId: string;

@@ -2,13 +2,17 @@ import type { WorldStore } from '../persistence-layer.ts';
 import type { Postgres } from './client.ts';
 import { deleteSpace } from './operations/delete-space.ts';
 import { ensureTenant } from './operations/ensure-tenant.ts';
+import { eraseUser } from './operations/erase-user.ts';
 import { countTenant, loadStateVersion, loadStatistics } from './operations/load-counts.ts';
 import { listObjects, loadObject } from './operations/load-object.ts';
 import { listSpaces, loadSpace } from './operations/load-space.ts';
+import { loadUser } from './operations/load-user.ts';
 import { loadWorld } from './operations/load-world.ts';
-import { putSpace } from './operations/put-space.ts';
+import { putSpace, updateSpace } from './operations/put-space.ts';
+import { saveWorldStream } from './operations/save-stream.ts';
 import { saveWorld } from './operations/save-world.ts';
-import { upsertUser } from './operations/upsert-user.ts';
+import { streamWorld } from './operations/stream-world.ts';
+import { updateUser, upsertUser } from './operations/upsert-user.ts';
 import { deleteObject, patchObject, putObject } from './operations/write-object.ts';
 
 /** What PersistenceLayer needs, on Postgres: each method is the operation of the same name. */
@@ -18,6 +22,7 @@ export function createWorldStore(postgres: Postgres): WorldStore {
     close: () => postgres.close(),
     ensureTenant: (...args) => ensureTenant(postgres, ...args),
     putSpace: (...args) => putSpace(postgres, ...args),
+    updateSpace: (...args) => updateSpace(postgres, ...args),
     loadSpace: (...args) => loadSpace(postgres, ...args),
     listSpaces: (...args) => listSpaces(postgres, ...args),
     deleteSpace: (...args) => deleteSpace(postgres, ...args),
@@ -27,8 +32,13 @@ export function createWorldStore(postgres: Postgres): WorldStore {
     patchObject: (...args) => patchObject(postgres, ...args),
     deleteObject: (...args) => deleteObject(postgres, ...args),
     loadWorld: (...args) => loadWorld(postgres, ...args),
+    streamWorld: (...args) => streamWorld(postgres, ...args),
     saveWorld: (...args) => saveWorld(postgres, ...args),
+    saveWorldStream: (...args) => saveWorldStream(postgres, ...args),
     upsertUser: (...args) => upsertUser(postgres, ...args),
+    updateUser: (...args) => updateUser(postgres, ...args),
+    loadUser: (...args) => loadUser(postgres, ...args),
+    eraseUser: (...args) => eraseUser(postgres, ...args),
     loadStatistics: (...args) => loadStatistics(postgres, ...args),
     countTenant: (...args) => countTenant(postgres, ...args),
     loadStateVersion: (...args) => loadStateVersion(postgres, ...args),

@@ -1,39 +1,28 @@
-import { Redis } from '@upstash/redis/cloudflare';
-import { AppError } from '../world/errors.ts';
+/** What Redis answers: text as UTF-8, whole numbers, nil as null, lists. Nothing is parsed on the way. */
+export type RedisReply = string | number | null | RedisReply[];
 
-export interface UpstashOptions {
-  /** The REST address, `https://….upstash.io`. */
-  url: string;
-  token: string;
-  /** Milliseconds after which a command is given up. */
-  timeoutMs: number;
+/** A command's name and its arguments, as Redis takes them. */
+export type RedisCommand = readonly [name: string, ...args: string[]];
+
+/** A Lua script. It may begin with `#!lua flags=allow-key-locking`, which Upstash heeds and plain Redis never sees. */
+export interface RedisScript {
+  readonly source: string;
 }
 
 /**
- * The Upstash client as everything here relies on it:
- * - no retry: a repeat after a lost reply runs a script twice;
- * - the signal is a function: with a fixed one, a command that timed out resolves to null as if it had been answered;
- * - no automatic pipelines and no automatic JSON: commands go as written, and an id `"123"` stays text.
+ * A way to Redis: everything else here is built on these few verbs, and serves over both.
+ * - Commands go as written and text comes back as text: an id `"123"` stays one.
+ * - Nothing is sent twice. A command whose answer was lost rejects, and may have been run.
+ * - What fails is an AppError: `store_unavailable` where Redis did not answer or will not serve now, `internal` where it
+ *   answered that the command or the script is wrong. A client's own words, which hold the command, are nowhere in it.
  */
-export function openUpstash({ url, token, timeoutMs }: UpstashOptions): Redis {
-  return new Redis({
-    url,
-    token,
-    retry: { retries: 0 },
-    signal: () => AbortSignal.timeout(timeoutMs),
-    enableAutoPipelining: false,
-    automaticDeserialization: false,
-    enableTelemetry: false,
-  });
-}
-
-/** Resolves when Redis answers. @throws store_unavailable without the client's own words, which hold the command. */
-export async function pingRedis(redis: Pick<Redis, 'ping'>): Promise<void> {
-  let answer: string;
-  try {
-    answer = await redis.ping();
-  } catch (cause) {
-    throw new AppError('store_unavailable', 'Redis does not answer.', { cause });
-  }
-  if (answer !== 'PONG') throw new AppError('store_unavailable', 'Redis does not answer as Redis.');
+export interface RedisClient {
+  command(name: string, ...args: string[]): Promise<RedisReply>;
+  /** The replies, each in its place, after one round trip. Not atomic. Rejects if any of them is an error. */
+  pipeline(commands: readonly RedisCommand[]): Promise<RedisReply[]>;
+  /** Runs a script by its SHA-1, and by its source where Redis does not know it yet. */
+  eval(script: RedisScript, keys: readonly string[], args: readonly string[]): Promise<RedisReply>;
+  /** Resolves when Redis answers as Redis. */
+  ping(): Promise<void>;
+  close(): Promise<void>;
 }

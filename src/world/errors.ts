@@ -11,6 +11,7 @@ export type ErrorCode =
   | 'conflict'
   | 'precondition_failed'
   | 'misconfigured'
+  | 'no_signing_key'
   | 'store_unavailable'
   | 'state_unsettled'
   | 'internal';

@@ -18,10 +18,27 @@ export const LIMITS = {
   chatTextLengthMax: 4_000,
   /** Chat messages in a state. */
   stateChatMessagesMax: 50,
+  /** Seconds that a person's session may last, and does by default. */
+  sessionSecondsMax: 86_400,
+  sessionSecondsDefault: 3_600,
   /** How far from 1 a rotation's length may be and still be kept as sent; beyond, it is normalised. */
   rotationLengthTolerance: 1e-4,
   /** Bytes of everything but the objects (users, models, media, chat) in one saved world, as JSON. */
   stateAsideBytesMax: 4 * 1024 * 1024,
+  /** Bytes of one line of a world as NDJSON. */
+  stateLineBytesMax: 1024 * 1024,
+  /** Milliseconds for which a space remembers what was removed: a stream of its state may take as long. */
+  removalsKeptMs: 3_600_000,
+  /** Bytes of one cached value, as JSON. */
+  cacheValueBytesMax: 1024 * 1024,
+  /** Seconds that a value is cached at most, and by default. */
+  cacheTtlSecondsMax: 30 * 86_400,
+  cacheTtlSecondsDefault: 300,
+  /** Seconds for which `setUserSession` keeps what it is given, by default. */
+  userSessionTtlSecondsDefault: 86_400,
+  /** What a user may do of one action in a minute by default, and at most where a process counts alone. */
+  actionsPerMinuteDefault: 100,
+  actionsPerMinuteAlone: 60,
   /** Items a page of a list holds at most, and by default. */
   pageItemsMax: 1_000,
   pageItemsDefault: 100,

@@ -133,7 +133,7 @@ export const userSchema = z.strictObject({
   lastSeenAt: z.unknown().optional(),
 });
 
-const pageLimitSchema = z
+export const pageLimitSchema = z
   .union([
     z.number(),
     z

@@ -192,3 +192,17 @@ export interface ApiKey {
   expiresAt: string | null;
   revokedAt: string | null;
 }
+
+/** What a person may do in a space; each may do what those before it may. */
+export type Role = 'viewer' | 'editor' | 'owner';
+
+/** A person's stay in one space. */
+export interface Session {
+  id: string;
+  tenantId: string;
+  spaceId: string;
+  userId: string;
+  role: Role;
+  expiresAt: string;
+  endedAt: string | null;
+}

@@ -17,7 +17,7 @@ import {
 } from './schemas.ts';
 import type { JsonObject, JsonValue, WorldInput } from './types.ts';
 
-const assetSchema = z.strictObject({
+export const assetSchema = z.strictObject({
   id: idSchema,
   name: nameSchema.default(''),
   url: urlSchema,
@@ -34,7 +34,7 @@ const assetSchema = z.strictObject({
   createdAt: z.unknown().optional(),
 });
 
-const avatarSchema = z.strictObject({
+export const avatarSchema = z.strictObject({
   id: idSchema,
   displayName: nameSchema.min(1),
   avatarUrl: urlSchema.nullable().default(null),
@@ -44,7 +44,7 @@ const avatarSchema = z.strictObject({
   seq: z.unknown().optional(),
 });
 
-const chatSchema = z.strictObject({
+export const chatSchema = z.strictObject({
   id: idSchema,
   userId: idSchema.nullable().default(null),
   text: text(LIMITS.chatTextLengthMax),
@@ -53,17 +53,19 @@ const chatSchema = z.strictObject({
   createdAt: timeSchema.nullable().default(null),
 });
 
-const worldSchema = z.strictObject({
+export const worldObjectSchema = objectSchema.extend({
+  createdBy: idSchema.nullable().default(null),
+  createdAt: timeSchema.nullable().default(null),
+});
+
+export const worldSchema = z.strictObject({
   space: z.unknown().optional(),
   seq: z.unknown().optional(),
   rev: z.unknown().optional(),
   durableSeq: z.unknown().optional(),
   // Not optional: a body that forgot its objects must never empty a world.
   objects: z.array(
-    objectSchema.extend({
-      createdBy: idSchema.nullable().default(null),
-      createdAt: timeSchema.nullable().default(null),
-    }),
+    worldObjectSchema,
     'must be the list of objects (or the backup of an in-memory server, objects by their ids)',
   ),
   users: z.array(avatarSchema).optional(),

@@ -6,19 +6,22 @@ import { describeHealth } from './cases/health.ts';
 import { describeKeys } from './cases/keys.ts';
 import { describeObjects } from './cases/objects.ts';
 import { describeOutages } from './cases/outages.ts';
+import { describePeople, describeSessionsElsewhere } from './cases/people.ts';
 import { describeProtocol } from './cases/protocol.ts';
+import { describeRoles } from './cases/roles.ts';
 import { describeSpaces } from './cases/spaces.ts';
 import { describeState } from './cases/state.ts';
 import { describeTenancy } from './cases/tenancy.ts';
-import { makeEnv, type StartTarget, type Target, type TargetEnv } from './targets.ts';
+import type { Runtime } from './runtimes.ts';
+import type { Target, TargetEnv } from './targets.ts';
 
 /** Everything the HTTP contract says, asked of one kind of target from outside. */
-export function describeApi(start: StartTarget): void {
+export function describeApi(runtime: Runtime): void {
   let running: Target;
   let env: TargetEnv;
   beforeAll(async () => {
-    env = makeEnv();
-    running = await start(env);
+    env = runtime.makeEnv();
+    running = await runtime.start(env);
   });
   afterAll(() => running?.stop());
   const target = () => running;
@@ -28,10 +31,13 @@ export function describeApi(start: StartTarget): void {
   describeState(target);
   describeKeys(target);
   describeTenancy(target);
+  describePeople(target);
+  describeRoles(target);
   describeProtocol(target);
   describeHealth(target, () => env);
   describeBadInput(target);
   describeFuzz(target);
-  describeOutages(start);
-  describeConfiguration(start);
+  describeOutages(runtime);
+  describeConfiguration(runtime);
+  describeSessionsElsewhere(runtime);
 }

@@ -1,5 +1,6 @@
 import type { FieldError } from '../../src/world/errors.ts';
 import { makeTenant, type TestTenant } from '../tenants.ts';
+import { findUndescribed } from './described.ts';
 import type { Target } from './targets.ts';
 
 export interface Answer {
@@ -30,22 +31,36 @@ export interface CallOptions {
 
 export type Call = (method: string, path: string, options?: CallOptions) => Promise<Answer>;
 
-/** Calls with a key, and with the content type that the method's body has. */
+/** Calls with a key, and with the content type that the method's body has. What is answered must be as it is described. */
 export function createCall(target: Target, apiKey: string | null): Call {
   return async (method, path, { json, text, headers = {} } = {}) => {
     const body = json === undefined ? text : JSON.stringify(json);
     const type = method === 'PATCH' ? 'application/merge-patch+json' : 'application/json';
+    const sentHeaders = new Headers({
+      ...(apiKey !== null && { Authorization: `Bearer ${apiKey}` }),
+      ...(body !== undefined && { 'Content-Type': type }),
+      ...headers,
+    });
     const response = await target.fetch(path, {
       method,
-      headers: {
-        ...(apiKey !== null && { Authorization: `Bearer ${apiKey}` }),
-        ...(body !== undefined && { 'Content-Type': type }),
-        ...headers,
-      },
+      headers: Object.fromEntries(sentHeaders),
       ...(body !== undefined && { body }),
     });
-    return readAnswer(response);
+    const answer = await readAnswer(response);
+    const sent = json === undefined ? parseOrUndefined(text) : JSON.parse(JSON.stringify(json));
+    const sentType = sentHeaders.get('Content-Type')?.split(';')[0]?.trim().toLowerCase() ?? '';
+    const undescribed = findUndescribed({ method, path, sent, sentType, ...answer });
+    if (undescribed !== null) throw new Error(`${method} ${path}: ${undescribed}`);
+    return answer;
   };
+}
+
+function parseOrUndefined(text: CallOptions['text']): unknown {
+  try {
+    return typeof text === 'string' ? JSON.parse(text) : undefined;
+  } catch {
+    return undefined;
+  }
 }
 
 async function readAnswer(response: Response): Promise<Answer> {

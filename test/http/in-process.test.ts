@@ -1,18 +1,17 @@
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { describeApi } from './api.ts';
 import { createCall } from './client.ts';
-import { makeEnv, startInProcess } from './targets.ts';
+import { OVER_HTTP } from './runtimes.ts';
+import { keepConsole, makeEnv, startInProcess } from './targets.ts';
 
 describe('HTTP, in-process on Node', () => {
-  const logged: string[] = [];
+  let restoreConsole: () => void;
   beforeAll(() => {
-    vi.spyOn(console, 'error').mockImplementation((line) => void logged.push(String(line)));
+    restoreConsole = keepConsole();
   });
-  afterAll(() => {
-    vi.restoreAllMocks();
-  });
+  afterAll(() => restoreConsole());
 
-  describeApi(startInProcess);
+  describeApi({ ...OVER_HTTP, start: startInProcess });
 
   describe('the log', () => {
     it('names the request that failed, and holds nothing of what was sent', async () => {
@@ -23,18 +22,18 @@ describe('HTTP, in-process on Node', () => {
         headers: { 'X-Request-Id': 'logged-1' },
       });
       expect(status).toBe(503);
-      const lines = logged.filter((line) => line.includes('logged-1'));
+      const lines = target.lines.filter((line) => line.includes('logged-1'));
       expect(lines.map((line) => JSON.parse(line))).toMatchObject([
-        { event: 'request_failed', requestId: 'logged-1', code: 'store_unavailable' },
+        { event: 'request', requestId: 'logged-1', code: 'store_unavailable' },
       ]);
       expect(lines.join()).not.toMatch(/payload|sssss|someone/);
     });
 
     it('says once that the configuration cannot be served', async () => {
       const target = await startInProcess(makeEnv({ REDIS_PORT: 'sixty' }));
-      const before = logged.length;
+      const before = target.lines.length;
       for (let i = 0; i < 3; i++) await createCall(target, null)('GET', '/livez');
-      const lines = logged.slice(before);
+      const lines = target.lines.slice(before);
       expect(lines).toHaveLength(1);
       expect(lines[0]).toContain('REDIS_PORT must be a whole number');
     });

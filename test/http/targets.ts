@@ -12,6 +12,8 @@ export interface Target {
   fetch(path: string, init?: RequestInit): Promise<Response>;
   /** Where it listens; null in-process. */
   address: { host: string; port: number } | null;
+  /** Every line it has written to its log. */
+  lines: readonly string[];
   stop(): Promise<void>;
 }
 
@@ -22,16 +24,29 @@ const ROOT = resolve(import.meta.dirname, '../..');
 
 /** An environment on the real stores, with a default tenant of its own; nothing is cached for long. */
 export function makeEnv(changes: TargetEnv = {}): TargetEnv {
-  const { databaseUrl, databaseHttpUrl, redisRestUrl, redisRestToken } = stack();
+  const { databaseUrl, databaseHttpUrl, redisRestUrl, redisRestToken, sessionSigningKey } = stack();
   return {
     DATABASE_URL: databaseUrl,
     DATABASE_HTTP_URL: databaseHttpUrl,
     UPSTASH_REDIS_REST_URL: redisRestUrl,
     UPSTASH_REDIS_REST_TOKEN: redisRestToken,
+    SESSION_SIGNING_KEY: sessionSigningKey,
     DEFAULT_TENANT_ID: uniqueName('default'),
     HEALTH_CACHE_SECONDS: '0',
+    LOG_LEVEL: 'error',
     ...changes,
   };
+}
+
+/** What this process writes to its console, once `keepConsole` is called. */
+const linesOfThisProcess: string[] = [];
+
+/** Keeps what the functions log here from the terminal. @returns puts the console back */
+export function keepConsole(): () => void {
+  const { log, error } = console;
+  const keep = (line: unknown) => void linesOfThisProcess.push(String(line));
+  Object.assign(console, { log: keep, error: keep });
+  return () => void Object.assign(console, { log, error });
 }
 
 export const startInProcess: StartTarget = async (env) => ({
@@ -46,6 +61,7 @@ export const startInProcess: StartTarget = async (env) => ({
     );
   },
   address: null,
+  lines: linesOfThisProcess,
   stop: async () => undefined,
 });
 
@@ -64,16 +80,17 @@ export async function buildWorker(): Promise<{ path: string; remove(): Promise<v
 /** Runs the built Worker in workerd, the runtime it is deployed to. */
 export async function startWorkerd(workerPath: string, env: TargetEnv): Promise<Target> {
   const contents = await readFile(workerPath, 'utf8');
+  const lines: string[] = [];
   const miniflare = new Miniflare({
     host: '127.0.0.1',
     port: 0,
     log: new Log(LogLevel.ERROR),
-    handleStructuredLogs: () => undefined,
+    handleStructuredLogs: ({ message }) => void lines.push(message),
     workers: [
       {
         config: {
           name: 'worldkeep',
-          compatibilityDate: await readCompatibilityDate(),
+          ...(await readCompatibility()),
           manifest: { mainModule: 'worker.js', modules: { 'worker.js': { type: 'esm', contents } } },
           env: Object.fromEntries(
             Object.entries(env).map(([name, value]) => [name, { type: 'text', value }]),
@@ -86,13 +103,17 @@ export async function startWorkerd(workerPath: string, env: TargetEnv): Promise<
   return {
     fetch: (path, init) => fetch(new URL(path, url), { redirect: 'manual', ...init, ...streaming(init) }),
     address: { host: url.hostname, port: Number(url.port) },
+    lines,
     stop: () => miniflare.dispose(),
   };
 }
 
-async function readCompatibilityDate(): Promise<string> {
+async function readCompatibility(): Promise<{ compatibilityDate: string; compatibilityFlags: string[] }> {
   const text = await readFile(join(ROOT, 'wrangler.toml'), 'utf8');
-  return /^compatibility_date = "(.+)"$/m.exec(text)?.[1] ?? '';
+  return {
+    compatibilityDate: /^compatibility_date = "(.+)"$/m.exec(text)?.[1] ?? '',
+    compatibilityFlags: JSON.parse(/^compatibility_flags = (.+)$/m.exec(text)?.[1] ?? '[]'),
+  };
 }
 
 /** What the types of Node's fetch ask of a body that is a stream. */

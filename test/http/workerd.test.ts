@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe } from 'vitest';
 import { describeApi } from './api.ts';
+import { OVER_HTTP } from './runtimes.ts';
 import { buildWorker, startWorkerd } from './targets.ts';
 
 describe('HTTP, the built Worker in workerd', () => {
@@ -9,5 +10,5 @@ describe('HTTP, the built Worker in workerd', () => {
   });
   afterAll(() => built?.remove());
 
-  describeApi((env) => startWorkerd(built.path, env));
+  describeApi({ ...OVER_HTTP, start: (env) => startWorkerd(built.path, env) });
 });

@@ -30,7 +30,7 @@ describe('worldkeep export', () => {
           position: { x: 0.1 + 0.2, y: 5e-324, z: -1.7976931348623157e308 },
           rotation: { x: 0.5, y: 0.5, z: 0.5, w: 0.50001 },
           scale: { x: 1 / 3, y: -2, z: 1e21 },
-          properties: { list: [], nested: { empty: {}, nothing: null }, big: 1.2345678901234567e19 },
+          properties: { list: [], nested: { empty: {}, nothing: null }, big: 12345678901234567000 },
         },
         { id: 'b', parentId: 'a' },
       ],

@@ -2,6 +2,7 @@ import { open, rename, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { pid } from 'node:process';
 import * as z from 'zod';
+import type { WorldState } from '../../world/types.ts';
 import { Api } from '../api.ts';
 import { type Context, defineCommand, JSON_OPTION } from '../command.ts';
 import { resolveConnection } from '../connection.ts';
@@ -9,25 +10,33 @@ import { CommandError, systemCode } from '../errors.ts';
 import { showCount } from '../progress.ts';
 import { checkSpaceId, SPACE_OPTION } from '../space-option.ts';
 
+const DETACHED_SHOWN_MAX = 10;
+
 const stateSchema = z.object({ seq: z.number(), objects: z.array(z.object({ id: z.string() })) });
 
 export const exportCommand = defineCommand({
   name: 'export',
-  description: 'Write the world of a space as JSON; import puts it back bit for bit',
+  description: 'Write the world of a space as JSON or glTF; import puts it back bit for bit',
   args: {
     ...SPACE_OPTION,
-    format: { type: 'enum', options: ['json'], default: 'json', description: 'The form it is written in' },
+    format: {
+      type: 'enum',
+      options: ['json', 'gltf'],
+      default: 'json',
+      description: 'json: all of it. gltf: the objects as nodes, for other programs',
+    },
     output: { type: 'string', alias: 'o', valueHint: 'file', description: 'File to write; else stdout' },
     ...JSON_OPTION,
   },
-  examples: ['export --space plaza -o plaza.json', 'export --space plaza > plaza.json'],
-  async run({ space, output }, context) {
+  examples: ['export --space plaza -o plaza.json', 'export --space plaza --format gltf -o plaza.gltf'],
+  async run({ space, output, format }, context) {
     checkSpaceId(space);
     const api = new Api(resolveConnection(context), context.signal);
     const task = context.progress.startBytes('received', null);
-    const bytes = await api.getState(space, (received) => task.update(received));
-    if (bytes === null) throw new CommandError('not_found', `there is no space ${space}`, { status: 404 });
-    const state = readState(bytes);
+    const received = await api.getState(space, (bytes) => task.update(bytes));
+    if (received === null) throw new CommandError('not_found', `there is no space ${space}`, { status: 404 });
+    const state = readState(received);
+    const bytes = format === 'gltf' ? await toGltf(received, context) : received;
     if (output === undefined) {
       await writeStdout(context, bytes);
       context.progress.note(`exported space ${space}: ${showCount(state.objects)} objects, seq ${state.seq}`);
@@ -35,7 +44,7 @@ export const exportCommand = defineCommand({
     }
     await writeFileWhole(resolve(context.cwd, output), output, bytes);
     return {
-      document: { space, file: output, bytes: bytes.length, ...state },
+      document: { space, format, file: output, bytes: bytes.length, ...state },
       text: `exported space ${space} to ${output}: ${showCount(state.objects)} objects, seq ${state.seq}`,
     };
   },
@@ -56,6 +65,18 @@ function readState(bytes: Uint8Array): { objects: number; seq: number } {
       cause,
     );
   }
+}
+
+/** Objects that could not keep their place among the nodes are named on stderr. */
+async function toGltf(state: Uint8Array, { progress }: Context): Promise<Uint8Array> {
+  // Loaded here: no other form needs the library.
+  const { writeGltf } = await import('../formats/write-gltf.ts');
+  const { json, detached } = await writeGltf(JSON.parse(new TextDecoder().decode(state)) as WorldState);
+  if (detached.length > 0)
+    progress.note(
+      `${showCount(detached.length)} objects are roots, for their parent is not in the space or is below them (their parentId is in their extras): ${detached.slice(0, DETACHED_SHOWN_MAX).join(', ')}${detached.length > DETACHED_SHOWN_MAX ? ', …' : ''}`,
+    );
+  return new TextEncoder().encode(`${JSON.stringify(json)}\n`);
 }
 
 /** A file beside the one that is meant takes its name once all is on the disk: there is never half of one. */

@@ -3,6 +3,7 @@ import type { JsonObject, JsonValue, ObjectInput } from '../../world/types.ts';
 import { isGlb, sliceGlbJson } from './glb.ts';
 import { type CheckedGltf, checkGltf, lightOf, listLights } from './gltf-check.ts';
 import { isMembers, type Members, parseJsonBytes } from './json-text.ts';
+import { readKept, readKeptAssets } from './kept.ts';
 import { decomposeMatrix, type Transform } from './math.ts';
 import { toIdPrefix } from './object-id.ts';
 import { countNormalisedRotations } from './rotations.ts';
@@ -15,7 +16,7 @@ export function parseGltfBytes(bytes: Uint8Array, file: string): unknown {
 
 /**
  * Every node becomes an object, in whatever scene or none: id `<file's name>:<node's index>`, its name, parent and
- * transform. `properties.gltf` says what the node shows (mesh, camera, skin, light by index and name), `properties.extras`
+ * transform; one that was an object here is that object again. `properties.gltf` says what the node shows (mesh, camera, skin, light by index and name), `properties.extras`
  * are its extras. Geometry, images and animations stay in the file: they are not read, so they need not be there.
  */
 export async function readGltf(
@@ -27,19 +28,22 @@ export async function readGltf(
   const prefix = toIdPrefix(stem);
   const read = await readNodes(gltf.nodes);
   const memberships = readMemberships(gltf);
+  const kept = readKept(gltf.nodes);
+  const idOf = (index: number) => kept[index]?.id ?? `${prefix}:${index}`;
   const objects = gltf.nodes.map((node, index): ObjectInput => {
     const { position, rotation, scale, matrix } = readTransform(node, read[index]);
     if (position === null) throw new SceneError(file, gltf.labels[index] ?? null, matrix);
     const parent = gltf.parents[index] ?? null;
+    const own = kept[index];
     return {
-      id: `${prefix}:${index}`,
+      id: idOf(index),
       name: typeof node.name === 'string' ? node.name : null,
-      modelId: null,
-      parentId: parent === null ? null : `${prefix}:${parent}`,
+      modelId: own?.modelId ?? null,
+      parentId: parent === null ? (own?.parentId ?? null) : idOf(parent),
       position,
       rotation,
       scale,
-      properties: {
+      properties: own?.properties ?? {
         gltf: describeNode(gltf.json, node, index, matrix, memberships?.get(index)),
         ...(node.extras !== undefined && { extras: node.extras as JsonValue }),
       },
@@ -47,7 +51,7 @@ export async function readGltf(
   });
   return {
     format,
-    world: toWorld(objects),
+    world: { ...toWorld(objects), ...readKeptAssets(gltf.json) },
     objects: objects.length,
     normalisedRotations: countNormalisedRotations(objects),
     // The name of the scene inside says little: exporters call nearly every one `Scene`.

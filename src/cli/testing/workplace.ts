@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'vitest';
 import { createApp } from '../../../functions/app.ts';
-import { compose } from '../../../functions/compose.ts';
+import { composeWorker } from '../../../functions/compose-worker.ts';
 import { stack, uniqueName } from '../../../test/support.ts';
 import type { WorldState } from '../../world/types.ts';
 import { type Run, runCli } from './run-cli.ts';
@@ -28,7 +28,7 @@ export async function openWorkplace(): Promise<Workplace> {
   const tenant = uniqueName('cli');
   const folder = await mkdtemp(join(tmpdir(), 'worldkeep-cli-'));
   const { databaseUrl, databaseHttpUrl } = stack();
-  const app = createApp(compose({ DATABASE_URL: databaseUrl, DATABASE_HTTP_URL: databaseHttpUrl }));
+  const app = createApp(composeWorker({ DATABASE_URL: databaseUrl, DATABASE_HTTP_URL: databaseHttpUrl }));
   const served = await serveApp((request) => app.fetch(request));
   const made = await runCli(['keys', 'create', '--tenant', tenant, '--scopes', 'read,write'], {
     env: { DATABASE_URL: databaseUrl },

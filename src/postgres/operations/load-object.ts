@@ -37,8 +37,9 @@ export function selectObjectsPage(
   spaceId: string,
   after: string,
   rowsMax: number,
+  bytesMax: number = PAGE_BYTES_MAX,
 ) {
-  const pageEnd = sql`(select objects_page_end(${spaceId}, ${after}, ${rowsMax}::int, ${PAGE_BYTES_MAX}::bigint))`;
+  const pageEnd = sql`(select objects_page_end(${spaceId}, ${after}, ${rowsMax}::int, ${bytesMax}::bigint))`;
   return db
     .select(objectColumns)
     .from(spaces)

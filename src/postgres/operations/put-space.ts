@@ -2,8 +2,9 @@ import { sql } from 'drizzle-orm';
 import { uuidv7 } from 'uuidv7';
 import type { Space, SpaceInput } from '../../world/types.ts';
 import type { Postgres } from '../client.ts';
-import { asJson, toSpace } from '../rows.ts';
-import { selectSpace } from './load-space.ts';
+import { asJson, spaceColumns, toSpace } from '../rows.ts';
+import { spaces } from '../schema/spaces.ts';
+import { isLive, selectSpace } from './load-space.ts';
 
 /** Makes the space, or gives it what is new; see put_space for what a deleted one becomes. */
 export async function putSpace(
@@ -23,4 +24,21 @@ export async function putSpace(
   // The function has just locked the row, so it is there.
   const row = rows[0] as Space;
   return { space: toSpace(row), created: outcome[0]?.created === true };
+}
+
+/** Gives a space what is new, and makes none. @returns null where it is not there. */
+export async function updateSpace(
+  postgres: Postgres,
+  tenantId: string,
+  spaceId: string,
+  { name, description = null, settings = {}, bounds = null }: SpaceInput,
+): Promise<Space | null> {
+  const [rows] = await postgres.inTenant(tenantId, (db) => [
+    db
+      .update(spaces)
+      .set({ name, description, settings, bounds, updatedAt: sql`now()` })
+      .where(isLive(tenantId, spaceId))
+      .returning(spaceColumns),
+  ]);
+  return rows[0] === undefined ? null : toSpace(rows[0]);
 }

@@ -14,6 +14,7 @@ import type { Bounds, JsonObject } from '../../world/types.ts';
 import {
   coordinate,
   finiteCheck,
+  gridCell,
   id,
   idCheck,
   lengthCheck,
@@ -63,7 +64,8 @@ export const spaces = pgTable(
 /**
  * What stands in a world. Rows of a generation that no space names are a world being staged, or one that was replaced.
  * `seq` and `created_seq` 0 mean the seq at which the generation became the world. What `parent_id` and `model_id` name
- * may not be there: order and cuts never change an outcome.
+ * may not be there: order and cuts never change an outcome. The cells are what a region is found by: integers, for under row
+ * security only operators that leak nothing may use an index.
  */
 export const worldObjects = pgTable(
   'world_objects',
@@ -84,6 +86,9 @@ export const worldObjects = pgTable(
     scaleX: coordinate('scale_x').notNull(),
     scaleY: coordinate('scale_y').notNull(),
     scaleZ: coordinate('scale_z').notNull(),
+    cellX: gridCell('cell_x', 'position_x'),
+    cellY: gridCell('cell_y', 'position_y'),
+    cellZ: gridCell('cell_z', 'position_z'),
     name: text('name'),
     modelId: id('model_id'),
     parentId: id('parent_id'),
@@ -93,6 +98,12 @@ export const worldObjects = pgTable(
   },
   (t) => [
     primaryKey({ columns: [t.tenantId, t.spaceId, t.generation, t.objectId] }),
+    // Height last: a region is walked column by column, and each column is one range of heights. The condition is always
+    // true; for who does not ask for a height it hides the index, or else the planner, where it knows nothing of a space
+    // yet, takes this for looking up one object and reads the whole space.
+    index('world_objects_cells')
+      .on(t.tenantId, t.spaceId, t.generation, t.cellX, t.cellZ, t.cellY)
+      .where(sql`cell_y is not null`),
     idCheck('world_objects_id_form', t.objectId),
     idCheck('world_objects_model_id_form', t.modelId),
     idCheck('world_objects_parent_id_form', t.parentId),
@@ -105,6 +116,30 @@ export const worldObjects = pgTable(
       sql`${t.rotationX} <> 0 or ${t.rotationY} <> 0 or ${t.rotationZ} <> 0 or ${t.rotationW} <> 0`,
     ),
     propertiesCheck('world_objects_properties_size', t.properties),
+  ],
+);
+
+/**
+ * What was taken out of a world of late, so that a reader who has it already can be told. Whatever removes an object from the
+ * generation that is the world notes it here; what is older than `LIMITS.removalsKeptMs` in the space's order goes again.
+ */
+export const objectRemovals = pgTable(
+  'object_removals',
+  {
+    tenantId: tenantId(),
+    spaceId: id('space_id').notNull(),
+    generation: bigint('generation', { mode: 'number' }).notNull(),
+    objectId: id('object_id').notNull(),
+    seq: seqColumn('seq').notNull(),
+  },
+  (t) => [
+    primaryKey({ columns: [t.tenantId, t.spaceId, t.generation, t.objectId] }),
+    foreignKey({
+      columns: [t.tenantId, t.spaceId],
+      foreignColumns: [spaces.tenantId, spaces.spaceId],
+    }).onDelete('cascade'),
+    index('object_removals_newest').on(t.tenantId, t.spaceId, t.seq),
+    idCheck('object_removals_id_form', t.objectId),
   ],
 );
 
@@ -136,7 +171,7 @@ export const spaceMembers = pgTable(
     tenantId: tenantId(),
     spaceId: id('space_id').notNull(),
     userId: id('user_id').notNull(),
-    role: text('role').notNull().default('editor'),
+    role: text('role').notNull().default('viewer'),
     seq: seqColumn('seq').notNull().default(0),
     positionX: coordinate('position_x'),
     positionY: coordinate('position_y'),

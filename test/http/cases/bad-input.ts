@@ -53,6 +53,8 @@ export function describeBadInput(target: () => Target): void {
       ['PATCH', `${door.at}/objects/there`],
       ['PUT', `${door.at}/state`],
       ['POST', '/v1/keys'],
+      ['PUT', '/v1/users/new'],
+      ['POST', '/v1/sessions'],
     ];
 
     it.each([
@@ -87,6 +89,14 @@ export function describeBadInput(target: () => Target): void {
       await expectRefusal(
         ['POST', '/v1/keys', { text: `{"scopes":${json}}` }],
         [422, 'validation_failed', `/scopes${fault}`],
+      );
+      await expectRefusal(
+        ['PUT', '/v1/users/new', { text: `{"displayName":"n","properties":{"k":${json}}}` }],
+        [422, 'validation_failed', `/properties/k${fault}`],
+      );
+      await expectRefusal(
+        ['POST', '/v1/sessions', { text: `{"userId":${json}}` }],
+        [422, 'validation_failed', `/userId${fault}`],
       );
     });
 

@@ -53,6 +53,7 @@ const { body } = fc.letrec((tie) => ({
           '__proto__',
           'toString',
         ],
+        ...['userId', 'role', 'ttlSeconds', 'avatarUrl'],
       ),
       tie('body'),
       { maxKeys: 6 },
@@ -87,6 +88,8 @@ export function describeFuzz(target: () => Target): void {
           ['PUT', '/state'],
           ['PUT', '/state?mode=merge'],
           ['POST', '/v1/keys'],
+          ['PUT', '/v1/users/fuzzed'],
+          ['POST', '/v1/sessions'],
         ],
       );
       await fc.assert(

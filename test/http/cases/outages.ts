@@ -1,14 +1,8 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { HttpFront } from '../../../dev/fronts/http.ts';
-import { type NeonFront, startNeonFront } from '../../../dev/fronts/neon.ts';
-import { startUpstashFront } from '../../../dev/fronts/upstash.ts';
-import { stack } from '../../support.ts';
 import { makeTenant } from '../../tenants.ts';
 import { type Call, createCall } from '../client.ts';
-import { makeEnv, type StartTarget, type Target } from '../targets.ts';
-
-/** Longer than any test may last: an answer that arrives at all did not wait for it. */
-const HANG_MS = 300_000;
+import type { FragileStore, FragileStores, Runtime } from '../runtimes.ts';
+import type { Target } from '../targets.ts';
 
 const REQUESTS: [method: string, path: string, json?: unknown][] = [
   ['GET', '/v1/spaces'],
@@ -27,21 +21,17 @@ const REQUESTS: [method: string, path: string, json?: unknown][] = [
   ['POST', '/v1/keys', { scopes: ['read'] }],
 ];
 
-export function describeOutages(start: StartTarget): void {
+export function describeOutages({ start, makeEnv, openFragileStores }: Runtime): void {
   describe('with a store away', () => {
-    let neon: NeonFront;
-    let upstash: HttpFront;
+    let stores: FragileStores;
     let target: Target;
     let patient: Target;
     let call: Call;
     let stranger: Call;
     beforeAll(async () => {
-      const { databaseUrl, redisUrl, redisRestToken } = stack();
-      neon = await startNeonFront({ postgresPort: Number(new URL(databaseUrl).port), port: 0 });
-      upstash = await startUpstashFront({ redisUrl, token: redisRestToken, port: 0 });
+      stores = await openFragileStores();
       const env = makeEnv({
-        DATABASE_HTTP_URL: neon.sqlUrl,
-        UPSTASH_REDIS_REST_URL: upstash.url,
+        ...stores.env,
         READYZ_TIMEOUT_MS: '300',
         API_KEY_CACHE_SECONDS: '300',
       });
@@ -56,21 +46,22 @@ export function describeOutages(start: StartTarget): void {
     });
     afterAll(async () => {
       await Promise.all([target?.stop(), patient?.stop()]);
-      await Promise.all([neon?.close(), upstash?.close()]);
+      await stores?.close();
     });
 
-    async function without<T>(front: HttpFront, kind: 'refuse' | 'hang', run: () => Promise<T>) {
-      front.faults.inject(kind === 'refuse' ? { kind } : { kind: 'latency', latencyMs: HANG_MS });
+    async function without<T>(store: 'postgres' | 'redis', fault: 'refuse' | 'hang', run: () => Promise<T>) {
+      const fragile: FragileStore = stores[store];
+      fragile.inject(fault);
       try {
         return await run();
       } finally {
-        front.faults.clear();
+        fragile.clear();
       }
     }
 
     it('Postgres: every route that needs it is 503 with Retry-After, whether the key is known or not', async () => {
       const unseen = await (await makeTenant()).apiKey(['read', 'write', 'admin']);
-      await without(neon, 'refuse', async () => {
+      await without('postgres', 'refuse', async () => {
         for (const [method, path, json] of REQUESTS)
           for (const from of [call, createCall(target, unseen)]) {
             const { status, headers, body } = await from(method, path, json === undefined ? {} : { json });
@@ -82,26 +73,26 @@ export function describeOutages(start: StartTarget): void {
     });
 
     it('Postgres hanging: 503 all the same', async () => {
-      const { status, body } = await without(neon, 'hang', () => call('GET', '/v1/spaces/here/state'));
+      const { status, body } = await without('postgres', 'hang', () => call('GET', '/v1/spaces/here/state'));
       expect([status, body.code]).toEqual([503, 'store_unavailable']);
     });
 
     it('Postgres answering nonsense: 503 all the same', async () => {
-      neon.faults.inject({ kind: 'refuse', status: 502, times: 1 });
+      stores.postgres.inject('nonsense');
       const { status, body } = await call('GET', '/v1/spaces/here');
       expect([status, body.code]).toEqual([503, 'store_unavailable']);
       expect((await call('GET', '/v1/spaces/here')).status).toBe(200);
     });
 
     it('a body that is wrong is still told so', async () => {
-      const { status } = await without(neon, 'refuse', () =>
+      const { status } = await without('postgres', 'refuse', () =>
         call('PUT', '/v1/spaces/here/objects/o', { text: 'nonsense' }),
       );
       expect(status).toBe(422);
     });
 
     it.each(['refuse', 'hang'] as const)('/readyz names Postgres, and /livez lives (%s)', async (kind) => {
-      await without(neon, kind, async () => {
+      await without('postgres', kind, async () => {
         const { status, body, headers } = await stranger('GET', '/readyz');
         expect([status, body.code]).toEqual([503, 'store_unavailable']);
         expect(body.errors.map(({ path }: { path: string }) => path)).toEqual(['/persistence/database']);
@@ -117,7 +108,7 @@ export function describeOutages(start: StartTarget): void {
       async (kind) => {
         const unseen = createCall(patient, await (await makeTenant()).apiKey(['read']));
         for (const from of [stranger, call, unseen]) {
-          const { status, body } = await without(neon, kind, () => from('GET', '/health'));
+          const { status, body } = await without('postgres', kind, () => from('GET', '/health'));
           expect(status).toBe(503);
           expect(body).toMatchObject({
             status: 'down',
@@ -131,7 +122,7 @@ export function describeOutages(start: StartTarget): void {
     it.each(['refuse', 'hang'] as const)(
       'Redis: worlds are served, /health is degraded (%s)',
       async (kind) => {
-        await without(upstash, kind, async () => {
+        await without('redis', kind, async () => {
           const { status, body } = await stranger('GET', '/health');
           expect([status, body.status, body.persistence]).toEqual([
             200,

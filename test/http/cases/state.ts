@@ -1,6 +1,7 @@
 import { beforeAll, describe, expect, it } from 'vitest';
 import { type Door, openSpace } from '../client.ts';
 import type { Target } from '../targets.ts';
+import { describeStateLines } from './state-lines.ts';
 
 const WORLD = {
   objects: [
@@ -14,6 +15,7 @@ const WORLD = {
 };
 
 export function describeState(target: () => Target): void {
+  describeStateLines(target);
   describe('state', () => {
     let door: Door & { at: string };
     beforeAll(async () => {
@@ -112,6 +114,29 @@ export function describeState(target: () => Target): void {
       expect(body.objects).toHaveLength(2);
     });
 
+    it('is given in a region, by where objects stand in their parents', async () => {
+      const at = await makeSpace('region');
+      const stand = (id: string, x: number, parentId?: string) => ({
+        id,
+        parentId,
+        position: { x, y: 0, z: 0 },
+      });
+      await save(at, {
+        ...WORLD,
+        objects: [stand('a', 0), stand('b', 5), stand('c', 1e308), stand('d', 2, 'c')],
+      });
+      const near = await load(at, '?near=1,0,0&radius=4');
+      expect([near.status, idsOf(near.body.objects)]).toEqual([200, ['a', 'b', 'd']]);
+      expect(near.body.users).toHaveLength(1);
+      expect(near.headers.get('ETag')).toBe((await load(at)).headers.get('ETag'));
+      const box = await load(at, '?min=1,-1,-1&max=1e308,1,1&include=objects');
+      expect(idsOf(box.body.objects)).toEqual(['b', 'c', 'd']);
+      expect(Object.keys(box.body)).not.toContain('users');
+      const etag = box.headers.get('ETag') ?? '';
+      const again = await load(at, '?near=1,0,0&radius=4', { 'If-None-Match': etag });
+      expect(again.status).toBe(304);
+    });
+
     it('is not sent again to a caller who has it', async () => {
       const at = await makeSpace('cached');
       await save(at, WORLD);
@@ -135,22 +160,21 @@ export function describeState(target: () => Target): void {
     it.each([
       ['include=objects,walls', '/include'],
       ['include=', '/include'],
-      ['near=0,0,0&radius=5', '/near'],
-      ['min=0,0,0&max=1,1,1', '/min'],
+      ['near=0,0,0', '/near'],
+      ['radius=5', '/radius'],
+      ['near=0,0&radius=5', '/near'],
+      ['near=0,0,0,0&radius=5', '/near'],
+      ['near=a,0,0&radius=5', '/near'],
+      ['near=0,0,1e400&radius=5', '/near'],
+      ['near=0,0,0&radius=-1', '/radius'],
+      ['near=0,0,0&radius=', '/radius'],
+      ['near=0,0,0&radius=1&min=0,0,0&max=1,1,1', '/near'],
+      ['min=0,0,0', '/min'],
+      ['min=2,0,0&max=1,1,1', '/min/x'],
+      ['region=here', '/region'],
     ])('is refused with ?%s, rather than given as if it had not been asked', async (query, path) => {
       const { status, body } = await load(door.at, `?${query}`);
       expect([status, body.code, body.errors[0]?.path]).toEqual([422, 'validation_failed', path]);
-    });
-
-    it('is not served as NDJSON, and says so', async () => {
-      const { status, body } = await load(door.at, '', { Accept: 'application/x-ndjson' });
-      expect([status, body.code]).toEqual([406, 'not_acceptable']);
-      expect((await load(door.at, '', { Accept: 'application/x-ndjson, */*;q=0.1' })).status).toBe(200);
-      const put = await door.call('PUT', `${door.at}/state`, {
-        text: '{}\n',
-        headers: { 'Content-Type': 'application/x-ndjson' },
-      });
-      expect([put.status, put.body.code]).toEqual([415, 'unsupported_media_type']);
     });
 
     it('is not saved under a mode or a condition that is not served', async () => {

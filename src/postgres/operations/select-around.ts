@@ -1,7 +1,8 @@
 import { and, asc, desc, eq, gt, isNotNull, isNull, lte, type SQL, sql } from 'drizzle-orm';
 import { LIMITS } from '../../world/limits.ts';
+import type { Space, WorldState } from '../../world/types.ts';
 import type { Database, Postgres, Results } from '../client.ts';
-import { spaceColumns, toSpace } from '../rows.ts';
+import { spaceColumns, toSpace, toTime } from '../rows.ts';
 import { mediaAssets, uploadedModels } from '../schema/assets.ts';
 import { users } from '../schema/people.ts';
 import { chatMessages, spaceMembers, spaces } from '../schema/spaces.ts';
@@ -13,6 +14,18 @@ const LIST_BYTES_MAX = 700_000;
 /** Bytes of such a page where it has an answer to itself. */
 const LONE_LIST_BYTES_MAX = 6 * 1024 * 1024;
 
+/** Everything of a state but its objects, at one moment. */
+export interface Around extends Omit<WorldState, 'space' | 'seq' | 'durableSeq' | 'objects'> {
+  space: Space;
+  rev: number;
+  /** Which rows are the world's, and since when. */
+  generation: number;
+  generationSeq: number;
+  /** Which lists go on behind what is read of them: `completeLists` reads the rest. */
+  more: { avatars: boolean; models: boolean; media: boolean };
+}
+
+/** How far a space is, and which rows are its world. */
 export function selectVersion(db: Database, tenantId: string, spaceId: string) {
   return db
     .select({
@@ -150,14 +163,38 @@ export function selectAround(db: Database, tenantId: string, spaceId: string) {
   ] as const;
 }
 
-type Around = Results<ReturnType<typeof selectAround>>;
+/** How many results `selectAround` has: what a caller asks for besides stands behind them. */
+export const AROUND_RESULTS = 7;
 
-export type Head = NonNullable<ReturnType<typeof toHead>>;
+type AroundRows = Results<ReturnType<typeof selectAround>>;
+type Version = Awaited<ReturnType<typeof selectVersion>>[0];
+type AvatarRow = Awaited<ReturnType<typeof selectAvatars>>[0];
 
-export function toHead(results: readonly [...Around, ...unknown[]]) {
+/** @param results those of `selectAround`, and any behind them. @returns null where there is no such space. */
+export function toAround(results: readonly [...AroundRows, ...unknown[]]): Around | null {
   const [[found], [version], [more], avatars, models, media, chat] = results;
   if (found === undefined || version === undefined || more === undefined) return null;
-  return { space: toSpace(found.space), version, more, avatars, models, media, chat };
+  const { rev, generation, generationSeq } = version;
+  return {
+    ...{ space: toSpace(found.space), rev, generation, generationSeq, more },
+    users: avatars.map(toAvatar),
+    models: models.map(toAsset),
+    media: media.map(toAsset),
+    chat: chat.reverse().map((message) => ({ ...message, createdAt: toTime(message.createdAt) })),
+  };
+}
+
+function toAvatar({ x, y, z, rx, ry, rz, rw, ...avatar }: AvatarRow): Around['users'][0] {
+  const { id, displayName, avatarUrl, properties, seq } = avatar;
+  const [position, rotation] = [
+    { x, y, z },
+    { x: rx, y: ry, z: rz, w: rw },
+  ];
+  return { id, displayName, avatarUrl, position, rotation, properties, seq };
+}
+
+function toAsset<Row extends { createdAt: string }>(row: Row): Row {
+  return { ...row, createdAt: toTime(row.createdAt) };
 }
 
 /**
@@ -168,16 +205,17 @@ export async function completeLists(
   postgres: Postgres,
   tenantId: string,
   spaceId: string,
-  head: Head,
+  around: Around,
 ): Promise<boolean> {
   const lists = describeLists(tenantId, spaceId);
-  const complete = async <Row extends { id: string }>(
-    rows: Row[],
+  const complete = async <Row extends { id: string }, Item extends { id: string }>(
+    items: Item[],
     select: (db: Database, after: string) => PromiseLike<Row[]>,
-    isSettled: (now: Head['version']) => boolean,
+    toItem: (row: Row) => Item,
+    isSettled: (now: Version) => boolean,
   ): Promise<boolean> => {
     for (;;) {
-      const after = rows.at(-1)?.id ?? '';
+      const after = items.at(-1)?.id ?? '';
       const [[now], page] = await postgres.inTenant(
         tenantId,
         (db) => [selectVersion(db, tenantId, spaceId), select(db, after)],
@@ -185,20 +223,34 @@ export async function completeLists(
       );
       if (now === undefined || !isSettled(now)) return false;
       if (page.length === 0) return true;
-      for (const row of page) rows.push(row);
+      for (const row of page) items.push(toItem(row));
     }
   };
-  const { more, version } = head;
-  const sameRev = ({ rev }: Head['version']) => rev === version.rev;
-  const sameSeq = ({ seq, rev }: Head['version']) => seq === version.seq && rev === version.rev;
+  const { more, rev, space } = around;
+  const sameRev = (now: Version) => now.rev === rev;
   const bytes = LONE_LIST_BYTES_MAX;
   return (
     (!more.models ||
-      (await complete(head.models, (db, after) => selectModels(db, lists, after, bytes), sameRev))) &&
+      (await complete(
+        around.models,
+        (db, after) => selectModels(db, lists, after, bytes),
+        toAsset,
+        sameRev,
+      ))) &&
     (!more.media ||
-      (await complete(head.media, (db, after) => selectMedia(db, lists, after, bytes), sameRev))) &&
+      (await complete(
+        around.media,
+        (db, after) => selectMedia(db, lists, after, bytes),
+        toAsset,
+        sameRev,
+      ))) &&
     // Avatars have their place in the space's order.
     (!more.avatars ||
-      (await complete(head.avatars, (db, after) => selectAvatars(db, lists, after, bytes), sameSeq)))
+      (await complete(
+        around.users,
+        (db, after) => selectAvatars(db, lists, after, bytes),
+        toAvatar,
+        (now) => now.seq === space.seq && now.rev === rev,
+      )))
   );
 }

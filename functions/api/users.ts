@@ -1,0 +1,32 @@
+import { readJson } from '../http/body.ts';
+import type { AppContext } from '../http/context.ts';
+import { refuseConditions } from '../http/etag.ts';
+import { isJsonObject, readParam, refuseOther } from '../http/input.ts';
+import { readQuery } from '../http/query.ts';
+
+/** PUT /v1/users/{id} */
+export async function putUser(c: AppContext): Promise<Response> {
+  readQuery(c, []);
+  refuseConditions(c);
+  const id = readParam(c, 'id');
+  const body = await readJson(c, { bytesMax: c.get('services').config.limits.jsonBodyBytesMax });
+  refuseOther(body, 'id', id);
+  const { user, created } = await c.get('worlds').putUser(isJsonObject(body) ? { ...body, id } : body);
+  return created ? c.json(user, 201, { Location: `/v1/users/${id}` }) : c.json(user);
+}
+
+/** GET /v1/users/{id} */
+export async function getUser(c: AppContext): Promise<Response> {
+  readQuery(c, []);
+  return c.json(await c.get('worlds').getUser(readParam(c, 'id')));
+}
+
+/** DELETE /v1/users/{id}. Erases the person, see PersistenceLayer.eraseUser. */
+export async function deleteUser(c: AppContext): Promise<Response> {
+  readQuery(c, []);
+  refuseConditions(c);
+  const id = readParam(c, 'id');
+  await c.get('worlds').eraseUser(id);
+  c.get('services').sessions.forget(c.get('principal').tenantId, id);
+  return c.body(null, 204);
+}

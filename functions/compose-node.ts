@@ -1,0 +1,22 @@
+import type { Env } from '../src/config.ts';
+import { openNeon } from '../src/postgres/neon.ts';
+import { openPg } from '../src/postgres/pg.ts';
+import { openTcpRedis } from '../src/redis/tcp.ts';
+import { openUpstash } from '../src/redis/upstash.ts';
+import { type Composition, compose } from './compose.ts';
+import type { NodeBindings } from './node-server.ts';
+
+/**
+ * The functions on a server: Postgres over TCP, or over HTTP where DATABASE_HTTP_URL says so; Redis over TCP at
+ * REDIS_HOST, or over HTTP at UPSTASH_REDIS_REST_URL. @throws misconfigured
+ */
+export function composeNode(env: Env): Composition {
+  return compose(env, {
+    openPostgres: ({ url, httpUrl, poolSize, timeoutMs, readHeaders }) =>
+      httpUrl === null
+        ? openPg({ databaseUrl: url, poolSizeMax: poolSize, timeoutMs })
+        : openNeon({ databaseUrl: url, fetchEndpoint: httpUrl, timeoutMs, readHeaders }),
+    openRedis: (redis) => (redis.kind === 'tcp' ? openTcpRedis(redis) : openUpstash(redis)),
+    readAddress: (c) => (c.env as NodeBindings).remoteAddress,
+  });
+}

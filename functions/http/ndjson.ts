@@ -1,0 +1,81 @@
+import { AppError } from '../../src/world/errors.ts';
+import { checkMediaType } from './body.ts';
+import type { AppContext } from './context.ts';
+import { describeError } from './describe-error.ts';
+
+export const NDJSON = 'application/x-ndjson';
+
+/** Characters of lines that are sent in one piece. */
+const PIECE_LENGTH = 64 * 1024;
+const encoder = new TextEncoder();
+
+/** Whether the body is said to be NDJSON. */
+export function sendsNdjson(c: AppContext): boolean {
+  return (c.req.header('Content-Type') ?? '').split(';')[0]?.trim().toLowerCase() === NDJSON;
+}
+
+/**
+ * The body piece by piece, read no faster than the pieces are used. A reader who stops early ends the body too.
+ * @throws unsupported_media_type, and malformed_json where the body breaks off.
+ */
+export async function* readPieces(c: AppContext): AsyncGenerator<Uint8Array> {
+  checkMediaType(c, NDJSON);
+  const reader: ReadableStreamDefaultReader<Uint8Array> | undefined = c.req.raw.body?.getReader();
+  try {
+    while (reader !== undefined) {
+      const piece = await reader.read().catch((cause: unknown) => {
+        throw new AppError('malformed_json', 'The body could not be read to its end.', { cause });
+      });
+      if (piece.done) return;
+      yield piece.value;
+    }
+  } finally {
+    await reader?.cancel().catch(() => undefined);
+  }
+}
+
+/**
+ * Lines as the body of an answer, made as fast as they are taken. Where they break off the status has been sent already: the
+ * last line is `{"kind":"error", code, detail, requestId}`, and the log knows why.
+ */
+export function streamLines(c: AppContext, lines: AsyncGenerator<object>): ReadableStream<Uint8Array> {
+  return new ReadableStream<Uint8Array>(
+    {
+      async pull(controller) {
+        let text = '';
+        let open = true;
+        try {
+          while (open && text.length < PIECE_LENGTH) {
+            const line = await lines.next();
+            if (line.done) open = false;
+            else text += `${JSON.stringify(line.value)}\n`;
+          }
+        } catch (error) {
+          open = false;
+          text += `${JSON.stringify(toErrorLine(c, error))}\n`;
+        }
+        if (text !== '') controller.enqueue(encoder.encode(text));
+        if (!open) controller.close();
+      },
+      async cancel() {
+        await lines.return(undefined);
+      },
+    },
+    // Nothing is made before it is asked for.
+    { highWaterMark: 0 },
+  );
+}
+
+function toErrorLine(c: AppContext, error: unknown): object {
+  const { code, message } =
+    error instanceof AppError && error.code !== 'internal'
+      ? error
+      : { code: 'internal', message: 'Something went wrong here.' };
+  const requestId = c.get('requestId');
+  c.get('services').log('error', 'stream_failed', {
+    requestId,
+    code,
+    causes: describeError(error, { withPlaces: code === 'internal' }),
+  });
+  return { kind: 'error', code, detail: message, requestId };
+}

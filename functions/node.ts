@@ -1,0 +1,87 @@
+#!/usr/bin/env node
+/**
+ * The functions as a server on Node. Exits with 0 after a signal, 1 where it could not listen or had to cut requests off,
+ * 2 for a configuration it cannot serve.
+ */
+import { AppError } from '../src/world/errors.ts';
+import { createApp } from './app.ts';
+import type { Composition } from './compose.ts';
+import { composeNode } from './compose-node.ts';
+import { serveAssets } from './node-assets.ts';
+import { type RunningServer, startServer } from './node-server.ts';
+
+const SIGNALS = ['SIGINT', 'SIGTERM'] as const;
+const FRAMES_LOGGED_MAX = 8;
+
+process.on('uncaughtException', (error) => {
+  // Where, and not what: the words of a store hold what was being written.
+  const at = error.stack?.match(/^ {4}at .*$/gm)?.slice(0, FRAMES_LOGGED_MAX);
+  console.error(JSON.stringify({ level: 'fatal', event: 'crashed', name: error.name, at }));
+  process.exit(1);
+});
+process.exit(await run());
+
+async function run(): Promise<number> {
+  const signalled = waitForSignal();
+  let composition: Composition;
+  try {
+    composition = composeNode(process.env);
+  } catch (error) {
+    if (!(error instanceof AppError)) throw error;
+    return fail(2, error.message);
+  }
+  const { host, port, shutdownTimeoutMs } = composition.config.server;
+  let server: RunningServer;
+  try {
+    server = await startServer({ fetch: serveAssets(createApp(composition).fetch), host, port });
+  } catch (error) {
+    await composition.close();
+    return fail(1, explainListening(error, host, port));
+  }
+  log({ event: 'listening', url: server.url });
+
+  log({ event: 'stopping', signal: await signalled });
+  const deadlineMs = performance.now() + shutdownTimeoutMs;
+  const cut = await server.stop(shutdownTimeoutMs);
+  // What a caller did not wait for may still be at work in a store.
+  const hasClosed = await settleBefore(deadlineMs, composition.close());
+  log({ event: 'stopped', requestsCut: cut });
+  return cut === 0 && hasClosed ? 0 : 1;
+}
+
+/** Resolves with the first signal; the second ends the process at once. */
+function waitForSignal(): Promise<NodeJS.Signals> {
+  return new Promise((resolve) => {
+    let isEnding = false;
+    for (const signal of SIGNALS)
+      process.on(signal, () => {
+        if (isEnding) process.exit(1);
+        isEnding = true;
+        resolve(signal);
+      });
+  });
+}
+
+async function settleBefore(deadlineMs: number, work: Promise<void>): Promise<boolean> {
+  const { promise: late, resolve } = Promise.withResolvers<false>();
+  const timer = setTimeout(() => resolve(false), Math.max(0, deadlineMs - performance.now()));
+  const settled = await Promise.race([work.then(() => true), late]);
+  clearTimeout(timer);
+  return settled;
+}
+
+function explainListening(error: unknown, host: string, port: number): string {
+  const code = error instanceof Error && 'code' in error ? String(error.code) : 'unknown';
+  if (code === 'EADDRINUSE') return `PORT ${port} is taken on ${host}.`;
+  if (code === 'EACCES') return `PORT ${port} may not be listened on by this user.`;
+  return `HOST ${host} cannot be listened on (${code}).`;
+}
+
+function fail(exitCode: number, sentence: string): number {
+  process.stderr.write(`${sentence}\n`);
+  return exitCode;
+}
+
+function log(fields: Record<string, string | number>): void {
+  console.log(JSON.stringify({ level: 'info', ...fields }));
+}

@@ -1,0 +1,205 @@
+import * as z from 'zod';
+import type { IssuedKey } from '../../src/api-keys.ts';
+import type { IssuedSession } from '../../src/sessions.ts';
+import { LIMITS } from '../../src/world/limits.ts';
+import { idSchema } from '../../src/world/schemas.ts';
+import type {
+  ApiKey,
+  Asset,
+  Avatar,
+  ChatMessage,
+  JsonObject,
+  Page,
+  Quaternion,
+  Space,
+  SpaceStatistics,
+  User,
+  Vector3,
+  WorldObject,
+  WorldState,
+} from '../../src/world/types.ts';
+import type { Health } from '../api/health.ts';
+
+/** What the API answers. Each is held to the type that the code answers with; tests hold real answers to it. */
+
+export const vectorAnswer: z.ZodType<Vector3> = z.strictObject({
+  x: z.number(),
+  y: z.number(),
+  z: z.number(),
+});
+
+export const rotationAnswer: z.ZodType<Quaternion> = z.strictObject({
+  x: z.number(),
+  y: z.number(),
+  z: z.number(),
+  w: z.number(),
+});
+
+export const seqAnswer = z.int().min(0).describe('A place in the order of a space: microseconds since 1970.');
+export const timeAnswer = z.iso.datetime();
+/** Any JSON object: it was checked when it came in. */
+export const propertiesAnswer = z.custom<JsonObject>();
+const nullableId = idSchema.nullable();
+const countAnswer = z.int().min(0);
+
+export const spaceAnswer = z.strictObject({
+  id: idSchema,
+  name: z.string(),
+  description: z.string().nullable(),
+  settings: propertiesAnswer,
+  bounds: z.strictObject({ min: vectorAnswer, max: vectorAnswer }).nullable(),
+  seq: seqAnswer,
+  createdAt: timeAnswer,
+  updatedAt: timeAnswer,
+}) satisfies z.ZodType<Space>;
+
+export const objectAnswer = z.strictObject({
+  id: idSchema,
+  spaceId: idSchema,
+  name: z.string().nullable(),
+  modelId: nullableId,
+  parentId: nullableId,
+  position: vectorAnswer,
+  rotation: rotationAnswer,
+  scale: vectorAnswer,
+  properties: propertiesAnswer,
+  seq: seqAnswer,
+  createdBy: nullableId,
+  updatedBy: nullableId,
+  createdAt: timeAnswer,
+  updatedAt: timeAnswer,
+}) satisfies z.ZodType<WorldObject>;
+
+export const avatarAnswer = z.strictObject({
+  id: idSchema,
+  displayName: z.string(),
+  avatarUrl: z.string().nullable(),
+  position: vectorAnswer,
+  rotation: rotationAnswer,
+  properties: propertiesAnswer,
+  seq: seqAnswer,
+}) satisfies z.ZodType<Avatar>;
+
+export const assetAnswer = z.strictObject({
+  id: idSchema,
+  name: z.string(),
+  url: z.string(),
+  sha256: z.string().nullable(),
+  bytes: countAnswer.nullable(),
+  contentType: z.string().nullable(),
+  createdAt: timeAnswer,
+}) satisfies z.ZodType<Asset>;
+
+export const chatMessageAnswer = z.strictObject({
+  id: idSchema,
+  userId: nullableId,
+  text: z.string(),
+  kind: z.string(),
+  seq: seqAnswer,
+  createdAt: timeAnswer,
+}) satisfies z.ZodType<ChatMessage>;
+
+/** With `include`, the parts that were asked for. */
+export const stateAnswer: z.ZodType<Partial<WorldState> & Pick<WorldState, 'space' | 'seq' | 'durableSeq'>> =
+  z.strictObject({
+    space: spaceAnswer,
+    seq: seqAnswer,
+    durableSeq: seqAnswer,
+    objects: z.array(objectAnswer).exactOptional(),
+    users: z.array(avatarAnswer).exactOptional(),
+    models: z.array(assetAnswer).exactOptional(),
+    media: z.array(assetAnswer).exactOptional(),
+    chat: z.array(chatMessageAnswer).max(LIMITS.stateChatMessagesMax).exactOptional(),
+  });
+
+export const savedAnswer = z.strictObject({
+  seq: seqAnswer,
+  objects: countAnswer,
+  durability: z.literal('committed'),
+});
+
+export const statisticsAnswer: z.ZodType<SpaceStatistics> = z.strictObject({
+  spaceId: idSchema,
+  objects: countAnswer,
+  users: countAnswer,
+  models: countAnswer,
+  media: countAnswer,
+  chatMessages: countAnswer,
+  seq: seqAnswer,
+  durableSeq: seqAnswer,
+  durabilityLagMs: countAnswer,
+  updatedAt: timeAnswer,
+});
+
+export const userAnswer: z.ZodType<User> = z.strictObject({
+  id: idSchema,
+  displayName: z.string(),
+  avatarUrl: z.string().nullable(),
+  properties: propertiesAnswer,
+  createdAt: timeAnswer,
+  lastSeenAt: timeAnswer.nullable(),
+});
+
+export const issuedSessionAnswer: z.ZodType<IssuedSession> = z.strictObject({
+  id: idSchema,
+  token: z.string().describe('The credential, shown this once.'),
+  expiresAt: timeAnswer,
+});
+
+const keyMembers = {
+  id: idSchema,
+  tenantId: idSchema,
+  scopes: z.array(z.enum(['read', 'write', 'admin'])),
+  createdAt: timeAnswer,
+  expiresAt: timeAnswer.nullable(),
+  revokedAt: timeAnswer.nullable(),
+};
+export const keyAnswer: z.ZodType<ApiKey> = z.strictObject(keyMembers);
+export const issuedKeyAnswer: z.ZodType<IssuedKey> = z.strictObject({
+  ...keyMembers,
+  secret: z.string().describe('The credential, shown this once.'),
+});
+
+export const liveAnswer = z.strictObject({ status: z.literal('ok') });
+export const readyAnswer = z.strictObject({
+  status: z.literal('ready'),
+  persistence: z.strictObject({ database: z.boolean(), cache: z.boolean() }),
+});
+export const healthAnswer: z.ZodType<Health> = z.strictObject({
+  status: z.enum(['ok', 'degraded', 'down']),
+  persistence: z.strictObject({ database: z.boolean(), cache: z.boolean() }),
+  worldState: z.strictObject({
+    users: countAnswer.nullable(),
+    objects: countAnswer.nullable(),
+    models: countAnswer.nullable(),
+  }),
+  batchProcessor: z.strictObject({
+    processed: countAnswer,
+    queued: countAnswer,
+    averageLatency: z.number().min(0),
+  }),
+  durabilityLagMs: z.number().min(0),
+});
+
+export const problemAnswer = z.strictObject({
+  type: z.string().describe('`urn:worldkeep:problem:<code>`'),
+  title: z.string(),
+  status: z.int(),
+  detail: z.string(),
+  instance: z.string().describe('The path that was asked for.'),
+  code: z.string().describe('Stable: what programs decide by.'),
+  requestId: z.string(),
+  errors: z
+    .array(z.strictObject({ path: z.string(), message: z.string() }))
+    .describe(
+      'What is wrong with the input: a JSON Pointer (`/limit` for a parameter or header) and a sentence.',
+    ),
+});
+
+/** A page of a list. */
+export function pageOf<T>(item: z.ZodType<T>): z.ZodType<Page<T>> {
+  return z.strictObject({
+    items: z.array(item),
+    nextCursor: z.string().nullable().describe('For `?cursor=`; null at the end, and only there.'),
+  });
+}

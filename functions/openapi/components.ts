@@ -1,0 +1,143 @@
+import * as z from 'zod';
+import { issueSchema } from '../../src/api-keys.ts';
+import { sessionInputSchema } from '../../src/sessions.ts';
+import { LIMITS } from '../../src/world/limits.ts';
+import {
+  idSchema,
+  objectPatchSchema,
+  objectSchema,
+  propertiesSchema,
+  rotationSchema,
+  spaceSchema,
+  userSchema,
+  vectorSchema,
+} from '../../src/world/schemas.ts';
+import { worldSchema } from '../../src/world/world-input.ts';
+import {
+  assetAnswer,
+  avatarAnswer,
+  chatMessageAnswer,
+  healthAnswer,
+  issuedKeyAnswer,
+  issuedSessionAnswer,
+  keyAnswer,
+  liveAnswer,
+  objectAnswer,
+  pageOf,
+  problemAnswer,
+  propertiesAnswer,
+  readyAnswer,
+  rotationAnswer,
+  savedAnswer,
+  spaceAnswer,
+  stateAnswer,
+  statisticsAnswer,
+  userAnswer,
+  vectorAnswer,
+} from './answers.ts';
+import { stateLineAnswer, worldLineInput } from './state-lines.ts';
+import type { JsonSchema } from './types.ts';
+
+/**
+ * What is sent, by the schemas that check it. What they check in code is left out here: text without NUL and lone
+ * surrogates, the size and depth of properties, ids that are given twice.
+ */
+const INPUTS = {
+  Id: idSchema,
+  VectorInput: vectorSchema,
+  RotationInput: rotationSchema,
+  PropertiesInput: propertiesSchema,
+  SpaceInput: spaceSchema,
+  // The path names the object; its body may.
+  ObjectInput: objectSchema.partial({ id: true }),
+  ObjectPatch: objectPatchSchema,
+  WorldInput: worldSchema,
+  WorldLineInput: worldLineInput,
+  WorldBackup: z
+    .looseObject({
+      objects: z.record(z.string(), z.looseObject({})),
+      models: z.union([z.record(z.string(), z.looseObject({})), z.array(z.looseObject({}))]).optional(),
+      chatHistory: z.array(z.looseObject({})).optional(),
+    })
+    .describe(
+      'The backup of an in-memory server, turned into a WorldInput and checked as one: members of an object that are none here are kept among its properties, and a rotation without `w` is taken for Euler angles (radians, XYZ).',
+    ),
+  // The path names the person; the body may.
+  UserInput: userSchema.partial({ id: true }),
+  SessionInput: sessionInputSchema,
+  KeyInput: issueSchema,
+} as const satisfies Record<string, z.ZodType>;
+
+/** What is answered. */
+const ANSWERS = {
+  Vector: vectorAnswer,
+  Rotation: rotationAnswer,
+  Properties: propertiesAnswer,
+  Space: spaceAnswer,
+  SpacePage: pageOf(spaceAnswer),
+  Object: objectAnswer,
+  ObjectPage: pageOf(objectAnswer),
+  Avatar: avatarAnswer,
+  Asset: assetAnswer,
+  ChatMessage: chatMessageAnswer,
+  State: stateAnswer,
+  StateLine: stateLineAnswer,
+  Saved: savedAnswer,
+  Statistics: statisticsAnswer,
+  User: userAnswer,
+  IssuedSession: issuedSessionAnswer,
+  Key: keyAnswer,
+  KeyPage: pageOf(keyAnswer),
+  IssuedKey: issuedKeyAnswer,
+  Live: liveAnswer,
+  Ready: readyAnswer,
+  Health: healthAnswer,
+  Problem: problemAnswer,
+} as const satisfies Record<string, z.ZodType>;
+
+export type ComponentName = keyof typeof INPUTS | keyof typeof ANSWERS;
+
+/** Every schema by its name, as JSON Schema 2020-12. */
+export function buildComponents(): Record<string, JsonSchema> {
+  return { ...convertAll(INPUTS, 'input'), ...convertAll(ANSWERS, 'output') };
+}
+
+export function refer(name: ComponentName): JsonSchema {
+  return { $ref: `#/components/schemas/${name}` };
+}
+
+/** One schema on its own, such as a parameter's. */
+export function convert(schema: z.ZodType): JsonSchema {
+  const { $schema, ...converted } = z.toJSONSchema(schema, { ...OPTIONS, io: 'input' });
+  return converted as JsonSchema;
+}
+
+const OPTIONS = {
+  // What is checked in code and not by a schema of its own is anything here.
+  unrepresentable: 'any',
+  override({ zodSchema, jsonSchema }) {
+    if (zodSchema === propertiesSchema)
+      Object.assign(jsonSchema, {
+        type: 'object',
+        description: `At most ${LIMITS.propertiesBytesMax} bytes as stored, and nested at most ${LIMITS.propertiesDepthMax} deep.`,
+      });
+    if (zodSchema === propertiesAnswer) jsonSchema.type = 'object';
+    if (zodSchema === idSchema) jsonSchema.examples = ['lamp-3'];
+  },
+} as const satisfies z.core.ToJSONSchemaParams;
+
+function convertAll(schemas: Readonly<Record<string, z.ZodType>>, io: 'input' | 'output') {
+  const registry = z.registry<{ id: string }>();
+  for (const [id, schema] of Object.entries(schemas)) registry.add(schema, { id });
+  const converted = z.toJSONSchema(registry, {
+    ...OPTIONS,
+    io,
+    uri: (id) => `#/components/schemas/${id}`,
+  });
+  return Object.fromEntries(
+    Object.entries(converted.schemas).map(([name, { $schema, $id, ...schema }]) => [
+      name,
+      schema as JsonSchema,
+    ]),
+  );
+}

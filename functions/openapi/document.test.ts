@@ -1,0 +1,191 @@
+import { access, readFile } from 'node:fs/promises';
+import { basename, join } from 'node:path';
+import { Validator } from '@seriousme/openapi-schema-validator';
+import { describe, expect, it } from 'vitest';
+import type { JsonObject } from '../../src/world/types.ts';
+import { createSchemaCheck } from '../../test/http/described.ts';
+import { makeEnv } from '../../test/http/targets.ts';
+import { createApp } from '../app.ts';
+import { composeWorker } from '../compose-worker.ts';
+import { PROBLEMS } from '../http/problem.ts';
+import { ROLE_TABLE, type Rule } from '../http/roles.ts';
+import { buildDocument, ROUTES } from './document.ts';
+
+const document = buildDocument();
+const check = createSchemaCheck(document);
+
+/** `GET /v1/spaces/{space}`, as the router has it. */
+function listRouted(): string[] {
+  const served = createApp(composeWorker(makeEnv())).routes.filter(({ method }) => method !== 'ALL');
+  return [...new Set(served.map(({ method, path }) => `${method} ${path.replaceAll(/:(\w+)/g, '{$1}')}`))];
+}
+
+const described = ROUTES.map(({ method, path }) => `${method.toUpperCase()} ${path}`);
+
+describe('the described API', () => {
+  it('is OpenAPI 3.1 by its own schema', async () => {
+    const validator = new Validator();
+    expect(await validator.validate(structuredClone(document))).toEqual({ valid: true });
+    expect(validator.version).toBe('3.1');
+  });
+
+  it('has the routes that the router has, each once, and no others', () => {
+    expect(described.toSorted()).toEqual(listRouted().toSorted());
+    expect(new Set(ROUTES.map(({ operationId }) => operationId)).size).toBe(ROUTES.length);
+  });
+
+  it('asks for the scope that the role table has, and lets sessions in where it does', () => {
+    const guarded = ROUTES.filter(({ scope }) => scope !== 'open');
+    expect(guarded.map(toGuarded).toSorted()).toEqual(Object.keys(ROLE_TABLE).toSorted());
+    for (const route of guarded) {
+      const [scope, role]: Rule = ROLE_TABLE[toGuarded(route) as keyof typeof ROLE_TABLE];
+      if (route.scope !== 'optional')
+        expect([toGuarded(route), route.scope]).toEqual([toGuarded(route), scope]);
+      const paths = document.paths as Record<string, Record<string, { security: JsonObject[] }>>;
+      const security = paths[route.path]?.[route.method]?.security ?? [];
+      expect(security).toContainEqual({ apiKey: [scope] });
+      expect(security.filter((one) => 'sessionToken' in one)).toEqual(
+        role === undefined ? [] : [{ sessionToken: [role] }],
+      );
+    }
+  });
+
+  it('names every code of an error where it can be met', () => {
+    const text = JSON.stringify({ ...document, components: { responses: responses() } });
+    const named = new Set(
+      [...text.matchAll(/"enum":(\["[a-z_",]+"\])/g)].flatMap(([, list]) => JSON.parse(list ?? '')),
+    );
+    expect([...named].filter((code) => code in PROBLEMS).toSorted()).toEqual(
+      Object.keys(PROBLEMS).toSorted(),
+    );
+  });
+
+  it('gives examples that are valid by their schemas', () => {
+    const examples = [...listExamples(document, '')];
+    expect(examples.length).toBeGreaterThan(ROUTES.length);
+    const wrong = examples.flatMap(([at, schema, value]) =>
+      check(schema, value).map((what) => `${at}: ${what}`),
+    );
+    expect(wrong).toEqual([]);
+  });
+
+  it('refuses what the checks refuse: a member that is not known, a vector without z', () => {
+    const schema = { $ref: '#/components/schemas/ObjectInput' };
+    expect(check(schema, { position: { x: 1, y: 2, z: 3 } })).toEqual([]);
+    for (const wrong of [
+      { colour: 'red' },
+      { position: { x: 1, y: 2 } },
+      { parentId: 'a/b' },
+      { properties: [] },
+    ])
+      expect(check(schema, wrong)).not.toEqual([]);
+  });
+});
+
+function toGuarded({ method, path }: (typeof ROUTES)[number]): string {
+  return `${method.toUpperCase()} ${path.replaceAll(/\{(\w+)\}/g, ':$1')}`;
+}
+
+function responses(): JsonObject {
+  return (document.components as { responses: JsonObject }).responses;
+}
+
+/** Every example beside its schema: bodies, answers, parameters, headers. */
+function* listExamples(node: unknown, at: string): Generator<[string, JsonObject, unknown]> {
+  if (typeof node !== 'object' || node === null) return;
+  const { schema, examples, example } = node as Record<string, unknown>;
+  if (typeof schema === 'object' && schema !== null) {
+    if (example !== undefined) yield [at, schema as JsonObject, example];
+    for (const [name, { value }] of Object.entries((examples ?? {}) as Record<string, { value: unknown }>))
+      yield [`${at} ${name}`, schema as JsonObject, value];
+  }
+  for (const [key, child] of Object.entries(node))
+    if (key !== 'schemas' && key !== 'schema' && key !== 'examples')
+      yield* listExamples(child, `${at}/${key}`);
+}
+
+const CONTRACT = join(import.meta.dirname, '../../../shared/API.md');
+const contract = await access(CONTRACT).then(
+  () => readFile(CONTRACT, 'utf8'),
+  () => null,
+);
+
+/** Promised, and not built yet. What is built must go from here. */
+const LATER = [
+  'POST /v1/spaces/{space}/updates',
+  'GET /v1/spaces/{space}/changes',
+  'GET /v1/spaces/{space}/stream',
+  'GET /v1/spaces/{space}/presence',
+  'GET /v1/spaces/{space}/chat',
+  'POST /v1/spaces/{space}/chat',
+  'DELETE /v1/spaces/{space}/chat/{id}',
+  ...['models', 'media'].flatMap((kind) => [
+    `POST /v1/${kind}`,
+    `GET /v1/${kind}`,
+    `GET /v1/${kind}/{id}`,
+    `DELETE /v1/${kind}/{id}`,
+    `GET /v1/${kind}/{id}/file`,
+  ]),
+  'POST /v1/events',
+  'GET /v1/dead-letters',
+  'POST /v1/dead-letters/{id}/replay',
+  'DELETE /v1/dead-letters/{id}',
+  'GET /v1/audit',
+  'GET /v1/spaces/{space}/snapshots',
+  'POST /v1/spaces/{space}/snapshots',
+  'POST /v1/spaces/{space}/snapshots/{id}/restore',
+  'DELETE /v1/spaces/{space}/snapshots/{id}',
+  'GET /metrics',
+  'POST /jobs/drain',
+  'POST /jobs/cleanup',
+  'POST /jobs/refresh-views',
+];
+
+describe(`the contract${contract === null ? ' (skipped: ../shared/API.md is not there)' : ''}`, () => {
+  it.skipIf(contract === null)('has the routes that are described and those of later, and no others', () => {
+    const promised = listPromised(contract ?? '');
+    expect(promised.length).toBeGreaterThan(50);
+    expect([...described, ...LATER].toSorted()).toEqual(promised.toSorted());
+  });
+});
+
+/**
+ * The routes of the contract's tables: in a row's first column, methods and a path in each `…` or behind each ` · `;
+ * `…` stands for the path before, up to the collection it is in.
+ */
+function listPromised(text: string): string[] {
+  const routes = new Set<string>();
+  // In the prose, not in a table.
+  for (const [, path] of text.matchAll(/`GET (\/openapi\.json|\/docs)`/g)) routes.add(`GET ${path}`);
+  let rowsRoutes: string[] = [];
+  for (const row of text.matchAll(/^\| (.+?) \|/gm)) {
+    const first = row[1] ?? '';
+    if (/^the same under/.test(first)) {
+      const [, kind = ''] = /`(\/v1\/\w+)`/.exec(first) ?? [];
+      for (const route of rowsRoutes) routes.add(route.replace(/\/v1\/\w+/, kind));
+      continue;
+    }
+    rowsRoutes = readRow(first);
+    for (const route of rowsRoutes) routes.add(route);
+  }
+  return [...routes];
+}
+
+function readRow(cell: string): string[] {
+  const routes: string[] = [];
+  let base = '';
+  for (const [, quoted = ''] of cell.matchAll(/`([^`]+)`/g)) {
+    const match = /^((?:(?:GET|PUT|POST|PATCH|DELETE) )*)(\S+)/.exec(quoted);
+    if (match === null || !/^[/…]/.test(match[2] ?? '')) continue;
+    const written = (match[2] ?? '').split('?')[0] ?? '';
+    const path = written.startsWith('…')
+      ? join(base, written.slice(1).replace(`/${basename(base)}/`, '/'))
+      : written;
+    if (!written.startsWith('…')) base = written.replace(/^(\/v1\/(?:spaces\/\{space\}\/)?[\w-]+).*$/, '$1');
+    const methods = (match[1] ?? '').trim().split(' ').filter(Boolean);
+    // A path without a method has that of its row: `POST /jobs/drain` · `/jobs/cleanup`.
+    for (const method of methods.length > 0 ? methods : [routes.at(-1)?.split(' ')[0] ?? 'GET'])
+      routes.push(`${method} ${path}`);
+  }
+  return routes;
+}

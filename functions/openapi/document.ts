@@ -1,0 +1,187 @@
+import type { JsonObject, JsonValue } from '../../src/world/types.ts';
+import { ROLE_TABLE, type Rule } from '../http/roles.ts';
+import { buildComponents, convert, refer } from './components.ts';
+import { describeHeaders, HEADERS, type HeaderName } from './headers.ts';
+import { describeProblems, listProblems } from './problems.ts';
+import { KEY_ROUTES } from './resources/keys.ts';
+import { OBJECT_ROUTES } from './resources/objects.ts';
+import { PEOPLE_ROUTES } from './resources/people.ts';
+import { RUNNING_ROUTES } from './resources/running.ts';
+import { SPACE_ROUTES } from './resources/spaces.ts';
+import { STATE_ROUTES } from './resources/state.ts';
+import type { AnswerDoc, ContentDoc, RouteDoc, Tag } from './types.ts';
+
+/** Every route that is served. A test holds this list and the router equal. */
+export const ROUTES: readonly RouteDoc[] = [
+  ...SPACE_ROUTES,
+  ...STATE_ROUTES,
+  ...OBJECT_ROUTES,
+  ...PEOPLE_ROUTES,
+  ...KEY_ROUTES,
+  ...RUNNING_ROUTES,
+];
+
+const TAGS: Record<Tag, string> = {
+  Spaces: 'Worlds, each with one order of its writes.',
+  State: 'A whole world at once.',
+  Objects: 'The things in a world.',
+  People: 'Who is in the worlds, and their credentials.',
+  Keys: 'The credentials of servers.',
+  Running: 'Whether it is well.',
+};
+
+const DESCRIPTION = `Persistence for 3D multi-user worlds.
+
+Lengths are metres, rotations unit quaternions, times RFC 3339 in UTC. Numbers are finite doubles and come back bit for bit (−0 as 0). Every GET is served as HEAD too. A parameter that is not served is refused, not ignored. A method that is not served on a path is answered with 405 and \`Allow\`.`;
+
+/** The whole API as OpenAPI 3.1, from the schemas that check what comes in and the routes beside this file. */
+export function buildDocument(): JsonObject {
+  const paths: Record<string, JsonObject> = {};
+  for (const route of ROUTES) {
+    const item = paths[route.path] ?? describeParameters(route.path);
+    paths[route.path] = { ...item, [route.method]: describeRoute(route) };
+  }
+  return {
+    openapi: '3.1.1',
+    info: {
+      title: 'worldkeep',
+      version: '1',
+      description: DESCRIPTION,
+      license: { name: 'MIT', identifier: 'MIT' },
+    },
+    servers: [{ url: '/' }],
+    tags: Object.entries(TAGS).map(([name, description]) => ({ name, description })),
+    paths,
+    components: {
+      schemas: buildComponents(),
+      responses: { MethodNotAllowed: describeProblems(['method_not_allowed'], '/v1/spaces')['405'] ?? {} },
+      securitySchemes: {
+        apiKey: {
+          type: 'http',
+          scheme: 'bearer',
+          description:
+            'An API key, `wk_<tenant>_<secret>`, with scopes of `read`, `write`, `admin`; none includes another.',
+        },
+        sessionToken: {
+          type: 'http',
+          scheme: 'bearer',
+          bearerFormat: 'JWT',
+          description:
+            "The token of a person's session, good for its own space, person and session alone, with the role `viewer`, `editor` or `owner`; each may do what those before it may.",
+        },
+      },
+    },
+  };
+}
+
+function describeParameters(path: string): JsonObject {
+  const names = [...path.matchAll(/\{(\w+)\}/g)].flatMap(([, name]) => name ?? []);
+  if (names.length === 0) return {};
+  return {
+    parameters: names.map((name) => ({
+      ...{ name, in: 'path', required: true, schema: refer('Id') },
+      example: name === 'space' ? 'plaza' : 'chair',
+    })),
+  };
+}
+
+function describeRoute(route: RouteDoc): JsonObject {
+  const { operationId, tag, summary, description, scope, query = {}, headers = [], body } = route;
+  const answers = Object.entries(route.answers).map(
+    ([status, answer]) => [status, describeAnswer(answer)] as const,
+  );
+  const problems = describeProblems(listProblems(route), route.path);
+  return {
+    ...{ operationId, tags: [tag], summary },
+    ...(description !== undefined && { description }),
+    security: describeSecurity(route),
+    parameters: [
+      ...Object.entries(query).map(([name, { schema, ...rest }]) => ({
+        ...{ name, in: 'query', ...rest, schema: convert(schema) },
+      })),
+      ...[...headers, 'X-Request-Id' as const, 'traceparent' as const].map((name) => ({
+        name,
+        in: 'header',
+        ...HEADERS[name],
+      })),
+    ],
+    ...(body !== undefined && { requestBody: { required: true, content: describeContent(body) } }),
+    responses: addHeaders(mergeAnswers(Object.fromEntries(answers), problems), [
+      'traceresponse',
+      ...(scope === 'open' || scope === 'optional' ? [] : (['RateLimit', 'RateLimit-Policy'] as const)),
+    ]),
+  };
+}
+
+function describeSecurity({ method, path, scope }: RouteDoc): JsonValue {
+  if (scope === 'open') return [];
+  if (scope === 'optional') return [{}, { apiKey: ['read'] }];
+  const rules: Readonly<Record<string, Rule>> = ROLE_TABLE;
+  const [, role] = rules[`${method.toUpperCase()} ${path.replaceAll(/\{(\w+)\}/g, ':$1')}`] ?? [];
+  return [{ apiKey: [scope] }, ...(role === undefined ? [] : [{ sessionToken: [role] }])];
+}
+
+function describeAnswer({ description, headers = [], content }: AnswerDoc): JsonObject {
+  return {
+    description,
+    headers: describeHeaders(['X-Request-Id', ...headers]),
+    ...(content !== undefined && { content: describeContent(content) }),
+  };
+}
+
+/** A status may be an answer of the route and a problem: of two media types. */
+function mergeAnswers(answers: Record<string, JsonObject>, problems: Record<string, JsonObject>): JsonObject {
+  const merged: JsonObject = { ...answers };
+  for (const [status, problem] of Object.entries(problems)) {
+    const answer = answers[status];
+    merged[status] =
+      answer === undefined
+        ? problem
+        : {
+            description: `${answer.description} ${problem.description}`,
+            headers: { ...asObject(answer.headers), ...asObject(problem.headers) },
+            content: { ...asObject(answer.content), ...asObject(problem.content) },
+          };
+  }
+  return merged;
+}
+
+function addHeaders(answers: JsonObject, names: readonly HeaderName[]): JsonObject {
+  return Object.fromEntries(
+    Object.entries(answers).map(([status, answer]) => {
+      const described = asObject(answer);
+      return [
+        status,
+        { ...described, headers: { ...asObject(described.headers), ...describeHeaders(names) } },
+      ];
+    }),
+  );
+}
+
+function describeContent(content: Readonly<Record<string, ContentDoc>>): JsonObject {
+  return Object.fromEntries(
+    Object.entries(content).map(([mediaType, { schema, examples }]) => {
+      const shown = Object.entries(examples).map(([name, value]) => [name, { value }] as const);
+      return [
+        mediaType,
+        {
+          schema: describeSchema(schema),
+          ...(shown.length > 0 && { examples: Object.fromEntries(shown) }),
+        },
+      ];
+    }),
+  );
+}
+
+function describeSchema(schema: ContentDoc['schema']): JsonObject {
+  if (typeof schema === 'string') return refer(schema);
+  return isList(schema) ? { anyOf: schema.map(refer) } : schema;
+}
+
+function isList<T>(value: readonly T[] | object): value is readonly T[] {
+  return Array.isArray(value);
+}
+
+function asObject(value: JsonValue | undefined): JsonObject {
+  return typeof value === 'object' && value !== null && !Array.isArray(value) ? value : {};
+}

@@ -1,0 +1,115 @@
+const SEQ = 1_795_342_742_930_000;
+const AT = '2026-11-22T10:19:02.930Z';
+
+export const SPACE_INPUT = { name: 'Plaza', settings: { sky: 'blue' } };
+export const SPACE = {
+  ...SPACE_INPUT,
+  id: 'plaza',
+  description: null,
+  bounds: null,
+  seq: SEQ,
+  createdAt: AT,
+  updatedAt: AT,
+};
+
+export const OBJECT_INPUT = {
+  name: 'Chair',
+  position: { x: 1, y: 0, z: 2 },
+  rotation: { x: 0, y: 0.6, z: 0, w: 0.8 },
+  properties: { colour: 'red' },
+};
+export const OBJECT = {
+  ...OBJECT_INPUT,
+  id: 'chair',
+  spaceId: 'plaza',
+  modelId: null,
+  parentId: null,
+  scale: { x: 1, y: 1, z: 1 },
+  seq: SEQ,
+  createdBy: 'key_0123456789abcdef',
+  updatedBy: 'key_0123456789abcdef',
+  createdAt: AT,
+  updatedAt: AT,
+};
+
+export const AVATAR = {
+  id: 'ann',
+  displayName: 'Ann',
+  avatarUrl: null,
+  position: { x: 0, y: 1.6, z: 0 },
+  rotation: { x: 0, y: 0, z: 0, w: 1 },
+  properties: {},
+  seq: SEQ,
+};
+export const STATE = {
+  space: SPACE,
+  seq: SEQ,
+  durableSeq: SEQ,
+  objects: [OBJECT],
+  users: [AVATAR],
+  models: [],
+  media: [],
+  chat: [{ id: 'c1', userId: 'ann', text: 'hello', kind: 'text', seq: SEQ, createdAt: AT }],
+};
+export const WORLD_INPUT = {
+  objects: [{ id: 'chair', ...OBJECT_INPUT }],
+  models: [{ id: 'chair-model', url: 'https://assets.example/chair.glb' }],
+};
+export const WORLD_BACKUP = {
+  objects: { lamp: { position: { x: 1, y: 2, z: 3 }, rotation: { x: 0, y: 1.5707, z: 0 }, colour: 'red' } },
+  models: { m1: { url: 'https://assets.example/lamp.glb' } },
+  chatHistory: [{ text: 'hello', timestamp: 1_700_000_000_000 }],
+};
+export const STATISTICS = {
+  spaceId: 'plaza',
+  objects: 1,
+  users: 1,
+  models: 0,
+  media: 0,
+  chatMessages: 1,
+  seq: SEQ,
+  durableSeq: SEQ,
+  durabilityLagMs: 0,
+  updatedAt: AT,
+};
+
+export const USER_INPUT = { displayName: 'Ann', avatarUrl: 'https://assets.example/ann.glb' };
+export const USER = { ...USER_INPUT, id: 'ann', properties: {}, createdAt: AT, lastSeenAt: AT };
+export const SESSION_INPUT = { userId: 'ann', spaceId: 'plaza', role: 'editor', ttlSeconds: 3_600 };
+export const ISSUED_SESSION = {
+  id: '01a202f9-7c3a-7aa3-8f6c-2d6f0c9f1f55',
+  token: 'eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhbm4ifQ.c2lnbmF0dXJl',
+  expiresAt: AT,
+};
+
+export const KEY_INPUT = { scopes: ['read', 'write'], expiresAt: '2030-01-31T00:00:00Z' };
+export const KEY = {
+  id: 'key_0123456789abcdef',
+  tenantId: 'studio',
+  scopes: ['read', 'write'],
+  createdAt: AT,
+  expiresAt: '2030-01-31T00:00:00.000Z',
+  revokedAt: null,
+};
+export const ISSUED_KEY = { ...KEY, secret: `wk_studio_${'x'.repeat(43)}` };
+
+export const HEALTH = {
+  status: 'ok',
+  persistence: { database: true, cache: true },
+  worldState: { users: 1, objects: 1, models: 0 },
+  batchProcessor: { processed: 0, queued: 0, averageLatency: 0 },
+  durabilityLagMs: 0,
+};
+
+/** One line of each kind, as NDJSON has them. */
+export const STATE_LINES = {
+  space: { kind: 'space', ...SPACE, durableSeq: SEQ },
+  object: { kind: 'object', ...OBJECT },
+  user: { kind: 'user', ...AVATAR },
+  chat: {
+    ...{ kind: 'chat', messageKind: 'text', id: 'c1', userId: 'ann', text: 'hello', seq: SEQ, createdAt: AT },
+  },
+  moved: { kind: 'moved', seq: SEQ },
+  gone: { kind: 'gone', id: 'lamp' },
+  end: { kind: 'end', seq: SEQ, rev: 3, counts: { object: 1, user: 1, model: 0, media: 0, chat: 1 } },
+};

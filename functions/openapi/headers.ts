@@ -1,0 +1,83 @@
+import type { JsonObject, JsonValue } from '../../src/world/types.ts';
+
+interface HeaderDoc {
+  description: string;
+  schema: { type: 'string' | 'integer'; [keyword: string]: JsonValue };
+  example: JsonValue;
+}
+
+/** Every header that has a meaning here, as it is sent or answered. */
+export const HEADERS = {
+  'If-Match': {
+    description: 'Only if the tag is one of these, or `*` for whatever is there; else 412.',
+    schema: { type: 'string' },
+    example: '"1795342742930000"',
+  },
+  'If-None-Match': {
+    description:
+      'On a read: 304 where the tag is one of these. On a write: `*` alone, only if nothing is there; else 412.',
+    schema: { type: 'string' },
+    example: '*',
+  },
+  ETag: {
+    description: 'The version of what was answered.',
+    schema: { type: 'string' },
+    example: '"1795342742930000"',
+  },
+  Location: { description: 'Where it is now.', schema: { type: 'string' }, example: '/v1/spaces/plaza' },
+  Allow: {
+    description: 'The methods that are served here.',
+    schema: { type: 'string' },
+    example: 'GET, PUT',
+  },
+  'Accept-Patch': {
+    description: 'The form of a patch that is taken.',
+    schema: { type: 'string' },
+    example: 'application/merge-patch+json',
+  },
+  'Retry-After': {
+    description: 'Seconds after which a repeat may succeed.',
+    schema: { type: 'integer', minimum: 0 },
+    example: 2,
+  },
+  RateLimit: {
+    description:
+      'How many more requests there may be at once (`r`), and the seconds after which there may be more (`t`).',
+    schema: { type: 'string' },
+    example: '"requests";r=11999;t=1',
+  },
+  'RateLimit-Policy': {
+    description: 'How many requests there may be at once, and again over `w` seconds.',
+    schema: { type: 'string' },
+    example: '"requests";q=12000;w=60',
+  },
+  traceparent: {
+    description:
+      "The caller's place in a trace (W3C Trace Context), which is continued; else one begins here.",
+    schema: { type: 'string' },
+    example: '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01',
+  },
+  traceresponse: {
+    description: "The request's own place in its trace.",
+    schema: { type: 'string' },
+    example: '00-4bf92f3577b34da6a3ce929d0e0e4736-b7ad6b7169203331-01',
+  },
+  'WWW-Authenticate': {
+    description: 'How to name oneself.',
+    schema: { type: 'string' },
+    example: 'Bearer realm="worldkeep"',
+  },
+  'X-Request-Id': {
+    description:
+      "The request's name in the log: the caller's own (at most 128 letters, digits, `_`, `-`, `=`), or a new one.",
+    schema: { type: 'string' },
+    example: 'c7e1d0b2-7f1c-4a55-9f64-2b6de2f3a111',
+  },
+} as const satisfies Record<string, HeaderDoc>;
+
+export type HeaderName = keyof typeof HEADERS;
+
+/** As answers hold them. */
+export function describeHeaders(names: readonly HeaderName[]): JsonObject {
+  return Object.fromEntries(names.map((name) => [name, { ...HEADERS[name] }]));
+}

@@ -1,0 +1,74 @@
+import type { JsonObject } from '../../src/world/types.ts';
+import { PROBLEMS, type ProblemCode } from '../http/problem.ts';
+import { refer } from './components.ts';
+import { describeHeaders, type HeaderName } from './headers.ts';
+import type { RouteDoc } from './types.ts';
+
+/** What can go wrong on any route. */
+const ANYWHERE: readonly ProblemCode[] = ['validation_failed', 'internal', 'misconfigured'];
+const WITH_CREDENTIAL: readonly ProblemCode[] = ['unauthorized', 'forbidden', 'rate_limited'];
+const WITH_BODY: readonly ProblemCode[] = ['unsupported_media_type', 'body_too_large', 'malformed_json'];
+
+const HEADERS_BY_CODE: Partial<Record<ProblemCode, readonly HeaderName[]>> = {
+  unauthorized: ['WWW-Authenticate'],
+  unsupported_media_type: ['Accept-Patch'],
+  method_not_allowed: ['Allow'],
+  rate_limited: ['RateLimit', 'RateLimit-Policy', 'Retry-After'],
+};
+
+/** Every code that a route can answer with. */
+export function listProblems({ scope, body, headers = [], problems = [] }: RouteDoc): ProblemCode[] {
+  return [
+    ...new Set([
+      ...ANYWHERE,
+      ...(scope === 'open' ? [] : WITH_CREDENTIAL),
+      ...(scope === 'open' || scope === 'optional' ? [] : (['store_unavailable'] as const)),
+      ...(body === undefined ? [] : WITH_BODY),
+      ...(headers.some((name) => name.startsWith('If-')) ? (['precondition_failed'] as const) : []),
+      ...problems,
+    ]),
+  ];
+}
+
+/** The answers of a route that fails, by status. */
+export function describeProblems(codes: readonly ProblemCode[], path: string): Record<string, JsonObject> {
+  const byStatus = Map.groupBy(codes, (code) => PROBLEMS[code].status);
+  return Object.fromEntries(
+    [...byStatus].map(([status, same]) => [String(status), describeProblem(same, status, path)]),
+  );
+}
+
+function describeProblem(codes: readonly ProblemCode[], status: number, path: string): JsonObject {
+  const headers = new Set<HeaderName>([
+    'X-Request-Id',
+    ...codes.flatMap((code) => HEADERS_BY_CODE[code] ?? []),
+  ]);
+  if (status === 503) headers.add('Retry-After');
+  return {
+    description: `${codes.map((code) => `\`${code}\`: ${PROBLEMS[code].title}`).join('; ')}.`,
+    headers: describeHeaders([...headers]),
+    content: {
+      'application/problem+json': {
+        schema: {
+          allOf: [
+            refer('Problem'),
+            { properties: { status: { const: status }, code: { enum: [...codes] } } },
+          ],
+        },
+        examples: Object.fromEntries(
+          codes.map((code) => [code, { value: writeExample(code, status, path) }]),
+        ),
+      },
+    },
+  };
+}
+
+function writeExample(code: ProblemCode, status: number, path: string): JsonObject {
+  const { title } = PROBLEMS[code];
+  return {
+    type: `urn:worldkeep:problem:${code}`,
+    ...{ title, status, detail: `${title}.` },
+    ...{ instance: path.replaceAll(/[{}]/g, ''), code, requestId: 'c7e1d0b2-7f1c-4a55-9f64-2b6de2f3a111' },
+    errors: code === 'validation_failed' ? [{ path: '/limit', message: 'must be at least 1' }] : [],
+  };
+}

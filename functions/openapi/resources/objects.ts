@@ -1,0 +1,63 @@
+import { OBJECT, OBJECT_INPUT } from '../examples.ts';
+import { answer, GONE, json, PAGE_QUERY } from '../shorthand.ts';
+import type { RouteDoc } from '../types.ts';
+
+const PATH = '/v1/spaces/{space}/objects/{id}';
+
+export const OBJECT_ROUTES: readonly RouteDoc[] = [
+  {
+    ...{ method: 'get', path: '/v1/spaces/{space}/objects', operationId: 'listObjects', tag: 'Objects' },
+    scope: 'read',
+    summary: 'The objects of a space',
+    description:
+      'A page of large objects may be shorter than `limit`: only a `nextCursor` of null is the end.',
+    query: PAGE_QUERY,
+    answers: { 200: answer('A page of objects.', 'ObjectPage', { items: [OBJECT], nextCursor: null }) },
+    problems: ['not_found'],
+  },
+  {
+    ...{ method: 'get', path: PATH, operationId: 'getObject', tag: 'Objects', scope: 'read' },
+    summary: 'One object',
+    headers: ['If-Match', 'If-None-Match'],
+    answers: {
+      200: answer('The object.', 'Object', OBJECT, ['ETag']),
+      304: { description: 'The caller has it.', headers: ['ETag'] },
+    },
+    problems: ['not_found'],
+  },
+  {
+    ...{ method: 'put', path: PATH, operationId: 'putObject', tag: 'Objects', scope: 'write' },
+    summary: 'Give an object whole',
+    description:
+      'What is absent takes its default. What the server writes itself may stand in the body and is not heeded, so what was read can be put back. Answered when it has committed.',
+    headers: ['If-Match', 'If-None-Match'],
+    body: json('ObjectInput', OBJECT_INPUT),
+    answers: {
+      200: answer('It was there, and is replaced.', 'Object', OBJECT, ['ETag']),
+      201: answer('It is made.', 'Object', OBJECT, ['ETag', 'Location']),
+    },
+    problems: ['not_found', 'properties_too_large'],
+  },
+  {
+    ...{ method: 'patch', path: PATH, operationId: 'patchObject', tag: 'Objects', scope: 'write' },
+    summary: 'Change parts of an object',
+    description:
+      'A merge patch (RFC 7396): members given replace, null removes. `position` and `scale` may be given in part, `rotation` only whole.',
+    headers: ['If-Match', 'If-None-Match'],
+    body: {
+      'application/merge-patch+json': {
+        schema: 'ObjectPatch',
+        examples: { example: { position: { x: 5 }, properties: { colour: null } } },
+      },
+    },
+    answers: { 200: answer('The object as it is now.', 'Object', OBJECT, ['ETag']) },
+    problems: ['not_found', 'properties_too_large'],
+  },
+  {
+    ...{ method: 'delete', path: PATH, operationId: 'deleteObject', tag: 'Objects', scope: 'write' },
+    summary: 'Delete an object',
+    headers: ['If-Match', 'If-None-Match'],
+    answers: { 204: GONE },
+    problems: ['not_found'],
+  },
+];

@@ -1,0 +1,59 @@
+import { HEALTH } from '../examples.ts';
+import { answer } from '../shorthand.ts';
+import type { RouteDoc } from '../types.ts';
+
+export const RUNNING_ROUTES: readonly RouteDoc[] = [
+  {
+    ...{ method: 'get', path: '/livez', operationId: 'getLivez', tag: 'Running', scope: 'open' },
+    summary: 'Whether it runs; asks nobody',
+    answers: { 200: answer('It runs.', 'Live', { status: 'ok' }) },
+  },
+  {
+    ...{ method: 'get', path: '/readyz', operationId: 'getReadyz', tag: 'Running', scope: 'open' },
+    summary: 'Whether both stores answer',
+    answers: {
+      200: answer('They do.', 'Ready', { status: 'ready', persistence: { database: true, cache: true } }),
+    },
+    problems: ['store_unavailable'],
+  },
+  {
+    ...{ method: 'get', path: '/health', operationId: 'getHealth', tag: 'Running', scope: 'optional' },
+    summary: 'What is well, and what is held',
+    description:
+      "Counts are of the caller's tenant; without a key, of the default tenant. With a key, it needs `read`.",
+    answers: {
+      200: answer('Worlds are served; `degraded`: without the cache.', 'Health', HEALTH),
+      503: answer(
+        'Worlds are not served.',
+        'Health',
+        {
+          ...HEALTH,
+          status: 'down',
+          persistence: { database: false, cache: true },
+          worldState: { users: null, objects: null, models: null },
+        },
+        ['Retry-After'],
+      ),
+    },
+  },
+  {
+    ...{ method: 'get', path: '/openapi.json', operationId: 'getOpenApi', tag: 'Running', scope: 'open' },
+    summary: 'This document',
+    answers: {
+      200: {
+        description: 'OpenAPI 3.1.',
+        content: { 'application/json': { schema: { type: 'object' }, examples: {} } },
+      },
+    },
+  },
+  {
+    ...{ method: 'get', path: '/docs', operationId: 'getDocs', tag: 'Running', scope: 'open' },
+    summary: 'This document as a page',
+    answers: {
+      200: {
+        description: 'A page that loads nothing from anywhere else.',
+        content: { 'text/html': { schema: { type: 'string' }, examples: {} } },
+      },
+    },
+  },
+];

@@ -1,0 +1,71 @@
+import * as z from 'zod';
+import { STATE, STATE_LINES, WORLD_BACKUP, WORLD_INPUT } from '../examples.ts';
+import { json } from '../shorthand.ts';
+import type { QueryDoc, RouteDoc } from '../types.ts';
+
+const PATH = '/v1/spaces/{space}/state';
+
+const corner = (description: string): QueryDoc => ({
+  schema: z.string(),
+  description: `${description}, as \`x,y,z\` in metres.`,
+  example: '0,1.6,-4',
+});
+
+export const STATE_ROUTES: readonly RouteDoc[] = [
+  {
+    ...{ method: 'get', path: PATH, operationId: 'getState', tag: 'State', scope: 'read' },
+    summary: 'The whole world, at one moment',
+    query: {
+      include: {
+        schema: z.string(),
+        description:
+          'Which of `objects`, `users`, `models`, `media`, `chat`, with commas between; all by default.',
+        example: 'objects,users',
+      },
+      near: corner('With `radius`: only objects around this point'),
+      radius: { schema: z.string(), description: 'Metres from `near`.', example: '50' },
+      min: corner('With `max`: only objects in this box, by its least corner'),
+      max: corner('The greatest corner of the box'),
+    },
+    headers: ['If-Match', 'If-None-Match'],
+    answers: {
+      200: {
+        description: 'The world; as NDJSON where `Accept` asks for it, a StateLine a line.',
+        headers: ['ETag'],
+        content: {
+          ...json('State', STATE),
+          'application/x-ndjson': { schema: 'StateLine', examples: STATE_LINES },
+        },
+      },
+      304: { description: 'The caller has it.', headers: ['ETag'] },
+    },
+    problems: ['not_found', 'not_acceptable', 'state_unsettled'],
+  },
+  {
+    ...{ method: 'put', path: PATH, operationId: 'putState', tag: 'State', scope: 'write' },
+    summary: 'Save a whole world, all or nothing',
+    description:
+      '`replace`: the objects given are the world; if `users` is given, they are its avatars. `merge`: what is given is put, the rest is kept. As NDJSON, a WorldLineInput a line, with `end` as the last: a world of any size, streamed.',
+    query: {
+      mode: {
+        schema: z.enum(['replace', 'merge']).default('replace'),
+        description: 'What becomes of objects that are not given.',
+        example: 'merge',
+      },
+    },
+    body: {
+      'application/json': {
+        schema: ['WorldInput', 'WorldBackup'],
+        examples: { world: WORLD_INPUT, read: STATE, backup: WORLD_BACKUP },
+      },
+      'application/x-ndjson': { schema: 'WorldLineInput', examples: STATE_LINES },
+    },
+    answers: {
+      200: {
+        description: 'It is the world now.',
+        content: json('Saved', { seq: STATE.seq, objects: 1, durability: 'committed' }),
+      },
+    },
+    problems: ['not_found', 'conflict', 'properties_too_large'],
+  },
+];

@@ -1,0 +1,29 @@
+import * as z from 'zod';
+import { pageLimitSchema } from '../../src/world/schemas.ts';
+import type { JsonValue } from '../../src/world/types.ts';
+import type { ComponentName } from './components.ts';
+import type { HeaderName } from './headers.ts';
+import type { AnswerDoc, ContentDoc, QueryDoc } from './types.ts';
+
+/** JSON by a component's schema, with one example. */
+export function json(schema: ComponentName, example: JsonValue): Readonly<Record<string, ContentDoc>> {
+  return { 'application/json': { schema, examples: { example } } };
+}
+
+/** An answer in JSON. */
+export function answer(
+  description: string,
+  schema: ComponentName,
+  example: JsonValue,
+  headers: readonly HeaderName[] = [],
+): AnswerDoc {
+  return { description, headers, content: json(schema, example) };
+}
+
+export const GONE: AnswerDoc = { description: 'It is gone.' };
+
+/** What a list takes. */
+export const PAGE_QUERY: Readonly<Record<string, QueryDoc>> = {
+  limit: { schema: pageLimitSchema, description: 'Items at most; 100 where it is not given.', example: 50 },
+  cursor: { schema: z.string(), description: 'The `nextCursor` of the page before.' },
+};

@@ -1,0 +1,211 @@
+import { type RateLimit, RateLimiter, type RateLimitStore } from './rate-limiter.ts';
+import { AppError } from './world/errors.ts';
+import { LIMITS } from './world/limits.ts';
+import { checkId } from './world/schemas.ts';
+
+/** What CacheManager needs of a Redis; `src/redis/cache.ts` satisfies it over HTTP and over TCP. Texts are JSON. */
+export interface CacheStore extends RateLimitStore {
+  /** Counts a hit or a miss. */
+  getValue(tenantId: string, type: string, id: string): Promise<string | null>;
+  setValue(tenantId: string, type: string, id: string, text: string, ttlSeconds: number): Promise<void>;
+  deleteValue(tenantId: string, type: string, id: string): Promise<void>;
+  /** Counts a hit or a miss. */
+  getUserSession(tenantId: string, userId: string): Promise<string | null>;
+  setUserSession(tenantId: string, userId: string, text: string, ttlSeconds: number): Promise<void>;
+  deleteUserSession(tenantId: string, userId: string): Promise<void>;
+  readStats(tenantId: string): Promise<Omit<CacheStats, 'hitRate' | 'reachable'>>;
+  close(): Promise<void>;
+}
+
+export interface CacheOptions {
+  tenantId: string;
+  /** Milliseconds since 1970. */
+  now?: () => number;
+  /** What a user may do of an action that `actionLimits` does not name. 100 a minute where it is absent. */
+  actionLimit?: RateLimit;
+  actionLimits?: Readonly<Record<string, RateLimit>>;
+  /** Told why a call could not reach Redis. The error never holds what was being kept. */
+  onError?: (error: unknown) => void;
+}
+
+/** Of the whole deployment, not of one process. */
+export interface CacheStats {
+  /** Reads of the tenant's that found something, since Redis began. */
+  hits: number;
+  misses: number;
+  /** Hits in all reads, 0 to 1; 0 where there was none. */
+  hitRate: number;
+  /** Keys in the whole database, every tenant's; null where Redis does not say. */
+  keys: number | null;
+  /** Bytes of the whole database; null where Redis does not say. */
+  memoryBytes: number | null;
+  /** False while Redis is away: the counts are then 0 and mean nothing. */
+  reachable: boolean;
+}
+
+export interface ActionDecision {
+  allowed: boolean;
+  /** How many there may be in the window, by the limit that was heeded. */
+  limit: number;
+  windowSeconds: number;
+  /** How many more there may be at once. */
+  remaining: number;
+  /** Seconds after which there may be one more; 0 where it is allowed. */
+  retryAfterSeconds: number;
+}
+
+/**
+ * A tenant's cache, and what a game server keeps beside it. Redis being away never throws, because a cache is no reason for
+ * a world to stop: each method says what it does then, and `onError` is told. What a caller does wrong (an id that is
+ * none, a value too large or not JSON, a ttl out of range) is an `AppError` with `errors[] {path, message}`.
+ */
+export class CacheManager {
+  readonly #store: CacheStore;
+  readonly #options: CacheOptions;
+  readonly #limiter: RateLimiter;
+
+  constructor(store: CacheStore, options: CacheOptions, limiter?: RateLimiter) {
+    this.#store = store;
+    this.#options = options;
+    this.#limiter =
+      limiter ??
+      new RateLimiter(store, {
+        now: options.now ?? (() => Date.now()),
+        requestsPerMinuteAlone: LIMITS.actionsPerMinuteAlone,
+        tell: (told) => 'cause' in told && options.onError?.(told.cause),
+      });
+  }
+
+  /** The same cache for another tenant. */
+  forTenant(tenantId: string): CacheManager {
+    return new CacheManager(this.#store, { ...this.#options, tenantId }, this.#limiter);
+  }
+
+  async disconnect(): Promise<void> {
+    await this.#store.close();
+  }
+
+  /** @returns what was set, or null: not there, expired, or Redis is away. */
+  async get<T = unknown>(type: string, id: string): Promise<T | null> {
+    const [checkedType, checkedId] = [checkId(type, '/type'), checkId(id, '/id')];
+    return this.#read<T>(this.#store.getValue(this.#options.tenantId, checkedType, checkedId));
+  }
+
+  /**
+   * @param data anything JSON can hold, at most 1 MiB of it.
+   * @param ttl seconds, 1 to 30 days; 5 minutes where it is absent.
+   * @returns whether it is kept: false while Redis is away.
+   */
+  async set(
+    type: string,
+    id: string,
+    data: unknown,
+    ttl: number = LIMITS.cacheTtlSecondsDefault,
+  ): Promise<boolean> {
+    const [checkedType, checkedId] = [checkId(type, '/type'), checkId(id, '/id')];
+    const [text, ttlSeconds] = [writeJson(data), checkTtl(ttl)];
+    return this.#do(this.#store.setValue(this.#options.tenantId, checkedType, checkedId, text, ttlSeconds));
+  }
+
+  /** @returns whether it is gone for sure: false while Redis is away, and then it may be read again until it expires. */
+  async delete(type: string, id: string): Promise<boolean> {
+    const [checkedType, checkedId] = [checkId(type, '/type'), checkId(id, '/id')];
+    return this.#do(this.#store.deleteValue(this.#options.tenantId, checkedType, checkedId));
+  }
+
+  /** Keeps what a game server knows of a person who is here. @param ttl seconds; a day where it is absent. @returns as `set` */
+  async setUserSession(
+    userId: string,
+    sessionData: unknown,
+    ttl: number = LIMITS.userSessionTtlSecondsDefault,
+  ): Promise<boolean> {
+    const [id, text, ttlSeconds] = [checkId(userId, '/userId'), writeJson(sessionData), checkTtl(ttl)];
+    return this.#do(this.#store.setUserSession(this.#options.tenantId, id, text, ttlSeconds));
+  }
+
+  /** @returns as `get` */
+  async getUserSession<T = unknown>(userId: string): Promise<T | null> {
+    return this.#read<T>(this.#store.getUserSession(this.#options.tenantId, checkId(userId, '/userId')));
+  }
+
+  /** @returns as `delete` */
+  async deleteUserSession(userId: string): Promise<boolean> {
+    return this.#do(this.#store.deleteUserSession(this.#options.tenantId, checkId(userId, '/userId')));
+  }
+
+  /**
+   * Counts one action of a user, over the whole deployment. Who was refused is refused from memory until there may be one
+   * more. While Redis is away this process counts alone, 60 a minute at most: never everything, never nothing.
+   */
+  async checkRateLimit(userId: string, action: string): Promise<ActionDecision> {
+    const { tenantId, actionLimit, actionLimits = {}, now = () => Date.now() } = this.#options;
+    const name = `${checkId(userId, '/userId')}!${checkId(action, '/action')}`;
+    const named = Object.hasOwn(actionLimits, action) ? actionLimits[action] : actionLimit;
+    const asked = named ?? { requests: LIMITS.actionsPerMinuteDefault, windowSeconds: 60 };
+    const decision = await this.#limiter.take({ tenantId, kind: 'action', name }, asked);
+    const { allowed, limit, remaining, resetAtMs } = decision;
+    const retryAfterSeconds = allowed ? 0 : Math.max(1, Math.ceil((resetAtMs - now()) / 1_000));
+    return {
+      allowed,
+      limit: limit.requests,
+      windowSeconds: limit.windowSeconds,
+      remaining,
+      retryAfterSeconds,
+    };
+  }
+
+  /** What the cache did for the tenant. Two commands, at once. */
+  async getStats(): Promise<CacheStats> {
+    try {
+      const stats = await this.#store.readStats(this.#options.tenantId);
+      const reads = stats.hits + stats.misses;
+      return { ...stats, hitRate: reads === 0 ? 0 : stats.hits / reads, reachable: true };
+    } catch (error) {
+      this.#options.onError?.(error);
+      return { hits: 0, misses: 0, hitRate: 0, keys: null, memoryBytes: null, reachable: false };
+    }
+  }
+
+  async #read<T>(work: Promise<string | null>): Promise<T | null> {
+    try {
+      const text = await work;
+      return text === null ? null : (JSON.parse(text) as T);
+    } catch (error) {
+      this.#options.onError?.(error);
+      return null;
+    }
+  }
+
+  async #do(work: Promise<void>): Promise<boolean> {
+    try {
+      await work;
+      return true;
+    } catch (error) {
+      this.#options.onError?.(error);
+      return false;
+    }
+  }
+}
+
+function writeJson(data: unknown): string {
+  let text: string | undefined;
+  try {
+    text = JSON.stringify(data);
+  } catch {
+    // A circle, or a bigint.
+  }
+  if (text === undefined) throw refuse('/data', 'must be something JSON can hold');
+  const bytes = new TextEncoder().encode(text).length;
+  if (bytes > LIMITS.cacheValueBytesMax)
+    throw refuse('/data', `must be at most ${LIMITS.cacheValueBytesMax} bytes as JSON; this is ${bytes}`);
+  return text;
+}
+
+function checkTtl(ttl: number): number {
+  if (Number.isInteger(ttl) && ttl >= 1 && ttl <= LIMITS.cacheTtlSecondsMax) return ttl;
+  throw refuse('/ttl', `must be whole seconds from 1 to ${LIMITS.cacheTtlSecondsMax}`);
+}
+
+function refuse(path: string, message: string): AppError {
+  return new AppError('validation_failed', 'The input is not valid.', { errors: [{ path, message }] });
+}

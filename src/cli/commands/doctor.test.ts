@@ -1,0 +1,275 @@
+import { randomBytes } from 'node:crypto';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import pg from 'pg';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { findFreePort } from '../../../dev/ports.ts';
+import { type RedisServer, startRedis } from '../../../dev/redis.ts';
+import { CACHE_DIR } from '../../../dev/stack.ts';
+import { migrate } from '../../../drizzle/migrate.ts';
+import { stack, uniqueName } from '../../../test/support.ts';
+import { openTcpRedis } from '../../redis/tcp.ts';
+import type { Finding } from '../doctor/finding.ts';
+import { runHere } from '../testing/run-here.ts';
+import { openWorkplace, type Workplace } from '../testing/workplace.ts';
+
+let at: Workplace;
+const undo: (() => Promise<unknown>)[] = [];
+beforeAll(async () => {
+  at = await openWorkplace();
+});
+afterAll(async () => {
+  for (const end of undo.reverse()) await end();
+  await at.close();
+});
+
+interface Report {
+  code: number | null;
+  healthy: boolean;
+  text: string;
+  find(id: string): Finding | undefined;
+  wrong: string[];
+}
+
+async function examine(env: Record<string, string>, cwd = at.folder): Promise<Report> {
+  const { code, stdout } = await runHere(['doctor', '--json'], { env, cwd });
+  const { healthy, findings } = JSON.parse(stdout) as { healthy: boolean; findings: Finding[] };
+  return {
+    ...{ code, healthy, text: stdout },
+    find: (id) => findings.find((finding) => finding.id === id),
+    wrong: findings.filter(({ status }) => status === 'wrong').map(({ id }) => id),
+  };
+}
+
+const query = async (url: string, ...statements: string[]) => {
+  const client = new pg.Client({ connectionString: url });
+  await client.connect();
+  try {
+    for (const statement of statements) await client.query(statement);
+  } finally {
+    await client.end();
+  }
+};
+
+const within = (url: string, database: string) =>
+  Object.assign(new URL(url), { pathname: `/${database}` }).href;
+const as = (url: string, username: string, password: string) =>
+  Object.assign(new URL(url), { username, password }).href;
+
+/** A database of the test's own, as it is after `statements` of a superuser. */
+async function makeDatabase({ migrated = true, statements = [] as string[] } = {}): Promise<string> {
+  const name = uniqueName('doctor').replaceAll('-', '_');
+  await query(stack().migrationUrl, `CREATE DATABASE ${name}`);
+  undo.push(() => query(stack().superuserUrl, `DROP DATABASE ${name} WITH (FORCE)`));
+  if (migrated) await migrate({ migrationUrl: within(stack().migrationUrl, name) });
+  await query(within(stack().superuserUrl, name), ...statements);
+  return within(stack().databaseUrl, name);
+}
+
+/** A role that may log in, made by a superuser. */
+async function makeRole(options: string): Promise<{ name: string; password: string }> {
+  const name = uniqueName('doctor').replaceAll('-', '_');
+  const password = randomBytes(12).toString('hex');
+  await query(stack().superuserUrl, `CREATE ROLE ${name} LOGIN ${options} PASSWORD '${password}'`);
+  undo.push(() => query(stack().superuserUrl, `DROP OWNED BY ${name}`, `DROP ROLE ${name}`));
+  return { name, password };
+}
+
+describe('worldkeep doctor', () => {
+  const healthy = () => ({
+    ...at.env,
+    DATABASE_URL: stack().databaseUrl,
+    UPSTASH_REDIS_REST_URL: stack().redisRestUrl,
+    UPSTASH_REDIS_REST_TOKEN: stack().redisRestToken,
+  });
+
+  it('finds nothing wrong with the stack, and says what a Redis over HTTP does not tell', async () => {
+    const report = await examine(healthy());
+    expect(report.wrong).toEqual([]);
+    expect([report.code, report.healthy]).toEqual([0, true]);
+    for (const id of ['config', 'api', 'api.key', 'postgres', 'postgres.migrations', 'postgres.role_rights'])
+      expect(report.find(id)).toMatchObject({ status: 'ok' });
+    for (const id of [
+      'postgres.ownership',
+      'postgres.row_security',
+      'postgres.clock',
+      'redis',
+      'redis.clock',
+    ])
+      expect(report.find(id)).toMatchObject({ status: 'ok' });
+    expect(report.find('redis.eviction')).toMatchObject({
+      status: 'unknown',
+      message: expect.stringContaining('cannot be known'),
+      remedy: expect.stringContaining('Upstash console'),
+    });
+  });
+
+  it('prints a line for each, with its remedy below where it is not well', async () => {
+    const { code, stdout } = await runHere(['doctor'], {
+      env: { ...healthy(), DATABASE_URL: '' },
+      cwd: at.folder,
+    });
+    expect(code).toBe(1);
+    expect(stdout).toMatch(/^WRONG {2}config: DATABASE_URL must be set.*\n {7}Change the variable/m);
+    expect(stdout).toMatch(/^ok {5}api: the API at \S+ is ready$/m);
+    expect(stdout).toMatch(
+      /^\? {6}postgres: Postgres was not asked: DATABASE_URL is not set\n {7}Set DATABASE_URL\.$/m,
+    );
+    expect(stdout).toMatch(/\n1 wrong\n$/);
+  });
+
+  it('shows no secret, whatever is wrong', async () => {
+    const secret = randomBytes(12).toString('hex');
+    const report = await examine({
+      WORLDKEEP_URL: 'http://127.0.0.1:9',
+      WORLDKEEP_API_KEY: secret,
+      DATABASE_URL: as(stack().databaseUrl, 'worldkeep_app', secret),
+      UPSTASH_REDIS_REST_URL: stack().redisRestUrl,
+      UPSTASH_REDIS_REST_TOKEN: secret,
+    });
+    expect(report.code).toBe(1);
+    expect(report.wrong).toEqual(['api', 'postgres', 'redis']);
+    expect(report.find('postgres')?.message).toContain('refuses the address in DATABASE_URL');
+    expect(report.text).not.toContain(secret);
+  });
+
+  it('asks the local stack where nothing else is named', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'worldkeep-doctor-'));
+    undo.push(() => rm(folder, { recursive: true }));
+    await mkdir(join(folder, '.worldkeep'));
+    const dev = { url: at.url, apiKey: at.env.WORLDKEEP_API_KEY, ...stack() };
+    await writeFile(join(folder, '.worldkeep/dev.json'), JSON.stringify(dev));
+    const report = await examine({}, folder);
+    expect(report.wrong).toEqual([]);
+    expect(report.find('postgres.row_security')?.status).toBe('ok');
+  });
+
+  it('says what is not there and what contradicts itself', async () => {
+    const report = await examine({
+      ...at.env,
+      WORLDKEEP_API_KEY: `wk_${at.tenant}_${'x'.repeat(43)}`,
+      DATABASE_URL: 'postgresql://worldkeep_app:x@127.0.0.1:9/worldkeep',
+      CACHE_ENABLED: 'true',
+    });
+    expect(report.wrong).toEqual(['config', 'api.key', 'postgres']);
+    expect(report.find('config')?.message).toContain('CACHE_ENABLED is on, which needs a Redis');
+    expect(report.find('postgres')?.message).toContain('ECONNREFUSED');
+  });
+});
+
+describe('worldkeep doctor, of a database', () => {
+  const examineDatabase = (databaseUrl: string) => examine({ DATABASE_URL: databaseUrl });
+
+  it('that was never migrated', async () => {
+    const report = await examineDatabase(await makeDatabase({ migrated: false }));
+    expect(report.code).toBe(1);
+    expect(report.wrong).toEqual(['postgres.migrations', 'postgres.row_security']);
+    expect(report.find('postgres.migrations')?.remedy).toContain('npm run db:migrate');
+  });
+
+  it('that lacks the newest migration, has one that is not known here, or one that was edited', async () => {
+    const table = 'drizzle.__drizzle_migrations';
+    const last = `(select max(created_at) from ${table})`;
+    const cases: [string, string][] = [
+      [`DELETE FROM ${table} WHERE created_at = ${last}`, '1 migrations have not run: 00'],
+      [`INSERT INTO ${table} (hash, created_at) VALUES ('x', 9999999999999)`, 'newer than this program'],
+      [`UPDATE ${table} SET hash = 'x' WHERE created_at = ${last}`, 'other text has run than is in 00'],
+    ];
+    for (const [statement, message] of cases) {
+      const report = await examineDatabase(await makeDatabase({ statements: [statement] }));
+      expect(report.wrong).toEqual(['postgres.migrations']);
+      expect(report.find('postgres.migrations')?.message).toContain(message);
+    }
+  });
+
+  it.each([
+    ['ALTER TABLE users DISABLE ROW LEVEL SECURITY', 'users (off)'],
+    ['ALTER TABLE spaces NO FORCE ROW LEVEL SECURITY', 'spaces (not forced)'],
+    ['DROP POLICY tenant_isolation ON api_keys', 'api_keys (no policy)'],
+    [
+      'CREATE POLICY everything ON world_objects TO worldkeep_app USING (true)',
+      'world_objects (policy everything is not the tenant',
+    ],
+    ['CREATE TABLE forgotten (tenant_id text)', 'forgotten (off)'],
+  ])('where row security does not hold: %s', async (statement, message) => {
+    const report = await examineDatabase(await makeDatabase({ statements: [statement] }));
+    expect([report.code, report.wrong]).toEqual([1, ['postgres.row_security']]);
+    expect(report.find('postgres.row_security')?.message).toContain(message);
+    expect(report.find('postgres.row_security')?.remedy).toContain('FORCE ROW LEVEL SECURITY');
+  });
+
+  it('reached as a role for whom row security does not hold, by itself or by whom it may become', async () => {
+    const bypassing = await makeRole('BYPASSRLS');
+    const becoming = await makeRole(`IN ROLE ${bypassing.name}`);
+    for (const [{ name, password }, message] of [
+      [bypassing, 'has BYPASSRLS'],
+      [becoming, `may become ${bypassing.name}`],
+    ] as const) {
+      const report = await examineDatabase(as(stack().databaseUrl, name, password));
+      expect(report.wrong).toContain('postgres.role_rights');
+      expect(report.find('postgres.role_rights')?.message).toContain(message);
+    }
+    const owner = await examineDatabase(stack().migrationUrl);
+    expect(owner.wrong).toEqual(expect.arrayContaining(['postgres.role_rights', 'postgres.ownership']));
+    const superuser = await examineDatabase(stack().superuserUrl);
+    expect(superuser.find('postgres.role_rights')?.message).toContain('is a SUPERUSER');
+  });
+
+  it('reached as a role that owns something', async () => {
+    const url = await makeDatabase({
+      statements: ['CREATE TABLE own (a int)', 'ALTER TABLE own OWNER TO worldkeep_app'],
+    });
+    const report = await examineDatabase(url);
+    expect(report.wrong).toEqual(['postgres.ownership']);
+    expect(report.find('postgres.ownership')?.message).toContain('worldkeep_app owns table own');
+  });
+});
+
+describe('worldkeep doctor, of a Redis over TCP', () => {
+  let server: RedisServer;
+  const password = 'a-long-password';
+  const settings = () => ({
+    DATABASE_URL: stack().databaseUrl,
+    REDIS_HOST: '127.0.0.1',
+    REDIS_PORT: String(server.port),
+    REDIS_PASSWORD: password,
+  });
+  beforeAll(async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'worldkeep-doctor-'));
+    server = await startRedis({
+      ...{ dataDir: join(folder, 'data'), cacheDir: CACHE_DIR, port: await findFreePort(0), password },
+      ...{ durable: false, logFile: join(folder, 'redis.log'), log: () => undefined },
+    });
+    undo.push(async () => {
+      await server.kill();
+      await rm(folder, { recursive: true });
+    });
+  });
+
+  it('that is as it should be', async () => {
+    const report = await examine(settings());
+    expect(report.wrong).toEqual([]);
+    for (const id of ['redis', 'redis.eviction', 'redis.durability', 'redis.clock'])
+      expect(report.find(id)).toMatchObject({ status: 'ok' });
+  });
+
+  it('that evicts, and keeps nothing', async () => {
+    const redis = openTcpRedis({ host: '127.0.0.1', port: server.port, password, timeoutMs: 5_000 });
+    await redis.command('CONFIG', 'SET', 'maxmemory-policy', 'allkeys-lru');
+    await redis.command('CONFIG', 'SET', 'appendonly', 'no');
+    await redis.close();
+    const report = await examine(settings());
+    expect([report.code, report.wrong]).toEqual([1, ['redis.eviction', 'redis.durability']]);
+    expect(report.find('redis.eviction')?.message).toContain('allkeys-lru');
+    expect(report.find('redis.durability')?.remedy).toContain('appendonly yes');
+  });
+
+  it('that does not answer, or refuses the password', async () => {
+    for (const change of [{ REDIS_PORT: '9' }, { REDIS_PASSWORD: 'another' }]) {
+      const report = await examine({ ...settings(), ...change });
+      expect(report.wrong).toEqual(['redis']);
+      expect(report.find('redis')?.remedy).toContain('REDIS_PASSWORD');
+    }
+  });
+});

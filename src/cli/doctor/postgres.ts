@@ -1,0 +1,116 @@
+import type { DatabaseFacts } from '../../postgres/inspect.ts';
+import { type Finding, judgeClock, ok, unknown, wrong } from './finding.ts';
+import type { JournalEntry } from './journal.ts';
+
+const VERSION_MIN = 16;
+const POLICY = '(tenant_id = current_tenant())';
+const MIGRATE = 'Run DATABASE_MIGRATION_URL=<as the owner> npm run db:migrate.';
+const NAMES_SHOWN_MAX = 5;
+
+/** What a database's own words mean for the worlds in it. */
+export function judgeDatabase(facts: DatabaseFacts, journal: readonly JournalEntry[]): Finding[] {
+  return [
+    judgeVersion(facts),
+    judgeMigrations(facts, journal),
+    judgeRights(facts),
+    judgeOwnership(facts),
+    judgeRowSecurity(facts),
+    judgeClock('postgres.clock', 'Postgres', facts),
+  ];
+}
+
+function judgeVersion({ version }: DatabaseFacts): Finding {
+  const major = Math.floor(version / 10_000);
+  if (major >= VERSION_MIN) return ok('postgres.version', `Postgres ${major}`);
+  return wrong(
+    'postgres.version',
+    `Postgres ${major} is too old`,
+    `Move the database to Postgres ${VERSION_MIN} or newer.`,
+  );
+}
+
+function judgeMigrations({ migrations }: DatabaseFacts, journal: readonly JournalEntry[]): Finding {
+  const id = 'postgres.migrations';
+  if (migrations === 'denied') return unknown(id, 'this role may not see which migrations have run', MIGRATE);
+  if (migrations === null) return wrong(id, 'no migration has ever run here', MIGRATE);
+  const applied = new Map(migrations.map(({ when, hash }) => [when, hash]));
+  const missing = journal.filter(({ when }) => !applied.has(when));
+  if (missing.length > 0)
+    return wrong(
+      id,
+      `${missing.length} migrations have not run: ${list(missing.map(({ tag }) => tag))}`,
+      MIGRATE,
+    );
+  const changed = journal.filter(({ when, hash }) => applied.get(when) !== hash);
+  if (changed.length > 0)
+    return wrong(
+      id,
+      `other text has run than is in ${list(changed.map(({ tag }) => tag))}`,
+      'Migrations that have landed are never edited: put the files back as they were, and make a later one.',
+    );
+  if (applied.size > journal.length)
+    return wrong(
+      id,
+      `the database is newer than this program: ${applied.size - journal.length} migrations are not known here`,
+      'Use the version of worldkeep that has migrated it, or a newer one.',
+    );
+  return ok(id, `all ${journal.length} migrations have run`);
+}
+
+function judgeRights({ role }: DatabaseFacts): Finding {
+  const id = 'postgres.role_rights';
+  const remedy =
+    'Let DATABASE_URL name the role worldkeep_app, made by the migrations, and take from it what was added: ALTER ROLE worldkeep_app NOSUPERUSER NOBYPASSRLS; REVOKE <role> FROM worldkeep_app.';
+  if (role.isSuperuser)
+    return wrong(id, `${role.name} is a SUPERUSER: row security does not hold for it`, remedy);
+  if (role.bypassesRowSecurity)
+    return wrong(id, `${role.name} has BYPASSRLS: row security does not hold for it`, remedy);
+  if (role.mayBecome.length > 0)
+    return wrong(
+      id,
+      `${role.name} may become ${list(role.mayBecome)}, for whom row security does not hold`,
+      remedy,
+    );
+  return ok(id, `${role.name} has neither SUPERUSER nor BYPASSRLS`);
+}
+
+function judgeOwnership({ role }: DatabaseFacts): Finding {
+  const id = 'postgres.ownership';
+  if (role.owns.length === 0) return ok(id, `${role.name} owns nothing`);
+  return wrong(
+    id,
+    `${role.name} owns ${list(role.owns)}: who owns a table may turn its row security off`,
+    'Migrate as another role, and give it what this one owns: REASSIGN OWNED BY <this role> TO <owner>.',
+  );
+}
+
+function judgeRowSecurity({ tables }: DatabaseFacts): Finding {
+  const id = 'postgres.row_security';
+  if (tables.length === 0) return wrong(id, 'there is no table with tenants', MIGRATE);
+  const open = tables.flatMap((table) => {
+    const fault = findFault(table);
+    return fault === null ? [] : [`${table.name} (${fault})`];
+  });
+  if (open.length === 0) return ok(id, `row security is forced on all ${tables.length} tables with tenants`);
+  return wrong(
+    id,
+    `row security does not hold on ${list(open)}`,
+    "As the owner, for each: ALTER TABLE <table> ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY; drop policies that are not the migrations'; where none is left, CREATE POLICY tenant_isolation ON <table> TO worldkeep_app USING (tenant_id = current_tenant()) WITH CHECK (tenant_id = current_tenant()).",
+  );
+}
+
+function findFault({ isEnabled, isForced, policies }: DatabaseFacts['tables'][number]): string | null {
+  if (!isEnabled) return 'off';
+  if (!isForced) return 'not forced';
+  if (policies.length === 0) return 'no policy';
+  // Policies add up: one that is wider than a tenant opens the table.
+  const wide = policies.find(
+    ({ using, check }) => (using !== null && using !== POLICY) || (check !== null && check !== POLICY),
+  );
+  return wide === undefined ? null : `policy ${wide.name} is not the tenant's own`;
+}
+
+function list(names: readonly string[]): string {
+  const more = names.length - NAMES_SHOWN_MAX;
+  return `${names.slice(0, NAMES_SHOWN_MAX).join(', ')}${more > 0 ? ` and ${more} more` : ''}`;
+}

@@ -1,0 +1,43 @@
+import type { JsonObject } from '../../world/types.ts';
+import { isMembers, type Members } from './json-text.ts';
+
+/** What a node says of the object that it was here. */
+export interface KeptObject {
+  id: string;
+  modelId: string | null;
+  properties: JsonObject;
+  /** Of a root whose parent is no node. */
+  parentId: string | null;
+}
+
+/**
+ * `extras.worldkeep` of each node, as writeGltf leaves it; null for a node that has none. Of nodes with the same id, as a
+ * program makes them that copies a node, the first is the object.
+ */
+export function readKept(nodes: readonly Members[]): (KeptObject | null)[] {
+  const seen = new Set<string>();
+  return nodes.map(({ extras }) => {
+    const kept = readWorldkeep(extras);
+    if (kept === null || typeof kept.id !== 'string' || seen.has(kept.id)) return null;
+    seen.add(kept.id);
+    return {
+      id: kept.id,
+      modelId: typeof kept.modelId === 'string' ? kept.modelId : null,
+      properties: isMembers(kept.properties) ? (kept.properties as JsonObject) : {},
+      parentId: typeof kept.parentId === 'string' ? kept.parentId : null,
+    };
+  });
+}
+
+/** The models and media that the file's own extras name, as a world has them. */
+export function readKeptAssets({ extras }: Members): JsonObject {
+  const { models, media } = (readWorldkeep(extras) ?? {}) as JsonObject;
+  return {
+    ...(Array.isArray(models) && { models }),
+    ...(Array.isArray(media) && { media }),
+  };
+}
+
+function readWorldkeep(extras: unknown): Members | null {
+  return isMembers(extras) && isMembers(extras.worldkeep) ? extras.worldkeep : null;
+}

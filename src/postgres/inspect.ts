@@ -1,0 +1,115 @@
+import pg from 'pg';
+
+/** What a database says of itself to the role that the product runs as. */
+export interface DatabaseFacts {
+  /** As `server_version_num`: 160004 is 16.4. */
+  version: number;
+  role: {
+    name: string;
+    isSuperuser: boolean;
+    bypassesRowSecurity: boolean;
+    /** Roles it may become that are superusers or bypass row security. */
+    mayBecome: string[];
+    /** Tables, functions, schemas and the database itself. */
+    owns: string[];
+  };
+  /** Every table with a tenant_id. */
+  tables: {
+    name: string;
+    isEnabled: boolean;
+    isForced: boolean;
+    /** Those that hold for the role, as Postgres prints them. */
+    policies: { name: string; using: string | null; check: string | null }[];
+  }[];
+  /** Newest last; null where none ever ran, `denied` where the role may not see. */
+  migrations: { when: number; hash: string }[] | null | 'denied';
+  /** Milliseconds by which its clock is before (+) or behind (−) this machine's, give or take half of `roundTripMs`. */
+  clockDifferenceMs: number;
+  roundTripMs: number;
+}
+
+const ROLE = `
+  select current_setting('server_version_num')::int as version, r.rolname as name, r.rolsuper as "isSuperuser",
+    r.rolbypassrls as "bypassesRowSecurity",
+    array(select o.rolname::text from pg_roles o
+      where not r.rolsuper and o.oid <> r.oid and pg_has_role(r.oid, o.oid, 'MEMBER') and (o.rolsuper or o.rolbypassrls)
+      order by 1) as "mayBecome",
+    array(
+      select format('table %s', c.oid::regclass) from pg_class c join pg_namespace n on n.oid = c.relnamespace
+        where c.relowner = r.oid and c.relkind in ('r', 'p', 'v', 'm', 'S') and n.nspname !~ '^pg_'
+      union all
+      select format('function %s', p.oid::regprocedure) from pg_proc p join pg_namespace n on n.oid = p.pronamespace
+        where p.proowner = r.oid and n.nspname !~ '^pg_'
+      union all
+      select format('schema %s', nspname) from pg_namespace where nspowner = r.oid and nspname !~ '^pg_'
+      union all
+      select format('database %s', datname) from pg_database where datdba = r.oid and datname = current_database()
+    ) as owns
+  from pg_roles r where r.rolname = current_user`;
+
+const TABLES = `
+  select c.relname as name, c.relrowsecurity as "isEnabled", c.relforcerowsecurity as "isForced",
+    coalesce((
+      select json_agg(json_build_object('name', p.polname, 'using', pg_get_expr(p.polqual, p.polrelid),
+        'check', pg_get_expr(p.polwithcheck, p.polrelid)) order by p.polname)
+      from pg_policy p
+      where p.polrelid = c.oid and p.polpermissive
+        and exists (select from unnest(p.polroles) as held(oid) where held.oid = 0 or pg_has_role(current_user, held.oid, 'MEMBER'))
+    ), '[]') as policies
+  from pg_class c join pg_namespace n on n.oid = c.relnamespace
+  where c.relkind in ('r', 'p') and n.nspname = 'public'
+    and exists (select from pg_attribute a where a.attrelid = c.oid and a.attname = 'tenant_id' and not a.attisdropped)
+  order by 1`;
+
+const JOURNAL = 'drizzle.__drizzle_migrations';
+
+/** @throws what the driver throws: whether that is a refused password or no server is for the caller to say. */
+export async function inspectDatabase(databaseUrl: string, timeoutMs: number): Promise<DatabaseFacts> {
+  const client = new pg.Client({
+    connectionString: databaseUrl,
+    application_name: 'worldkeep-doctor',
+    connectionTimeoutMillis: timeoutMs,
+    query_timeout: timeoutMs,
+  });
+  // A connection that breaks between two questions fails the next one.
+  client.on('error', () => undefined);
+  await client.connect();
+  try {
+    const before = Date.now();
+    const clock = await client.query<{ ms: number }>(
+      'select (extract(epoch from clock_timestamp()) * 1000)::float8 as ms',
+    );
+    const after = Date.now();
+    const [role] = (await client.query<DatabaseFacts['role'] & { version: number }>(ROLE)).rows;
+    if (role === undefined) throw new Error('the role is not among the roles');
+    const { version, ...rest } = role;
+    return {
+      version,
+      role: rest,
+      tables: (await client.query<DatabaseFacts['tables'][number]>(TABLES)).rows,
+      migrations: await readMigrations(client),
+      clockDifferenceMs: (clock.rows[0]?.ms ?? 0) - (before + after) / 2,
+      roundTripMs: after - before,
+    };
+  } finally {
+    await client.end();
+  }
+}
+
+async function readMigrations(client: pg.Client): Promise<DatabaseFacts['migrations']> {
+  const there = await client.query<{ there: boolean }>(
+    `select exists (select from pg_class c join pg_namespace n on n.oid = c.relnamespace
+       where n.nspname = 'drizzle' and c.relname = '__drizzle_migrations') as there`,
+  );
+  if (!there.rows[0]?.there) return null;
+  const allowed = await client.query<{ allowed: boolean }>(
+    `select has_schema_privilege('drizzle', 'USAGE')
+       and coalesce((select has_table_privilege(c.oid, 'SELECT') from pg_class c join pg_namespace n on n.oid = c.relnamespace
+         where n.nspname = 'drizzle' and c.relname = '__drizzle_migrations'), false) as allowed`,
+  );
+  if (!allowed.rows[0]?.allowed) return 'denied';
+  const { rows } = await client.query<{ when: string; hash: string }>(
+    `select created_at as when, hash from ${JOURNAL} order by created_at`,
+  );
+  return rows.map(({ when, hash }) => ({ when: Number(when), hash }));
+}

@@ -1,0 +1,168 @@
+import { and, asc, eq, inArray } from 'drizzle-orm';
+import type { Refusal, Saved, WriteTarget } from '../../persistence-layer.ts';
+import { AppError } from '../../world/errors.ts';
+import type { WorldItem } from '../../world/state-lines.ts';
+import type { SaveMode, WorldInput } from '../../world/types.ts';
+import type { Postgres } from '../client.ts';
+import { hasConstraint } from '../errors.ts';
+import { worldObjects, worldStages } from '../schema/spaces.ts';
+import { encodeAside, encodeObject, givenUp, openStage, readCommitted, sweepGenerations } from './stage.ts';
+
+/** Bytes of objects held before they are staged: less than a save in one piece has, for this is all that is held. */
+const CHUNK_BYTES_MAX = 1_500_000;
+
+/**
+ * Saves a whole world as it arrives, all or nothing: its objects are staged chunk by chunk, and when the last item is there
+ * one transaction makes them the world. Whatever breaks before, the world stays as it was and the stage is given up.
+ * @param items the last is `around`; an iteration that throws, or ends without it, saves nothing.
+ * @throws validation_failed for an id given twice, at its line.
+ */
+export async function saveWorldStream(
+  postgres: Postgres,
+  target: WriteTarget,
+  items: AsyncIterable<WorldItem[]>,
+  mode: SaveMode,
+): Promise<Saved | Refusal> {
+  const { tenantId, spaceId } = target;
+  const staging = new Staging(postgres, target);
+  try {
+    let around: Omit<WorldInput, 'objects'> | null = null;
+    for await (const group of items) {
+      for (const item of group) {
+        if (item.kind === 'around') around = item.around;
+        else if ((await staging.take(item)) === 'unknown_space') return 'unknown_space';
+      }
+    }
+    if (around === null) throw new AppError('internal', 'The world ended without its end.');
+    const { aside } = encodeAside(around);
+    if ((await staging.flush()) === 'unknown_space') return 'unknown_space';
+    const [rows] = await postgres.inTenant(tenantId, (db) => [staging.queries.commit(db, mode, aside)]);
+    const saved = readCommitted(rows);
+    if (typeof saved === 'object') await sweepGenerations(postgres, tenantId, spaceId);
+    return saved;
+  } catch (error) {
+    await staging.abandon();
+    throw error;
+  }
+}
+
+/** A world on its way in, and the chunk of it that is not staged yet. */
+class Staging {
+  readonly queries: ReturnType<typeof openStage>;
+  readonly #postgres: Postgres;
+  readonly #target: WriteTarget;
+  #begun = false;
+  /** Behind `moved`: what comes replaces what is staged. */
+  #replaces = false;
+  /** Records by id, in their order; null for an object that is gone. */
+  #chunk = new Map<string, { line: number; record: string } | null>();
+  #bytes = 0;
+
+  constructor(postgres: Postgres, target: WriteTarget) {
+    this.#postgres = postgres;
+    this.#target = target;
+    this.queries = openStage(target);
+  }
+
+  async take(item: Exclude<WorldItem, { kind: 'around' }>): Promise<'unknown_space' | undefined> {
+    if (item.kind === 'moved') {
+      const outcome = await this.flush();
+      this.#replaces = true;
+      return outcome;
+    }
+    if (item.kind === 'gone') {
+      // Without `moved` before it, it still says what it says.
+      if (!this.#replaces && (await this.take({ kind: 'moved' })) !== undefined) return 'unknown_space';
+      this.#chunk.set(item.id, null);
+      this.#bytes += item.id.length;
+    } else {
+      const { line, object } = item;
+      if (!this.#replaces && this.#chunk.has(object.id)) throw givenTwice(line, object.id);
+      const { record, bytes } = encodeObject(object);
+      this.#chunk.set(object.id, { line, record });
+      this.#bytes += bytes;
+    }
+    return this.#bytes >= CHUNK_BYTES_MAX ? this.flush() : undefined;
+  }
+
+  /** Stages what is held, and begins the stage where nothing has been. */
+  async flush(): Promise<'unknown_space' | undefined> {
+    const { tenantId } = this.#target;
+    const { begin, stage, unstage } = this.queries;
+    if (!this.#begun) {
+      const [[begun]] = await this.#postgres.inTenant(tenantId, (db) => [begin(db)]);
+      if (begun?.done !== true) return 'unknown_space';
+      this.#begun = true;
+    }
+    if (this.#chunk.size === 0) return undefined;
+    const ids = this.#replaces ? [...this.#chunk.keys()] : [];
+    const records = [...this.#chunk.values()].flatMap((item) => (item === null ? [] : [item.record]));
+    try {
+      const [, [staged]] = await this.#postgres.inTenant(tenantId, (db) => [
+        unstage(db, ids),
+        stage(db, `[${records.join(',')}]`),
+      ]);
+      if (staged?.done !== true) throw givenUp();
+    } catch (error) {
+      throw hasConstraint(error, OBJECT_KEY) ? await this.#findRepeat() : error;
+    }
+    this.#chunk = new Map();
+    this.#bytes = 0;
+    return undefined;
+  }
+
+  /** Which object of the chunk was staged before. */
+  async #findRepeat(): Promise<AppError> {
+    const { tenantId, spaceId } = this.#target;
+    const ids = [...this.#chunk.keys()];
+    const [there] = await this.#postgres.inTenant(tenantId, (db) => [
+      db
+        .select({ id: worldObjects.objectId })
+        .from(worldStages)
+        .innerJoin(
+          worldObjects,
+          and(
+            eq(worldObjects.tenantId, worldStages.tenantId),
+            eq(worldObjects.spaceId, worldStages.spaceId),
+            eq(worldObjects.generation, worldStages.generation),
+          ),
+        )
+        .where(
+          and(
+            eq(worldStages.tenantId, tenantId),
+            eq(worldStages.stageId, this.queries.stageId),
+            eq(worldStages.spaceId, spaceId),
+            inArray(worldObjects.objectId, ids),
+          ),
+        )
+        .orderBy(asc(worldObjects.objectId)),
+    ]);
+    const lines = there.map(({ id }) => ({ id, line: this.#chunk.get(id)?.line ?? 0 }));
+    const first = lines.toSorted((a, b) => a.line - b.line)[0];
+    return givenTwice(first?.line ?? 0, first?.id ?? '');
+  }
+
+  /** Gives up what was staged; where that fails too, it is swept when it is an hour old. */
+  async abandon(): Promise<void> {
+    if (!this.#begun) return;
+    const { tenantId, spaceId } = this.#target;
+    try {
+      await this.#postgres.inTenant(tenantId, (db) => [
+        db
+          .delete(worldStages)
+          .where(and(eq(worldStages.tenantId, tenantId), eq(worldStages.stageId, this.queries.stageId))),
+      ]);
+      await sweepGenerations(this.#postgres, tenantId, spaceId);
+    } catch (error) {
+      if (!(error instanceof AppError)) throw error;
+    }
+  }
+}
+
+const OBJECT_KEY = 'world_objects_tenant_id_space_id_generation_object_id_pk';
+
+function givenTwice(line: number, id: string): AppError {
+  return new AppError('validation_failed', 'The input is not valid.', {
+    errors: [{ path: `/${line}/id`, message: `is given twice: ${id}` }],
+  });
+}

@@ -1,0 +1,124 @@
+import { type SQL, sql } from 'drizzle-orm';
+import { uuidv7 } from 'uuidv7';
+import type { Refusal, Saved, WriteTarget } from '../../persistence-layer.ts';
+import { AppError } from '../../world/errors.ts';
+import { LIMITS } from '../../world/limits.ts';
+import type { Asset, SaveMode, WorldInput } from '../../world/types.ts';
+import type { Database, Postgres } from '../client.ts';
+import { asJson, toRecord } from '../rows.ts';
+
+/** The queries by which one world is staged and made its space's; each list of objects is a JSON text. */
+export function openStage({ spaceId, actor }: WriteTarget) {
+  const stageId = uuidv7();
+  return {
+    stageId,
+    begin: (db: Database) => callFunction(db, sql`begin_stage(${spaceId}, ${stageId})`),
+    stage: (db: Database, chunk: string) =>
+      callFunction(db, sql`stage_objects(${stageId}, ${actor}, ${chunk}::json)`),
+    unstage: (db: Database, ids: readonly string[]) =>
+      callFunction(db, sql`unstage_objects(${stageId}, ${asJson(ids)})`),
+    commit: (db: Database, mode: SaveMode, aside: SQL) =>
+      db
+        .select({
+          status: sql<'committed' | 'unknown_space' | 'unknown_stage'>`status`,
+          seq: sql<string>`seq`,
+          objects: sql<number>`objects`,
+        })
+        .from(sql`commit_stage(${spaceId}, ${stageId}, ${actor}, ${mode}, ${aside})`),
+  };
+}
+
+type Committed = Awaited<ReturnType<ReturnType<typeof openStage>['commit']>>;
+
+/** @throws conflict where the stage is not there any more. */
+export function readCommitted([outcome]: Committed): Saved | Refusal {
+  if (outcome?.status === 'unknown_space') return 'unknown_space';
+  if (outcome?.status !== 'committed') throw givenUp();
+  return { seq: Number(outcome.seq), objects: outcome.objects };
+}
+
+export function givenUp(): AppError {
+  return new AppError('conflict', 'The world took too long to arrive and was given up; send it again.');
+}
+
+function callFunction(db: Database, call: ReturnType<typeof sql>) {
+  return db.select({ done: sql<boolean>`done` }).from(sql`${call} as done`);
+}
+
+/** What a save leaves behind is only space, and the next save sweeps it too: a sweep that fails fails nothing. */
+export async function sweepGenerations(postgres: Postgres, tenantId: string, spaceId: string): Promise<void> {
+  try {
+    await postgres.inTenant(tenantId, (db) => [
+      db.select({ removed: sql<string>`removed` }).from(sql`sweep_generations(${spaceId}) as removed`),
+    ]);
+  } catch (error) {
+    if (!(error instanceof AppError)) throw error;
+  }
+}
+
+const encoder = new TextEncoder();
+
+/** Bytes of JSON as a string inside JSON: quotes and backslashes are two there. */
+export function countTravelBytes(json: string): number {
+  let bytes = encoder.encode(json).length;
+  for (let i = 0; i < json.length; i++) {
+    const code = json.charCodeAt(i);
+    if (code === 0x22 || code === 0x5c) bytes++;
+  }
+  return bytes;
+}
+
+/** An object as `stage` takes it, and its bytes as they travel. */
+export function encodeObject(object: WorldInput['objects'][number]): { record: string; bytes: number } {
+  const { createdAt, createdBy } = object;
+  const record = JSON.stringify({
+    ...toRecord(object),
+    ...(createdBy !== null && { createdBy }),
+    ...(createdAt !== null && { createdSeq: Math.max(1, Date.parse(createdAt) * 1000) }),
+  });
+  return { record, bytes: countTravelBytes(record) + 1 };
+}
+
+/** What stands beside the objects, as commit_stage takes it. @throws body_too_large above `stateAsideBytesMax`. */
+export function encodeAside({ users, models, media, chat }: Omit<WorldInput, 'objects'>): {
+  aside: SQL;
+  asideBytes: number;
+} {
+  const people = users?.map(({ id, displayName, avatarUrl, position, rotation, properties }) => ({
+    id,
+    name: displayName,
+    url: avatarUrl,
+    px: position.x,
+    py: position.y,
+    pz: position.z,
+    rx: rotation.x,
+    ry: rotation.y,
+    rz: rotation.z,
+    rw: rotation.w,
+    props: properties,
+  }));
+  const toAssetRecord = ({ id, name, url, sha256, bytes, contentType }: Omit<Asset, 'createdAt'>) => ({
+    id,
+    name,
+    url,
+    sha256,
+    bytes,
+    type: contentType,
+  });
+  const said = chat.map(({ id, userId, text, kind, createdAt }) => ({
+    id,
+    user: userId,
+    text,
+    kind,
+    at: createdAt,
+  }));
+  const parts = [people ?? null, models.map(toAssetRecord), media.map(toAssetRecord), said];
+  const encoded = JSON.stringify(parts);
+  const bytes = encoder.encode(encoded).length;
+  if (bytes > LIMITS.stateAsideBytesMax)
+    throw new AppError(
+      'body_too_large',
+      `Users, models, media and chat of one saved world may be ${LIMITS.stateAsideBytesMax} bytes together; these are ${bytes}.`,
+    );
+  return { aside: sql.join(parts.map(asJson), sql`, `), asideBytes: countTravelBytes(encoded) };
+}

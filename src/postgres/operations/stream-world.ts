@@ -1,0 +1,236 @@
+import { and, asc, eq, gt, notExists, sql } from 'drizzle-orm';
+import { AppError } from '../../world/errors.ts';
+import { LIMITS } from '../../world/limits.ts';
+import { isInRegion } from '../../world/region.ts';
+import type { WorldPart, WorldReader, WorldSelection } from '../../world/state-lines.ts';
+import type { Seq, WorldObject } from '../../world/types.ts';
+import type { Database, Postgres } from '../client.ts';
+import { type ObjectRow, objectColumns, ofFunction, toWorldObject } from '../rows.ts';
+import { objectRemovals, worldObjects } from '../schema/spaces.ts';
+import {
+  choosePages,
+  type Page,
+  type Pages,
+  type Place,
+  takeEnd,
+  type WorldReading,
+} from './object-pages.ts';
+import {
+  AROUND_RESULTS,
+  type Around,
+  completeLists,
+  selectAround,
+  selectVersion,
+  toAround,
+} from './select-around.ts';
+
+/** By default, so that little is held at a time. */
+const PAGE_ROWS_MAX = 4_000;
+const PAGE_BYTES_MAX = 1_500_000;
+/** Ids of removed objects read at a time. */
+const REMOVALS_MAX = 10_000;
+/** How often what changed meanwhile is read anew, each time only what changed since the last. */
+const ROUNDS_MAX = 20;
+
+/**
+ * Reads a world page by page, as it stands at the moment of the last part. A world of one page is one transaction. A larger
+ * one moves on while it is read, so then what changed is read again, and what changed while that was read, until nothing
+ * did: each round is shorter than the one before. @returns null where there is no such space.
+ * The parts @throws state_unsettled where the world is replaced meanwhile, or never holds still; not_found where it goes.
+ */
+export async function streamWorld(
+  postgres: Postgres,
+  tenantId: string,
+  spaceId: string,
+  {
+    pageRowsMax = PAGE_ROWS_MAX,
+    pageBytesMax = PAGE_BYTES_MAX,
+    ...what
+  }: WorldSelection & Partial<WorldReading>,
+): Promise<WorldReader | null> {
+  const reading = { ...what, pageRowsMax, pageBytesMax };
+  const pages = choosePages(tenantId, spaceId, reading);
+  const results = await postgres.inTenant(
+    tenantId,
+    (db) => [...selectAround(db, tenantId, spaceId), ...pages.selectFirst(db)],
+    'snapshot',
+  );
+  const around = toAround(results);
+  if (around === null) return null;
+  const first = pages.readFirst(results.slice(AROUND_RESULTS));
+  const parts = readOn({ postgres, tenantId, spaceId, reading, pages }, around, first);
+  return { seq: around.space.seq, rev: around.rev, parts };
+}
+
+interface Source {
+  postgres: Postgres;
+  tenantId: string;
+  spaceId: string;
+  reading: WorldReading;
+  pages: Pages;
+}
+
+async function* readOn(source: Source, begun: Around, first: Page): AsyncGenerator<WorldPart> {
+  const { postgres, tenantId, spaceId, pages } = source;
+  yield { kind: 'begin', space: begun.space, rev: begun.rev };
+  const show = (rows: ObjectRow[]) => toObjects(source, rows, begun.generationSeq);
+  yield { kind: 'objects', objects: show(first.rows) };
+  if (first.next === null) {
+    yield await toLastPart(source, begun);
+    return;
+  }
+  for (let place: Place | null = first.next; place !== null; ) {
+    const from: Place = place;
+    const [[version], rows] = await postgres.inTenant(
+      tenantId,
+      (db) => [selectVersion(db, tenantId, spaceId), pages.select(db, from)],
+      'snapshot',
+    );
+    checkSameWorld(begun, version);
+    const page: Page = pages.read(rows);
+    yield { kind: 'objects', objects: show(page.rows) };
+    place = page.next;
+  }
+  yield* catchUp(source, begun);
+}
+
+/** From pages read at different moments to the world of one. */
+async function* catchUp(source: Source, begun: Around): AsyncGenerator<WorldPart> {
+  const { postgres, tenantId, spaceId } = source;
+  let since = begun.space.seq;
+  for (let round = 1; round <= ROUNDS_MAX; round++) {
+    const results = await postgres.inTenant(
+      tenantId,
+      (db) => [...selectAround(db, tenantId, spaceId), ...selectChanges(source, db, begun, since)],
+      'snapshot',
+    );
+    const around = toAround(results) ?? undefined;
+    checkSameWorld(begun, around);
+    const { seq } = around.space;
+    // Behind this, removals may have been forgotten.
+    if (seq - since > LIMITS.removalsKeptMs * 1_000) break;
+    let changes = readChanges(source, begun, [results[7], results[8]]);
+    if (seq > since) yield { kind: 'moved', space: around.space, ...changes.shown };
+    if (changes.next === null) {
+      yield await toLastPart(source, around);
+      return;
+    }
+    for (let place: ChangesPlace | null = changes.next; place !== null; place = changes.next) {
+      const from: ChangesPlace = place;
+      const [[version], ...page] = await postgres.inTenant(
+        tenantId,
+        (db) => [selectVersion(db, tenantId, spaceId), ...selectChanges(source, db, begun, since, from)],
+        'snapshot',
+      );
+      checkSameWorld(begun, version);
+      changes = readChanges(source, begun, page);
+      yield { kind: 'moved', space: around.space, ...changes.shown };
+    }
+    since = seq;
+  }
+  throw new AppError('state_unsettled', 'The world moves faster than it can be read.', {
+    retryAfterSeconds: 1,
+  });
+}
+
+interface ChangesPlace {
+  gone: string;
+  changed: string;
+}
+
+function selectChanges(
+  { tenantId, spaceId, reading }: Source,
+  db: Database,
+  { generation }: Around,
+  since: Seq,
+  after: ChangesPlace = { gone: '', changed: '' },
+) {
+  const { pageRowsMax, pageBytesMax } = reading;
+  const removed = db
+    .select({ id: objectRemovals.objectId })
+    .from(objectRemovals)
+    .where(
+      and(
+        eq(objectRemovals.tenantId, tenantId),
+        eq(objectRemovals.spaceId, spaceId),
+        eq(objectRemovals.generation, generation),
+        gt(objectRemovals.seq, since),
+        gt(objectRemovals.objectId, after.gone),
+        // What went and came again is among the changed.
+        notExists(
+          db
+            .select({ one: sql`1` })
+            .from(worldObjects)
+            .where(
+              and(
+                eq(worldObjects.tenantId, objectRemovals.tenantId),
+                eq(worldObjects.spaceId, objectRemovals.spaceId),
+                eq(worldObjects.generation, objectRemovals.generation),
+                eq(worldObjects.objectId, objectRemovals.objectId),
+              ),
+            ),
+        ),
+      ),
+    )
+    .orderBy(asc(objectRemovals.objectId))
+    .limit(REMOVALS_MAX);
+  const changed = db
+    .select(ofFunction(objectColumns))
+    .from(
+      sql`changes_page(${spaceId}, ${since}::bigint, ${after.changed}, ${pageRowsMax}::int, ${pageBytesMax}::bigint) as world_objects`,
+    );
+  return [removed, changed] as const;
+}
+
+function readChanges(
+  source: Source,
+  { generationSeq }: Around,
+  [removed, changed]: readonly [{ id: string }[], ObjectRow[]],
+): { shown: { gone: string[]; objects: WorldObject[] }; next: ChangesPlace | null } {
+  const { rows, ended } = takeEnd(changed);
+  const gone = removed.map(({ id }) => id);
+  const objects = rows.map((row) => toWorldObject(row, source.spaceId, generationSeq));
+  const { region } = source.reading;
+  const inside = region === undefined ? objects : objects.filter((o) => isInRegion(region, o.position));
+  // What left the region is gone from it; that it may never have been in it does no harm.
+  if (region !== undefined)
+    for (const { id, position } of objects) if (!isInRegion(region, position)) gone.push(id);
+  const more = removed.length >= REMOVALS_MAX;
+  const next =
+    ended && !more
+      ? null
+      : {
+          gone: (more ? removed.at(-1)?.id : undefined) ?? LAST_ID,
+          changed: (ended ? undefined : rows.at(-1)?.objectId) ?? LAST_ID,
+        };
+  return { shown: { gone, objects: inside }, next };
+}
+
+/** Behind every id: nothing more is read there. */
+const LAST_ID = '~';
+
+/** @throws state_unsettled, not_found where what is read is not the world any more that was begun. */
+function checkSameWorld<Now extends { generation: number }>(
+  begun: Around,
+  now: Now | undefined,
+): asserts now is Now {
+  if (now === undefined) throw new AppError('not_found', 'There is no such thing here.');
+  if (now.generation === begun.generation) return;
+  throw new AppError('state_unsettled', 'The world was replaced while it was read.', {
+    retryAfterSeconds: 1,
+  });
+}
+
+function toObjects({ spaceId, reading }: Source, rows: ObjectRow[], generationSeq: Seq): WorldObject[] {
+  const objects = rows.map((row) => toWorldObject(row, spaceId, generationSeq));
+  const { region } = reading;
+  return region === undefined ? objects : objects.filter(({ position }) => isInRegion(region, position));
+}
+
+/** @throws state_unsettled where a list too long for one answer moved while the rest of it was read. */
+async function toLastPart({ postgres, tenantId, spaceId }: Source, around: Around): Promise<WorldPart> {
+  if (!(await completeLists(postgres, tenantId, spaceId, around)))
+    throw new AppError('state_unsettled', 'The world changed while it was read.', { retryAfterSeconds: 1 });
+  const { generation, generationSeq, more, ...shown } = around;
+  return { kind: 'around', ...shown };
+}

@@ -1,0 +1,87 @@
+import { and, eq, gt, isNull, sql } from 'drizzle-orm';
+import type { SessionStore } from '../sessions.ts';
+import type { Role } from '../world/types.ts';
+import type { Database, Postgres } from './client.ts';
+import { toTime } from './rows.ts';
+import { sessions, users } from './schema/people.ts';
+import { spaces } from './schema/spaces.ts';
+
+/** What Sessions needs, on Postgres. */
+export function createSessionStore(postgres: Postgres): SessionStore {
+  return {
+    async mintSession({ tenantId, id, spaceId, userId, role, createdAt, expiresAt }) {
+      const [rows] = await postgres.inTenant(tenantId, (db) => [
+        db
+          .select({ role: sql<Role | null>`role` })
+          .from(
+            sql`mint_session(${id}, ${spaceId}, ${userId}, ${role}, ${createdAt}::timestamptz, ${expiresAt}::timestamptz) as role`,
+          ),
+      ]);
+      return rows[0]?.role ?? null;
+    },
+
+    async findSession(tenantId, id) {
+      const [rows] = await postgres.inTenant(tenantId, (db) => [
+        db
+          .select({
+            id: sessions.sessionId,
+            tenantId: sessions.tenantId,
+            spaceId: sessions.spaceId,
+            userId: sessions.userId,
+            role: sessions.role,
+            expiresAt: sessions.expiresAt,
+            endedAt: sessions.endedAt,
+          })
+          .from(sessions)
+          .innerJoin(
+            spaces,
+            and(
+              eq(spaces.tenantId, sessions.tenantId),
+              eq(spaces.spaceId, sessions.spaceId),
+              isNull(spaces.deletedAt),
+            ),
+          )
+          .where(isSession(tenantId, id)),
+      ]);
+      const row = rows[0];
+      if (row === undefined) return null;
+      return {
+        ...row,
+        role: row.role as Role,
+        expiresAt: toTime(row.expiresAt),
+        endedAt: row.endedAt && toTime(row.endedAt),
+      };
+    },
+
+    async touchSession(tenantId, id, at) {
+      const isOpen = and(isSession(tenantId, id), isNull(sessions.endedAt), gt(sessions.expiresAt, at));
+      const [rows] = await postgres.inTenant(tenantId, (db) => [
+        db.update(sessions).set({ lastHeartbeatAt: at }).where(isOpen).returning({ id: sessions.sessionId }),
+        db
+          .update(users)
+          .set({ lastSeenAt: at })
+          .where(and(eq(users.tenantId, tenantId), eq(users.userId, selectUserId(db, isOpen)))),
+      ]);
+      return rows.length > 0;
+    },
+
+    async endSession(tenantId, id, at) {
+      const [rows] = await postgres.inTenant(tenantId, (db) => [
+        db
+          .update(sessions)
+          .set({ endedAt: sql`coalesce(${sessions.endedAt}, ${at}::timestamptz)` })
+          .where(isSession(tenantId, id))
+          .returning({ id: sessions.sessionId }),
+      ]);
+      return rows.length > 0;
+    },
+  };
+}
+
+function isSession(tenantId: string, id: string) {
+  return and(eq(sessions.tenantId, tenantId), eq(sessions.sessionId, id));
+}
+
+function selectUserId(db: Database, where: ReturnType<typeof and>) {
+  return db.select({ id: sessions.userId }).from(sessions).where(where);
+}

@@ -1,0 +1,234 @@
+import { decodeProtectedHeader, errors, jwtVerify, SignJWT } from 'jose';
+import { uuidv7 } from 'uuidv7';
+import * as z from 'zod';
+import { AppError } from './world/errors.ts';
+import { LIMITS } from './world/limits.ts';
+import { check, checkId, idSchema } from './world/schemas.ts';
+import type { Role, Session } from './world/types.ts';
+
+/** What Sessions needs of a database. */
+export interface SessionStore {
+  /**
+   * Opens a stay and makes the person a member. @param session its role is from now on the member's; null: the role the
+   * member has, or viewer for a new one. @returns the stay's role, or null where the space or the person is not there.
+   */
+  mintSession(session: NewSession): Promise<Role | null>;
+  /** @returns the stay, ended or not; null where there is none, or its space is deleted. */
+  findSession(tenantId: string, id: string): Promise<Session | null>;
+  /** Notes that the person is still there. @param at RFC 3339. @returns false where no such stay is open at that time. */
+  touchSession(tenantId: string, id: string, at: string): Promise<boolean>;
+  /** @returns false where there is no such stay; ending twice is the same as once. */
+  endSession(tenantId: string, id: string, at: string): Promise<boolean>;
+}
+
+export interface NewSession {
+  tenantId: string;
+  id: string;
+  spaceId: string;
+  userId: string;
+  role: Role | null;
+  createdAt: string;
+  expiresAt: string;
+}
+
+/** A stay as it is given out, the only time its token is seen. */
+export interface IssuedSession {
+  id: string;
+  token: string;
+  expiresAt: string;
+}
+
+/** What tokens are signed with. Both keys verify; for as long as the older one stands here, tokens it signed serve. */
+export interface SigningKeys {
+  key: string;
+  previousKey: string | null;
+}
+
+export const ROLES = ['viewer', 'editor', 'owner'] as const satisfies readonly Role[];
+
+export const sessionInputSchema = z.strictObject({
+  userId: idSchema,
+  spaceId: idSchema,
+  role: z.enum(ROLES).optional(),
+  ttlSeconds: z
+    .number()
+    .int('must be a whole number')
+    .min(1, 'must be at least 1')
+    .max(LIMITS.sessionSecondsMax, `must be at most ${LIMITS.sessionSecondsMax}`)
+    .default(LIMITS.sessionSecondsDefault),
+});
+
+const claimsSchema = z.object({ tenant: idSchema, sub: idSchema, space: idSchema, jti: idSchema });
+
+const ISSUER = 'worldkeep';
+const AUDIENCE = 'worldkeep:session';
+const ALGORITHM = 'HS256';
+/** Three parts of base64url. Whatever else a credential is, it is no token. */
+const TOKEN = /^[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+$/;
+/** Characters above which nothing is a token of ours: three ids of 128 characters are 1,100 of them. */
+const TOKEN_LENGTH_MAX = 2_048;
+/** Found sessions kept in one process at most. */
+const CACHED_SESSIONS_MAX = 10_000;
+
+export interface SessionOptions {
+  /** Milliseconds since 1970. */
+  now: () => number;
+  /** For how long a session once found is taken without asking again: so long one ended elsewhere may still serve. */
+  cacheMs: number;
+  /** Null: no token is minted, and none is known. */
+  keys: SigningKeys | null;
+}
+
+/** The credentials of people: a token (JWT) is bound to one stay of one person in one space. */
+export class Sessions {
+  readonly #store: SessionStore;
+  readonly #now: () => number;
+  readonly #cacheMs: number;
+  readonly #keys: SigningKeys | null;
+  readonly #cache = new Map<string, { session: Session; foundAt: number }>();
+  #signers: Signer[] | null = null;
+
+  constructor(store: SessionStore, { now, cacheMs, keys }: SessionOptions) {
+    this.#store = store;
+    this.#now = now;
+    this.#cacheMs = cacheMs;
+    this.#keys = keys;
+  }
+
+  /**
+   * Opens a stay. @param input `{userId, spaceId, role?, ttlSeconds?}`.
+   * @throws no_signing_key where none is configured, not_found for a space or a person that is not there.
+   */
+  async mint(tenantId: string, input: unknown): Promise<IssuedSession> {
+    const { userId, spaceId, role, ttlSeconds } = check(sessionInputSchema, input);
+    const [signer] = await this.#readSigners();
+    if (signer === undefined)
+      throw new AppError('no_signing_key', 'SESSION_SIGNING_KEY is not set: no session token can be signed.');
+    const id = uuidv7();
+    // A token tells times in whole seconds: so does the stay.
+    const issuedAt = Math.floor(this.#now() / 1_000);
+    const expiresAt = toTime((issuedAt + ttlSeconds) * 1_000);
+    const minted = await this.#store.mintSession({
+      ...{ tenantId, id, spaceId, userId, role: role ?? null },
+      ...{ createdAt: toTime(issuedAt * 1_000), expiresAt },
+    });
+    if (minted === null) throw notFound();
+    const token = await new SignJWT({ tenant: tenantId, space: spaceId, role: minted })
+      .setProtectedHeader({ alg: ALGORITHM, typ: 'JWT', kid: signer.kid })
+      .setSubject(userId)
+      .setJti(id)
+      .setIssuer(ISSUER)
+      .setAudience(AUDIENCE)
+      .setIssuedAt(issuedAt)
+      .setExpirationTime(issuedAt + ttlSeconds)
+      .sign(signer.secret);
+    return { id, token, expiresAt };
+  }
+
+  /**
+   * @returns whose token this is, or null: forged, expired and ended look the same. No store is asked about a token that
+   * was not signed here. What the session may do is read from the store, so the token only says which one it is.
+   * @param beforeLookup called where the store must be asked; what it throws goes on.
+   */
+  async authenticate(token: string, beforeLookup?: () => void): Promise<Session | null> {
+    const claims = await this.#verify(token);
+    if (claims === null) return null;
+    const session = await this.#find(claims.tenant, claims.jti, beforeLookup);
+    if (session === null || session.userId !== claims.sub || session.spaceId !== claims.space) return null;
+    return session;
+  }
+
+  /** @throws not_found where no such stay is open. */
+  async heartbeat(tenantId: string, id: string): Promise<void> {
+    const at = toTime(this.#now());
+    if (!(await this.#store.touchSession(tenantId, checkId(id, '/id'), at))) throw notFound();
+  }
+
+  /** @throws not_found where the tenant has no such stay. */
+  async end(tenantId: string, id: string): Promise<void> {
+    const ended = await this.#store.endSession(tenantId, checkId(id, '/id'), toTime(this.#now()));
+    this.#cache.delete(cacheKey(tenantId, id));
+    if (!ended) throw notFound();
+  }
+
+  /** Takes a person's sessions for found no longer: they have just been erased. */
+  forget(tenantId: string, userId: string): void {
+    for (const [key, { session }] of this.#cache)
+      if (session.tenantId === tenantId && session.userId === userId) this.#cache.delete(key);
+  }
+
+  async #verify(token: string): Promise<z.infer<typeof claimsSchema> | null> {
+    if (token.length > TOKEN_LENGTH_MAX || !TOKEN.test(token)) return null;
+    const signers = await this.#readSigners();
+    try {
+      const { kid } = decodeProtectedHeader(token);
+      const signer = signers.find((known) => known.kid === kid);
+      if (signer === undefined) return null;
+      const { payload } = await jwtVerify(token, signer.secret, {
+        algorithms: [ALGORITHM],
+        issuer: ISSUER,
+        audience: AUDIENCE,
+        requiredClaims: ['exp', 'iat'],
+        currentDate: new Date(this.#now()),
+      });
+      return claimsSchema.safeParse(payload).data ?? null;
+    } catch (error) {
+      // decodeProtectedHeader throws a TypeError for what is no JWT.
+      if (error instanceof errors.JOSEError || error instanceof TypeError) return null;
+      throw error;
+    }
+  }
+
+  async #find(tenantId: string, id: string, beforeLookup?: () => void): Promise<Session | null> {
+    const key = cacheKey(tenantId, id);
+    const now = this.#now();
+    const cached = this.#cache.get(key);
+    if (cached !== undefined && now - cached.foundAt < this.#cacheMs)
+      return isOpen(cached.session, now) ? cached.session : null;
+    beforeLookup?.();
+    const session = await this.#store.findSession(tenantId, id);
+    if (session === null || !isOpen(session, now)) {
+      this.#cache.delete(key);
+      return null;
+    }
+    if (this.#cache.size >= CACHED_SESSIONS_MAX) this.#cache.clear();
+    this.#cache.set(key, { session, foundAt: now });
+    return session;
+  }
+
+  async #readSigners(): Promise<Signer[]> {
+    const texts = this.#keys === null ? [] : [this.#keys.key, this.#keys.previousKey];
+    // Kept only once it is there: on Workers no request may wait for a promise of another.
+    this.#signers ??= await Promise.all(texts.filter((text) => text !== null).map(readSigner));
+    return this.#signers;
+  }
+}
+
+interface Signer {
+  kid: string;
+  secret: Uint8Array;
+}
+
+/** A key's name is made from it alone, so that every process gives it the same, and tells nothing about it. */
+async function readSigner(text: string): Promise<Signer> {
+  const secret = new TextEncoder().encode(text);
+  const digest = await crypto.subtle.digest('SHA-256', new TextEncoder().encode(`worldkeep kid ${text}`));
+  const kid = Array.from(new Uint8Array(digest, 0, 8), (byte) => byte.toString(16).padStart(2, '0')).join('');
+  return { kid, secret };
+}
+
+function isOpen({ expiresAt, endedAt }: Session, now: number): boolean {
+  return endedAt === null && Date.parse(expiresAt) > now;
+}
+
+function cacheKey(tenantId: string, id: string): string {
+  return `${tenantId} ${id}`;
+}
+
+function toTime(ms: number): string {
+  return new Date(ms).toISOString();
+}
+
+function notFound(): AppError {
+  return new AppError('not_found', 'There is no such thing here.');
+}

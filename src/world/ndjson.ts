@@ -1,0 +1,123 @@
+import { AppError } from './errors.ts';
+import { parseJsonText } from './json-text.ts';
+import { LIMITS } from './limits.ts';
+import type { JsonValue } from './types.ts';
+
+/** One line of NDJSON. Lines are counted from 1, empty ones too, as an editor does. */
+export interface JsonLine {
+  line: number;
+  value: JsonValue;
+  /** Characters of the line's text. */
+  length: number;
+}
+
+const NEWLINE = 0x0a;
+const encoder = new TextEncoder();
+
+/**
+ * Reads NDJSON piece by piece: what one piece completes is given at once, and no more than a line is kept for the next.
+ * Empty lines are passed over, and the last line needs no end.
+ * @throws malformed_json, validation_failed with a path like `/17/position/x`, that is line and JSON Pointer in it;
+ * body_too_large for a line above `LIMITS.stateLineBytesMax`.
+ */
+export async function* parseNdjson(pieces: AsyncIterable<Uint8Array>): AsyncGenerator<JsonLine[]> {
+  let rest: Uint8Array[] = [];
+  let restBytes = 0;
+  let line = 1;
+  for await (const piece of pieces) {
+    const end = piece.lastIndexOf(NEWLINE) + 1;
+    if (end > 0) {
+      const block = join([...rest, piece.subarray(0, end)], restBytes + end);
+      const lines = parseBlock(block, line);
+      rest = [];
+      restBytes = 0;
+      line = lines.next;
+      if (lines.parsed.length > 0) yield lines.parsed;
+    }
+    if (end < piece.length) {
+      // A copy: the piece may be a view of a buffer that is used again.
+      rest.push(piece.slice(end));
+      restBytes += piece.length - end;
+    }
+    if (restBytes > LIMITS.stateLineBytesMax) throw tooLong(line);
+  }
+  const { parsed } = parseBlock(join(rest, restBytes), line);
+  if (parsed.length > 0) yield parsed;
+}
+
+/** An `AppError` about one line, from one about its value. */
+export function atLine(error: unknown, line: number): unknown {
+  if (!(error instanceof AppError) || error.errors.length === 0) return error;
+  return new AppError(error.code, error.message, {
+    cause: error.cause,
+    errors: error.errors.map(({ path, message }) => ({ path: `/${line}${path}`, message })),
+  });
+}
+
+function join(parts: Uint8Array[], bytes: number): Uint8Array {
+  const [only] = parts;
+  if (parts.length === 1 && only !== undefined) return only;
+  const joined = new Uint8Array(bytes);
+  let at = 0;
+  for (const part of parts) {
+    joined.set(part, at);
+    at += part.length;
+  }
+  return joined;
+}
+
+function parseBlock(block: Uint8Array, first: number): { parsed: JsonLine[]; next: number } {
+  const parsed: JsonLine[] = [];
+  const texts = decode(block, first).split('\n');
+  for (const [index, text] of texts.entries()) {
+    const line = first + index;
+    // Most lines are far below the limit: counting their bytes is worth it only where it could be passed.
+    if (text.length * 3 > LIMITS.stateLineBytesMax && encoder.encode(text).length > LIMITS.stateLineBytesMax)
+      throw tooLong(line);
+    if (/^[ \t\r]*$/.test(text)) continue;
+    try {
+      parsed.push({ line, value: parseJsonText(text), length: text.length });
+    } catch (error) {
+      throw atLine(error, line);
+    }
+  }
+  // What is behind the last end of a line is empty, or the last line of all.
+  return { parsed, next: first + texts.length - 1 };
+}
+
+/** Many lines at once: decoding line by line takes several times as long. */
+function decode(block: Uint8Array, first: number): string {
+  try {
+    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: first > 1 }).decode(block);
+  } catch (cause) {
+    throw new AppError('malformed_json', 'The body is not JSON that can be read.', {
+      cause,
+      errors: [{ path: `/${first + countLinesBefore(block)}`, message: 'is not UTF-8' }],
+    });
+  }
+}
+
+/** @returns how many whole lines of a block are UTF-8 before the first that is not. */
+function countLinesBefore(block: Uint8Array): number {
+  const decoder = new TextDecoder('utf-8', { fatal: true });
+  let lines = 0;
+  for (let start = 0; ; lines++) {
+    const end = block.indexOf(NEWLINE, start);
+    try {
+      decoder.decode(block.subarray(start, end < 0 ? block.length : end));
+    } catch {
+      return lines;
+    }
+    if (end < 0) return lines;
+    start = end + 1;
+  }
+}
+
+function tooLong(line: number): AppError {
+  const message = `is longer than ${LIMITS.stateLineBytesMax} bytes`;
+  return new AppError(
+    'body_too_large',
+    `A line may have at most ${LIMITS.stateLineBytesMax} bytes; line ${line} has more.`,
+    { errors: [{ path: `/${line}`, message }] },
+  );
+}

@@ -1,0 +1,145 @@
+import * as z from 'zod';
+import { checkRegion, type Region } from './region.ts';
+import { check } from './schemas.ts';
+import type { Asset, Avatar, ChatMessage, Seq, Space, WorldInput, WorldObject, WorldState } from './types.ts';
+
+/** The lists of a state, by the names that `?include=` has for them. */
+export const STATE_PARTS = ['objects', 'users', 'models', 'media', 'chat'] as const;
+export type StatePart = (typeof STATE_PARTS)[number];
+
+/** How many lines of each kind there are; a kind that was not asked for is absent. */
+export type LineCounts = Partial<Record<'object' | 'gone' | 'user' | 'model' | 'media' | 'chat', number>>;
+
+/**
+ * One line of a state as NDJSON. First the space, then its objects; where the world moved meanwhile `moved`, and behind it
+ * what that changed; then the rest, and `end`. A line replaces an earlier one of its kind and id, and `gone` takes an object
+ * away: what stands at the end is the world at the end's seq. Without `end` it is not whole.
+ */
+export type StateLine =
+  | ({ kind: 'space'; durableSeq: Seq } & Space)
+  | ({ kind: 'object' } & WorldObject)
+  | { kind: 'moved'; seq: Seq }
+  | { kind: 'gone'; id: string }
+  | ({ kind: 'user' } & Avatar)
+  | ({ kind: 'model' | 'media' } & Asset)
+  | ({ kind: 'chat'; messageKind: string } & Omit<ChatMessage, 'kind'>)
+  | { kind: 'end'; seq: Seq; rev: number; counts: LineCounts };
+
+/** Which part of a world is read. */
+export interface WorldSelection {
+  /** Only what is in it; the whole world where it is absent. */
+  region?: Region | undefined;
+  /** False: everything but the objects. */
+  withObjects?: boolean | undefined;
+}
+
+/** What of a state is asked for. */
+export interface StateView {
+  /** Objects in it alone. */
+  region?: Region | undefined;
+  /** The lists that are given; all of them where it is absent. */
+  include?: Iterable<StatePart> | undefined;
+}
+
+/** @throws validation_failed for a region or a list that is none. */
+export function readView({ region, include }: StateView): {
+  selection: WorldSelection;
+  include: ReadonlySet<StatePart>;
+} {
+  const parts = new Set(check(z.array(z.enum(STATE_PARTS)), [...(include ?? STATE_PARTS)], '/include'));
+  return {
+    selection: {
+      ...(region !== undefined && { region: checkRegion(region) }),
+      withObjects: parts.has('objects'),
+    },
+    include: parts,
+  };
+}
+
+/** A piece of a world on its way out of the database. */
+export type WorldPart =
+  | { kind: 'begin'; space: Space; rev: number }
+  | { kind: 'objects'; objects: WorldObject[] }
+  /** What brings the objects given so far to a later moment: those that are gone, then those that changed. */
+  | { kind: 'moved'; space: Space; gone: string[]; objects: WorldObject[] }
+  /** The last, at the moment of the whole. */
+  | ({ kind: 'around'; rev: number } & Omit<WorldState, 'seq' | 'durableSeq' | 'objects'>);
+
+/** A world that is being read: the version it began with, and its parts, the last of which makes it whole. */
+export interface WorldReader {
+  seq: Seq;
+  rev: number;
+  parts: AsyncGenerator<WorldPart>;
+}
+
+/** A piece of a world on its way in. */
+export type WorldItem =
+  | { kind: 'object'; line: number; object: WorldInput['objects'][number] }
+  | { kind: 'moved' }
+  | { kind: 'gone'; id: string }
+  /** The last: all lines have been read. */
+  | { kind: 'around'; around: Omit<WorldInput, 'objects'> };
+
+/** @param include the parts that are given; what stands in the others is left out. */
+export async function* writeStateLines(
+  parts: AsyncIterable<WorldPart>,
+  include: ReadonlySet<StatePart>,
+): AsyncGenerator<StateLine> {
+  const counts: LineCounts = include.has('objects') ? { object: 0 } : {};
+  const counted = <Line extends StateLine & { kind: keyof LineCounts }>(line: Line): Line => {
+    counts[line.kind] = (counts[line.kind] ?? 0) + 1;
+    return line;
+  };
+  let shown = '';
+  const showSpace = (space: Space): StateLine[] => {
+    const text = JSON.stringify(space);
+    if (text === shown) return [];
+    shown = text;
+    return [{ kind: 'space', ...space, durableSeq: space.seq }];
+  };
+  for await (const part of parts) {
+    if (part.kind === 'begin') yield* showSpace(part.space);
+    if (part.kind === 'moved') {
+      yield { kind: 'moved', seq: part.space.seq };
+      yield* showSpace(part.space);
+      for (const id of part.gone) yield counted({ kind: 'gone', id });
+    }
+    if (part.kind === 'objects' || part.kind === 'moved')
+      for (const object of part.objects) yield counted({ kind: 'object', ...object });
+    if (part.kind !== 'around') continue;
+    yield* showSpace(part.space);
+    for (const [name, kind] of ASIDE) {
+      if (!include.has(name)) continue;
+      counts[kind] = 0;
+      for (const item of part[name]) yield counted(toAsideLine(kind, item));
+    }
+    yield { kind: 'end', seq: part.space.seq, rev: part.rev, counts };
+  }
+}
+
+const ASIDE = [
+  ['users', 'user'],
+  ['models', 'model'],
+  ['media', 'media'],
+  ['chat', 'chat'],
+] as const;
+type AsideKind = (typeof ASIDE)[number][1];
+
+function toAsideLine(kind: AsideKind, item: Avatar | Asset | ChatMessage): StateLine & { kind: AsideKind } {
+  if (kind !== 'chat') return { kind, ...item } as StateLine & { kind: AsideKind };
+  // A message has a kind of its own.
+  const { kind: messageKind, ...message } = item as ChatMessage;
+  return { kind, messageKind, ...message };
+}
+
+const count = z.int().min(0).optional();
+
+/** The last line, as a caller gives it. */
+export const endSchema = z.strictObject({
+  seq: z.unknown().optional(),
+  rev: z.unknown().optional(),
+  counts: z
+    .strictObject({ object: count, gone: count, user: count, model: count, media: count, chat: count })
+    .optional()
+    .describe('How many lines of each kind there are before this one. Where it is given it must be so.'),
+});

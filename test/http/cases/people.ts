@@ -1,0 +1,353 @@
+import { randomBytes } from 'node:crypto';
+import { decodeProtectedHeader } from 'jose';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { stack } from '../../support.ts';
+import { type Answer, createCall, type Door, openDoor, openSpace } from '../client.ts';
+import type { Runtime } from '../runtimes.ts';
+import type { Target, TargetEnv } from '../targets.ts';
+
+export function describePeople(target: () => Target): void {
+  describe('people', () => {
+    let door: Door & { at: string };
+    beforeAll(async () => {
+      door = await openSpace(target());
+    });
+
+    it('are made known, given what is new, and given back', async () => {
+      const path = '/v1/users/ann';
+      const made = await door.call('PUT', path, {
+        json: { displayName: 'Ann', avatarUrl: '/ann.glb', properties: { likes: ['tea'] } },
+      });
+      expect([made.status, made.headers.get('Location')]).toEqual([201, path]);
+      expect(made.body).toEqual({
+        ...{ id: 'ann', displayName: 'Ann', avatarUrl: '/ann.glb', properties: { likes: ['tea'] } },
+        ...{ createdAt: expect.any(String), lastSeenAt: expect.any(String) },
+      });
+      expect((await door.call('GET', path)).body).toEqual(made.body);
+      // What was read can be put back; what is absent is reset.
+      expect((await door.call('PUT', path, { json: made.body })).status).toBe(200);
+      const renamed = await door.call('PUT', path, { json: { displayName: 'Anna' } });
+      expect([renamed.status, renamed.headers.get('Location')]).toEqual([200, null]);
+      expect(renamed.body).toMatchObject({ displayName: 'Anna', avatarUrl: null, properties: {} });
+      expect(renamed.body.createdAt).toBe(made.body.createdAt);
+    });
+
+    it.each<[string, object, string]>([
+      ['no name', {}, '/displayName'],
+      ['an empty name', { displayName: '' }, '/displayName'],
+      ['a name of 257 characters', { displayName: 'x'.repeat(257) }, '/displayName'],
+      ['NUL in a name', { displayName: 'a\0' }, '/displayName'],
+      ['an address of 2,049 characters', { displayName: 'A', avatarUrl: 'x'.repeat(2_049) }, '/avatarUrl'],
+      ['properties that are a list', { displayName: 'A', properties: [] }, '/properties'],
+      ['another id than the path’s', { displayName: 'A', id: 'other' }, '/id'],
+      ['what is not known', { displayName: 'A', role: 'owner' }, '/role'],
+    ])('are refused with %s', async (_, json, path) => {
+      const { status, body } = await door.call('PUT', '/v1/users/refused', { json });
+      expect([status, body.code, body.errors[0]?.path]).toEqual([422, 'validation_failed', path]);
+      expect((await door.call('GET', '/v1/users/refused')).status).toBe(404);
+    });
+
+    it('are refused with 65 KiB of properties, an id that is none, a condition or a query', async () => {
+      const json = { displayName: 'A', properties: { text: 'x'.repeat(65 * 1_024) } };
+      const large = await door.call('PUT', '/v1/users/refused', { json });
+      expect([large.status, large.body.code]).toEqual([422, 'properties_too_large']);
+      for (const method of ['GET', 'PUT', 'DELETE']) {
+        const options = method === 'PUT' ? { json: { displayName: 'A' } } : {};
+        const wrong = await door.call(method, '/v1/users/a%2Fb', options);
+        expect([wrong.status, wrong.body.errors[0]?.path]).toEqual([422, '/id']);
+        expect((await door.call(method, '/v1/users/ann?limit=1', options)).status).toBe(422);
+        if (method === 'GET') continue;
+        const conditional = { ...options, headers: { 'If-Match': '*' } };
+        expect((await door.call(method, '/v1/users/ann', conditional)).status).toBe(422);
+      }
+    });
+
+    it('of another tenant are 404, byte for byte as nobody', async () => {
+      const stranger = await openDoor(target());
+      const bytesOf = ({ status, text }: Answer) => [status, text];
+      const ask = async () =>
+        Promise.all(
+          ['GET', 'DELETE'].map(async (method) =>
+            bytesOf(await stranger.call(method, '/v1/users/hidden', { headers: { 'X-Request-Id': 'same' } })),
+          ),
+        );
+      const before = await ask();
+      await door.call('PUT', '/v1/users/hidden', { json: { displayName: 'Hidden' } });
+      expect(await ask()).toEqual(before);
+      expect(before.map(([status]) => status)).toEqual([404, 404]);
+      expect((await door.call('GET', '/v1/users/hidden')).status).toBe(200);
+    });
+
+    it('are erased: rows, sessions and avatar go, messages lose their author, objects get a pseudonym', async () => {
+      const own = await openSpace(target());
+      await own.call('PUT', '/v1/users/ann', { json: { displayName: 'Ann' } });
+      await own.call('PUT', `${own.at}/state`, {
+        json: {
+          objects: [{ id: 'imported', createdBy: 'ann' }],
+          users: [{ id: 'ann', displayName: 'Ann' }],
+          chat: [{ id: 'c', userId: 'ann', text: 'hello' }],
+        },
+      });
+      const { call } = await openSession(target(), own, { role: 'editor' });
+      expect((await call('PUT', `${own.at}/objects/made`, { json: {} })).body.createdBy).toBe('ann');
+      const before = await own.call('GET', `${own.at}/state`);
+
+      expect((await own.call('DELETE', '/v1/users/ann')).status).toBe(204);
+      const after = await own.call('GET', `${own.at}/state`);
+      expect(after.text).not.toContain('"ann"');
+      expect(after.text).not.toContain('Ann');
+      expect(after.headers.get('ETag')).not.toBe(before.headers.get('ETag'));
+      expect(after.body.users).toEqual([]);
+      expect(after.body.chat).toMatchObject([{ id: 'c', userId: null, text: 'hello' }]);
+      const [imported, made] = after.body.objects;
+      expect(imported.createdBy).toMatch(/^erased:[0-9a-f-]{36}$/);
+      expect([made.createdBy, made.updatedBy]).toEqual([imported.createdBy, imported.createdBy]);
+
+      const refused = await call('GET', `${own.at}/state`);
+      expect([refused.status, refused.body.code]).toEqual([401, 'unauthorized']);
+      expect((await own.call('GET', '/v1/users/ann')).status).toBe(404);
+      expect((await own.call('DELETE', '/v1/users/ann')).status).toBe(404);
+    });
+  });
+
+  describe('sessions', () => {
+    let door: Door & { at: string };
+    beforeAll(async () => {
+      door = await openSpace(target());
+      await door.call('PUT', '/v1/users/ann', { json: { displayName: 'Ann' } });
+    });
+
+    it('are minted with their token once, which then serves as the person', async () => {
+      const { status, body, headers } = await mint(door, { role: 'editor', ttlSeconds: 60 });
+      expect(status).toBe(201);
+      expect(headers.get('Cache-Control')).toBe('no-store');
+      expect(body).toEqual({
+        id: expect.stringMatching(/^[0-9a-f-]{36}$/),
+        token: expect.stringMatching(/^[\w-]+\.[\w-]+\.[\w-]+$/),
+        expiresAt: expect.any(String),
+      });
+      expect(Date.parse(body.expiresAt) - Date.now()).toBeLessThanOrEqual(60_000);
+      const call = createCall(target(), body.token);
+      expect((await call('GET', `${door.at}/state`)).status).toBe(200);
+      const { body: object } = await call('PUT', `${door.at}/objects/by-ann`, { json: {} });
+      expect([object.createdBy, object.updatedBy]).toEqual(['ann', 'ann']);
+    });
+
+    it('last an hour and look on where nothing else is said, and have the member’s role after', async () => {
+      await door.call('PUT', '/v1/users/bob', { json: { displayName: 'Bob' } });
+      const first = await openSession(target(), door, { userId: 'bob' });
+      expect(Date.parse(first.expiresAt) - Date.now()).toBeGreaterThan(3_000_000);
+      const write = (call: Door['call']) => call('PUT', `${door.at}/objects/o`, { json: {} });
+      expect((await write(first.call)).status).toBe(403);
+      await mint(door, { userId: 'bob', role: 'editor' });
+      const second = await openSession(target(), door, { userId: 'bob' });
+      expect((await write(second.call)).status).toBe(201);
+    });
+
+    it('are not minted for who or what is not there, or is another tenant’s', async () => {
+      const stranger = await openSpace(target(), 'theirs');
+      await stranger.call('PUT', '/v1/users/them', { json: { displayName: 'Them' } });
+      await door.call('PUT', '/v1/spaces/closed', { json: { name: 'Closed' } });
+      await door.call('DELETE', '/v1/spaces/closed');
+      for (const input of [
+        ...[{ userId: 'nobody' }, { spaceId: 'nowhere' }, { spaceId: 'closed' }],
+        ...[{ userId: 'them' }, { spaceId: 'theirs' }],
+      ]) {
+        const { status, body } = await mint(door, input);
+        expect([input, status, body.code]).toEqual([input, 404, 'not_found']);
+      }
+    });
+
+    it.each<[string, object, string]>([
+      ['more than a day', { ttlSeconds: 86_401 }, '/ttlSeconds'],
+      ['no time', { ttlSeconds: 0 }, '/ttlSeconds'],
+      ['a role there is none of', { role: 'admin' }, '/role'],
+      ['an id that is none', { userId: 'a/b' }, '/userId'],
+      ['nobody', { userId: undefined }, '/userId'],
+      ['what is not known', { scopes: ['admin'] }, '/scopes'],
+    ])('are not minted for %s', async (_, input, path) => {
+      const { status, body } = await mint(door, input);
+      expect([status, body.code, body.errors[0]?.path]).toEqual([422, 'validation_failed', path]);
+    });
+
+    it('are kept by a heartbeat, of their own or of a key, and ended the same way', async () => {
+      for (const by of ['token', 'key']) {
+        const session = await openSession(target(), door, {});
+        const call = by === 'token' ? session.call : door.call;
+        expect((await call('POST', `/v1/sessions/${session.id}/heartbeat`)).status).toBe(204);
+        expect((await call('DELETE', `/v1/sessions/${session.id}`)).status).toBe(204);
+        expect((await session.call('GET', `${door.at}/state`)).status).toBe(401);
+        expect((await session.call('DELETE', `/v1/sessions/${session.id}`)).status).toBe(401);
+        expect((await door.call('POST', `/v1/sessions/${session.id}/heartbeat`)).status).toBe(404);
+        expect((await door.call('DELETE', `/v1/sessions/${session.id}`)).status).toBe(204);
+      }
+    });
+
+    it('of another tenant are 404, and go on', async () => {
+      const stranger = await openDoor(target());
+      const session = await openSession(target(), door, {});
+      for (const id of [session.id, 'none']) {
+        expect((await stranger.call('POST', `/v1/sessions/${id}/heartbeat`)).status).toBe(404);
+        expect((await stranger.call('DELETE', `/v1/sessions/${id}`)).status).toBe(404);
+      }
+      expect((await session.call('GET', door.at)).status).toBe(200);
+    });
+
+    it('are 401 for every token but theirs, and in the query', async () => {
+      const { token, call } = await openSession(target(), door, { role: 'owner' });
+      const [header, payload = '', signature] = token.split('.');
+      const claims = JSON.parse(Buffer.from(payload, 'base64url').toString());
+      const encode = (value: object) => Buffer.from(JSON.stringify(value)).toString('base64url');
+      const { kid } = decodeProtectedHeader(token);
+      for (const forged of [
+        `${header}.${encode({ ...claims, space: 'other' })}.${signature}`,
+        `${encode({ alg: 'none', kid })}.${payload}.`,
+        `${token.slice(0, -4)}AAAA`,
+        `${token}.${signature}`,
+        'a.b.c',
+      ]) {
+        const { status, body, headers } = await createCall(target(), forged)('GET', door.at);
+        expect([status, body.code]).toEqual([401, 'unauthorized']);
+        expect(headers.get('WWW-Authenticate')).toContain('error="invalid_token"');
+      }
+      const stranger = createCall(target(), null);
+      expect((await stranger('GET', `${door.at}?access_token=${token}`)).status).toBe(401);
+      expect((await call('GET', `${door.at}?access_token=${token}`)).status).toBe(422);
+      expect((await call('GET', door.at)).status).toBe(200);
+    });
+
+    it('of an owner save what is the space’s, and nothing of the tenant’s', async () => {
+      const { call } = await openSession(target(), door, { role: 'owner' });
+      for (const part of ['users', 'models', 'media']) {
+        const item = { id: 'brought', displayName: 'Brought', name: 'brought', url: '/brought' };
+        const { displayName, ...asset } = item;
+        const json = {
+          objects: [{ id: 'brought' }],
+          [part]: [part === 'users' ? { id: item.id, displayName } : asset],
+        };
+        for (const mode of ['replace', 'merge']) {
+          const { status, body } = await call('PUT', `${door.at}/state?mode=${mode}`, { json });
+          expect([status, body.code, body.errors]).toEqual([
+            ...[403, 'forbidden'],
+            [{ path: `/${part}`, message: 'may only be saved with a key' }],
+          ]);
+        }
+      }
+      expect((await door.call('GET', `${door.at}/state`)).text).not.toContain('brought');
+
+      const kept = await call('GET', `${door.at}/state?include=objects,chat`);
+      const { objects, chat } = kept.body;
+      expect((await call('PUT', `${door.at}/state`, { json: { objects, chat } })).status).toBe(200);
+      const settings = { name: 'Mine', settings: { fog: 1 } };
+      expect((await call('PUT', door.at, { json: settings })).body).toMatchObject(settings);
+    });
+  });
+
+  async function mint(door: Door, input: object): Promise<Answer> {
+    return door.call('POST', '/v1/sessions', { json: { userId: 'ann', spaceId: 'here', ...input } });
+  }
+}
+
+/** A session of Ann's in the space `here`, or as `input` says. */
+export async function openSession(target: Target, door: Door, input: object) {
+  const json = { userId: 'ann', spaceId: 'here', ...input };
+  const { status, body } = await door.call('POST', '/v1/sessions', { json });
+  if (status !== 201) throw new Error(`the session was not minted: ${status} ${body.code}`);
+  const { id, token, expiresAt } = body as { id: string; token: string; expiresAt: string };
+  return { id, token, expiresAt, call: createCall(target, token) };
+}
+
+/** What holds between processes, and with other signing keys. */
+export function describeSessionsElsewhere({ start, makeEnv }: Runtime): void {
+  describe('sessions, from process to process', () => {
+    async function using<T>(changes: TargetEnv, run: (target: Target) => Promise<T>): Promise<T> {
+      const target = await start(makeEnv({ API_KEY_CACHE_SECONDS: '0', ...changes }));
+      try {
+        return await run(target);
+      } finally {
+        await target.stop();
+      }
+    }
+    const makeKey = () => randomBytes(32).toString('base64');
+
+    it('take tokens of the key before while it is changed, and no longer', async () => {
+      const [first, second] = [makeKey(), makeKey()];
+      const { door, old } = await using({ SESSION_SIGNING_KEY: first }, async (target) => {
+        const door = await openSpace(target);
+        await door.call('PUT', '/v1/users/ann', { json: { displayName: 'Ann' } });
+        return { door, old: await openSession(target, door, {}) };
+      });
+      const read = async (target: Target, token: string) =>
+        (await createCall(target, token)('GET', door.at)).status;
+      const key = await door.apiKey(['write']);
+      const rotating = { SESSION_SIGNING_KEY: second, SESSION_SIGNING_KEY_PREVIOUS: first };
+      const renewed = await using(rotating, async (target) => {
+        expect(await read(target, old.token)).toBe(200);
+        return openSession(target, { ...door, call: createCall(target, key) }, {});
+      });
+      await using({ SESSION_SIGNING_KEY: second }, async (target) => {
+        expect(await read(target, old.token)).toBe(401);
+        expect(await read(target, renewed.token)).toBe(200);
+      });
+    });
+
+    it('end everywhere, with their space too, which an owner does not make again', async () => {
+      await using({}, async (here) => {
+        const door = await openSpace(here);
+        await door.call('PUT', '/v1/users/ann', { json: { displayName: 'Ann' } });
+        const [ended, left] = [
+          await openSession(here, door, {}),
+          await openSession(here, door, { role: 'owner' }),
+        ];
+        await using({}, async (there) => {
+          const key = await door.apiKey(['write']);
+          const elsewhere = createCall(there, key);
+          expect((await createCall(there, ended.token)('GET', door.at)).status).toBe(200);
+          expect((await elsewhere('DELETE', `/v1/sessions/${ended.id}`)).status).toBe(204);
+          expect((await ended.call('GET', door.at)).status).toBe(401);
+          expect((await elsewhere('DELETE', door.at)).status).toBe(204);
+        });
+        expect((await left.call('PUT', door.at, { json: { name: 'Again' } })).status).toBe(401);
+        expect((await door.call('GET', door.at)).status).toBe(404);
+        await door.call('PUT', door.at, { json: { name: 'Again' } });
+        expect((await left.call('GET', door.at)).status).toBe(401);
+      });
+    });
+
+    it('that are still cached neither make their space again nor their person', async () => {
+      await using({ API_KEY_CACHE_SECONDS: '300' }, async (here) => {
+        const door = await openSpace(here);
+        await door.call('PUT', '/v1/users/ann', { json: { displayName: 'Ann' } });
+        const { call } = await openSession(here, door, { role: 'owner' });
+        expect((await call('GET', door.at)).status).toBe(200);
+        await using({}, async (there) => {
+          const elsewhere = createCall(there, await door.apiKey(['write']));
+          expect((await elsewhere('DELETE', '/v1/users/ann')).status).toBe(204);
+          expect((await elsewhere('DELETE', door.at)).status).toBe(204);
+        });
+        expect((await call('PUT', '/v1/users/ann', { json: { displayName: 'Back' } })).status).toBe(404);
+        expect((await call('PUT', door.at, { json: { name: 'Back' } })).status).toBe(404);
+        expect((await door.call('GET', '/v1/users/ann')).status).toBe(404);
+        expect((await door.call('GET', door.at)).status).toBe(404);
+      });
+    });
+
+    it('without a signing key are not minted, which is said, and no token is known', async () => {
+      await using({ SESSION_SIGNING_KEY: '' }, async (target) => {
+        const door = await openSpace(target);
+        await door.call('PUT', '/v1/users/ann', { json: { displayName: 'Ann' } });
+        const json = { userId: 'ann', spaceId: 'here' };
+        const { status, body } = await door.call('POST', '/v1/sessions', { json });
+        expect([status, body.code]).toEqual([501, 'no_signing_key']);
+        expect(body.detail).toContain('SESSION_SIGNING_KEY');
+        const minted = await using({}, async (other) => {
+          const key = await door.apiKey(['write']);
+          return openSession(other, { ...door, call: createCall(other, key) }, {});
+        });
+        expect((await createCall(target, minted.token)('GET', door.at)).status).toBe(401);
+        expect((await door.call('DELETE', `/v1/sessions/${minted.id}`)).status).toBe(204);
+        expect(body.detail).not.toContain(stack().sessionSigningKey);
+      });
+    });
+  });
+}

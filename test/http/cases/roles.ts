@@ -1,0 +1,181 @@
+import { beforeAll, describe, expect, it } from 'vitest';
+import { ROLE_TABLE } from '../../../functions/http/roles.ts';
+import { type Call, createCall, type Door, openDoor } from '../client.ts';
+import type { Target } from '../targets.ts';
+import { openSession } from './people.ts';
+
+/**
+ * The role table once more, in its own words: a change of it must be made in both places. A key has one scope alone; a
+ * session asks for its own space, person or session.
+ */
+const EXPECTED = `
+route                                      read write admin  viewer editor owner
+GET /health                                yes  no    no     no     no     no
+GET /v1/spaces                             yes  no    no     no     no     no
+GET /v1/spaces/:space                      yes  no    no     yes    yes    yes
+PUT /v1/spaces/:space                      no   yes   no     no     no     yes
+DELETE /v1/spaces/:space                   no   yes   no     no     no     no
+GET /v1/spaces/:space/state                yes  no    no     yes    yes    yes
+PUT /v1/spaces/:space/state                no   yes   no     no     no     yes
+GET /v1/spaces/:space/statistics           yes  no    no     yes    yes    yes
+GET /v1/spaces/:space/objects              yes  no    no     yes    yes    yes
+GET /v1/spaces/:space/objects/:id          yes  no    no     yes    yes    yes
+PUT /v1/spaces/:space/objects/:id          no   yes   no     no     yes    yes
+PATCH /v1/spaces/:space/objects/:id        no   yes   no     no     yes    yes
+DELETE /v1/spaces/:space/objects/:id       no   yes   no     no     yes    yes
+GET /v1/users/:id                          yes  no    no     yes    yes    yes
+PUT /v1/users/:id                          no   yes   no     yes    yes    yes
+DELETE /v1/users/:id                       no   yes   no     no     no     no
+POST /v1/sessions                          no   yes   no     no     no     no
+POST /v1/sessions/:id/heartbeat            no   yes   no     yes    yes    yes
+DELETE /v1/sessions/:id                    no   yes   no     yes    yes    yes
+GET /v1/keys                               no   no    yes    no     no     no
+POST /v1/keys                              no   no    yes    no     no     no
+DELETE /v1/keys/:id                        no   no    yes    no     no     no
+`;
+
+const KEYS = ['read', 'write', 'admin'] as const;
+const SESSIONS = ['viewer', 'editor', 'owner'] as const;
+const PRINCIPALS = [...KEYS, ...SESSIONS];
+type PrincipalName = (typeof PRINCIPALS)[number];
+
+const ROWS = EXPECTED.trim()
+  .split('\n')
+  .slice(1)
+  .map((line) => {
+    const cells = line.trim().split(/ +/);
+    const answers = cells.slice(2);
+    return {
+      route: `${cells[0]} ${cells[1]}`,
+      allowed: PRINCIPALS.filter((_, i) => answers[i] === 'yes'),
+      denied: PRINCIPALS.filter((_, i) => answers[i] === 'no'),
+    };
+  });
+const CELLS = ROWS.reduce((sum, { allowed, denied }) => sum + allowed.length + denied.length, 0);
+/** Routes on which a session may do something to what is its own: there each may do nothing to what is not. */
+const OWN_ROWS = ROWS.filter(({ allowed }) => allowed.includes('owner'));
+
+const BODIES: Readonly<Record<string, object>> = {
+  'PUT /v1/spaces/:space': { name: 'Here' },
+  'PUT /v1/spaces/:space/state': { objects: [{ id: 'o' }] },
+  'PUT /v1/spaces/:space/objects/:id': { name: 'put' },
+  'PATCH /v1/spaces/:space/objects/:id': { name: 'patched' },
+  'PUT /v1/users/:id': { displayName: 'Ann' },
+  'POST /v1/sessions': { userId: 'ann', spaceId: 'here' },
+  'POST /v1/keys': { scopes: ['read'] },
+};
+
+interface Principal {
+  call: Call;
+  /** What is asked for: a session's own, or for a key anyone's. */
+  userId: string;
+  sessionId: string;
+}
+interface World {
+  door: Door;
+  principals: Record<PrincipalName, Principal>;
+  keyId: string;
+}
+
+/** A tenant with the spaces `here` and `there`, one principal of each kind, and of each session another of its kind. */
+async function openWorld(target: Target): Promise<World> {
+  const door = await openDoor(target);
+  for (const space of ['here', 'there']) {
+    await door.call('PUT', `/v1/spaces/${space}`, { json: { name: space } });
+    await door.call('PUT', `/v1/spaces/${space}/objects/o`, { json: { name: 'before' } });
+  }
+  const principals = {} as Record<PrincipalName, Principal>;
+  for (const role of SESSIONS) {
+    await door.call('PUT', `/v1/users/${role}`, { json: { displayName: role } });
+    const session = await openSession(target, door, { userId: role, role });
+    principals[role] = { call: session.call, userId: role, sessionId: session.id };
+  }
+  await door.call('PUT', '/v1/users/ann', { json: { displayName: 'Ann' } });
+  const ofAnn = await openSession(target, door, {});
+  for (const scope of KEYS)
+    principals[scope] = {
+      call: createCall(target, await door.apiKey([scope])),
+      ...{ userId: 'ann', sessionId: ofAnn.id },
+    };
+  const { body: key } = await door.call('POST', '/v1/keys', { json: { scopes: ['read'] } });
+  return { door, principals, keyId: key.id };
+}
+
+function ask(
+  route: string,
+  call: Call,
+  space: string,
+  { userId, sessionId }: Omit<Principal, 'call'>,
+  keyId: string,
+) {
+  const [method = '', pattern = ''] = route.split(' ');
+  const id = { users: userId, sessions: sessionId, keys: keyId }[pattern.split('/')[2] ?? ''] ?? 'o';
+  const json = BODIES[route];
+  const path = pattern.replace(':space', space).replace(':id', id);
+  return call(method, path, json === undefined ? {} : { json });
+}
+
+export function describeRoles(target: () => Target): void {
+  describe('[T3] the role table', () => {
+    it(`is this one: ${ROWS.length} routes, ${CELLS} cells`, () => {
+      expect(ROWS.map(({ route }) => route).toSorted()).toEqual(Object.keys(ROLE_TABLE).toSorted());
+      expect(CELLS).toBe(ROWS.length * PRINCIPALS.length);
+    });
+
+    it.each(ROWS)('$route: $allowed may, $denied may not', async ({ route, allowed, denied }) => {
+      const { door, principals, keyId } = await openWorld(target());
+      const read = async () => [
+        (await door.call('GET', '/v1/spaces/here/state')).text,
+        (await door.call('GET', '/v1/users/ann')).status,
+        (await door.call('GET', '/v1/keys')).text,
+      ];
+      const before = await read();
+      for (const name of denied) {
+        const { call, ...own } = principals[name];
+        const { status, body } = await ask(route, call, 'here', own, keyId);
+        expect([name, status, body?.code]).toEqual([name, 403, 'forbidden']);
+      }
+      expect(await read()).toEqual(before);
+      for (const name of allowed) {
+        // What one principal may delete is there again for the next.
+        if (route.startsWith('DELETE') && route.includes('/objects/'))
+          await door.call('PUT', '/v1/spaces/here/objects/o', { json: {} });
+        const { call, ...own } = principals[name];
+        const { status } = await ask(route, call, 'here', own, keyId);
+        expect([name, status, status >= 200 && status < 300]).toEqual([name, status, true]);
+      }
+    });
+
+    describe(`a session and what is not its own: ${OWN_ROWS.length * SESSIONS.length} cells`, () => {
+      let world: World;
+      beforeAll(async () => {
+        world = await openWorld(target());
+      });
+
+      it.each(OWN_ROWS)(
+        '$route is 403, whether it is there or not, and nothing changes',
+        async ({ route }) => {
+          const { door, principals, keyId } = world;
+          const read = async () => [
+            (await door.call('GET', '/v1/spaces/there/state')).text,
+            (await door.call('GET', '/v1/users/ann')).text,
+          ];
+          const before = await read();
+          for (const role of SESSIONS) {
+            const { call } = principals[role];
+            const others = { userId: 'ann', sessionId: principals.read.sessionId };
+            const nobody = { userId: 'nobody', sessionId: 'none' };
+            const answers = [
+              await ask(route, call, 'there', others, keyId),
+              await ask(route, call, 'nowhere', nobody, keyId),
+            ];
+            for (const { status, body } of answers)
+              expect([role, status, body?.code]).toEqual([role, 403, 'forbidden']);
+            expect(answers[0]?.body.detail).toBe(answers[1]?.body.detail);
+          }
+          expect(await read()).toEqual(before);
+        },
+      );
+    });
+  });
+}

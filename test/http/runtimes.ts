@@ -1,0 +1,124 @@
+import { startNeonFront } from '../../dev/fronts/neon.ts';
+import { startUpstashFront } from '../../dev/fronts/upstash.ts';
+import { stack } from '../support.ts';
+import { startTcpProxy } from '../tcp-proxy.ts';
+import { makeEnv, type StartTarget, type TargetEnv } from './targets.ts';
+
+/** Refused at once; not answered at all; or, for one request, answered with what no store says. */
+export type StoreFault = 'refuse' | 'hang' | 'nonsense';
+
+/** A way to a real store that can be closed. */
+export interface FragileStore {
+  inject(fault: StoreFault): void;
+  clear(): void;
+}
+
+export interface FragileStores {
+  /** What leads a target to its stores this way. */
+  env: TargetEnv;
+  postgres: FragileStore;
+  redis: FragileStore;
+  close(): Promise<void>;
+}
+
+/** What the suite has to know of the runtime that it asks. */
+export interface Runtime {
+  /** Rejects with {@link StartRefused} where the runtime refuses to start. */
+  start: StartTarget;
+  makeEnv(changes?: TargetEnv): TargetEnv;
+  /** Changes that leave Redis out. */
+  withoutRedis: TargetEnv;
+  /** What meets who asks for a configuration that cannot be served. */
+  refuses: 'each request' | 'to start';
+  /** Changes that cannot be served here, each with the variable that is to be named. */
+  unserved: [name: string, changes: TargetEnv][];
+  openFragileStores(): Promise<FragileStores>;
+}
+
+/** A process that would not start. */
+export class StartRefused extends Error {
+  readonly exitCode: number | NodeJS.Signals;
+  /** All that it wrote. */
+  readonly output: string;
+
+  constructor(exitCode: number | NodeJS.Signals, output: string) {
+    super(`it ended with ${exitCode}: ${output}`);
+    this.exitCode = exitCode;
+    this.output = output;
+  }
+}
+
+/** Longer than any test may last: an answer that arrives at all did not wait for it. */
+const HANG_MS = 300_000;
+
+export const OVER_HTTP: Omit<Runtime, 'start'> = {
+  makeEnv,
+  refuses: 'each request',
+  withoutRedis: { UPSTASH_REDIS_REST_URL: '', UPSTASH_REDIS_REST_TOKEN: '' },
+  unserved: [
+    ['REDIS_HOST', { REDIS_HOST: 'localhost', UPSTASH_REDIS_REST_URL: '', UPSTASH_REDIS_REST_TOKEN: '' }],
+    ['DATABASE_URL', { DATABASE_HTTP_URL: '' }],
+  ],
+  async openFragileStores() {
+    const { databaseUrl, redisUrl, redisRestToken } = stack();
+    const [neon, upstash] = await Promise.all([
+      startNeonFront({ postgresPort: Number(new URL(databaseUrl).port), port: 0 }),
+      startUpstashFront({ redisUrl, token: redisRestToken, port: 0 }),
+    ]);
+    const [postgres, redis] = [neon, upstash].map(
+      ({ faults }): FragileStore => ({
+        inject(fault) {
+          if (fault === 'refuse') faults.inject({ kind: 'refuse' });
+          else if (fault === 'hang') faults.inject({ kind: 'latency', latencyMs: HANG_MS });
+          else faults.inject({ kind: 'refuse', status: 502, times: 1 });
+        },
+        clear: () => faults.clear(),
+      }),
+    ) as [FragileStore, FragileStore];
+    return {
+      env: { DATABASE_HTTP_URL: neon.sqlUrl, UPSTASH_REDIS_REST_URL: upstash.url },
+      ...{ postgres, redis },
+      async close() {
+        await Promise.all([neon.close(), upstash.close()]);
+      },
+    };
+  },
+};
+
+export const OVER_TCP: Omit<Runtime, 'start'> = {
+  makeEnv(changes = {}) {
+    const { hostname, port, password } = new URL(stack().redisUrl);
+    return makeEnv({
+      ...{ DATABASE_HTTP_URL: '', UPSTASH_REDIS_REST_URL: '', UPSTASH_REDIS_REST_TOKEN: '' },
+      ...{ REDIS_HOST: hostname, REDIS_PORT: port, REDIS_PASSWORD: decodeURIComponent(password) },
+      ...changes,
+    });
+  },
+  refuses: 'to start',
+  withoutRedis: { REDIS_HOST: '', REDIS_PASSWORD: '' },
+  unserved: [
+    ['PORT', { PORT: '65536' }],
+    ['HOST', { HOST: 'http://127.0.0.1' }],
+    ['SHUTDOWN_TIMEOUT_MS', { SHUTDOWN_TIMEOUT_MS: 'soon' }],
+  ],
+  async openFragileStores() {
+    const databaseUrl = new URL(stack().databaseUrl);
+    const [postgres, redis] = await Promise.all([
+      startTcpProxy(Number(databaseUrl.port)),
+      startTcpProxy(Number(new URL(stack().redisUrl).port)),
+    ]);
+    databaseUrl.port = String(postgres.port);
+    const breakable = (proxy: typeof postgres): FragileStore => ({
+      inject: (kind) => proxy.inject({ kind }),
+      clear: () => proxy.clear(),
+    });
+    return {
+      env: { DATABASE_URL: databaseUrl.href, REDIS_PORT: String(redis.port) },
+      postgres: breakable(postgres),
+      redis: breakable(redis),
+      async close() {
+        await Promise.all([postgres.close(), redis.close()]);
+      },
+    };
+  },
+};

@@ -1,0 +1,47 @@
+import { startUpstashFront } from '../dev/fronts/upstash.ts';
+import type { RedisClient } from '../src/redis/client.ts';
+import { openTcpRedis } from '../src/redis/tcp.ts';
+import { openUpstash } from '../src/redis/upstash.ts';
+import { stack } from './support.ts';
+import { startTcpProxy, type TcpFault } from './tcp-proxy.ts';
+
+/** A way to the real Redis that can be cut. */
+export interface RedisWay {
+  open(options?: { timeoutMs?: number; password?: string }): RedisClient;
+  inject(fault: TcpFault): void;
+  clear(): void;
+  close(): Promise<void>;
+}
+
+const HANG_MS = 300_000;
+
+async function openHttpWay(): Promise<RedisWay> {
+  const { redisUrl, redisRestToken } = stack();
+  const front = await startUpstashFront({ redisUrl, token: redisRestToken, port: 0 });
+  return {
+    open: ({ timeoutMs = 5_000, password = redisRestToken } = {}) =>
+      openUpstash({ url: front.url, token: password, timeoutMs }),
+    inject(fault) {
+      if (fault.kind === 'hang') front.faults.inject({ kind: 'latency', latencyMs: HANG_MS });
+      else front.faults.inject(fault.kind === 'refuse' ? fault : { ...fault, times: 1 });
+    },
+    clear: () => front.faults.clear(),
+    close: () => front.close(),
+  };
+}
+
+async function openTcpWay(): Promise<RedisWay> {
+  const url = new URL(stack().redisUrl);
+  const proxy = await startTcpProxy(Number(url.port));
+  return {
+    ...proxy,
+    open: ({ timeoutMs = 5_000, password = decodeURIComponent(url.password) } = {}) =>
+      openTcpRedis({ host: '127.0.0.1', port: proxy.port, password, timeoutMs }),
+  };
+}
+
+/** Both ways to the real Redis. */
+export const REDIS_WAYS: [string, () => Promise<RedisWay>][] = [
+  ['Upstash over HTTP', openHttpWay],
+  ['ioredis over TCP', openTcpWay],
+];

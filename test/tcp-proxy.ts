@@ -1,0 +1,98 @@
+import { once } from 'node:events';
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
+
+/** What a connection through the proxy meets. */
+export type TcpFault =
+  /** Connections are cut, and new ones are cut at once. */
+  | { kind: 'refuse' }
+  /** Nothing more is carried in either direction; connections stay open. */
+  | { kind: 'hang' }
+  /** What is sent with `match` in it arrives; instead of the answer the connection is cut. Once. */
+  | { kind: 'drop-reply'; match: string };
+
+/** What is sent arrives; the answer is not the store's. Once. */
+export interface TcpNonsense {
+  kind: 'nonsense';
+}
+
+export interface TcpProxy {
+  port: number;
+  /** Takes the place of the fault before. */
+  inject(fault: TcpFault | TcpNonsense): void;
+  /** Connections that hung are cut: what waited in them is lost. */
+  clear(): void;
+  /** Connections made through it, from its start. */
+  readonly connections: number;
+  close(): Promise<void>;
+}
+
+const NONSENSE = 'HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\n\r\n';
+
+/** A way to a store on 127.0.0.1 that can be closed, as a network closes. */
+export async function startTcpProxy(targetPort: number): Promise<TcpProxy> {
+  const pairs = new Set<[client: Socket, server: Socket]>();
+  let fault: TcpFault | TcpNonsense | null = null;
+  let connections = 0;
+
+  const cutAll = () => {
+    for (const pair of pairs) for (const socket of pair) socket.destroy();
+  };
+  const front = createServer((client) => {
+    connections++;
+    if (fault?.kind === 'refuse') {
+      client.destroy();
+      return;
+    }
+    const server = connect(targetPort, '127.0.0.1');
+    const pair: [Socket, Socket] = [client, server];
+    pairs.add(pair);
+    let cutsOnReply = false;
+    for (const socket of pair) {
+      socket.setNoDelay(true);
+      socket.on('error', () => undefined);
+      socket.on('close', () => {
+        pairs.delete(pair);
+        client.destroy();
+        server.destroy();
+      });
+    }
+    client.on('data', (chunk) => {
+      if (fault?.kind === 'hang') return;
+      if (fault?.kind === 'drop-reply' && chunk.includes(fault.match)) {
+        cutsOnReply = true;
+        fault = null;
+      }
+      server.write(chunk);
+    });
+    server.on('data', (chunk) => {
+      if (fault?.kind === 'hang') return;
+      if (cutsOnReply) client.destroy();
+      else if (fault?.kind === 'nonsense') {
+        fault = null;
+        client.write(NONSENSE);
+      } else client.write(chunk);
+    });
+  });
+  front.listen(0, '127.0.0.1');
+  await once(front, 'listening');
+
+  return {
+    port: (front.address() as AddressInfo).port,
+    inject(next) {
+      fault = next;
+      if (next.kind === 'refuse') cutAll();
+    },
+    clear() {
+      if (fault?.kind === 'hang') cutAll();
+      fault = null;
+    },
+    get connections() {
+      return connections;
+    },
+    async close() {
+      front.close();
+      cutAll();
+      await once(front, 'close');
+    },
+  };
+}
