@@ -4,10 +4,12 @@ import { describeConfiguration } from './cases/configuration.ts';
 import { describeFuzz } from './cases/fuzz.ts';
 import { describeHealth } from './cases/health.ts';
 import { describeKeys } from './cases/keys.ts';
+import { describeLogs } from './cases/logs.ts';
 import { describeObjects } from './cases/objects.ts';
 import { describeOutages } from './cases/outages.ts';
 import { describePeople, describeSessionsElsewhere } from './cases/people.ts';
 import { describeProtocol } from './cases/protocol.ts';
+import { describeRateLimits } from './cases/rate-limit.ts';
 import { describeRoles } from './cases/roles.ts';
 import { describeSpaces } from './cases/spaces.ts';
 import { describeState } from './cases/state.ts';
@@ -40,4 +42,6 @@ export function describeApi(runtime: Runtime): void {
   describeOutages(runtime);
   describeConfiguration(runtime);
   describeSessionsElsewhere(runtime);
+  describeRateLimits(runtime);
+  describeLogs(runtime);
 }
