@@ -6,6 +6,6 @@ export default defineConfig({
     globalSetup: ['test/global-setup.ts'],
     testTimeout: 30_000,
     hookTimeout: 60_000,
-    coverage: { include: ['src/**', 'functions/**', 'dev/**'], exclude: ['**/*.test.ts'] },
+    coverage: { include: ['{src,functions,dev}/**/*.ts'], exclude: ['**/*.test.ts'] },
   },
 });

@@ -78,16 +78,24 @@ async function letAppLogIn(client: pg.Client, appUrl: string, log: (line: string
 }
 
 async function main(): Promise<void> {
-  const migrationUrl = process.env.DATABASE_MIGRATION_URL;
-  if (!migrationUrl) {
-    console.error(
-      "Set DATABASE_MIGRATION_URL to the database's address as its owner (postgresql://owner:password@host/database).",
-    );
+  // An empty value is the same as none.
+  const migrationUrl = process.env.DATABASE_MIGRATION_URL || undefined;
+  const appUrl = process.env.DATABASE_URL || undefined;
+  const wrong = (name: string, url: string | undefined) =>
+    url !== undefined && !/^postgres(ql)?:$/.test(URL.parse(url)?.protocol ?? '')
+      ? `${name} must be an address like postgresql://user:password@host/database.`
+      : undefined;
+  const problem =
+    migrationUrl === undefined
+      ? "Set DATABASE_MIGRATION_URL to the database's address as its owner (postgresql://owner:password@host/database)."
+      : (wrong('DATABASE_MIGRATION_URL', migrationUrl) ?? wrong('DATABASE_URL', appUrl));
+  if (migrationUrl === undefined || problem !== undefined) {
+    console.error(problem);
     process.exitCode = 2;
     return;
   }
   try {
-    await migrate({ migrationUrl, appUrl: process.env.DATABASE_URL, log: (line) => console.log(line) });
+    await migrate({ migrationUrl, appUrl, log: (line) => console.log(line) });
   } catch (error) {
     const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
     console.error(`Nothing was migrated: ${cause instanceof Error ? cause.message : String(cause)}`);
