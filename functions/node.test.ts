@@ -120,6 +120,13 @@ describe('the functions as a process on Node', () => {
     expect(refusal).toMatchObject({ exitCode: 1, output: `PORT ${port} is taken on 127.0.0.1.` });
   });
 
+  it('takes headers up to a limit, and says where they are beyond it', async () => {
+    const target = await start();
+    const socket = await openSocket(target);
+    socket.write(`GET /livez HTTP/1.1\r\nHost: here\r\nX: ${'x'.repeat(20_000)}\r\n\r\n`);
+    expect(await text(socket)).toMatch(/^HTTP\/1\.1 431 /);
+  });
+
   it('reaches its stores over HTTP where it is told to', async () => {
     const target = await startNode(OVER_HTTP.makeEnv({ DATABASE_TIMEOUT_MS: '5000' }));
     started.push(target);

@@ -4,7 +4,7 @@ import type { AppContext } from './context.ts';
 import { describeError } from './describe-error.ts';
 
 /** Failures that only HTTP knows, beside those of the world. */
-type HttpErrorCode = 'method_not_allowed' | 'not_acceptable' | 'rate_limited';
+type HttpErrorCode = 'method_not_allowed' | 'rate_limited';
 
 export type ProblemCode = ErrorCode | HttpErrorCode;
 
@@ -14,7 +14,6 @@ export const PROBLEMS: Record<ProblemCode, { status: ContentfulStatusCode; title
   forbidden: { status: 403, title: 'The credential does not allow this' },
   not_found: { status: 404, title: 'Not found' },
   method_not_allowed: { status: 405, title: 'The method is not served here' },
-  not_acceptable: { status: 406, title: 'The answer is not to be had in this form' },
   conflict: { status: 409, title: 'In conflict with what is there' },
   precondition_failed: { status: 412, title: 'A precondition does not hold' },
   body_too_large: { status: 413, title: 'The body is too large' },

@@ -1,8 +1,9 @@
 import type { JsonObject, JsonValue } from '../../src/world/types.ts';
+import type { ProblemCode } from '../http/problem.ts';
 import { ROLE_TABLE, type Rule } from '../http/roles.ts';
 import { buildComponents, convert, refer } from './components.ts';
-import { describeHeaders, HEADERS, type HeaderName } from './headers.ts';
-import { describeProblems, listProblems } from './problems.ts';
+import { buildHeaderComponents, describeHeaders, type HeaderName, referParameter } from './headers.ts';
+import { describeProblem, groupProblems, listProblems } from './problems.ts';
 import { KEY_ROUTES } from './resources/keys.ts';
 import { OBJECT_ROUTES } from './resources/objects.ts';
 import { PEOPLE_ROUTES } from './resources/people.ts';
@@ -37,9 +38,10 @@ Lengths are metres, rotations unit quaternions, times RFC 3339 in UTC. Numbers a
 /** The whole API as OpenAPI 3.1, from the schemas that check what comes in and the routes beside this file. */
 export function buildDocument(): JsonObject {
   const paths: Record<string, JsonObject> = {};
+  const shared: SharedAnswers = {};
   for (const route of ROUTES) {
     const item = paths[route.path] ?? describeParameters(route.path);
-    paths[route.path] = { ...item, [route.method]: describeRoute(route) };
+    paths[route.path] = { ...item, [route.method]: describeRoute(route, shared) };
   }
   return {
     openapi: '3.1.1',
@@ -54,7 +56,8 @@ export function buildDocument(): JsonObject {
     paths,
     components: {
       schemas: buildComponents(),
-      responses: { MethodNotAllowed: describeProblems(['method_not_allowed'], '/v1/spaces')['405'] ?? {} },
+      responses: { ...shared, method_not_allowed: describeProblem(['method_not_allowed'], 405) },
+      ...buildHeaderComponents(),
       securitySchemes: {
         apiKey: {
           type: 'http',
@@ -85,12 +88,16 @@ function describeParameters(path: string): JsonObject {
   };
 }
 
-function describeRoute(route: RouteDoc): JsonObject {
+/** Answers that more than one route gives, by name. */
+type SharedAnswers = Record<string, JsonObject>;
+
+function describeRoute(route: RouteDoc, shared: SharedAnswers): JsonObject {
   const { operationId, tag, summary, description, scope, query = {}, headers = [], body } = route;
+  const everywhere: HeaderName[] = ['X-Request-Id', 'traceresponse'];
+  if (scope !== 'open' && scope !== 'optional') everywhere.push('RateLimit', 'RateLimit-Policy');
   const answers = Object.entries(route.answers).map(
-    ([status, answer]) => [status, describeAnswer(answer)] as const,
+    ([status, answer]) => [status, describeAnswer(answer, everywhere)] as const,
   );
-  const problems = describeProblems(listProblems(route), route.path);
   return {
     ...{ operationId, tags: [tag], summary },
     ...(description !== undefined && { description }),
@@ -99,17 +106,10 @@ function describeRoute(route: RouteDoc): JsonObject {
       ...Object.entries(query).map(([name, { schema, ...rest }]) => ({
         ...{ name, in: 'query', ...rest, schema: convert(schema) },
       })),
-      ...[...headers, 'X-Request-Id' as const, 'traceparent' as const].map((name) => ({
-        name,
-        in: 'header',
-        ...HEADERS[name],
-      })),
+      ...[...headers, 'X-Request-Id' as const, 'traceparent' as const].map(referParameter),
     ],
     ...(body !== undefined && { requestBody: { required: true, content: describeContent(body) } }),
-    responses: addHeaders(mergeAnswers(Object.fromEntries(answers), problems), [
-      'traceresponse',
-      ...(scope === 'open' || scope === 'optional' ? [] : (['RateLimit', 'RateLimit-Policy'] as const)),
-    ]),
+    responses: addProblems(Object.fromEntries(answers), listProblems(route), everywhere, shared),
   };
 }
 
@@ -121,41 +121,45 @@ function describeSecurity({ method, path, scope }: RouteDoc): JsonValue {
   return [{ apiKey: [scope] }, ...(role === undefined ? [] : [{ sessionToken: [role] }])];
 }
 
-function describeAnswer({ description, headers = [], content }: AnswerDoc): JsonObject {
+function describeAnswer(
+  { description, headers = [], content }: AnswerDoc,
+  everywhere: readonly HeaderName[],
+): JsonObject {
   return {
     description,
-    headers: describeHeaders(['X-Request-Id', ...headers]),
+    headers: describeHeaders([...everywhere, ...headers]),
     ...(content !== undefined && { content: describeContent(content) }),
   };
 }
 
-/** A status may be an answer of the route and a problem: of two media types. */
-function mergeAnswers(answers: Record<string, JsonObject>, problems: Record<string, JsonObject>): JsonObject {
-  const merged: JsonObject = { ...answers };
-  for (const [status, problem] of Object.entries(problems)) {
+/** A status may be an answer of the route and a problem too, of two media types; a problem alone is shared. */
+function addProblems(
+  answers: Record<string, JsonObject>,
+  codes: readonly ProblemCode[],
+  everywhere: readonly HeaderName[],
+  shared: SharedAnswers,
+): JsonObject {
+  const all: JsonObject = { ...answers };
+  for (const [status, same] of groupProblems(codes)) {
     const answer = answers[status];
-    merged[status] =
-      answer === undefined
-        ? problem
-        : {
-            description: `${answer.description} ${problem.description}`,
-            headers: { ...asObject(answer.headers), ...asObject(problem.headers) },
-            content: { ...asObject(answer.content), ...asObject(problem.content) },
-          };
+    const name = [...same, ...(everywhere.includes('RateLimit') ? [] : ['open'])].join('.');
+    if (answer === undefined) {
+      shared[name] ??= addHeaders(describeProblem(same, status), everywhere);
+      all[status] = { $ref: `#/components/responses/${name}` };
+      continue;
+    }
+    const problem = describeProblem(same, status);
+    all[status] = {
+      description: `${answer.description} ${problem.description}`,
+      headers: { ...asObject(answer.headers), ...asObject(problem.headers) },
+      content: { ...asObject(answer.content), ...asObject(problem.content) },
+    };
   }
-  return merged;
+  return all;
 }
 
-function addHeaders(answers: JsonObject, names: readonly HeaderName[]): JsonObject {
-  return Object.fromEntries(
-    Object.entries(answers).map(([status, answer]) => {
-      const described = asObject(answer);
-      return [
-        status,
-        { ...described, headers: { ...asObject(described.headers), ...describeHeaders(names) } },
-      ];
-    }),
-  );
+function addHeaders(answer: JsonObject, names: readonly HeaderName[]): JsonObject {
+  return { ...answer, headers: { ...describeHeaders(names), ...asObject(answer.headers) } };
 }
 
 function describeContent(content: Readonly<Record<string, ContentDoc>>): JsonObject {

@@ -79,5 +79,19 @@ export type HeaderName = keyof typeof HEADERS;
 
 /** As answers hold them. */
 export function describeHeaders(names: readonly HeaderName[]): JsonObject {
-  return Object.fromEntries(names.map((name) => [name, { ...HEADERS[name] }]));
+  return Object.fromEntries(names.map((name) => [name, { $ref: `#/components/headers/${name}` }]));
+}
+
+/** As requests hold them. */
+export function referParameter(name: HeaderName): JsonObject {
+  return { $ref: `#/components/parameters/${name}` };
+}
+
+/** Each as it is answered, and as it is sent. */
+export function buildHeaderComponents(): { headers: JsonObject; parameters: JsonObject } {
+  const all = Object.entries(HEADERS);
+  return {
+    headers: Object.fromEntries(all.map(([name, header]) => [name, { ...header }])),
+    parameters: Object.fromEntries(all.map(([name, header]) => [name, { name, in: 'header', ...header }])),
+  };
 }

@@ -30,15 +30,13 @@ export function listProblems({ scope, body, headers = [], problems = [] }: Route
   ];
 }
 
-/** The answers of a route that fails, by status. */
-export function describeProblems(codes: readonly ProblemCode[], path: string): Record<string, JsonObject> {
-  const byStatus = Map.groupBy(codes, (code) => PROBLEMS[code].status);
-  return Object.fromEntries(
-    [...byStatus].map(([status, same]) => [String(status), describeProblem(same, status, path)]),
-  );
+/** By status, for they are one answer there. */
+export function groupProblems(codes: readonly ProblemCode[]): [status: number, codes: ProblemCode[]][] {
+  return [...Map.groupBy(codes, (code) => PROBLEMS[code].status)];
 }
 
-function describeProblem(codes: readonly ProblemCode[], status: number, path: string): JsonObject {
+/** @param codes of one status. */
+export function describeProblem(codes: readonly ProblemCode[], status: number): JsonObject {
   const headers = new Set<HeaderName>([
     'X-Request-Id',
     ...codes.flatMap((code) => HEADERS_BY_CODE[code] ?? []),
@@ -55,20 +53,18 @@ function describeProblem(codes: readonly ProblemCode[], status: number, path: st
             { properties: { status: { const: status }, code: { enum: [...codes] } } },
           ],
         },
-        examples: Object.fromEntries(
-          codes.map((code) => [code, { value: writeExample(code, status, path) }]),
-        ),
+        examples: Object.fromEntries(codes.map((code) => [code, { value: writeExample(code, status) }])),
       },
     },
   };
 }
 
-function writeExample(code: ProblemCode, status: number, path: string): JsonObject {
+function writeExample(code: ProblemCode, status: number): JsonObject {
   const { title } = PROBLEMS[code];
   return {
     type: `urn:worldkeep:problem:${code}`,
     ...{ title, status, detail: `${title}.` },
-    ...{ instance: path.replaceAll(/[{}]/g, ''), code, requestId: 'c7e1d0b2-7f1c-4a55-9f64-2b6de2f3a111' },
+    ...{ instance: '/v1/spaces/plaza', code, requestId: 'c7e1d0b2-7f1c-4a55-9f64-2b6de2f3a111' },
     errors: code === 'validation_failed' ? [{ path: '/limit', message: 'must be at least 1' }] : [],
   };
 }

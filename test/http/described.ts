@@ -32,7 +32,7 @@ function rebase(schema: JsonObject): JsonObject {
 
 interface Operation {
   requestBody?: { content: Record<string, { schema: JsonObject }> };
-  responses: Record<string, DescribedAnswer>;
+  responses: Record<string, DescribedAnswer | { $ref: string }>;
 }
 interface DescribedAnswer {
   headers: Record<string, unknown>;
@@ -81,12 +81,18 @@ export function findUndescribed(exchange: Exchange): string | null {
       return null;
     return status === 405 ? null : `${method} is not described`;
   }
-  const answer = operation.responses[status];
+  const answer = resolve(operation.responses[status]);
   if (answer === undefined) return `the status ${status} is not described`;
   const names = new Set(Object.keys(answer.headers).map((name) => name.toLowerCase()));
   const other = HEADERS_DESCRIBED.find((name) => headers.has(name) && !names.has(name));
   if (other !== undefined) return `the header ${other} is not described with ${status}`;
   return findWrongAnswer(answer, exchange) ?? (status < 300 ? findWrongInput(operation, exchange) : null);
+}
+
+function resolve(answer: DescribedAnswer | { $ref: string } | undefined): DescribedAnswer | undefined {
+  if (answer === undefined || !('$ref' in answer)) return answer;
+  const { responses } = document.components as unknown as { responses: Record<string, DescribedAnswer> };
+  return responses[answer.$ref.slice('#/components/responses/'.length)];
 }
 
 function findWrongAnswer({ content = {} }: DescribedAnswer, { method, status, headers, text }: Exchange) {

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe } from 'vitest';
 import { describeApi } from './api.ts';
-import { OVER_HTTP } from './runtimes.ts';
+import { describeConnections } from './cases/connections.ts';
+import { OVER_HTTP, type Runtime } from './runtimes.ts';
 import { buildWorker, startWorkerd } from './targets.ts';
 
 describe('HTTP, the built Worker in workerd', () => {
@@ -10,5 +11,7 @@ describe('HTTP, the built Worker in workerd', () => {
   });
   afterAll(() => built?.remove());
 
-  describeApi({ ...OVER_HTTP, start: (env) => startWorkerd(built.path, env) });
+  const runtime: Runtime = { ...OVER_HTTP, start: (env) => startWorkerd(built.path, env) };
+  describeApi(runtime);
+  describeConnections(runtime);
 });

@@ -39,7 +39,7 @@ export const STATE_ROUTES: readonly RouteDoc[] = [
       },
       304: { description: 'The caller has it.', headers: ['ETag'] },
     },
-    problems: ['not_found', 'not_acceptable', 'state_unsettled'],
+    problems: ['not_found', 'state_unsettled'],
   },
   {
     ...{ method: 'put', path: PATH, operationId: 'putState', tag: 'State', scope: 'write' },

@@ -1,0 +1,114 @@
+import { once } from 'node:events';
+import { connect, type Socket } from 'node:net';
+import { text } from 'node:stream/consumers';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { createCall, type Door, openSpace } from '../client.ts';
+import type { Runtime } from '../runtimes.ts';
+import type { Target } from '../targets.ts';
+
+/** What is no request, or one that two readers could take for different ones. */
+const NONSENSE: [string, string][] = [
+  ['what is no HTTP', 'GARBAGE\r\n\r\n'],
+  ['the first bytes of TLS', '\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n'],
+  ['a length below zero', 'PUT /livez HTTP/1.1\r\nHost: here\r\nContent-Length: -1\r\n\r\n'],
+  ['two lengths', 'PUT /livez HTTP/1.1\r\nHost: here\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab'],
+  [
+    'a chunk that is none',
+    'PUT /v1/spaces/s HTTP/1.1\r\nHost: here\r\nTransfer-Encoding: chunked\r\n\r\nnonsense\r\n',
+  ],
+  ['NUL in a header', 'GET /livez HTTP/1.1\r\nHost: here\r\nX: a\0b\r\n\r\n'],
+];
+
+/** What only shows on a wire: for targets that listen. */
+export function describeConnections({ start, makeEnv }: Runtime): void {
+  describe('a connection', () => {
+    let target: Target;
+    let door: Door & { at: string };
+    let key: string;
+    beforeAll(async () => {
+      target = await start(makeEnv());
+      door = await openSpace(target);
+      key = await door.apiKey(['read', 'write']);
+    });
+
+    afterAll(() => target?.stop());
+
+    async function open(): Promise<Socket> {
+      const { address } = target;
+      if (address === null) throw new Error('the target does not listen');
+      const socket = connect(address.port, address.host);
+      await once(socket, 'connect');
+      // A reset is one of the ways in which the other side may hang up.
+      socket.on('error', () => undefined);
+      return socket;
+    }
+
+    const livez = async () => (await createCall(target, null)('GET', '/livez')).status;
+
+    it.each(NONSENSE)('that brings %s is refused, and the next one is served', async (_, bytes) => {
+      const socket = await open();
+      socket.write(bytes, 'latin1');
+      const answer = await text(socket).catch(() => '');
+      expect(answer).toMatch(/^(HTTP\/1\.1 4\d\d |$)/);
+      expect(await livez()).toBe(200);
+    });
+
+    it('that is cut in the middle of a body leaves nothing written', async () => {
+      const socket = await open();
+      socket.write(
+        [
+          `PUT ${door.at}/objects/cut HTTP/1.1`,
+          'Host: here',
+          `Authorization: Bearer ${key}`,
+          'Content-Type: application/json',
+          'Content-Length: 1000',
+          '\r\n{"name":',
+        ].join('\r\n'),
+      );
+      socket.resetAndDestroy();
+      expect(await livez()).toBe(200);
+      expect((await door.call('GET', `${door.at}/objects/cut`)).status).toBe(404);
+    });
+
+    it('that is cut in the middle of an answer harms no other', async () => {
+      const objects = Array.from({ length: 200 }, (_, i) => ({
+        id: `o-${i}`,
+        properties: { text: 'x'.repeat(20_000) },
+      }));
+      expect((await door.call('PUT', `${door.at}/state`, { json: { objects } })).status).toBe(200);
+      for (let i = 0; i < 5; i++) {
+        const socket = await open();
+        socket.write(`GET ${door.at}/state HTTP/1.1\r\nHost: here\r\nAuthorization: Bearer ${key}\r\n\r\n`);
+        await once(socket, 'data');
+        socket.resetAndDestroy();
+      }
+      expect(await livez()).toBe(200);
+      expect((await door.call('GET', `${door.at}/state`)).body.objects).toHaveLength(200);
+    });
+
+    it('is used again after an answer, also to what was refused', async () => {
+      const socket = await open();
+      for (const [request, status] of [
+        ['GET /livez', 200],
+        ['HEAD /livez', 200],
+        ['GET /nothing', 404],
+        ['DELETE /livez', 405],
+        ['GET /livez', 200],
+      ] as const) {
+        socket.write(`${request} HTTP/1.1\r\nHost: here\r\n\r\n`);
+        const [chunk] = await once(socket, 'data');
+        expect(String(chunk)).toMatch(new RegExp(`^HTTP/1\\.1 ${status} `));
+      }
+      socket.destroy();
+    });
+
+    it('gets to HEAD what it gets to GET, but for the body', async () => {
+      for (const path of ['/livez', door.at, `${door.at}/state`, `${door.at}/objects/none`]) {
+        const [get, head] = [await door.call('GET', path), await door.call('HEAD', path)];
+        expect([head.status, head.text]).toEqual([get.status, '']);
+        for (const name of ['Content-Type', 'ETag', 'Cache-Control'])
+          expect(head.headers.get(name)).toBe(get.headers.get(name));
+      }
+    });
+  });
+}
