@@ -28,7 +28,9 @@ export async function openWorkplace(): Promise<Workplace> {
   const tenant = uniqueName('cli');
   const folder = await mkdtemp(join(tmpdir(), 'worldkeep-cli-'));
   const { databaseUrl, databaseHttpUrl } = stack();
-  const app = createApp(composeWorker({ DATABASE_URL: databaseUrl, DATABASE_HTTP_URL: databaseHttpUrl }));
+  const app = createApp(
+    composeWorker({ DATABASE_URL: databaseUrl, DATABASE_HTTP_URL: databaseHttpUrl, LOG_LEVEL: 'error' }),
+  );
   const served = await serveApp((request) => app.fetch(request));
   const made = await runCli(['keys', 'create', '--tenant', tenant, '--scopes', 'read,write'], {
     env: { DATABASE_URL: databaseUrl },
