@@ -1,6 +1,9 @@
+import { CacheManager as Cache, type CacheOptions } from './cache-manager.ts';
 import { PersistenceLayer as Layer, type PersistenceOptions } from './persistence-layer.ts';
 import { openPg } from './postgres/pg.ts';
 import { createWorldStore } from './postgres/world-store.ts';
+import { createCacheStore } from './redis/cache.ts';
+import { openTcpRedis } from './redis/tcp.ts';
 
 /** How a Node server opens its worlds. */
 export interface NodePersistenceOptions extends Partial<PersistenceOptions> {
@@ -23,6 +26,27 @@ export class PersistenceLayer extends Layer {
   }
 }
 
+/** How a Node server reaches its Redis. */
+export interface NodeCacheOptions extends Partial<CacheOptions> {
+  host: string;
+  /** Default 6379. */
+  port?: number;
+  password?: string;
+  /** Milliseconds that one command may take. */
+  timeoutMs?: number;
+}
+
+/** CacheManager over plain Redis, for any Node server. Where no tenant is given, `default` stands in. */
+export class CacheManager extends Cache {
+  constructor({ host, port = 6_379, password, timeoutMs = 2_000, ...options }: NodeCacheOptions) {
+    super(createCacheStore(openTcpRedis({ host, port: Number(port), password, timeoutMs })), {
+      tenantId: 'default',
+      ...options,
+    });
+  }
+}
+
+export type { ActionDecision, CacheStats } from './cache-manager.ts';
 export { type Config, parseConfig } from './config.ts';
 export type { Precondition, Saved, TenantCounts } from './persistence-layer.ts';
 export { AppError, type ErrorCode, type FieldError } from './world/errors.ts';

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { PersistenceLayer } from 'worldkeep';
+import { CacheManager, PersistenceLayer } from 'worldkeep';
 import { stack, uniqueName } from './support.ts';
 
 describe('the package', () => {
@@ -18,6 +18,24 @@ describe('the package', () => {
     expect((await persistence.loadWorldState('main')).objects).toHaveLength(1);
     expect(await persistence.getSpaceStatistics('main')).toMatchObject({ objects: 1 });
     await persistence.disconnect();
+  });
+
+  it('keeps what a game server caches, in plain Redis', async () => {
+    const { hostname, port, password } = new URL(stack().redisUrl);
+    const cache = new CacheManager({
+      host: hostname,
+      port: Number(port),
+      password,
+      tenantId: uniqueName('t'),
+    });
+    await cache.set('profile', 'ann', { level: 3 }, 60);
+    expect(await cache.get('profile', 'ann')).toEqual({ level: 3 });
+    await cache.setUserSession('ann', { seat: 1 });
+    expect(await cache.checkRateLimit('ann', 'jump')).toMatchObject({ allowed: true });
+    await cache.delete('profile', 'ann');
+    expect(await cache.get('profile', 'ann')).toBeNull();
+    expect(await cache.getStats()).toMatchObject({ hits: 1, misses: 1, hitRate: 0.5, reachable: true });
+    await cache.disconnect();
   });
 
   it('says that the database is away, whatever is asked', async () => {
