@@ -1,6 +1,10 @@
+import { CacheManager as Cache, type CacheOptions } from './cache-manager.ts';
 import { PersistenceLayer as Layer, type PersistenceOptions } from './persistence-layer.ts';
 import { openPg } from './postgres/pg.ts';
 import { createWorldStore } from './postgres/world-store.ts';
+import { createCacheStore } from './redis/cache.ts';
+import { openTcpRedis } from './redis/tcp.ts';
+import { AppError } from './world/errors.ts';
 
 /** How a Node server opens its worlds. */
 export interface NodePersistenceOptions extends Partial<PersistenceOptions> {
@@ -23,6 +27,37 @@ export class PersistenceLayer extends Layer {
   }
 }
 
+/** How a Node server opens its cache. */
+export interface NodeCacheOptions extends Partial<CacheOptions> {
+  /** Any Redis from version 7, over TCP. Default `127.0.0.1`. */
+  host?: string | undefined;
+  /** Default 6379; text, as the environment has it, is read as a number. */
+  port?: number | string | undefined;
+  password?: string | undefined;
+  /** Milliseconds that one call may take. */
+  timeoutMs?: number;
+}
+
+/**
+ * CacheManager over plain Redis, for any Node server. It connects by itself, and again whenever the connection is lost;
+ * `disconnect()` ends it. @throws validation_failed for a port that is none
+ */
+export class CacheManager extends Cache {
+  constructor({ host, port, password, timeoutMs = 2_000, ...options }: NodeCacheOptions = {}) {
+    const redis = openTcpRedis({ host: host || '127.0.0.1', port: readPort(port), password, timeoutMs });
+    super(createCacheStore(redis), { tenantId: 'default', ...options });
+  }
+}
+
+function readPort(port: number | string | undefined): number {
+  if (port === undefined || port === '') return 6_379;
+  const number = Number(port);
+  if (Number.isInteger(number) && number >= 1 && number <= 65_535) return number;
+  const message = 'must be a whole number from 1 to 65535';
+  throw new AppError('validation_failed', `port ${message}.`, { errors: [{ path: '/port', message }] });
+}
+
+export type { ActionDecision, CacheStats } from './cache-manager.ts';
 export { type Config, parseConfig } from './config.ts';
 export type { Precondition, Saved, TenantCounts } from './persistence-layer.ts';
 export { AppError, type ErrorCode, type FieldError } from './world/errors.ts';

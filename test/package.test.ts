@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { PersistenceLayer } from 'worldkeep';
+import { CacheManager, PersistenceLayer } from 'worldkeep';
 import { stack, uniqueName } from './support.ts';
 
 describe('the package', () => {
@@ -18,6 +18,25 @@ describe('the package', () => {
     expect((await persistence.loadWorldState('main')).objects).toHaveLength(1);
     expect(await persistence.getSpaceStatistics('main')).toMatchObject({ objects: 1 });
     await persistence.disconnect();
+  });
+
+  it('serves a Node server with plain Redis', async () => {
+    const { hostname, port, password } = new URL(stack().redisUrl);
+    const cache = new CacheManager({
+      host: hostname,
+      port,
+      password: decodeURIComponent(password),
+      tenantId: uniqueName('t'),
+    });
+    expect(await cache.setUserSession('user-456', { spaceId: 'main' })).toBe(true);
+    expect(await cache.getUserSession('user-456')).toEqual({ spaceId: 'main' });
+    expect(await cache.set('object', 'obj-123', { x: 1 }, 60)).toBe(true);
+    expect(await cache.get('object', 'obj-123')).toEqual({ x: 1 });
+    expect(await cache.checkRateLimit('user-456', 'move')).toMatchObject({ allowed: true });
+    expect(await cache.getStats()).toMatchObject({ hits: 2, misses: 0, reachable: true });
+    await cache.disconnect();
+    expect(await cache.get('object', 'obj-123')).toBeNull();
+    expect(() => new CacheManager({ port: 'sixty' })).toThrow('port must be a whole number');
   });
 
   it('says that the database is away, whatever is asked', async () => {
