@@ -104,7 +104,7 @@ export async function startLocal(options: LocalOptions): Promise<Local> {
 function readOwnVariables(): WorkerVariables {
   return Object.fromEntries(
     (Object.keys(CONFIG_VARIABLES) as ConfigVariable[])
-      .filter((name) => CONFIG_VARIABLES[name] === 'plain' && !/_(URL|HOST|PORT)$/.test(name))
+      .filter((name) => CONFIG_VARIABLES[name] === 'plain' && !/(^|_)(URL|HOST|PORT)$/.test(name))
       .flatMap((name) => (process.env[name] === undefined ? [] : [[name, process.env[name]]])),
   );
 }

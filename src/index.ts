@@ -4,6 +4,7 @@ import { openPg } from './postgres/pg.ts';
 import { createWorldStore } from './postgres/world-store.ts';
 import { createCacheStore } from './redis/cache.ts';
 import { openTcpRedis } from './redis/tcp.ts';
+import { AppError } from './world/errors.ts';
 
 /** How a Node server opens its worlds. */
 export interface NodePersistenceOptions extends Partial<PersistenceOptions> {
@@ -26,24 +27,34 @@ export class PersistenceLayer extends Layer {
   }
 }
 
-/** How a Node server reaches its Redis. */
+/** How a Node server opens its cache. */
 export interface NodeCacheOptions extends Partial<CacheOptions> {
-  host: string;
-  /** Default 6379. */
-  port?: number;
-  password?: string;
-  /** Milliseconds that one command may take. */
+  /** Any Redis from version 7, over TCP. Default `127.0.0.1`. */
+  host?: string | undefined;
+  /** Default 6379; text, as the environment has it, is read as a number. */
+  port?: number | string | undefined;
+  password?: string | undefined;
+  /** Milliseconds that one call may take. */
   timeoutMs?: number;
 }
 
-/** CacheManager over plain Redis, for any Node server. Where no tenant is given, `default` stands in. */
+/**
+ * CacheManager over plain Redis, for any Node server. It connects by itself, and again whenever the connection is lost;
+ * `disconnect()` ends it. @throws validation_failed for a port that is none
+ */
 export class CacheManager extends Cache {
-  constructor({ host, port = 6_379, password, timeoutMs = 2_000, ...options }: NodeCacheOptions) {
-    super(createCacheStore(openTcpRedis({ host, port: Number(port), password, timeoutMs })), {
-      tenantId: 'default',
-      ...options,
-    });
+  constructor({ host, port, password, timeoutMs = 2_000, ...options }: NodeCacheOptions = {}) {
+    const redis = openTcpRedis({ host: host || '127.0.0.1', port: readPort(port), password, timeoutMs });
+    super(createCacheStore(redis), { tenantId: 'default', ...options });
   }
+}
+
+function readPort(port: number | string | undefined): number {
+  if (port === undefined || port === '') return 6_379;
+  const number = Number(port);
+  if (Number.isInteger(number) && number >= 1 && number <= 65_535) return number;
+  const message = 'must be a whole number from 1 to 65535';
+  throw new AppError('validation_failed', `port ${message}.`, { errors: [{ path: '/port', message }] });
 }
 
 export type { ActionDecision, CacheStats } from './cache-manager.ts';

@@ -20,22 +20,23 @@ describe('the package', () => {
     await persistence.disconnect();
   });
 
-  it('keeps what a game server caches, in plain Redis', async () => {
+  it('serves a Node server with plain Redis', async () => {
     const { hostname, port, password } = new URL(stack().redisUrl);
     const cache = new CacheManager({
       host: hostname,
-      port: Number(port),
-      password,
+      port,
+      password: decodeURIComponent(password),
       tenantId: uniqueName('t'),
     });
-    await cache.set('profile', 'ann', { level: 3 }, 60);
-    expect(await cache.get('profile', 'ann')).toEqual({ level: 3 });
-    await cache.setUserSession('ann', { seat: 1 });
-    expect(await cache.checkRateLimit('ann', 'jump')).toMatchObject({ allowed: true });
-    await cache.delete('profile', 'ann');
-    expect(await cache.get('profile', 'ann')).toBeNull();
-    expect(await cache.getStats()).toMatchObject({ hits: 1, misses: 1, hitRate: 0.5, reachable: true });
+    expect(await cache.setUserSession('user-456', { spaceId: 'main' })).toBe(true);
+    expect(await cache.getUserSession('user-456')).toEqual({ spaceId: 'main' });
+    expect(await cache.set('object', 'obj-123', { x: 1 }, 60)).toBe(true);
+    expect(await cache.get('object', 'obj-123')).toEqual({ x: 1 });
+    expect(await cache.checkRateLimit('user-456', 'move')).toMatchObject({ allowed: true });
+    expect(await cache.getStats()).toMatchObject({ hits: 2, misses: 0, reachable: true });
     await cache.disconnect();
+    expect(await cache.get('object', 'obj-123')).toBeNull();
+    expect(() => new CacheManager({ port: 'sixty' })).toThrow('port must be a whole number');
   });
 
   it('says that the database is away, whatever is asked', async () => {
