@@ -47,11 +47,14 @@ export async function saveWorld(
   return saved;
 }
 
+const encoder = new TextEncoder();
+
 function* encodeChunks(world: WorldInput): Generator<string, undefined> {
   let records: string[] = [];
   let chunkBytes = 0;
   for (const object of world.objects) {
-    const { record, bytes } = encodeObject(object);
+    const record = encodeObject(object);
+    const bytes = encoder.encode(record).length + 1;
     if (records.length > 0 && chunkBytes + bytes > CHUNK_BYTES_MAX) {
       yield `[${records.join(',')}]`;
       records = [];

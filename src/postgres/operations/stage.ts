@@ -56,17 +56,14 @@ export async function sweepGenerations(postgres: Postgres, tenantId: string, spa
   }
 }
 
-const encoder = new TextEncoder();
-
 /** An object as `stage` takes it. */
-export function encodeObject(object: WorldInput['objects'][number]): { record: string; bytes: number } {
+export function encodeObject(object: WorldInput['objects'][number]): string {
   const { createdAt, createdBy } = object;
-  const record = JSON.stringify({
+  return JSON.stringify({
     ...toRecord(object),
     ...(createdBy !== null && { createdBy }),
     ...(createdAt !== null && { createdSeq: Math.max(1, Date.parse(createdAt) * 1000) }),
   });
-  return { record, bytes: encoder.encode(record).length + 1 };
 }
 
 /** What stands beside the objects, as commit_stage takes it. @throws body_too_large above `stateAsideBytesMax`. */
@@ -100,7 +97,7 @@ export function encodeAside({ users, models, media, chat }: Omit<WorldInput, 'ob
     at: createdAt,
   }));
   const parts = [people ?? null, models.map(toAssetRecord), media.map(toAssetRecord), said];
-  const bytes = encoder.encode(JSON.stringify(parts)).length;
+  const bytes = new TextEncoder().encode(JSON.stringify(parts)).length;
   if (bytes > LIMITS.stateAsideBytesMax)
     throw new AppError(
       'body_too_large',
