@@ -12,6 +12,8 @@ import { type RunningServer, startServer } from './node-server.ts';
 
 const SIGNALS = ['SIGINT', 'SIGTERM'] as const;
 const FRAMES_LOGGED_MAX = 8;
+/** A signal that comes again within this is the same one: a terminal sends it to npm too, which passes it on. */
+const REPEATED_SIGNAL_MS = 500;
 
 process.on('uncaughtException', (error) => {
   // Where, and not what: the words of a store hold what was being written.
@@ -49,15 +51,18 @@ async function run(): Promise<number> {
   return cut === 0 && hasClosed ? 0 : 1;
 }
 
-/** Resolves with the first signal; the second ends the process at once. */
+/** Resolves with the first signal; a second one ends the process at once. */
 function waitForSignal(): Promise<NodeJS.Signals> {
   return new Promise((resolve) => {
-    let isEnding = false;
+    let firstMs: number | null = null;
     for (const signal of SIGNALS)
       process.on(signal, () => {
-        if (isEnding) process.exit(1);
-        isEnding = true;
-        resolve(signal);
+        if (firstMs === null) {
+          firstMs = performance.now();
+          resolve(signal);
+        } else if (performance.now() - firstMs > REPEATED_SIGNAL_MS) {
+          process.exit(1);
+        }
       });
   });
 }

@@ -57,7 +57,8 @@ function* encodeChunks(world: WorldInput): Generator<string, undefined> {
   let records: string[] = [];
   let chunkBytes = 0;
   for (const object of world.objects) {
-    const { record, bytes } = encodeObject(object);
+    const record = encodeObject(object);
+    const bytes = countTravelBytes(record) + 1;
     if (records.length > 0 && chunkBytes + bytes > CHUNK_BYTES_MAX) {
       yield `[${records.join(',')}]`;
       records = [];

@@ -68,15 +68,14 @@ export function countTravelBytes(json: string): number {
   return bytes;
 }
 
-/** An object as `stage` takes it, and its bytes as they travel. */
-export function encodeObject(object: WorldInput['objects'][number]): { record: string; bytes: number } {
+/** An object as `stage` takes it. */
+export function encodeObject(object: WorldInput['objects'][number]): string {
   const { createdAt, createdBy } = object;
-  const record = JSON.stringify({
+  return JSON.stringify({
     ...toRecord(object),
     ...(createdBy !== null && { createdBy }),
     ...(createdAt !== null && { createdSeq: Math.max(1, Date.parse(createdAt) * 1000) }),
   });
-  return { record, bytes: countTravelBytes(record) + 1 };
 }
 
 /** What stands beside the objects, as commit_stage takes it. @throws body_too_large above `stateAsideBytesMax`. */
