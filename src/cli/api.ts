@@ -3,12 +3,14 @@ import type { FieldError } from '../world/errors.ts';
 import type { SaveMode } from '../world/types.ts';
 import type { Connection } from './connection.ts';
 import { CommandError, systemCode } from './errors.ts';
+import { StateReader } from './state-lines.ts';
 
 /** A small request is given up after this. */
 const REQUEST_TIMEOUT_MS = 30_000;
-/** A whole world takes longer: 32 MiB over a slow line, and a large transaction behind it. */
+/** A whole world takes longer: many MiB over a slow line, and a large transaction behind it. */
 const WORLD_TIMEOUT_MS = 15 * 60_000;
 const UPLOAD_CHUNK_BYTES = 64 * 1024;
+export const NDJSON = 'application/x-ndjson';
 
 const savedSchema = z.object({ seq: z.number(), objects: z.number(), durability: z.string() });
 export type SavedState = z.infer<typeof savedSchema>;
@@ -40,7 +42,8 @@ const problemSchema = z.object({
 
 interface RequestOptions {
   query?: Record<string, string>;
-  body?: { bytes: Uint8Array; onSent?: ((bytes: number) => void) | undefined };
+  body?: { bytes: Uint8Array; onSent?: ((bytes: number) => void) | undefined; type?: string };
+  accept?: string;
   timeoutMs?: number;
   expected: readonly number[];
 }
@@ -81,24 +84,26 @@ export class Api {
     await response.body?.cancel();
   }
 
+  /** @param body a state as JSON, or line by line as NDJSON. */
   async putState(
     space: string,
     mode: SaveMode,
-    bytes: Uint8Array,
+    body: { bytes: Uint8Array; type: 'application/json' | typeof NDJSON },
     onSent: (bytes: number) => void,
   ): Promise<SavedState> {
     const response = await this.#request('PUT', `${spacePath(space)}/state`, {
       query: { mode },
-      body: { bytes, onSent },
+      body: { ...body, onSent },
       timeoutMs: WORLD_TIMEOUT_MS,
       expected: [200],
     });
     return readAnswer(savedSchema, await response.text());
   }
 
-  /** @returns the state as the server wrote it, or null where there is no such space. */
+  /** @returns the state as JSON, of any size, or null where there is no such space. */
   async getState(space: string, onReceived: (bytes: number) => void): Promise<Uint8Array | null> {
     const response = await this.#request('GET', `${spacePath(space)}/state`, {
+      accept: NDJSON,
       timeoutMs: WORLD_TIMEOUT_MS,
       expected: [200, 404],
     });
@@ -106,18 +111,18 @@ export class Api {
       await response.body?.cancel();
       return null;
     }
-    const chunks: Uint8Array[] = [];
+    const reader = new StateReader();
     let received = 0;
     try {
       for await (const chunk of response.body ?? []) {
-        chunks.push(chunk);
+        reader.read(chunk);
         received += chunk.length;
         onReceived(received);
       }
     } catch (error) {
-      throw this.#unreachable(error, 'the answer was cut off');
+      throw error instanceof CommandError ? error : this.#unreachable(error, 'the answer was cut off');
     }
-    return Buffer.concat(chunks);
+    return reader.finish();
   }
 
   /** Every key of the tenant, page by page. */
@@ -147,15 +152,21 @@ export class Api {
   async #request(
     method: string,
     path: string,
-    { query = {}, body, timeoutMs = REQUEST_TIMEOUT_MS, expected }: RequestOptions,
+    {
+      query = {},
+      body,
+      accept = 'application/json',
+      timeoutMs = REQUEST_TIMEOUT_MS,
+      expected,
+    }: RequestOptions,
     { heedsInterrupt = true } = {},
   ): Promise<Response> {
     const { url, apiKey } = this.#connection;
     const target = new URL(url + path);
     for (const [name, value] of Object.entries(query)) target.searchParams.set(name, value);
-    const headers: Record<string, string> = { authorization: `Bearer ${apiKey}`, accept: 'application/json' };
+    const headers: Record<string, string> = { authorization: `Bearer ${apiKey}`, accept };
     if (body !== undefined) {
-      headers['content-type'] = 'application/json';
+      headers['content-type'] = body.type ?? 'application/json';
       headers['content-length'] = String(body.bytes.length);
     }
     const signals = [AbortSignal.timeout(timeoutMs)];
@@ -206,7 +217,7 @@ function streamBytes(bytes: Uint8Array, onSent: (bytes: number) => void = () => 
       if (at >= bytes.length) return controller.close();
       const end = Math.min(at + UPLOAD_CHUNK_BYTES, bytes.length);
       // A copy: a byte stream takes the buffer of what it is given away.
-      controller.enqueue(bytes.slice(at, end));
+      controller.enqueue(new Uint8Array(bytes.subarray(at, end)));
       at = end;
     },
   });

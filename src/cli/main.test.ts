@@ -154,20 +154,6 @@ describe('a file that cannot be imported exits with 1 and says which and why', (
     expect(stderr).toContain(`worldkeep: ${sentence}`);
     expect(JSON.parse(stdout).error).toMatchObject({ code: 'invalid_scene', file });
   });
-
-  it('a world above what one request may hold', async () => {
-    const text = 'x'.repeat(60_000);
-    const nodes = Array.from({ length: 600 }, () => ({ extras: { text } }));
-    await writeFile(join(folder, 'vast.gltf'), JSON.stringify({ asset: { version: '2.0' }, nodes }));
-    const { code, stderr } = await runHere(['import', 'vast.gltf', '--space', 's'], {
-      env: NOWHERE,
-      cwd: folder,
-    });
-    expect(code).toBe(1);
-    expect(stderr).toMatch(
-      /vast.gltf: its 600 objects are [\d,]+ bytes of JSON; at most 33,554,432 \(32 MiB\)/,
-    );
-  });
 });
 
 describe('where the server is', () => {

@@ -95,7 +95,7 @@ describe('worldkeep export', () => {
     const cut = await runCli(['export', '--space', 's', '-o', 'kept.json'], options);
     await close();
     expect([short.code, cut.code]).toEqual([1, 1]);
-    expect(short.stderr).toContain('worldkeep: the server answered with something that is no world');
+    expect(short.stderr).toContain('worldkeep: the world was cut off on its way here');
     expect(cut.stderr).toContain(` from ${url}: `);
     expect((await readdir(at.folder)).filter((name) => name.includes('.part'))).toEqual([]);
     expect(await readFile(join(at.folder, 'kept.json'), 'utf8')).toBe('before');

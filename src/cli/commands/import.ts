@@ -1,8 +1,9 @@
 import { constants } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { basename, extname, resolve } from 'node:path';
+import type { FieldError } from '../../world/errors.ts';
 import type { SaveMode } from '../../world/types.ts';
-import { Api } from '../api.ts';
+import { Api, NDJSON } from '../api.ts';
 import { type Context, defineCommand, JSON_OPTION } from '../command.ts';
 import { resolveConnection } from '../connection.ts';
 import { CommandError, systemCode } from '../errors.ts';
@@ -10,8 +11,9 @@ import { readScene, SCENE_FILE_BYTES_MAX } from '../formats/read-scene.ts';
 import { type Scene, SceneError, type SceneSource, sceneErrorOf } from '../formats/scene.ts';
 import { showCount } from '../progress.ts';
 import { checkSpaceId, SPACE_OPTION } from '../space-option.ts';
+import { writeWorldLines } from '../state-lines.ts';
 
-/** Bytes of a state as JSON that the API takes in one request. */
+/** Bytes of a state as JSON that the API takes in one piece; a larger one goes line by line. */
 const STATE_BODY_BYTES_MAX = 32 * 1024 * 1024;
 
 export const importCommand = defineCommand({
@@ -42,7 +44,7 @@ export const importCommand = defineCommand({
     const source = { file, stem: basename(file, extname(file)) };
     const scene = await readScene(await readSceneFile(file, context), source);
     context.progress.note(`read ${file}: ${scene.format}, ${showCount(scene.objects)} objects`);
-    const body = encodeWorld(scene, file);
+    const body = encodeWorld(scene);
     const { created, saved } = await send(
       api,
       { space, mode: mode as SaveMode, name, scene, source, body },
@@ -69,14 +71,14 @@ interface Sending {
   name: string | undefined;
   scene: Scene;
   source: SceneSource;
-  body: Uint8Array;
+  body: Body;
 }
 
 /** A space that was made for the scene goes again where the scene does not get in. */
 async function send(api: Api, { space, mode, name, scene, source, body }: Sending, context: Context) {
   const input = { ...scene.space, ...(name !== undefined && { name }) };
   const created = !(await api.hasSpace(space)) && (await api.putSpace(space, input));
-  const task = context.progress.startBytes('sent', body.length);
+  const task = context.progress.startBytes('sent', body.bytes.length);
   try {
     const saved = await api.putState(space, mode, body, (bytes) => task.update(bytes));
     task.finish();
@@ -84,7 +86,7 @@ async function send(api: Api, { space, mode, name, scene, source, body }: Sendin
   } catch (error) {
     const refused =
       error instanceof CommandError && error.details.errors !== undefined
-        ? sceneErrorOf(source.file, scene, error.details.errors)
+        ? sceneErrorOf(source.file, scene, error.details.errors.map(body.locate))
         : error;
     if (created) await undoSpace(api, space, refused);
     throw refused;
@@ -142,15 +144,18 @@ function describeFileFailure(error: unknown): string {
   return `cannot be read: ${code ?? (error instanceof Error ? error.message : String(error))}`;
 }
 
-function encodeWorld(scene: Scene, file: string): Uint8Array {
-  const body = new TextEncoder().encode(JSON.stringify(scene.world));
-  if (body.length > STATE_BODY_BYTES_MAX)
-    throw new SceneError(
-      file,
-      null,
-      `its ${showCount(scene.objects)} objects are ${showCount(body.length)} bytes of JSON; at most ${showCount(STATE_BODY_BYTES_MAX)} (32 MiB) can be imported at once`,
-    );
-  return body;
+interface Body {
+  bytes: Uint8Array;
+  type: 'application/json' | typeof NDJSON;
+  /** Where in the scene's world an error of the server's is. */
+  locate(error: FieldError): FieldError;
+}
+
+function encodeWorld({ world }: Scene): Body {
+  const bytes = new TextEncoder().encode(JSON.stringify(world));
+  if (bytes.length <= STATE_BODY_BYTES_MAX)
+    return { bytes, type: 'application/json', locate: (error) => error };
+  return { ...writeWorldLines(world), type: NDJSON };
 }
 
 function describe(done: {

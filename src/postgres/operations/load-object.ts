@@ -1,7 +1,7 @@
-import { and, asc, eq, gt, lte, sql } from 'drizzle-orm';
-import type { WorldObject } from '../../world/types.ts';
+import { and, eq, sql } from 'drizzle-orm';
+import type { Seq, WorldObject } from '../../world/types.ts';
 import type { Database, Postgres } from '../client.ts';
-import { objectColumns, toWorldObject } from '../rows.ts';
+import { type ObjectRow, objectColumns, ofFunction, toWorldObject } from '../rows.ts';
 import { spaces, worldObjects } from '../schema/spaces.ts';
 import { isLive } from './load-space.ts';
 
@@ -31,23 +31,32 @@ export async function loadObject(
 /** Bytes of one page of objects on its way from the database, whose answers end at 10 MiB. */
 export const PAGE_BYTES_MAX = 6 * 1024 * 1024;
 
+/** The objects after an id, in the order of their ids; `takeEnd` says whether any are left behind them. */
 export function selectObjectsPage(
   db: Database,
-  tenantId: string,
   spaceId: string,
-  after: string,
-  rowsMax: number,
-  bytesMax: number = PAGE_BYTES_MAX,
+  { after, rowsMax, bytesMax = PAGE_BYTES_MAX, since = -1 }: PageQuery,
 ) {
-  const pageEnd = sql`(select objects_page_end(${spaceId}, ${after}, ${rowsMax}::int, ${bytesMax}::bigint))`;
   return db
-    .select(objectColumns)
-    .from(spaces)
-    .innerJoin(worldObjects, isInWorld())
-    .where(
-      and(isLive(tenantId, spaceId), gt(worldObjects.objectId, after), lte(worldObjects.objectId, pageEnd)),
-    )
-    .orderBy(asc(worldObjects.objectId));
+    .select(ofFunction(objectColumns))
+    .from(
+      sql`objects_page(${spaceId}, ${since}::bigint, ${after}, ${rowsMax}::integer, ${bytesMax}::bigint) as world_objects`,
+    );
+}
+
+export interface PageQuery {
+  after: string;
+  rowsMax: number;
+  bytesMax?: number;
+  /** Only what has changed since. */
+  since?: Seq;
+}
+
+/** Takes off the row that says that nothing is left behind a page: it has no id, nor anything else. */
+export function takeEnd<Row extends ObjectRow>(rows: Row[]): { rows: Row[]; ended: boolean } {
+  const last: { objectId: string | null } | undefined = rows.at(-1);
+  const ended = last !== undefined && last.objectId === null;
+  return { rows: ended ? rows.slice(0, -1) : rows, ended };
 }
 
 /** The condition that an object's row is of the generation that is its space's world. */
@@ -69,22 +78,15 @@ export async function listObjects(
   limit: number,
   after: string,
 ): Promise<{ objects: WorldObject[]; more: boolean } | null> {
-  const [[space], rows, ahead] = await postgres.inTenant(
+  const [[space], page] = await postgres.inTenant(
     tenantId,
     (db) => [
       db.select({ generationSeq: spaces.generationSeq }).from(spaces).where(isLive(tenantId, spaceId)),
-      selectObjectsPage(db, tenantId, spaceId, after, limit),
-      db
-        .select({ id: worldObjects.objectId })
-        .from(spaces)
-        .innerJoin(worldObjects, isInWorld())
-        .where(and(isLive(tenantId, spaceId), gt(worldObjects.objectId, after)))
-        .orderBy(worldObjects.objectId)
-        .limit(limit + 1),
+      selectObjectsPage(db, spaceId, { after, rowsMax: limit }),
     ],
     'snapshot',
   );
   if (space === undefined) return null;
-  const objects = rows.map((row) => toWorldObject(row, spaceId, space.generationSeq));
-  return { objects, more: ahead.length > objects.length };
+  const { rows, ended } = takeEnd(page);
+  return { objects: rows.map((row) => toWorldObject(row, spaceId, space.generationSeq)), more: !ended };
 }

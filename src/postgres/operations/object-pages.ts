@@ -1,12 +1,11 @@
-import { count, sql } from 'drizzle-orm';
+import { sql } from 'drizzle-orm';
 import { boundRegion, type CellRange, toCells } from '../../world/region.ts';
 import type { WorldSelection } from '../../world/state-lines.ts';
 import type { Bounds } from '../../world/types.ts';
 import type { Database } from '../client.ts';
 import { type ObjectRow, objectColumns, ofFunction } from '../rows.ts';
-import { spaces, worldObjects } from '../schema/spaces.ts';
-import { isInWorld, selectObjectsPage } from './load-object.ts';
-import { isLive } from './load-space.ts';
+import { worldObjects } from '../schema/spaces.ts';
+import { selectObjectsPage, takeEnd } from './load-object.ts';
 
 export interface WorldReading extends WorldSelection {
   /** Objects and bytes (as they travel) of one page, which is what is held at a time. */
@@ -30,55 +29,30 @@ export interface Page {
 
 /** The pages of a reading: the queries for them, and what each says of the next. */
 export interface Pages {
-  /** For the transaction that reads the first page, which may be the only one. */
-  selectFirst(db: Database): readonly PromiseLike<unknown[]>[];
-  readFirst(results: readonly unknown[][]): Page;
   select(db: Database, from: Place): PromiseLike<unknown[]>;
   read(rows: unknown[]): Page;
 }
 
-const BEGINNING: Place = { after: '', cellX: null, cellZ: null };
-const NOTHING: Page = { rows: [], next: null };
-
-export function choosePages(tenantId: string, spaceId: string, reading: WorldReading): Pages {
-  if (reading.withObjects === false)
-    return {
-      selectFirst: () => [],
-      readFirst: () => NOTHING,
-      select: () => Promise.resolve([]),
-      read: () => NOTHING,
-    };
+export const BEGINNING: Place = { after: '', cellX: null, cellZ: null };
+/** @returns null where no objects are asked for. */
+export function choosePages(spaceId: string, reading: WorldReading): Pages | null {
+  if (reading.withObjects === false) return null;
   const box = reading.region === undefined ? null : boundRegion(reading.region);
   const cells = box === null ? null : toCells(box);
   return box === null || cells === null
-    ? pagesById(tenantId, spaceId, reading)
+    ? pagesById(spaceId, reading)
     : pagesByCells(spaceId, reading, box, cells);
 }
 
-function pagesById(tenantId: string, spaceId: string, { pageRowsMax, pageBytesMax }: WorldReading): Pages {
+function pagesById(spaceId: string, { pageRowsMax: rowsMax, pageBytesMax: bytesMax }: WorldReading): Pages {
   const select = (db: Database, { after }: Place) =>
-    selectObjectsPage(db, tenantId, spaceId, after, pageRowsMax, pageBytesMax);
-  const read = (rows: unknown[]): Page => {
-    const after = (rows as ObjectRow[]).at(-1)?.objectId;
-    return { rows: rows as ObjectRow[], next: after === undefined ? null : { ...BEGINNING, after } };
+    selectObjectsPage(db, spaceId, { after, rowsMax, bytesMax });
+  const read = (results: unknown[]): Page => {
+    const { rows, ended } = takeEnd(results as ObjectRow[]);
+    const after = ended ? undefined : rows.at(-1)?.objectId;
+    return { rows, next: after === undefined ? null : { ...BEGINNING, after } };
   };
-  return {
-    selectFirst: (db) => [
-      select(db, BEGINNING),
-      db
-        .select({ n: count() })
-        .from(worldObjects)
-        .innerJoin(spaces, isInWorld())
-        .where(isLive(tenantId, spaceId)),
-    ],
-    readFirst([rows = [], counted]) {
-      const [total] = counted as { n: number }[];
-      const page = read(rows);
-      return rows.length >= (total?.n ?? 0) ? { ...page, next: null } : page;
-    },
-    select,
-    read,
-  };
+  return { select, read };
 }
 
 type CellRow = ObjectRow & { cellX: number; cellZ: number };
@@ -103,17 +77,5 @@ function pagesByCells(
     if (ended || last === undefined) return { rows, next: null };
     return { rows, next: { after: last.objectId, cellX: last.cellX, cellZ: last.cellZ } };
   };
-  return {
-    selectFirst: (db) => [select(db, BEGINNING)],
-    readFirst: ([rows = []]) => read(rows),
-    select,
-    read,
-  };
-}
-
-/** Takes off the row that says that nothing is left behind a page: it has no id, nor anything else. */
-export function takeEnd<Row extends ObjectRow>(rows: Row[]): { rows: Row[]; ended: boolean } {
-  const last: { objectId: string | null } | undefined = rows.at(-1);
-  const ended = last !== undefined && last.objectId === null;
-  return { rows: ended ? rows.slice(0, -1) : rows, ended };
+  return { select, read };
 }

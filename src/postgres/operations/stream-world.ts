@@ -5,14 +5,15 @@ import { isInRegion } from '../../world/region.ts';
 import type { WorldPart, WorldReader, WorldSelection } from '../../world/state-lines.ts';
 import type { Seq, WorldObject } from '../../world/types.ts';
 import type { Database, Postgres } from '../client.ts';
-import { type ObjectRow, objectColumns, ofFunction, toWorldObject } from '../rows.ts';
+import { type ObjectRow, toWorldObject } from '../rows.ts';
 import { objectRemovals, worldObjects } from '../schema/spaces.ts';
+import { selectObjectsPage, takeEnd } from './load-object.ts';
 import {
+  BEGINNING,
   choosePages,
   type Page,
   type Pages,
   type Place,
-  takeEnd,
   type WorldReading,
 } from './object-pages.ts';
 import {
@@ -49,15 +50,18 @@ export async function streamWorld(
   }: WorldSelection & Partial<WorldReading>,
 ): Promise<WorldReader | null> {
   const reading = { ...what, pageRowsMax, pageBytesMax };
-  const pages = choosePages(tenantId, spaceId, reading);
+  const pages = choosePages(spaceId, reading);
   const results = await postgres.inTenant(
     tenantId,
-    (db) => [...selectAround(db, tenantId, spaceId), ...pages.selectFirst(db)],
+    (db) => [
+      ...selectAround(db, tenantId, spaceId),
+      ...(pages === null ? [] : [pages.select(db, BEGINNING)]),
+    ],
     'snapshot',
   );
   const around = toAround(results);
   if (around === null) return null;
-  const first = pages.readFirst(results.slice(AROUND_RESULTS));
+  const first = pages?.read(results[AROUND_RESULTS] ?? []) ?? { rows: [], next: null };
   const parts = readOn({ postgres, tenantId, spaceId, reading, pages }, around, first);
   return { seq: around.space.seq, rev: around.rev, parts };
 }
@@ -67,31 +71,35 @@ interface Source {
   tenantId: string;
   spaceId: string;
   reading: WorldReading;
-  pages: Pages;
+  pages: Pages | null;
 }
 
 async function* readOn(source: Source, begun: Around, first: Page): AsyncGenerator<WorldPart> {
-  const { postgres, tenantId, spaceId, pages } = source;
+  const { pages } = source;
   yield { kind: 'begin', space: begun.space, rev: begun.rev };
   const show = (rows: ObjectRow[]) => toObjects(source, rows, begun.generationSeq);
   yield { kind: 'objects', objects: show(first.rows) };
-  if (first.next === null) {
+  if (pages === null || first.next === null) {
     yield await toLastPart(source, begun);
     return;
   }
   for (let place: Place | null = first.next; place !== null; ) {
-    const from: Place = place;
-    const [[version], rows] = await postgres.inTenant(
-      tenantId,
-      (db) => [selectVersion(db, tenantId, spaceId), pages.select(db, from)],
-      'snapshot',
-    );
-    checkSameWorld(begun, version);
-    const page: Page = pages.read(rows);
+    const page: Page = await readPage(source, pages, begun, place);
     yield { kind: 'objects', objects: show(page.rows) };
     place = page.next;
   }
   yield* catchUp(source, begun);
+}
+
+async function readPage(source: Source, pages: Pages, begun: Around, from: Place): Promise<Page> {
+  const { postgres, tenantId, spaceId } = source;
+  const [[version], rows] = await postgres.inTenant(
+    tenantId,
+    (db) => [selectVersion(db, tenantId, spaceId), pages.select(db, from)],
+    'snapshot',
+  );
+  checkSameWorld(begun, version);
+  return pages.read(rows);
 }
 
 /** From pages read at different moments to the world of one. */
@@ -174,11 +182,8 @@ function selectChanges(
     )
     .orderBy(asc(objectRemovals.objectId))
     .limit(REMOVALS_MAX);
-  const changed = db
-    .select(ofFunction(objectColumns))
-    .from(
-      sql`changes_page(${spaceId}, ${since}::bigint, ${after.changed}, ${pageRowsMax}::int, ${pageBytesMax}::bigint) as world_objects`,
-    );
+  const page = { after: after.changed, rowsMax: pageRowsMax, bytesMax: pageBytesMax, since };
+  const changed = selectObjectsPage(db, spaceId, page);
   return [removed, changed] as const;
 }
 
