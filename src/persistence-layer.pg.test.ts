@@ -330,15 +330,25 @@ describe.each(Object.entries(DRIVERS))('PersistenceLayer on %s', (_, open) => {
       objects: [{ id: 'a' }],
       users: [{ id: 'ann', displayName: 'Ann' }],
       models: [{ id: 'm', url: '/m.glb' }],
-      chat: [{ id: 'c', text: 'hi' }],
+      chat: [
+        { id: 'c', text: 'hi' },
+        { id: 'd', text: 'hours ago', createdAt: new Date(Date.now() - 2 * 3_600_000).toISOString() },
+        { id: 'e', text: 'long ago', createdAt: '2001-01-01T00:00:00Z' },
+      ],
     });
+    await layer.saveObject({ id: 'b' });
+    await layer.deleteObject('b');
     expect(await layer.getSpaceStatistics()).toMatchObject({
       objects: 1,
       users: 1,
       models: 1,
       media: 0,
-      chatMessages: 1,
+      chatMessages: 3,
       durabilityLagMs: 0,
+      activity: {
+        lastHour: { objectsChanged: 1, messages: 1 },
+        lastDay: { objectsChanged: 1, messages: 2 },
+      },
     });
     expect(await layer.countTenant()).toEqual({ users: 1, objects: 1, models: 1 });
   });

@@ -118,6 +118,7 @@ export const savedAnswer = z.strictObject({
   durability: z.literal('committed'),
 });
 
+const activityAnswer = z.strictObject({ objectsChanged: countAnswer, messages: countAnswer });
 export const statisticsAnswer: z.ZodType<SpaceStatistics> = z.strictObject({
   spaceId: idSchema,
   objects: countAnswer,
@@ -128,6 +129,9 @@ export const statisticsAnswer: z.ZodType<SpaceStatistics> = z.strictObject({
   seq: seqAnswer,
   durableSeq: seqAnswer,
   durabilityLagMs: countAnswer,
+  activity: z
+    .strictObject({ lastHour: activityAnswer, lastDay: activityAnswer })
+    .describe('Objects that are there and were written in that time, and messages said in it.'),
   updatedAt: timeAnswer,
 });
 

@@ -70,6 +70,7 @@ export const STATISTICS = {
   seq: SEQ,
   durableSeq: SEQ,
   durabilityLagMs: 0,
+  activity: { lastHour: { objectsChanged: 0, messages: 1 }, lastDay: { objectsChanged: 1, messages: 1 } },
   updatedAt: AT,
 };
 

@@ -173,7 +173,14 @@ export interface SpaceStatistics {
   durableSeq: Seq;
   /** Milliseconds by which Postgres is behind the order. */
   durabilityLagMs: number;
+  activity: { lastHour: Activity; lastDay: Activity };
   updatedAt: string;
+}
+
+/** What a time has seen: objects now there that were written in it (removed ones are not counted), and messages said. */
+export interface Activity {
+  objectsChanged: number;
+  messages: number;
 }
 
 export interface Page<T> {

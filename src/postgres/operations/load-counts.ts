@@ -1,4 +1,4 @@
-import { and, count, eq, isNotNull, isNull } from 'drizzle-orm';
+import { and, count, eq, isNotNull, isNull, type SQL, sql } from 'drizzle-orm';
 import type { TenantCounts } from '../../persistence-layer.ts';
 import type { Seq, SpaceStatistics } from '../../world/types.ts';
 import type { Database, Postgres } from '../client.ts';
@@ -9,6 +9,15 @@ import { chatMessages, spaceMembers, spaces, worldObjects } from '../schema/spac
 import { tenants } from '../schema/tenants.ts';
 import { isInWorld } from './load-object.ts';
 import { isLive } from './load-space.ts';
+
+/** Of what counts rows, those behind a moment so many hours ago. A seq is microseconds since 1970. */
+const inHours = (hours: number, seq: SQL) =>
+  sql<number>`count(*) filter (where ${seq} > (extract(epoch from now()) - ${sql.raw(String(hours * 3_600))}) * 1000000)`.mapWith(
+    Number,
+  );
+/** Asked of the rows, which are counted anyway: an index on seq would cost every write more than this costs to read. */
+const objectSeq = sql`coalesce(nullif(${worldObjects.seq}, 0), ${spaces.generationSeq})`;
+const messageSeq = sql`extract(epoch from ${chatMessages.createdAt}) * 1000000`;
 
 /** Objects of the worlds that are: rows of other generations are not in any. */
 function selectObjectCount(db: Database) {
@@ -24,7 +33,11 @@ export async function loadStatistics(
     tenantId,
     (db) => [
       db.select(spaceColumns).from(spaces).where(isLive(tenantId, spaceId)),
-      selectObjectCount(db).where(isLive(tenantId, spaceId)),
+      db
+        .select({ n: count(), lastHour: inHours(1, objectSeq), lastDay: inHours(24, objectSeq) })
+        .from(spaces)
+        .innerJoin(worldObjects, isInWorld())
+        .where(isLive(tenantId, spaceId)),
       db
         .select({ n: count() })
         .from(spaceMembers)
@@ -38,7 +51,7 @@ export async function loadStatistics(
       db.select({ n: count() }).from(uploadedModels).where(eq(uploadedModels.tenantId, tenantId)),
       db.select({ n: count() }).from(mediaAssets).where(eq(mediaAssets.tenantId, tenantId)),
       db
-        .select({ n: count() })
+        .select({ n: count(), lastHour: inHours(1, messageSeq), lastDay: inHours(24, messageSeq) })
         .from(chatMessages)
         .where(
           and(
@@ -62,6 +75,10 @@ export async function loadStatistics(
     durableSeq: space.seq,
     // Every write has committed before it is answered, so Postgres is never behind.
     durabilityLagMs: 0,
+    activity: {
+      lastHour: { objectsChanged: objects?.lastHour ?? 0, messages: chat?.lastHour ?? 0 },
+      lastDay: { objectsChanged: objects?.lastDay ?? 0, messages: chat?.lastDay ?? 0 },
+    },
     updatedAt: toTime(space.updatedAt),
   };
 }
