@@ -10,14 +10,15 @@ import { tenants } from '../schema/tenants.ts';
 import { isInWorld } from './load-object.ts';
 import { isLive } from './load-space.ts';
 
-/** Of what counts rows, those behind a moment so many hours ago. A seq is microseconds since 1970. */
-const inHours = (hours: number, seq: SQL) =>
-  sql<number>`count(*) filter (where ${seq} > (extract(epoch from now()) - ${sql.raw(String(hours * 3_600))}) * 1000000)`.mapWith(
-    Number,
-  );
-/** Asked of the rows, which are counted anyway: an index on seq would cost every write more than this costs to read. */
-const objectSeq = sql`coalesce(nullif(${worldObjects.seq}, 0), ${spaces.generationSeq})`;
-const messageSeq = sql`extract(epoch from ${chatMessages.createdAt}) * 1000000`;
+/** How many of the rows that are counted fulfil a condition. */
+const countOf = (condition: SQL) => sql<number>`count(*) filter (where ${condition})`.mapWith(Number);
+/**
+ * Whether an object was written in the last hours; a seq is microseconds since 1970. Asked of the rows, which are counted
+ * anyway: an index on seq would cost every write more than this costs to read.
+ */
+const changedIn = (hours: number) =>
+  sql`coalesce(nullif(${worldObjects.seq}, 0), ${spaces.generationSeq}) > (select ((extract(epoch from now()) - ${hours}::int * 3600) * 1000000)::bigint)`;
+const saidIn = (hours: number) => sql`${chatMessages.createdAt} > now() - ${hours}::int * interval '1 hour'`;
 
 /** Objects of the worlds that are: rows of other generations are not in any. */
 function selectObjectCount(db: Database) {
@@ -34,7 +35,7 @@ export async function loadStatistics(
     (db) => [
       db.select(spaceColumns).from(spaces).where(isLive(tenantId, spaceId)),
       db
-        .select({ n: count(), lastHour: inHours(1, objectSeq), lastDay: inHours(24, objectSeq) })
+        .select({ n: count(), lastHour: countOf(changedIn(1)), lastDay: countOf(changedIn(24)) })
         .from(spaces)
         .innerJoin(worldObjects, isInWorld())
         .where(isLive(tenantId, spaceId)),
@@ -51,7 +52,7 @@ export async function loadStatistics(
       db.select({ n: count() }).from(uploadedModels).where(eq(uploadedModels.tenantId, tenantId)),
       db.select({ n: count() }).from(mediaAssets).where(eq(mediaAssets.tenantId, tenantId)),
       db
-        .select({ n: count(), lastHour: inHours(1, messageSeq), lastDay: inHours(24, messageSeq) })
+        .select({ n: count(), lastHour: countOf(saidIn(1)), lastDay: countOf(saidIn(24)) })
         .from(chatMessages)
         .where(
           and(
