@@ -5,6 +5,7 @@ import type { Postgres } from '../src/postgres/client.ts';
 import { openNeon } from '../src/postgres/neon.ts';
 import { openPg } from '../src/postgres/pg.ts';
 import { createWorldStore } from '../src/postgres/world-store.ts';
+import type { WorldObject } from '../src/world/types.ts';
 import { stack, uniqueName } from './support.ts';
 
 /** Both ways to Postgres, as the runtime role. */
@@ -54,4 +55,31 @@ export function withHooks(
       return results;
     },
   };
+}
+
+/** Objects whose numbers no short decimal holds. */
+export function makeObjects(count: number, seed = 0) {
+  return Array.from({ length: count }, (_, i) => ({
+    id: `object-${String(i).padStart(6, '0')}`,
+    name: `Object ${i}`,
+    parentId: i === 0 ? null : `object-${String(i >> 1).padStart(6, '0')}`,
+    position: { x: Math.sin(i + seed) * 1e3, y: i / 7, z: 0 - i * 1e-9 },
+    rotation: { x: 0, y: Math.sin(i / 2), z: 0, w: Math.cos(i / 2) },
+    scale: { x: 1, y: 1 / 3, z: 1e-300 },
+    properties: { index: i, tags: ['a', { deep: [null, true, 'ü𝄞'] }] },
+  }));
+}
+
+/** What a caller gave, of what was read. */
+export function pickGiven({
+  id,
+  name,
+  modelId,
+  parentId,
+  position,
+  rotation,
+  scale,
+  properties,
+}: WorldObject) {
+  return { id, name, modelId, parentId, position, rotation, scale, properties };
 }
