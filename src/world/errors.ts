@@ -10,6 +10,11 @@ export type ErrorCode =
   | 'not_found'
   | 'conflict'
   | 'precondition_failed'
+  | 'idempotency_key_reused'
+  | 'key_expired'
+  | 'rate_limited'
+  | 'backlog_full'
+  | 'write_queued'
   | 'misconfigured'
   | 'no_signing_key'
   | 'store_unavailable'
@@ -28,16 +33,34 @@ export class AppError extends Error {
   readonly errors: readonly FieldError[];
   /** Seconds after which a repeat may succeed. */
   readonly retryAfterSeconds: number | undefined;
+  /** Less of it at once may succeed: it was too large, or took too long. */
+  readonly isTooMuch: boolean;
 
   constructor(
     code: ErrorCode,
     message: string,
-    options: { cause?: unknown; errors?: readonly FieldError[]; retryAfterSeconds?: number } = {},
+    options: {
+      cause?: unknown;
+      errors?: readonly FieldError[];
+      retryAfterSeconds?: number;
+      isTooMuch?: boolean;
+    } = {},
   ) {
     super(message, { cause: options.cause });
     this.name = 'AppError';
     this.code = code;
     this.errors = options.errors ?? [];
     this.retryAfterSeconds = options.retryAfterSeconds;
+    this.isTooMuch = options.isTooMuch ?? false;
   }
+}
+
+/** Whether a failure is that a store does not answer: nothing is known to be wrong with what was asked. */
+export function isAway(error: unknown): boolean {
+  return error instanceof AppError && error.code === 'store_unavailable';
+}
+
+/** There is nothing of that name, or it belongs to another tenant: nobody can tell the two apart. */
+export function notFound(): AppError {
+  return new AppError('not_found', 'There is no such thing here.');
 }

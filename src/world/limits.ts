@@ -39,7 +39,31 @@ export const LIMITS = {
   /** What a user may do of one action in a minute by default, and at most where a process counts alone. */
   actionsPerMinuteDefault: 100,
   actionsPerMinuteAlone: 60,
+  /** What a space may have in its log and not in Postgres, by default: bytes, entries, seconds of the oldest. */
+  backlogBytesMax: 64 * 1024 * 1024,
+  backlogEntriesMax: 100_000,
+  backlogAgeSecondsMax: 900,
+  /** Milliseconds that one drain takes at most: a Worker has 30 s after its answer. What is left goes on in another. */
+  drainMsMax: 20_000,
+  /** Milliseconds for which a key or a session that was good is taken for good while the database does not answer. */
+  credentialStaleMsMax: 900_000,
   /** Items a page of a list holds at most, and by default. */
   pageItemsMax: 1_000,
   pageItemsDefault: 100,
+  /** Operations of one request, and bytes of its body. */
+  opsPerRequestMax: 1_000,
+  updatesBodyBytesMax: 1024 * 1024,
+  /** Bytes of one entry's operations, as JSON: a larger request becomes several. */
+  entryBytesMax: 256 * 1024,
+  /** Rows of one batch to Postgres. */
+  batchRowsMax: 5_000,
+  /** Bytes of entries in one batch: quotes and backslashes are four times as long on their way, of 10 MiB at most. */
+  batchBytesMax: 2 * 1024 * 1024,
+  /** Bytes and entries of a log that a drain holds of one read. */
+  logReadBytesMax: 4 * 1024 * 1024,
+  logReadEntriesMax: 5_000,
+  /** What of a log is kept for who reads it live, after it is committed: the shortest of these. */
+  replayWindowMsMax: 60_000,
+  replayWindowEntriesMax: 10_000,
+  replayWindowBytesMax: 64 * 1024 * 1024,
 } as const;

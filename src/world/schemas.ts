@@ -8,7 +8,7 @@ import type { JsonObject, ObjectInput, ObjectPatch, SpaceInput, UserInput } from
 /** The last millisecond that RFC 3339 can write with four digits for the year. */
 const LAST_MOMENT = Date.UTC(10_000, 0, 1) - 1;
 
-const ID_PATTERN = /^[A-Za-z0-9._:-]{1,128}$/;
+export const ID_PATTERN = /^[A-Za-z0-9._:-]{1,128}$/;
 const ID_MESSAGE = `must be 1 to ${LIMITS.idLengthMax} characters of A-Z a-z 0-9 . _ : -`;
 
 export const idSchema = z.string().regex(ID_PATTERN, ID_MESSAGE);

@@ -1,0 +1,108 @@
+import type { LogOperation, OperationResult } from './operation.ts';
+import type { JsonObject, ObjectInput, Quaternion, Seq, Vector3 } from './types.ts';
+
+/** The net effect of a batch on one object: one row an object, each independent of the others. */
+export type ObjectChange = ObjectPatchChange | ObjectPutChange | ObjectDeleteChange;
+
+/** Where the object is there: the fields given are set, then each merge patch of `patches` is applied in turn. */
+export interface ObjectPatchChange {
+  kind: 'patch';
+  id: string;
+  seq: Seq;
+  actor: string | null;
+  position?: Partial<Vector3>;
+  rotation?: Quaternion;
+  scale?: Partial<Vector3>;
+  name?: string | null;
+  modelId?: string | null;
+  parentId?: string | null;
+  patches?: JsonObject[];
+}
+
+/**
+ * The object is this. Where it was there before, its `createdSeq` and `createdBy` stay, unless `isNew`: it was deleted within
+ * the batch and made again.
+ */
+export interface ObjectPutChange {
+  kind: 'put';
+  id: string;
+  seq: Seq;
+  actor: string | null;
+  object: ObjectInput;
+  createdSeq: Seq;
+  createdBy: string | null;
+  isNew: boolean;
+}
+
+/** Where the object is there, it goes, and its removal is noted at `seq`. */
+export interface ObjectDeleteChange {
+  kind: 'delete';
+  id: string;
+  seq: Seq;
+}
+
+/** The net effect on one avatar; a person who is not known has none. */
+export interface AvatarChange {
+  id: string;
+  seq: Seq;
+  position?: Vector3;
+  rotation?: Quaternion;
+  patches?: JsonObject[];
+}
+
+/** An operation to be applied by itself, in order, so that one which cannot be kept takes nothing along. */
+export interface SingleOperation {
+  seq: Seq;
+  /** Its place in its entry. */
+  index: number;
+  actor: string | null;
+  op: LogOperation;
+}
+
+/** What a drain found wrong with the log: written down in the same transaction. */
+export interface Incident {
+  /** `log_lost`: Redis forgot the log. `log_gap`: entries between two that are there are missing. */
+  kind: 'log_lost' | 'log_gap';
+  detail: JsonObject;
+}
+
+/** A stretch of the log, to be applied in one transaction that moves the cursor from `from` to `to`. */
+export interface Batch {
+  incarnation: string;
+  from: Seq;
+  to: Seq;
+  objects: ObjectChange[];
+  avatars: AvatarChange[];
+  /** All operations, in order, of objects and avatars that are in neither list above. */
+  singles: SingleOperation[];
+  /** By entry, for those who wait. What becomes of `singles` is written over the statuses here. */
+  results: { seq: Seq; results: OperationResult[] }[];
+  incidents: Incident[];
+  /** It is from no log, and is not applied to a space that has one. */
+  isDirect?: boolean;
+}
+
+export interface DeadOperation {
+  deadLetterId: string;
+  seq: Seq;
+  index: number;
+  kind: 'object' | 'avatar' | 'stage';
+  id: string;
+  /** Of an avatar: the members of its properties that the operation gave. */
+  propertyKeys: string[];
+}
+
+export type BatchOutcome =
+  | {
+      status: 'applied';
+      /** Of `objects`, patches of what is not there. */
+      unknown: number;
+      dead: DeadOperation[];
+    }
+  /** The cursor is not `from` any more, or the space another: nothing was applied. */
+  | { status: 'moved'; cursor: Seq; incarnation: string }
+  | { status: 'unknown_space' }
+  /** The space is written through its log, and the batch is direct: nothing was applied. */
+  | { status: 'log_open' }
+  /** Rows that Postgres cannot keep: nothing was applied; to be sent again with these as `singles`. */
+  | { status: 'poisoned'; objectIds: string[]; userIds: string[] };

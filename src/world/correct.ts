@@ -1,0 +1,42 @@
+import type { DeadOperation } from './batch.ts';
+import type { Operation } from './operation.ts';
+import type { JsonObject, Quaternion, Vector3, WorldObject } from './types.ts';
+
+/**
+ * What puts readers of the log right about objects and avatars of which an operation could not be kept: each object as it is,
+ * or its deletion, and each avatar as it is, behind a patch that takes from it what the dead operations gave: a patch alone
+ * leaves what it does not name. Of an avatar that is not there is nothing to say.
+ * @param objects those of `dead` that are there; `avatars` alike
+ */
+export function correctOperations({
+  dead,
+  objects,
+  avatars,
+}: {
+  dead: readonly DeadOperation[];
+  objects: readonly WorldObject[];
+  avatars: readonly { id: string; position: Vector3; rotation: Quaternion; properties: JsonObject }[];
+}): Operation[] {
+  const kept = new Map(objects.map((object) => [object.id, object]));
+  const operations: Operation[] = [...collectKeys(dead, 'object').keys()].map((id) => {
+    const object = kept.get(id);
+    if (object === undefined) return { op: 'delete', id };
+    const { name, modelId, parentId, position, rotation, scale, properties } = object;
+    return { op: 'put', id, name, modelId, parentId, position, rotation, scale, properties };
+  });
+  const given = collectKeys(dead, 'avatar');
+  for (const { id, position, rotation, properties } of avatars) {
+    const nulls = Array.from(given.get(id) ?? [], (key) => [key, null] as const);
+    if (nulls.length > 0) operations.push({ op: 'user.patch', id, properties: Object.fromEntries(nulls) });
+    operations.push({ op: 'user.patch', id, position, rotation, properties });
+  }
+  return operations;
+}
+
+/** The ids of dead operations of a kind, with the members of properties that they gave. */
+function collectKeys(dead: readonly DeadOperation[], kind: DeadOperation['kind']): Map<string, Set<string>> {
+  const keys = new Map<string, Set<string>>();
+  for (const { kind: its, id, propertyKeys } of dead)
+    if (its === kind) keys.set(id, new Set([...(keys.get(id) ?? []), ...propertyKeys]));
+  return keys;
+}

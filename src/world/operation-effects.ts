@@ -1,0 +1,67 @@
+import type { Condition, LogEntry, PatchOperation, PutOperation } from './operation.ts';
+import type { ObjectInput, Quaternion, Seq, Vector3 } from './types.ts';
+
+/** The fields of an object or a patch of one that replace each other. Shared, never changed in place. */
+export interface Fields {
+  position?: Partial<Vector3>;
+  rotation?: Quaternion;
+  scale?: Partial<Vector3>;
+  name?: string | null;
+  modelId?: string | null;
+  parentId?: string | null;
+}
+
+export const ORIGIN: Readonly<Vector3> = { x: 0, y: 0, z: 0 };
+export const NO_TURN: Readonly<Quaternion> = { x: 0, y: 0, z: 0, w: 1 };
+export const UNSCALED: Readonly<Vector3> = { x: 1, y: 1, z: 1 };
+
+/** Whether an entry makes a staged world the space's: it holds nothing else then. */
+export function isStage(entry: LogEntry): boolean {
+  return entry.ops[0]?.op === 'stage';
+}
+
+export function isConditional(op: Condition): boolean {
+  return op.ifSeq !== undefined || op.ifExists !== undefined;
+}
+
+/** Whether a condition holds of an object whose seq before the entry was this (0: it was not there). */
+export function meetsCondition({ ifSeq, ifExists }: Condition, before: Seq): boolean {
+  if (ifExists !== undefined && ifExists !== (before !== 0)) return false;
+  if (ifSeq === undefined) return true;
+  return typeof ifSeq === 'number' ? ifSeq === before : ifSeq.includes(before);
+}
+
+/** The object that a put makes; its parts are the operation's own. */
+export function toObject(op: PutOperation): ObjectInput {
+  return {
+    id: op.id,
+    name: op.name ?? null,
+    modelId: op.modelId ?? null,
+    parentId: op.parentId ?? null,
+    position: op.position ?? { ...ORIGIN },
+    rotation: op.rotation ?? { ...NO_TURN },
+    scale: op.scale ?? { ...UNSCALED },
+    properties: op.properties ?? {},
+  };
+}
+
+/** Sets the fields that a patch has, all but the properties. */
+export function setFields(target: Fields, op: PatchOperation): void {
+  if (op.position !== undefined) target.position = mergeVector(target.position, op.position);
+  if (op.rotation !== undefined) target.rotation = op.rotation;
+  if (op.scale !== undefined) target.scale = mergeVector(target.scale, op.scale);
+  if (op.name !== undefined) target.name = op.name;
+  if (op.modelId !== undefined) target.modelId = op.modelId;
+  if (op.parentId !== undefined) target.parentId = op.parentId;
+}
+
+/** The second over the first. Neither is changed. */
+function mergeVector(first: Partial<Vector3> | undefined, second: Partial<Vector3>): Partial<Vector3> {
+  const isWhole = second.x !== undefined && second.y !== undefined && second.z !== undefined;
+  if (isWhole || first === undefined) return second;
+  const merged: Partial<Vector3> = { ...first };
+  if (second.x !== undefined) merged.x = second.x;
+  if (second.y !== undefined) merged.y = second.y;
+  if (second.z !== undefined) merged.z = second.z;
+  return merged;
+}

@@ -1,0 +1,271 @@
+import type { AvatarChange, Batch, ObjectChange } from './batch.ts';
+import { canCompose, cloneJson, composeInto, mergeInto } from './merge-patch.ts';
+import type {
+  LogEntry,
+  ObjectOperation,
+  OperationResult,
+  OperationStatus,
+  PatchOperation,
+  UserPatchOperation,
+} from './operation.ts';
+import { isConditional, isStage, meetsCondition, setFields, toObject } from './operation-effects.ts';
+import type { JsonObject, Seq } from './types.ts';
+
+/** What Postgres has of the ids that were asked for, at the cursor before the entries. */
+export interface Known {
+  /** Seqs; what is absent is not there. */
+  objects: ReadonlyMap<string, Seq>;
+  users: ReadonlySet<string>;
+}
+
+export interface PlanOptions {
+  /** Rows at most, unless the first entry alone makes more. */
+  rowsMax: number;
+  /** Whose operations are to be applied one by one. */
+  apart?: { objects: ReadonlySet<string>; users: ReadonlySet<string> };
+}
+
+export interface BatchPlan extends Pick<Batch, 'objects' | 'avatars' | 'singles' | 'results'> {
+  /** Entries, from the front; 0 where the first makes a staged world the space's. */
+  used: number;
+  /** The seq of the last of them, or 0. */
+  to: Seq;
+  /** Operations in them. */
+  operations: number;
+}
+
+/**
+ * What has to be known before `planBatch`: the seqs of objects with conditions or in entries that somebody waits for, and
+ * which of the people in such entries there are. What comes after a staged world is left out.
+ */
+export function findAsked(entries: readonly LogEntry[]): { objects: string[]; users: string[] } {
+  const objects = new Set<string>();
+  const users = new Set<string>();
+  for (const entry of entries) {
+    if (isStage(entry)) break;
+    for (const op of entry.ops) {
+      if (op.op === 'user.patch') {
+        if (entry.waits) users.add(op.id);
+      } else if (op.op !== 'stage' && (entry.waits || isConditional(op))) objects.add(op.id);
+    }
+  }
+  return { objects: [...objects], users: [...users] };
+}
+
+/**
+ * The net effect of entries of one log, in its order: a row for each object and avatar, however often it was changed.
+ * Conditions are decided by `known`, which must have what `findAsked` names; operations that fail leave nothing behind, and
+ * those on what is known not to be there neither. Takes entries from the front, whole, until the rows are as many as they
+ * may be or a staged world comes. The entries are not changed; what is returned may share parts with them.
+ */
+export function planBatch(
+  entries: readonly LogEntry[],
+  known: Known,
+  { rowsMax, apart }: PlanOptions,
+): BatchPlan {
+  const planner = new Planner(known, apart ?? { objects: new Set(), users: new Set() });
+  let used = 0;
+  for (const entry of entries) {
+    if (isStage(entry) || (used > 0 && planner.countRowsWith(entry) > rowsMax)) break;
+    planner.add(entry);
+    used++;
+  }
+  return { used, to: entries[used - 1]?.seq ?? 0, ...planner.finish() };
+}
+
+type Kind = ObjectChange['kind'] | 'none';
+
+interface ObjectDraft {
+  change: ObjectChange;
+  /** Whether the properties that the next patch is folded into are a copy of ours, to be changed in place. */
+  isOwned: boolean;
+  /** The last entry that changed it, and what the change was before that entry. */
+  entrySeq: Seq;
+  kindBefore: Kind;
+  seqBefore: Seq;
+}
+
+interface AvatarDraft {
+  change: AvatarChange;
+  isOwned: boolean;
+}
+
+class Planner {
+  readonly #known: Known;
+  readonly #apart: NonNullable<PlanOptions['apart']>;
+  readonly #hasApart: boolean;
+  readonly #objects = new Map<string, ObjectDraft>();
+  readonly #avatars = new Map<string, AvatarDraft>();
+  readonly #singles: BatchPlan['singles'] = [];
+  readonly #results: BatchPlan['results'] = [];
+  #operations = 0;
+
+  constructor(known: Known, apart: NonNullable<PlanOptions['apart']>) {
+    this.#known = known;
+    this.#apart = apart;
+    this.#hasApart = apart.objects.size + apart.users.size > 0;
+  }
+
+  /** Rows at most, were the entry added. */
+  countRowsWith({ ops }: LogEntry): number {
+    return this.#objects.size + this.#avatars.size + this.#singles.length + this.#countNew(ops);
+  }
+
+  #countNew(ops: LogEntry['ops']): number {
+    let rows = 0;
+    for (const { op, id } of ops) if (!(op === 'user.patch' ? this.#avatars : this.#objects).has(id)) rows++;
+    return rows;
+  }
+
+  add(entry: LogEntry): void {
+    const { seq, actor, ops, waits } = entry;
+    const results: OperationResult[] | null = waits ? [] : null;
+    let index = 0;
+    for (const op of ops) {
+      if (op.op === 'stage') throw new Error('A staged world must be alone in its entry.');
+      let status: OperationStatus;
+      if (this.#hasApart && this.#isApart(op)) {
+        this.#singles.push({ seq, index, actor, op });
+        status = 'applied';
+      } else if (op.op === 'user.patch') status = this.#moveAvatar(op, seq, waits);
+      else status = this.#changeObject(op, seq, actor, waits);
+      results?.push({ id: op.id, status });
+      index++;
+    }
+    this.#operations += ops.length;
+    if (results !== null) this.#results.push({ seq, results });
+  }
+
+  finish(): Omit<BatchPlan, 'used' | 'to'> {
+    return {
+      operations: this.#operations,
+      objects: Array.from(this.#objects.values(), ({ change }) => change),
+      avatars: Array.from(this.#avatars.values(), ({ change }) => change),
+      singles: this.#singles,
+      results: this.#results,
+    };
+  }
+
+  #isApart({ op, id }: ObjectOperation | UserPatchOperation): boolean {
+    return (op === 'user.patch' ? this.#apart.users : this.#apart.objects).has(id);
+  }
+
+  #changeObject(op: ObjectOperation, seq: Seq, actor: string | null, waits: boolean): OperationStatus {
+    const draft = this.#objects.get(op.id);
+    if (draft !== undefined && draft.entrySeq !== seq) {
+      draft.entrySeq = seq;
+      draft.kindBefore = draft.change.kind;
+      draft.seqBefore = draft.change.seq;
+    }
+    if (waits || isConditional(op)) {
+      const base = this.#known.objects.get(op.id) ?? 0;
+      const now = draft === undefined ? base : findSeq(draft.change.kind, draft.change.seq, base);
+      if (op.op !== 'put' && now === 0) return 'unknown_object';
+      const before = draft === undefined ? base : findSeq(draft.kindBefore, draft.seqBefore, base);
+      if (!meetsCondition(op, before)) return 'conflict';
+    }
+    if (draft !== undefined) changeAgain(draft, op, seq, actor);
+    else
+      this.#objects.set(op.id, {
+        change: toChange(op, seq, actor),
+        isOwned: false,
+        entrySeq: seq,
+        kindBefore: 'none',
+        seqBefore: 0,
+      });
+    return 'applied';
+  }
+
+  #moveAvatar(op: UserPatchOperation, seq: Seq, waits: boolean): OperationStatus {
+    if (waits && !this.#known.users.has(op.id)) return 'unknown_object';
+    let draft = this.#avatars.get(op.id);
+    if (draft === undefined) {
+      draft = { change: { id: op.id, seq }, isOwned: false };
+      this.#avatars.set(op.id, draft);
+    }
+    const { change } = draft;
+    change.seq = seq;
+    if (op.position !== undefined) change.position = op.position;
+    if (op.rotation !== undefined) change.rotation = op.rotation;
+    if (op.properties !== undefined) addPatch(draft, change, op.properties);
+    return 'applied';
+  }
+}
+
+/** The seq of an object (0: it is not there) that was at `base`, after a change. */
+function findSeq(kind: Kind, seq: Seq, base: Seq): Seq {
+  if (kind === 'put') return seq;
+  if (kind === 'delete' || base === 0) return 0;
+  return kind === 'patch' ? seq : base;
+}
+
+function toChange(op: ObjectOperation, seq: Seq, actor: string | null): ObjectChange {
+  const { id } = op;
+  if (op.op === 'delete') return { kind: 'delete', id, seq };
+  if (op.op === 'put') {
+    const object = toObject(op);
+    return { kind: 'put', id, seq, actor, object, createdSeq: seq, createdBy: actor, isNew: false };
+  }
+  const change: ObjectChange = { kind: 'patch', id, seq, actor };
+  setFields(change, op);
+  if (op.properties !== undefined) change.patches = [op.properties];
+  return change;
+}
+
+function changeAgain(draft: ObjectDraft, op: ObjectOperation, seq: Seq, actor: string | null): void {
+  const { change } = draft;
+  if (op.op === 'patch') {
+    patchAgain(draft, op, seq, actor);
+    return;
+  }
+  // Of what is gone already there is nothing to delete.
+  if (op.op === 'delete' && change.kind === 'delete') return;
+  const next = toChange(op, seq, actor);
+  if (next.kind === 'put') {
+    if (change.kind === 'delete') next.isNew = true;
+    if (change.kind === 'put') {
+      next.createdSeq = change.createdSeq;
+      next.createdBy = change.createdBy;
+      next.isNew = change.isNew;
+    }
+  }
+  draft.change = next;
+  draft.isOwned = false;
+}
+
+function patchAgain(draft: ObjectDraft, op: PatchOperation, seq: Seq, actor: string | null): void {
+  const { change } = draft;
+  if (change.kind === 'delete') return;
+  change.seq = seq;
+  change.actor = actor;
+  if (change.kind === 'patch') {
+    setFields(change, op);
+    if (op.properties !== undefined) addPatch(draft, change, op.properties);
+    return;
+  }
+  const { object } = change;
+  setFields(object, op);
+  if (op.properties === undefined) return;
+  if (!draft.isOwned) object.properties = cloneJson(object.properties);
+  draft.isOwned = true;
+  mergeInto(object.properties, op.properties);
+}
+
+/** Folds a merge patch into the last of the list, or adds it where that would change what comes out. */
+function addPatch(draft: { isOwned: boolean }, change: { patches?: JsonObject[] }, patch: JsonObject): void {
+  const patches = change.patches;
+  if (patches === undefined) {
+    change.patches = [patch];
+    return;
+  }
+  const last = patches.at(-1);
+  if (last === undefined || !canCompose(last, patch)) {
+    patches.push(patch);
+    draft.isOwned = false;
+    return;
+  }
+  const owned = draft.isOwned ? last : cloneJson(last);
+  composeInto(owned, patch);
+  patches[patches.length - 1] = owned;
+  draft.isOwned = true;
+}
