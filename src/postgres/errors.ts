@@ -29,9 +29,10 @@ export function toAppError(error: unknown, mode: TransactionMode = 'snapshot'): 
       mode === 'write'
         ? 'The database does not answer now; whether the write was done is not known.'
         : 'The database does not answer now.',
-      { cause: error, retryAfterSeconds: 2 },
+      { cause: error, retryAfterSeconds: 2, isTooMuch: tookTooLong(error, code) },
     );
-  if (code === undefined && isAnswerTooLarge(error)) return internal(error);
+  if (code === undefined && isAnswerTooLarge(error))
+    return new AppError('internal', 'Something went wrong here.', { cause: error, isTooMuch: true });
   // Neon gives a refused password no code, only words.
   if (code === undefined && /password authentication failed/.test(wordsOf(error)))
     return misconfigured(error);
@@ -78,6 +79,14 @@ function wordsOf(error: unknown): string {
 
 function internal(error: unknown): AppError {
   return new AppError('internal', 'Something went wrong here.', { cause: error });
+}
+
+/** Whether it was given up for the time it took, here or by the server. */
+function tookTooLong(error: unknown, code: string | undefined): boolean {
+  if (code === '57014') return true;
+  for (let at = error, depth = 0; at instanceof Error && depth < 5; at = at.cause, depth++)
+    if (at.name === 'TimeoutError' || at.message === 'Query read timeout') return true;
+  return false;
 }
 
 /** What the drivers throw where the server did not answer: the Neon client its own error, `pg` system errors and plain ones. */

@@ -23,6 +23,8 @@ export interface DatabaseFacts {
   }[];
   /** Newest last; null where none ever ran, `denied` where the role may not see. */
   migrations: { when: number; hash: string }[] | null | 'denied';
+  /** Of one tenant: operations that could not be kept and were not sent again; what was found wrong in the last day. Null before the migration. */
+  logRecords: { deadLetters: number; logsLost: number; logGaps: number } | null;
   /** Milliseconds by which its clock is before (+) or behind (−) this machine's, give or take half of `roundTripMs`. */
   clockDifferenceMs: number;
   roundTripMs: number;
@@ -61,10 +63,20 @@ const TABLES = `
     and exists (select from pg_attribute a where a.attrelid = c.oid and a.attname = 'tenant_id' and not a.attisdropped)
   order by 1`;
 
+const RECORDS = `
+  select
+    (select count(*)::int from dead_letters where tenant_id = $1 and replayed_at is null) as "deadLetters",
+    count(*) filter (where kind = 'log_lost')::int as "logsLost",
+    count(*) filter (where kind = 'log_gap')::int as "logGaps"
+  from incidents where tenant_id = $1 and created_at > now() - interval '1 day'`;
+
 const JOURNAL = 'drizzle.__drizzle_migrations';
 
 /** @throws what the driver throws: whether that is a refused password or no server is for the caller to say. */
-export async function inspectDatabase(databaseUrl: string, timeoutMs: number): Promise<DatabaseFacts> {
+export async function inspectDatabase(
+  databaseUrl: string,
+  { timeoutMs, tenantId }: { timeoutMs: number; tenantId: string },
+): Promise<DatabaseFacts> {
   const client = new pg.Client({
     connectionString: databaseUrl,
     application_name: 'worldkeep-doctor',
@@ -88,6 +100,7 @@ export async function inspectDatabase(databaseUrl: string, timeoutMs: number): P
       role: rest,
       tables: (await client.query<DatabaseFacts['tables'][number]>(TABLES)).rows,
       migrations: await readMigrations(client),
+      logRecords: await readLogRecords(client, tenantId),
       clockDifferenceMs: (clock.rows[0]?.ms ?? 0) - (before + after) / 2,
       roundTripMs: after - before,
     };
@@ -112,4 +125,17 @@ async function readMigrations(client: pg.Client): Promise<DatabaseFacts['migrati
     `select created_at as when, hash from ${JOURNAL} order by created_at`,
   );
   return rows.map(({ when, hash }) => ({ when: Number(when), hash }));
+}
+
+async function readLogRecords(client: pg.Client, tenantId: string): Promise<DatabaseFacts['logRecords']> {
+  const there = await client.query<{ there: boolean }>(
+    `select coalesce(has_table_privilege(to_regclass('dead_letters'), 'SELECT'), false)
+       and coalesce(has_table_privilege(to_regclass('incidents'), 'SELECT'), false) as there`,
+  );
+  if (!there.rows[0]?.there) return null;
+  await client.query('begin read only');
+  await client.query("select set_config('app.tenant_id', $1, true)", [tenantId]);
+  const [records] = (await client.query<NonNullable<DatabaseFacts['logRecords']>>(RECORDS, [tenantId])).rows;
+  await client.query('commit');
+  return records ?? null;
 }

@@ -2,9 +2,8 @@ import { randomBytes } from 'node:crypto';
 import { drizzle } from 'drizzle-orm/node-postgres';
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { makeWorld, openTestNeon } from '../../test/layers.ts';
+import { makeWorld, openLayer, openTestNeon } from '../../test/layers.ts';
 import { stack, uniqueName } from '../../test/support.ts';
-import { PersistenceLayer } from '../persistence-layer.ts';
 import { isInRegion } from '../world/region.ts';
 import { createApiKeyStore } from './api-key-store.ts';
 import type { Database, Postgres } from './client.ts';
@@ -66,7 +65,7 @@ function openWatched(client: pg.Client, settings: string[] = []) {
 
 /** Every operation there is, once. */
 async function useEverything(postgres: Postgres, tenantId: string, spaceId: string): Promise<void> {
-  const layer = new PersistenceLayer(createWorldStore(postgres), { tenantId, spaceId, actor: 'planner' });
+  const layer = openLayer(postgres, { tenantId, spaceId, actor: 'planner' });
   await layer.putSpace(spaceId, { name: 'Again' });
   await layer.getSpace(spaceId);
   await layer.listSpaces();

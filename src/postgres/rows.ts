@@ -1,6 +1,6 @@
 import { type SQL, sql } from 'drizzle-orm';
 import type { AnyPgColumn } from 'drizzle-orm/pg-core';
-import type { JsonObject, ObjectInput, ObjectPatch, Seq, Space, WorldObject } from '../world/types.ts';
+import type { JsonObject, ObjectInput, Seq, Space, WorldObject } from '../world/types.ts';
 import { spaces, worldObjects } from './schema/spaces.ts';
 
 /** The columns of a space as the product shows it, and those that say which rows are its world. */
@@ -124,40 +124,7 @@ export function toRecord(object: ObjectInput) {
   };
 }
 
-/** A patch as patch_object takes it: a member that is absent (JSON drops `undefined`) leaves its column as it is. */
-export function toPatchRecord({
-  name,
-  modelId,
-  parentId,
-  position,
-  rotation,
-  scale,
-  properties,
-}: ObjectPatch) {
-  return {
-    name,
-    model: modelId,
-    parent: parentId,
-    px: position?.x,
-    py: position?.y,
-    pz: position?.z,
-    rx: rotation?.x,
-    ry: rotation?.y,
-    rz: rotation?.z,
-    rw: rotation?.w,
-    sx: scale?.x,
-    sy: scale?.y,
-    sz: scale?.z,
-    props: properties,
-  };
-}
-
 /** A JSON value as one parameter, whatever it holds. */
 export function asJson(value: unknown): SQL {
   return sql`${value === null ? null : JSON.stringify(value)}::json`;
-}
-
-/** Seqs as one array parameter, or NULL. */
-export function asSeqs(seqs: readonly Seq[] | undefined): SQL {
-  return seqs === undefined ? sql`null::bigint[]` : sql`${`{${seqs.join(',')}}`}::bigint[]`;
 }

@@ -4,16 +4,15 @@ import { deleteSpace } from './operations/delete-space.ts';
 import { ensureTenant } from './operations/ensure-tenant.ts';
 import { eraseUser } from './operations/erase-user.ts';
 import { countTenant, loadStateVersion, loadStatistics } from './operations/load-counts.ts';
-import { listObjects, loadObject } from './operations/load-object.ts';
+import { listObjects, loadObject, loadWritten } from './operations/load-object.ts';
 import { listSpaces, loadSpace } from './operations/load-space.ts';
 import { loadUser } from './operations/load-user.ts';
 import { loadWorld } from './operations/load-world.ts';
 import { putSpace, updateSpace } from './operations/put-space.ts';
-import { saveWorldStream } from './operations/save-stream.ts';
-import { saveWorld } from './operations/save-world.ts';
+import { stageWorldStream } from './operations/stage-stream.ts';
+import { stageWorld } from './operations/stage-world.ts';
 import { streamWorld } from './operations/stream-world.ts';
 import { updateUser, upsertUser } from './operations/upsert-user.ts';
-import { deleteObject, patchObject, putObject } from './operations/write-object.ts';
 
 /** What PersistenceLayer needs, on Postgres: each method is the operation of the same name. */
 export function createWorldStore(postgres: Postgres): WorldStore {
@@ -28,13 +27,11 @@ export function createWorldStore(postgres: Postgres): WorldStore {
     deleteSpace: (...args) => deleteSpace(postgres, ...args),
     loadObject: (...args) => loadObject(postgres, ...args),
     listObjects: (...args) => listObjects(postgres, ...args),
-    putObject: (...args) => putObject(postgres, ...args),
-    patchObject: (...args) => patchObject(postgres, ...args),
-    deleteObject: (...args) => deleteObject(postgres, ...args),
+    loadWritten: (...args) => loadWritten(postgres, ...args),
     loadWorld: (...args) => loadWorld(postgres, ...args),
     streamWorld: (...args) => streamWorld(postgres, ...args),
-    saveWorld: (...args) => saveWorld(postgres, ...args),
-    saveWorldStream: (...args) => saveWorldStream(postgres, ...args),
+    stageWorld: (...args) => stageWorld(postgres, ...args),
+    stageWorldStream: (...args) => stageWorldStream(postgres, ...args),
     upsertUser: (...args) => upsertUser(postgres, ...args),
     updateUser: (...args) => updateUser(postgres, ...args),
     loadUser: (...args) => loadUser(postgres, ...args),

@@ -3,14 +3,18 @@ import type { Postgres } from '../client.ts';
 import { spaces } from '../schema/spaces.ts';
 import { isLive } from './load-space.ts';
 
-/** Hides a space and all in it. @returns whether it was there. */
-export async function deleteSpace(postgres: Postgres, tenantId: string, spaceId: string): Promise<boolean> {
+/** Hides a space and all in it. @returns which incarnation of it that was, or null where it was not there. */
+export async function deleteSpace(
+  postgres: Postgres,
+  tenantId: string,
+  spaceId: string,
+): Promise<{ incarnation: string } | null> {
   const [rows] = await postgres.inTenant(tenantId, (db) => [
     db
       .update(spaces)
       .set({ deletedAt: sql`now()` })
       .where(isLive(tenantId, spaceId))
-      .returning({ id: spaces.spaceId }),
+      .returning({ incarnation: spaces.incarnation }),
   ]);
-  return rows.length > 0;
+  return rows[0] ?? null;
 }

@@ -74,7 +74,7 @@ export async function loadStatistics(
     chatMessages: chat?.n ?? 0,
     seq: space.seq,
     durableSeq: space.seq,
-    // Every write has committed before it is answered, so Postgres is never behind.
+    // As far as Postgres knows: a log may be ahead of it.
     durabilityLagMs: 0,
     activity: {
       lastHour: { objectsChanged: objects?.lastHour ?? 0, messages: chat?.lastHour ?? 0 },

@@ -28,6 +28,23 @@ export async function loadObject(
   return row === undefined ? null : toWorldObject(row, spaceId, row.generationSeq);
 }
 
+/** The object, and the seq that made it: of whoever wrote it at that seq, the write made it. */
+export async function loadWritten(
+  postgres: Postgres,
+  tenantId: string,
+  spaceId: string,
+  objectId: string,
+): Promise<{ object: WorldObject; createdSeq: Seq } | null> {
+  const [rows] = await postgres.inTenant(
+    tenantId,
+    (db) => [selectObject(db, tenantId, spaceId, objectId)],
+    'snapshot',
+  );
+  const row = rows[0];
+  if (row === undefined) return null;
+  return { object: toWorldObject(row, spaceId, row.generationSeq), createdSeq: row.createdSeq };
+}
+
 /** Bytes of one page of objects on its way from the database, whose answers end at 10 MiB. */
 export const PAGE_BYTES_MAX = 6 * 1024 * 1024;
 

@@ -6,24 +6,29 @@ import { asJson, spaceColumns, toSpace } from '../rows.ts';
 import { spaces } from '../schema/spaces.ts';
 import { isLive, selectSpace } from './load-space.ts';
 
-/** Makes the space, or gives it what is new; see put_space for what a deleted one becomes. */
+/**
+ * Makes the space, or gives it what is new; see put_space for what a deleted one becomes.
+ * @param retired the incarnation whose log is retired. @returns what is to be retired first, where nothing was done.
+ */
 export async function putSpace(
   postgres: Postgres,
   tenantId: string,
   spaceId: string,
   { name, description = null, settings = {}, bounds = null }: SpaceInput,
-): Promise<{ space: Space; created: boolean }> {
-  const [outcome, rows] = await postgres.inTenant(tenantId, (db) => [
+  retired: string | null = null,
+): Promise<{ space: Space; created: boolean } | { toRetire: string }> {
+  const [[outcome], rows] = await postgres.inTenant(tenantId, (db) => [
     db
-      .select({ created: sql<boolean>`created` })
+      .select({ isNew: sql<boolean>`is_new`, toRetire: sql<string | null>`to_retire` })
       .from(
-        sql`put_space(${spaceId}, ${uuidv7()}, ${name}, ${description}, ${asJson(settings)}::jsonb, ${asJson(bounds)}::jsonb) as created`,
+        sql`put_space(${spaceId}, ${uuidv7()}, ${name}, ${description}, ${asJson(settings)}::jsonb, ${asJson(bounds)}::jsonb, ${retired})`,
       ),
     selectSpace(db, tenantId, spaceId),
   ]);
+  if (typeof outcome?.toRetire === 'string') return { toRetire: outcome.toRetire };
   // The function has just locked the row, so it is there.
   const row = rows[0] as Space;
-  return { space: toSpace(row), created: outcome[0]?.created === true };
+  return { space: toSpace(row), created: outcome?.isNew === true };
 }
 
 /** Gives a space what is new, and makes none. @returns null where it is not there. */

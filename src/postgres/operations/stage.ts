@@ -1,9 +1,10 @@
 import { type SQL, sql } from 'drizzle-orm';
 import { uuidv7 } from 'uuidv7';
-import type { Refusal, Saved, WriteTarget } from '../../persistence-layer.ts';
+import type { StagedWorld } from '../../log-stores.ts';
+import type { WriteTarget } from '../../persistence-layer.ts';
 import { AppError } from '../../world/errors.ts';
 import { LIMITS } from '../../world/limits.ts';
-import type { Asset, SaveMode, WorldInput } from '../../world/types.ts';
+import type { Asset, WorldInput } from '../../world/types.ts';
 import type { Database, Postgres } from '../client.ts';
 import { asJson, toRecord } from '../rows.ts';
 
@@ -17,24 +18,21 @@ export function openStage({ spaceId, actor }: WriteTarget) {
       callFunction(db, sql`stage_objects(${stageId}, ${actor}, ${chunk}::json)`),
     unstage: (db: Database, ids: readonly string[]) =>
       callFunction(db, sql`unstage_objects(${stageId}, ${asJson(ids)})`),
-    commit: (db: Database, mode: SaveMode, aside: SQL) =>
+    queue: (db: Database, aside: Aside) =>
       db
-        .select({
-          status: sql<'committed' | 'unknown_space' | 'unknown_stage'>`status`,
-          seq: sql<string>`seq`,
-          objects: sql<number>`objects`,
-        })
-        .from(sql`commit_stage(${spaceId}, ${stageId}, ${actor}, ${mode}, ${aside})`),
+        .select({ objects: sql<number | null>`objects` })
+        .from(sql`queue_stage(${stageId}, ${aside.json}) as objects`),
   };
 }
 
-type Committed = Awaited<ReturnType<ReturnType<typeof openStage>['commit']>>;
-
+export type StageQueries = ReturnType<typeof openStage>;
 /** @throws conflict where the stage is not there any more. */
-export function readCommitted([outcome]: Committed): Saved | Refusal {
-  if (outcome?.status === 'unknown_space') return 'unknown_space';
-  if (outcome?.status !== 'committed') throw givenUp();
-  return { seq: Number(outcome.seq), objects: outcome.objects };
+export function readQueued(
+  [outcome]: Awaited<ReturnType<StageQueries['queue']>>,
+  stageId: string,
+): StagedWorld {
+  if (outcome === undefined || outcome.objects === null) throw givenUp();
+  return { stageId, objects: outcome.objects };
 }
 
 export function givenUp(): AppError {
@@ -78,11 +76,16 @@ export function encodeObject(object: WorldInput['objects'][number]): string {
   });
 }
 
-/** What stands beside the objects, as commit_stage takes it. @throws body_too_large above `stateAsideBytesMax`. */
-export function encodeAside({ users, models, media, chat }: Omit<WorldInput, 'objects'>): {
-  aside: SQL;
-  asideBytes: number;
-} {
+/** What stands beside a world's objects. */
+export interface Aside {
+  /** As queue_stage takes it. */
+  json: SQL;
+  /** As it travels. */
+  bytes: number;
+}
+
+/** @throws body_too_large above `stateAsideBytesMax`. */
+export function encodeAside({ users, models, media, chat }: Omit<WorldInput, 'objects'>): Aside {
   const people = users?.map(({ id, displayName, avatarUrl, position, rotation, properties }) => ({
     id,
     name: displayName,
@@ -111,13 +114,17 @@ export function encodeAside({ users, models, media, chat }: Omit<WorldInput, 'ob
     kind,
     at: createdAt,
   }));
-  const parts = [people ?? null, models.map(toAssetRecord), media.map(toAssetRecord), said];
-  const encoded = JSON.stringify(parts);
+  const encoded = JSON.stringify({
+    users: people ?? null,
+    models: models.map(toAssetRecord),
+    media: media.map(toAssetRecord),
+    chat: said,
+  });
   const bytes = encoder.encode(encoded).length;
   if (bytes > LIMITS.stateAsideBytesMax)
     throw new AppError(
       'body_too_large',
       `Users, models, media and chat of one saved world may be ${LIMITS.stateAsideBytesMax} bytes together; these are ${bytes}.`,
     );
-  return { aside: sql.join(parts.map(asJson), sql`, `), asideBytes: countTravelBytes(encoded) };
+  return { json: sql`${encoded}::json`, bytes: countTravelBytes(encoded) };
 }

@@ -5,6 +5,7 @@ import {
   foreignKey,
   index,
   integer,
+  json,
   jsonb,
   pgTable,
   primaryKey,
@@ -28,7 +29,9 @@ import { tenants } from './tenants.ts';
 
 /**
  * Worlds. `log_cursor` is the last seq that is applied here; `generation` names the rows of `world_objects` that are the
- * world now, and `generation_seq` is the seq at which they became it. `incarnation` is new whenever the space is.
+ * world now, and `generation_seq` is the seq at which they became it. `incarnation` is new whenever the space is, and began at
+ * `incarnation_seq`. `log_instance` names the life of Redis that holds the space's log: from then on nothing else moves the
+ * cursor; NULL, there is no log.
  */
 export const spaces = pgTable(
   'spaces',
@@ -44,6 +47,9 @@ export const spaces = pgTable(
     generation: bigint('generation', { mode: 'number' }).notNull().default(1),
     generationSeq: seqColumn('generation_seq').notNull(),
     nextGeneration: bigint('next_generation', { mode: 'number' }).notNull().default(2),
+    incarnationSeq: seqColumn('incarnation_seq').notNull(),
+    logInstance: text('log_instance'),
+    logOpenedAt: time('log_opened_at'),
     createdAt: time('created_at').notNull().defaultNow(),
     updatedAt: time('updated_at').notNull().defaultNow(),
     deletedAt: time('deleted_at'),
@@ -143,7 +149,10 @@ export const objectRemovals = pgTable(
   ],
 );
 
-/** A world on its way in, under a generation of its own, until one transaction makes it the space's. */
+/**
+ * A world on its way in, under a generation of its own, until one transaction makes it the space's. One that an entry of the
+ * log names is `queued_at`, and `aside` is what comes with its objects: {users, models, media, chat}, as flip_stage takes them.
+ */
 export const worldStages = pgTable(
   'world_stages',
   {
@@ -153,6 +162,8 @@ export const worldStages = pgTable(
     generation: bigint('generation', { mode: 'number' }).notNull(),
     objects: integer('objects').notNull().default(0),
     touchedAt: time('touched_at').notNull().defaultNow(),
+    queuedAt: time('queued_at'),
+    aside: json('aside'),
   },
   (t) => [
     primaryKey({ columns: [t.tenantId, t.stageId] }),

@@ -1,12 +1,21 @@
 import { and, asc, eq, inArray } from 'drizzle-orm';
-import type { Refusal, Saved, WriteTarget } from '../../persistence-layer.ts';
+import type { StagedWorld } from '../../log-stores.ts';
+import type { WriteTarget } from '../../persistence-layer.ts';
 import { AppError } from '../../world/errors.ts';
 import type { WorldItem } from '../../world/state-lines.ts';
-import type { SaveMode, WorldInput } from '../../world/types.ts';
+import type { WorldInput } from '../../world/types.ts';
 import type { Postgres } from '../client.ts';
 import { hasConstraint } from '../errors.ts';
 import { worldObjects, worldStages } from '../schema/spaces.ts';
-import { encodeAside, encodeObject, givenUp, openStage, readCommitted, sweepGenerations } from './stage.ts';
+import {
+  encodeAside,
+  encodeObject,
+  givenUp,
+  openStage,
+  readQueued,
+  type StageQueries,
+  sweepGenerations,
+} from './stage.ts';
 
 /**
  * Characters of objects held before they are staged. Small, so that most of what one chunk takes is garbage before the next
@@ -15,18 +24,16 @@ import { encodeAside, encodeObject, givenUp, openStage, readCommitted, sweepGene
 const CHUNK_LENGTH_MAX = 500_000;
 
 /**
- * Saves a whole world as it arrives, all or nothing: its objects are staged chunk by chunk, and when the last item is there
- * one transaction makes them the world. Whatever breaks before, the world stays as it was and the stage is given up.
- * @param items the last is `around`; an iteration that throws, or ends without it, saves nothing.
+ * Stages a whole world as it arrives, for the step of the space's order that will make it the space's. Whatever breaks
+ * before the last item, the stage is given up.
+ * @param items the last is `around`; an iteration that throws, or ends without it, stages nothing.
  * @throws validation_failed for an id given twice, at its line.
  */
-export async function saveWorldStream(
+export async function stageWorldStream(
   postgres: Postgres,
   target: WriteTarget,
   items: AsyncIterable<WorldItem[]>,
-  mode: SaveMode,
-): Promise<Saved | Refusal> {
-  const { tenantId, spaceId } = target;
+): Promise<StagedWorld | 'unknown_space'> {
   const staging = new Staging(postgres, target);
   try {
     let around: Omit<WorldInput, 'objects'> | null = null;
@@ -37,12 +44,11 @@ export async function saveWorldStream(
       }
     }
     if (around === null) throw new AppError('internal', 'The world ended without its end.');
-    const { aside } = encodeAside(around);
+    const aside = encodeAside(around);
     if ((await staging.flush()) === 'unknown_space') return 'unknown_space';
-    const [rows] = await postgres.inTenant(tenantId, (db) => [staging.queries.commit(db, mode, aside)]);
-    const saved = readCommitted(rows);
-    if (typeof saved === 'object') await sweepGenerations(postgres, tenantId, spaceId);
-    return saved;
+    const { stageId, queue } = staging.queries;
+    const [rows] = await postgres.inTenant(target.tenantId, (db) => [queue(db, aside)]);
+    return readQueued(rows, stageId);
   } catch (error) {
     await staging.abandon();
     throw error;
@@ -51,7 +57,7 @@ export async function saveWorldStream(
 
 /** A world on its way in, and the chunk of it that is not staged yet. */
 class Staging {
-  readonly queries: ReturnType<typeof openStage>;
+  readonly queries: StageQueries;
   readonly #postgres: Postgres;
   readonly #target: WriteTarget;
   #begun = false;

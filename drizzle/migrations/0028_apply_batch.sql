@@ -1,0 +1,338 @@
+-- Operations that are applied one by one. ops: the text of each.
+CREATE TYPE single_rows AS (
+  seqs bigint[], indexes integer[], kinds text[], ids text[], actors text[], letters text[], ops text[]
+);
+--> statement-breakpoint
+-- Which rows cannot be kept, as {moves, patches, puts, avatars: [place, …]}, each counted from 1; NULL where all can. Tries by
+-- halves, and undoes what it tries: 1 such row of 5,000 takes two batches' time, not 5,000 subtransactions.
+CREATE FUNCTION find_poison(
+  p_space text, p_generation bigint, p_generation_seq bigint,
+  p_moves object_rows, p_patches object_rows, p_puts object_rows, p_avatars avatar_rows
+) RETURNS jsonb
+LANGUAGE plpgsql
+AS $$
+DECLARE
+  v_kinds text[] := ARRAY['moves', 'patches', 'puts', 'avatars'];
+  v_sizes integer[] := ARRAY[
+    cardinality(p_moves.ids), cardinality(p_patches.ids), cardinality(p_puts.ids), cardinality(p_avatars.ids)];
+  v_firsts integer[];
+  v_lasts integer[];
+  v_first integer;
+  v_last integer;
+  v_half integer;
+  v_top integer;
+  v_bad integer[];
+  v_poison jsonb;
+BEGIN
+  FOR v_kind IN 1 .. 4 LOOP
+    CONTINUE WHEN v_sizes[v_kind] = 0 OR v_sizes[v_kind] IS NULL;
+    v_firsts := ARRAY[1];
+    v_lasts := ARRAY[v_sizes[v_kind]];
+    v_top := 1;
+    v_bad := '{}';
+    WHILE v_top > 0 LOOP
+      v_first := v_firsts[v_top];
+      v_last := v_lasts[v_top];
+      v_top := v_top - 1;
+      BEGIN
+        CASE v_kind
+          WHEN 1 THEN
+            PERFORM move_objects(p_space, p_generation, p_generation_seq, slice_rows(p_moves, v_first, v_last));
+          WHEN 2 THEN
+            PERFORM patch_objects(p_space, p_generation, p_generation_seq, slice_rows(p_patches, v_first, v_last));
+          WHEN 3 THEN
+            PERFORM put_objects(p_space, p_generation, p_generation_seq, slice_rows(p_puts, v_first, v_last));
+          ELSE
+            PERFORM move_avatars(p_space, slice_rows(p_avatars, v_first, v_last));
+        END CASE;
+        RAISE EXCEPTION USING ERRCODE = 'WK000', MESSAGE = 'undone';
+      EXCEPTION
+        WHEN SQLSTATE 'WK000' THEN
+          NULL;
+        WHEN data_exception OR integrity_constraint_violation OR program_limit_exceeded THEN
+          IF v_first = v_last THEN
+            v_bad := v_bad || v_first;
+          ELSE
+            v_half := (v_first + v_last) / 2;
+            v_firsts[v_top + 1] := v_half + 1;
+            v_lasts[v_top + 1] := v_last;
+            v_firsts[v_top + 2] := v_first;
+            v_lasts[v_top + 2] := v_half;
+            v_top := v_top + 2;
+          END IF;
+      END;
+    END LOOP;
+    IF v_bad <> '{}' THEN
+      v_poison := coalesce(v_poison, '{}') || jsonb_build_object(v_kinds[v_kind], v_bad);
+    END IF;
+  END LOOP;
+  RETURN v_poison;
+END
+$$;
+--> statement-breakpoint
+-- Applies one operation to what is there. p_was: the object's seq before the entry, 0 where it was not there.
+-- Outcomes: applied, unknown_object, conflict.
+CREATE FUNCTION apply_single(
+  p_space text, p_generation bigint, p_generation_seq bigint, p_was bigint, p_now bigint,
+  p_seq bigint, p_id text, p_actor text, p_op jsonb
+) RETURNS text
+LANGUAGE plpgsql
+AS $$
+DECLARE
+  v_if_seq jsonb := p_op -> 'ifSeq';
+  v_position jsonb := p_op -> 'position';
+  v_rotation jsonb := p_op -> 'rotation';
+  v_scale jsonb := p_op -> 'scale';
+  v_row object_rows;
+BEGIN
+  IF p_op ->> 'op' = 'user.patch' THEN
+    PERFORM FROM users WHERE tenant_id = current_tenant() AND user_id = p_id;
+    IF NOT FOUND THEN
+      RETURN 'unknown_object';
+    END IF;
+    PERFORM move_avatars(p_space, ROW(
+      ARRAY[p_id], ARRAY[p_seq],
+      ARRAY[(v_position ->> 'x')::float8], ARRAY[(v_position ->> 'y')::float8], ARRAY[(v_position ->> 'z')::float8],
+      ARRAY[(v_rotation ->> 'x')::float8], ARRAY[(v_rotation ->> 'y')::float8], ARRAY[(v_rotation ->> 'z')::float8],
+      ARRAY[(v_rotation ->> 'w')::float8],
+      ARRAY[CASE WHEN p_op ? 'properties' THEN 8 ELSE 0 END],
+      ARRAY[jsonb_build_array(p_op -> 'properties')::text])::avatar_rows);
+    RETURN 'applied';
+  END IF;
+
+  IF p_op ->> 'op' <> 'put' AND p_now = 0 THEN
+    RETURN 'unknown_object';
+  END IF;
+  IF (p_op ->> 'ifExists')::boolean <> (p_was <> 0)
+    OR (jsonb_typeof(v_if_seq) = 'array' AND NOT v_if_seq @> to_jsonb(p_was))
+    OR (jsonb_typeof(v_if_seq) = 'number' AND v_if_seq <> to_jsonb(p_was)) THEN
+    RETURN 'conflict';
+  END IF;
+
+  v_row.ids := ARRAY[p_id];
+  v_row.seqs := ARRAY[p_seq];
+  IF p_op ->> 'op' = 'delete' THEN
+    PERFORM remove_objects(p_space, p_generation, v_row);
+    RETURN 'applied';
+  END IF;
+  v_row.actors := ARRAY[p_actor];
+  v_row.px := ARRAY[(v_position ->> 'x')::float8];
+  v_row.py := ARRAY[(v_position ->> 'y')::float8];
+  v_row.pz := ARRAY[(v_position ->> 'z')::float8];
+  v_row.rx := ARRAY[(v_rotation ->> 'x')::float8];
+  v_row.ry := ARRAY[(v_rotation ->> 'y')::float8];
+  v_row.rz := ARRAY[(v_rotation ->> 'z')::float8];
+  v_row.rw := ARRAY[(v_rotation ->> 'w')::float8];
+  v_row.sx := ARRAY[(v_scale ->> 'x')::float8];
+  v_row.sy := ARRAY[(v_scale ->> 'y')::float8];
+  v_row.sz := ARRAY[(v_scale ->> 'z')::float8];
+  v_row.names := ARRAY[coalesce(p_op -> 'name', 'null')::text];
+  v_row.models := ARRAY[p_op ->> 'modelId'];
+  v_row.parents := ARRAY[p_op ->> 'parentId'];
+  IF p_op ->> 'op' = 'patch' THEN
+    v_row.marks := ARRAY[
+      CASE WHEN p_op ? 'name' THEN 1 ELSE 0 END + CASE WHEN p_op ? 'modelId' THEN 2 ELSE 0 END
+        + CASE WHEN p_op ? 'parentId' THEN 4 ELSE 0 END + CASE WHEN p_op ? 'properties' THEN 8 ELSE 0 END];
+    v_row.props := ARRAY[jsonb_build_array(p_op -> 'properties')::text];
+    PERFORM patch_objects(p_space, p_generation, p_generation_seq, v_row);
+    RETURN 'applied';
+  END IF;
+  -- What a put leaves out has its default.
+  v_row.px := ARRAY[coalesce(v_row.px[1], 0)];
+  v_row.py := ARRAY[coalesce(v_row.py[1], 0)];
+  v_row.pz := ARRAY[coalesce(v_row.pz[1], 0)];
+  v_row.rx := ARRAY[coalesce(v_row.rx[1], 0)];
+  v_row.ry := ARRAY[coalesce(v_row.ry[1], 0)];
+  v_row.rz := ARRAY[coalesce(v_row.rz[1], 0)];
+  v_row.rw := ARRAY[coalesce(v_row.rw[1], 1)];
+  v_row.sx := ARRAY[coalesce(v_row.sx[1], 1)];
+  v_row.sy := ARRAY[coalesce(v_row.sy[1], 1)];
+  v_row.sz := ARRAY[coalesce(v_row.sz[1], 1)];
+  v_row.marks := ARRAY[0];
+  v_row.props := ARRAY[coalesce(p_op -> 'properties', '{}')::text];
+  v_row.created_seqs := ARRAY[p_seq];
+  v_row.created_bys := ARRAY[p_actor];
+  PERFORM put_objects(p_space, p_generation, p_generation_seq, v_row);
+  RETURN 'applied';
+END
+$$;
+--> statement-breakpoint
+-- Applies a stretch of a space's log, in one transaction that moves the cursor from p_from to p_to. Where the cursor is not at
+-- p_from, nothing is done: a batch that comes twice, or late, changes nothing. The rows of a batch are each of another object,
+-- so their order is of no account; what cannot be kept among them is named, nothing is applied, and the caller sends it again
+-- with those among p_singles, which are applied one by one, in order: what cannot be kept there goes to dead_letters.
+-- p_results: {seq: [{id, status}]}, over which the outcomes of the singles are written. p_incidents: [{id, kind, detail}].
+-- p_is_direct: the batch is from no log, and must not come between the entries of one.
+-- Outcomes: applied (unknown: moves and patches of what is not there; dead: [{id, seq, index, kind, target}]),
+-- moved (at_cursor, at_incarnation: where the space is), unknown_space, poisoned (poison: as find_poison has it), log_open: the
+-- space is written through its log, and the batch is not from there.
+CREATE FUNCTION apply_batch(
+  p_space text, p_incarnation text, p_from bigint, p_to bigint,
+  p_moves object_rows, p_patches object_rows, p_puts object_rows, p_deletes object_rows, p_avatars avatar_rows,
+  p_singles single_rows, p_results jsonb, p_incidents jsonb, p_is_direct boolean,
+  OUT status text, OUT at_cursor bigint, OUT at_incarnation text, OUT unknown integer, OUT dead jsonb, OUT poison jsonb)
+LANGUAGE plpgsql
+-- Each row is found by its key, whatever the planner believes of the table: without statistics it has read all of it.
+SET enable_seqscan = off
+SET enable_hashjoin = off
+SET enable_mergejoin = off
+SET enable_material = off
+SET enable_memoize = off
+SET random_page_cost = 4
+SET plan_cache_mode = force_generic_plan
+SET jit = off
+AS $$
+DECLARE
+  v_tenant text := current_tenant();
+  v_space spaces%ROWTYPE;
+  v_results jsonb := p_results;
+  v_entry bigint := 0;
+  v_before jsonb := '{}';
+  v_seq bigint;
+  v_id text;
+  v_now bigint;
+  v_status text;
+  v_sqlstate text;
+  v_constraint text;
+BEGIN
+  SELECT * INTO v_space FROM spaces s
+  WHERE s.tenant_id = v_tenant AND s.space_id = p_space AND s.deleted_at IS NULL FOR NO KEY UPDATE;
+  IF NOT FOUND THEN
+    status := 'unknown_space';
+    RETURN;
+  END IF;
+  IF p_is_direct AND v_space.log_instance IS NOT NULL THEN
+    status := 'log_open';
+    RETURN;
+  END IF;
+  IF v_space.log_cursor <> p_from OR v_space.incarnation <> p_incarnation THEN
+    status := 'moved';
+    at_cursor := v_space.log_cursor;
+    at_incarnation := v_space.incarnation;
+    RETURN;
+  END IF;
+
+  unknown := 0;
+  BEGIN
+    UPDATE spaces s SET log_cursor = p_to WHERE s.tenant_id = v_tenant AND s.space_id = p_space;
+    IF cardinality(p_moves.ids) > 0 THEN
+      unknown := unknown + cardinality(p_moves.ids)
+        - move_objects(p_space, v_space.generation, v_space.generation_seq, p_moves);
+    END IF;
+    IF cardinality(p_patches.ids) > 0 THEN
+      unknown := unknown + cardinality(p_patches.ids)
+        - patch_objects(p_space, v_space.generation, v_space.generation_seq, p_patches);
+    END IF;
+    IF cardinality(p_puts.ids) > 0 THEN
+      PERFORM put_objects(p_space, v_space.generation, v_space.generation_seq, p_puts);
+    END IF;
+    IF cardinality(p_deletes.ids) > 0 THEN
+      PERFORM remove_objects(p_space, v_space.generation, p_deletes);
+    END IF;
+    IF cardinality(p_avatars.ids) > 0 THEN
+      PERFORM move_avatars(p_space, p_avatars);
+    END IF;
+  EXCEPTION WHEN data_exception OR integrity_constraint_violation OR program_limit_exceeded THEN
+    poison := find_poison(
+      p_space, v_space.generation, v_space.generation_seq, p_moves, p_patches, p_puts, p_avatars);
+    IF poison IS NULL THEN
+      RAISE;
+    END IF;
+    status := 'poisoned';
+    RETURN;
+  END;
+
+  dead := '[]';
+  FOR v_i IN 1 .. coalesce(cardinality(p_singles.seqs), 0) LOOP
+    v_seq := p_singles.seqs[v_i];
+    v_id := p_singles.ids[v_i];
+    IF v_seq <> v_entry THEN
+      v_entry := v_seq;
+      v_before := '{}';
+    END IF;
+    v_now := coalesce((
+      SELECT coalesce(nullif(o.seq, 0), v_space.generation_seq) FROM world_objects o
+      WHERE o.tenant_id = v_tenant AND o.space_id = p_space AND o.generation = v_space.generation AND o.object_id = v_id
+    ), 0);
+    IF NOT v_before ? v_id THEN
+      v_before := v_before || jsonb_build_object(v_id, v_now);
+    END IF;
+    BEGIN
+      v_status := apply_single(
+        p_space, v_space.generation, v_space.generation_seq, (v_before ->> v_id)::bigint, v_now,
+        v_seq, v_id, p_singles.actors[v_i], p_singles.ops[v_i]::jsonb);
+    EXCEPTION WHEN data_exception OR integrity_constraint_violation OR program_limit_exceeded THEN
+      GET STACKED DIAGNOSTICS v_sqlstate = RETURNED_SQLSTATE, v_constraint = CONSTRAINT_NAME;
+      v_status := 'rejected';
+      INSERT INTO dead_letters (
+        tenant_id, dead_letter_id, space_id, incarnation, seq, index, actor, kind, target_id, op, sql_state, constraint_name)
+      VALUES (
+        v_tenant, p_singles.letters[v_i], p_space, p_incarnation, v_seq, p_singles.indexes[v_i], p_singles.actors[v_i],
+        p_singles.kinds[v_i], v_id, p_singles.ops[v_i]::json, v_sqlstate, nullif(v_constraint, ''));
+      dead := dead || jsonb_build_object(
+        'id', p_singles.letters[v_i], 'seq', v_seq, 'index', p_singles.indexes[v_i], 'kind', p_singles.kinds[v_i],
+        'target', v_id);
+    END;
+    IF v_results ? v_seq::text THEN
+      v_results := jsonb_set(
+        v_results, ARRAY[v_seq::text, p_singles.indexes[v_i]::text, 'status'], to_jsonb(v_status));
+    END IF;
+  END LOOP;
+
+  PERFORM note_in_log(p_space, v_results, p_incidents);
+  status := 'applied';
+END
+$$;
+--> statement-breakpoint
+-- Writes down what became of entries, for those who wait, and what was found wrong with the log.
+CREATE FUNCTION note_in_log(p_space text, p_results jsonb, p_incidents jsonb) RETURNS void
+LANGUAGE plpgsql
+AS $$
+BEGIN
+  IF p_results <> '{}' THEN
+    INSERT INTO write_results (tenant_id, space_id, seq, results)
+    SELECT current_tenant(), p_space, r.key::bigint, r.value FROM jsonb_each(p_results) AS r
+    ON CONFLICT (tenant_id, space_id, seq) DO UPDATE SET results = excluded.results;
+  END IF;
+  IF p_incidents <> '[]' THEN
+    INSERT INTO incidents (tenant_id, incident_id, space_id, kind, detail)
+    SELECT current_tenant(), i.id, p_space, i.kind, i.detail
+    FROM jsonb_to_recordset(p_incidents) AS i (id text, kind text, detail jsonb);
+  END IF;
+END
+$$;
+--> statement-breakpoint
+-- The objects of the world with these ids, each found by its key.
+CREATE FUNCTION find_objects(p_space text, p_ids text[]) RETURNS SETOF world_objects
+LANGUAGE plpgsql STABLE
+SET enable_seqscan = off
+SET enable_hashjoin = off
+SET enable_mergejoin = off
+SET jit = off
+AS $$
+BEGIN
+  RETURN QUERY
+  SELECT o.* FROM spaces s
+  CROSS JOIN LATERAL (SELECT * FROM unnest(p_ids) AS c (id) OFFSET 0) AS c
+  CROSS JOIN LATERAL (
+    SELECT w.* FROM world_objects w
+    WHERE w.tenant_id = s.tenant_id AND w.space_id = s.space_id AND w.generation = s.generation AND w.object_id = c.id
+    OFFSET 0
+  ) AS o
+  WHERE s.tenant_id = current_tenant() AND s.space_id = p_space AND s.deleted_at IS NULL;
+END
+$$;
+--> statement-breakpoint
+-- The names of the properties that an operation gives; none of those that no jsonb can hold.
+CREATE FUNCTION property_keys(p_op json) RETURNS json
+LANGUAGE plpgsql IMMUTABLE
+AS $$
+BEGIN
+  IF json_typeof(p_op -> 'properties') <> 'object' THEN
+    RETURN '[]';
+  END IF;
+  RETURN (SELECT coalesce(json_agg(k), '[]') FROM json_object_keys(p_op -> 'properties') AS k);
+EXCEPTION WHEN data_exception THEN
+  RETURN '[]';
+END
+$$;

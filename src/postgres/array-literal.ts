@@ -1,0 +1,54 @@
+/**
+ * Columns of many rows, each as one parameter: Postgres reads an array of numbers several times faster than the same in
+ * JSON. A column that no row has a value in is the empty array, which `unnest` beside others fills up with NULL.
+ */
+export class TextColumn {
+  #text = '';
+  #hasValue = false;
+
+  push(value: string | null | undefined): void {
+    if (this.#text !== '') this.#text += ',';
+    if (value === null || value === undefined) {
+      this.#text += 'NULL';
+      return;
+    }
+    this.#hasValue = true;
+    // Quoted whatever it is: an id may be NULL. No text of Postgres holds a NUL: what stands for it is in no id either.
+    this.#text += PLAIN.test(value)
+      ? `"${value}"`
+      : `"${value.replaceAll('\0', '\uFFFD').replace(/["\\]/g, '\\$&')}"`;
+  }
+
+  toString(): string {
+    return this.#hasValue ? `{${this.#text}}` : '{}';
+  }
+}
+
+const PLAIN = /^[A-Za-z0-9._:-]*$/;
+
+export class NumberColumn {
+  #text = '';
+  #hasValue = false;
+
+  push(value: number | null | undefined): void {
+    if (this.#text !== '') this.#text += ',';
+    if (value === null || value === undefined) {
+      this.#text += 'NULL';
+      return;
+    }
+    this.#hasValue = true;
+    // What is no number was not checked by anyone: as NaN it is refused with its row, and not the whole array with it.
+    this.#text += typeof value === 'number' ? value : 'NaN';
+  }
+
+  toString(): string {
+    return this.#hasValue ? `{${this.#text}}` : '{}';
+  }
+}
+
+/** @returns texts as one array parameter. */
+export function toTexts(values: Iterable<string | null>): string {
+  const column = new TextColumn();
+  for (const value of values) column.push(value);
+  return column.toString();
+}

@@ -1,0 +1,61 @@
+import type { DeadLetterStore } from '../dead-letters.ts';
+import type { DrainStore, LogAddress, Retention, StagedWorld } from '../log-stores.ts';
+import type { WriteTarget } from '../persistence-layer.ts';
+import type { WorldItem } from '../world/state-lines.ts';
+import type { WorldInput } from '../world/types.ts';
+import type { Postgres } from './client.ts';
+import { applyBatch } from './operations/apply-batch.ts';
+import { applyStage } from './operations/apply-stage.ts';
+import {
+  discardDeadLetter,
+  listDeadLetters,
+  listUncorrected,
+  loadDeadLetter,
+  markCorrected,
+  markReplayed,
+} from './operations/dead-letters.ts';
+import { deleteSpace } from './operations/delete-space.ts';
+import { loadAvatars, loadObjects } from './operations/load-some.ts';
+import { loadCursor, loadSeqs, openLog, readResults } from './operations/open-log.ts';
+import { stageWorldStream } from './operations/stage-stream.ts';
+import { stageWorld } from './operations/stage-world.ts';
+import { sweepAllRecords, sweepRecords } from './operations/sweep-records.ts';
+
+/** What stands around the drain: worlds staged for the log, what it leaves behind, and the end of a space's log. */
+export interface LogRecords extends DeadLetterStore {
+  /** Stages a world that an entry of the log is to name. */
+  stageWorld(target: WriteTarget, world: WorldInput): Promise<StagedWorld | 'unknown_space'>;
+  /** The same, chunk by chunk as it arrives; the last item is `around`. */
+  stageWorldStream(
+    target: WriteTarget,
+    items: AsyncIterable<WorldItem[]>,
+  ): Promise<StagedWorld | 'unknown_space'>;
+  /** @returns the incarnation whose log is to be retired; null where there is no such space. */
+  deleteSpace(address: LogAddress): Promise<{ incarnation: string } | null>;
+  sweepRecords(tenantId: string, retention: Retention): Promise<number>;
+}
+
+/** What SpaceLog and Drain need, on Postgres: each method is the operation of the same name. */
+export function createDrainStore(postgres: Postgres): DrainStore & LogRecords {
+  return {
+    openLog: (...args) => openLog(postgres, ...args),
+    loadCursor: (...args) => loadCursor(postgres, ...args),
+    loadSeqs: (...args) => loadSeqs(postgres, ...args),
+    applyBatch: (...args) => applyBatch(postgres, ...args),
+    applyStage: (...args) => applyStage(postgres, ...args),
+    readResults: (...args) => readResults(postgres, ...args),
+    listUncorrected: (...args) => listUncorrected(postgres, ...args),
+    markCorrected: (...args) => markCorrected(postgres, ...args),
+    loadObjects: (...args) => loadObjects(postgres, ...args),
+    loadAvatars: (...args) => loadAvatars(postgres, ...args),
+    stageWorld: (...args) => stageWorld(postgres, ...args),
+    stageWorldStream: (...args) => stageWorldStream(postgres, ...args),
+    deleteSpace: ({ tenantId, spaceId }) => deleteSpace(postgres, tenantId, spaceId),
+    listDeadLetters: (...args) => listDeadLetters(postgres, ...args),
+    loadDeadLetter: (...args) => loadDeadLetter(postgres, ...args),
+    discardDeadLetter: (...args) => discardDeadLetter(postgres, ...args),
+    markReplayed: (...args) => markReplayed(postgres, ...args),
+    sweepRecords: (...args) => sweepRecords(postgres, ...args),
+    sweepAllRecords: (...args) => sweepAllRecords(postgres, ...args),
+  };
+}

@@ -1,0 +1,91 @@
+import { type SQL, sql } from 'drizzle-orm';
+import { uuidv7 } from 'uuidv7';
+import type { LogAddress } from '../../log-stores.ts';
+import type { Batch, BatchOutcome, DeadOperation, Incident } from '../../world/batch.ts';
+import type { LogOperation, OperationResult } from '../../world/operation.ts';
+import type { Seq } from '../../world/types.ts';
+import type { Postgres } from '../client.ts';
+import { encodeAvatars, encodeSingles, isMove, ObjectRows } from './batch-rows.ts';
+
+interface BatchRow {
+  status: BatchOutcome['status'];
+  atCursor: string | null;
+  atIncarnation: string | null;
+  unknown: number | null;
+  dead: { id: string; seq: Seq; index: number; kind: DeadOperation['kind']; target: string }[] | null;
+  poison: Partial<Record<'moves' | 'patches' | 'puts' | 'avatars', number[]>> | null;
+}
+
+/** Applies a stretch of the log in one call of apply_batch, which see. */
+export async function applyBatch(
+  postgres: Postgres,
+  { tenantId, spaceId }: LogAddress,
+  batch: Batch,
+): Promise<BatchOutcome> {
+  const { incarnation, from, to, objects, avatars, singles, results, incidents, isDirect = false } = batch;
+  const rows = { moves: new ObjectRows(), patches: new ObjectRows(), puts: new ObjectRows() };
+  const deletes = new ObjectRows();
+  for (const change of objects) {
+    if (change.kind === 'put') rows.puts.pushPut(change);
+    else if (change.kind === 'delete') deletes.pushDelete(change);
+    else if (isMove(change)) rows.moves.pushMove(change);
+    else rows.patches.pushPatch(change);
+  }
+  const letterIds = singles.map(() => uuidv7());
+  const [[row]] = await postgres.inTenant(tenantId, (db) => [
+    db
+      .select({
+        status: sql<BatchRow['status']>`status`,
+        atCursor: sql<string | null>`at_cursor`,
+        atIncarnation: sql<string | null>`at_incarnation`,
+        unknown: sql<number | null>`unknown`,
+        dead: sql<BatchRow['dead']>`dead`,
+        poison: sql<BatchRow['poison']>`poison`,
+      })
+      .from(
+        sql`apply_batch(${spaceId}, ${incarnation}, ${from}::bigint, ${to}::bigint, ${rows.moves.toSql()}, ${rows.patches.toSql()}, ${rows.puts.toSql()}, ${deletes.toSql()}, ${encodeAvatars(avatars)}, ${encodeSingles(singles, letterIds)}, ${encodeResults(results)}, ${encodeIncidents(incidents)}, ${isDirect}::boolean)`,
+      ),
+  ]);
+  switch (row?.status) {
+    case 'applied':
+      return {
+        status: 'applied',
+        unknown: row.unknown ?? 0,
+        dead: (row.dead ?? []).map(({ id, target, ...rest }) => ({
+          ...{ deadLetterId: id, id: target, ...rest },
+          propertyKeys: readPropertyKeys(singles[letterIds.indexOf(id)]?.op),
+        })),
+      };
+    case 'moved':
+      return { status: 'moved', cursor: Number(row.atCursor), incarnation: row.atIncarnation ?? '' };
+    case 'poisoned': {
+      const { poison } = row;
+      const objectIds = (['moves', 'patches', 'puts'] as const).flatMap((kind) =>
+        (poison?.[kind] ?? []).map((place) => rows[kind].ids[place - 1] ?? ''),
+      );
+      const userIds = (poison?.avatars ?? []).map((place) => avatars[place - 1]?.id ?? '');
+      return { status: 'poisoned', objectIds, userIds };
+    }
+    case 'unknown_space':
+    case 'log_open':
+      return { status: row.status };
+    default:
+      throw new Error('apply_batch gave no outcome');
+  }
+}
+
+/** As property_keys in the database has it. */
+function readPropertyKeys(op: LogOperation | undefined): string[] {
+  if (op?.op !== 'user.patch') return [];
+  return Object.keys(op.properties ?? {}).filter((key) => key.isWellFormed() && !key.includes('\0'));
+}
+
+/** {seq: [{id, status}]} */
+function encodeResults(results: readonly { seq: Seq; results: OperationResult[] }[]): SQL {
+  const bySeq = Object.fromEntries(results.map(({ seq, results }) => [seq, results]));
+  return sql`${JSON.stringify(bySeq).replaceAll('\\u0000', '\\ufffd')}::jsonb`;
+}
+
+export function encodeIncidents(incidents: readonly Incident[]): SQL {
+  return sql`${JSON.stringify(incidents.map((incident) => ({ id: uuidv7(), ...incident })))}::jsonb`;
+}

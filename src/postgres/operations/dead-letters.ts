@@ -1,0 +1,149 @@
+import { and, asc, desc, eq, isNull, lt, sql } from 'drizzle-orm';
+import type { DeadLetter } from '../../dead-letters.ts';
+import type { LogAddress } from '../../log-stores.ts';
+import type { DeadOperation } from '../../world/batch.ts';
+import type { LogOperation } from '../../world/operation.ts';
+import { toTexts } from '../array-literal.ts';
+import type { Postgres } from '../client.ts';
+import { toTime } from '../rows.ts';
+import { deadLetters } from '../schema/log.ts';
+
+const letterColumns = {
+  id: deadLetters.deadLetterId,
+  spaceId: deadLetters.spaceId,
+  seq: deadLetters.seq,
+  actor: deadLetters.actor,
+  op: sql<LogOperation>`${deadLetters.op}`,
+  code: deadLetters.sqlState,
+  constraint: deadLetters.constraintName,
+  createdAt: deadLetters.createdAt,
+  replayedAt: deadLetters.replayedAt,
+};
+
+type LetterRow = Omit<DeadLetter, 'error'> & DeadLetter['error'];
+
+function toLetter({ code, constraint, createdAt, replayedAt, ...row }: LetterRow): DeadLetter {
+  return {
+    ...row,
+    error: { code, constraint },
+    createdAt: toTime(createdAt),
+    replayedAt: replayedAt && toTime(replayedAt),
+  };
+}
+
+function isLetter(tenantId: string, id: string) {
+  return and(eq(deadLetters.tenantId, tenantId), eq(deadLetters.deadLetterId, id));
+}
+
+/** Letters of one page at most: an operation may have 64 KiB, twice that on its way, and the database answers 10 MiB. */
+const LETTERS_MAX = 50;
+
+/** A page of a tenant's, newest first. @param before the id that the page before ended with, `''` for the first. */
+export async function listDeadLetters(
+  postgres: Postgres,
+  tenantId: string,
+  limit: number,
+  before: string,
+): Promise<{ letters: DeadLetter[]; more: boolean }> {
+  const rowsMax = Math.min(limit, LETTERS_MAX);
+  const [rows] = await postgres.inTenant(
+    tenantId,
+    (db) => [
+      db
+        .select(letterColumns)
+        .from(deadLetters)
+        .where(
+          and(
+            eq(deadLetters.tenantId, tenantId),
+            before === '' ? undefined : lt(deadLetters.deadLetterId, before),
+          ),
+        )
+        .orderBy(desc(deadLetters.deadLetterId))
+        .limit(rowsMax + 1),
+    ],
+    'snapshot',
+  );
+  return { letters: rows.slice(0, rowsMax).map(toLetter), more: rows.length > rowsMax };
+}
+
+export async function loadDeadLetter(
+  postgres: Postgres,
+  tenantId: string,
+  id: string,
+): Promise<DeadLetter | null> {
+  const [rows] = await postgres.inTenant(
+    tenantId,
+    (db) => [db.select(letterColumns).from(deadLetters).where(isLetter(tenantId, id))],
+    'snapshot',
+  );
+  return rows[0] === undefined ? null : toLetter(rows[0]);
+}
+
+/** @returns whether it was there. */
+export async function discardDeadLetter(postgres: Postgres, tenantId: string, id: string): Promise<boolean> {
+  const [rows] = await postgres.inTenant(tenantId, (db) => [
+    db.delete(deadLetters).where(isLetter(tenantId, id)).returning({ id: deadLetters.deadLetterId }),
+  ]);
+  return rows.length > 0;
+}
+
+/** Notes that its operation was sent once more. */
+export async function markReplayed(postgres: Postgres, tenantId: string, id: string): Promise<void> {
+  await postgres.inTenant(tenantId, (db) => [
+    db.update(deadLetters).set({ replayedAt: sql`now()` }).where(isLetter(tenantId, id)),
+  ]);
+}
+
+/** The oldest of a space that the log has not put right yet. */
+export async function listUncorrected(
+  postgres: Postgres,
+  { tenantId, spaceId }: LogAddress,
+  limit: number,
+): Promise<DeadOperation[]> {
+  const [rows] = await postgres.inTenant(
+    tenantId,
+    (db) => [
+      db
+        .select({
+          deadLetterId: deadLetters.deadLetterId,
+          seq: deadLetters.seq,
+          index: deadLetters.index,
+          kind: deadLetters.kind,
+          id: deadLetters.targetId,
+          propertyKeys: sql<
+            string[]
+          >`case when ${deadLetters.kind} = 'avatar' then property_keys(${deadLetters.op}) else '[]' end`,
+        })
+        .from(deadLetters)
+        .where(
+          and(
+            eq(deadLetters.tenantId, tenantId),
+            eq(deadLetters.spaceId, spaceId),
+            isNull(deadLetters.correctedAt),
+          ),
+        )
+        .orderBy(asc(deadLetters.seq))
+        .limit(limit),
+    ],
+    'snapshot',
+  );
+  return rows;
+}
+
+export async function markCorrected(
+  postgres: Postgres,
+  { tenantId }: LogAddress,
+  deadLetterIds: readonly string[],
+): Promise<void> {
+  await postgres.inTenant(tenantId, (db) => [
+    db
+      .update(deadLetters)
+      .set({ correctedAt: sql`now()` })
+      .where(
+        and(
+          eq(deadLetters.tenantId, tenantId),
+          sql`${deadLetters.deadLetterId} = any(${toTexts(deadLetterIds)}::text[])`,
+        ),
+      ),
+  ]);
+}

@@ -1,0 +1,116 @@
+import { and, eq, sql } from 'drizzle-orm';
+import { uuidv7 } from 'uuidv7';
+import type { LogAddress, OpenedLog } from '../../log-stores.ts';
+import type { OperationResult } from '../../world/operation.ts';
+import type { Seq } from '../../world/types.ts';
+import { toTexts } from '../array-literal.ts';
+import type { Database, Postgres } from '../client.ts';
+import { writeResults } from '../schema/log.ts';
+import { users } from '../schema/people.ts';
+import { spaces } from '../schema/spaces.ts';
+import { isLive } from './load-space.ts';
+
+/** See open_log. @returns null where there is no such space. */
+export async function openLog(
+  postgres: Postgres,
+  { tenantId, spaceId }: LogAddress,
+  { instance, isLogAbsent }: { instance: string; isLogAbsent: boolean },
+): Promise<OpenedLog | null> {
+  const [[row]] = await postgres.inTenant(tenantId, (db) => [
+    db
+      .select({
+        incarnation: sql<string>`incarnation`,
+        incarnationSeq: sql<string>`incarnation_seq`,
+        cursor: sql<string>`log_cursor`,
+      })
+      .from(sql`open_log(${spaceId}, ${instance}, ${isLogAbsent}::boolean, ${uuidv7()})`),
+  ]);
+  if (row === undefined) return null;
+  const { incarnation, incarnationSeq, cursor } = row;
+  return { incarnation, incarnationSeq: Number(incarnationSeq), cursor: Number(cursor) };
+}
+
+export async function loadCursor(
+  postgres: Postgres,
+  { tenantId, spaceId }: LogAddress,
+): Promise<(OpenedLog & { isLogOpen: boolean }) | null> {
+  const [[row]] = await postgres.inTenant(
+    tenantId,
+    (db) => [
+      db
+        .select({
+          incarnation: spaces.incarnation,
+          incarnationSeq: spaces.incarnationSeq,
+          cursor: spaces.logCursor,
+          isLogOpen: sql<boolean>`${spaces.logInstance} is not null`,
+        })
+        .from(spaces)
+        .where(isLive(tenantId, spaceId)),
+    ],
+    'snapshot',
+  );
+  return row ?? null;
+}
+
+function selectCursor(db: Database, tenantId: string, spaceId: string) {
+  return db.select({ cursor: spaces.logCursor }).from(spaces).where(isLive(tenantId, spaceId));
+}
+
+/** The cursor of a space that is not there is 0. */
+export async function loadSeqs(
+  postgres: Postgres,
+  { tenantId, spaceId }: LogAddress,
+  ids: { objects: readonly string[]; users: readonly string[] },
+): Promise<{ cursor: Seq; objects: Map<string, Seq>; users: Set<string> }> {
+  const [[space], objects, people] = await postgres.inTenant(
+    tenantId,
+    (db) => [
+      db
+        .select({ cursor: spaces.logCursor, generationSeq: spaces.generationSeq })
+        .from(spaces)
+        .where(isLive(tenantId, spaceId)),
+      db
+        .select({ id: sql<string>`object_id`, seq: sql<string>`seq` })
+        .from(sql`find_objects(${spaceId}, ${toTexts(ids.objects)}::text[])`),
+      db
+        .select({ id: users.userId })
+        .from(users)
+        .where(and(eq(users.tenantId, tenantId), sql`${users.userId} = any(${toTexts(ids.users)}::text[])`)),
+    ],
+    'snapshot',
+  );
+  const { cursor = 0, generationSeq = 0 } = space ?? {};
+  return {
+    cursor,
+    objects: new Map(objects.map(({ id, seq }) => [id, Number(seq) || generationSeq])),
+    users: new Set(people.map(({ id }) => id)),
+  };
+}
+
+/** @returns null while the cursor is before `seq`, or where the space is not there. */
+export async function readResults(
+  postgres: Postgres,
+  { tenantId, spaceId }: LogAddress,
+  firstSeq: Seq,
+  seq: Seq,
+): Promise<Map<Seq, OperationResult[]> | null> {
+  const [[space], rows] = await postgres.inTenant(
+    tenantId,
+    (db) => [
+      selectCursor(db, tenantId, spaceId),
+      db
+        .select({ seq: writeResults.seq, results: writeResults.results })
+        .from(writeResults)
+        .where(
+          and(
+            eq(writeResults.tenantId, tenantId),
+            eq(writeResults.spaceId, spaceId),
+            sql`${writeResults.seq} between ${firstSeq}::bigint and ${seq}::bigint`,
+          ),
+        ),
+    ],
+    'snapshot',
+  );
+  if (space === undefined || space.cursor < seq) return null;
+  return new Map(rows.map((row) => [row.seq, row.results]));
+}
