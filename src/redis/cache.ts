@@ -2,18 +2,7 @@ import type { CacheStore } from '../cache-manager.ts';
 import type { RedisClient } from './client.ts';
 import { cacheKey, cacheStatsKey, userSessionKey } from './keys.ts';
 import { createRateLimitStore } from './rate-limit.ts';
-
-/**
- * KEYS the value's key, the tenant's counts. Gives the value or nil.
- * Counted where it is read, so that a hit costs no command of its own. A full memory must not hide what is there.
- */
-const GET_COUNTED = {
-  source: `#!lua flags=allow-key-locking,allow-oom
-local value = redis.call('GET', KEYS[1])
-redis.pcall('HINCRBY', KEYS[2], value and 'hits' or 'misses', 1)
-return value
-`,
-};
+import { GET_COUNTED } from './scripts.ts';
 
 /** What CacheManager needs, in Redis. Every method is one command; `readStats` two. */
 export function createCacheStore(redis: RedisClient): CacheStore {

@@ -6,6 +6,8 @@ export interface RedisFacts {
   /** `noeviction` …; null where it will not say, as Upstash does not. */
   maxmemoryPolicy: string | null;
   appendonly: string | null;
+  /** Bytes it uses, and may use; `maxBytes` is 0 where there is no limit; null where it will not say. */
+  memory: { usedBytes: number; maxBytes: number } | null;
   /** Milliseconds by which its clock is before (+) or behind (−) this machine's, give or take half of `roundTripMs`. */
   clockDifferenceMs: number;
   roundTripMs: number;
@@ -22,20 +24,45 @@ export async function inspectRedis(redis: RedisClient): Promise<RedisFacts> {
   return {
     maxmemoryPolicy: await readSetting(redis, 'maxmemory-policy'),
     appendonly: await readSetting(redis, 'appendonly'),
+    memory: await readMemory(redis),
     clockDifferenceMs: seconds * 1_000 + micros / 1_000 - (before + after) / 2,
     roundTripMs: after - before,
   };
 }
 
-async function readSetting(redis: RedisClient, name: string): Promise<string | null> {
-  let reply: RedisReply;
-  try {
-    reply = await redis.command('CONFIG', 'GET', name);
-  } catch (error) {
-    // Refused: the command is renamed or not allowed.
-    if (error instanceof AppError && error.code === 'internal') return null;
-    throw error;
-  }
+/** @returns null where this Redis will not say. @throws store_unavailable */
+export async function readSetting(redis: RedisClient, name: string): Promise<string | null> {
+  const reply = await ask(redis, 'CONFIG', 'GET', name);
   const [, value] = Array.isArray(reply) ? reply : [];
   return typeof value === 'string' ? value : null;
+}
+
+/** Of what it may use, the share from which a Redis is full: at the limit itself it refuses writes and lets go again. */
+const FULL_SHARE = 0.95;
+
+export function isFull({ usedBytes, maxBytes }: NonNullable<RedisFacts['memory']>): boolean {
+  return maxBytes > 0 && usedBytes >= FULL_SHARE * maxBytes;
+}
+
+/** @returns null where this Redis will not say. @throws store_unavailable */
+export async function readMemory(redis: RedisClient): Promise<RedisFacts['memory']> {
+  const text = await ask(redis, 'INFO', 'memory');
+  if (typeof text !== 'string') return null;
+  const [used, max] = ['used_memory', 'maxmemory'].map(
+    (name) => new RegExp(`^${name}:(\\d+)\\r?$`, 'm').exec(text)?.[1],
+  );
+  return used === undefined || max === undefined ? null : { usedBytes: Number(used), maxBytes: Number(max) };
+}
+
+/** @returns null where the command is renamed, or not allowed to this user. @throws store_unavailable */
+async function ask(redis: RedisClient, name: string, ...args: string[]): Promise<RedisReply> {
+  try {
+    return await redis.command(name, ...args);
+  } catch (error) {
+    if (!(error instanceof AppError)) throw error;
+    const { cause } = error;
+    const isForbidden = cause instanceof Error && 'code' in cause && cause.code === 'NOPERM';
+    if (error.code === 'internal' || isForbidden) return null;
+    throw error;
+  }
 }

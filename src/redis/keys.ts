@@ -33,3 +33,62 @@ export function rateLimitName(
   const tenant = tenantId === null ? '' : `{${tenantId}}:`;
   return `${tenant}rate:${kind}!${name}!${requests}/${windowSeconds}`;
 }
+
+/** A delivery of QStash whose job is done, by the id that its signature gives it: a string, with an expiry. */
+export function finishedJobKey(deliveryId: string): string {
+  return `${KEY_PREFIX}:job:${deliveryId}`;
+}
+
+/** A space among those with something to drain. */
+export function spaceMember({ tenantId, spaceId }: SpaceAddress): string {
+  return `${tenantId}!${spaceId}`;
+}
+
+/** @returns null for what `spaceMember` did not make. */
+export function readSpaceMember(member: string): SpaceAddress | null {
+  const [tenantId = '', spaceId = '', ...rest] = member.split('!');
+  return tenantId === '' || spaceId === '' || rest.length > 0 ? null : { tenantId, spaceId };
+}
+
+/** Where a space's log stands: a hash; with an expiry where the space was deleted. */
+export function logMetaKey(space: SpaceAddress): string {
+  return `${KEY_PREFIX}:{${spaceMember(space)}}:meta`;
+}
+
+/** A space's entries: a stream, with an expiry while all of it is committed. */
+export function logKey(space: SpaceAddress, incarnation: string): string {
+  return `${KEY_PREFIX}:{${spaceMember(space)}}:${incarnation}:log`;
+}
+
+/** Where a space's entries are published as they are appended. */
+export function liveChannel(space: SpaceAddress, incarnation: string): string {
+  return `${KEY_PREFIX}:{${spaceMember(space)}}:${incarnation}:live`;
+}
+
+/** What an append was answered: a string, with an expiry. */
+export function idempotencyKey(space: SpaceAddress, principal: string, key: string): string {
+  return `${KEY_PREFIX}:{${spaceMember(space)}}:idem:${principal}!${key}`;
+}
+
+/** What a principal has used up of a minute in a space: a string, with an expiry. */
+export function budgetKey(space: SpaceAddress, principal: string): string {
+  return `${KEY_PREFIX}:{${spaceMember(space)}}:budget:${principal}`;
+}
+
+/** Spaces with something to drain, by the seq of the oldest entry not committed: a sorted set. */
+export function dirtyKey(shard: number): string {
+  return `${KEY_PREFIX}:dirty:${shard}`;
+}
+
+/** What was drained of a tenant's spaces: a hash of counts, without an expiry. */
+export function drainStatsKey(tenantId: string): string {
+  return `${KEY_PREFIX}:{${tenantId}}:drain-stats`;
+}
+
+/** The name of this life of Redis: a string. */
+export const INSTANCE_KEY = `${KEY_PREFIX}:instance`;
+
+interface SpaceAddress {
+  tenantId: string;
+  spaceId: string;
+}

@@ -1,0 +1,162 @@
+import type { AppendOutcome, AppendRequest, BudgetLeft, LogAddress } from '../log-stores.ts';
+import { AppError } from '../world/errors.ts';
+import type { RedisReply } from './client.ts';
+import { budgetKey, idempotencyKey, liveChannel, logKey, logMetaKey, spaceMember } from './keys.ts';
+import type { LogContext } from './log-context.ts';
+import { checkLength, readCount, readInteger, readList, readSeq, readText, readWord } from './log-reply.ts';
+import { APPEND } from './scripts.ts';
+
+const DRAINS = ['none', 'soon', 'now'] as const;
+const STATUSES = [
+  ...(['appended', 'repeated', 'cold', 'deleted', 'moved'] as const),
+  ...(['ahead', 'key_reused', 'over_budget', 'backlog_full'] as const),
+];
+
+/** One command where the space's incarnation is known here, else one more. @throws store_unavailable */
+export async function appendEntries(
+  context: LogContext,
+  address: LogAddress,
+  request: AppendRequest,
+): Promise<AppendOutcome> {
+  const { redis, incarnations, createToken } = context;
+  const { opened, idempotency, budget } = request;
+  const token = createToken();
+  return incarnations.call<AppendOutcome>(address, opened?.incarnation, async (incarnation, isFirst) => {
+    const keys = [
+      logMetaKey(address),
+      logKey(address, incarnation),
+      context.dirtyKey(address),
+      idempotency === null
+        ? logMetaKey(address)
+        : idempotencyKey(address, idempotency.principal, idempotency.key),
+      budget === null ? logMetaKey(address) : budgetKey(address, budget.principal),
+    ];
+    // What Postgres said is of the incarnation that it named, and of no other.
+    const args = buildArguments(
+      context,
+      address,
+      { ...request, opened: isFirst ? opened : null },
+      incarnation,
+      token,
+    );
+    const list = readList(await redis.eval(APPEND, keys, args).catch(explainFull));
+    const status = readWord(list[0], STATUSES);
+    switch (status) {
+      case 'moved':
+        checkLength(list, 2);
+        return { movedTo: readText(list[1]) };
+      case 'appended': {
+        const replaced = readText(list[5]);
+        // Another incarnation's log, which no command names any more.
+        if (replaced !== '' && replaced !== incarnation)
+          await redis.command('UNLINK', logKey(address, replaced)).catch(() => null);
+        const drain = readWord(list[4], DRAINS);
+        return {
+          ...{ status, ...readSeqs(list), isRepeat: false, incarnation, drain },
+          token: drain === 'none' ? '' : token,
+          after: list[6] === '' ? null : readCount(list[6]),
+          budget: readBudget(list, 7, request),
+        };
+      }
+      case 'repeated':
+        return {
+          ...{ status: 'appended', ...readSeqs(list), isRepeat: true, incarnation: readText(list[4]) },
+          ...{ drain: 'none', token: '', after: null, budget: readBudget(list, 5, request) },
+        };
+      default:
+        return readRefusal(status, list, request);
+    }
+  });
+}
+
+function buildArguments(
+  { options }: LogContext,
+  address: LogAddress,
+  { actor, entries, waits, idempotency, budget, backlog, opened, endsAt = null }: AppendRequest,
+  incarnation: string,
+  token: string,
+): string[] {
+  return [
+    ...[incarnation, spaceMember(address), liveChannel(address, incarnation), token],
+    ...[actor ?? '', JSON.stringify(actor), waits ? '1' : '0'],
+    ...[options.atOnceOperations, options.soonMs * 1_000, options.leaseMs * 1_000].map(String),
+    ...[backlog.bytesMax, backlog.entriesMax, backlog.ageMsMax * 1_000].map(String),
+    ...[String(idempotency?.ttlSeconds ?? 0), idempotency?.fingerprint ?? ''],
+    ...[budget?.requestsPerMinute ?? 0, budget?.updatesPerMinute ?? 0].map(String),
+    ...(opened === null ? ['', ''] : [String(opened.incarnationSeq), String(opened.cursor)]),
+    endsAt === null ? '' : String(endsAt),
+    ...entries.flatMap(({ ops, count }) => [ops, String(count)]),
+  ];
+}
+
+function readSeqs(list: readonly RedisReply[]): { firstSeq: number; seq: number; accepted: number } {
+  return { firstSeq: readCount(list[1]), seq: readCount(list[2]), accepted: readCount(list[3]) };
+}
+
+function readRefusal(
+  status: 'cold' | 'deleted' | 'ahead' | 'key_reused' | 'over_budget' | 'backlog_full',
+  list: readonly RedisReply[],
+  request: AppendRequest,
+): AppendOutcome {
+  switch (status) {
+    case 'cold':
+      checkLength(list, 2);
+      return { status, isLogAbsent: readCount(list[1]) === 0 };
+    case 'deleted':
+      checkLength(list, 2);
+      return { status, incarnation: readText(list[1]) };
+    case 'ahead':
+    case 'key_reused':
+      checkLength(list, 1);
+      return { status };
+    case 'over_budget': {
+      const kind = readWord(list[1], ['requests', 'updates']);
+      const left = readBudget(list, 3, request);
+      return { status, kind, retryAfterMs: readSeq(list[2]), budget: left ?? UNCOUNTED };
+    }
+    case 'backlog_full': {
+      checkLength(list, 3);
+      const kind = readWord(list[1], ['bytes', 'entries', 'age']);
+      const actual = readCount(list[2]);
+      const { bytesMax, entriesMax, ageMsMax } = request.backlog;
+      if (kind === 'age') return { status, kind, actual: Math.floor(actual / 1_000), max: ageMsMax };
+      return { status, kind, actual, max: kind === 'bytes' ? bytesMax : entriesMax };
+    }
+  }
+}
+
+const UNCOUNTED: BudgetLeft = {
+  requests: { remaining: Number.POSITIVE_INFINITY, resetMs: 0 },
+  updates: { remaining: Number.POSITIVE_INFINITY, resetMs: 0 },
+};
+
+function readBudget(list: readonly RedisReply[], at: number, { budget }: AppendRequest): BudgetLeft | null {
+  if (budget === null || (budget.requestsPerMinute === 0 && budget.updatesPerMinute === 0)) {
+    checkLength(list, at);
+    return null;
+  }
+  checkLength(list, at + 4);
+  const readKind = (i: number) => {
+    const remaining = readInteger(list[i]);
+    return {
+      remaining: remaining < 0 ? Number.POSITIVE_INFINITY : remaining,
+      resetMs: readCount(list[i + 1]),
+    };
+  };
+  return { requests: readKind(at), updates: readKind(at + 2) };
+}
+
+/** A full memory refuses the script before its first line: nothing was appended. */
+function explainFull(error: unknown): never {
+  if (
+    error instanceof AppError &&
+    error.cause instanceof Error &&
+    'code' in error.cause &&
+    error.cause.code === 'OOM'
+  )
+    throw new AppError('store_unavailable', 'Redis is full: nothing was written.', {
+      cause: error.cause,
+      retryAfterSeconds: 5,
+    });
+  throw error;
+}

@@ -1,0 +1,100 @@
+import type {
+  LogAddress,
+  RawEntry,
+  ReadOutcome,
+  ReadRequest,
+  Settled,
+  SettleRequest,
+} from '../log-stores.ts';
+import type { RedisReply } from './client.ts';
+import { createLostError } from './errors.ts';
+import { drainStatsKey, logKey, logMetaKey, spaceMember } from './keys.ts';
+import type { LogContext } from './log-context.ts';
+import { checkLength, readCount, readList, readSeq, readText, readWord } from './log-reply.ts';
+import { READ, RETIRE, SETTLE } from './scripts.ts';
+
+const READ_STATUSES = ['read', 'cold', 'deleted', 'moved', 'relieved'] as const;
+/** What came to a deleted space from one who had not heard is told so for a day. */
+const DELETED_SECONDS = 86_400;
+
+/** @throws store_unavailable */
+export async function readEntries(
+  { redis, incarnations, options }: LogContext,
+  address: LogAddress,
+  { after, token, bytesMax, entriesMax }: ReadRequest,
+): Promise<ReadOutcome> {
+  return incarnations.call<ReadOutcome>(address, undefined, async (incarnation) => {
+    const reply = await redis.eval(
+      READ,
+      [logMetaKey(address), logKey(address, incarnation)],
+      [
+        ...[incarnation, token ?? '', String(options.leaseMs * 1_000)],
+        ...[after === null ? '' : String(after), String(bytesMax), String(entriesMax)],
+      ],
+    );
+    const list = readList(reply);
+    const status = readWord(list[0], READ_STATUSES);
+    switch (status) {
+      case 'moved':
+        checkLength(list, 2);
+        return { movedTo: readText(list[1]) };
+      case 'deleted':
+        checkLength(list, 2);
+        return { status, incarnation: readText(list[1]) };
+      case 'read': {
+        const entries: RawEntry[] = [];
+        for (let i = 3; i < list.length; i += 2) entries.push(readEntry(list[i], list[i + 1]));
+        return { status, incarnation, after: readCount(list[1]), last: readCount(list[2]), entries };
+      }
+      default:
+        checkLength(list, 1);
+        return { status };
+    }
+  });
+}
+
+function readEntry(head: RedisReply | undefined, ops: RedisReply | undefined): RawEntry {
+  const [, seq, prev, count, waits, actor = ''] =
+    /^(\d+) (\d+) (\d+) ([01]) (.*)$/s.exec(readText(head)) ?? [];
+  return {
+    ...{ seq: readSeq(seq), prev: readCount(prev), actor: actor === '' ? null : actor },
+    ...{ ops: readText(ops), count: readCount(count), waits: waits === '1' },
+  };
+}
+
+/** @throws store_unavailable */
+export async function settleLog(
+  { redis, options, dirtyKey }: LogContext,
+  address: LogAddress,
+  { incarnation, committed, token, goesOn, operations, entries, latencyMsSum }: SettleRequest,
+): Promise<Settled> {
+  const reply = await redis.eval(
+    SETTLE,
+    [logMetaKey(address), logKey(address, incarnation), dirtyKey(address), drainStatsKey(address.tenantId)],
+    [
+      ...[incarnation, spaceMember(address), String(committed), token ?? '', goesOn ? '1' : '0'],
+      ...[options.leaseMs * 1_000, operations, entries, Math.max(0, Math.round(latencyMsSum))].map(String),
+      String(Math.ceil(options.replayWindowMsMax / 1_000)),
+      ...[options.replayWindowEntriesMax, options.replayWindowBytesMax].map(String),
+    ],
+  );
+  const list = readList(reply);
+  checkLength(list, 2);
+  const isDrained = readCount(list[1]);
+  if (isDrained > 1) throw createLostError(new TypeError('a script replied something else'));
+  return { last: readCount(list[0]), isDrained: isDrained === 1 };
+}
+
+/** @throws store_unavailable */
+export async function retireLog(
+  { redis, dirtyKey }: LogContext,
+  address: LogAddress,
+  incarnation: string,
+): Promise<void> {
+  const reply = await redis.eval(
+    RETIRE,
+    [logMetaKey(address), logKey(address, incarnation), dirtyKey(address)],
+    [incarnation, spaceMember(address), String(DELETED_SECONDS)],
+  );
+  readCount(reply);
+}

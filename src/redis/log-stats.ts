@@ -1,0 +1,90 @@
+import type { Backlog, LogAddress, LogStats } from '../log-stores.ts';
+import type { Seq } from '../world/types.ts';
+import type { RedisCommand, RedisReply } from './client.ts';
+import { dirtyKey, drainStatsKey, logMetaKey, readSpaceMember } from './keys.ts';
+import type { LogContext } from './log-context.ts';
+import { readCount, readInteger, readList, readSeq, readText } from './log-reply.ts';
+
+/** Of a tenant's spaces with something to drain, those whose backlogs are added up: the ones that wait longest. */
+const COUNTED_SPACES_MAX = 1_000;
+/** Of all tenants', those that are looked through for the tenant's. */
+const LISTED_SPACES_MAX = 10_000;
+const COUNTERS = ['counts', 'settled', 'oldest', 'last', 'deleted'] as const;
+
+type DirtySpace = LogAddress & { oldestSeq: Seq };
+
+/** @throws store_unavailable */
+export async function listDirtySpaces({ redis, options }: LogContext, limit: number): Promise<DirtySpace[]> {
+  if (limit <= 0) return [];
+  const commands = Array.from(
+    { length: options.shards },
+    (_, shard): RedisCommand => ['ZRANGE', dirtyKey(shard), '0', String(limit - 1), 'WITHSCORES'],
+  );
+  const spaces = (await redis.pipeline(commands)).flatMap(readShard);
+  return spaces.sort((a, b) => a.oldestSeq - b.oldestSeq).slice(0, limit);
+}
+
+function readShard(reply: RedisReply): DirtySpace[] {
+  const list = readList(reply);
+  const spaces: DirtySpace[] = [];
+  for (let i = 0; i < list.length; i += 2) {
+    const address = readSpaceMember(readText(list[i]));
+    if (address !== null) spaces.push({ ...address, oldestSeq: readSeq(list[i + 1]) });
+  }
+  return spaces;
+}
+
+/** @throws store_unavailable */
+export async function readLogBacklog({ redis }: LogContext, address: LogAddress): Promise<Backlog> {
+  return readCounters(await redis.command('HMGET', logMetaKey(address), ...COUNTERS));
+}
+
+function readCounters(reply: RedisReply): Backlog {
+  const [counts, settled, oldest, last, deleted] = readList(reply);
+  // What the log of a deleted space held went with it.
+  if (deleted === '1') return { operations: 0, entries: 0, bytes: 0, oldestSeq: null, last: null };
+  const [appended, before] = [readCounts(counts), readCounts(settled)];
+  return {
+    operations: appended.operations - before.operations,
+    entries: appended.entries - before.entries,
+    bytes: appended.bytes - before.bytes,
+    oldestSeq: readMaybeSeq(oldest),
+    last: readMaybeSeq(last),
+  };
+}
+
+function readMaybeSeq(reply: RedisReply | undefined): Seq | null {
+  return reply === null || reply === '' ? null : readSeq(reply);
+}
+
+/** `operations entries bytes`; of a space that is not known, none. */
+function readCounts(reply: RedisReply | undefined): { operations: number; entries: number; bytes: number } {
+  const [operations, entries, bytes] = readText(reply ?? '0 0 0').split(' ');
+  return { operations: readCount(operations), entries: readCount(entries), bytes: readCount(bytes) };
+}
+
+/** Two round trips, and a third where something is queued. @throws store_unavailable */
+export async function readLogStats(context: LogContext, tenantId: string): Promise<LogStats> {
+  const { redis } = context;
+  const [dirty, [counts, time]] = await Promise.all([
+    listDirtySpaces(context, LISTED_SPACES_MAX),
+    redis.pipeline([
+      ['HMGET', drainStatsKey(tenantId), 'processed', 'latencyMs', 'latencyEntries'],
+      ['TIME'],
+    ]),
+  ]);
+  const own = dirty.filter((space) => space.tenantId === tenantId);
+  const backlogs = await redis.pipeline(
+    own.slice(0, COUNTED_SPACES_MAX).map((space) => ['HMGET', logMetaKey(space), ...COUNTERS]),
+  );
+  const [processed, latencyMs, latencyEntries] = readList(counts);
+  const [seconds, micros] = readList(time).map(readInteger);
+  const nowMs = (seconds ?? 0) * 1_000 + (micros ?? 0) / 1_000;
+  const oldestSeq = own[0]?.oldestSeq;
+  return {
+    processed: readCount(processed ?? 0),
+    queued: backlogs.reduce<number>((sum, reply) => sum + readCounters(reply).operations, 0),
+    averageLatencyMs: Number(latencyMs ?? 0) / Math.max(Number(latencyEntries ?? 0), 1),
+    durabilityLagMs: oldestSeq === undefined ? 0 : Math.max(0, nowMs - oldestSeq / 1_000),
+  };
+}

@@ -1,0 +1,50 @@
+import type { LogStore } from '../log-stores.ts';
+import { LIMITS } from '../world/limits.ts';
+import type { RedisClient } from './client.ts';
+import { isFull, readMemory, readSetting } from './inspect.ts';
+import { INSTANCE_KEY } from './keys.ts';
+import { appendEntries } from './log-append.ts';
+import { createLogContext, type LogOptions } from './log-context.ts';
+import { readEntries, retireLog, settleLog } from './log-drain.ts';
+import { readText } from './log-reply.ts';
+import { listDirtySpaces, readLogBacklog, readLogStats } from './log-stats.ts';
+import { NAME_INSTANCE } from './scripts.ts';
+
+const DEFAULTS: LogOptions = {
+  leaseMs: 5_000,
+  soonMs: 100,
+  atOnceOperations: 100,
+  shards: 16,
+  replayWindowMsMax: LIMITS.replayWindowMsMax,
+  replayWindowEntriesMax: LIMITS.replayWindowEntriesMax,
+  replayWindowBytesMax: LIMITS.replayWindowBytesMax,
+  incarnationsMax: 10_000,
+};
+
+/**
+ * The logs of all spaces, in Redis. One of these a process: it remembers the spaces' incarnations, so that what names them
+ * is one command. A reply that is none of the script's is store_unavailable: what was asked for may have been done.
+ */
+export function createLogStore(redis: RedisClient, options: Partial<LogOptions> = {}): LogStore {
+  const context = createLogContext(redis, { ...DEFAULTS, ...options });
+  return {
+    append: (address, request) => appendEntries(context, address, request),
+    async readInstance() {
+      return readText(await redis.eval(NAME_INSTANCE, [INSTANCE_KEY], [context.createToken()]));
+    },
+    read: (address, request) => readEntries(context, address, request),
+    settle: (address, request) => settleLog(context, address, request),
+    retire: (address, incarnation) => retireLog(context, address, incarnation),
+    listDirty: (limit) => listDirtySpaces(context, limit),
+    readStats: (tenantId) => readLogStats(context, tenantId),
+    readBacklog: (address) => readLogBacklog(context, address),
+    async findFault() {
+      const policy = await readSetting(redis, 'maxmemory-policy');
+      return policy === null || policy === 'noeviction' ? null : 'evicts';
+    },
+    async isFull() {
+      const memory = await readMemory(redis);
+      return memory !== null && isFull(memory);
+    },
+  };
+}

@@ -1,0 +1,262 @@
+#!lua flags=allow-key-locking
+--[[
+Appends entries to a space's log. Everything that may refuse comes first, everything that writes last: nothing is undone
+here. Without allow-oom, a full memory refuses the script before its first line. Operations are never decoded.
+
+KEYS[1] meta, a hash: incarnation, incarnationSeq, deleted (1); seqs: last, committed, oldest ('' where all is committed);
+        counts of all that was appended and settled of all before the oldest; the drain's token and lease: s while it
+        sleeps or r, and until when in microseconds
+KEYS[2] log of the incarnation, a stream: id seq-0; p prev, a actor, n how many operations, c counts before it, o operations
+        as JSON, and w where somebody waits, in this order
+KEYS[3] dirty, a sorted set
+KEYS[4] what the idempotency key was answered, a string
+KEYS[5] the principal's budget, a string
+
+ARGV[1] incarnation that the caller knows, '' for none
+ARGV[2] the space's member of dirty
+ARGV[3] channel of the incarnation
+ARGV[4] a token that no other drain has
+ARGV[5] actor, '' for nobody
+ARGV[6] actor as JSON
+ARGV[7] 1 if somebody waits for the outcome, else 0
+ARGV[8] operations in the backlog from which a drain begins at once
+ARGV[9] microseconds that a drain waits otherwise
+ARGV[10] microseconds of a drain's lease
+ARGV[11] [12] [13] backlog at most: bytes, entries, microseconds of the oldest
+ARGV[14] seconds that the answer is kept for the idempotency key, 0 where there is none
+ARGV[15] fingerprint of the request
+ARGV[16] [17] requests and operations a minute, 0 for not counted
+ARGV[18] [19] what Postgres says of the incarnation: its own seq and the cursor; '' where it was not asked
+ARGV[20] seq that the log must end at, '' for any
+ARGV[21] … operations of an entry and their count, operations of the next and their count, …; none only opens the log
+
+Replies; budget is: requests remaining, ms until whole, operations remaining, ms until whole; -1 remaining for not counted
+  {'appended', first seq, last seq, operations, drain (none soon now), replaced incarnation or '', after, budget…}
+    after: the seq before the first, where nothing else waited to be committed; else ''
+  {'repeated', first seq, last seq, operations, incarnation, budget…}   the first answer; nothing was written
+  {'cold', 1 if the log of the incarnation is there, else 0}            nothing is known of the space
+  {'deleted', incarnation}
+  {'moved', incarnation}                                                the space has another incarnation
+  {'ahead'}                                                             the log does not end where it must
+  {'key_reused'}
+  {'over_budget', requests or updates, ms to wait, budget…}
+  {'backlog_full', bytes or entries or age, actual}                     age in microseconds
+]]
+local MINUTE = 60000000
+-- The first operations among ARGV.
+local ENTRIES = 21
+
+-- As `..` prints a number it has 14 digits. This is slow for a seq, so what is printed once is kept.
+local function print(number)
+  return string.format('%.0f', number)
+end
+-- How much was appended from the incarnation's beginning on: 'operations entries bytes'
+local function readCounts(counts)
+  local ops, entries, bytes = string.match(counts, '^(%d+) (%d+) (%d+)$')
+  return tonumber(ops), tonumber(entries), tonumber(bytes)
+end
+
+local metaKey, log = KEYS[1], KEYS[2]
+local known, openedSeq = ARGV[1], tonumber(ARGV[18])
+local time = redis.call('TIME')
+local now = time[1] * 1000000 + time[2]
+
+-- The space
+
+local incarnation, deleted, last, oldest, lease, counts, settled = unpack(redis.call(
+  'HMGET', metaKey, 'incarnation', 'deleted', 'last', 'oldest', 'lease', 'counts', 'settled'
+))
+local isOpening = openedSeq ~= nil and (
+  not incarnation
+  or (incarnation ~= known and openedSeq > tonumber(redis.call('HGET', metaKey, 'incarnationSeq') or -1))
+)
+-- The first seq given now is not below this.
+local least = now
+if isOpening then
+  -- Above what another incarnation had; but no entry of that is missing from this one, whose first names the cursor.
+  least = math.max(least, (last or 0) + 1)
+  local from = tonumber(ARGV[19])
+  oldest, lease, counts = '', '', '0 0 0'
+  -- Where the hash alone was lost, the stream says how far it had come.
+  if redis.call('EXISTS', log) == 1 then
+    local info = redis.call('XINFO', 'STREAM', log)
+    for i = 1, #info, 2 do
+      if info[i] == 'last-generated-id' then
+        from = math.max(from, tonumber(string.match(info[i + 1], '^%d+')))
+      elseif info[i] == 'last-entry' and info[i + 1] then
+        local fields = info[i + 1][2]
+        local ops, entries, bytes = readCounts(fields[8])
+        counts = print(ops + fields[6]) .. ' ' .. print(entries + 1) .. ' ' .. print(bytes + #fields[10])
+      end
+    end
+  end
+  last, settled = print(from), counts
+  local open = redis.call('XRANGE', log, '(' .. ARGV[19] .. '-0', '+', 'COUNT', 1)[1]
+  if open then
+    oldest, settled = string.sub(open[1], 1, -3), open[2][8]
+  end
+elseif not incarnation then
+  return {'cold', known == '' and 0 or redis.call('EXISTS', log)}
+elseif deleted then
+  return {'deleted', incarnation}
+elseif incarnation ~= known then
+  return {'moved', incarnation}
+end
+
+if ARGV[20] ~= '' and tonumber(ARGV[20]) ~= tonumber(last) then
+  return {'ahead'}
+end
+
+local count, size, operations = (#ARGV - ENTRIES + 1) / 2, 0, 0
+for i = ENTRIES, #ARGV, 2 do
+  size = size + #ARGV[i]
+  operations = operations + ARGV[i + 1]
+end
+
+-- The budget: of each kind the time at which it is whole again, which everything taken moves on (GCRA)
+
+local isCounted = ARGV[16] ~= '0' or ARGV[17] ~= '0'
+local limits, wholeAt
+if isCounted then
+  limits, wholeAt = {tonumber(ARGV[16]), tonumber(ARGV[17])}, {now, now}
+  local requests, updates = string.match(redis.call('GET', KEYS[5]) or '', '^(%S+) (%S+)$')
+  for kind, at in ipairs({requests, updates}) do
+    -- Further off than anything that is taken can move it, it was written before the clock was set back.
+    wholeAt[kind] = math.min(math.max(tonumber(at), now), now + 2 * MINUTE)
+  end
+end
+
+local function withBudget(reply)
+  if isCounted then
+    for kind, limit in ipairs(limits) do
+      local taken = wholeAt[kind] - now
+      -- A microsecond more, for what was rounded.
+      local left = math.max(0, math.floor((MINUTE - taken + 1) * limit / MINUTE))
+      reply[#reply + 1] = limit == 0 and -1 or left
+      reply[#reply + 1] = math.ceil(taken / 1000)
+    end
+  end
+  return reply
+end
+
+-- What may refuse
+
+if ARGV[14] ~= '0' then
+  local answered = redis.call('GET', KEYS[4])
+  if answered then
+    local first, seq, accepted, of, fingerprint = string.match(answered, '^(%d+) (%d+) (%d+) (%S+) (.*)$')
+    -- What was appended to another incarnation went with it: it is appended to this one.
+    if of == known then
+      if fingerprint ~= ARGV[15] then
+        return {'key_reused'}
+      end
+      return withBudget({'repeated', first, seq, tonumber(accepted), of})
+    end
+  end
+end
+
+local spent
+if isCounted and count > 0 then
+  spent = {now, now}
+  for kind, cost in ipairs({1, operations}) do
+    local limit = limits[kind]
+    if limit > 0 then
+      -- What is dearer than a whole minute needs the whole minute, and owes the rest.
+      local wait = wholeAt[kind] + math.min(cost, limit) * MINUTE / limit - now - MINUTE
+      if wait >= 1 then
+        return withBudget({'over_budget', kind == 1 and 'requests' or 'updates', math.ceil(wait / 1000)})
+      end
+      spent[kind] = wholeAt[kind] + cost * MINUTE / limit
+    end
+  end
+end
+
+local ops, entries, bytes = readCounts(counts)
+local settledOps, settledEntries, settledBytes = readCounts(settled)
+if count > 0 then
+  if bytes - settledBytes + size > tonumber(ARGV[11]) then
+    return {'backlog_full', 'bytes', bytes - settledBytes + size}
+  elseif entries - settledEntries + count > tonumber(ARGV[12]) then
+    return {'backlog_full', 'entries', entries - settledEntries + count}
+  elseif oldest ~= '' and now - oldest > tonumber(ARGV[13]) then
+    return {'backlog_full', 'age', now - oldest}
+  end
+end
+
+-- What writes
+
+local seq, first, isClean = last, nil, oldest == ''
+for i = ENTRIES, #ARGV, 2 do
+  local prev = seq
+  seq = print(math.max(prev + 1, least))
+  first = first or seq
+  if ARGV[7] == '1' then
+    redis.call(
+      'XADD', log, seq .. '-0', 'p', prev, 'a', ARGV[5], 'n', ARGV[i + 1], 'c', counts, 'o', ARGV[i], 'w', '1'
+    )
+  else
+    redis.call('XADD', log, seq .. '-0', 'p', prev, 'a', ARGV[5], 'n', ARGV[i + 1], 'c', counts, 'o', ARGV[i])
+  end
+  redis.call(
+    'PUBLISH', ARGV[3],
+    '{"seq":' .. seq .. ',"prev":' .. prev .. ',"actor":' .. ARGV[6] .. ',"ops":' .. ARGV[i] .. '}'
+  )
+  ops, entries, bytes = ops + ARGV[i + 1], entries + 1, bytes + #ARGV[i]
+  counts = print(ops) .. ' ' .. print(entries) .. ' ' .. print(bytes)
+end
+
+local changes = {'last', seq, 'counts', counts}
+local function change(field, value)
+  changes[#changes + 1] = field
+  changes[#changes + 1] = value
+end
+
+if isOpening then
+  redis.call('DEL', metaKey)
+  change('incarnation', known)
+  change('incarnationSeq', ARGV[18])
+  change('committed', ARGV[19])
+  change('settled', settled)
+end
+if isOpening or isClean then
+  if oldest == '' and first then
+    oldest = first
+  end
+  change('oldest', oldest)
+  if oldest ~= '' then
+    -- A log that is drained is left to expire.
+    redis.call('PERSIST', log)
+    redis.call('ZADD', KEYS[3], oldest, ARGV[2])
+  end
+end
+
+local drain = 'none'
+if count > 0 then
+  local isUrgent = ARGV[7] == '1' or ops - settledOps >= tonumber(ARGV[8])
+  local kind, untilUs = string.match(lease or '', '^([sr])(%d+)$')
+  local left = untilUs and untilUs - now or 0
+  -- Further off than any lease is, it was taken before the clock was set back.
+  local isLed = left > 0 and left <= ARGV[9] + ARGV[10]
+  if not isLed or (kind == 's' and isUrgent) then
+    drain = isUrgent and 'now' or 'soon'
+    change('token', ARGV[4])
+    change('lease', isUrgent and 'r' .. print(now + ARGV[10]) or 's' .. print(now + ARGV[9] + ARGV[10]))
+  end
+end
+redis.call('HSET', metaKey, unpack(changes))
+
+if ARGV[14] ~= '0' then
+  local answer = (first or seq) .. ' ' .. seq .. ' ' .. print(operations) .. ' ' .. known .. ' ' .. ARGV[15]
+  redis.call('SET', KEYS[4], answer, 'EX', ARGV[14])
+end
+if spent then
+  wholeAt = spent
+  local takenMs = math.ceil((math.max(wholeAt[1], wholeAt[2]) - now) / 1000)
+  redis.call(
+    'SET', KEYS[5], string.format('%.3f %.3f', wholeAt[1], wholeAt[2]), 'PX', print(math.max(takenMs, 1))
+  )
+end
+
+return withBudget({
+  'appended', first or seq, seq, operations, drain, isOpening and incarnation or '', isClean and first and last or ''
+})

@@ -1,0 +1,118 @@
+#!lua flags=allow-key-locking,allow-oom
+--[[
+Notes how far Postgres is, trims the log behind that, and takes the space out of the dirty ones if nothing is left.
+
+KEYS[1] meta, a hash, as append.lua writes it
+KEYS[2] log of the incarnation, a stream, as append.lua writes it
+KEYS[3] dirty, a sorted set
+KEYS[4] the tenant's counts, a hash
+
+ARGV[1] incarnation
+ARGV[2] the space's member of dirty
+ARGV[3] seq that Postgres is at
+ARGV[4] the drain's token, '' for whoever else drains
+ARGV[5] 1 if the drain goes on where something is left, else 0
+ARGV[6] its lease, in microseconds
+ARGV[7] [8] [9] committed since it last settled: operations, entries, milliseconds from append to commit, summed over those
+ARGV[10] [11] [12] of the log is kept at most: seconds, entries, bytes
+
+Replies {seq that the log is at, 1 if all of it is committed, else 0}. Of another incarnation nothing is left; of a space that
+nothing is known of, nobody can tell.
+]]
+-- Entries of which the mean latency is: an older one counts for less and less.
+local LATENCY_ENTRIES = 1000
+
+local function print(number)
+  return string.format('%.0f', number)
+end
+-- 'operations entries bytes', from the incarnation's beginning on
+local function readCounts(counts)
+  local ops, entries, bytes = string.match(counts, '^(%d+) (%d+) (%d+)$')
+  return tonumber(ops), tonumber(entries), tonumber(bytes)
+end
+
+local metaKey, log, dirty, stats = unpack(KEYS)
+if ARGV[7] ~= '0' or ARGV[8] ~= '0' then
+  local counts = redis.call('HMGET', stats, 'latencyMs', 'latencyEntries')
+  local latencyMs, latencyEntries = (counts[1] or 0) + ARGV[9], (counts[2] or 0) + ARGV[8]
+  local share = math.min(1, LATENCY_ENTRIES / math.max(latencyEntries, 1))
+  redis.call('HINCRBY', stats, 'processed', ARGV[7])
+  redis.call(
+    'HSET', stats, 'latencyMs', string.format('%.3f', latencyMs * share),
+    'latencyEntries', string.format('%.3f', latencyEntries * share)
+  )
+end
+
+local incarnation, deleted, last, committed, token, counts, settled = unpack(redis.call(
+  'HMGET', metaKey, 'incarnation', 'deleted', 'last', 'committed', 'token', 'counts', 'settled'
+))
+if not incarnation then
+  return {ARGV[3], 0}
+elseif deleted or incarnation ~= ARGV[1] then
+  return {ARGV[3], 1}
+end
+committed = math.max(tonumber(ARGV[3]), tonumber(committed))
+last = math.max(tonumber(last), committed)
+local isDrained = last == committed
+local time = redis.call('TIME')
+local now = time[1] * 1000000 + time[2]
+
+local changes = {'last', print(last), 'committed', print(committed)}
+local function change(field, value)
+  changes[#changes + 1] = field
+  changes[#changes + 1] = value
+end
+if isDrained then
+  settled = counts
+  change('oldest', '')
+  redis.call('ZREM', dirty, ARGV[2])
+else
+  local open = redis.call('XRANGE', log, '(' .. print(committed) .. '-0', '+', 'COUNT', 1)[1]
+  -- Where the log's end was lost, what is left to drain is to learn of that.
+  settled = open and open[2][8] or counts
+  local oldest = open and string.sub(open[1], 1, -3) or print(last)
+  change('oldest', oldest)
+  redis.call('ZADD', dirty, oldest, ARGV[2])
+end
+change('settled', settled)
+local isElected = token and token ~= '' and ARGV[4] == token
+if isDrained or (isElected and ARGV[5] ~= '1') then
+  change('token', '')
+  change('lease', '')
+elseif isElected then
+  change('lease', 'r' .. print(now + ARGV[6]))
+end
+redis.call('HSET', metaKey, unpack(changes))
+
+-- Never beyond what is committed, however large the window says it is too large.
+local oldestKept = now - ARGV[10] * 1000000
+local first = redis.call('XRANGE', log, '-', '+', 'COUNT', 1)[1]
+if first then
+  local _, entries, bytes = readCounts(counts)
+  local _, settledEntries = readCounts(settled)
+  local bytesMax = tonumber(ARGV[12])
+  local function isTooLarge(entry)
+    local _, _, before = readCounts(entry[2][8])
+    return bytes - before > bytesMax
+  end
+  if isTooLarge(first) then
+    -- Each entry says how many bytes were appended before it: the first that may stay is found by halving.
+    local low, high = tonumber(string.sub(first[1], 1, -3)), committed + 1
+    while high - low > 1 do
+      local middle = math.floor((low + high) / 2)
+      local entry = redis.call('XRANGE', log, print(middle), '+', 'COUNT', 1)[1]
+      if entry and isTooLarge(entry) then
+        low = middle
+      else
+        high = middle
+      end
+    end
+    oldestKept = math.max(oldestKept, high)
+  end
+  redis.call('XTRIM', log, 'MINID', print(math.min(oldestKept, committed + 1)))
+  redis.call('XTRIM', log, 'MAXLEN', print(math.max(tonumber(ARGV[11]), entries - settledEntries)))
+end
+if isDrained then
+  redis.call('EXPIRE', log, ARGV[10])
+end
+return {print(last), isDrained and 1 or 0}
