@@ -1,0 +1,125 @@
+import { afterEach, describe, expect, it, vi } from 'vitest';
+import { CURRENT_KEY, NEXT_KEY, TOKEN, useTestQueue } from '../../dev/fronts/qstash-test-queue.ts';
+import { createQueue } from './queue.ts';
+import { createSchedules } from './schedules.ts';
+
+const queue = useTestQueue();
+const SPACE = { tenantId: 't', spaceId: 's' };
+/** Nobody listens there. */
+const NOWHERE = 'http://127.0.0.1:9';
+
+describe('a message to drain a space', () => {
+  it('is delivered after its delay, signed, with the space in its body', async () => {
+    const { front, clock, destination } = await queue.start();
+    const { publishDrain } = createQueue({ url: `${front.url}/`, token: TOKEN, publicUrl: destination.url });
+    await publishDrain({ ...SPACE, delaySeconds: 5 });
+    clock.advance(4_999);
+    await front.idle();
+    expect(destination.calls).toEqual([]);
+    clock.advance(1);
+    await destination.waitForCalls(1);
+    const [call] = destination.calls;
+    expect(call).toMatchObject({ method: 'POST', path: '/jobs/drain', body: JSON.stringify(SPACE) });
+    expect(call?.headers['content-type']).toBe('application/json');
+    expect(await queue.verify(call, `${destination.url}/jobs/drain`, CURRENT_KEY, NEXT_KEY)).toBe(true);
+  });
+
+  it('is another one each time: the same again within ten minutes is delivered too', async () => {
+    const { front, clock, destination } = await queue.start();
+    const { publishDrain } = createQueue({ url: front.url, token: TOKEN, publicUrl: destination.url });
+    await publishDrain({ ...SPACE, delaySeconds: 0 });
+    await publishDrain({ ...SPACE, delaySeconds: 0 });
+    clock.advance(1);
+    await destination.waitForCalls(2);
+    expect(new Set(destination.calls.map(({ headers }) => headers['upstash-message-id'])).size).toBe(2);
+  });
+
+  it.each([
+    ['a token that is not known', {}, { token: 'hunter2' }],
+    ['an address at which nobody is', { url: NOWHERE }, {}],
+    ['a destination it does not take', {}, { publicUrl: 'https://elsewhere.example' }],
+  ])('is not taken for sent with %s, and the token is in no message', async (_, where, changes) => {
+    const { front, destination } = await queue.start();
+    const { publishDrain } = createQueue({
+      ...{ url: front.url, token: TOKEN, publicUrl: destination.url },
+      ...where,
+      ...changes,
+    });
+    const failure = await publishDrain({ ...SPACE, delaySeconds: 0 }).catch((error: unknown) => error);
+    expect(failure).toMatchObject({ name: 'AppError', code: 'store_unavailable' });
+    expect(String(failure)).not.toMatch(/hunter2|a-token/);
+  });
+});
+
+describe('schedules', () => {
+  afterEach(() => vi.unstubAllEnvs());
+
+  async function open(changes: { drainScheduleCron?: string } = {}) {
+    const started = await queue.start();
+    const options = {
+      ...{ url: started.front.url, token: TOKEN, publicUrl: started.destination.url },
+      drainScheduleCron: '* * * * *',
+      ...changes,
+    };
+    return { ...started, options, destinationUrl: `${started.destination.url}/jobs/drain` };
+  }
+
+  it('are made once, however often they are applied', async () => {
+    const { options, destinationUrl, client } = await open();
+    const schedule = { scheduleId: 'worldkeep-drain', cron: '* * * * *', destination: destinationUrl };
+    expect(await createSchedules(options).apply()).toEqual([{ ...schedule, changed: true, before: null }]);
+    const before = { cron: schedule.cron, destination: destinationUrl, isPaused: false };
+    const again = await createSchedules(options).apply();
+    expect(again).toEqual([{ ...schedule, changed: false, before }]);
+    expect(await client.schedules.list()).toMatchObject([{ ...schedule, method: 'POST' }]);
+    expect(await createSchedules(options).list()).toEqual(await client.schedules.list());
+  });
+
+  it('follow the configuration, and go on where they were paused', async () => {
+    const { options, client } = await open();
+    await createSchedules(options).apply();
+    await client.schedules.pause({ schedule: 'worldkeep-drain' });
+    const [resumed] = await createSchedules(options).apply();
+    expect(resumed).toMatchObject({ changed: true, before: { isPaused: true } });
+    const [changed] = await createSchedules({ ...options, drainScheduleCron: '*/5 * * * *' }).apply();
+    expect(changed).toMatchObject({ changed: true, before: { cron: '* * * * *' } });
+    expect(await client.schedules.list()).toMatchObject([{ cron: '*/5 * * * *', isPaused: false }]);
+  });
+
+  it('leave those of others alone', async () => {
+    const { options, client, destination } = await open();
+    await client.schedules.create({ scheduleId: 'mine', destination: destination.url, cron: '0 0 1 1 *' });
+    await createSchedules(options).apply();
+    const ids = (await client.schedules.list()).map(({ scheduleId }) => scheduleId);
+    expect(ids.toSorted()).toEqual(['mine', 'worldkeep-drain']);
+  });
+
+  it('call the drain without a space when their time comes', async () => {
+    const { options, clock, destination } = await open();
+    await createSchedules(options).apply();
+    clock.advance(60_000);
+    await destination.waitForCalls(1);
+    expect(destination.calls[0]).toMatchObject({ method: 'POST', path: '/jobs/drain', body: '{}' });
+  });
+
+  it('are those of the queue that is named, whatever QSTASH_DEV says', async () => {
+    const { options, client } = await open();
+    vi.stubEnv('QSTASH_DEV', 'true');
+    await createSchedules(options).apply();
+    vi.unstubAllEnvs();
+    expect(await client.schedules.list()).toHaveLength(1);
+  });
+
+  it.each([
+    ['misconfigured', 'a token that is not known', { token: 'hunter2' }],
+    ['store_unavailable', 'an address at which nobody is', { url: NOWHERE }],
+    ['store_unavailable', 'a destination it does not take', { publicUrl: 'https://elsewhere.example' }],
+  ])('are %s with %s, said without the token', async (code, _, changes) => {
+    const { options } = await open();
+    const failure = await createSchedules({ ...options, ...changes })
+      .apply()
+      .catch((error: unknown) => error);
+    expect(failure).toMatchObject({ name: 'AppError', code });
+    expect(String(failure)).not.toMatch(/hunter2|a-token/);
+  });
+});

@@ -1,0 +1,85 @@
+import { Client, QstashError, type Schedule } from '@upstash/qstash';
+import { AppError } from '../world/errors.ts';
+import { DRAIN_PATH, type QueueOptions } from './queue.ts';
+
+export interface ScheduleOptions extends QueueOptions {
+  /** When the spaces with something left to drain are swept: five fields, in UTC. */
+  drainScheduleCron: string;
+}
+
+export interface AppliedSchedule {
+  scheduleId: string;
+  cron: string;
+  destination: string;
+  /** Whether it was not so before. */
+  changed: boolean;
+  /** What stood under this id before; null: nothing. */
+  before: { cron: string; destination: string; isPaused: boolean } | null;
+}
+
+export interface Schedules {
+  /** Makes every schedule what it is to be. Done twice is the same as once. @throws store_unavailable, misconfigured */
+  apply(): Promise<AppliedSchedule[]>;
+  /** All that the account has, those of others too. @throws store_unavailable, misconfigured */
+  list(): Promise<Schedule[]>;
+}
+
+/** Always the same, so that applying again finds it. */
+export const DRAIN_SCHEDULE_ID = 'worldkeep-drain';
+
+/** The schedules of a deployment, by QStash's own client: for tools, it is too large for the Worker. */
+export function createSchedules({ url, token, publicUrl, drainScheduleCron }: ScheduleOptions): Schedules {
+  // devMode: whatever QSTASH_DEV says, this is the queue that was named.
+  const client = new Client({ baseUrl: url, token, devMode: false, enableTelemetry: false, retry: false });
+  const wanted = [
+    { scheduleId: DRAIN_SCHEDULE_ID, cron: drainScheduleCron, destination: publicUrl + DRAIN_PATH },
+  ];
+  const list = () => explain(client.schedules.list());
+
+  async function apply(schedule: (typeof wanted)[number], found: Schedule | undefined): Promise<boolean> {
+    const { scheduleId, cron, destination } = schedule;
+    const isSame = found?.cron === cron && found.destination === destination && found.method === 'POST';
+    if (!isSame)
+      await explain(
+        client.schedules.create({
+          ...{ scheduleId, cron, destination, method: 'POST', body: '{}' },
+          headers: { 'Content-Type': 'application/json' },
+        }),
+      );
+    if (found?.isPaused) await explain(client.schedules.resume({ schedule: scheduleId }));
+    return !isSame || found?.isPaused === true;
+  }
+
+  return {
+    list,
+    async apply() {
+      const known = await list();
+      const applied: AppliedSchedule[] = [];
+      for (const schedule of wanted) {
+        const found = known.find(({ scheduleId }) => scheduleId === schedule.scheduleId);
+        const changed = await apply(schedule, found);
+        const before = found && {
+          cron: found.cron,
+          destination: found.destination,
+          isPaused: found.isPaused,
+        };
+        applied.push({ ...schedule, changed, before: before ?? null });
+      }
+      return applied;
+    },
+  };
+}
+
+async function explain<T>(work: Promise<T>): Promise<T> {
+  try {
+    return await work;
+  } catch (cause) {
+    const status = cause instanceof QstashError ? cause.status : undefined;
+    if (status === 401 || status === 403)
+      throw new AppError('misconfigured', 'QSTASH_TOKEN is not known to the QStash at QSTASH_URL.', {
+        cause,
+      });
+    const how = status === undefined ? 'does not answer' : `cannot do this now (${status})`;
+    throw new AppError('store_unavailable', `QStash ${how}.`, { cause, retryAfterSeconds: 5 });
+  }
+}
