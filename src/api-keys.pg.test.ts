@@ -1,5 +1,7 @@
 import { afterAll, describe, expect, it } from 'vitest';
-import { DRIVERS, makeApiKeys, makeWorld } from '../test/layers.ts';
+import { DRIVERS, makeApiKeys, makeWorld, withHooks } from '../test/layers.ts';
+import { AppError } from './world/errors.ts';
+import { LIMITS } from './world/limits.ts';
 
 describe.each(Object.entries(DRIVERS))('ApiKeys, %s', (_, openPostgres) => {
   const postgres = openPostgres();
@@ -55,6 +57,32 @@ describe.each(Object.entries(DRIVERS))('ApiKeys, %s', (_, openPostgres) => {
     await makeApiKeys(postgres).revoke(tenantId, id);
     now += 5_000;
     expect(await here.authenticate(secret)).toBeNull();
+  });
+
+  it('[F3] a key that was good serves for a while when the database is away, and no other does', async () => {
+    const { tenantId } = await makeWorld(postgres);
+    let now = Date.now();
+    let isAway = false;
+    const breaking = withHooks(postgres, {
+      before: () => {
+        if (isAway) throw new AppError('store_unavailable', 'away');
+      },
+    });
+    const keys = makeApiKeys(breaking, () => now, 5_000);
+    const [known, other] = [
+      await keys.issue(tenantId, { scopes: ['read'] }),
+      await keys.issue(tenantId, { scopes: ['read'] }),
+    ];
+    expect(await keys.authenticate(known.secret)).not.toBeNull();
+    isAway = true;
+    now += LIMITS.credentialStaleMsMax - 1;
+    expect(await keys.authenticate(known.secret)).toMatchObject({ id: known.id });
+    await expect(keys.authenticate(other.secret)).rejects.toMatchObject({ code: 'store_unavailable' });
+    now += 5_000;
+    await expect(keys.authenticate(known.secret)).rejects.toMatchObject({ code: 'store_unavailable' });
+    isAway = false;
+    await keys.revoke(tenantId, known.id);
+    expect(await keys.authenticate(known.secret)).toBeNull();
   });
 
   it('refuses scopes there are none of, times gone by and unknown tenants', async () => {

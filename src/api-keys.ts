@@ -1,6 +1,7 @@
 import * as z from 'zod';
 import { readCursor, writeCursor } from './world/cursor.ts';
-import { AppError } from './world/errors.ts';
+import { AppError, isAway } from './world/errors.ts';
+import { LIMITS } from './world/limits.ts';
 import { check, checkId, checkPageLimit, timeSchema } from './world/schemas.ts';
 import type { ApiKey, Page, Scope } from './world/types.ts';
 
@@ -50,9 +51,10 @@ export interface ApiKeyOptions {
   cache?: KeyCache;
 }
 
-export type KeyCache = Map<string, { key: ApiKey; foundAt: number }>;
+/** By credential, in memory alone. `askedAt`: when the database was last asked, whether it answered or not. */
+export type KeyCache = Map<string, { key: ApiKey; foundAt: number; askedAt: number }>;
 
-/** The credentials of servers. Only the SHA-256 of a secret is kept anywhere. */
+/** The credentials of servers. Only the SHA-256 of a secret is stored anywhere. */
 export class ApiKeys {
   readonly #store: ApiKeyStore;
   readonly #now: () => number;
@@ -95,19 +97,27 @@ export class ApiKeys {
   async authenticate(credential: string, beforeLookup?: () => void): Promise<ApiKey | null> {
     const tenantId = CREDENTIAL.exec(credential)?.[1];
     if (tenantId === undefined) return null;
-    const secretSha256 = await sha256Hex(credential);
     const now = this.#now();
-    const cached = this.#cache.get(secretSha256);
-    if (cached !== undefined && now - cached.foundAt < this.#cacheMs)
+    const cached = this.#cache.get(credential);
+    if (cached !== undefined && now - cached.askedAt < this.#cacheMs)
       return isValid(cached.key, now) ? cached.key : null;
     beforeLookup?.();
-    const key = await this.#store.findKey(tenantId, secretSha256);
+    let key: ApiKey | null;
+    try {
+      key = await this.#store.findKey(tenantId, await sha256Hex(credential));
+    } catch (error) {
+      // While the database is away what was good is good, for a while: what is written then is queued.
+      if (cached === undefined || !isAway(error) || now - cached.foundAt >= LIMITS.credentialStaleMsMax)
+        throw error;
+      cached.askedAt = now;
+      return isValid(cached.key, now) ? cached.key : null;
+    }
     if (key === null || !isValid(key, now)) {
-      this.#cache.delete(secretSha256);
+      this.#cache.delete(credential);
       return null;
     }
     if (this.#cache.size >= CACHED_KEYS_MAX) this.#cache.clear();
-    this.#cache.set(secretSha256, { key, foundAt: now });
+    this.#cache.set(credential, { key, foundAt: now, askedAt: now });
     return key;
   }
 
@@ -126,8 +136,8 @@ export class ApiKeys {
   async revoke(tenantId: string, id: string): Promise<void> {
     if (!(await this.#store.revokeKey(tenantId, checkId(id, '/id'))))
       throw new AppError('not_found', 'There is no such thing here.');
-    for (const [hash, { key }] of this.#cache)
-      if (key.tenantId === tenantId && key.id === id) this.#cache.delete(hash);
+    for (const [credential, { key }] of this.#cache)
+      if (key.tenantId === tenantId && key.id === id) this.#cache.delete(credential);
   }
 }
 

@@ -1,11 +1,16 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { CONFIG_VARIABLES, Config, parseConfig } from './config.ts';
+import { CONFIG_VARIABLES, Config, parseConfig, parseQueueConfig } from './config.ts';
 
 const DATABASE_URL = 'postgresql://user:hunter2hunter2@db.example/world';
 const UPSTASH = {
   UPSTASH_REDIS_REST_URL: 'https://redis.example',
   UPSTASH_REDIS_REST_TOKEN: 'hunter2hunter2',
+};
+const QSTASH = {
+  QSTASH_TOKEN: 'hunter2hunter2',
+  QSTASH_CURRENT_SIGNING_KEY: 'hunter2-current',
+  QSTASH_NEXT_SIGNING_KEY: 'hunter2-next',
 };
 const SIGNING_KEY = 'hunter2-'.repeat(4);
 
@@ -16,6 +21,8 @@ describe('Config', () => {
       database: { url: DATABASE_URL, poolSize: 20, httpUrl: null, timeoutMs: 15_000 },
       redis: null,
       qstash: null,
+      publicUrl: null,
+      drainScheduleCron: '* * * * *',
       persistenceEnabled: true,
       cacheEnabled: false,
       batchProcessingEnabled: false,
@@ -38,6 +45,11 @@ describe('Config', () => {
         rateLimitRequestsPerMinute: 12_000,
         rateLimitAloneRequestsPerMinute: 6_000,
         rateLimitUnknownCredentialsPerMinute: 600,
+        rateLimitUpdatesPerMinute: 1_200_000,
+        backlogBytesMax: 67_108_864,
+        backlogEntriesMax: 100_000,
+        backlogAgeSecondsMax: 900,
+        deadLetterRetentionDays: 30,
       },
     });
   });
@@ -133,6 +145,22 @@ describe('Config', () => {
       { DATABASE_URL, QSTASH_TOKEN: 'hunter2hunter2', QSTASH_NEXT_SIGNING_KEY: 'hunter2hunter2' },
       /QSTASH_CURRENT_SIGNING_KEY is not/,
     ],
+    ['QStash that does not know where to deliver', { DATABASE_URL, ...QSTASH }, /^PUBLIC_URL must be set/],
+    [
+      'a public address in the clear',
+      { DATABASE_URL, PUBLIC_URL: 'http://worldkeep.example' },
+      /^PUBLIC_URL must be an https/,
+    ],
+    ['a query behind it', { DATABASE_URL, PUBLIC_URL: 'https://w.example/?a=b' }, /^PUBLIC_URL .* query/],
+    [
+      'a schedule of six fields',
+      { DATABASE_URL, DRAIN_SCHEDULE_CRON: '* * * * * *' },
+      /^DRAIN_SCHEDULE_CRON/,
+    ],
+    ['a minute that is none', { DATABASE_URL, DRAIN_SCHEDULE_CRON: '60 * * * *' }, /^DRAIN_SCHEDULE_CRON/],
+    ['a range backwards', { DATABASE_URL, DRAIN_SCHEDULE_CRON: '* 9-5 * * *' }, /^DRAIN_SCHEDULE_CRON/],
+    ['a step of nothing', { DATABASE_URL, DRAIN_SCHEDULE_CRON: '*/0 * * * *' }, /^DRAIN_SCHEDULE_CRON/],
+    ['a backlog of nothing', { DATABASE_URL, BACKLOG_ENTRIES_MAX: '0' }, /^BACKLOG_ENTRIES_MAX/],
     ['a flag that is neither', { DATABASE_URL, CACHE_ENABLED: 'maybe' }, /^CACHE_ENABLED .* not "maybe"/],
     ['a number that is none', { DATABASE_URL, REDIS_PORT: '6379x' }, /^REDIS_PORT must be a whole number/],
     ['a number out of range', { DATABASE_URL, DATABASE_POOL_SIZE: '0' }, /^DATABASE_POOL_SIZE .* 1 to 1000/],
@@ -175,6 +203,44 @@ describe('Config', () => {
     });
     const rotating = { DATABASE_URL, SESSION_SIGNING_KEY: SIGNING_KEY, SESSION_SIGNING_KEY_PREVIOUS };
     expect(parseConfig(rotating).sessionSigning?.previousKey).toBe(SESSION_SIGNING_KEY_PREVIOUS);
+  });
+
+  it('reads where QStash finds the deployment, and when it is to sweep', () => {
+    const read = (changes: Record<string, string>) => parseConfig({ DATABASE_URL, ...QSTASH, ...changes });
+    const { qstash, publicUrl } = read({ PUBLIC_URL: 'https://worldkeep.example/' });
+    expect(publicUrl).toBe('https://worldkeep.example');
+    expect(qstash?.url).toBe('https://qstash.upstash.io');
+    expect(read({ PUBLIC_URL: 'http://127.0.0.1:8787' }).publicUrl).toBe('http://127.0.0.1:8787');
+    expect(read({ PUBLIC_URL: 'https://a.example/worlds/' }).publicUrl).toBe('https://a.example/worlds');
+    const cron = (DRAIN_SCHEDULE_CRON: string) =>
+      read({ PUBLIC_URL: 'https://a.example', DRAIN_SCHEDULE_CRON }).drainScheduleCron;
+    expect(cron(' */5  0-6,22 1,15 */2 0-7 ')).toBe('*/5 0-6,22 1,15 */2 0-7');
+    expect(cron('')).toBe('* * * * *');
+  });
+
+  it.each(['CURRENT', 'NEXT'])(
+    'takes no development key of QStash as the %s one but on this machine',
+    (which) => {
+      const keys = { ...QSTASH, [`QSTASH_${which}_SIGNING_KEY`]: 'sig_5ZB6DVzB1wjE8S6rZ7eenA8Pdnhs' };
+      const read = (PUBLIC_URL: string) => parseConfig({ DATABASE_URL, ...keys, PUBLIC_URL }).qstash;
+      expect(() => read('https://a.example')).toThrow(
+        new RegExp(`^QSTASH_${which}_SIGNING_KEY .* everybody`),
+      );
+      expect(() => read('https://localhost.example')).toThrow(/everybody/);
+      expect(read('http://localhost:8787')).not.toBeNull();
+    },
+  );
+
+  it('reads what schedules need from an environment that has nothing else', () => {
+    const env = { QSTASH_TOKEN: 'hunter2hunter2', PUBLIC_URL: 'https://a.example/' };
+    expect(parseQueueConfig(env)).toEqual({
+      url: 'https://qstash.upstash.io',
+      token: 'hunter2hunter2',
+      publicUrl: 'https://a.example',
+      drainScheduleCron: '* * * * *',
+    });
+    expect(() => parseQueueConfig({ ...env, QSTASH_TOKEN: '' })).toThrow(/^QSTASH_TOKEN must be set/);
+    expect(() => parseQueueConfig({ ...env, PUBLIC_URL: '' })).toThrow(/^PUBLIC_URL must be set/);
   });
 
   it('reads a list of origins', () => {

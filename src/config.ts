@@ -1,50 +1,20 @@
-import { AppError } from './world/errors.ts';
+import {
+  CONFIG_VARIABLES,
+  type ConfigVariable,
+  type Env,
+  isLoopback,
+  misconfigured,
+  read,
+  readCron,
+  readFlag,
+  readHttpUrl,
+  readId,
+  readWhole,
+  refuseValue,
+} from './config-values.ts';
+import { LIMITS } from './world/limits.ts';
 
-/** Every variable that is read, and whether its value is a secret (which no message ever shows). */
-export const CONFIG_VARIABLES = {
-  HOST: 'plain',
-  PORT: 'plain',
-  SHUTDOWN_TIMEOUT_MS: 'plain',
-  DATABASE_URL: 'secret',
-  DATABASE_POOL_SIZE: 'plain',
-  DATABASE_HTTP_URL: 'plain',
-  DATABASE_TIMEOUT_MS: 'plain',
-  REDIS_HOST: 'plain',
-  REDIS_PORT: 'plain',
-  REDIS_PASSWORD: 'secret',
-  UPSTASH_REDIS_REST_URL: 'plain',
-  UPSTASH_REDIS_REST_TOKEN: 'secret',
-  REDIS_TIMEOUT_MS: 'plain',
-  QSTASH_URL: 'plain',
-  QSTASH_TOKEN: 'secret',
-  QSTASH_CURRENT_SIGNING_KEY: 'secret',
-  QSTASH_NEXT_SIGNING_KEY: 'secret',
-  PERSISTENCE_ENABLED: 'plain',
-  CACHE_ENABLED: 'plain',
-  BATCH_PROCESSING_ENABLED: 'plain',
-  ANALYTICS_ENABLED: 'plain',
-  MEMORY_FALLBACK_ENABLED: 'plain',
-  AUDIT_TRANSFORMS: 'plain',
-  DEFAULT_TENANT_ID: 'plain',
-  DEFAULT_SPACE_ID: 'plain',
-  IDEMPOTENCY_TTL_SECONDS: 'plain',
-  METRICS_TOKEN: 'secret',
-  SESSION_SIGNING_KEY: 'secret',
-  SESSION_SIGNING_KEY_PREVIOUS: 'secret',
-  CORS_ALLOWED_ORIGINS: 'plain',
-  JSON_BODY_BYTES_MAX: 'plain',
-  STATE_BODY_BYTES_MAX: 'plain',
-  API_KEY_CACHE_SECONDS: 'plain',
-  READYZ_TIMEOUT_MS: 'plain',
-  HEALTH_CACHE_SECONDS: 'plain',
-  RATE_LIMIT_REQUESTS_PER_MINUTE: 'plain',
-  RATE_LIMIT_ALONE_REQUESTS_PER_MINUTE: 'plain',
-  RATE_LIMIT_UNKNOWN_CREDENTIALS_PER_MINUTE: 'plain',
-  LOG_LEVEL: 'plain',
-} as const satisfies Record<string, 'secret' | 'plain'>;
-
-export type ConfigVariable = keyof typeof CONFIG_VARIABLES;
-export type Env = Readonly<Record<string, string | undefined>>;
+export { CONFIG_VARIABLES, type ConfigVariable, type Env, isLoopback, misconfigured };
 
 export interface DatabaseConfig {
   /** `postgres://…`, with the password. */
@@ -82,6 +52,10 @@ export interface Config {
   database: DatabaseConfig | null;
   redis: RedisConfig | null;
   qstash: QstashConfig | null;
+  /** Where QStash reaches this deployment, without a slash at the end; there wherever `qstash` is. */
+  publicUrl: string | null;
+  /** When the spaces that still have something to drain are swept: five fields, in UTC. */
+  drainScheduleCron: string;
   persistenceEnabled: boolean;
   cacheEnabled: boolean;
   batchProcessingEnabled: boolean;
@@ -109,6 +83,14 @@ export interface Config {
     rateLimitAloneRequestsPerMinute: number;
     /** Of each address; 0: not counted. */
     rateLimitUnknownCredentialsPerMinute: number;
+    /** Operations of each principal in a space; 0: not counted. */
+    rateLimitUpdatesPerMinute: number;
+    /** What of a space may wait in its log for the database; more is refused until it has drained. */
+    backlogBytesMax: number;
+    backlogEntriesMax: number;
+    /** Of the oldest entry that waits. */
+    backlogAgeSecondsMax: number;
+    deadLetterRetentionDays: number;
   };
 }
 
@@ -117,11 +99,11 @@ export const LOG_LEVELS = ['debug', 'info', 'warn', 'error', 'silent'] as const;
 export type LogLevel = (typeof LOG_LEVELS)[number];
 
 const MIB = 1024 * 1024;
-const VALUE_SHOWN_LENGTH_MAX = 40;
+const PUBLIC_URL_NEEDED =
+  'must be set, because QSTASH_TOKEN is: it is where QStash reaches this deployment, like https://worldkeep.example.';
 const METRICS_TOKEN_LENGTH_MIN = 16;
 /** Of HS256: a shorter key is weaker than the signature. */
 const SIGNING_KEY_BYTES_MIN = 32;
-const ID = /^[A-Za-z0-9._:-]{1,128}$/;
 
 /**
  * Reads the configuration out of an environment. An empty value is as good as none.
@@ -134,6 +116,8 @@ export function parseConfig(env: Env): Config {
     database: readDatabase(env),
     redis,
     qstash: readQstash(env),
+    publicUrl: readPublicUrl(env),
+    drainScheduleCron: readDrainCron(env),
     persistenceEnabled: readFlag(env, 'PERSISTENCE_ENABLED', true),
     cacheEnabled: readFlag(env, 'CACHE_ENABLED', redis !== null),
     batchProcessingEnabled: readFlag(env, 'BATCH_PROCESSING_ENABLED', redis !== null),
@@ -168,6 +152,17 @@ export function parseConfig(env: Env): Config {
         0,
         1_000_000,
       ),
+      rateLimitUpdatesPerMinute: readWhole(env, 'RATE_LIMIT_UPDATES_PER_MINUTE', 1_200_000, 0, 1_000_000_000),
+      backlogBytesMax: readWhole(env, 'BACKLOG_BYTES_MAX', LIMITS.backlogBytesMax, 1_024, 65_536 * MIB),
+      backlogEntriesMax: readWhole(env, 'BACKLOG_ENTRIES_MAX', LIMITS.backlogEntriesMax, 1, 100_000_000),
+      backlogAgeSecondsMax: readWhole(
+        env,
+        'BACKLOG_AGE_SECONDS_MAX',
+        LIMITS.backlogAgeSecondsMax,
+        1,
+        604_800,
+      ),
+      deadLetterRetentionDays: readWhole(env, 'DEAD_LETTER_RETENTION_DAYS', 30, 1, 3_650),
     },
   };
   refuseContradictions(config);
@@ -183,6 +178,8 @@ function refuseContradictions(config: Config): void {
       'DATABASE_URL',
       'must be set, because PERSISTENCE_ENABLED is on (its default); set it, or turn persistence off.',
     );
+  if (config.qstash !== null && config.publicUrl === null)
+    throw misconfigured('PUBLIC_URL', PUBLIC_URL_NEEDED);
   if (config.redis !== null) return;
   for (const [on, name] of [
     [!config.persistenceEnabled, 'PERSISTENCE_ENABLED'],
@@ -245,14 +242,66 @@ function readRedis(env: Env): RedisConfig | null {
 }
 
 function readQstash(env: Env): QstashConfig | null {
-  const url = readHttpUrl(env, 'QSTASH_URL') ?? 'https://qstash.upstash.io';
   const names = ['QSTASH_TOKEN', 'QSTASH_CURRENT_SIGNING_KEY', 'QSTASH_NEXT_SIGNING_KEY'] as const;
   const [token, currentSigningKey, nextSigningKey] = names.map((name) => read(env, name));
-  if (token && currentSigningKey && nextSigningKey) return { url, token, currentSigningKey, nextSigningKey };
+  const url = readQstashUrl(env);
+  if (token && currentSigningKey && nextSigningKey) {
+    refuseDevelopmentKeys(env);
+    return { url, token, currentSigningKey, nextSigningKey };
+  }
   const given = names.find((name) => read(env, name) !== null);
   if (given === undefined) return null;
   const absent = names.filter((name) => read(env, name) === null);
   throw misconfigured(given, `is set, and ${absent.join(' and ')} ${absent.length > 1 ? 'are' : 'is'} not.`);
+}
+
+function readQstashUrl(env: Env): string {
+  return readHttpUrl(env, 'QSTASH_URL') ?? 'https://qstash.upstash.io';
+}
+
+/** What QStash's own development server signs with. Everybody can: on a public address they are as good as no signature. */
+const DEVELOPMENT_SIGNING_KEYS = ['sig_7kYjw48mhY7kAjqNGcy6cr29RJ6r', 'sig_5ZB6DVzB1wjE8S6rZ7eenA8Pdnhs'];
+
+function refuseDevelopmentKeys(env: Env): void {
+  const publicUrl = readPublicUrl(env);
+  if (publicUrl !== null && isLoopback(new URL(publicUrl).hostname)) return;
+  for (const name of ['QSTASH_CURRENT_SIGNING_KEY', 'QSTASH_NEXT_SIGNING_KEY'] as const)
+    if (DEVELOPMENT_SIGNING_KEYS.includes(read(env, name) ?? ''))
+      throw misconfigured(
+        name,
+        "is of QStash's development server, which everybody has: set the one that its console shows.",
+      );
+}
+
+/** What is needed to tell QStash what to call, and nothing else: no store, and no key that its calls are checked with. */
+export interface QueueConfig {
+  url: string;
+  token: string;
+  publicUrl: string;
+  drainScheduleCron: string;
+}
+
+/** @throws misconfigured one sentence that names the variable. */
+export function parseQueueConfig(env: Env): QueueConfig {
+  const token = read(env, 'QSTASH_TOKEN');
+  const publicUrl = readPublicUrl(env);
+  if (token === null)
+    throw misconfigured('QSTASH_TOKEN', 'must be set: it is who QStash takes the call for.');
+  if (publicUrl === null) throw misconfigured('PUBLIC_URL', PUBLIC_URL_NEEDED);
+  return { url: readQstashUrl(env), token, publicUrl, drainScheduleCron: readDrainCron(env) };
+}
+
+/** Where this deployment is reached: what comes behind it is a route. */
+function readPublicUrl(env: Env): string | null {
+  const value = readHttpUrl(env, 'PUBLIC_URL');
+  if (value === null) return null;
+  const { origin, pathname, search, hash } = new URL(value);
+  if (search === '' && hash === '') return (origin + pathname).replace(/\/+$/, '');
+  throw refuseValue(env, 'PUBLIC_URL', 'must be a URL without a query');
+}
+
+function readDrainCron(env: Env): string {
+  return readCron(env, 'DRAIN_SCHEDULE_CRON', '* * * * *');
 }
 
 function readMetricsToken(env: Env): string | null {
@@ -300,62 +349,6 @@ function readOrigins(env: Env): readonly string[] | '*' {
       'must be * or origins like https://play.example, with commas between',
     );
   });
-}
-
-function read(env: Env, name: ConfigVariable): string | null {
-  const value = env[name]?.trim();
-  return value === undefined || value === '' ? null : value;
-}
-
-function readFlag(env: Env, name: ConfigVariable, byDefault: boolean): boolean {
-  const value = read(env, name)?.toLowerCase();
-  if (value === undefined) return byDefault;
-  if (['true', '1', 'on', 'yes'].includes(value)) return true;
-  if (['false', '0', 'off', 'no'].includes(value)) return false;
-  throw refuseValue(env, name, 'must be true or false');
-}
-
-function readWhole(env: Env, name: ConfigVariable, byDefault: number, min: number, max: number): number {
-  const value = read(env, name);
-  if (value === null) return byDefault;
-  const number = /^\d{1,15}$/.test(value) ? Number(value) : Number.NaN;
-  if (number >= min && number <= max) return number;
-  throw refuseValue(env, name, `must be a whole number from ${min} to ${max}`);
-}
-
-function readId(env: Env, name: ConfigVariable, byDefault: string): string {
-  const value = read(env, name) ?? byDefault;
-  if (ID.test(value)) return value;
-  throw refuseValue(env, name, 'must be 1 to 128 characters of A-Z a-z 0-9 . _ : -');
-}
-
-/** A service's address. What is sent there holds a password, so in the clear only to this machine itself. */
-function readHttpUrl(env: Env, name: ConfigVariable): string | null {
-  const value = read(env, name);
-  if (value === null) return null;
-  const url = URL.parse(value);
-  if (url !== null && url.username === '' && url.password === '') {
-    if (url.protocol === 'https:' || (url.protocol === 'http:' && isLoopback(url.hostname))) return value;
-  }
-  throw misconfigured(name, 'must be an https:// URL without a password in it (or http:// on localhost).');
-}
-
-/** Whether a host name is this machine itself. */
-export function isLoopback(hostname: string): boolean {
-  return hostname === 'localhost' || hostname === '[::1]' || /^127(\.\d{1,3}){3}$/.test(hostname);
-}
-
-function refuseValue(env: Env, name: ConfigVariable, sentence: string): AppError {
-  const value = (env[name] ?? '').slice(0, VALUE_SHOWN_LENGTH_MAX);
-  return misconfigured(
-    name,
-    CONFIG_VARIABLES[name] === 'secret' ? `${sentence}.` : `${sentence}, not ${JSON.stringify(value)}.`,
-  );
-}
-
-/** A configuration that cannot be served: one sentence, that begins with the variable's name. */
-export function misconfigured(name: ConfigVariable, sentence: string): AppError {
-  return new AppError('misconfigured', `${name} ${sentence}`);
 }
 
 function freeze<T extends object>(value: T): T {

@@ -1,10 +1,24 @@
+import { uuidv7 } from 'uuidv7';
+import { BatchProcessor as Batches, type BatchOptions } from './batch-processor.ts';
 import { CacheManager as Cache, type CacheOptions } from './cache-manager.ts';
+import { DirectLog } from './direct-log.ts';
+import { Drain } from './drain.ts';
 import { PersistenceLayer as Layer, type PersistenceOptions } from './persistence-layer.ts';
+import type { Postgres } from './postgres/client.ts';
+import { createDrainStore } from './postgres/drain-store.ts';
 import { openPg } from './postgres/pg.ts';
 import { createWorldStore } from './postgres/world-store.ts';
 import { createCacheStore } from './redis/cache.ts';
+import type { RedisClient } from './redis/client.ts';
+import { createLogStore } from './redis/log.ts';
 import { openTcpRedis } from './redis/tcp.ts';
+import { SpaceLog, type SpaceLogOptions } from './space-log.ts';
 import { AppError } from './world/errors.ts';
+import { LIMITS } from './world/limits.ts';
+
+/** What a BatchProcessor joins: each belongs to one of these. */
+const postgresOf = new WeakMap<Layer, Postgres>();
+const redisOf = new WeakMap<Cache, RedisClient>();
 
 /** How a Node server opens its worlds. */
 export interface NodePersistenceOptions extends Partial<PersistenceOptions> {
@@ -18,12 +32,15 @@ export interface NodePersistenceOptions extends Partial<PersistenceOptions> {
 
 /**
  * PersistenceLayer over plain Postgres, for any Node server. Where a call names no tenant or space, those given here
- * stand in (`default` and `main`); `connect()` makes them where they are new.
+ * stand in (`default` and `main`); `connect()` makes them where they are new. By itself every write is one transaction; with
+ * a BatchProcessor all writes go through the log that it keeps in Redis.
  */
 export class PersistenceLayer extends Layer {
   constructor({ databaseUrl, poolSize = 20, timeoutMs = 10_000, ...options }: NodePersistenceOptions) {
     const postgres = openPg({ databaseUrl, poolSizeMax: poolSize, timeoutMs });
-    super(createWorldStore(postgres), { tenantId: 'default', spaceId: 'main', ...options });
+    const log = new DirectLog(createDrainStore(postgres), Date.now);
+    super(createWorldStore(postgres), log, { tenantId: 'default', spaceId: 'main', ...options });
+    postgresOf.set(this, postgres);
   }
 }
 
@@ -46,7 +63,96 @@ export class CacheManager extends Cache {
   constructor({ host, port, password, timeoutMs = 2_000, ...options }: NodeCacheOptions = {}) {
     const redis = openTcpRedis({ host: host || '127.0.0.1', port: readPort(port), password, timeoutMs });
     super(createCacheStore(redis), { tenantId: 'default', ...options });
+    redisOf.set(this, redis);
   }
+}
+
+/** How a Node server gathers its updates. */
+export interface NodeBatchOptions extends Partial<Omit<BatchOptions, 'makeKey'>> {
+  /** What is known of a drain that failed, an incident, dead letters: to be logged. */
+  tell?: ConstructorParameters<typeof Drain>[2]['tell'];
+  /** Days after which an operation that Postgres could not keep is removed. Default 30. */
+  deadLetterRetentionDays?: number;
+  log?: Partial<Pick<SpaceLogOptions, 'idempotencyTtlSeconds' | 'backlog' | 'commitsAlways'>>;
+}
+
+/** Milliseconds between two looks for spaces that nobody drains, and of each at most. */
+const SWEEP_MS = 60_000;
+/** Milliseconds that the end waits for the logs to be drained. */
+const LAST_SWEEP_MS = 10_000;
+/** Milliseconds for which an append is tried again. */
+const RETRY_MS_MAX = 1_800_000;
+const BACKLOG = {
+  bytesMax: LIMITS.backlogBytesMax,
+  entriesMax: LIMITS.backlogEntriesMax,
+  ageMsMax: LIMITS.backlogAgeSecondsMax * 1_000,
+};
+
+/**
+ * BatchProcessor over the Postgres of `persistence` and the Redis of `cache`. It keeps the log of their spaces in that Redis,
+ * and drains it to Postgres: from now on the writes of `persistence` go through it too. `shutdown()` before the connections
+ * are ended: what was added is then in the log, and what is in the log in Postgres.
+ * @throws validation_failed for a `persistence` or a `cache` that this package did not make
+ */
+export class BatchProcessor extends Batches {
+  readonly #drains: () => Promise<void>;
+  readonly #sweeping: ReturnType<typeof setInterval>;
+
+  constructor(persistence: PersistenceLayer, cache: CacheManager, options: NodeBatchOptions = {}) {
+    const [postgres, redis] = [postgresOf.get(persistence), redisOf.get(cache)];
+    if (postgres === undefined || redis === undefined)
+      throw new AppError(
+        'validation_failed',
+        'A BatchProcessor needs a PersistenceLayer and a CacheManager.',
+      );
+    const { tell = () => undefined, log = {}, deadLetterRetentionDays = 30, ...rest } = options;
+    const now = options.now ?? Date.now;
+    const stores = [createLogStore(redis), createDrainStore(postgres)] as const;
+    const { idempotencyTtlSeconds = 3_600 } = log;
+    const retention = { resultsSeconds: idempotencyTtlSeconds, deadLetterDays: deadLetterRetentionDays };
+    const drain = new Drain(...stores, { now, tell, publishDrain: null, retention });
+    const underWay = new Set<Promise<unknown>>();
+    const defer = (work: Promise<unknown>) => {
+      underWay.add(work);
+      void work.catch(() => undefined).finally(() => underWay.delete(work));
+    };
+    persistence.useLog(
+      new SpaceLog(...stores, drain, {
+        ...{ now, pause, requestsPerMinute: 0, updatesPerMinute: 0 },
+        ...{ backlog: BACKLOG, commitsAlways: false },
+        ...log,
+        idempotencyTtlSeconds,
+      }),
+      defer,
+    );
+    // Behind the time for which keys are remembered, what is sent again could be done twice.
+    const retryMsMax = Math.min(options.retryMsMax ?? RETRY_MS_MAX, idempotencyTtlSeconds * 500);
+    super(persistence, { ...persistence.defaults, ...rest, now, retryMsMax, makeKey: uuidv7 });
+    const sweep = () => defer(drain.sweep({ budgetMs: SWEEP_MS }));
+    // What another process left in the logs when it ended.
+    sweep();
+    this.#sweeping = setInterval(sweep, SWEEP_MS);
+    this.#sweeping.unref();
+    this.#drains = async () => {
+      await Promise.allSettled(underWay);
+      // What a drain that ended early left, here or in a process that is gone. What fails stays in the log.
+      await drain.sweep({ budgetMs: LAST_SWEEP_MS }).catch(() => undefined);
+    };
+  }
+
+  override async shutdown(): Promise<void> {
+    clearInterval(this.#sweeping);
+    try {
+      await super.shutdown();
+    } finally {
+      await this.#drains();
+    }
+  }
+}
+
+/** It keeps no process alive: that do the connections, for as long as they are open. */
+function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => void setTimeout(resolve, ms).unref());
 }
 
 function readPort(port: number | string | undefined): number {
@@ -57,11 +163,14 @@ function readPort(port: number | string | undefined): number {
   throw new AppError('validation_failed', `port ${message}.`, { errors: [{ path: '/port', message }] });
 }
 
+export type { BatchResult, BatchStats, BatchType } from './batch-processor.ts';
 export type { ActionDecision, CacheStats } from './cache-manager.ts';
 export { type Config, parseConfig } from './config.ts';
-export type { Precondition, Saved, TenantCounts } from './persistence-layer.ts';
+export type { OperationsOptions, Precondition, Saved, TenantCounts } from './persistence-layer.ts';
+export type { CommittedOperations, Queued } from './space-log.ts';
 export { AppError, type ErrorCode, type FieldError } from './world/errors.ts';
 export { LIMITS } from './world/limits.ts';
+export type { Operation, OperationResult } from './world/operation.ts';
 export type { StateSource } from './world/read-state-lines.ts';
 export type { Region } from './world/region.ts';
 export type { StateLine, StatePart, StateView } from './world/state-lines.ts';

@@ -1,10 +1,8 @@
 import fc from 'fast-check';
 import pg from 'pg';
 import { describe, expect, it } from 'vitest';
-import { makeObjects, makeWorld, openTestNeon, pickGiven, withHooks } from '../test/layers.ts';
+import { makeObjects, makeWorld, openLayer, openTestNeon, pickGiven, withHooks } from '../test/layers.ts';
 import { stack } from '../test/support.ts';
-import { PersistenceLayer } from './persistence-layer.ts';
-import { createWorldStore } from './postgres/world-store.ts';
 import { AppError } from './world/errors.ts';
 
 describe('PersistenceLayer at size', () => {
@@ -54,7 +52,7 @@ describe('PersistenceLayer at size', () => {
           if (transaction === brokenAt) throw new AppError('store_unavailable', 'cut');
         },
       });
-      const cut = new PersistenceLayer(createWorldStore(breaking), { tenantId, spaceId });
+      const cut = openLayer(breaking, { tenantId, spaceId });
       await expect(cut.saveWorldState({ objects })).rejects.toMatchObject({ code: 'store_unavailable' });
       expect(await layer.loadWorldState()).toEqual(before);
     }
@@ -108,7 +106,7 @@ describe('PersistenceLayer at size', () => {
         await layer.saveObject({ id: 'a-new-one' });
       },
     });
-    const reader = new PersistenceLayer(createWorldStore(watched), { tenantId, spaceId });
+    const reader = openLayer(watched, { tenantId, spaceId });
     const state = await reader.loadWorldState();
     expect(state.objects).toHaveLength(500);
     expect(state.objects.find(({ id }) => id === first)?.name).toBe('moved');
@@ -129,7 +127,7 @@ describe('PersistenceLayer at size', () => {
         if (transaction === 1) await layer.saveWorldState({ objects: makeObjects(3) });
       },
     });
-    const reader = new PersistenceLayer(createWorldStore(replacing), { tenantId, spaceId });
+    const reader = openLayer(replacing, { tenantId, spaceId });
     expect((await reader.loadWorldState()).objects).toHaveLength(3);
   });
 

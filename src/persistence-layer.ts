@@ -1,5 +1,9 @@
+import type { LogAddress, StagedWorld } from './log-stores.ts';
+import type { AppendOptions, CommittedOperations, Queued } from './space-log.ts';
+import { refuseOtherAvatars, refuseTenantParts, withinSpace } from './within-space.ts';
+import { checkOperations } from './world/check-operations.ts';
 import { readCursor, writeCursor } from './world/cursor.ts';
-import { AppError } from './world/errors.ts';
+import { AppError, notFound } from './world/errors.ts';
 import { readStateLines, type StateSource } from './world/read-state-lines.ts';
 import {
   checkId,
@@ -14,14 +18,9 @@ import {
   STATE_PARTS,
   type StateLine,
   type StateView,
-  type WorldItem,
-  type WorldReader,
-  type WorldSelection,
   writeStateLines,
 } from './world/state-lines.ts';
 import type {
-  ObjectInput,
-  ObjectPatch,
   Page,
   SaveMode,
   Seq,
@@ -29,100 +28,14 @@ import type {
   SpaceInput,
   SpaceStatistics,
   User,
-  UserInput,
-  WorldInput,
   WorldObject,
   WorldState,
 } from './world/types.ts';
 import { checkWorld } from './world/world-input.ts';
+import type { Precondition, Saved, TenantCounts, WorldLog, WorldStore } from './world-stores.ts';
+import { commitStage, deleteObject, patchObject, putObject, type Way } from './world-writes.ts';
 
-/** What must be true of an object before a write, from If-Match and If-None-Match. */
-export interface Precondition {
-  /** The object's seq must be one of these. */
-  ifSeq?: readonly Seq[];
-  /** `true`: the object must exist (If-Match: *); `false`: it must not (If-None-Match: *). */
-  ifExists?: boolean;
-}
-
-/** Where a write goes, and who is written down as its author. */
-export interface WriteTarget {
-  tenantId: string;
-  spaceId: string;
-  actor: string | null;
-}
-
-export type Refusal = 'unknown_space' | 'unknown_object' | 'precondition_failed';
-
-export interface Saved {
-  seq: Seq;
-  objects: number;
-}
-
-/** What PersistenceLayer needs of a database. Every method is one transaction; `src/postgres` satisfies it. */
-export interface WorldStore {
-  ping(): Promise<void>;
-  close(): Promise<void>;
-  ensureTenant(tenantId: string): Promise<void>;
-  putSpace(tenantId: string, spaceId: string, input: SpaceInput): Promise<{ space: Space; created: boolean }>;
-  /** @returns null where there is no such space. */
-  updateSpace(tenantId: string, spaceId: string, input: SpaceInput): Promise<Space | null>;
-  loadSpace(tenantId: string, spaceId: string): Promise<Space | null>;
-  listSpaces(tenantId: string, limit: number, after: string): Promise<{ spaces: Space[]; more: boolean }>;
-  deleteSpace(tenantId: string, spaceId: string): Promise<boolean>;
-  loadObject(tenantId: string, spaceId: string, objectId: string): Promise<WorldObject | null>;
-  listObjects(
-    tenantId: string,
-    spaceId: string,
-    limit: number,
-    after: string,
-  ): Promise<{ objects: WorldObject[]; more: boolean } | null>;
-  putObject(
-    target: WriteTarget,
-    object: ObjectInput,
-    precondition: Precondition,
-  ): Promise<{ object: WorldObject; created: boolean } | Refusal>;
-  patchObject(
-    target: WriteTarget,
-    objectId: string,
-    patch: ObjectPatch,
-    precondition: Precondition,
-  ): Promise<WorldObject | Refusal>;
-  deleteObject(
-    target: WriteTarget,
-    objectId: string,
-    precondition: Precondition,
-  ): Promise<{ seq: Seq } | Refusal>;
-  loadWorld(
-    tenantId: string,
-    spaceId: string,
-    selection: WorldSelection,
-  ): Promise<(WorldState & { rev: number }) | null>;
-  /** Reads as the parts are asked for; they may throw `state_unsettled` and `not_found`. */
-  streamWorld(tenantId: string, spaceId: string, selection: WorldSelection): Promise<WorldReader | null>;
-  saveWorld(target: WriteTarget, world: WorldInput, mode: SaveMode): Promise<Saved | Refusal>;
-  /** The last item is `around`. */
-  saveWorldStream(
-    target: WriteTarget,
-    items: AsyncIterable<WorldItem[]>,
-    mode: SaveMode,
-  ): Promise<Saved | Refusal>;
-  upsertUser(tenantId: string, user: UserInput): Promise<{ user: User; created: boolean }>;
-  /** @returns null where there is no such person. */
-  updateUser(tenantId: string, user: UserInput): Promise<User | null>;
-  loadUser(tenantId: string, userId: string): Promise<User | null>;
-  /** @returns whether there was anything to erase. */
-  eraseUser(tenantId: string, userId: string): Promise<boolean>;
-  loadStatistics(tenantId: string, spaceId: string): Promise<SpaceStatistics | null>;
-  countTenant(tenantId: string): Promise<TenantCounts>;
-  /** The seq and rev of a state, without the state: what its ETag is made of. */
-  loadStateVersion(tenantId: string, spaceId: string): Promise<{ seq: Seq; rev: number } | null>;
-}
-
-export interface TenantCounts {
-  users: number;
-  objects: number;
-  models: number;
-}
+export type * from './world-stores.ts';
 
 export interface PersistenceOptions {
   tenantId: string;
@@ -134,6 +47,22 @@ export interface PersistenceOptions {
    * are the tenant's, are saved with a world.
    */
   withinSpace?: boolean;
+  /** What appends are counted by, and whose idempotency keys these are; null: neither. */
+  principal?: string | null;
+  /** Keeps work going that no answer waits for. */
+  defer?: (work: Promise<unknown>) => void;
+}
+
+/** How operations are appended. */
+export interface OperationsOptions extends Pick<AppendOptions, 'idempotency' | 'onBudget'> {
+  spaceId?: string | undefined;
+  /** Answered when they have committed, with what became of each. */
+  waits?: boolean;
+}
+
+interface Order {
+  log: WorldLog;
+  defer?: PersistenceOptions['defer'];
 }
 
 interface InSpace {
@@ -141,6 +70,8 @@ interface InSpace {
 }
 interface InSpaceIf extends InSpace {
   precondition?: Precondition | undefined;
+  /** Not waited for: where there is a log, this rejects with `write_queued` when the write is in it. */
+  queues?: boolean;
 }
 interface PageOf {
   limit?: number | string | undefined;
@@ -149,15 +80,31 @@ interface PageOf {
 
 /**
  * The main door to a tenant's worlds. Inputs are checked here, whoever calls: what is wrong is an `AppError` with
- * `errors[] {path, message}`, and nothing is written. Every write has committed when its promise resolves.
+ * `errors[] {path, message}`, and nothing is written. A write has committed when its promise resolves, but where it says
+ * otherwise; one that takes over 10 s rejects with `write_queued`, and is done all the same.
  */
 export class PersistenceLayer {
   readonly #store: WorldStore;
+  /** Shared by the layers of all tenants: `useLog` is for all of them. */
+  readonly #order: Order;
   readonly #options: PersistenceOptions;
 
-  constructor(store: WorldStore, options: PersistenceOptions) {
+  constructor(store: WorldStore, log: WorldLog | Order, options: PersistenceOptions) {
     this.#store = store;
+    this.#order = 'log' in log ? log : { log };
     this.#options = options;
+  }
+
+  /** From now on writes go through this log, and `defer` keeps going what they leave to be done. */
+  useLog(log: WorldLog, defer?: PersistenceOptions['defer']): void {
+    this.#order.log = log;
+    this.#order.defer = defer;
+  }
+
+  /** The tenant and the space of calls that name none. */
+  get defaults(): { tenantId: string; spaceId: string } {
+    const { tenantId, spaceId } = this.#options;
+    return { tenantId, spaceId };
   }
 
   /** Reaches the database, and makes the default tenant and space where they are not there yet. */
@@ -166,7 +113,7 @@ export class PersistenceLayer {
     const { tenantId, spaceId } = this.#options;
     await this.#store.ensureTenant(tenantId);
     if ((await this.#store.loadSpace(tenantId, spaceId)) === null)
-      await this.#store.putSpace(tenantId, spaceId, { name: spaceId });
+      await this.#makeSpace(tenantId, spaceId, { name: spaceId });
   }
 
   async disconnect(): Promise<void> {
@@ -182,17 +129,35 @@ export class PersistenceLayer {
   forTenant(
     tenantId: string,
     actor: string | null,
-    { withinSpace = false }: Pick<PersistenceOptions, 'withinSpace'> = {},
+    { withinSpace = false, ...rest }: Pick<PersistenceOptions, 'withinSpace' | 'principal' | 'defer'> = {},
   ): PersistenceLayer {
-    return new PersistenceLayer(this.#store, { ...this.#options, tenantId, actor, withinSpace });
+    return new PersistenceLayer(this.#store, this.#order, {
+      ...this.#options,
+      ...{ tenantId, actor, withinSpace },
+      ...rest,
+    });
   }
 
   /** Creates a space or gives it a new name, description, settings and bounds; what is absent is reset to its default. */
   async putSpace(spaceId: string, input: unknown): Promise<{ space: Space; created: boolean }> {
     const { tenantId, withinSpace } = this.#options;
     const [id, space] = [checkId(spaceId, '/space'), checkSpace(input)];
-    if (!withinSpace) return this.#store.putSpace(tenantId, id, space);
+    if (!withinSpace) return this.#makeSpace(tenantId, id, space);
     return { space: found(await this.#store.updateSpace(tenantId, id, space)), created: false };
+  }
+
+  /** One that was deleted is made again only when its log is retired: Redis may not have heard of the deletion. */
+  async #makeSpace(
+    tenantId: string,
+    spaceId: string,
+    input: SpaceInput,
+  ): Promise<{ space: Space; created: boolean }> {
+    for (let retired: string | null = null; ; ) {
+      const outcome = await this.#store.putSpace(tenantId, spaceId, input, retired);
+      if (!('toRetire' in outcome)) return outcome;
+      retired = outcome.toRetire;
+      await this.#order.log.retire({ tenantId, spaceId }, retired);
+    }
   }
 
   async getSpace(spaceId: string): Promise<Space> {
@@ -208,8 +173,9 @@ export class PersistenceLayer {
 
   /** Hides the space and all in it at once; cleanup removes it for good. */
   async deleteSpace(spaceId: string): Promise<void> {
-    if (!(await this.#store.deleteSpace(this.#options.tenantId, checkId(spaceId, '/space'))))
-      throw notFound();
+    const address = { tenantId: this.#options.tenantId, spaceId: checkId(spaceId, '/space') };
+    const { incarnation } = found(await this.#store.deleteSpace(address.tenantId, address.spaceId));
+    await this.#order.log.retire(address, incarnation);
   }
 
   async getObject(objectId: string, { spaceId }: InSpace = {}): Promise<WorldObject> {
@@ -229,30 +195,44 @@ export class PersistenceLayer {
   /** Creates an object or replaces it whole. @param objectData an object as the API has it; `spaceId` in it is heeded. */
   async saveObject(
     objectData: unknown,
-    { spaceId, precondition = {} }: InSpaceIf = {},
+    { spaceId, precondition = {}, queues }: InSpaceIf = {},
   ): Promise<{ object: WorldObject; created: boolean }> {
     const object = checkObject(objectData);
-    const target = this.#target(spaceId ?? spaceOf(objectData));
-    return accepted(await this.#store.putObject(target, object, precondition));
+    return putObject(this.#way(spaceId ?? spaceOf(objectData), queues), object, precondition);
   }
 
   /** Changes the fields given; `properties` is an RFC 7396 merge patch. */
   async updateObject(
     objectId: string,
     updates: unknown,
-    { spaceId, precondition = {} }: InSpaceIf = {},
+    { spaceId, precondition = {}, queues }: InSpaceIf = {},
   ): Promise<WorldObject> {
     const id = checkId(objectId, '/id');
     const patch = checkObjectPatch(updates);
-    return accepted(await this.#store.patchObject(this.#target(spaceId), id, patch, precondition));
+    return patchObject(this.#way(spaceId, queues), id, patch, precondition);
   }
 
   async deleteObject(
     objectId: string,
-    { spaceId, precondition = {} }: InSpaceIf = {},
+    { spaceId, precondition = {}, queues }: InSpaceIf = {},
   ): Promise<{ seq: Seq }> {
     const id = checkId(objectId, '/id');
-    return accepted(await this.#store.deleteObject(this.#target(spaceId), id, precondition));
+    return deleteObject(this.#way(spaceId, queues), id, precondition);
+  }
+
+  /**
+   * Appends operations, `{ops: [{op, id, …}]}` as the API has them, to the space's order, all in one place of it. `queued`: they are in the
+   * log, and will be committed; `committed`: they are in Postgres, and `results` says what became of each.
+   */
+  async appendOperations(
+    input: unknown,
+    { spaceId, waits = false, ...append }: OperationsOptions = {},
+  ): Promise<Queued | CommittedOperations> {
+    const checked = checkOperations(input);
+    if (this.#options.withinSpace) refuseOtherAvatars(checked, this.#options.actor);
+    const { log, target, options } = this.#way(spaceId);
+    const how = waits || log.commitsAlways ? 'commit' : 'enqueue';
+    return log[how](target, checked, { ...options, ...append });
   }
 
   /**
@@ -302,8 +282,8 @@ export class PersistenceLayer {
   ): Promise<Saved> {
     const world = checkWorld(worldState);
     if (this.#options.withinSpace) refuseTenantParts(world);
-    const target = this.#target(spaceId ?? spaceOf(worldState));
-    return accepted(await this.#store.saveWorld(target, world, mode));
+    const way = this.#way(spaceId ?? spaceOf(worldState));
+    return commitStage(way, { ...staged(await this.#store.stageWorld(way.target, world)), mode });
   }
 
   /**
@@ -315,7 +295,8 @@ export class PersistenceLayer {
     { spaceId, mode = 'replace' }: InSpace & { mode?: SaveMode } = {},
   ): Promise<Saved> {
     const items = this.#options.withinSpace ? withinSpace(readStateLines(source)) : readStateLines(source);
-    return accepted(await this.#store.saveWorldStream(this.#target(spaceId), items, mode));
+    const way = this.#way(spaceId);
+    return commitStage(way, { ...staged(await this.#store.stageWorldStream(way.target, items)), mode });
   }
 
   async upsertUser(userData: unknown): Promise<User> {
@@ -342,8 +323,16 @@ export class PersistenceLayer {
     if (!(await this.#store.eraseUser(this.#options.tenantId, checkId(userId, '/id')))) throw notFound();
   }
 
+  /** While the log cannot be reached, `seq` is where the database is. */
   async getSpaceStatistics(spaceId?: string): Promise<SpaceStatistics> {
-    return found(await this.#store.loadStatistics(this.#options.tenantId, this.#space(spaceId)));
+    const address = { tenantId: this.#options.tenantId, spaceId: this.#space(spaceId) };
+    const [lag, loaded] = await Promise.all([
+      readLag(this.#order.log, address),
+      this.#store.loadStatistics(address.tenantId, address.spaceId),
+    ]);
+    const statistics = found(loaded);
+    const seq = Math.max(lag.seq ?? 0, statistics.durableSeq);
+    return { ...statistics, seq, durabilityLagMs: seq > statistics.durableSeq ? lag.durabilityLagMs : 0 };
   }
 
   /** What the tenant holds over all its spaces. */
@@ -355,11 +344,28 @@ export class PersistenceLayer {
     return spaceId === undefined ? this.#options.spaceId : checkId(spaceId, '/space');
   }
 
-  #target(spaceId: string | undefined): WriteTarget {
-    const { tenantId, actor = null } = this.#options;
-    return { tenantId, spaceId: this.#space(spaceId), actor };
+  #way(spaceId: string | undefined, queues = false): Way {
+    const { tenantId, actor = null, principal = null, defer = this.#order.defer ?? ignore } = this.#options;
+    return {
+      ...{ store: this.#store, log: this.#order.log, queues },
+      target: { tenantId, spaceId: this.#space(spaceId), actor },
+      options: { principal, defer },
+    };
   }
 }
+
+async function readLag(log: WorldLog, address: LogAddress): ReturnType<WorldLog['readLag']> {
+  try {
+    return await log.readLag(address);
+  } catch (error) {
+    if (error instanceof AppError && error.code === 'store_unavailable')
+      return { seq: null, durabilityLagMs: 0 };
+    throw error;
+  }
+}
+
+/** A process that lives on needs nothing to keep its work going. */
+function ignore(): void {}
 
 /** The space that a state or an object names itself, if it does. */
 function spaceOf(value: unknown): string | undefined {
@@ -369,34 +375,11 @@ function spaceOf(value: unknown): string | undefined {
   return typeof space === 'object' && typeof space?.id === 'string' ? space.id : undefined;
 }
 
-async function* withinSpace(groups: AsyncIterable<WorldItem[]>): AsyncGenerator<WorldItem[]> {
-  for await (const items of groups) {
-    for (const item of items) if (item.kind === 'around') refuseTenantParts(item.around);
-    yield items;
-  }
-}
-
-/** @throws forbidden for what a world brings along that is not the space's own. */
-function refuseTenantParts(world: Omit<WorldInput, 'objects'>): void {
-  const parts = (['users', 'models', 'media'] as const).filter((part) => (world[part]?.length ?? 0) > 0);
-  if (parts.length === 0) return;
-  throw new AppError('forbidden', 'People, models and media belong to the tenant: a key may save them.', {
-    errors: parts.map((part) => ({ path: `/${part}`, message: 'may only be saved with a key' })),
-  });
-}
-
-function notFound(): AppError {
-  return new AppError('not_found', 'There is no such thing here.');
+function staged(outcome: StagedWorld | 'unknown_space'): StagedWorld {
+  return found(outcome === 'unknown_space' ? null : outcome);
 }
 
 function found<T>(value: T | null): T {
   if (value === null) throw notFound();
   return value;
-}
-
-function accepted<T extends object>(outcome: T | Refusal): T {
-  if (typeof outcome === 'object') return outcome;
-  if (outcome === 'precondition_failed')
-    throw new AppError('precondition_failed', 'The object is not as the request requires it to be.');
-  throw notFound();
 }

@@ -4,6 +4,8 @@ import { DRIVERS, makeWorld, withHooks } from '../test/layers.ts';
 import type { Postgres } from './postgres/client.ts';
 import { createSessionStore } from './postgres/session-store.ts';
 import { type SessionOptions, Sessions } from './sessions.ts';
+import { AppError } from './world/errors.ts';
+import { LIMITS } from './world/limits.ts';
 
 const KEY = 'a key of thirty-two bytes or more';
 const OTHER_KEY = 'another key of as many bytes or more';
@@ -58,6 +60,24 @@ describe.each(Object.entries(DRIVERS))('[T3] Sessions on %s', (_, openDriver) =>
     // An avatar that came with a saved world is a member, and nobody has said more of it.
     await layer.saveWorldState({ objects: [], users: [{ id: 'bob', displayName: 'Bob' }] });
     expect(await roleOf({ userId: 'bob' })).toBe('viewer');
+  });
+
+  it('[F3] a stay that was good is good for a while when the database is away', async () => {
+    let isAway = false;
+    const breaking = withHooks(postgres, {
+      before: () => {
+        if (isAway) throw new AppError('store_unavailable', 'away');
+      },
+    });
+    const { sessions, mint, clock } = await makeSessions(breaking, { cacheMs: 5_000 });
+    const [known, other] = [await mint({ ttlSeconds: 80_000 }), await mint({ ttlSeconds: 80_000 })];
+    expect(await sessions.authenticate(known.token)).not.toBeNull();
+    isAway = true;
+    clock.now += LIMITS.credentialStaleMsMax - 1;
+    expect(await sessions.authenticate(known.token)).toMatchObject({ id: known.id });
+    await expect(sessions.authenticate(other.token)).rejects.toMatchObject({ code: 'store_unavailable' });
+    clock.now += 5_000;
+    await expect(sessions.authenticate(known.token)).rejects.toMatchObject({ code: 'store_unavailable' });
   });
 
   it('leaves the stays that are open as they are when the member’s role changes', async () => {

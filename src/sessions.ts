@@ -1,7 +1,7 @@
 import { decodeProtectedHeader, errors, jwtVerify, SignJWT } from 'jose';
 import { uuidv7 } from 'uuidv7';
 import * as z from 'zod';
-import { AppError } from './world/errors.ts';
+import { AppError, isAway, notFound } from './world/errors.ts';
 import { LIMITS } from './world/limits.ts';
 import { check, checkId, idSchema } from './world/schemas.ts';
 import type { Role, Session } from './world/types.ts';
@@ -85,7 +85,7 @@ export class Sessions {
   readonly #now: () => number;
   readonly #cacheMs: number;
   readonly #keys: SigningKeys | null;
-  readonly #cache = new Map<string, { session: Session; foundAt: number }>();
+  readonly #cache = new Map<string, { session: Session; foundAt: number; askedAt: number }>();
   #signers: Signer[] | null = null;
 
   constructor(store: SessionStore, { now, cacheMs, keys }: SessionOptions) {
@@ -183,16 +183,25 @@ export class Sessions {
     const key = cacheKey(tenantId, id);
     const now = this.#now();
     const cached = this.#cache.get(key);
-    if (cached !== undefined && now - cached.foundAt < this.#cacheMs)
+    if (cached !== undefined && now - cached.askedAt < this.#cacheMs)
       return isOpen(cached.session, now) ? cached.session : null;
     beforeLookup?.();
-    const session = await this.#store.findSession(tenantId, id);
+    let session: Session | null;
+    try {
+      session = await this.#store.findSession(tenantId, id);
+    } catch (error) {
+      // As for keys: while the database is away what was good is good, for a while.
+      if (cached === undefined || !isAway(error) || now - cached.foundAt >= LIMITS.credentialStaleMsMax)
+        throw error;
+      cached.askedAt = now;
+      return isOpen(cached.session, now) ? cached.session : null;
+    }
     if (session === null || !isOpen(session, now)) {
       this.#cache.delete(key);
       return null;
     }
     if (this.#cache.size >= CACHED_SESSIONS_MAX) this.#cache.clear();
-    this.#cache.set(key, { session, foundAt: now });
+    this.#cache.set(key, { session, foundAt: now, askedAt: now });
     return session;
   }
 
@@ -227,8 +236,4 @@ function cacheKey(tenantId: string, id: string): string {
 
 function toTime(ms: number): string {
   return new Date(ms).toISOString();
-}
-
-function notFound(): AppError {
-  return new AppError('not_found', 'There is no such thing here.');
 }

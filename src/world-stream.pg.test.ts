@@ -1,10 +1,9 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { DRIVERS, makeWorld, openTestNeon, withHooks } from '../test/layers.ts';
-import { PersistenceLayer } from './persistence-layer.ts';
+import { DRIVERS, makeWorld, openLayer, openTestNeon, withHooks } from '../test/layers.ts';
+import type { PersistenceLayer } from './persistence-layer.ts';
 import type { Postgres } from './postgres/client.ts';
 import { worldObjects } from './postgres/schema/spaces.ts';
-import { createWorldStore } from './postgres/world-store.ts';
 import { isInRegion, type Region } from './world/region.ts';
 import type { StateLine, StateView } from './world/state-lines.ts';
 import type { WorldObject } from './world/types.ts';
@@ -44,7 +43,7 @@ async function* give<T>(values: Iterable<T>): AsyncGenerator<T> {
 
 /** A layer that has things done between its transactions. */
 function layerOn(postgres: Postgres, { tenantId, spaceId }: { tenantId: string; spaceId: string }) {
-  return new PersistenceLayer(createWorldStore(postgres), { tenantId, spaceId, actor: 'tester' });
+  return openLayer(postgres, { tenantId, spaceId, actor: 'tester' });
 }
 
 const WORLD = {

@@ -1,0 +1,367 @@
+import { checkOperations } from './world/check-operations.ts';
+import { AppError } from './world/errors.ts';
+import { LIMITS } from './world/limits.ts';
+import type { Operation } from './world/operation.ts';
+import { checkId } from './world/schemas.ts';
+import type { Seq } from './world/types.ts';
+
+/** What BatchProcessor needs of PersistenceLayer. */
+export interface BatchSink {
+  forTenant(tenantId: string, actor: string | null, options?: { principal?: string | null }): BatchSink;
+  appendOperations(
+    input: { ops: Operation[] },
+    options: {
+      spaceId?: string;
+      idempotency?: { key: string; fingerprint: string };
+    },
+  ): Promise<{ status: 'queued' | 'committed'; seq: Seq }>;
+}
+
+export interface BatchOptions {
+  tenantId: string;
+  /** The space of operations that name none. */
+  spaceId: string;
+  /** Milliseconds that an operation waits for others, at most. */
+  flushMs?: number;
+  /** Operations that are sent at once, without waiting for more. */
+  itemsMax?: number;
+  /** Operations held at most while they cannot be sent; beyond, `add` rejects. */
+  queueItemsMax?: number;
+  /** Milliseconds for which an append is tried again; below the time for which its key is remembered. */
+  retryMsMax?: number;
+  /** Milliseconds that `shutdown` tries for. */
+  shutdownTimeoutMs?: number;
+  /** Milliseconds since 1970. */
+  now?: () => number;
+  /** A name that is given once, as UUIDv7: what is sent again under it is not done again. */
+  makeKey: () => string;
+  pause?: (ms: number) => Promise<void>;
+}
+
+/**
+ * What may be added. `objectUpdates`: `{objectId, …fields}` changes the fields given of an object. `objectSaves`: the same
+ * gives it whole. `objectDeletes`: `{objectId}`. `userUpdates`: `{userId, position?, rotation?, properties?}` moves an avatar.
+ * `operations`: `{op, id, …}`, as the API has them. Each may name its `spaceId` and its `updatedBy`.
+ */
+export const BATCH_TYPES = [
+  'objectUpdates',
+  'objectSaves',
+  'objectDeletes',
+  'userUpdates',
+  'operations',
+] as const;
+export type BatchType = (typeof BATCH_TYPES)[number];
+
+/** Where an operation is. `queued`: in the log, to be committed. `committed`: in Postgres. */
+export interface BatchResult {
+  seq: Seq;
+  durability: 'queued' | 'committed';
+}
+
+export interface BatchStats {
+  /** Operations that were taken by the log. */
+  processed: number;
+  /** Operations held here. */
+  queued: number;
+  /** Operations that were refused. */
+  failed: number;
+  /** Appends made: one for each author and space of what is sent at once. */
+  batches: number;
+  /** Milliseconds from `add` to the log's answer, over all that were processed. */
+  averageLatency: number;
+  queues: Record<BatchType, number>;
+}
+
+interface Item {
+  type: BatchType;
+  operation: Operation;
+  /** Of its JSON, in characters. */
+  bytes: number;
+  spaceId: string;
+  actor: string | null;
+  addedMs: number;
+  resolve: (result: BatchResult) => void;
+  reject: (error: unknown) => void;
+}
+
+const FLUSH_MS = 100;
+const ITEMS_MAX = 100;
+const QUEUE_ITEMS_MAX = 100_000;
+const SHUTDOWN_MS = 10_000;
+const RETRY_FIRST_MS = 100;
+const RETRY_MS_MAX = 5_000;
+const RETRY_TOTAL_MS_MAX = 1_800_000;
+/** Authors whose operations are appended side by side. */
+const AUTHORS_AT_ONCE_MAX = 32;
+
+/**
+ * Gathers operations for up to 100 ms or 100 items and appends them in one call for each author. What an append's lost answer
+ * leaves unknown is sent again under the same idempotency key, so nothing is lost and nothing is done twice. In a space, what
+ * one author adds, and what all add to one object, is appended in the order in which it was added, whatever its type.
+ *
+ * It lives in a Node server, one for the process, or in one request of a Worker (`await batch.flushAll()` before the answer, or
+ * in `waitUntil`): nothing there outlives a request.
+ */
+export class BatchProcessor {
+  readonly #sink: BatchSink;
+  readonly #options: Required<BatchOptions>;
+  /** What was added and not sent yet, of all types. */
+  #queue: Item[] = [];
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  /** By space, what is to be appended behind what is being appended. */
+  readonly #waiting = new Map<string, Item[]>();
+  /** Being appended, or waiting to be tried again. */
+  readonly #underWay = new Set<Promise<void>>();
+  /** Each ends a pause before its time. */
+  readonly #pauses = new Set<() => void>();
+  #held = 0;
+  #endMs = Number.POSITIVE_INFINITY;
+  #isClosed = false;
+  #processed = 0;
+  #failed = 0;
+  /** Of those that failed, what the end left no time for. */
+  #lost = 0;
+  #batches = 0;
+  #latencyMsSum = 0;
+
+  constructor(sink: BatchSink, options: BatchOptions) {
+    this.#sink = sink;
+    this.#options = {
+      flushMs: FLUSH_MS,
+      itemsMax: ITEMS_MAX,
+      queueItemsMax: QUEUE_ITEMS_MAX,
+      retryMsMax: RETRY_TOTAL_MS_MAX,
+      shutdownTimeoutMs: SHUTDOWN_MS,
+      now: () => Date.now(),
+      pause: (ms) => new Promise((resolve) => setTimeout(resolve, ms)),
+      ...options,
+    };
+  }
+
+  /**
+   * @returns where the operation is, when its batch has been appended. Who does not await it is not disturbed by a failure:
+   * `getStats().failed` counts it. Rejects with validation_failed for what is no such operation, backlog_full where too
+   * many are held, and as an append does.
+   */
+  add(type: string, operation: unknown): Promise<BatchResult> {
+    const { promise, resolve, reject } = Promise.withResolvers<BatchResult>();
+    // Who calls it in passing, as game servers do, must not be ended by what is rejected.
+    promise.catch(() => undefined);
+    try {
+      this.#take(type, operation, { resolve, reject });
+    } catch (error) {
+      this.#failed++;
+      reject(error);
+    }
+    return promise;
+  }
+
+  /** Appends what is held of a type, and of the others what was added before it; resolves when it has been taken or refused. */
+  async flush(type: string): Promise<void> {
+    const known = readType(type);
+    this.#send(this.#queue.findLastIndex((item) => item.type === known) + 1);
+    await this.#settle();
+  }
+
+  async flushAll(): Promise<void> {
+    this.#send(this.#queue.length);
+    await this.#settle();
+  }
+
+  getStats(): BatchStats {
+    const queues = Object.fromEntries(BATCH_TYPES.map((type) => [type, 0])) as Record<BatchType, number>;
+    for (const { type } of this.#queue) queues[type]++;
+    return {
+      processed: this.#processed,
+      queued: this.#held,
+      failed: this.#failed,
+      batches: this.#batches,
+      averageLatency: this.#processed === 0 ? 0 : this.#latencyMsSum / this.#processed,
+      queues,
+    };
+  }
+
+  /**
+   * Takes nothing more, and resolves when all that was taken is in the log. @throws store_unavailable where that could not
+   * be had in time, naming how many operations were not stored; their promises have rejected.
+   */
+  async shutdown(): Promise<void> {
+    this.#isClosed = true;
+    this.#endMs = Math.min(this.#endMs, this.#options.now() + this.#options.shutdownTimeoutMs);
+    for (const wake of this.#pauses) wake();
+    await this.flushAll();
+    if (this.#lost > 0)
+      throw new AppError('store_unavailable', `${this.#lost} operations could not be stored before the end.`);
+  }
+
+  #take(type: string, input: unknown, settle: Pick<Item, 'resolve' | 'reject'>): void {
+    const known = readType(type);
+    const { queueItemsMax, itemsMax, flushMs, now } = this.#options;
+    if (this.#isClosed) throw new AppError('conflict', 'This BatchProcessor has been shut down.');
+    if (this.#held >= queueItemsMax)
+      throw new AppError(
+        'backlog_full',
+        `At most ${queueItemsMax} operations are held here: the log takes none now.`,
+        { retryAfterSeconds: 1 },
+      );
+    const { spaceId, actor, operation, bytes } = readItem(known, input);
+    this.#queue.push({
+      ...{ type: known, operation, bytes, actor, addedMs: now(), ...settle },
+      spaceId: spaceId ?? this.#options.spaceId,
+    });
+    this.#held++;
+    if (this.#queue.length >= itemsMax) this.#send(this.#queue.length);
+    else this.#timer ??= setTimeout(() => this.#send(this.#queue.length), flushMs);
+  }
+
+  /** Hands the first that were added to the spaces they are for. */
+  #send(count: number): void {
+    const items = this.#queue.splice(0, count);
+    if (this.#queue.length === 0) {
+      clearTimeout(this.#timer);
+      this.#timer = undefined;
+    }
+    for (const [spaceId, own] of Map.groupBy(items, (item) => item.spaceId)) {
+      const waiting = this.#waiting.get(spaceId);
+      if (waiting !== undefined) {
+        for (const item of own) waiting.push(item);
+        continue;
+      }
+      this.#waiting.set(spaceId, own);
+      const pumping = this.#pump(spaceId, own);
+      this.#underWay.add(pumping);
+      void pumping.finally(() => this.#underWay.delete(pumping));
+    }
+  }
+
+  /** A round at a time in a space: what is tried again must not come behind what was added after it. */
+  async #pump(spaceId: string, waiting: Item[]): Promise<void> {
+    while (waiting.length > 0) await Promise.all(takeRound(waiting).map((items) => this.#append(items)));
+    this.#waiting.delete(spaceId);
+  }
+
+  async #append(items: Item[]): Promise<void> {
+    const [first] = items;
+    if (first === undefined) return;
+    const { now, tenantId, makeKey, retryMsMax } = this.#options;
+    const key = makeKey();
+    const sink = this.#sink.forTenant(tenantId, first.actor, { principal: `batch:${tenantId}` });
+    const ops = items.map(({ operation }) => operation);
+    const giveUpMs = now() + retryMsMax;
+    // The end came while what is before these was tried.
+    if (this.#lost > 0) return this.#fail(items, new AppError('store_unavailable', 'The end left no time.'));
+    for (let delayMs = RETRY_FIRST_MS; ; delayMs = Math.min(2 * delayMs, RETRY_MS_MAX)) {
+      try {
+        const { seq, status } = await sink.appendOperations(
+          { ops },
+          { spaceId: first.spaceId, idempotency: { key, fingerprint: key } },
+        );
+        this.#batches++;
+        this.#processed += items.length;
+        this.#held -= items.length;
+        for (const { addedMs, resolve } of items) {
+          this.#latencyMsSum += now() - addedMs;
+          resolve({ seq, durability: status });
+        }
+        return;
+      } catch (error) {
+        const endMs = Math.min(this.#endMs, giveUpMs);
+        if (!isPassing(error) || now() + delayMs >= endMs) {
+          this.#fail(items, error);
+          return;
+        }
+      }
+      await this.#pauseUnlessWoken(delayMs);
+    }
+  }
+
+  #fail(items: Item[], error: unknown): void {
+    this.#failed += items.length;
+    if (isPassing(error) && this.#isClosed) this.#lost += items.length;
+    this.#held -= items.length;
+    for (const { reject } of items) reject(error);
+  }
+
+  /** A shutdown does not wait for the end of a pause. */
+  async #pauseUnlessWoken(ms: number): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#pauses.add(resolve);
+    await Promise.race([this.#options.pause(ms), promise]);
+    this.#pauses.delete(resolve);
+  }
+
+  async #settle(): Promise<void> {
+    await Promise.all(this.#underWay);
+  }
+}
+
+/**
+ * Takes from the front what may be appended side by side, by author: up to one request's operations, and none on an object
+ * that another author has written to among them.
+ */
+function takeRound(waiting: Item[]): Item[][] {
+  const groups = new Map<string | null, Item[]>();
+  const writers = new Map<string, string | null>();
+  let count = 0;
+  let bytes = 0;
+  for (const item of waiting) {
+    const { operation, actor } = item;
+    const written = `${operation.op === 'user.patch' ? 'user' : 'object'} ${operation.id}`;
+    const group = groups.get(actor);
+    bytes += item.bytes;
+    if (count === LIMITS.opsPerRequestMax || (count > 0 && bytes > LIMITS.updatesBodyBytesMax)) break;
+    if (writers.has(written) && writers.get(written) !== actor) break;
+    if (group === undefined && groups.size === AUTHORS_AT_ONCE_MAX) break;
+    writers.set(written, actor);
+    if (group === undefined) groups.set(actor, [item]);
+    else group.push(item);
+    count++;
+  }
+  waiting.splice(0, count);
+  return [...groups.values()];
+}
+
+/** Whether the same may succeed later, with nothing changed. */
+function isPassing(error: unknown): boolean {
+  return (
+    error instanceof AppError &&
+    ['store_unavailable', 'backlog_full', 'rate_limited', 'write_queued'].includes(error.code)
+  );
+}
+
+function readType(type: string): BatchType {
+  const known = BATCH_TYPES.find((candidate) => candidate === type);
+  if (known !== undefined) return known;
+  throw invalid('/type', `must be one of ${BATCH_TYPES.join(', ')}`);
+}
+
+const OP_OF = {
+  objectUpdates: 'patch',
+  objectSaves: 'put',
+  objectDeletes: 'delete',
+  userUpdates: 'user.patch',
+} as const;
+
+function readItem(
+  type: BatchType,
+  input: unknown,
+): { spaceId: string | undefined; actor: string | null; operation: Operation; bytes: number } {
+  if (typeof input !== 'object' || input === null || Array.isArray(input))
+    throw invalid('', 'must be an object');
+  const { spaceId, updatedBy, objectId, userId, ...fields } = input as Record<string, unknown>;
+  const named = type === 'userUpdates' ? userId : objectId;
+  const operation = type === 'operations' ? fields : { ...fields, op: OP_OF[type], id: named ?? fields.id };
+  const [checked] = checkOperations({ ops: [operation] });
+  const text = JSON.stringify(checked);
+  return {
+    spaceId: spaceId === undefined ? undefined : checkId(spaceId, '/spaceId'),
+    actor: updatedBy === undefined || updatedBy === null ? null : checkId(updatedBy, '/updatedBy'),
+    // The caller's own objects may be changed before it is sent.
+    operation: JSON.parse(text) as Operation,
+    bytes: text.length,
+  };
+}
+
+function invalid(path: string, message: string): AppError {
+  return new AppError('validation_failed', 'The input is not valid.', { errors: [{ path, message }] });
+}

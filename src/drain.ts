@@ -1,0 +1,399 @@
+import { BatchSizes, nameOf } from './batch-sizes.ts';
+import { correctReaders, UNCOUNTED } from './correct-readers.ts';
+import { LogReader, type OwnLog, type ReadEntry } from './log-reader.ts';
+import type { DrainStore, LogAddress, LogStore, Retention } from './log-stores.ts';
+import type { Batch, BatchOutcome, DeadOperation, Incident } from './world/batch.ts';
+import { AppError } from './world/errors.ts';
+import { LIMITS } from './world/limits.ts';
+import type { OperationResult, StageOperation } from './world/operation.ts';
+import { findAsked, planBatch } from './world/plan-batch.ts';
+import type { Seq } from './world/types.ts';
+
+/** Told of what nobody waits for. None of it holds what was written. */
+export interface DrainTold {
+  event: 'drain_failed' | 'drain_incident' | 'dead_letters' | 'correction_failed' | 'records_sweep_failed';
+  /** Null of `records_sweep_failed`, which is of all tenants. */
+  address: LogAddress | null;
+  /** Of `dead_letters`, how many. */
+  count?: number;
+  kind?: string;
+  cause?: unknown;
+}
+
+export interface DrainOptions {
+  /** Milliseconds since 1970. */
+  now: () => number;
+  tell: (told: DrainTold) => void;
+  /** Has the space drained later, by who can be trusted to: null where there is nobody. */
+  publishDrain: ((address: LogAddress & { delaySeconds: number }) => Promise<void>) | null;
+  /** How long what drains leave behind is kept. */
+  retention: Retention;
+}
+
+export interface DrainReport {
+  /**
+   * `drained`: nothing is left. `continues`: time ran out, and whoever is next goes on. `relieved`: another drain is at it.
+   * `unknown_space`: it was deleted, and what its log still held went with it.
+   */
+  status: 'drained' | 'continues' | 'relieved' | 'unknown_space';
+  operations: number;
+  entries: number;
+  batches: number;
+  /** Where Postgres is now; null where that was not learned. */
+  seq: Seq | null;
+}
+
+export interface SweepReport {
+  spaces: number;
+  operations: number;
+  entries: number;
+  batches: number;
+  /** Spaces that still have something to drain. */
+  left: number;
+}
+
+export interface DrainRun {
+  /** From the append that elected this drain; null: whoever else is at it. */
+  token: string | null;
+  budgetMs: number;
+  /** What the append that elected this drain knows of the log: it is not read again. */
+  own?: OwnLog | null;
+  /** What became of the entries that somebody waits for, as their batches commit. */
+  onResults?: (results: Batch['results'], to: Seq) => void;
+}
+
+/** Spaces of which a failure is remembered. */
+const FAILED_SPACES_MAX = 10_000;
+const SWEEP_LANES = 4;
+/** Milliseconds that a sweep drains one space for, while others wait. */
+const SWEEP_SPACE_MS = 5_000;
+const GO_ON_DELAY_SECONDS = 5;
+const SWEEP_SPACES_MAX = 1_000;
+/** Between two looks of one process for records that are over their time. */
+const RECORDS_SWEEP_MS = 600_000;
+/** For which results are kept in any case: somebody waits for them. */
+const RESULTS_SECONDS_MIN = 60;
+const CORRECTIONS_MAX = 50;
+/** Rounds in which rows that Postgres cannot keep are found; each names all it finds. */
+const POISON_ROUNDS_MAX = 4;
+
+/**
+ * Moves what is in the logs to Postgres, exactly once: every batch moves the cursor from where it was read, in the
+ * transaction that applies it. So a drain may be started by anyone, at any time, twice, and end anywhere: the next one
+ * begins at the cursor.
+ *
+ *   read ─► plan ─► apply ─┬─ applied ──► settle ─► read …, until the log ends at the cursor
+ *                          ├─ moved ────► read from where Postgres is
+ *                          └─ poisoned ─► plan again, with those apart
+ */
+export class Drain {
+  readonly #redis: LogStore;
+  readonly #postgres: DrainStore;
+  readonly #options: DrainOptions;
+  #recordsSweptMs = Number.NEGATIVE_INFINITY;
+  readonly #sizes = new BatchSizes();
+  /** Spaces that could not be drained, and when that was: others come before them. */
+  readonly #failedMs = new Map<string, number>();
+
+  constructor(redis: LogStore, postgres: DrainStore, options: DrainOptions) {
+    this.#redis = redis;
+    this.#postgres = postgres;
+    this.#options = options;
+  }
+
+  /** Drains one space, whoever else does, and puts right what an earlier drain left to be. */
+  async drainSpace(address: LogAddress, { budgetMs }: { budgetMs: number }): Promise<DrainReport> {
+    const dead: DeadOperation[] = [];
+    try {
+      dead.push(...(await this.#postgres.listUncorrected(address, CORRECTIONS_MAX)));
+    } catch (cause) {
+      this.#options.tell({ event: 'correction_failed', address, cause });
+    }
+    // Who called is told of a failure, and calls again: no message is sent for that too.
+    return this.#run(address, { token: null, budgetMs }, dead, false);
+  }
+
+  /** Drains all spaces that have something to drain, those that wait longest first, and removes records over their time. */
+  async sweep({ budgetMs }: { budgetMs: number }): Promise<SweepReport> {
+    const { now } = this.#options;
+    const endMs = now() + budgetMs;
+    const dirty = await this.#redis.listDirty(SWEEP_SPACES_MAX);
+    const report: SweepReport = { spaces: 0, operations: 0, entries: 0, batches: 0, left: 0 };
+    const waiting = dirty.toSorted((one, other) => this.#failedAt(one) - this.#failedAt(other)).values();
+    let failure: unknown;
+    // Each in a lane of its own for a while: one that cannot be drained keeps few of the others waiting.
+    const sweepLane = async () => {
+      for (const address of waiting) {
+        if (now() >= endMs) {
+          report.left++;
+          continue;
+        }
+        report.spaces++;
+        try {
+          const budget = { budgetMs: Math.min(SWEEP_SPACE_MS, endMs - now()) };
+          const { status, operations, entries, batches } = await this.drainSpace(address, budget);
+          report.operations += operations;
+          report.entries += entries;
+          report.batches += batches;
+          if (status === 'continues') report.left++;
+          this.#failedMs.delete(nameOf(address));
+        } catch (error) {
+          failure ??= error;
+          report.left++;
+          if (this.#failedMs.size >= FAILED_SPACES_MAX) this.#failedMs.clear();
+          this.#failedMs.set(nameOf(address), now());
+        }
+      }
+    };
+    await Promise.all(Array.from({ length: SWEEP_LANES }, sweepLane));
+    await this.#sweepRecords();
+    if (failure !== undefined && report.left === report.spaces) throw failure;
+    return report;
+  }
+
+  /** 0 for one that did not fail of late. */
+  #failedAt(address: LogAddress): number {
+    return this.#failedMs.get(nameOf(address)) ?? 0;
+  }
+
+  async #sweepRecords(): Promise<void> {
+    const { now, retention, tell } = this.#options;
+    if (now() - this.#recordsSweptMs < RECORDS_SWEEP_MS) return;
+    this.#recordsSweptMs = now();
+    try {
+      const resultsSeconds = Math.max(retention.resultsSeconds, RESULTS_SECONDS_MIN);
+      await this.#postgres.sweepAllRecords({ ...retention, resultsSeconds });
+    } catch (cause) {
+      tell({ event: 'records_sweep_failed', address: null, cause });
+    }
+  }
+
+  /**
+   * @throws store_unavailable what went wrong, after QStash was asked to have it tried again.
+   */
+  async run(address: LogAddress, run: DrainRun): Promise<DrainReport> {
+    return this.#run(address, run, [], true);
+  }
+
+  /**
+   * @param dead what is to be put right when the log is drained; what could not be is left in it.
+   * @param publishes whether a failure has QStash try again: nobody else will.
+   */
+  async #run(
+    address: LogAddress,
+    run: DrainRun,
+    dead: DeadOperation[],
+    publishes: boolean,
+  ): Promise<DrainReport> {
+    try {
+      const report = await this.#drain(address, run, dead);
+      const isLeft = dead.length > 0 && report.status !== 'unknown_space';
+      if (report.status === 'continues' || isLeft) await this.#goOnLater(address);
+      return report;
+    } catch (cause) {
+      this.#options.tell({ event: 'drain_failed', address, cause });
+      if (publishes) await this.#goOnLater(address);
+      throw cause;
+    }
+  }
+
+  async #drain(
+    address: LogAddress,
+    { token, budgetMs, own, onResults }: DrainRun,
+    dead: DeadOperation[],
+  ): Promise<DrainReport> {
+    const { now } = this.#options;
+    const endMs = now() + budgetMs;
+    const report: DrainReport = { status: 'drained', operations: 0, entries: 0, batches: 0, seq: null };
+    const reader = new LogReader(this.#redis, address, token, own);
+    let settling: Promise<unknown> = Promise.resolve();
+    let hasReopened = false;
+    try {
+      for (;;) {
+        const state = await reader.fill();
+        if (state === 'relieved') return { ...report, status: 'relieved' };
+        if (state === 'cold') {
+          if (hasReopened || !(await this.#reopen(address))) return report;
+          hasReopened = true;
+          continue;
+        }
+        if (state === 'deleted') return { ...report, status: 'unknown_space' };
+        const step = await this.#apply(address, reader);
+        if (step === 'unknown_space') {
+          await this.#redis.retire(address, reader.incarnation);
+          return { ...report, status: 'unknown_space' };
+        }
+        if (step === 'moved') {
+          if (now() >= endMs) return { ...report, status: 'continues' };
+          continue;
+        }
+        report.seq = reader.cursor;
+        await settling;
+        if (step !== null) {
+          report.operations += step.operations;
+          report.entries += step.entries.length;
+          report.batches++;
+          onResults?.(step.results, reader.cursor);
+          if (step.dead.length > 0)
+            this.#options.tell({ event: 'dead_letters', address, count: step.dead.length });
+          dead.push(...step.dead);
+        }
+        const isOut = now() >= endMs;
+        const settled = this.#redis.settle(address, {
+          incarnation: reader.incarnation,
+          committed: reader.cursor,
+          token: reader.token,
+          goesOn: !isOut,
+          operations: step?.operations ?? 0,
+          entries: step?.entries.length ?? 0,
+          bytes: step?.entries.reduce((sum, entry) => sum + entry.bytes, 0) ?? 0,
+          latencyMsSum:
+            step?.entries.reduce((sum, entry) => sum + Math.max(0, now() - entry.seq / 1_000), 0) ?? 0,
+        });
+        if (reader.hasMore && !isOut) {
+          // Nothing waits for it but the next of its kind: it goes beside the next batch.
+          settling = settled;
+          settled.catch(() => undefined);
+          continue;
+        }
+        const { isDrained } = await settled;
+        if (isDrained) {
+          // The lease went with the last of the log.
+          reader.token = null;
+          if (!(await this.#correct(address, reader.cursor, dead))) return report;
+        }
+        if (isOut) return { ...report, status: 'continues' };
+      }
+    } finally {
+      await settling.catch(() => undefined);
+      reader.end();
+    }
+  }
+
+  /**
+   * Redis knows nothing of the space. If its log lived there, entries may have survived what is known of them: the log is
+   * opened again, which finds them. @returns whether there is one to read
+   */
+  async #reopen(address: LogAddress): Promise<boolean> {
+    const known = await this.#postgres.loadCursor(address);
+    if (known === null || !known.isLogOpen) return false;
+    const nothing = { ...UNCOUNTED, actor: null, entries: [] };
+    const seen = await this.#redis.append(address, { ...nothing, opened: null });
+    if (seen.status !== 'cold') return seen.status === 'appended';
+    const instance = await this.#redis.readInstance();
+    const opened = await this.#postgres.openLog(address, { instance, isLogAbsent: seen.isLogAbsent });
+    if (opened === null) return false;
+    return (await this.#redis.append(address, { ...nothing, opened })).status === 'appended';
+  }
+
+  /** One batch. @returns null where the log has nothing behind the cursor. */
+  async #apply(address: LogAddress, reader: LogReader): Promise<Step | 'moved' | 'unknown_space' | null> {
+    const { incarnation, cursor: from } = reader;
+    const incidents = reader.takeIncidents();
+    const entries = this.#sizes.take(address, reader.entries);
+    const first = entries[0];
+    if (first === undefined && incidents.length === 0) return null;
+    const stage = first?.ops[0];
+    if (first !== undefined && stage?.op === 'stage')
+      return this.#applyStage(address, reader, first, stage, incidents);
+
+    const asked = findAsked(entries);
+    const known =
+      asked.objects.length + asked.users.length === 0
+        ? { cursor: from, objects: new Map<string, Seq>(), users: new Set<string>() }
+        : await this.#postgres.loadSeqs(address, asked);
+    if (known.cursor !== from) return reader.moveTo(known.cursor);
+    const apart = { objects: new Set<string>(), users: new Set<string>() };
+    for (let round = 0; ; round++) {
+      const plan = planBatch(entries, known, { rowsMax: LIMITS.batchRowsMax, apart });
+      const used = entries.slice(0, plan.used);
+      // What is missing at the log's end is passed over too: the incident says so.
+      const to = used.at(-1)?.seq ?? reader.last;
+      const { objects, avatars, singles, results, operations } = plan;
+      reader.prefetch(plan.used);
+      const batch = { incarnation, from, to, objects, avatars, singles, results, incidents };
+      let outcome: BatchOutcome;
+      try {
+        outcome = await this.#postgres.applyBatch(address, batch);
+      } catch (error) {
+        if (!(error instanceof AppError && error.isTooMuch) || plan.used <= 1) throw error;
+        // Sent again as it is, it would be too much again.
+        this.#sizes.shrink(address, plan.used);
+        return reader.moveTo(from);
+      }
+      if (outcome.status === 'unknown_space') return 'unknown_space';
+      if (outcome.status === 'moved')
+        return outcome.incarnation === incarnation ? reader.moveTo(outcome.cursor) : 'unknown_space';
+      if (outcome.status === 'applied') {
+        reader.advance(plan.used, to);
+        this.#sizes.grow(address);
+        this.#tellIncidents(address, incidents);
+        // What became of single operations is known to Postgres alone: who waits for them reads it there.
+        return { entries: used, operations, dead: outcome.dead, results: singles.length > 0 ? [] : results };
+      }
+      if (outcome.status === 'log_open') throw notDirect();
+      for (const id of outcome.objectIds) apart.objects.add(id);
+      for (const id of outcome.userIds) apart.users.add(id);
+      if (round === POISON_ROUNDS_MAX)
+        throw new AppError('internal', 'A batch cannot be applied, and its rows can.');
+    }
+  }
+
+  async #applyStage(
+    address: LogAddress,
+    reader: LogReader,
+    entry: ReadEntry,
+    { id, mode }: StageOperation,
+    incidents: Incident[],
+  ): Promise<Step | 'moved' | 'unknown_space'> {
+    const { incarnation, cursor: from } = reader;
+    const { seq: to, actor, waits } = entry;
+    const outcome = await this.#postgres.applyStage(address, {
+      ...{ incarnation, from, to, stageId: id, mode, actor, waits, incidents },
+    });
+    if (outcome.status === 'unknown_space') return 'unknown_space';
+    if (outcome.status === 'moved')
+      return outcome.incarnation === incarnation ? reader.moveTo(outcome.cursor) : 'unknown_space';
+    if (outcome.status === 'log_open') throw notDirect();
+    reader.advance(1, to);
+    this.#tellIncidents(address, incidents);
+    const dead = outcome.status === 'dead' ? [outcome.dead] : [];
+    return { entries: [entry], operations: 1, dead, results: [] };
+  }
+
+  #tellIncidents(address: LogAddress, incidents: readonly Incident[]): void {
+    for (const { kind } of incidents) this.#options.tell({ event: 'drain_incident', address, kind });
+  }
+
+  /** See correctReaders. A failure is told, and leaves them to a later drain. @returns whether there is more to drain now. */
+  async #correct(address: LogAddress, cursor: Seq, dead: DeadOperation[]): Promise<boolean> {
+    try {
+      return await correctReaders({ redis: this.#redis, postgres: this.#postgres }, address, cursor, dead);
+    } catch (cause) {
+      this.#options.tell({ event: 'correction_failed', address, cause });
+      return false;
+    }
+  }
+
+  async #goOnLater(address: LogAddress): Promise<void> {
+    const { publishDrain, tell } = this.#options;
+    try {
+      await publishDrain?.({ ...address, delaySeconds: GO_ON_DELAY_SECONDS });
+    } catch (cause) {
+      // The schedule's sweep comes anyway.
+      tell({ event: 'drain_failed', address, cause });
+    }
+  }
+}
+
+/** What is not direct is never refused as if it were. */
+function notDirect(): AppError {
+  return new AppError('internal', 'A log is taken for a write around it.');
+}
+
+interface Step {
+  entries: ReadEntry[];
+  operations: number;
+  dead: DeadOperation[];
+  results: { seq: Seq; results: OperationResult[] }[];
+}

@@ -1,0 +1,111 @@
+import type { Precondition, WorldLog, WorldStore, WriteTarget } from './persistence-layer.ts';
+import type { AppendOptions, CommittedOperations, Queued } from './space-log.ts';
+import { AppError, notFound } from './world/errors.ts';
+import type { Condition, Operation } from './world/operation.ts';
+import type { ObjectInput, ObjectPatch, SaveMode, Seq, WorldObject } from './world/types.ts';
+
+/** A write that is in the log and had not committed when its caller could wait no longer: it will be. */
+export class WriteQueued extends AppError {
+  readonly seq: Seq;
+  readonly accepted: number;
+
+  constructor({ seq, accepted }: Queued) {
+    super(
+      'write_queued',
+      'The write is queued and will be committed; that took longer than can be waited for.',
+      {
+        retryAfterSeconds: 2,
+      },
+    );
+    this.seq = seq;
+    this.accepted = accepted;
+  }
+}
+
+/** Where a write goes, through which order, and what goes on after its answer. */
+export interface Way {
+  store: WorldStore;
+  log: WorldLog;
+  target: WriteTarget;
+  options: AppendOptions;
+  /** The commit is not waited for. */
+  queues: boolean;
+}
+
+export async function putObject(
+  way: Way,
+  object: ObjectInput,
+  precondition: Precondition,
+): Promise<{ object: WorldObject; created: boolean }> {
+  const seq = await commitOne(way, { op: 'put', ...object, ...toCondition(precondition) });
+  const written = await loadWritten(way, object.id);
+  return { object: written.object, created: written.createdSeq === seq };
+}
+
+export async function patchObject(
+  way: Way,
+  objectId: string,
+  patch: ObjectPatch,
+  precondition: Precondition,
+): Promise<WorldObject> {
+  await commitOne(way, { op: 'patch', ...patch, id: objectId, ...toCondition(precondition) });
+  return (await loadWritten(way, objectId)).object;
+}
+
+export async function deleteObject(
+  way: Way,
+  objectId: string,
+  precondition: Precondition,
+): Promise<{ seq: Seq }> {
+  return { seq: await commitOne(way, { op: 'delete', id: objectId, ...toCondition(precondition) }) };
+}
+
+/** Makes a staged world the space's. @throws conflict where the stage was given up before its turn came; WriteQueued */
+export async function commitStage(
+  { log, target, options }: Way,
+  { stageId, objects, mode }: { stageId: string; objects: number; mode: SaveMode },
+): Promise<{ seq: Seq; objects: number }> {
+  const outcome = readCommitted(await log.commitStage(target, { stageId, mode }, options));
+  if (outcome.results[0]?.status === 'rejected')
+    throw new AppError('conflict', 'The world took too long to arrive and was given up; send it again.');
+  return { seq: outcome.seq, objects };
+}
+
+function toCondition({ ifSeq, ifExists }: Precondition): Condition {
+  return {
+    ...(ifSeq !== undefined && { ifSeq: [...ifSeq] }),
+    ...(ifExists !== undefined && { ifExists }),
+  };
+}
+
+async function commitOne({ log, target, options, queues }: Way, operation: Operation): Promise<Seq> {
+  const how = queues && !log.commitsAlways ? 'enqueue' : 'commit';
+  const { seq, results } = readCommitted(await log[how](target, [operation], options));
+  switch (results[0]?.status) {
+    case 'applied':
+      return seq;
+    case 'conflict':
+      throw new AppError('precondition_failed', 'The object is not as the request requires it to be.');
+    case 'rejected':
+      throw new AppError('properties_too_large', 'The properties are larger than an object can hold.', {
+        errors: [{ path: '/properties', message: 'must be at most 65536 bytes as stored' }],
+      });
+    default:
+      throw notFound();
+  }
+}
+
+function readCommitted(outcome: Queued | CommittedOperations): CommittedOperations {
+  if (outcome.status === 'queued') throw new WriteQueued(outcome);
+  return outcome;
+}
+
+/** As it is now: what was just written, unless another write came behind it. */
+async function loadWritten(
+  { store, target }: Way,
+  objectId: string,
+): Promise<{ object: WorldObject; createdSeq: Seq }> {
+  const written = await store.loadWritten(target.tenantId, target.spaceId, objectId);
+  if (written === null) throw notFound();
+  return written;
+}
