@@ -4,11 +4,13 @@ import { renderUsage } from 'citty';
 import { readArguments } from './arguments.ts';
 import type { Command, Context } from './command.ts';
 import { doctorCommand } from './commands/doctor.ts';
+import { drainCommand } from './commands/drain.ts';
 import { exportCommand } from './commands/export.ts';
 import { importCommand } from './commands/import.ts';
 import { keysCreateCommand } from './commands/keys-create.ts';
 import { keysListCommand } from './commands/keys-list.ts';
 import { keysRevokeCommand } from './commands/keys-revoke.ts';
+import { schedulesApplyCommand } from './commands/schedules-apply.ts';
 import { describeError, UsageError } from './errors.ts';
 import { createProgress, type ProgressStream } from './progress.ts';
 
@@ -21,6 +23,8 @@ const COMMANDS: readonly Command[] = [
   keysCreateCommand,
   keysListCommand,
   keysRevokeCommand,
+  schedulesApplyCommand,
+  drainCommand,
   doctorCommand,
 ];
 

@@ -4,13 +4,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { findFreePort } from '../../../dev/ports.ts';
-import { type RedisServer, startRedis } from '../../../dev/redis.ts';
-import { CACHE_DIR } from '../../../dev/stack.ts';
 import { migrate } from '../../../drizzle/migrate.ts';
 import { stack, uniqueName } from '../../../test/support.ts';
-import { openTcpRedis } from '../../redis/tcp.ts';
-import type { Finding } from '../doctor/finding.ts';
+import { runDoctor } from '../testing/doctor-report.ts';
 import { runHere } from '../testing/run-here.ts';
 import { openWorkplace, type Workplace } from '../testing/workplace.ts';
 
@@ -24,23 +20,7 @@ afterAll(async () => {
   await at.close();
 });
 
-interface Report {
-  code: number | null;
-  healthy: boolean;
-  text: string;
-  find(id: string): Finding | undefined;
-  wrong: string[];
-}
-
-async function examine(env: Record<string, string>, cwd = at.folder): Promise<Report> {
-  const { code, stdout } = await runHere(['doctor', '--json'], { env, cwd });
-  const { healthy, findings } = JSON.parse(stdout) as { healthy: boolean; findings: Finding[] };
-  return {
-    ...{ code, healthy, text: stdout },
-    find: (id) => findings.find((finding) => finding.id === id),
-    wrong: findings.filter(({ status }) => status === 'wrong').map(({ id }) => id),
-  };
-}
+const examine = (env: Record<string, string>, cwd = at.folder) => runDoctor(env, cwd);
 
 const query = async (url: string, ...statements: string[]) => {
   const client = new pg.Client({ connectionString: url });
@@ -116,7 +96,7 @@ describe('worldkeep doctor', () => {
     expect(stdout).toMatch(
       /^\? {6}postgres: Postgres was not asked: DATABASE_URL is not set\n {7}Set DATABASE_URL\.$/m,
     );
-    expect(stdout).toMatch(/\n1 wrong\n$/);
+    expect(stdout).toMatch(/\n1 wrong; 2 could not be seen\n$/);
   });
 
   it('shows no secret, whatever is wrong', async () => {
@@ -138,10 +118,16 @@ describe('worldkeep doctor', () => {
     const folder = await mkdtemp(join(tmpdir(), 'worldkeep-doctor-'));
     undo.push(() => rm(folder, { recursive: true }));
     await mkdir(join(folder, '.worldkeep'));
-    const dev = { url: at.url, apiKey: at.env.WORLDKEEP_API_KEY, ...stack() };
+    const dev = {
+      url: at.url,
+      apiKey: at.env.WORLDKEEP_API_KEY,
+      ...stack(),
+      qstashUrl: 'http://127.0.0.1:9',
+    };
     await writeFile(join(folder, '.worldkeep/dev.json'), JSON.stringify(dev));
     const report = await examine({}, folder);
-    expect(report.wrong).toEqual([]);
+    // Its queue, too.
+    expect(report.wrong).toEqual(['qstash.schedule']);
     expect(report.find('postgres.row_security')?.status).toBe('ok');
   });
 
@@ -223,53 +209,5 @@ describe('worldkeep doctor, of a database', () => {
     const report = await examineDatabase(url);
     expect(report.wrong).toEqual(['postgres.ownership']);
     expect(report.find('postgres.ownership')?.message).toContain('worldkeep_app owns table own');
-  });
-});
-
-describe('worldkeep doctor, of a Redis over TCP', () => {
-  let server: RedisServer;
-  const password = 'a-long-password';
-  const settings = () => ({
-    DATABASE_URL: stack().databaseUrl,
-    REDIS_HOST: '127.0.0.1',
-    REDIS_PORT: String(server.port),
-    REDIS_PASSWORD: password,
-  });
-  beforeAll(async () => {
-    const folder = await mkdtemp(join(tmpdir(), 'worldkeep-doctor-'));
-    server = await startRedis({
-      ...{ dataDir: join(folder, 'data'), cacheDir: CACHE_DIR, port: await findFreePort(0), password },
-      ...{ durable: false, logFile: join(folder, 'redis.log'), log: () => undefined },
-    });
-    undo.push(async () => {
-      await server.kill();
-      await rm(folder, { recursive: true });
-    });
-  });
-
-  it('that is as it should be', async () => {
-    const report = await examine(settings());
-    expect(report.wrong).toEqual([]);
-    for (const id of ['redis', 'redis.eviction', 'redis.durability', 'redis.clock'])
-      expect(report.find(id)).toMatchObject({ status: 'ok' });
-  });
-
-  it('that evicts, and keeps nothing', async () => {
-    const redis = openTcpRedis({ host: '127.0.0.1', port: server.port, password, timeoutMs: 5_000 });
-    await redis.command('CONFIG', 'SET', 'maxmemory-policy', 'allkeys-lru');
-    await redis.command('CONFIG', 'SET', 'appendonly', 'no');
-    await redis.close();
-    const report = await examine(settings());
-    expect([report.code, report.wrong]).toEqual([1, ['redis.eviction', 'redis.durability']]);
-    expect(report.find('redis.eviction')?.message).toContain('allkeys-lru');
-    expect(report.find('redis.durability')?.remedy).toContain('appendonly yes');
-  });
-
-  it('that does not answer, or refuses the password', async () => {
-    for (const change of [{ REDIS_PORT: '9' }, { REDIS_PASSWORD: 'another' }]) {
-      const report = await examine({ ...settings(), ...change });
-      expect(report.wrong).toEqual(['redis']);
-      expect(report.find('redis')?.remedy).toContain('REDIS_PASSWORD');
-    }
   });
 });

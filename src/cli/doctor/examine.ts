@@ -1,15 +1,20 @@
 import { type Config, type Env, parseConfig, type RedisConfig } from '../../config.ts';
 import { toAppError } from '../../postgres/errors.ts';
 import { AppError } from '../../world/errors.ts';
-import { type Connection, readDevMembers, resolveConnection } from '../connection.ts';
+import { type Connection, resolveConnection } from '../connection.ts';
+import { readQueueEnv, readStoresEnv } from '../deployment.ts';
 import { systemCode, UsageError } from '../errors.ts';
 import { examineApi } from './api.ts';
 import { type Finding, ok, unknown, wrong } from './finding.ts';
 import { readJournal } from './journal.ts';
+import { judgeBacklog, judgeLogRecords } from './log.ts';
 import { judgeDatabase } from './postgres.ts';
+import { examineQueue } from './queue.ts';
 import { judgeRedis } from './redis.ts';
 
 const TIMEOUT_MS = 5_000;
+/** Spaces with something to drain that are looked at. */
+const SPACES_MAX = 100_000;
 
 interface Surroundings {
   env: NodeJS.ProcessEnv;
@@ -18,30 +23,19 @@ interface Surroundings {
 
 /** Looks at everything that the environment names, else at what the local stack has written down. Nothing is changed. */
 export async function examine(around: Surroundings): Promise<Finding[]> {
-  const env = readEnv(around);
+  const env = readStoresEnv(around);
   const { config, finding } = examineConfig(env);
-  const [api, postgres, redis] = await Promise.all([
-    examineConnection(around),
-    examinePostgres(env.DATABASE_URL),
+  const connection = readConnection(around);
+  const tenantId = readTenant(connection) ?? config?.defaultTenantId ?? 'default';
+  // The queue of the local stack belongs to its stores, and to no others.
+  const queueEnv = env === around.env ? env : { ...env, ...readQueueEnv(around) };
+  const findings = await Promise.all([
+    connection instanceof UsageError ? [explainUsage(connection)] : examineApi(connection, TIMEOUT_MS),
+    examinePostgres(env.DATABASE_URL, tenantId),
     examineRedis(config?.redis ?? null),
+    config === null || config.redis === null ? [] : examineQueue(queueEnv),
   ]);
-  return [finding, ...api, ...postgres, ...redis];
-}
-
-/** The environment's own stores, if it names any; else the local stack's. */
-function readEnv({ env, cwd }: Surroundings): Env {
-  const names = ['DATABASE_URL', 'REDIS_HOST', 'UPSTASH_REDIS_REST_URL'] as const;
-  if (names.some((name) => env[name])) return env;
-  const dev = readDevMembers(cwd);
-  if (dev === null) return env;
-  const text = (name: string) => (typeof dev[name] === 'string' ? dev[name] : undefined);
-  return {
-    ...env,
-    DATABASE_URL: text('databaseUrl'),
-    DATABASE_HTTP_URL: text('databaseHttpUrl'),
-    UPSTASH_REDIS_REST_URL: text('redisRestUrl'),
-    UPSTASH_REDIS_REST_TOKEN: text('redisRestToken'),
-  };
+  return [finding, ...findings.flat()];
 }
 
 function examineConfig(env: Env): { config: Config | null; finding: Finding } {
@@ -54,27 +48,40 @@ function examineConfig(env: Env): { config: Config | null; finding: Finding } {
   }
 }
 
-async function examineConnection(around: Surroundings): Promise<Finding[]> {
-  let connection: Connection;
+function readConnection(around: Surroundings): Connection | UsageError {
   try {
-    connection = resolveConnection(around);
+    return resolveConnection(around);
   } catch (error) {
-    if (!(error instanceof UsageError)) throw error;
-    return [
-      unknown('api', `the API was not asked: ${error.message}`, 'Set WORLDKEEP_URL and WORLDKEEP_API_KEY.'),
-    ];
+    if (error instanceof UsageError) return error;
+    throw error;
   }
-  return examineApi(connection, TIMEOUT_MS);
 }
 
-async function examinePostgres(databaseUrl: string | undefined): Promise<Finding[]> {
+function explainUsage({ message }: UsageError): Finding {
+  return unknown('api', `the API was not asked: ${message}`, 'Set WORLDKEEP_URL and WORLDKEEP_API_KEY.');
+}
+
+/** Whose key it is. */
+function readTenant(connection: Connection | UsageError): string | null {
+  if (connection instanceof UsageError) return null;
+  return /^wk_(.+)_[\w-]{43}$/.exec(connection.apiKey)?.[1] ?? null;
+}
+
+async function examinePostgres(databaseUrl: string | undefined, tenantId: string): Promise<Finding[]> {
   if (!databaseUrl)
     return [unknown('postgres', 'Postgres was not asked: DATABASE_URL is not set', 'Set DATABASE_URL.')];
   // Loaded here: no other command needs it.
   const { inspectDatabase } = await import('../../postgres/inspect.ts');
   try {
-    const [facts, journal] = await Promise.all([inspectDatabase(databaseUrl, TIMEOUT_MS), readJournal()]);
-    return [ok('postgres', 'Postgres answers over TCP'), ...judgeDatabase(facts, journal)];
+    const [facts, journal] = await Promise.all([
+      inspectDatabase(databaseUrl, { timeoutMs: TIMEOUT_MS, tenantId }),
+      readJournal(),
+    ]);
+    return [
+      ok('postgres', 'Postgres answers over TCP'),
+      ...judgeDatabase(facts, journal),
+      ...(facts.logRecords === null ? [] : judgeLogRecords(facts.logRecords, tenantId)),
+    ];
   } catch (error) {
     return [explainDatabase(error)];
   }
@@ -105,16 +112,22 @@ async function examineRedis(config: RedisConfig | null): Promise<Finding[]> {
         'Set UPSTASH_REDIS_REST_URL and _TOKEN, or REDIS_HOST.',
       ),
     ];
-  const [{ openUpstash }, { openTcpRedis }, { inspectRedis }] = await Promise.all([
+  const [{ openUpstash }, { openTcpRedis }, { inspectRedis }, { createLogStore }] = await Promise.all([
     import('../../redis/upstash.ts'),
     import('../../redis/tcp.ts'),
     import('../../redis/inspect.ts'),
+    import('../../redis/log.ts'),
   ]);
   const redis = config.kind === 'upstash' ? openUpstash(config) : openTcpRedis(config);
   const way = config.kind === 'upstash' ? 'over HTTP' : 'over TCP';
   try {
     const facts = await inspectRedis(redis);
-    return [ok('redis', `Redis answers ${way}`), ...judgeRedis(facts, config.kind)];
+    const dirty = await createLogStore(redis).listDirty(SPACES_MAX);
+    return [
+      ok('redis', `Redis answers ${way}`),
+      ...judgeRedis(facts, config.kind),
+      judgeBacklog(dirty, Date.now() + facts.clockDifferenceMs),
+    ];
   } catch (error) {
     if (!(error instanceof AppError)) throw error;
     return [

@@ -1,5 +1,8 @@
-/** `unknown`: it could not be seen, which is not wrong by itself. */
-export type FindingStatus = 'ok' | 'wrong' | 'unknown';
+/**
+ * `wrong`: worlds are lost, open to others or not served, now or when something ends. `warning`: somebody should look at it.
+ * `unknown`: it could not be seen, which is not wrong by itself.
+ */
+export type FindingStatus = 'ok' | 'warning' | 'wrong' | 'unknown';
 
 /** One thing that was looked at. What is not ok has a remedy. */
 export interface Finding {
@@ -13,6 +16,9 @@ export interface Finding {
 export const ok = (id: string, message: string): Finding => ({ id, status: 'ok', message });
 export const wrong = (id: string, message: string, remedy: string): Finding => ({
   ...{ id, status: 'wrong', message, remedy },
+});
+export const warning = (id: string, message: string, remedy: string): Finding => ({
+  ...{ id, status: 'warning', message, remedy },
 });
 export const unknown = (id: string, message: string, remedy: string): Finding => ({
   ...{ id, status: 'unknown', message, remedy },

@@ -1,10 +1,15 @@
-import type { RedisFacts } from '../../redis/inspect.ts';
-import { type Finding, judgeClock, ok, unknown, wrong } from './finding.ts';
+import { isFull, type RedisFacts } from '../../redis/inspect.ts';
+import { type Finding, judgeClock, ok, unknown, warning, wrong } from './finding.ts';
+
+const MIB = 1024 * 1024;
+/** The share of its memory from which a Redis is nearly full. */
+const NEARLY_FULL = 0.8;
 
 /** What a Redis' own words mean for what is kept in it. */
 export function judgeRedis(facts: RedisFacts, kind: 'upstash' | 'tcp'): Finding[] {
   return [
     judgeEviction(facts, kind),
+    judgeMemory(facts, kind),
     judgeDurability(facts, kind),
     judgeClock('redis.clock', 'Redis', facts),
   ];
@@ -16,7 +21,7 @@ function judgeEviction({ maxmemoryPolicy }: RedisFacts, kind: 'upstash' | 'tcp')
   if (maxmemoryPolicy !== null)
     return wrong(
       id,
-      `Redis evicts (maxmemory-policy ${maxmemoryPolicy}): what is only there can be lost when its memory is full`,
+      `Redis evicts (maxmemory-policy ${maxmemoryPolicy}), and would lose what is queued: no write is taken`,
       'Set maxmemory-policy noeviction in redis.conf, or CONFIG SET maxmemory-policy noeviction.',
     );
   return unknown(
@@ -28,13 +33,33 @@ function judgeEviction({ maxmemoryPolicy }: RedisFacts, kind: 'upstash' | 'tcp')
   );
 }
 
+function judgeMemory({ memory }: RedisFacts, kind: 'upstash' | 'tcp'): Finding {
+  const id = 'redis.memory';
+  if (memory === null)
+    return unknown(
+      id,
+      'how full Redis is cannot be known from here: it does not answer INFO',
+      kind === 'upstash' ? 'Look at its data size in the Upstash console.' : 'Ask whoever runs it.',
+    );
+  const { usedBytes, maxBytes } = memory;
+  const used = `${Math.ceil(usedBytes / MIB)} MiB`;
+  if (maxBytes === 0) return ok(id, `Redis uses ${used}, and is given no limit`);
+  const message = `Redis uses ${used} of ${Math.ceil(maxBytes / MIB)} MiB`;
+  if (usedBytes < NEARLY_FULL * maxBytes) return ok(id, message);
+  const remedy =
+    'Give it more memory (maxmemory). What drains goes on: see log.backlog for spaces that nobody drains.';
+  return isFull(memory)
+    ? wrong(id, `${message}: it is full, and writes are refused`, remedy)
+    : warning(id, `${message}: when it is full, writes are refused`, remedy);
+}
+
 function judgeDurability({ appendonly }: RedisFacts, kind: 'upstash' | 'tcp'): Finding {
   const id = 'redis.durability';
   if (appendonly === 'yes') return ok(id, 'Redis writes its append-only file');
   if (appendonly !== null)
-    return wrong(
+    return warning(
       id,
-      'Redis keeps no append-only file: what is only there is lost when it ends',
+      'Redis keeps no append-only file: what is queued and not committed is lost when it ends',
       'Set appendonly yes in redis.conf, or CONFIG SET appendonly yes.',
     );
   return kind === 'upstash'

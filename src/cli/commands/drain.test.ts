@@ -1,0 +1,129 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { findFreePort } from '../../../dev/ports.ts';
+import { type RedisServer, startRedis } from '../../../dev/redis.ts';
+import { CACHE_DIR } from '../../../dev/stack.ts';
+import { stack, uniqueName } from '../../../test/support.ts';
+import type { LogStore } from '../../log-stores.ts';
+import { createDrainStore } from '../../postgres/drain-store.ts';
+import { openPg } from '../../postgres/pg.ts';
+import type { RedisClient } from '../../redis/client.ts';
+import { createLogStore } from '../../redis/log.ts';
+import { openTcpRedis } from '../../redis/tcp.ts';
+import type { Operation } from '../../world/operation.ts';
+import { runHere } from '../testing/run-here.ts';
+import { openWorkplace, type Workplace } from '../testing/workplace.ts';
+
+/** A Redis of its own: what drains all spaces would drain those of other tests. */
+let server: RedisServer;
+let folder: string;
+let redis: RedisClient;
+let log: LogStore;
+let at: Workplace;
+let env: Record<string, string>;
+beforeAll(async () => {
+  const password = uniqueName('password');
+  folder = await mkdtemp(join(tmpdir(), 'worldkeep-drain-'));
+  server = await startRedis({
+    ...{ dataDir: join(folder, 'data'), cacheDir: CACHE_DIR, port: await findFreePort(0), password },
+    ...{ durable: false, logFile: join(folder, 'redis.log'), log: () => undefined },
+  });
+  redis = openTcpRedis({ host: '127.0.0.1', port: server.port, password, timeoutMs: 5_000 });
+  log = createLogStore(redis);
+  at = await openWorkplace();
+  env = {
+    ...{ DATABASE_URL: stack().databaseUrl, DEFAULT_TENANT_ID: at.tenant },
+    ...{ REDIS_HOST: '127.0.0.1', REDIS_PORT: String(server.port), REDIS_PASSWORD: password },
+  };
+});
+afterAll(async () => {
+  await redis?.close();
+  await server?.kill();
+  await at?.close();
+  await rm(folder, { recursive: true });
+});
+
+/** A space of the tenant with these operations in its log, and none of them in the database. */
+async function queue(operations: Operation[]): Promise<string> {
+  const spaceId = uniqueName('space');
+  expect((await at.request(`/spaces/${spaceId}`, 'PUT', { name: 'Here' })).status).toBe(201);
+  const address = { tenantId: at.tenant, spaceId };
+  const postgres = openPg({ databaseUrl: stack().databaseUrl, poolSizeMax: 1, timeoutMs: 5_000 });
+  const instance = await log.readInstance();
+  const opened = await createDrainStore(postgres).openLog(address, { instance, isLogAbsent: true });
+  await postgres.close();
+  const unbounded = { bytesMax: 2 ** 40, entriesMax: 2 ** 40, ageMsMax: 2 ** 40 };
+  const outcome = await log.append(address, {
+    ...{ actor: null, waits: false, idempotency: null, budget: null, backlog: unbounded, opened },
+    entries: operations.map((operation) => ({ ops: JSON.stringify([operation]), count: 1 })),
+  });
+  expect(outcome.status).toBe('appended');
+  return spaceId;
+}
+
+const put = (id: string): Operation => ({ op: 'put', id, name: id });
+const listObjects = async (spaceId: string) =>
+  (await at.loadState(spaceId)).objects.map(({ id }) => id).toSorted();
+
+it('commits what waits in the log of one space', async () => {
+  const spaceId = await queue([put('a'), put('b'), put('c')]);
+  const other = await queue([put('x')]);
+  expect(await listObjects(spaceId)).toEqual([]);
+  const { code, stdout, stderr } = await runHere(['drain', '--space', spaceId], { env });
+  expect([code, stdout]).toEqual([0, '3 operations of 1 spaces are drained\n']);
+  expect(stderr).toBe(`${at.tenant} ${spaceId} (1 of 1): 3 operations\n`);
+  expect(await listObjects(spaceId)).toEqual(['a', 'b', 'c']);
+  expect(await listObjects(other)).toEqual([]);
+});
+
+it('commits what waits in the logs of all, and then there is nothing left', async () => {
+  const [one, two] = [await queue([put('a')]), await queue([put('b'), put('c')])];
+  const { code, stdout } = await runHere(['drain', '--json'], { env });
+  expect(code).toBe(0);
+  const document = JSON.parse(stdout);
+  expect(document.left).toEqual([]);
+  expect(document.operations).toBeGreaterThanOrEqual(3);
+  expect([await listObjects(one), await listObjects(two)]).toEqual([['a'], ['b', 'c']]);
+  expect(JSON.parse((await runHere(['drain', '--json'], { env })).stdout)).toEqual({
+    ...{ spaces: 0, operations: 0, entries: 0, batches: 0, left: [] },
+  });
+});
+
+it('exits with 1 and names what is left where the database is away', async () => {
+  const spaceId = await queue([put('a')]);
+  const away = { ...env, DATABASE_URL: 'postgresql://me:hush@127.0.0.1:9/db' };
+  const { code, stdout, stderr } = await runHere(['drain', '--json'], { env: away });
+  expect(code).toBe(1);
+  const { left, operations } = JSON.parse(stdout);
+  expect(operations).toBe(0);
+  expect(left).toContainEqual({
+    ...{ tenantId: at.tenant, spaceId },
+    reason: expect.stringContaining('does not answer'),
+  });
+  expect(stdout + stderr).not.toContain('hush');
+  expect(await runHere(['drain', '--space', spaceId], { env })).toMatchObject({ code: 0 });
+  expect(await listObjects(spaceId)).toEqual(['a']);
+});
+
+it('says in one sentence what is wrong', async () => {
+  const run = async (args: string[], changes: Record<string, string> = {}) => {
+    const { code, stderr } = await runHere(['drain', ...args], { env: { ...env, ...changes } });
+    return [code, stderr.split('\n')[0]];
+  };
+  expect(await run(['--space', 'nowhere'])).toEqual([
+    1,
+    `worldkeep: there is no space nowhere of tenant ${at.tenant}`,
+  ]);
+  expect(await run(['--space', 'nowhere', '--tenant', 'other'])).toEqual([
+    1,
+    'worldkeep: there is no space nowhere of tenant other',
+  ]);
+  expect(await run(['--tenant', 'other'])).toEqual([2, 'worldkeep: --tenant is for --space alone']);
+  expect(await run([], { REDIS_HOST: '', REDIS_PASSWORD: '' })).toEqual([
+    2,
+    expect.stringContaining('UPSTASH_REDIS_REST_URL or REDIS_HOST must be set'),
+  ]);
+  expect(await run([], { REDIS_PORT: '9' })).toEqual([1, expect.stringContaining('Redis does not answer')]);
+});

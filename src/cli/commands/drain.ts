@@ -1,0 +1,108 @@
+import { type Config, parseConfig } from '../../config.ts';
+import type { LogAddress, LogStore } from '../../log-stores.ts';
+import { AppError } from '../../world/errors.ts';
+import { idSchema } from '../../world/schemas.ts';
+import { type Context, defineCommand, JSON_OPTION, type Outcome } from '../command.ts';
+import { readStoresEnv } from '../deployment.ts';
+import { type DrainedSpaces, drainSpaces } from '../drain-spaces.ts';
+import { CommandError, UsageError } from '../errors.ts';
+import { showCount } from '../progress.ts';
+import { checkSpaceId, SPACE_OPTION } from '../space-option.ts';
+
+/** Spaces that one run drains; the next takes those behind. */
+const SPACES_MAX = 100_000;
+
+export const drainCommand = defineCommand({
+  name: 'drain',
+  description: 'Commit what waits in the logs, straight from Redis to the database',
+  args: {
+    space: {
+      ...SPACE_OPTION.space,
+      required: false,
+      description: 'Id of one space; else all of all tenants',
+    },
+    tenant: { type: 'string', valueHint: 'id', description: 'Whose space; else DEFAULT_TENANT_ID' },
+    ...JSON_OPTION,
+  },
+  examples: ['drain', 'drain --space plaza'],
+  async run({ space, tenant }, context) {
+    if (space !== undefined) checkSpaceId(space);
+    if (tenant !== undefined && space === undefined) throw new UsageError('--tenant is for --space alone');
+    if (tenant !== undefined && !idSchema.safeParse(tenant).success)
+      throw new UsageError('--tenant must be 1 to 128 characters of A-Z a-z 0-9 . _ : -');
+    const config = readConfig(context);
+    const tenantId = tenant ?? config.defaultTenantId;
+    return drainWith(config, space === undefined ? null : { tenantId, spaceId: space }, context);
+  },
+});
+
+/** @throws UsageError */
+function readConfig(context: Context): Config {
+  try {
+    return parseConfig(readStoresEnv(context));
+  } catch (error) {
+    if (error instanceof AppError && error.code === 'misconfigured')
+      throw new UsageError(error.message, { showUsage: false });
+    throw error;
+  }
+}
+
+/** @param space null: all that have something to drain. */
+async function drainWith(
+  { database, redis, limits }: Config,
+  space: LogAddress | null,
+  context: Context,
+): Promise<Outcome> {
+  if (database === null || redis === null)
+    throw new UsageError(
+      `${database === null ? 'DATABASE_URL' : 'UPSTASH_REDIS_REST_URL or REDIS_HOST'} must be set: logs are drained from Redis to the database`,
+      { showUsage: false },
+    );
+  // Loaded here: no other command needs both stores.
+  const [{ openPg }, { createDrainStore }, { openUpstash }, { openTcpRedis }, { createLogStore }, { Drain }] =
+    await Promise.all([
+      import('../../postgres/pg.ts'),
+      import('../../postgres/drain-store.ts'),
+      import('../../redis/upstash.ts'),
+      import('../../redis/tcp.ts'),
+      import('../../redis/log.ts'),
+      import('../../drain.ts'),
+    ]);
+  const postgres = openPg({ databaseUrl: database.url, poolSizeMax: 1, timeoutMs: database.timeoutMs });
+  const client = redis.kind === 'upstash' ? openUpstash(redis) : openTcpRedis(redis);
+  try {
+    const [log, store] = [createLogStore(client), createDrainStore(postgres)];
+    if (space !== null && (await store.loadCursor(space)) === null)
+      throw new CommandError('not_found', `there is no space ${space.spaceId} of tenant ${space.tenantId}`);
+    const drain = new Drain(log, store, {
+      now: Date.now,
+      // Whoever runs this sees what is left, and runs it again.
+      publishDrain: null,
+      retention: {
+        resultsSeconds: limits.idempotencyTtlSeconds,
+        deadLetterDays: limits.deadLetterRetentionDays,
+      },
+      tell({ event, address, count }) {
+        if (event === 'dead_letters' && address !== null)
+          context.progress.note(`${address.tenantId} ${address.spaceId}: ${count} could not be kept`);
+      },
+    });
+    return describe(await drainSpaces(drain, await listSpaces(log, space), context));
+  } finally {
+    await Promise.all([postgres.close(), client.close()]);
+  }
+}
+
+async function listSpaces(log: LogStore, space: LogAddress | null): Promise<LogAddress[]> {
+  return space === null ? log.listDirty(SPACES_MAX) : [space];
+}
+
+function describe(drained: DrainedSpaces): Outcome {
+  const { spaces, operations, left } = drained;
+  const done = `${showCount(operations)} operations of ${showCount(spaces)} spaces are drained`;
+  return {
+    document: drained,
+    text: left.length === 0 ? done : `${done}; ${showCount(left.length)} spaces have something left`,
+    failed: left.length > 0,
+  };
+}

@@ -1,0 +1,55 @@
+import type { LogAddress } from '../../log-stores.ts';
+import type { DatabaseFacts } from '../../postgres/inspect.ts';
+import { showCount } from '../progress.ts';
+import { type Finding, ok, warning } from './finding.ts';
+
+/** Milliseconds after which what waits should have been drained: the schedule has come by. */
+const LATE_MS = 60_000;
+const SPACES_SHOWN_MAX = 5;
+
+/** What waits in the logs of all tenants, those that wait longest first. @param nowMs by the clock of Redis */
+export function judgeBacklog(dirty: readonly (LogAddress & { oldestSeq: number })[], nowMs: number): Finding {
+  const id = 'log.backlog';
+  const waits = dirty.map(({ tenantId, spaceId, oldestSeq }) => ({
+    name: `${tenantId} ${spaceId}`,
+    ms: nowMs - oldestSeq / 1_000,
+  }));
+  const late = waits.filter(({ ms }) => ms > LATE_MS);
+  if (late.length === 0)
+    return ok(
+      id,
+      `spaces that have something to drain: ${showCount(waits.length)}, none of them for over a minute`,
+    );
+  const shown = late
+    .slice(0, SPACES_SHOWN_MAX)
+    .map(({ name, ms }) => `${name} (${showCount(Math.round(ms / 1_000))} s)`);
+  return warning(
+    id,
+    `not drained for over a minute: ${showCount(late.length)} of ${showCount(waits.length)} spaces that have something to drain, ${shown.join(', ')}${late.length > shown.length ? ', …' : ''}`,
+    'Run worldkeep drain, which says why if it cannot; qstash.schedule tells whether anybody does so by the clock.',
+  );
+}
+
+/** What the drain wrote down of one tenant. */
+export function judgeLogRecords(
+  { deadLetters, logsLost, logGaps }: NonNullable<DatabaseFacts['logRecords']>,
+  tenantId: string,
+): Finding[] {
+  const [incidents, letters] = ['log.incidents', 'log.dead_letters'];
+  return [
+    logsLost + logGaps === 0
+      ? ok(incidents, `no log of tenant ${tenantId} has lost anything in the last day`)
+      : warning(
+          incidents,
+          `incidents of tenant ${tenantId} in the last day: log_lost ${showCount(logsLost)}, log_gap ${showCount(logGaps)}`,
+          'What was queued in them and not committed is gone: the table incidents names the spaces and the seqs. See redis.eviction and redis.durability.',
+        ),
+    deadLetters === 0
+      ? ok(letters, `tenant ${tenantId} has no dead letters`)
+      : warning(
+          letters,
+          `operations of tenant ${tenantId} that could not be kept, to be looked at: ${showCount(deadLetters)}`,
+          'GET /v1/dead-letters lists them with what is wrong; POST …/{id}/replay sends one again, DELETE lets it go.',
+        ),
+  ];
+}
