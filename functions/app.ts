@@ -3,6 +3,7 @@ import { contextStorage } from 'hono/context-storage';
 import { cors } from 'hono/cors';
 import { methodNotAllowed } from 'hono/method-not-allowed';
 import { AppError } from '../src/world/errors.ts';
+import { discardDeadLetter, listDeadLetters, replayDeadLetter } from './api/dead-letters.ts';
 import { getDocs, getOpenApi } from './api/docs.ts';
 import { createGetHealth, getLivez, getReadyz } from './api/health.ts';
 import { deleteKey, listKeys, postKey } from './api/keys.ts';
@@ -10,15 +11,17 @@ import { deleteObject, getObject, listObjects, patchObject, putObject } from './
 import { deleteSession, postHeartbeat, postSession } from './api/sessions.ts';
 import { deleteSpace, getSpace, getStatistics, listSpaces, putSpace } from './api/spaces.ts';
 import { getState, putState } from './api/state.ts';
+import { postUpdates } from './api/updates.ts';
 import { deleteUser, getUser, putUser } from './api/users.ts';
 import { allow, authenticate } from './http/auth.ts';
 import type { AppContext, AppEnv, Services } from './http/context.ts';
 import { logRequests } from './http/log-requests.ts';
 import { answerProblem, HttpError } from './http/problem.ts';
-import { limitRequests } from './http/rate-limit.ts';
+import { limitFailures, limitRequests } from './http/rate-limit.ts';
 import { nameRequests } from './http/request-id.ts';
 import type { GuardedRoute } from './http/roles.ts';
 import { traceRequests } from './http/trace.ts';
+import { postDrain } from './jobs/drain.ts';
 
 const PREFLIGHT_SECONDS = 3_600;
 
@@ -33,6 +36,7 @@ export function createApp(services: Services): Hono<AppEnv> {
         allowHeaders: [
           'Authorization',
           'Content-Type',
+          'Idempotency-Key',
           'If-Match',
           'If-None-Match',
           'Prefer',
@@ -42,6 +46,7 @@ export function createApp(services: Services): Hono<AppEnv> {
         exposeHeaders: [
           'ETag',
           'Location',
+          'Preference-Applied',
           'RateLimit',
           'RateLimit-Policy',
           'Retry-After',
@@ -74,11 +79,14 @@ export function createApp(services: Services): Hono<AppEnv> {
   app.get('/openapi.json', getOpenApi);
   app.get('/docs', getDocs);
 
+  // For QStash: its signature is the credential.
+  app.post('/jobs/drain', postDrain);
+
   /** A route of the role table: what it may be asked for, and by whom, stands there. */
   const limited = limitRequests(limits.rateLimitRequestsPerMinute);
-  const guard = (route: GuardedRoute, handler: (c: AppContext) => Promise<Response>) => {
+  const guard = (route: GuardedRoute, handler: (c: AppContext) => Promise<Response>, counted = limited) => {
     const [method = '', path = ''] = route.split(' ');
-    app.on(method, path, authenticate(), limited, allow(route), handler);
+    app.on(method, path, authenticate(), counted, allow(route), handler);
   };
   guard('GET /v1/spaces', listSpaces);
   guard('GET /v1/spaces/:space', getSpace);
@@ -92,6 +100,13 @@ export function createApp(services: Services): Hono<AppEnv> {
   guard('PUT /v1/spaces/:space/objects/:id', putObject);
   guard('PATCH /v1/spaces/:space/objects/:id', patchObject);
   guard('DELETE /v1/spaces/:space/objects/:id', deleteObject);
+  // Counted by the append itself, which is one command to Redis, and by memory where it has none.
+  const counted = services.spaceLog === null ? limited : limitFailures(limits.rateLimitRequestsPerMinute);
+  guard('POST /v1/spaces/:space/updates', postUpdates, counted);
+
+  guard('GET /v1/dead-letters', listDeadLetters);
+  guard('POST /v1/dead-letters/:id/replay', replayDeadLetter);
+  guard('DELETE /v1/dead-letters/:id', discardDeadLetter);
 
   guard('GET /v1/users/:id', getUser);
   guard('PUT /v1/users/:id', putUser);
@@ -122,9 +137,10 @@ function createFrame(...outermost: MiddlewareHandler<AppEnv>[]): Hono<AppEnv> {
   app.notFound((c) => answerProblem(new AppError('not_found', 'There is no such route.'), c));
   app.use(contextStorage(), nameRequests(), traceRequests(), ...outermost);
   app.use(async function harden(c, next) {
-    await next();
+    // Before the answer is there: afterwards each header makes it anew. A route's own Cache-Control goes over this one.
     c.header('X-Content-Type-Options', 'nosniff');
-    if (!c.res.headers.has('Cache-Control')) c.header('Cache-Control', 'no-store');
+    c.header('Cache-Control', 'no-store');
+    await next();
   });
   return app;
 }

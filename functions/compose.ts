@@ -8,18 +8,28 @@ import {
   parseConfig,
   type RedisConfig,
 } from '../src/config.ts';
+import { DeadLetters } from '../src/dead-letters.ts';
+import { DirectLog } from '../src/direct-log.ts';
+import { Drain } from '../src/drain.ts';
+import type { DrainStore } from '../src/log-stores.ts';
+import { pause } from '../src/pause.ts';
 import { PersistenceLayer } from '../src/persistence-layer.ts';
 import { createApiKeyStore } from '../src/postgres/api-key-store.ts';
 import type { Postgres } from '../src/postgres/client.ts';
+import { createDrainStore } from '../src/postgres/drain-store.ts';
 import { createSessionStore } from '../src/postgres/session-store.ts';
 import { createWorldStore } from '../src/postgres/world-store.ts';
+import { createQueue } from '../src/qstash/queue.ts';
 import { RateLimiter } from '../src/rate-limiter.ts';
 import type { RedisClient } from '../src/redis/client.ts';
+import { createFinishedJobs } from '../src/redis/jobs.ts';
+import { createLogStore } from '../src/redis/log.ts';
 import { createRateLimitStore } from '../src/redis/rate-limit.ts';
 import { Sessions } from '../src/sessions.ts';
+import { SpaceLog } from '../src/space-log.ts';
 import type { AppContext, AppEnv, Services } from './http/context.ts';
 import { describeError } from './http/describe-error.ts';
-import { createLog } from './http/log.ts';
+import { createLog, type Log } from './http/log.ts';
 import { readTraceHeaders } from './http/trace.ts';
 
 /** What differs from runtime to runtime. */
@@ -55,9 +65,13 @@ export function compose(env: Env, { openPostgres, openRedis, readAddress }: Runt
   const redis = config.redis === null ? null : openRedis({ ...config.redis, readHeaders });
   const now = () => Date.now();
   const log = createLog({ level: config.logLevel, now });
+  const drainStore = createDrainStore(postgres);
+  const { spaceLog, drain } = openLog(config, redis, drainStore, { now, log });
+  const worldLog = spaceLog ?? new DirectLog(drainStore, now);
+  const underWay = new Set<Promise<unknown>>();
   return {
     config,
-    persistence: new PersistenceLayer(createWorldStore(postgres), {
+    persistence: new PersistenceLayer(createWorldStore(postgres), worldLog, {
       tenantId: config.defaultTenantId,
       spaceId: config.defaultSpaceId,
     }),
@@ -81,11 +95,62 @@ export function compose(env: Env, { openPostgres, openRedis, readAddress }: Runt
     log,
     readAddress,
     pingCache: redis === null ? null : () => redis.ping(),
+    finishedJobs: redis && createFinishedJobs(redis),
     now,
+    spaceLog,
+    drains: drain,
+    deadLetters: new DeadLetters(drainStore, worldLog),
+    defer(work) {
+      underWay.add(work);
+      void work.catch(() => undefined).finally(() => underWay.delete(work));
+    },
     async close() {
+      await Promise.allSettled(underWay);
       await Promise.all([postgres.close(), redis?.close()]);
     },
   };
+}
+
+/** The log of all spaces, and what drains it; null where there is no Redis. */
+function openLog(
+  config: Config,
+  redis: RedisClient | null,
+  drainStore: DrainStore,
+  { now, log }: { now: () => number; log: Log },
+): { spaceLog: SpaceLog | null; drain: Drain | null } {
+  if (redis === null) return { spaceLog: null, drain: null };
+  const logStore = createLogStore(redis);
+  const { qstash, publicUrl, limits } = config;
+  const queue = qstash === null || publicUrl === null ? null : createQueue({ ...qstash, publicUrl });
+  const drain = new Drain(logStore, drainStore, {
+    now,
+    publishDrain: queue && ((message) => queue.publishDrain(message)),
+    retention: {
+      resultsSeconds: limits.idempotencyTtlSeconds,
+      deadLetterDays: limits.deadLetterRetentionDays,
+    },
+    tell: ({ event, address, count, kind, cause }) =>
+      log(event === 'dead_letters' ? 'warn' : 'error', event, {
+        ...(address !== null && { tenantId: address.tenantId }),
+        ...(count !== undefined && { count }),
+        ...(kind !== undefined && { kind }),
+        ...(cause !== undefined && { causes: describeError(cause) }),
+      }),
+  });
+  const spaceLog = new SpaceLog(logStore, drainStore, drain, {
+    now,
+    pause,
+    idempotencyTtlSeconds: limits.idempotencyTtlSeconds,
+    requestsPerMinute: limits.rateLimitRequestsPerMinute,
+    updatesPerMinute: limits.rateLimitUpdatesPerMinute,
+    backlog: {
+      bytesMax: limits.backlogBytesMax,
+      entriesMax: limits.backlogEntriesMax,
+      ageMsMax: limits.backlogAgeSecondsMax * 1_000,
+    },
+    commitsAlways: !config.batchProcessingEnabled,
+  });
+  return { spaceLog, drain };
 }
 
 /** What can be asked for and is not served yet is refused: passed over, it would be a promise broken in silence. */

@@ -1,4 +1,4 @@
-import type { Hono } from 'hono';
+import type { ExecutionContext, Hono } from 'hono';
 import { AppError } from '../src/world/errors.ts';
 import { createApp, createRefusingApp } from './app.ts';
 import { composeWorker } from './compose-worker.ts';
@@ -11,13 +11,13 @@ type Bindings = Record<string, unknown>;
 const apps = new WeakMap<Bindings, Hono<AppEnv>>();
 
 export default {
-  fetch(request: Request, env: Bindings): Response | Promise<Response> {
+  fetch(request: Request, env: Bindings, context?: ExecutionContext): Response | Promise<Response> {
     let app = apps.get(env);
     if (app === undefined) {
       app = openApp(env);
       apps.set(env, app);
     }
-    return app.fetch(request, env);
+    return app.fetch(request, env, context);
   },
 };
 

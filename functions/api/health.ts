@@ -13,9 +13,14 @@ export interface Health {
   persistence: { database: boolean; cache: boolean };
   /** Of one tenant; null where the database did not say in time, which is not the same as none. */
   worldState: { users: number | null; objects: number | null; models: number | null };
-  /** Every write commits before it is answered: nothing is queued, and there is no batch yet to have a latency. */
+  /** Operations that went through the log, and milliseconds from append to commit; without a Redis nothing is queued. */
   batchProcessor: { processed: number; queued: number; averageLatency: number };
   durabilityLagMs: number;
+  /**
+   * Whether the log takes writes. `evicts`: Redis is set to lose what is queued, so nothing is. `full`: it has no memory left,
+   * or next to none. What drains goes on in both.
+   */
+  log: 'ok' | 'evicts' | 'full' | 'away' | 'none';
 }
 
 const TENANTS_CACHED_MAX = 100;
@@ -72,9 +77,12 @@ async function readTenant(c: AppContext): Promise<string | null> {
 }
 
 async function examine(services: Services, tenantId: string | null): Promise<Health> {
-  const { config, persistence } = services;
-  const [{ database, cache }, counts] = await Promise.all([
+  const { config, persistence, spaceLog } = services;
+  const { readyzTimeoutMs } = config.limits;
+  const [{ database, cache }, stats, fault, counts] = await Promise.all([
     probe(services),
+    spaceLog && withinOrNull(readyzTimeoutMs, spaceLog.readStats(tenantId ?? config.defaultTenantId)),
+    spaceLog && withinOrNull(readyzTimeoutMs, spaceLog.findFault()),
     tenantId === null
       ? null
       : withinOrNull(config.limits.readyzTimeoutMs, persistence.forTenant(tenantId, null).countTenant()),
@@ -85,11 +93,16 @@ async function examine(services: Services, tenantId: string | null): Promise<Hea
     models: null,
   };
   return {
-    status: !database ? 'down' : cache === false ? 'degraded' : 'ok',
+    status: !database ? 'down' : cache === false || fault ? 'degraded' : 'ok',
     persistence: { database, cache: cache ?? false },
     worldState: { users, objects, models },
-    batchProcessor: { processed: 0, queued: 0, averageLatency: 0 },
-    durabilityLagMs: 0,
+    batchProcessor: {
+      processed: stats?.processed ?? 0,
+      queued: stats?.queued ?? 0,
+      averageLatency: stats?.averageLatencyMs ?? 0,
+    },
+    durabilityLagMs: stats?.durabilityLagMs ?? 0,
+    log: spaceLog === null ? 'none' : cache === false ? 'away' : (fault ?? 'ok'),
   };
 }
 

@@ -1,8 +1,10 @@
 import type { JsonValue, WorldObject } from '../../src/world/types.ts';
+import { WriteQueued } from '../../src/world-writes.ts';
 import { readJson } from '../http/body.ts';
 import type { AppContext } from '../http/context.ts';
 import { isFresh, readPrecondition, writeObjectEtag } from '../http/etag.ts';
 import { isJsonObject, readParam, refuseOther } from '../http/input.ts';
+import { applyWish, readPrefer } from '../http/prefer.ts';
 import { readQuery } from '../http/query.ts';
 
 /** GET /v1/spaces/{space}/objects */
@@ -22,9 +24,12 @@ export async function getObject(c: AppContext): Promise<Response> {
 /** PUT /v1/spaces/{space}/objects/{id} */
 export async function putObject(c: AppContext): Promise<Response> {
   const { id, spaceId, body, precondition } = await readWrite(c, 'application/json');
-  const { object, created } = await c
-    .get('worlds')
-    .saveObject(isJsonObject(body) ? { ...body, id } : body, { spaceId, precondition });
+  const input = isJsonObject(body) ? { ...body, id } : body;
+  const saved = await unlessQueued(c, (queues) =>
+    c.get('worlds').saveObject(input, { spaceId, precondition, queues }),
+  );
+  if (saved instanceof Response) return saved;
+  const { object, created } = saved;
   if (!created) return c.json(object, 200, describe(object));
   const location = `/v1/spaces/${spaceId}/objects/${id}`;
   return c.json(object, 201, { ...describe(object), Location: location });
@@ -33,7 +38,10 @@ export async function putObject(c: AppContext): Promise<Response> {
 /** PATCH /v1/spaces/{space}/objects/{id} */
 export async function patchObject(c: AppContext): Promise<Response> {
   const { id, spaceId, body, precondition } = await readWrite(c, 'application/merge-patch+json');
-  const object = await c.get('worlds').updateObject(id, body, { spaceId, precondition });
+  const object = await unlessQueued(c, (queues) =>
+    c.get('worlds').updateObject(id, body, { spaceId, precondition, queues }),
+  );
+  if (object instanceof Response) return object;
   return c.json(object, 200, describe(object));
 }
 
@@ -41,8 +49,24 @@ export async function patchObject(c: AppContext): Promise<Response> {
 export async function deleteObject(c: AppContext): Promise<Response> {
   readQuery(c, []);
   const precondition = readPrecondition(c);
-  await c.get('worlds').deleteObject(readParam(c, 'id'), { spaceId: readParam(c, 'space'), precondition });
-  return c.body(null, 204);
+  const [id, spaceId] = [readParam(c, 'id'), readParam(c, 'space')];
+  const deleted = await unlessQueued(c, (queues) =>
+    c.get('worlds').deleteObject(id, { spaceId, precondition, queues }),
+  );
+  return deleted instanceof Response ? deleted : c.body(null, 204);
+}
+
+/** A write, or the answer that it is in the log: it was not to be waited for, or could not be any longer. */
+async function unlessQueued<T>(c: AppContext, write: (queues: boolean) => Promise<T>): Promise<T | Response> {
+  const wish = readPrefer(c);
+  try {
+    return await write(wish === 'respond-async');
+  } catch (error) {
+    if (!(error instanceof WriteQueued)) throw error;
+    const { seq, accepted } = error;
+    if (wish === 'respond-async') applyWish(c, wish);
+    return c.json({ seq, accepted, durability: 'queued' }, 202);
+  }
 }
 
 async function readWrite(c: AppContext, mediaType: 'application/json' | 'application/merge-patch+json') {

@@ -2,6 +2,7 @@ import { accepts } from 'hono/accepts';
 import type { Region } from '../../src/world/region.ts';
 import { STATE_PARTS, type StatePart } from '../../src/world/state-lines.ts';
 import type { SaveMode, Vector3 } from '../../src/world/types.ts';
+import { WriteQueued } from '../../src/world-writes.ts';
 import { readJson } from '../http/body.ts';
 import type { AppContext } from '../http/context.ts';
 import { isConditional, isFresh, refuseConditions, writeStateEtag } from '../http/etag.ts';
@@ -49,13 +50,19 @@ export async function putState(c: AppContext): Promise<Response> {
   refuseConditions(c);
   const target = { spaceId: readParam(c, 'space'), mode };
   const worlds = c.get('worlds');
-  const { seq, objects } = sendsNdjson(c)
-    ? await worlds.saveWorldStream(readPieces(c), target)
-    : await worlds.saveWorldState(
-        await readJson(c, { bytesMax: c.get('services').config.limits.stateBodyBytesMax }),
-        target,
-      );
-  return c.json({ seq, objects, durability: 'committed' });
+  try {
+    const { seq, objects } = sendsNdjson(c)
+      ? await worlds.saveWorldStream(readPieces(c), target)
+      : await worlds.saveWorldState(
+          await readJson(c, { bytesMax: c.get('services').config.limits.stateBodyBytesMax }),
+          target,
+        );
+    return c.json({ seq, objects, durability: 'committed' });
+  } catch (error) {
+    if (!(error instanceof WriteQueued)) throw error;
+    const { seq, accepted } = error;
+    return c.json({ seq, accepted, durability: 'queued' }, 202);
+  }
 }
 
 function readInclude(include: string | undefined): readonly StatePart[] {

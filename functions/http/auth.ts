@@ -1,6 +1,7 @@
 import { createMiddleware } from 'hono/factory';
 import { AppError } from '../../src/world/errors.ts';
 import type { AppContext, AppEnv, Principal } from './context.ts';
+import { readDefer } from './defer.ts';
 import { countStranger, refuseStranger } from './rate-limit.ts';
 import { checkRight, type GuardedRoute } from './roles.ts';
 
@@ -18,6 +19,9 @@ export function authenticate() {
       'worlds',
       c.get('services').persistence.forTenant(principal.tenantId, principal.actor, {
         withinSpace: principal.kind === 'session',
+        // A person has one budget and one set of keys, however many sessions.
+        principal: principal.kind === 'session' ? `u:${principal.userId}` : `k:${principal.id}`,
+        defer: readDefer(c),
       }),
     );
     await next();

@@ -1,13 +1,25 @@
 import type { Context } from 'hono';
 import type { ApiKeys } from '../../src/api-keys.ts';
 import type { Config } from '../../src/config.ts';
+import type { DeadLetters } from '../../src/dead-letters.ts';
+import type { Drain } from '../../src/drain.ts';
 import type { PersistenceLayer } from '../../src/persistence-layer.ts';
 import type { RateLimiter } from '../../src/rate-limiter.ts';
 import type { Sessions } from '../../src/sessions.ts';
+import type { SpaceLog } from '../../src/space-log.ts';
 import type { Role, Scope } from '../../src/world/types.ts';
 import type { DescribedError } from './describe-error.ts';
 import type { Log } from './log.ts';
 import type { Trace } from './trace.ts';
+
+/** What QStash is called back for. */
+export type Drains = Pick<Drain, 'drainSpace' | 'sweep'>;
+
+/** What remembers the deliveries of QStash whose job is done. */
+export interface FinishedJobs {
+  isFinished(deliveryId: string): Promise<boolean>;
+  markFinished(deliveryId: string, ttlSeconds: number): Promise<void>;
+}
 
 /** What the routes work with. Nothing in it holds a connection, so one set serves every request of an isolate. */
 export interface Services {
@@ -22,6 +34,14 @@ export interface Services {
   readAddress: (c: AppContext) => string | null;
   /** Resolves when Redis answers; null where none is configured. */
   pingCache: (() => Promise<void>) | null;
+  /** Null where there is no Redis, and so no log. */
+  drains: Drains | null;
+  /** Null where there is no Redis: then Postgres orders and applies. */
+  spaceLog: Pick<SpaceLog, 'readStats' | 'findFault'> | null;
+  deadLetters: DeadLetters;
+  /** Keeps work going that no answer waits for, where the runtime has no way of its own. */
+  defer: (work: Promise<unknown>) => void;
+  finishedJobs: FinishedJobs | null;
   /** Milliseconds since 1970. */
   now: () => number;
 }

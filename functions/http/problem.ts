@@ -4,9 +4,10 @@ import type { AppContext } from './context.ts';
 import { describeError } from './describe-error.ts';
 
 /** Failures that only HTTP knows, beside those of the world. */
-type HttpErrorCode = 'method_not_allowed' | 'rate_limited';
+type HttpErrorCode = 'method_not_allowed' | 'rate_limited' | 'job_refused';
 
-export type ProblemCode = ErrorCode | HttpErrorCode;
+/** What `write_queued` says, the routes answer as 202. */
+export type ProblemCode = Exclude<ErrorCode, 'write_queued'> | HttpErrorCode;
 
 /** Every code, its status and its title. */
 export const PROBLEMS: Record<ProblemCode, { status: ContentfulStatusCode; title: string }> = {
@@ -15,13 +16,18 @@ export const PROBLEMS: Record<ProblemCode, { status: ContentfulStatusCode; title
   not_found: { status: 404, title: 'Not found' },
   method_not_allowed: { status: 405, title: 'The method is not served here' },
   conflict: { status: 409, title: 'In conflict with what is there' },
+  key_expired: { status: 409, title: 'The idempotency key is too old' },
   precondition_failed: { status: 412, title: 'A precondition does not hold' },
   body_too_large: { status: 413, title: 'The body is too large' },
   unsupported_media_type: { status: 415, title: 'The body is not in a form that is taken here' },
   malformed_json: { status: 422, title: 'The body is not JSON' },
   validation_failed: { status: 422, title: 'The input is not valid' },
   properties_too_large: { status: 422, title: 'The properties are too large' },
+  idempotency_key_reused: { status: 422, title: 'The idempotency key was used before' },
+  backlog_full: { status: 429, title: 'Too much is waiting to be committed' },
   rate_limited: { status: 429, title: 'Too many requests' },
+  // The status that QStash knows: it does not try again.
+  job_refused: { status: 489 as number as ContentfulStatusCode, title: 'This job can never be done' },
   internal: { status: 500, title: 'Internal error' },
   no_signing_key: { status: 501, title: 'Session tokens are not set up here' },
   misconfigured: { status: 503, title: 'The service is not configured' },
@@ -51,20 +57,21 @@ export class HttpError extends Error {
 export function answerProblem(error: unknown, c: AppContext): Response {
   const known =
     error instanceof AppError || error instanceof HttpError ? error : new AppError('internal', '');
-  const { status, title } = PROBLEMS[known.code];
+  const code: ProblemCode = known.code === 'write_queued' ? 'store_unavailable' : known.code;
+  const { status, title } = PROBLEMS[code];
   const requestId = c.get('requestId');
   c.set('failure', {
-    code: known.code,
+    code,
     ...(status >= 500 && { causes: describeError(error, { withPlaces: known.code === 'internal' }) }),
   });
   const body = {
-    type: `urn:worldkeep:problem:${known.code}`,
+    type: `urn:worldkeep:problem:${code}`,
     title,
     status,
     detail:
       known.code === 'internal' ? `Something went wrong here. It is logged as ${requestId}.` : known.message,
     instance: new URL(c.req.url).pathname,
-    code: known.code,
+    code,
     requestId,
     errors: known instanceof AppError ? known.errors : [],
   };

@@ -11,6 +11,7 @@ export function readQuery<Name extends string>(
   names: readonly Name[],
 ): Partial<Record<Name, string>> {
   const read: Partial<Record<Name, string>> = {};
+  if (!c.req.url.includes('?')) return read;
   for (const [name, value] of new URL(c.req.url).searchParams) {
     const known = names.find((candidate) => candidate === name);
     if (known === undefined) throw refuseParameter(name, 'is not a parameter that is served here');

@@ -17,8 +17,28 @@ export function limitRequests(requestsPerMinute: number) {
     const { tenantId, id } = c.get('principal');
     const decision = await limiter.take({ tenantId, kind: 'principal', name: id }, limit);
     if (!decision.allowed) throw refuse(c, 'requests', decision);
-    await next();
+    // Before the answer is there: afterwards each header makes it anew.
     for (const [name, value] of Object.entries(readHeaders(c, 'requests', decision))) c.header(name, value);
+    await next();
+  });
+}
+
+/**
+ * For a route whose requests are counted by what they do, in the same call to Redis: those that fail before that, and what they
+ * cost, are counted here, and who has none left is refused before anything is read. @throws rate_limited
+ */
+export function limitFailures(requestsPerMinute: number) {
+  const limit: RateLimit = { requests: requestsPerMinute, windowSeconds: WINDOW_SECONDS };
+  return createMiddleware<AppEnv>(async function limited(c, next) {
+    if (requestsPerMinute === 0) return next();
+    const { limiter } = c.get('services');
+    const { tenantId, id } = c.get('principal');
+    const subject: RateSubject = { tenantId, kind: 'failures', name: id };
+    const block = limiter.findBlock(subject);
+    if (block !== null) throw refuse(c, 'requests', block);
+    await next();
+    const { status } = c.res;
+    if (status >= 400 && status !== 429 && status < 500) await limiter.take(subject, limit);
   });
 }
 

@@ -28,6 +28,11 @@ export const ROLE_TABLE = {
   'PATCH /v1/spaces/:space/objects/:id': ['write', 'editor', 'space'],
   'DELETE /v1/spaces/:space/objects/:id': ['write', 'editor', 'space'],
 
+  'POST /v1/spaces/:space/updates': ['write', 'editor', 'space'],
+  'GET /v1/dead-letters': ['admin'],
+  'POST /v1/dead-letters/:id/replay': ['admin'],
+  'DELETE /v1/dead-letters/:id': ['admin'],
+
   'GET /v1/users/:id': ['read', 'viewer', 'user'],
   // A session gives its person what is new, and makes none.
   'PUT /v1/users/:id': ['write', 'viewer', 'user'],

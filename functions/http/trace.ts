@@ -13,14 +13,17 @@ export interface Trace {
 
 const TRACEPARENT = /^([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?$/;
 const SAMPLED = 0x01;
+/** Of each byte, its two digits: drawn for every request. */
+const HEX = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, '0'));
 
 /** Continues the caller's trace, or begins one where `traceparent` is absent or not valid; `traceresponse` names it. */
 export function traceRequests(randomHex: (bytes: number) => string = drawHex) {
   return createMiddleware<AppEnv>(async function traced(c, next) {
     const trace = continueTrace(c.req.header('traceparent'), randomHex);
     c.set('trace', trace);
-    await next();
+    // Before the answer is there: afterwards each header makes it anew.
     c.header('traceresponse', writeTraceparent(trace));
+    await next();
   });
 }
 
@@ -49,7 +52,7 @@ function writeTraceparent({ traceId, spanId, flags }: Trace): string {
 }
 
 function drawHex(bytes: number): string {
-  return Array.from(crypto.getRandomValues(new Uint8Array(bytes)), (byte) =>
-    byte.toString(16).padStart(2, '0'),
-  ).join('');
+  let hex = '';
+  for (const byte of crypto.getRandomValues(new Uint8Array(bytes))) hex += HEX[byte];
+  return hex;
 }

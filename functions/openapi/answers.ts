@@ -1,5 +1,6 @@
 import * as z from 'zod';
 import type { IssuedKey } from '../../src/api-keys.ts';
+import type { DeadLetter } from '../../src/dead-letters.ts';
 import type { IssuedSession } from '../../src/sessions.ts';
 import { LIMITS } from '../../src/world/limits.ts';
 import { idSchema } from '../../src/world/schemas.ts';
@@ -118,6 +119,38 @@ export const savedAnswer = z.strictObject({
   durability: z.literal('committed'),
 });
 
+export const queuedAnswer = z.strictObject({
+  seq: seqAnswer,
+  accepted: countAnswer.describe('Operations that were taken.'),
+  durability: z.literal('queued'),
+});
+
+const resultAnswer = z.strictObject({
+  id: idSchema,
+  status: z
+    .enum(['applied', 'unknown_object', 'conflict', 'rejected'])
+    .describe('`rejected`: it would have made what cannot be kept, and is a dead letter.'),
+});
+export const committedAnswer = z.strictObject({
+  seq: seqAnswer,
+  durability: z.literal('committed'),
+  results: z.array(resultAnswer).describe('One for each operation, in their order.'),
+});
+
+export const deadLetterAnswer: z.ZodType<DeadLetter> = z.strictObject({
+  id: idSchema,
+  spaceId: idSchema,
+  seq: seqAnswer,
+  actor: nullableId,
+  op: z.custom<DeadLetter['op']>(),
+  error: z.strictObject({
+    code: z.string().nullable().describe('An SQLSTATE.'),
+    constraint: z.string().nullable(),
+  }),
+  createdAt: timeAnswer,
+  replayedAt: timeAnswer.nullable(),
+});
+
 const activityAnswer = z.strictObject({ objectsChanged: countAnswer, messages: countAnswer });
 export const statisticsAnswer: z.ZodType<SpaceStatistics> = z.strictObject({
   spaceId: idSchema,
@@ -180,9 +213,14 @@ export const healthAnswer: z.ZodType<Health> = z.strictObject({
   batchProcessor: z.strictObject({
     processed: countAnswer,
     queued: countAnswer,
-    averageLatency: z.number().min(0),
+    averageLatency: z.number().min(0).describe('Milliseconds from append to commit, of late.'),
   }),
-  durabilityLagMs: z.number().min(0),
+  durabilityLagMs: z.number().min(0).describe('How long the oldest operation not committed yet has waited.'),
+  log: z
+    .enum(['ok', 'evicts', 'full', 'away', 'none'])
+    .describe(
+      '`evicts`: Redis would lose what is queued, so nothing is taken. `full`: it has no memory left for that. `none`: no Redis is configured.',
+    ),
 });
 
 export const problemAnswer = z.strictObject({

@@ -2,6 +2,7 @@ import * as z from 'zod';
 import { issueSchema } from '../../src/api-keys.ts';
 import { sessionInputSchema } from '../../src/sessions.ts';
 import { LIMITS } from '../../src/world/limits.ts';
+import { operationsSchema } from '../../src/world/operation-schema.ts';
 import {
   idSchema,
   objectPatchSchema,
@@ -13,10 +14,13 @@ import {
   vectorSchema,
 } from '../../src/world/schemas.ts';
 import { worldSchema } from '../../src/world/world-input.ts';
+import { drainJobInput, drainReportAnswer } from '../jobs/drain-schemas.ts';
 import {
   assetAnswer,
   avatarAnswer,
   chatMessageAnswer,
+  committedAnswer,
+  deadLetterAnswer,
   healthAnswer,
   issuedKeyAnswer,
   issuedSessionAnswer,
@@ -26,6 +30,7 @@ import {
   pageOf,
   problemAnswer,
   propertiesAnswer,
+  queuedAnswer,
   readyAnswer,
   rotationAnswer,
   savedAnswer,
@@ -51,6 +56,7 @@ const INPUTS = {
   // The path names the object; its body may.
   ObjectInput: objectSchema.partial({ id: true }),
   ObjectPatch: objectPatchSchema,
+  Updates: operationsSchema,
   WorldInput: worldSchema,
   WorldLineInput: worldLineInput,
   WorldBackup: z
@@ -66,6 +72,7 @@ const INPUTS = {
   UserInput: userSchema.partial({ id: true }),
   SessionInput: sessionInputSchema,
   KeyInput: issueSchema,
+  DrainJob: drainJobInput,
 } as const satisfies Record<string, z.ZodType>;
 
 /** What is answered. */
@@ -83,12 +90,17 @@ const ANSWERS = {
   State: stateAnswer,
   StateLine: stateLineAnswer,
   Saved: savedAnswer,
+  Queued: queuedAnswer,
+  Committed: committedAnswer,
+  DeadLetter: deadLetterAnswer,
+  DeadLetterPage: pageOf(deadLetterAnswer),
   Statistics: statisticsAnswer,
   User: userAnswer,
   IssuedSession: issuedSessionAnswer,
   Key: keyAnswer,
   KeyPage: pageOf(keyAnswer),
   IssuedKey: issuedKeyAnswer,
+  DrainReport: drainReportAnswer,
   Live: liveAnswer,
   Ready: readyAnswer,
   Health: healthAnswer,

@@ -4,12 +4,14 @@ import { ROLE_TABLE, type Rule } from '../http/roles.ts';
 import { buildComponents, convert, refer } from './components.ts';
 import { buildHeaderComponents, describeHeaders, type HeaderName, referParameter } from './headers.ts';
 import { describeProblem, groupProblems, listProblems } from './problems.ts';
+import { JOB_ROUTES } from './resources/jobs.ts';
 import { KEY_ROUTES } from './resources/keys.ts';
 import { OBJECT_ROUTES } from './resources/objects.ts';
 import { PEOPLE_ROUTES } from './resources/people.ts';
 import { RUNNING_ROUTES } from './resources/running.ts';
 import { SPACE_ROUTES } from './resources/spaces.ts';
 import { STATE_ROUTES } from './resources/state.ts';
+import { DEAD_LETTER_ROUTES, UPDATE_ROUTES } from './resources/updates.ts';
 import type { AnswerDoc, ContentDoc, RouteDoc, Tag } from './types.ts';
 
 /** Every route that is served. A test holds this list and the router equal. */
@@ -17,15 +19,19 @@ export const ROUTES: readonly RouteDoc[] = [
   ...SPACE_ROUTES,
   ...STATE_ROUTES,
   ...OBJECT_ROUTES,
+  ...UPDATE_ROUTES,
+  ...DEAD_LETTER_ROUTES,
   ...PEOPLE_ROUTES,
   ...KEY_ROUTES,
   ...RUNNING_ROUTES,
+  ...JOB_ROUTES,
 ];
 
 const TAGS: Record<Tag, string> = {
   Spaces: 'Worlds, each with one order of its writes.',
   State: 'A whole world at once.',
   Objects: 'The things in a world.',
+  Updates: 'What changes in a world, in order, and what could not be kept of it.',
   People: 'Who is in the worlds, and their credentials.',
   Keys: 'The credentials of servers.',
   Running: 'Whether it is well.',
@@ -72,6 +78,12 @@ export function buildDocument(): JsonObject {
           description:
             "The token of a person's session, good for its own space, person and session alone, with the role `viewer`, `editor` or `owner`; each may do what those before it may.",
         },
+        qstashSignature: {
+          type: 'apiKey',
+          in: 'header',
+          name: 'Upstash-Signature',
+          description: 'What QStash signs its calls with: of this URL and this body, for five minutes.',
+        },
       },
     },
   };
@@ -94,7 +106,8 @@ type SharedAnswers = Record<string, JsonObject>;
 function describeRoute(route: RouteDoc, shared: SharedAnswers): JsonObject {
   const { operationId, tag, summary, description, scope, query = {}, headers = [], body } = route;
   const everywhere: HeaderName[] = ['X-Request-Id', 'traceresponse'];
-  if (scope !== 'open' && scope !== 'optional') everywhere.push('RateLimit', 'RateLimit-Policy');
+  if (scope !== 'open' && scope !== 'optional' && scope !== 'signed')
+    everywhere.push('RateLimit', 'RateLimit-Policy');
   const answers = Object.entries(route.answers).map(
     ([status, answer]) => [status, describeAnswer(answer, everywhere)] as const,
   );
@@ -115,6 +128,7 @@ function describeRoute(route: RouteDoc, shared: SharedAnswers): JsonObject {
 
 function describeSecurity({ method, path, scope }: RouteDoc): JsonValue {
   if (scope === 'open') return [];
+  if (scope === 'signed') return [{ qstashSignature: [] }];
   if (scope === 'optional') return [{}, { apiKey: ['read'] }];
   const rules: Readonly<Record<string, Rule>> = ROLE_TABLE;
   const [, role] = rules[`${method.toUpperCase()} ${path.replaceAll(/\{(\w+)\}/g, ':$1')}`] ?? [];

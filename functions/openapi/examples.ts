@@ -100,6 +100,7 @@ export const HEALTH = {
   worldState: { users: 1, objects: 1, models: 0 },
   batchProcessor: { processed: 0, queued: 0, averageLatency: 0 },
   durabilityLagMs: 0,
+  log: 'ok',
 };
 
 /** One line of each kind, as NDJSON has them. */
@@ -113,4 +114,34 @@ export const STATE_LINES = {
   moved: { kind: 'moved', seq: SEQ },
   gone: { kind: 'gone', id: 'lamp' },
   end: { kind: 'end', seq: SEQ, rev: 3, counts: { object: 1, user: 1, model: 0, media: 0, chat: 1 } },
+};
+
+export const UPDATES = {
+  ops: [
+    { op: 'patch', id: 'chair', position: { x: 1.5, y: 0, z: 2 }, rotation: { x: 0, y: 0.6, z: 0, w: 0.8 } },
+    { op: 'put', id: 'lamp', position: { x: 0, y: 3, z: 0 }, properties: { lit: true }, ifSeq: 0 },
+    { op: 'delete', id: 'crate-7' },
+    { op: 'user.patch', id: 'ann', position: { x: 0, y: 1.6, z: -2 } },
+  ],
+};
+export const QUEUED = { seq: SEQ, accepted: 4, durability: 'queued' };
+export const COMMITTED = {
+  seq: SEQ,
+  durability: 'committed',
+  results: [
+    { id: 'chair', status: 'applied' },
+    { id: 'lamp', status: 'conflict' },
+    { id: 'crate-7', status: 'unknown_object' },
+    { id: 'ann', status: 'applied' },
+  ],
+};
+export const DEAD_LETTER = {
+  id: '019ab3f2-6d0e-7c51-9a4e-2b6de2f3a111',
+  spaceId: 'plaza',
+  seq: SEQ,
+  actor: 'ann',
+  op: { op: 'patch', id: 'chair', properties: { note: 'longer than what is left of 64 KiB' } },
+  error: { code: '23514', constraint: 'world_objects_properties_size' },
+  createdAt: AT,
+  replayedAt: null,
 };

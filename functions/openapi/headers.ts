@@ -51,6 +51,23 @@ export const HEADERS = {
     schema: { type: 'string' },
     example: '"requests";q=12000;w=60',
   },
+  Prefer: {
+    description:
+      '`wait`: answered when it has committed. `respond-async`: answered when it is in the log. What else it says is passed over.',
+    schema: { type: 'string' },
+    example: 'wait',
+  },
+  'Preference-Applied': {
+    description: 'What of `Prefer` was heeded.',
+    schema: { type: 'string' },
+    example: 'wait',
+  },
+  'Idempotency-Key': {
+    description:
+      'A name of the request’s own, best a UUIDv7: sent again under it, within an hour and by the same principal, it is not done again and has the first answer.',
+    schema: { type: 'string', minLength: 1, maxLength: 128 },
+    example: '019ab3f2-6d0e-7c51-9a4e-2b6de2f3a111',
+  },
   traceparent: {
     description:
       "The caller's place in a trace (W3C Trace Context), which is continued; else one begins here.",
@@ -61,6 +78,11 @@ export const HEADERS = {
     description: "The request's own place in its trace.",
     schema: { type: 'string' },
     example: '00-4bf92f3577b34da6a3ce929d0e0e4736-b7ad6b7169203331-01',
+  },
+  'Upstash-NonRetryable-Error': {
+    description: 'Says to QStash that trying again has no use.',
+    schema: { type: 'string' },
+    example: 'true',
   },
   'WWW-Authenticate': {
     description: 'How to name oneself.',

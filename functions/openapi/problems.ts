@@ -6,6 +6,7 @@ import type { RouteDoc } from './types.ts';
 
 /** What can go wrong on any route. */
 const ANYWHERE: readonly ProblemCode[] = ['validation_failed', 'internal', 'misconfigured'];
+const SIGNED: readonly ProblemCode[] = ['unauthorized', 'store_unavailable'];
 const WITH_CREDENTIAL: readonly ProblemCode[] = ['unauthorized', 'forbidden', 'rate_limited'];
 const WITH_BODY: readonly ProblemCode[] = ['unsupported_media_type', 'body_too_large', 'malformed_json'];
 
@@ -13,11 +14,14 @@ const HEADERS_BY_CODE: Partial<Record<ProblemCode, readonly HeaderName[]>> = {
   unauthorized: ['WWW-Authenticate'],
   unsupported_media_type: ['Accept-Patch'],
   method_not_allowed: ['Allow'],
+  job_refused: ['Upstash-NonRetryable-Error'],
   rate_limited: ['RateLimit', 'RateLimit-Policy', 'Retry-After'],
 };
 
 /** Every code that a route can answer with. */
 export function listProblems({ scope, body, headers = [], problems = [] }: RouteDoc): ProblemCode[] {
+  // No client's fault is told to QStash in detail: it reads the status alone.
+  if (scope === 'signed') return [...new Set([...ANYWHERE, ...SIGNED, ...problems])];
   return [
     ...new Set([
       ...ANYWHERE,

@@ -6,7 +6,7 @@ import type { HeaderName } from './headers.ts';
 
 export type JsonSchema = { [keyword: string]: JsonValue };
 export type Method = 'get' | 'put' | 'post' | 'patch' | 'delete';
-export type Tag = 'Spaces' | 'State' | 'Objects' | 'People' | 'Keys' | 'Running';
+export type Tag = 'Spaces' | 'State' | 'Objects' | 'Updates' | 'People' | 'Keys' | 'Running';
 
 /** One route as the described API shows it. What every route has (request ids, 401, 503 …) is added to it. */
 export interface RouteDoc {
@@ -17,8 +17,11 @@ export interface RouteDoc {
   tag: Tag;
   summary: string;
   description?: string;
-  /** The scope that is needed. `open` heeds no credential; `optional` needs none, and one that is given must have `read`. */
-  scope: Scope | 'open' | 'optional';
+  /**
+   * The scope that is needed. `open` heeds no credential; `optional` needs none, and one that is given must have `read`;
+   * `signed` is for QStash, by its signature.
+   */
+  scope: Scope | 'open' | 'optional' | 'signed';
   query?: Readonly<Record<string, QueryDoc>>;
   /** Request headers that mean something here. */
   headers?: readonly HeaderName[];

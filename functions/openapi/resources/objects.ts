@@ -1,6 +1,7 @@
 import { OBJECT, OBJECT_INPUT } from '../examples.ts';
 import { answer, GONE, json, PAGE_QUERY } from '../shorthand.ts';
 import type { RouteDoc } from '../types.ts';
+import { QUEUED_ANSWER } from './updates.ts';
 
 const PATH = '/v1/spaces/{space}/objects/{id}';
 
@@ -29,35 +30,36 @@ export const OBJECT_ROUTES: readonly RouteDoc[] = [
     ...{ method: 'put', path: PATH, operationId: 'putObject', tag: 'Objects', scope: 'write' },
     summary: 'Give an object whole',
     description:
-      'What is absent takes its default. What the server writes itself may stand in the body and is not heeded, so what was read can be put back. Answered when it has committed.',
-    headers: ['If-Match', 'If-None-Match'],
+      'What is absent takes its default. What the server writes itself may stand in the body and is not heeded, so what was read can be put back. Answered when it has committed; after 10 s without that, or with `Prefer: respond-async`, when it is in the log.',
+    headers: ['If-Match', 'If-None-Match', 'Prefer'],
     body: json('ObjectInput', OBJECT_INPUT),
     answers: {
       200: answer('It was there, and is replaced.', 'Object', OBJECT, ['ETag']),
       201: answer('It is made.', 'Object', OBJECT, ['ETag', 'Location']),
+      202: QUEUED_ANSWER,
     },
-    problems: ['not_found', 'properties_too_large'],
+    problems: ['not_found', 'conflict', 'properties_too_large', 'backlog_full'],
   },
   {
     ...{ method: 'patch', path: PATH, operationId: 'patchObject', tag: 'Objects', scope: 'write' },
     summary: 'Change parts of an object',
     description:
       'A merge patch (RFC 7396): members given replace, null removes. `position` and `scale` may be given in part, `rotation` only whole.',
-    headers: ['If-Match', 'If-None-Match'],
+    headers: ['If-Match', 'If-None-Match', 'Prefer'],
     body: {
       'application/merge-patch+json': {
         schema: 'ObjectPatch',
         examples: { example: { position: { x: 5 }, properties: { colour: null } } },
       },
     },
-    answers: { 200: answer('The object as it is now.', 'Object', OBJECT, ['ETag']) },
-    problems: ['not_found', 'properties_too_large'],
+    answers: { 200: answer('The object as it is now.', 'Object', OBJECT, ['ETag']), 202: QUEUED_ANSWER },
+    problems: ['not_found', 'conflict', 'properties_too_large', 'backlog_full'],
   },
   {
     ...{ method: 'delete', path: PATH, operationId: 'deleteObject', tag: 'Objects', scope: 'write' },
     summary: 'Delete an object',
-    headers: ['If-Match', 'If-None-Match'],
-    answers: { 204: GONE },
-    problems: ['not_found'],
+    headers: ['If-Match', 'If-None-Match', 'Prefer'],
+    answers: { 202: QUEUED_ANSWER, 204: GONE },
+    problems: ['not_found', 'conflict', 'backlog_full'],
   },
 ];

@@ -2,6 +2,7 @@ import * as z from 'zod';
 import { STATE, STATE_LINES, WORLD_BACKUP, WORLD_INPUT } from '../examples.ts';
 import { json } from '../shorthand.ts';
 import type { QueryDoc, RouteDoc } from '../types.ts';
+import { QUEUED_ANSWER } from './updates.ts';
 
 const PATH = '/v1/spaces/{space}/state';
 
@@ -65,7 +66,8 @@ export const STATE_ROUTES: readonly RouteDoc[] = [
         description: 'It is the world now.',
         content: json('Saved', { seq: STATE.seq, objects: 1, durability: 'committed' }),
       },
+      202: QUEUED_ANSWER,
     },
-    problems: ['not_found', 'conflict', 'properties_too_large'],
+    problems: ['not_found', 'conflict', 'properties_too_large', 'backlog_full'],
   },
 ];

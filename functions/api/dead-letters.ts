@@ -1,0 +1,27 @@
+import type { AppContext } from '../http/context.ts';
+import { readDefer } from '../http/defer.ts';
+import { readParam } from '../http/input.ts';
+import { readQuery } from '../http/query.ts';
+
+/** GET /v1/dead-letters */
+export async function listDeadLetters(c: AppContext): Promise<Response> {
+  const page = readQuery(c, ['limit', 'cursor']);
+  return c.json(await c.get('services').deadLetters.list(c.get('principal').tenantId, page));
+}
+
+/** POST /v1/dead-letters/{id}/replay */
+export async function replayDeadLetter(c: AppContext): Promise<Response> {
+  readQuery(c, []);
+  const { tenantId } = c.get('principal');
+  const outcome = await c.get('services').deadLetters.replay(tenantId, readParam(c, 'id'), readDefer(c));
+  const { seq, accepted } = outcome;
+  if (outcome.status === 'queued') return c.json({ seq, accepted, durability: 'queued' }, 202);
+  return c.json({ seq, durability: 'committed', results: outcome.results });
+}
+
+/** DELETE /v1/dead-letters/{id} */
+export async function discardDeadLetter(c: AppContext): Promise<Response> {
+  readQuery(c, []);
+  await c.get('services').deadLetters.discard(c.get('principal').tenantId, readParam(c, 'id'));
+  return c.body(null, 204);
+}

@@ -1,0 +1,48 @@
+import type { BudgetLeft } from '../../src/space-log.ts';
+import { parseJsonBytes } from '../../src/world/json-text.ts';
+import { LIMITS } from '../../src/world/limits.ts';
+import { checkMediaType, readBytes } from '../http/body.ts';
+import type { AppContext } from '../http/context.ts';
+import { readIdempotency } from '../http/idempotency.ts';
+import { readParam } from '../http/input.ts';
+import { applyWish, readPrefer } from '../http/prefer.ts';
+import { readQuery } from '../http/query.ts';
+
+/** POST /v1/spaces/{space}/updates */
+export async function postUpdates(c: AppContext): Promise<Response> {
+  readQuery(c, []);
+  const wish = readPrefer(c);
+  checkMediaType(c, 'application/json');
+  const { limits } = c.get('services').config;
+  const bytes = await readBytes(c, Math.min(limits.jsonBodyBytesMax, LIMITS.updatesBodyBytesMax));
+  const outcome = await c.get('worlds').appendOperations(parseJsonBytes(bytes), {
+    spaceId: readParam(c, 'space'),
+    waits: wish === 'wait',
+    idempotency: await readIdempotency(c, bytes),
+    onBudget: (left) => writeBudget(c, left),
+  });
+  const { seq, accepted } = outcome;
+  if (outcome.status === 'queued') {
+    if (wish === 'respond-async') applyWish(c, wish);
+    return c.json({ seq, accepted, durability: 'queued' }, 202);
+  }
+  if (wish === 'wait') applyWish(c, wish);
+  return c.json({ seq, durability: 'committed', results: outcome.results });
+}
+
+/** What is left of the principal's budget in this space, for the answer to come. */
+function writeBudget(c: AppContext, { requests, updates }: BudgetLeft): void {
+  const { rateLimitRequestsPerMinute, rateLimitUpdatesPerMinute } = c.get('services').config.limits;
+  const lines = [
+    ['requests', requests, rateLimitRequestsPerMinute],
+    ['updates', updates, rateLimitUpdatesPerMinute],
+  ] as const;
+  const counted = lines.filter(([, , quota]) => quota > 0);
+  c.header(
+    'RateLimit',
+    counted
+      .map(([name, { remaining, resetMs }]) => `"${name}";r=${remaining};t=${Math.ceil(resetMs / 1_000)}`)
+      .join(', '),
+  );
+  c.header('RateLimit-Policy', counted.map(([name, , quota]) => `"${name}";q=${quota};w=60`).join(', '));
+}

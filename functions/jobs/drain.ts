@@ -1,0 +1,52 @@
+import type * as z from 'zod';
+import { misconfigured } from '../../src/config.ts';
+import { AppError } from '../../src/world/errors.ts';
+import { parseJsonBytes } from '../../src/world/json-text.ts';
+import { LIMITS } from '../../src/world/limits.ts';
+import { check } from '../../src/world/schemas.ts';
+import type { AppContext } from '../http/context.ts';
+import { describeError } from '../http/describe-error.ts';
+import { HttpError } from '../http/problem.ts';
+import { SIGNATURE_HELD_SECONDS, verifyQstash } from '../http/qstash-signature.ts';
+import { drainAllInput, drainSpaceInput } from './drain-schemas.ts';
+
+/**
+ * POST /jobs/drain. What fails is answered 503, and QStash tries again; a body that can never be understood 489, and it does
+ * not. A delivery that is signed as one already done is answered so: nothing is drained, though twice would be as good.
+ */
+export async function postDrain(c: AppContext): Promise<Response> {
+  const delivery = await verifyQstash(c);
+  const space = readSpace(delivery.body);
+  const { drains, finishedJobs, log } = c.get('services');
+  if (!drains || finishedJobs === null)
+    throw misconfigured(
+      'UPSTASH_REDIS_REST_URL',
+      'must be set, or REDIS_HOST: without a Redis there is no log.',
+    );
+  if (await finishedJobs.isFinished(delivery.id)) return c.json({ status: 'already_done' });
+  const budget = { budgetMs: LIMITS.drainMsMax };
+  const report = await (space === null ? drains.sweep(budget) : drains.drainSpace(space, budget));
+  await finishedJobs.markFinished(delivery.id, SIGNATURE_HELD_SECONDS).catch((cause: unknown) => {
+    // It is done all the same; should the delivery come again, so is the drain.
+    log('warn', 'job_not_marked', { causes: describeError(cause) });
+  });
+  return c.json(report);
+}
+
+/** @returns the one space, or null for all that have something to drain. @throws job_refused */
+function readSpace(body: Uint8Array): z.infer<typeof drainSpaceInput> | null {
+  if (body.length === 0) return null;
+  try {
+    const job = parseJsonBytes(body);
+    return drainAllInput.safeParse(job).success ? null : check(drainSpaceInput, job);
+  } catch (error) {
+    if (!(error instanceof AppError)) throw error;
+    throw new HttpError(
+      'job_refused',
+      'The body must be {"tenantId", "spaceId"} of one space, or {} for all.',
+      {
+        'Upstash-NonRetryable-Error': 'true',
+      },
+    );
+  }
+}
