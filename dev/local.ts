@@ -1,7 +1,8 @@
 import { renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { migrate } from '../drizzle/migrate.ts';
-import { CONFIG_VARIABLES, type ConfigVariable } from '../src/config.ts';
+import { CONFIG_VARIABLES, type ConfigVariable, parseQueueConfig } from '../src/config.ts';
+import { createSchedules } from '../src/qstash/schedules.ts';
 import { DEMO_SPACE_ID, DEMO_TENANT_ID, ensureFirstWorld, type FirstWorld } from './first-world.ts';
 import { findFreePort } from './ports.ts';
 import { acquireRunLock } from './run-lock.ts';
@@ -71,17 +72,17 @@ export async function startLocal(options: LocalOptions): Promise<Local> {
     const port = await findFreePort(options.port, new Set(Object.values(stack.ports)));
     if (port !== options.port && options.port !== 0)
       log(`port ${options.port} is taken: the Worker listens on ${port}`);
-    const worker = await startWorker({
-      ...{ dir: dataDir, port, onSpawn: stack.lock.record },
-      variables: {
-        ...readOwnVariables(),
-        ...buildWorkerVariables(values),
-        ...{ DEFAULT_TENANT_ID: DEMO_TENANT_ID, DEFAULT_SPACE_ID: DEMO_SPACE_ID },
-      },
-    });
+    const variables = {
+      ...readOwnVariables(),
+      ...buildWorkerVariables(values),
+      ...{ DEFAULT_TENANT_ID: DEMO_TENANT_ID, DEFAULT_SPACE_ID: DEMO_SPACE_ID },
+    };
+    const worker = await startWorker({ dir: dataDir, port, onSpawn: stack.lock.record, variables });
     undo.push(worker.stop);
     signal.throwIfAborted();
 
+    // Where the Worker has another port than before, the schedule moves along.
+    await createSchedules(parseQueueConfig({ ...variables, PUBLIC_URL: worker.url })).apply();
     const world = await ensureFirstWorld(dataDir, { url: worker.url, databaseUrl: values.databaseUrl, log });
     const devFile = join(dir, 'dev.json');
     writeWhole(devFile, { url: worker.url, ...world, ...values });

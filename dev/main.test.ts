@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { connect } from 'node:net';
 import { join } from 'node:path';
+import { Client } from '@upstash/qstash';
 import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
 import { findFreePort } from './ports.ts';
 import { killTree, readProcessStart } from './process.ts';
@@ -19,6 +20,8 @@ interface Run {
 
 interface DevFile {
   url: string;
+  qstashUrl: string;
+  qstashToken: string;
   apiKey: string;
   spaceId: string;
 }
@@ -101,6 +104,14 @@ async function call(
   return { status: response.status, json: (await response.json()) as Record<string, unknown> };
 }
 
+/** What the local QStash calls by the clock: id, when, where. */
+async function listSchedules(): Promise<string[][]> {
+  const { qstashUrl, qstashToken } = readDevFile();
+  const client = new Client({ baseUrl: qstashUrl, token: qstashToken, devMode: false });
+  const schedules = await client.schedules.list();
+  return schedules.map(({ scheduleId, cron, destination }) => [scheduleId, cron, destination]);
+}
+
 it(
   'gives a developer a world that outlives SIGTERM and SIGKILL, and leaves no process behind',
   async () => {
@@ -115,6 +126,7 @@ it(
     expect((await call('GET', '/state')).json.objects).toHaveLength(9);
     const moved = await call('PATCH', '/objects/bench', { position: { x: 4, y: 0, z: 0.1 } });
     expect(moved.status).toBe(200);
+    expect(await listSchedules()).toEqual([['worldkeep-drain', '* * * * *', `${devFile.url}/jobs/drain`]]);
     const pids = readPids();
     expect(findRunning(pids)).toHaveLength(3);
 

@@ -4,6 +4,7 @@ import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { stack } from '../test/support.ts';
+import { sign } from './fronts/qstash-delivery.ts';
 import { findFreePort } from './ports.ts';
 import { readCommandLine, readProcessStart } from './process.ts';
 import { makeTemporaryDir } from './stack.ts';
@@ -25,6 +26,12 @@ it('speaks to the stack, with no secret on a command line, and ends with workerd
   const ready = await fetch(`${worker.url}/readyz`);
   expect(await ready.json()).toEqual({ status: 'ready', persistence: { database: true, cache: true } });
   expect(spawned).toEqual([worker.pid]);
+  // What the local queue signs is taken: refused here is its body alone.
+  const [body, url] = ['[]', `${worker.url}/jobs/drain`];
+  const post = (signature: string) =>
+    fetch(url, { method: 'POST', body, headers: { 'Upstash-Signature': signature } });
+  expect((await post(sign(url, Buffer.from(body), values.qstashCurrentSigningKey))).status).toBe(489);
+  expect((await post(sign(url, Buffer.from(body), 'sig_of_somebody_else'))).status).toBe(401);
   expect(readCommandLine(worker.pid)).toContain('--env-file');
   for (const secret of [values.databaseUrl, values.redisRestToken])
     expect(readCommandLine(worker.pid)).not.toContain(secret);

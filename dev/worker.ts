@@ -57,8 +57,9 @@ export async function startWorker(options: WorkerOptions): Promise<DevWorker> {
   const { dir, port } = options;
   mkdirSync(dir, { recursive: true });
   const envFile = join(dir, 'worker.env');
+  const url = `http://127.0.0.1:${port}`;
   // A file of its owner, not arguments: those can be read by every user of the machine.
-  writeFileSync(envFile, formatEnv(options.variables), { mode: 0o600 });
+  writeFileSync(envFile, formatEnv({ PUBLIC_URL: url, ...options.variables }), { mode: 0o600 });
   const logFile = join(dir, 'worker.log');
   const wrangler = join(
     dirname(createRequire(import.meta.url).resolve('wrangler/package.json')),
@@ -82,7 +83,6 @@ export async function startWorker(options: WorkerOptions): Promise<DevWorker> {
     lastSignal: 'SIGKILL',
   });
   options.onSpawn?.(started);
-  const url = `http://127.0.0.1:${port}`;
   await waitUntilAnswering(started, url, logFile);
   return {
     process: started,
