@@ -1,107 +1,112 @@
 #!/usr/bin/env node
-/** `npm run bench`: what saving and loading a world costs, against baselines of the same run. */
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { cpus, hostname, totalmem } from 'node:os';
-import { join } from 'node:path';
-import { text } from 'node:stream/consumers';
+/** `npm run bench`: what the log, its drain and their durability cost, against baselines of the same run. */
 import { parseArgs } from 'node:util';
-import { ANY_PORTS, makeTemporaryDir, startStack } from '../dev/stack.ts';
-import { migrate } from '../drizzle/migrate.ts';
-import type { Measured, Task } from './world.ts';
+import { type Bench, FULL_SIZES, type Sizes } from './harness/bench.ts';
+import { buildRows, describeMachine, type Figure, formatRows } from './harness/report.ts';
+import { startBenchStack } from './harness/stack.ts';
+import { buildWorker } from './harness/worker.ts';
+import { BASELINES, SECTIONS } from './sections.ts';
 
-const SIZES = [1_000, 10_000, 100_000];
-const RUNS = 5;
+const USAGE = `npm run bench -- [section …] [--runs N] [--seconds N] [--kills N] [--json]
 
-const { values: options } = parseArgs({
-  options: {
-    sizes: { type: 'string', default: SIZES.join(',') },
-    runs: { type: 'string', default: String(RUNS) },
-    json: { type: 'boolean', default: false },
-  },
-});
-const sizes = options.sizes.split(',').map(Number);
-const runs = Number(options.runs);
+Runs the built Worker in workerd against real stores, the load coming from a process of its own. Sections, all by default:
+${SECTIONS.map(({ name, what }) => `  ${name.padEnd(16)}${what}`).join('\n')}
 
-const stack = await startStack({
-  dir: await makeTemporaryDir(),
-  ephemeral: true,
-  ports: ANY_PORTS,
-  log: (line) => process.stderr.write(`${line}\n`),
-});
+  \`drain\` is both of its sections, \`baselines\` all three.
 
-/** Each measurement has a process of its own, so that its peak of memory is its own. */
-async function measure(task: Task): Promise<Measured> {
-  const { databaseUrl, databaseHttpUrl } = stack.values;
-  const child = spawn(process.execPath, [join(import.meta.dirname, 'world.ts')], {
-    env: {
-      ...process.env,
-      BENCH_TASK: JSON.stringify(task),
-      DATABASE_URL: databaseUrl,
-      DATABASE_HTTP_URL: databaseHttpUrl,
-    },
-    stdio: ['ignore', 'pipe', 'inherit'],
-  });
-  const [output, [code]] = await Promise.all([text(child.stdout), once(child, 'exit')]);
-  if (code !== 0) throw new Error(`${JSON.stringify(task)} ended with ${code}`);
-  return JSON.parse(output) as Measured;
-}
+  --runs N     how often each is measured, default ${FULL_SIZES.runs}; what is shown is the median
+  --seconds N  how long "both" lasts, default ${FULL_SIZES.both.seconds}
+  --kills N    how often the Worker is killed in "crash", default ${FULL_SIZES.crash.kills}
+  --profile    tells on stderr where the Worker's time goes; the figures of such a run do not count
+  --json       every value of every run as one JSON document on stdout
+`;
 
-function median(values: number[]): number {
-  return values.sort((a, b) => a - b)[values.length >> 1] ?? Number.NaN;
-}
-
-const rows: Record<string, number | string>[] = [];
-try {
-  const { migrationUrl, databaseUrl } = stack.values;
-  await migrate({ migrationUrl, appUrl: databaseUrl });
-  for (const objects of sizes) {
-    const taken: Record<string, Measured[]> = {};
-    for (let run = 1; run <= runs; run++) {
-      for (const name of ['save', 'load', 'raw load', 'one by one'] as const) {
-        // One statement an object: a thousandth says what it costs, for it grows with the count alone.
-        const task: Task = { name, objects: name === 'one by one' ? Math.min(objects, 1_000) : objects };
-        process.stderr.write(`${objects} objects, run ${run} of ${runs}: ${name}\n`);
-        const measured = await measure(task);
-        measured.ms *= objects / task.objects;
-        measured.statements *= objects / task.objects;
-        taken[name] = [...(taken[name] ?? []), measured];
-      }
-    }
-    const medians = Object.fromEntries(
-      Object.entries(taken).map(([name, all]) => [
-        name,
-        {
-          ms: median(all.map(({ ms }) => ms)),
-          peakMiB: median(all.map(({ peakMiB }) => peakMiB)),
-          statements: median(all.map(({ statements }) => statements)),
-        },
-      ]),
-    );
-    const baselines: Record<string, string> = { save: 'one by one', load: 'raw load' };
-    for (const [name, { ms, peakMiB, statements }] of Object.entries(medians)) {
-      const baseline = medians[baselines[name] ?? ''];
-      rows.push({
-        what: name,
-        objects,
-        ms: Number(ms.toFixed(1)),
-        'peak MiB above idle': Number(peakMiB.toFixed(0)),
-        statements,
-        'times the baseline': baseline === undefined ? '' : Number((ms / baseline.ms).toFixed(3)),
-      });
-    }
-  }
-} finally {
-  await stack.stop();
-}
-const machine = `${hostname()}: ${cpus().length} × ${cpus()[0]?.model.trim()}, ${(totalmem() / 2 ** 30).toFixed(0)} GiB, Node ${process.version}`;
-if (options.json) {
-  console.log(JSON.stringify({ machine, runs, rows }));
-} else {
-  console.log(`\n${machine}; median of ${runs}`);
-  console.log(
-    'save against one Drizzle upsert an object through the same client ("one by one"; measured with 1,000,',
+/** `drain` is short for both of its sections, and `baselines` for all of theirs. */
+function isAskedFor(name: string, asked: readonly string[]): boolean {
+  return asked.some(
+    (word) =>
+      word === name ||
+      (word === 'drain' && name.startsWith('drain-')) ||
+      (word === 'baselines' && BASELINES.has(name)),
   );
-  console.log('scaled above); load against one plain SELECT of the same rows over TCP ("raw load")');
-  console.table(rows);
 }
+
+function readOptions(): { sections: typeof SECTIONS; sizes: Sizes; profile: boolean; json: boolean } {
+  try {
+    const { values, positionals } = parseArgs({
+      allowPositionals: true,
+      options: {
+        runs: { type: 'string', default: String(FULL_SIZES.runs) },
+        seconds: { type: 'string', default: String(FULL_SIZES.both.seconds) },
+        kills: { type: 'string', default: String(FULL_SIZES.crash.kills) },
+        profile: { type: 'boolean', default: false },
+        json: { type: 'boolean', default: false },
+        help: { type: 'boolean', short: 'h', default: false },
+      },
+    });
+    if (values.help) {
+      process.stdout.write(USAGE);
+      process.exit(0);
+    }
+    const [runs, seconds, kills] = (['runs', 'seconds', 'kills'] as const).map((name) => {
+      const number = Number(values[name]);
+      if (Number.isInteger(number) && number > 0) return number;
+      throw new Error(`--${name} must be a whole number above 0, not ${values[name]}`);
+    }) as [number, number, number];
+    for (const name of positionals)
+      if (!SECTIONS.some((section) => isAskedFor(section.name, [name])))
+        throw new Error(`there is no section ${name}`);
+    return {
+      sections: SECTIONS.filter(({ name }) => positionals.length === 0 || isAskedFor(name, positionals)),
+      sizes: {
+        ...{ ...FULL_SIZES, runs },
+        both: { ...FULL_SIZES.both, seconds },
+        crash: { ...FULL_SIZES.crash, kills },
+      },
+      ...{ profile: values.profile, json: values.json },
+    };
+  } catch (error) {
+    process.stderr.write(`${error instanceof Error ? error.message : error}\n\n${USAGE}`);
+    process.exit(2);
+  }
+}
+
+const { sections, sizes, profile, json } = readOptions();
+// What was started ends with this process: by its own exit, or because the channel to it closes.
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => process.exit(1));
+const tell = (line: string) => void process.stderr.write(`${line}\n`);
+tell('building the Worker');
+const built = await buildWorker();
+let machine = '';
+const bench: Bench = {
+  ...{ sizes, workerPath: built.path, profile },
+  tell,
+  async openStack() {
+    const stack = await startBenchStack();
+    machine ||= await describeMachine(stack.values);
+    return stack;
+  },
+};
+const figures: Figure[] = [];
+try {
+  for (const [i, { name, measure }] of sections.entries()) {
+    tell(`section ${i + 1} of ${sections.length}: ${name}`);
+    figures.push(...(await measure(bench)));
+  }
+  machine ||= await bench.openStack().then(async (stack) => {
+    await stack.stop();
+    return machine;
+  });
+} finally {
+  built.remove();
+}
+const rows = buildRows(figures);
+if (json) console.log(JSON.stringify({ machine, sizes, rows }));
+else {
+  console.log(`${machine}`);
+  console.log(
+    `Median of ${sizes.runs} runs (least to most). ${sizes.opsPerRequest} updates a request; rate limits off.\n`,
+  );
+  console.log(formatRows(rows));
+}
+if (rows.some(({ isMet }) => isMet === false)) process.exitCode = 1;

@@ -1,7 +1,9 @@
 /** One measurement, in a process of its own: reads BENCH_TASK, prints a Measured as JSON. */
 import { eq } from 'drizzle-orm';
 import pg from 'pg';
+import { DirectLog } from '../src/direct-log.ts';
 import { PersistenceLayer } from '../src/persistence-layer.ts';
+import { createDrainStore } from '../src/postgres/drain-store.ts';
 import { openNeon } from '../src/postgres/neon.ts';
 import { worldObjects } from '../src/postgres/schema/spaces.ts';
 import { createWorldStore } from '../src/postgres/world-store.ts';
@@ -31,7 +33,8 @@ const postgres = openNeon({
 });
 const tenantId = `bench-${task.objects}`;
 const spaceId = 'main';
-const layer = new PersistenceLayer(createWorldStore(postgres), { tenantId, spaceId, actor: 'bench' });
+const log = new DirectLog(createDrainStore(postgres), Date.now);
+const layer = new PersistenceLayer(createWorldStore(postgres), log, { tenantId, spaceId, actor: 'bench' });
 
 function makeObjects(count: number) {
   return Array.from({ length: count }, (_, i) => ({
@@ -65,7 +68,7 @@ async function loadRaw(): Promise<void> {
 /** What a server would do without a batch: one upsert an object, each a request of its own. */
 async function saveOneByOne(objects: ReturnType<typeof makeObjects>): Promise<void> {
   const other = `${tenantId}-single`;
-  await new PersistenceLayer(createWorldStore(postgres), { tenantId: other, spaceId }).connect();
+  await new PersistenceLayer(createWorldStore(postgres), log, { tenantId: other, spaceId }).connect();
   const startedAt = performance.now();
   statements = 0;
   for (const { id, name, parentId, position, rotation, scale, properties } of objects) {

@@ -1,0 +1,65 @@
+import type { Figure } from './report.ts';
+import type { BenchStack } from './stack.ts';
+
+/** How large the measurements are. The figures are for {@link FULL_SIZES}; smaller ones only show that all works. */
+export interface Sizes {
+  /** How often each is measured; what counts is the median. */
+  runs: number;
+  opsPerRequest: number;
+  connections: number;
+  hotObjects: number;
+  coldObjects: number;
+  append: { warmUpSeconds: number; seconds: number };
+  drain: { hotUpdates: number; coldUpdates: number };
+  both: { warmUpSeconds: number; seconds: number; updatesPerSecond: number };
+  wait: { warmUpRequests: number; requests: number };
+  idleCpu: { seconds: number; updatesPerSecond: number };
+  bytes: { updates: number; updatesPerSecond: number; objects: readonly number[] };
+  crash: { kills: number; baselineKills: number };
+  baseline: { drizzleUpdates: number; missionUpdates: number; seconds: number; hundreds: number };
+}
+
+export const FULL_SIZES: Sizes = {
+  runs: 5,
+  opsPerRequest: 100,
+  connections: 16,
+  hotObjects: 1_000,
+  coldObjects: 100_000,
+  append: { warmUpSeconds: 2, seconds: 8 },
+  drain: { hotUpdates: 400_000, coldUpdates: 200_000 },
+  both: { warmUpSeconds: 15, seconds: 60, updatesPerSecond: 50_000 },
+  wait: { warmUpRequests: 50, requests: 1_000 },
+  idleCpu: { seconds: 30, updatesPerSecond: 2_000 },
+  bytes: { updates: 300_000, updatesPerSecond: 10_000, objects: [1_000, 10_000] },
+  crash: { kills: 100, baselineKills: 20 },
+  baseline: { drizzleUpdates: 15_000, missionUpdates: 100_000, seconds: 8, hundreds: 200 },
+};
+
+/** What a section is given. */
+export interface Bench {
+  sizes: Sizes;
+  /** The built Worker's one module. */
+  workerPath: string;
+  /** Stores of the section's own, so that no section measures what another has left behind. The section stops them. */
+  openStack(): Promise<BenchStack>;
+  /** Tells where the Worker's time goes, too: slower, so that the figures do not count. */
+  profile: boolean;
+  /** Tells how far it is. */
+  tell(line: string): void;
+}
+
+export type Section = (bench: Bench) => Promise<Figure[]>;
+
+/** Measures `runs` times, and tells each. */
+export async function repeat<T>(
+  { sizes, tell }: Bench,
+  name: string,
+  measure: (run: number) => Promise<T>,
+): Promise<T[]> {
+  const taken: T[] = [];
+  for (let run = 1; run <= sizes.runs; run++) {
+    tell(`${name}: run ${run} of ${sizes.runs}`);
+    taken.push(await measure(run));
+  }
+  return taken;
+}

@@ -1,0 +1,74 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import type { StackValues } from '../../dev/stack.ts';
+import type { AppendRequest, LogAddress } from '../../src/log-stores.ts';
+import { createLogStore } from '../../src/redis/log.ts';
+import { openTcpRedis } from '../../src/redis/tcp.ts';
+
+/** Well below a drain's lease. */
+const RENEW_MS = 1_000;
+const RETRY_MS = 50;
+const RETRIES_MAX = 200;
+const TIMEOUT_MS = 10_000;
+const ANY = Number.MAX_SAFE_INTEGER;
+
+/** Of an object that is not there: nothing changes. */
+const NOTHING: AppendRequest = {
+  actor: null,
+  entries: [{ ops: '[{"op":"delete","id":"not-there"}]', count: 1 }],
+  ...{ waits: false, idempotency: null, budget: null, opened: null },
+  backlog: { bytesMax: ANY, entriesMax: ANY, ageMsMax: ANY },
+};
+
+/** The connection of the drain that does nothing, by its name in CLIENT LIST. */
+export const HOLDER_NAME = 'bench-holder';
+
+export interface HeldDrains {
+  /** Commands that holding has sent to Redis so far. */
+  commands(): number;
+  release(): Promise<void>;
+}
+
+/**
+ * Keeps drains away from a space: gets itself elected as its drain, and is then one that never comes to an end. The log has to
+ * be known to Redis. Who is asked to drain the space by name still does.
+ */
+export async function holdDrains({ redisUrl }: StackValues, address: LogAddress): Promise<HeldDrains> {
+  const { hostname, port, password } = new URL(redisUrl);
+  const redis = openTcpRedis({
+    ...{ host: hostname, port: Number(port), password: decodeURIComponent(password), timeoutMs: TIMEOUT_MS },
+  });
+  await redis.command('CLIENT', 'SETNAME', HOLDER_NAME);
+  const log = createLogStore(redis);
+  let commands = 0;
+  let token = '';
+  for (let tries = 0; token === ''; tries++) {
+    commands++;
+    const outcome = await log.append(address, NOTHING);
+    if (outcome.status !== 'appended') throw new Error(`the log cannot be held: ${outcome.status}`);
+    // Empty while another drain is at it.
+    token = outcome.token;
+    if (token === '' && tries === RETRIES_MAX) throw new Error('another drain is at it all the time');
+    if (token === '') await delay(RETRY_MS);
+  }
+  const renew = async () => {
+    commands++;
+    const outcome = await log.read(address, { after: null, token, bytesMax: 1, entriesMax: 1 });
+    if (outcome.status !== 'read') throw new Error(`the log is not held any more: ${outcome.status}`);
+  };
+  await renew();
+  const end = new AbortController();
+  const holding = (async () => {
+    while (!end.signal.aborted) {
+      await delay(RENEW_MS, undefined, { signal: end.signal }).catch(() => undefined);
+      if (!end.signal.aborted) await renew();
+    }
+  })();
+  holding.catch(() => undefined);
+  return {
+    commands: () => commands,
+    async release() {
+      end.abort();
+      await holding.finally(() => redis.close());
+    },
+  };
+}

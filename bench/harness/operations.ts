@@ -1,0 +1,78 @@
+/** Moves as a game server sends them: every object takes small steps on a walk of its own. */
+
+const STEP_METRES_MIN = 0.1;
+const STEP_METRES_MAX = 0.3;
+/** At most this much of a turn between two steps, in radians. */
+const TURN_MAX = 0.4;
+/** Objects start on a grid of this many metres. */
+const GRID_METRES = 4;
+
+/** `obj-00042` */
+export function nameObject(i: number): string {
+  return `obj-${String(i).padStart(5, '0')}`;
+}
+
+/** Where object i stands before the first move. */
+export function placeObject(i: number, objects: number): { x: number; y: number; z: number } {
+  const side = Math.ceil(Math.sqrt(objects));
+  return { x: (i % side) * GRID_METRES, y: 0, z: Math.floor(i / side) * GRID_METRES };
+}
+
+export interface WalkOptions {
+  objects: number;
+  opsPerRequest: number;
+  /** How many bodies are made. */
+  bodies: number;
+  /** The same seed gives the same walk. */
+  seed: number;
+}
+
+/**
+ * Bodies of `POST …/updates`, in the order of the walk: the objects take turns, `opsPerRequest` of them in each body. To be sent
+ * forwards, then backwards, and so on: then each move is one step from the one before. Positions have 3 decimals; rotations 4,
+ * for with 3 they are too far from unit length to be kept as sent.
+ */
+export function makeBodies({ objects, opsPerRequest, bodies, seed }: WalkOptions): Buffer[] {
+  const random = createRandom(seed);
+  const places = Array.from({ length: objects }, (_, i) => placeObject(i, objects));
+  const headings = Float64Array.from({ length: objects }, () => random() * 2 * Math.PI);
+  let next = 0;
+  return Array.from({ length: bodies }, () => {
+    const ops: string[] = [];
+    for (let op = 0; op < opsPerRequest; op++) {
+      const i = next++ % objects;
+      const place = places[i] ?? { x: 0, y: 0, z: 0 };
+      const heading = (headings[i] ?? 0) + (random() * 2 - 1) * TURN_MAX;
+      const step = STEP_METRES_MIN + random() * (STEP_METRES_MAX - STEP_METRES_MIN);
+      headings[i] = heading;
+      place.x += Math.sin(heading) * step;
+      place.z += Math.cos(heading) * step;
+      const position = `{"x":${round(place.x, 3)},"y":${round(place.y, 3)},"z":${round(place.z, 3)}}`;
+      const [y, w] = [round(Math.sin(heading / 2), 4), round(Math.cos(heading / 2), 4)];
+      const rotation = `{"x":0,"y":${y},"z":0,"w":${w}}`;
+      ops.push(`{"op":"patch","id":"${nameObject(i)}","position":${position},"rotation":${rotation}}`);
+    }
+    return Buffer.from(`{"ops":[${ops.join(',')}]}`);
+  });
+}
+
+/** The place in a list of `length` at step n of a way there and back, without end. */
+export function turnBack(n: number, length: number): number {
+  const at = n % (2 * length);
+  return at < length ? at : 2 * length - 1 - at;
+}
+
+/** Numbers from 0 to 1, always the same for a seed (mulberry32). */
+export function createRandom(seed: number): () => number {
+  let state = seed >>> 0;
+  return () => {
+    state = (state + 0x6d2b79f5) >>> 0;
+    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
+    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296;
+  };
+}
+
+function round(value: number, decimals: number): number {
+  return Number(value.toFixed(decimals)) + 0;
+}

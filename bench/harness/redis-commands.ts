@@ -1,0 +1,45 @@
+import type { Redis } from 'ioredis';
+import { HOLDER_NAME } from './hold-drains.ts';
+
+/** What a script runs inside Redis has this as its source. */
+const INSIDE = 'lua';
+
+/** How often scripts have been called in Redis's life. */
+export async function countScriptCalls(redis: Redis): Promise<number> {
+  const stats = await redis.info('commandstats');
+  return [...stats.matchAll(/^cmdstat_eval(?:sha)?(?:_ro)?:calls=(\d+)/gm)].reduce(
+    (total, [, calls]) => total + Number(calls),
+    0,
+  );
+}
+
+/** What a script call takes inside Redis: microseconds, of all since the last reset of the statistics. */
+export async function readScriptMicroseconds(redis: Redis): Promise<number> {
+  const stats = await redis.info('commandstats');
+  return Number(/^cmdstat_evalsha:.*usec_per_call=([\d.]+)/m.exec(stats)?.[1] ?? Number.NaN);
+}
+
+/** Every command that reaches Redis while `work` runs, by name; not those inside scripts, nor those of who measures. */
+export async function listCommands(redis: Redis, work: () => Promise<void>): Promise<string[]> {
+  const seen: { name: string; source: string }[] = [];
+  const monitor = await redis.monitor();
+  try {
+    monitor.on('monitor', (_time: string, [name = '']: string[], source: string) => {
+      seen.push({ name: name.toLowerCase(), source });
+    });
+    await work();
+    // Behind everything that was sent before it.
+    await redis.ping();
+  } finally {
+    monitor.disconnect();
+  }
+  const clients = String(await redis.client('LIST'));
+  const own = new Set(
+    [...clients.matchAll(/\baddr=(\S+).*?\bname=(\S*)/g)]
+      .filter(([, , name]) => name === HOLDER_NAME)
+      .map(([, address]) => address),
+  );
+  return seen
+    .filter(({ source, name }) => source !== INSIDE && !own.has(source) && name !== 'ping')
+    .map(({ name }) => name);
+}

@@ -1,0 +1,131 @@
+import { readFileSync } from 'node:fs';
+import { cpus, hostname, totalmem } from 'node:os';
+import { Redis } from 'ioredis';
+import pg from 'pg';
+import type { StackValues } from '../../dev/stack.ts';
+import { median } from './statistics.ts';
+
+/** What is the same of two figures, where one can be said as a multiple of the other. */
+export type Measure = 'updates/s' | 'ms for 100 durable updates' | 'CPU µs an update' | 'bytes an object';
+
+/** One measured quantity: a value of each run. */
+export interface Figure {
+  section: string;
+  what: string;
+  unit: string;
+  values: number[];
+  /** What it is to be. */
+  due?: { atLeast: number } | { atMost: number };
+  /** What it can be compared by with other sections' figures. */
+  measure?: Measure;
+  /** The name of the baseline that this is a figure of. */
+  baseline?: string;
+  /** What has to be known to read it. */
+  note?: string;
+}
+
+export interface Row extends Figure {
+  median: number;
+  min: number;
+  max: number;
+  isMet: boolean | null;
+  /** How many times each baseline of the same run, by its name. */
+  ratios: Record<string, number>;
+}
+
+/** The median of each figure, and what it is to the baselines that were measured in the same run. */
+export function buildRows(figures: readonly Figure[]): Row[] {
+  return figures.map((figure) => {
+    const middle = median(figure.values);
+    const { due } = figure;
+    const baselines = figures.filter(
+      ({ baseline, measure }) =>
+        baseline !== undefined && measure !== undefined && measure === figure.measure,
+    );
+    return {
+      ...figure,
+      median: middle,
+      min: Math.min(...figure.values),
+      max: Math.max(...figure.values),
+      isMet: due === undefined ? null : 'atLeast' in due ? middle >= due.atLeast : middle <= due.atMost,
+      ratios:
+        figure.baseline === undefined
+          ? Object.fromEntries(baselines.map(({ baseline, values }) => [baseline, middle / median(values)]))
+          : {},
+    };
+  });
+}
+
+/** The rows as a table in plain text. */
+export function formatRows(rows: readonly Row[]): string {
+  const lines: string[] = [];
+  let section = '';
+  for (const row of rows) {
+    if (row.section !== section) lines.push('', row.section);
+    section = row.section;
+    const { due } = row;
+    const range = row.values.length > 1 ? ` (${format(row.min)} to ${format(row.max)})` : '';
+    lines.push(`  ${row.what}: ${format(row.median)}${range} ${row.unit}`);
+    if (due !== undefined) {
+      const [sign, limit] = 'atLeast' in due ? ['at least', due.atLeast] : ['at most', due.atMost];
+      lines.push(`    due: ${sign} ${format(limit)}: ${row.isMet ? 'met' : 'MISSED'}`);
+    }
+    const ratios = Object.entries(row.ratios).map(([name, ratio]) => `${format(ratio)} × ${name}`);
+    if (ratios.length > 0) lines.push(`    ${ratios.join(', ')}`);
+    if (row.note !== undefined) lines.push(`    ${row.note}`);
+  }
+  return lines.join('\n').trimStart();
+}
+
+/** Three digits, or all of a whole number. */
+export function format(value: number): string {
+  if (!Number.isFinite(value)) return String(value);
+  const digits = Math.abs(value) >= 100 ? 0 : Math.abs(value) >= 10 ? 1 : Math.abs(value) >= 1 ? 2 : 3;
+  return Number(value.toFixed(digits)).toLocaleString('en-US', { maximumFractionDigits: 3 });
+}
+
+/** `{a: 1.234, b: 2}` as `a 1.23, b 2`, largest first. */
+export function formatParts(parts: Readonly<Record<string, number>>): string {
+  return Object.entries(parts)
+    .toSorted(([, a], [, b]) => b - a)
+    .map(([name, value]) => `${name} ${format(value)}`)
+    .join(', ');
+}
+
+/** Where the time went: CPU of each process, in µs an update, of several runs the mean. */
+export function describeCpu(runs: readonly { seconds: Record<string, number>; updates: number }[]): string {
+  const parts: Record<string, number> = {};
+  for (const { seconds, updates } of runs)
+    for (const [name, value] of Object.entries(seconds))
+      if (name !== 'total') parts[name] = (parts[name] ?? 0) + ((value / updates) * 1e6) / runs.length;
+  return `CPU in µs an update: ${formatParts(parts)}`;
+}
+
+/** What was measured on, in one line. */
+export async function describeMachine(values: StackValues): Promise<string> {
+  const redis = new Redis(values.redisUrl);
+  const postgres = new pg.Client({ connectionString: values.superuserUrl });
+  try {
+    await postgres.connect();
+    const { rows } = await postgres.query<{ server_version: string }>('show server_version');
+    const info = await redis.info('server');
+    const redisVersion = /^(?:valkey|redis)_version:(\S+)/m.exec(info);
+    const memoryGiB = (totalmem() / 2 ** 30).toFixed(0);
+    return [
+      `${hostname()}: ${cpus().length} × ${readCpuModel()}`,
+      `${memoryGiB} GiB`,
+      `Node ${process.version}`,
+      `Postgres ${rows[0]?.server_version}`,
+      `Redis ${redisVersion?.[1]}, appendfsync always`,
+    ].join(', ');
+  } finally {
+    redis.disconnect();
+    await postgres.end();
+  }
+}
+
+function readCpuModel(): string {
+  const model = cpus()[0]?.model.trim();
+  if (model !== undefined && model !== '' && model !== 'unknown') return model;
+  return /^model name\s*:\s*(.+)$/m.exec(readFileSync('/proc/cpuinfo', 'utf8'))?.[1] ?? 'unknown CPU';
+}

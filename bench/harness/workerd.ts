@@ -1,0 +1,131 @@
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { basename, join, resolve } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { findFreePort } from '../../dev/ports.ts';
+import { killProcess, startProcess, stopProcess } from '../../dev/process.ts';
+import { makeDir, removeDir } from './temporary-dir.ts';
+
+/** The one that comes with wrangler and Miniflare. */
+const workerdPath = findWorkerd();
+const START_MS_MAX = 30_000;
+const STOP_GRACE_MS = 5_000;
+const POLL_MS = 10;
+const LOG_SHOWN_LENGTH_MAX = 2_000;
+const WRANGLER_TOML = resolve(import.meta.dirname, '../../wrangler.toml');
+
+export interface WorkerdOptions {
+  /** The Worker's one module. */
+  modulePath: string;
+  /** Its variables, once its own address is known. */
+  buildVariables(url: string): Readonly<Record<string, string>>;
+  /** The class of its Durable Objects with SQLite, bound under its own name; null: it has none. */
+  durableObjectClass: string | null;
+  /** Opens an inspector, for profiles. */
+  inspector?: boolean;
+  /** Answers as soon as it can serve. */
+  readyPath: string;
+}
+
+export interface Workerd {
+  url: string;
+  pid: number;
+  /** Where its inspector listens, or null. */
+  inspectorUrl: string | null;
+  /** What it has written: its log's lines. */
+  readLog(): string;
+  stop(): Promise<void>;
+  /** SIGKILL. */
+  kill(): Promise<void>;
+}
+
+/**
+ * Runs a module in workerd itself: no wrangler, no proxy, and no process of another runtime in between. It has the compatibility
+ * date and flags of wrangler.toml. What it logs goes to a file.
+ */
+export async function startWorkerd(options: WorkerdOptions): Promise<Workerd> {
+  const dir = makeDir();
+  const port = await findFreePort(0);
+  const url = `http://127.0.0.1:${port}`;
+  const inspector = options.inspector ? `127.0.0.1:${await findFreePort(0, new Set([port]))}` : null;
+  const configFile = join(dir, 'workerd.capnp');
+  const logFile = join(dir, 'workerd.log');
+  mkdirSync(join(dir, 'objects'));
+  // A file of its owner: it holds passwords.
+  writeFileSync(configFile, buildConfig(options, dir, url), { mode: 0o600 });
+  writeFileSync(join(dir, basename(options.modulePath)), readFileSync(options.modulePath));
+  const started = await startProcess({
+    ...{ name: 'workerd', command: workerdPath, logFile },
+    args: ['serve', ...(inspector === null ? [] : ['--inspector-addr', inspector]), configFile],
+    lastSignal: 'SIGKILL',
+  });
+  const end = async (ending: Promise<void>) => {
+    await ending;
+    removeDir(dir);
+  };
+  const worker: Workerd = {
+    ...{ url, pid: started.pid, inspectorUrl: inspector && `http://${inspector}` },
+    readLog: () => readFileSync(logFile, 'utf8'),
+    stop: () => end(stopProcess(started, 'SIGTERM', STOP_GRACE_MS)),
+    kill: () => end(killProcess(started)),
+  };
+  for (const startedAt = performance.now(); ; await delay(POLL_MS)) {
+    const answer = await fetch(new URL(options.readyPath, url)).catch(() => null);
+    await answer?.body?.cancel();
+    if (answer?.ok) return worker;
+    if (started.ended() === null && performance.now() - startedAt < START_MS_MAX) continue;
+    const log = worker.readLog().slice(-LOG_SHOWN_LENGTH_MAX);
+    await worker.kill();
+    throw new Error(`workerd did not serve (${started.ended()}, ${answer?.status ?? 'no answer'}): ${log}`);
+  }
+}
+
+function buildConfig(
+  { modulePath, buildVariables, durableObjectClass }: WorkerdOptions,
+  dir: string,
+  url: string,
+): string {
+  const toml = readFileSync(WRANGLER_TOML, 'utf8');
+  const date = /^compatibility_date = "(.+)"$/m.exec(toml)?.[1] ?? '';
+  const flags = /^compatibility_flags = (.+)$/m.exec(toml)?.[1] ?? '[]';
+  const bindings = Object.entries(buildVariables(url)).map(
+    ([name, value]) => `(name = ${quote(name)}, text = ${quote(value)})`,
+  );
+  if (durableObjectClass !== null)
+    bindings.push(
+      `(name = ${quote(durableObjectClass)}, durableObjectNamespace = ${quote(durableObjectClass)})`,
+    );
+  const objects =
+    durableObjectClass === null
+      ? ''
+      : `durableObjectNamespaces = [(className = ${quote(durableObjectClass)}, uniqueKey = "bench", enableSql = true)],
+    durableObjectStorage = (localDisk = "objects"),`;
+  return `using Workerd = import "/workerd/workerd.capnp";
+const config :Workerd.Config = (
+  services = [
+    (name = "main", worker = .main),
+    (name = "internet", network = (allow = ["public", "private"])),
+    (name = "objects", disk = (path = ${quote(join(dir, 'objects'))}, writable = true)),
+  ],
+  sockets = [(name = "http", address = ${quote(new URL(url).host)}, http = (), service = "main")],
+);
+const main :Workerd.Worker = (
+  modules = [(name = "worker.js", esModule = embed ${quote(basename(modulePath))})],
+  compatibilityDate = ${quote(date)},
+  compatibilityFlags = ${flags},
+  bindings = [${bindings.join(', ')}],
+  ${objects}
+);
+`;
+}
+
+function findWorkerd(): string {
+  const require = createRequire(createRequire(import.meta.url).resolve('miniflare'));
+  return (require('workerd') as { default: string }).default;
+}
+
+/** A text in Cap'n Proto's notation, whose escapes are those of JSON where only plain characters stand in it. */
+function quote(text: string): string {
+  if (!/^[\x20-\x7e]*$/.test(text)) throw new Error('only printable ASCII can stand in the configuration');
+  return JSON.stringify(text);
+}

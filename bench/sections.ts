@@ -1,0 +1,37 @@
+import { measureDrizzleUpdate } from './baselines/drizzle-update.ts';
+import { measureDurableObject } from './baselines/durable-object.ts';
+import { measureMission } from './baselines/mission.ts';
+import type { Section } from './harness/bench.ts';
+import { measureAppend } from './sections/append.ts';
+import { measureBoth } from './sections/both.ts';
+import { measureBytes } from './sections/bytes.ts';
+import { measureCrash } from './sections/crash.ts';
+import { measureDrainCold, measureDrainHot } from './sections/drain.ts';
+import { measureIdleCpu } from './sections/idle-cpu.ts';
+import { measureWait } from './sections/wait.ts';
+
+export const BASELINES: ReadonlySet<string> = new Set(['drizzle-update', 'mission', 'durable-object']);
+
+/** Everything that is measured, in the order of measuring: baselines first. */
+export const SECTIONS: readonly { name: string; what: string; measure: Section }[] = [
+  {
+    ...{ name: 'drizzle-update', measure: measureDrizzleUpdate },
+    what: 'baseline: one UPDATE an object through the same client',
+  },
+  {
+    ...{ name: 'mission', measure: measureMission },
+    what: 'baseline: a queue in memory, flushed at 100 ms or 100 items',
+  },
+  {
+    ...{ name: 'durable-object', measure: measureDurableObject },
+    what: 'baseline: one Durable Object with SQLite',
+  },
+  { name: 'append', what: 'updates accepted at saturation, nothing draining', measure: measureAppend },
+  { name: 'drain-hot', what: 'a full log drained, over few objects', measure: measureDrainHot },
+  { name: 'drain-cold', what: 'a full log drained, over many objects', measure: measureDrainCold },
+  { name: 'both', what: 'appends and drains at a fixed rate, durability lag, memory', measure: measureBoth },
+  { name: 'wait', what: 'requests that wait for their commit', measure: measureWait },
+  { name: 'idle-cpu', what: 'CPU an update in a quiet world', measure: measureIdleCpu },
+  { name: 'bytes', what: 'bytes kept of each object', measure: measureBytes },
+  { name: 'crash', what: 'SIGKILL at acknowledgements: what is lost', measure: measureCrash },
+];

@@ -1,0 +1,105 @@
+import type { WorkerVariables } from '../../dev/worker.ts';
+import { type Bench, repeat } from '../harness/bench.ts';
+import { holdDrains } from '../harness/hold-drains.ts';
+import { type Load, requireAll } from '../harness/load.ts';
+import { type CpuTaken, measureCpu } from '../harness/processes.ts';
+import { profileWorker } from '../harness/profile.ts';
+import { countScriptCalls, listCommands, readScriptMicroseconds } from '../harness/redis-commands.ts';
+import { describeCpu, type Figure, format } from '../harness/report.ts';
+import { type SpaceSetting, withLoad, withSpace, withWorker } from '../harness/setting.ts';
+import { mean, median } from '../harness/statistics.ts';
+import { ANY_BACKLOG } from '../harness/worker.ts';
+
+const UPDATES_PER_SECOND_MIN = 100_000;
+const COMMANDS_MAX = 1;
+/** Their commands are looked at one by one. */
+const WATCHED_REQUESTS = 100;
+
+interface Measured {
+  updatesPerSecond: number;
+  updates: number;
+  p99Ms: number;
+  /** Script calls a request, while at saturation. */
+  scriptCalls: number;
+  scriptMicroseconds: number;
+  /** All commands a request, over {@link WATCHED_REQUESTS}. */
+  commands: number;
+  seconds: CpuTaken;
+}
+
+/** Updates accepted at saturation, while nothing drains. */
+export async function measureAppend(bench: Bench): Promise<Figure[]> {
+  const asConfigured = await measureWith(bench, 'append', {});
+  const quiet = await measureWith(bench, 'append, LOG_LEVEL=warn', { LOG_LEVEL: 'warn' });
+  const shared = { section: 'append', unit: 'updates/s accepted', measure: 'updates/s' } as const;
+  const p99 = format(median(asConfigured.map(({ p99Ms }) => p99Ms)));
+  const inRedis = format(mean(asConfigured.map(({ scriptMicroseconds }) => scriptMicroseconds)));
+  return [
+    {
+      ...{ ...shared, what: 'at saturation, nothing draining' },
+      values: asConfigured.map(({ updatesPerSecond }) => updatesPerSecond),
+      due: { atLeast: UPDATES_PER_SECOND_MIN },
+      note: `${bench.sizes.connections} connections; p99 of a request ${p99} ms; ${inRedis} µs in Redis a script. ${describeCpu(asConfigured)}`,
+    },
+    {
+      ...{ ...shared, what: 'the same with LOG_LEVEL=warn: no line a request' },
+      values: quiet.map(({ updatesPerSecond }) => updatesPerSecond),
+      note: describeCpu(quiet),
+    },
+    {
+      ...{ section: 'append', what: 'script calls in Redis, at saturation', unit: 'a request' },
+      values: asConfigured.map(({ scriptCalls }) => scriptCalls),
+      due: { atMost: COMMANDS_MAX },
+    },
+    {
+      ...{ section: 'append', what: 'all commands in Redis', unit: 'a request' },
+      values: asConfigured.map(({ commands }) => commands),
+      due: { atMost: COMMANDS_MAX },
+      note: `over ${WATCHED_REQUESTS} requests, by MONITOR; those inside a script are part of it`,
+    },
+  ];
+}
+
+async function measureWith(bench: Bench, name: string, changes: WorkerVariables): Promise<Measured[]> {
+  return withWorker(bench, { ...ANY_BACKLOG, ...changes }, (setting) =>
+    repeat(bench, name, (run) =>
+      withSpace(setting, bench.sizes.hotObjects, (inSpace) =>
+        withLoad(inSpace, { opsPerRequest: bench.sizes.opsPerRequest, seed: run }, (load) =>
+          measureOnce(bench, inSpace, load),
+        ),
+      ),
+    ),
+  );
+}
+
+async function measureOnce({ sizes, tell }: Bench, setting: SpaceSetting, load: Load): Promise<Measured> {
+  const { stack, worker, space, watch, processes } = setting;
+  const { redis } = watch;
+  const phase = { connections: sizes.connections, seconds: null, requests: null, requestsPerSecond: null };
+  // The log has to be known to Redis before it can be held.
+  requireAll(await load.run({ ...phase, requests: 1 }), 202);
+  await watch.waitUntilDrained();
+  const held = await holdDrains(stack.values, space.address);
+  try {
+    requireAll(await load.run({ ...phase, seconds: sizes.append.warmUpSeconds }), 202);
+    const commands = await listCommands(redis, async () => {
+      requireAll(await load.run({ ...phase, requests: WATCHED_REQUESTS }), 202);
+    });
+    await redis.config('RESETSTAT');
+    const heldBefore = held.commands();
+    const { result, seconds } = await measureCpu({ ...processes, load: load.pid }, () =>
+      profileWorker(worker, tell, () => load.run({ ...phase, seconds: sizes.append.seconds })),
+    );
+    requireAll(result, 202);
+    const calls = (await countScriptCalls(redis)) - (held.commands() - heldBefore);
+    return {
+      updatesPerSecond: result.accepted / result.seconds,
+      ...{ updates: result.accepted, p99Ms: result.latencyMs.p99, seconds },
+      scriptCalls: calls / result.requests,
+      scriptMicroseconds: await readScriptMicroseconds(redis),
+      commands: commands.length / WATCHED_REQUESTS,
+    };
+  } finally {
+    await held.release();
+  }
+}

@@ -1,0 +1,116 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { type Bench, repeat, type Section } from '../harness/bench.ts';
+import { callDrain } from '../harness/drain-call.ts';
+import { holdDrains } from '../harness/hold-drains.ts';
+import { type Load, requireAll } from '../harness/load.ts';
+import { type CpuTaken, measureCpu } from '../harness/processes.ts';
+import { profileWorker } from '../harness/profile.ts';
+import { describeCpu, type Figure, format } from '../harness/report.ts';
+import { type SpaceSetting, withLoad, withSpace, withWorker } from '../harness/setting.ts';
+import { mean } from '../harness/statistics.ts';
+import { ANY_BACKLOG } from '../harness/worker.ts';
+
+const POLL_MS = 5;
+const DRAIN_MS_MAX = 300_000;
+
+interface Kind {
+  name: 'drain-hot' | 'drain-cold';
+  updatesPerSecondMin: number;
+}
+
+interface Drained {
+  /** Between the first commit and the last. */
+  updatesPerSecond: number;
+  /** From the call to the last commit, all updates. */
+  wholePerSecond: number;
+  updates: number;
+  seconds: CpuTaken;
+}
+
+/** A full log, drained by the Worker that QStash calls: a thousand objects that are moved over and over. */
+export const measureDrainHot: Section = (bench) =>
+  measureDrain(bench, { name: 'drain-hot', updatesPerSecondMin: 90_000 });
+
+/** The same with as many objects as there are updates in a batch, and many more: every row is another one. */
+export const measureDrainCold: Section = (bench) =>
+  measureDrain(bench, { name: 'drain-cold', updatesPerSecondMin: 40_000 });
+
+async function measureDrain(bench: Bench, { name, updatesPerSecondMin }: Kind): Promise<Figure[]> {
+  const { sizes } = bench;
+  const objects = name === 'drain-hot' ? sizes.hotObjects : sizes.coldObjects;
+  const updates = name === 'drain-hot' ? sizes.drain.hotUpdates : sizes.drain.coldUpdates;
+  const drained = await withWorker(bench, ANY_BACKLOG, (setting) =>
+    withSpace(setting, objects, (inSpace) =>
+      repeat(bench, name, async (seed) => {
+        const seqs = await withLoad(inSpace, { opsPerRequest: sizes.opsPerRequest, seed }, (load) =>
+          fill(bench, inSpace, load, updates),
+        );
+        return profileWorker(setting.worker, bench.tell, () => drain(inSpace, seqs, sizes.opsPerRequest));
+      }),
+    ),
+  );
+  const whole = format(mean(drained.map(({ wholePerSecond }) => wholePerSecond)));
+  return [
+    {
+      ...{ section: 'drain', unit: 'updates/s', measure: 'updates/s' },
+      what: `over ${format(objects)} objects, from the first commit to the last`,
+      values: drained.map(({ updatesPerSecond }) => updatesPerSecond),
+      due: { atLeast: updatesPerSecondMin },
+      note: `${format(updates)} updates in the log; from the call to the last commit ${whole} updates/s. ${describeCpu(drained)}`,
+    },
+  ];
+}
+
+/** Appends while nothing drains. @returns the seqs, in their order */
+async function fill(
+  { sizes }: Bench,
+  { stack, space, watch }: SpaceSetting,
+  load: Load,
+  updates: number,
+): Promise<number[]> {
+  const phase = { connections: sizes.connections, seconds: null, requests: 1, requestsPerSecond: null };
+  // The log has to be known to Redis before it can be held.
+  requireAll(await load.run(phase), 202);
+  await watch.waitUntilDrained();
+  const held = await holdDrains(stack.values, space.address);
+  try {
+    const filled = await load.run({ ...phase, requests: Math.ceil(updates / sizes.opsPerRequest) });
+    requireAll(filled, 202);
+    return filled.seqs.toSorted((a, b) => a - b);
+  } finally {
+    await held.release();
+  }
+}
+
+async function drain(
+  { stack, worker, processes, space, watch }: SpaceSetting,
+  seqs: readonly number[],
+  opsPerRequest: number,
+): Promise<Drained> {
+  const lastSeq = seqs.at(-1) ?? 0;
+  const before = await watch.read();
+  const startedAt = performance.now();
+  let first: { at: number; cursor: number } | null = null;
+  const { result: lastAt, seconds } = await measureCpu(processes, async () => {
+    await callDrain(stack.values, worker.url, space.address);
+    for (;;) {
+      const cursor = await watch.readCursor();
+      const at = performance.now();
+      if (first === null && cursor > before.cursor) first = { at, cursor };
+      if (cursor >= lastSeq) return at;
+      if (at - startedAt > DRAIN_MS_MAX) throw new Error(`it has come to ${cursor}, not to ${lastSeq}`);
+      await delay(POLL_MS);
+    }
+  });
+  await watch.waitUntilDrained();
+  const begin = first as { at: number; cursor: number } | null;
+  if (begin === null) throw new Error('no commit was seen');
+  const behind = seqs.filter((seq) => seq > begin.cursor).length;
+  const updates = seqs.length * opsPerRequest;
+  // Where one commit took all, there is no other to measure to.
+  const whole = updates / ((lastAt - startedAt) / 1_000);
+  return {
+    updatesPerSecond: behind === 0 ? whole : (behind * opsPerRequest) / ((lastAt - begin.at) / 1_000),
+    ...{ wholePerSecond: whole, updates, seconds },
+  };
+}
