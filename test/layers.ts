@@ -1,7 +1,9 @@
 import { ApiKeys } from '../src/api-keys.ts';
-import { PersistenceLayer } from '../src/persistence-layer.ts';
+import { DirectLog } from '../src/direct-log.ts';
+import { PersistenceLayer, type PersistenceOptions, type WorldStore } from '../src/persistence-layer.ts';
 import { createApiKeyStore } from '../src/postgres/api-key-store.ts';
 import type { Postgres } from '../src/postgres/client.ts';
+import { createDrainStore } from '../src/postgres/drain-store.ts';
 import { openNeon } from '../src/postgres/neon.ts';
 import { openPg } from '../src/postgres/pg.ts';
 import { createWorldStore } from '../src/postgres/world-store.ts';
@@ -22,6 +24,15 @@ export function openTestPg(): Postgres {
   return openPg({ databaseUrl: stack().databaseUrl, poolSizeMax: 2, timeoutMs: TIMEOUT_MS });
 }
 
+/** A layer without a Redis: Postgres orders and applies. */
+export function openLayer(
+  postgres: Postgres,
+  options: PersistenceOptions,
+  store: WorldStore = createWorldStore(postgres),
+): PersistenceLayer {
+  return new PersistenceLayer(store, new DirectLog(createDrainStore(postgres), Date.now), options);
+}
+
 /** A tenant of the test's own with one space, and a layer for it. */
 export async function makeWorld(postgres: Postgres): Promise<{
   layer: PersistenceLayer;
@@ -30,7 +41,7 @@ export async function makeWorld(postgres: Postgres): Promise<{
 }> {
   const tenantId = uniqueName('t');
   const spaceId = 'main';
-  const layer = new PersistenceLayer(createWorldStore(postgres), { tenantId, spaceId, actor: 'tester' });
+  const layer = openLayer(postgres, { tenantId, spaceId, actor: 'tester' });
   await layer.connect();
   return { layer, tenantId, spaceId };
 }

@@ -1,8 +1,11 @@
 import { afterAll, beforeAll } from 'vitest';
 import { describeBadInput } from './cases/bad-input.ts';
 import { describeConfiguration } from './cases/configuration.ts';
+import { describeDeadLetters } from './cases/dead-letters.ts';
 import { describeFuzz } from './cases/fuzz.ts';
 import { describeHealth } from './cases/health.ts';
+import { describeIdempotency } from './cases/idempotency.ts';
+import { describeJobs } from './cases/jobs.ts';
 import { describeKeys } from './cases/keys.ts';
 import { describeLogs } from './cases/logs.ts';
 import { describeObjects } from './cases/objects.ts';
@@ -14,6 +17,8 @@ import { describeRoles } from './cases/roles.ts';
 import { describeSpaces } from './cases/spaces.ts';
 import { describeState } from './cases/state.ts';
 import { describeTenancy } from './cases/tenancy.ts';
+import { describeUpdateModes } from './cases/update-modes.ts';
+import { describeUpdates } from './cases/updates.ts';
 import type { Runtime } from './runtimes.ts';
 import type { Target, TargetEnv } from './targets.ts';
 
@@ -31,6 +36,9 @@ export function describeApi(runtime: Runtime): void {
   describeSpaces(target);
   describeObjects(target);
   describeState(target);
+  describeUpdates(target);
+  describeIdempotency(target);
+  describeDeadLetters(target);
   describeKeys(target);
   describeTenancy(target);
   describePeople(target);
@@ -44,4 +52,6 @@ export function describeApi(runtime: Runtime): void {
   describeSessionsElsewhere(runtime);
   describeRateLimits(runtime);
   describeLogs(runtime);
+  describeJobs(runtime);
+  describeUpdateModes(runtime);
 }

@@ -2,6 +2,7 @@ import { startNeonFront } from '../../dev/fronts/neon.ts';
 import { startUpstashFront } from '../../dev/fronts/upstash.ts';
 import { stack } from '../support.ts';
 import { startTcpProxy } from '../tcp-proxy.ts';
+import { type OwnRedis, openOwnRedis } from './own-redis.ts';
 import { makeEnv, type StartTarget, type TargetEnv } from './targets.ts';
 
 /** Refused at once; not answered at all; or, for one request, answered with what no store says. */
@@ -33,6 +34,8 @@ export interface Runtime {
   /** Changes that cannot be served here, each with the variable that is to be named. */
   unserved: [name: string, changes: TargetEnv][];
   openFragileStores(): Promise<FragileStores>;
+  /** A Redis of the test's own, on the way that this runtime has to one. */
+  openOwnRedis(): Promise<OwnRedis>;
 }
 
 /** A process that would not start. */
@@ -59,6 +62,7 @@ export const OVER_HTTP: Omit<Runtime, 'start'> = {
     ['REDIS_HOST', { REDIS_HOST: 'localhost', UPSTASH_REDIS_REST_URL: '', UPSTASH_REDIS_REST_TOKEN: '' }],
     ['DATABASE_URL', { DATABASE_HTTP_URL: '' }],
   ],
+  openOwnRedis: () => openOwnRedis('http'),
   async openFragileStores() {
     const { databaseUrl, redisUrl, redisRestToken } = stack();
     const [neon, upstash] = await Promise.all([
@@ -101,6 +105,7 @@ export const OVER_TCP: Omit<Runtime, 'start'> = {
     ['HOST', { HOST: 'http://127.0.0.1' }],
     ['SHUTDOWN_TIMEOUT_MS', { SHUTDOWN_TIMEOUT_MS: 'soon' }],
   ],
+  openOwnRedis: () => openOwnRedis('tcp'),
   async openFragileStores() {
     const databaseUrl = new URL(stack().databaseUrl);
     const [postgres, redis] = await Promise.all([

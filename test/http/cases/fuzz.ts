@@ -61,6 +61,23 @@ const { body } = fc.letrec((tie) => ({
   ),
 }));
 
+/** Operations that are nearly right, so that many get through. */
+const operations = fc.array(
+  fc.record(
+    {
+      op: fc.constantFrom('put', 'patch', 'delete', 'user.patch', 'stage', 'PUT', ''),
+      id: fc.constantFrom('o', 'p', 'q', '', 'a/b', 'x'.repeat(129)),
+      name: fc.oneof(fc.string({ unit: 'binary' }), fc.constant(null)),
+      position: fc.record({ x: fc.double(), y: fc.double(), z: fc.double() }, { requiredKeys: ['x'] }),
+      rotation: fc.record({ x: fc.double(), y: fc.double(), z: fc.double(), w: fc.double() }),
+      properties: fc.oneof(fc.jsonValue(), fc.dictionary(fc.string({ unit: 'binary' }), fc.jsonValue())),
+      ifSeq: fc.oneof(fc.integer({ min: -1, max: 2 }), fc.double(), fc.maxSafeNat()),
+    },
+    { requiredKeys: ['op', 'id'] },
+  ),
+  { maxLength: 5 },
+);
+
 const header = fc.string({ unit: fc.constantFrom(...'"*W/,0123456789 abc\\\t;='), maxLength: 30 });
 const pathPart = fc.oneof(
   fc
@@ -90,6 +107,7 @@ export function describeFuzz(target: () => Target): void {
           ['POST', '/v1/keys'],
           ['PUT', '/v1/users/fuzzed'],
           ['POST', '/v1/sessions'],
+          ['POST', '/updates'],
         ],
       );
       await fc.assert(
@@ -108,11 +126,27 @@ export function describeFuzz(target: () => Target): void {
       );
     });
 
+    it('any operations, wish and key are answered below 500', async () => {
+      await fc.assert(
+        fc.asyncProperty(operations, header, header, async (ops, wish, key) => {
+          const headers = { Prefer: `wait, ${wish}`, 'Idempotency-Key': key };
+          for (const options of [{ headers }, {}]) {
+            const text = JSON.stringify({ ops }) ?? 'null';
+            const { status, body } = await door.call('POST', `${door.at}/updates`, { text, ...options });
+            expect([status < 500, status, body]).toEqual([true, status, body]);
+          }
+        }),
+        RUNS,
+      );
+    });
+
     it('any bytes are answered below 500', async () => {
       await fc.assert(
         fc.asyncProperty(fc.uint8Array({ maxLength: 64 }), async (text) => {
           const { status } = await door.call('PUT', `${door.at}/objects/o`, { text });
           expect(status).toBeLessThan(500);
+          const updates = await door.call('POST', `${door.at}/updates`, { text });
+          expect(updates.status).toBeLessThan(500);
         }),
         RUNS,
       );
@@ -129,6 +163,10 @@ export function describeFuzz(target: () => Target): void {
             const answers = [
               await door.call(method, `/v1/spaces/${space}/objects/${object}`, { ...json, headers }),
               await door.call('GET', `${door.at}/state?${object}=${space}`, { headers }),
+              await door.call('POST', `/v1/spaces/x${space}/updates`, { json: { ops: [] }, headers }),
+              await door.call('POST', `/v1/dead-letters/x${object}/replay`, { headers }),
+              await door.call('DELETE', `/v1/dead-letters/x${object}`, { headers }),
+              await door.call('GET', `/v1/dead-letters?cursor=${object}`, { headers }),
               await door.call('GET', '/v1/spaces', { headers: { Authorization: `Bearer ${credential}` } }),
             ];
             for (const { status } of answers) expect(status).toBeLessThan(500);

@@ -2,6 +2,8 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { type Answer, type Door, openSpace } from '../client.ts';
 import type { Target } from '../targets.ts';
 
+/** How long what is queued may take to be committed, on a machine that is busy. */
+const POLL = { timeout: 20_000, interval: 20 };
 const MERGE_PATCH = 'application/merge-patch+json';
 
 export function describeObjects(target: () => Target): void {
@@ -136,10 +138,33 @@ export function describeObjects(target: () => Target): void {
       expect([head.status, head.text, head.headers.get('ETag')]).toEqual([200, '', headers.get('ETag')]);
     });
 
-    it('take Prefer: respond-async and commit all the same', async () => {
-      const { status } = await put('async', {}, { Prefer: 'respond-async' });
-      expect(status).toBe(201);
-      expect((await get('async')).status).toBe(200);
+    it('take Prefer: respond-async, answer with their place in the order, and commit soon', async () => {
+      const answers = [
+        await put('async', { name: 'first' }, { Prefer: 'respond-async' }),
+        await patch('async', { name: 'second' }, { Prefer: 'respond-async' }),
+      ];
+      for (const { status, headers, body } of answers) {
+        expect([status, headers.get('Preference-Applied')]).toEqual([202, 'respond-async']);
+        expect(body).toEqual({ seq: expect.any(Number), accepted: 1, durability: 'queued' });
+      }
+      await expect.poll(async () => (await get('async')).body.name, POLL).toBe('second');
+      expect((await get('async')).body.seq).toBe(answers[1]?.body.seq);
+      const deleted = await door.call('DELETE', `${objects}/async`, {
+        headers: { Prefer: 'respond-async' },
+      });
+      expect([deleted.status, deleted.body.accepted]).toEqual([202, 1]);
+      await expect.poll(async () => (await get('async')).status, POLL).toBe(404);
+    });
+
+    it('answered before their commit leave it to the order whether a condition holds', async () => {
+      await put('raced', { name: 'kept' });
+      const { status } = await put('raced', { name: 'lost' }, { Prefer: 'respond-async', 'If-Match': '"1"' });
+      expect(status).toBe(202);
+      // Behind it in the order.
+      expect((await patch('raced', { position: { x: 1 } })).body).toMatchObject({
+        name: 'kept',
+        position: { x: 1 },
+      });
     });
 
     describe('If-Match', () => {

@@ -13,13 +13,21 @@ const REQUESTS: [method: string, path: string, json?: unknown][] = [
   ['GET', '/v1/spaces/here/statistics'],
   ['GET', '/v1/spaces/here/objects'],
   ['GET', '/v1/spaces/here/objects/o'],
-  ['PUT', '/v1/spaces/here/objects/o', { name: 'lost' }],
-  ['PATCH', '/v1/spaces/here/objects/o', { name: 'lost' }],
-  ['DELETE', '/v1/spaces/here/objects/o'],
   ['DELETE', '/v1/spaces/here'],
+  ['GET', '/v1/dead-letters'],
   ['GET', '/v1/keys'],
   ['POST', '/v1/keys', { scopes: ['read'] }],
 ];
+
+/** What the log takes by itself, of whoever is known. */
+const WRITES: [method: string, path: string, json?: unknown][] = [
+  ['POST', '/v1/spaces/here/updates', { ops: [{ op: 'put', id: 'q', name: 'one' }] }],
+  ['PUT', '/v1/spaces/here/objects/q', { name: 'two' }],
+  ['PATCH', '/v1/spaces/here/objects/q', { position: { x: 3 } }],
+  ['PUT', '/v1/spaces/here/objects/r', { name: 'four' }],
+  ['DELETE', '/v1/spaces/here/objects/r'],
+];
+const WAIT = { headers: { Prefer: 'wait' } };
 
 export function describeOutages({ start, makeEnv, openFragileStores }: Runtime): void {
   describe('with a store away', () => {
@@ -71,6 +79,59 @@ export function describeOutages({ start, makeEnv, openFragileStores }: Runtime):
       });
       expect((await call('GET', '/v1/spaces/here/objects/o')).body.name).toBe('kept');
     });
+
+    it.each(['refuse', 'hang'] as const)(
+      '[F3] Postgres: writes are queued, waited for or not, and commit in their order when it is back (%s)',
+      async (fault) => {
+        const unseen = createCall(target, await (await makeTenant()).apiKey(['read', 'write', 'admin']));
+        const seqs: number[] = [];
+        await without('postgres', fault, async () => {
+          for (const [method, path, json] of WRITES) {
+            const options = { ...(json !== undefined && { json }), ...(method === 'POST' && WAIT) };
+            const { status, body } = await call(method, path, options);
+            expect([method, status, body]).toEqual([
+              method,
+              202,
+              { seq: expect.any(Number), accepted: 1, durability: 'queued' },
+            ]);
+            seqs.push(body.seq);
+            expect((await unseen(method, path, options)).status).toBe(503);
+          }
+        });
+        expect(seqs).toEqual([...new Set(seqs)].sort((a, b) => a - b));
+        const ops = [{ op: 'delete', id: 'nobody' }];
+        const after = await call('POST', '/v1/spaces/here/updates', { json: { ops }, ...WAIT });
+        expect([after.status, after.body.durability]).toEqual([200, 'committed']);
+        const { body } = await call('GET', '/v1/spaces/here/objects/q');
+        expect(body).toMatchObject({ name: 'two', position: { x: 3 }, seq: seqs[2] });
+        expect((await call('GET', '/v1/spaces/here/objects/r')).status).toBe(404);
+      },
+    );
+
+    it.each(['refuse', 'hang'] as const)(
+      '[L4] Redis: what is to be written is 503 with Retry-After and is not written, what is read is served (%s)',
+      async (fault) => {
+        const state = await call('GET', '/v1/spaces/here/state');
+        await without('redis', fault, async () => {
+          for (const [method, path, json] of [
+            ['POST', '/v1/spaces/here/updates', { ops: [{ op: 'put', id: 'o', name: 'lost' }] }],
+            ['PUT', '/v1/spaces/here/objects/o', { name: 'lost' }],
+            ['PATCH', '/v1/spaces/here/objects/o', { name: 'lost' }],
+            ['DELETE', '/v1/spaces/here/objects/o'],
+            ['PUT', '/v1/spaces/here/state', { objects: [] }],
+          ] as const) {
+            const options = json === undefined ? {} : { json };
+            const { status, headers, body } = await call(method, path, options);
+            expect([method, path, status, body.code]).toEqual([method, path, 503, 'store_unavailable']);
+            expect(Number(headers.get('Retry-After'))).toBeGreaterThan(0);
+          }
+          const read = await call('GET', '/v1/spaces/here/state');
+          expect([read.status, read.text]).toEqual([200, state.text]);
+          expect((await call('GET', '/v1/spaces/here/objects/o')).body.name).toBe('kept');
+        });
+        expect((await call('GET', '/v1/spaces/here/state')).text).toBe(state.text);
+      },
+    );
 
     it('Postgres hanging: 503 all the same', async () => {
       const { status, body } = await without('postgres', 'hang', () => call('GET', '/v1/spaces/here/state'));

@@ -2,6 +2,7 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { ROLE_TABLE } from '../../../functions/http/roles.ts';
 import { type Call, createCall, type Door, openDoor } from '../client.ts';
 import type { Target } from '../targets.ts';
+import { makeDeadLetter } from './dead-letters.ts';
 import { openSession } from './people.ts';
 
 /**
@@ -23,6 +24,10 @@ GET /v1/spaces/:space/objects/:id          yes  no    no     yes    yes    yes
 PUT /v1/spaces/:space/objects/:id          no   yes   no     no     yes    yes
 PATCH /v1/spaces/:space/objects/:id        no   yes   no     no     yes    yes
 DELETE /v1/spaces/:space/objects/:id       no   yes   no     no     yes    yes
+POST /v1/spaces/:space/updates             no   yes   no     no     yes    yes
+GET /v1/dead-letters                       no   no    yes    no     no     no
+POST /v1/dead-letters/:id/replay           no   no    yes    no     no     no
+DELETE /v1/dead-letters/:id                no   no    yes    no     no     no
 GET /v1/users/:id                          yes  no    no     yes    yes    yes
 PUT /v1/users/:id                          no   yes   no     yes    yes    yes
 DELETE /v1/users/:id                       no   yes   no     no     no     no
@@ -60,6 +65,7 @@ const BODIES: Readonly<Record<string, object>> = {
   'PUT /v1/spaces/:space/state': { objects: [{ id: 'o' }] },
   'PUT /v1/spaces/:space/objects/:id': { name: 'put' },
   'PATCH /v1/spaces/:space/objects/:id': { name: 'patched' },
+  'POST /v1/spaces/:space/updates': { ops: [{ op: 'patch', id: 'o', name: 'moved' }] },
   'PUT /v1/users/:id': { displayName: 'Ann' },
   'POST /v1/sessions': { userId: 'ann', spaceId: 'here' },
   'POST /v1/keys': { scopes: ['read'] },
@@ -75,10 +81,11 @@ interface World {
   door: Door;
   principals: Record<PrincipalName, Principal>;
   keyId: string;
+  letterId: string;
 }
 
 /** A tenant with the spaces `here` and `there`, one principal of each kind, and of each session another of its kind. */
-async function openWorld(target: Target): Promise<World> {
+async function openWorld(target: Target, { hasLetter = false } = {}): Promise<World> {
   const door = await openDoor(target);
   for (const space of ['here', 'there']) {
     await door.call('PUT', `/v1/spaces/${space}`, { json: { name: space } });
@@ -98,7 +105,13 @@ async function openWorld(target: Target): Promise<World> {
       ...{ userId: 'ann', sessionId: ofAnn.id },
     };
   const { body: key } = await door.call('POST', '/v1/keys', { json: { scopes: ['read'] } });
-  return { door, principals, keyId: key.id };
+  return { door, principals, keyId: key.id, letterId: hasLetter ? await openLetter(door) : 'none' };
+}
+
+/** In a space apart: a correction comes behind it, whenever it is done. */
+async function openLetter(door: Door): Promise<string> {
+  await door.call('PUT', '/v1/spaces/apart', { json: { name: 'Apart' } });
+  return makeDeadLetter(door, '/v1/spaces/apart');
 }
 
 function ask(
@@ -106,10 +119,11 @@ function ask(
   call: Call,
   space: string,
   { userId, sessionId }: Omit<Principal, 'call'>,
-  keyId: string,
+  { keyId, letterId }: Pick<World, 'keyId' | 'letterId'>,
 ) {
   const [method = '', pattern = ''] = route.split(' ');
-  const id = { users: userId, sessions: sessionId, keys: keyId }[pattern.split('/')[2] ?? ''] ?? 'o';
+  const ids = { users: userId, sessions: sessionId, keys: keyId, 'dead-letters': letterId };
+  const id = (ids as Record<string, string>)[pattern.split('/')[2] ?? ''] ?? 'o';
   const json = BODIES[route];
   const path = pattern.replace(':space', space).replace(':id', id);
   return call(method, path, json === undefined ? {} : { json });
@@ -123,16 +137,18 @@ export function describeRoles(target: () => Target): void {
     });
 
     it.each(ROWS)('$route: $allowed may, $denied may not', async ({ route, allowed, denied }) => {
-      const { door, principals, keyId } = await openWorld(target());
+      const world = await openWorld(target(), { hasLetter: route.includes('dead-letters') });
+      const { door, principals } = world;
       const read = async () => [
         (await door.call('GET', '/v1/spaces/here/state')).text,
         (await door.call('GET', '/v1/users/ann')).status,
         (await door.call('GET', '/v1/keys')).text,
+        (await door.call('GET', '/v1/dead-letters')).text,
       ];
       const before = await read();
       for (const name of denied) {
         const { call, ...own } = principals[name];
-        const { status, body } = await ask(route, call, 'here', own, keyId);
+        const { status, body } = await ask(route, call, 'here', own, world);
         expect([name, status, body?.code]).toEqual([name, 403, 'forbidden']);
       }
       expect(await read()).toEqual(before);
@@ -141,7 +157,7 @@ export function describeRoles(target: () => Target): void {
         if (route.startsWith('DELETE') && route.includes('/objects/'))
           await door.call('PUT', '/v1/spaces/here/objects/o', { json: {} });
         const { call, ...own } = principals[name];
-        const { status } = await ask(route, call, 'here', own, keyId);
+        const { status } = await ask(route, call, 'here', own, world);
         expect([name, status, status >= 200 && status < 300]).toEqual([name, status, true]);
       }
     });
@@ -155,7 +171,7 @@ export function describeRoles(target: () => Target): void {
       it.each(OWN_ROWS)(
         '$route is 403, whether it is there or not, and nothing changes',
         async ({ route }) => {
-          const { door, principals, keyId } = world;
+          const { door, principals } = world;
           const read = async () => [
             (await door.call('GET', '/v1/spaces/there/state')).text,
             (await door.call('GET', '/v1/users/ann')).text,
@@ -166,8 +182,8 @@ export function describeRoles(target: () => Target): void {
             const others = { userId: 'ann', sessionId: principals.read.sessionId };
             const nobody = { userId: 'nobody', sessionId: 'none' };
             const answers = [
-              await ask(route, call, 'there', others, keyId),
-              await ask(route, call, 'nowhere', nobody, keyId),
+              await ask(route, call, 'there', others, world),
+              await ask(route, call, 'nowhere', nobody, world),
             ];
             for (const { status, body } of answers)
               expect([role, status, body?.code]).toEqual([role, 403, 'forbidden']);

@@ -15,6 +15,7 @@ const REQUESTS: [method: string, path: string, json?: unknown][] = [
   ['PUT', '/v1/spaces/secret/objects/o', { name: 'stolen' }],
   ['PATCH', '/v1/spaces/secret/objects/o', { name: 'stolen' }],
   ['DELETE', '/v1/spaces/secret/objects/o'],
+  ['POST', '/v1/spaces/secret/updates', { ops: [{ op: 'put', id: 'o', name: 'stolen' }] }],
 ];
 
 export function describeTenancy(target: () => Target): void {
@@ -45,7 +46,10 @@ export function describeTenancy(target: () => Target): void {
       const before = [];
       for (const request of REQUESTS) before.push(bytesOf(await ask(stranger, request)));
       const conditions = { 'If-None-Match': '*' };
+      const waiting = ['POST', '/v1/spaces/secret/updates', { ops: [{ op: 'delete', id: 'o' }] }] as const;
+      const wish = { Prefer: 'wait', 'Idempotency-Key': 'same' };
       before.push(bytesOf(await ask(stranger, ['GET', '/v1/spaces/secret/state'], conditions)));
+      before.push(bytesOf(await ask(stranger, [...waiting], wish)));
       for (const answer of before) expect(answer.status).toBe(404);
 
       await owner.call('PUT', '/v1/spaces/secret', { json: { name: 'Secret' } });
@@ -55,6 +59,7 @@ export function describeTenancy(target: () => Target): void {
       const after = [];
       for (const request of REQUESTS) after.push(bytesOf(await ask(stranger, request)));
       after.push(bytesOf(await ask(stranger, ['GET', '/v1/spaces/secret/state'], conditions)));
+      after.push(bytesOf(await ask(stranger, [...waiting], wish)));
       expect(after).toEqual(before);
       expect((await owner.call('GET', '/v1/spaces/secret/state')).text).toBe(state.text);
     });

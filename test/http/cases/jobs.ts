@@ -1,0 +1,93 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { stack } from '../../support.ts';
+import { type Call, createCall, type Door, openDoor } from '../client.ts';
+import type { FragileStores, Runtime } from '../runtimes.ts';
+import { PUBLIC_URL, signDelivery } from '../sign-delivery.ts';
+import type { Target } from '../targets.ts';
+
+export function describeJobs({ start, makeEnv, openFragileStores }: Runtime): void {
+  describe('jobs', () => {
+    let stores: FragileStores;
+    let target: Target;
+    let door: Door;
+    let call: Call;
+    beforeAll(async () => {
+      const { qstashToken, qstashCurrentSigningKey, qstashNextSigningKey } = stack();
+      stores = await openFragileStores();
+      target = await start(
+        makeEnv({
+          ...stores.env,
+          QSTASH_TOKEN: qstashToken,
+          QSTASH_CURRENT_SIGNING_KEY: qstashCurrentSigningKey,
+          QSTASH_NEXT_SIGNING_KEY: qstashNextSigningKey,
+          PUBLIC_URL,
+        }),
+      );
+      door = await openDoor(target);
+      call = createCall(target, null);
+    });
+    afterAll(async () => {
+      await target?.stop();
+      await stores?.close();
+    });
+
+    const sign = (body: string, key = stack().qstashCurrentSigningKey) => signDelivery({ body, key });
+    const drain = async (body: string, signature: string, by = call) =>
+      by('POST', '/jobs/drain', { text: body, headers: { 'Upstash-Signature': signature } });
+
+    it('are 401 for all but QStash, whatever key they hold, and no store is asked', async () => {
+      const body = '{}';
+      // Who asks a store now is answered 503.
+      stores.postgres.inject('refuse');
+      stores.redis.inject('refuse');
+      try {
+        for (const answer of [
+          await call('POST', '/jobs/drain', { text: body }),
+          await door.call('POST', '/jobs/drain', { text: body }),
+          await drain(body, await sign(body, 'sig_of_somebody_else')),
+          await drain(body, await sign('{"spaceId":"other"}')),
+          await drain(body, 'nothing', door.call),
+        ])
+          expect([answer.status, answer.body.code]).toEqual([401, 'unauthorized']);
+        const signed = await drain(body, await sign(body));
+        expect([signed.status, signed.body.code]).toEqual([503, 'store_unavailable']);
+        expect(Number(signed.headers.get('Retry-After'))).toBeGreaterThan(0);
+      } finally {
+        stores.postgres.clear();
+        stores.redis.clear();
+      }
+    });
+
+    it('drain a space, and say that they have where a delivery comes again', async () => {
+      const { tenantId } = door;
+      await door.call('PUT', '/v1/spaces/here', { json: { name: 'Here' } });
+      const ops = [{ op: 'put', id: 'lamp', name: 'Lamp' }];
+      const queued = await door.call('POST', '/v1/spaces/here/updates', { json: { ops } });
+      expect([queued.status, queued.body.durability]).toEqual([202, 'queued']);
+      const body = JSON.stringify({ tenantId, spaceId: 'here' });
+      const signature = await sign(body);
+      const drained = await drain(body, signature);
+      // Whether or not the append's own drain was faster: all is committed now.
+      expect([drained.status, drained.body.status]).toEqual([200, 'drained']);
+      const { body: state } = await door.call('GET', '/v1/spaces/here/state');
+      expect(state.objects).toMatchObject([{ id: 'lamp', seq: queued.body.seq }]);
+      expect(state.durableSeq).toBe(queued.body.seq);
+      const again = await drain(body, signature);
+      expect([again.status, again.body]).toEqual([200, { status: 'already_done' }]);
+    });
+
+    it('take the key that comes next as well', async () => {
+      const body = '{"tenantId":"t"}';
+      for (const key of [stack().qstashCurrentSigningKey, stack().qstashNextSigningKey]) {
+        const { status, headers } = await drain(body, await sign(body, key));
+        // Past the signature: what is not taken is the body.
+        expect([status, headers.get('Upstash-NonRetryable-Error')]).toEqual([489, 'true']);
+      }
+    });
+
+    it('are served to POST alone', async () => {
+      const { status, headers } = await call('GET', '/jobs/drain');
+      expect([status, headers.get('Allow')]).toEqual([405, 'POST']);
+    });
+  });
+}

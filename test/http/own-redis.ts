@@ -1,0 +1,65 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Redis } from 'ioredis';
+import { startUpstashFront } from '../../dev/fronts/upstash.ts';
+import { findFreePort } from '../../dev/ports.ts';
+import { startRedis } from '../../dev/redis.ts';
+import { CACHE_DIR } from '../../dev/stack.ts';
+import type { TargetEnv } from './targets.ts';
+
+/** A Redis that nobody else uses: what is asked of it can be counted, and it may be emptied. */
+export interface OwnRedis {
+  /** What leads a target to it, and to no other. */
+  env: TargetEnv;
+  client: Redis;
+  /** Whether a target can ask it what it does when it is full: Upstash does not say. */
+  tellsPolicy: boolean;
+  /** Every command that reaches it while `work` runs, but those inside scripts and those of `client`. */
+  listCommands(work: () => Promise<void>): Promise<string[]>;
+  close(): Promise<void>;
+}
+
+const PASSWORD = 'a-password-of-its-own';
+const OVER_HTTP_OFF = { UPSTASH_REDIS_REST_URL: '', UPSTASH_REDIS_REST_TOKEN: '' };
+
+export async function openOwnRedis(way: 'http' | 'tcp'): Promise<OwnRedis> {
+  const dir = mkdtempSync(join(tmpdir(), 'worldkeep-own-redis-'));
+  const server = await startRedis({
+    ...{ dataDir: join(dir, 'data'), cacheDir: CACHE_DIR, port: await findFreePort(0) },
+    ...{ password: PASSWORD, durable: false, logFile: join(dir, 'redis.log'), log: () => undefined },
+  });
+  const front =
+    way === 'tcp' ? null : await startUpstashFront({ redisUrl: server.url, token: PASSWORD, port: 0 });
+  const client = new Redis(server.url);
+  return {
+    env:
+      front === null
+        ? {
+            ...OVER_HTTP_OFF,
+            ...{ REDIS_HOST: '127.0.0.1', REDIS_PORT: String(server.port), REDIS_PASSWORD: PASSWORD },
+          }
+        : { UPSTASH_REDIS_REST_URL: front.url, UPSTASH_REDIS_REST_TOKEN: PASSWORD },
+    client,
+    tellsPolicy: front === null,
+    async listCommands(work) {
+      const seen: { name: string; source: string }[] = [];
+      const monitor = await client.monitor();
+      monitor.on('monitor', (_time: string, [name = '']: string[], source: string) => {
+        seen.push({ name: name.toLowerCase(), source });
+      });
+      await work();
+      // Behind everything that was sent before it.
+      await client.ping();
+      monitor.disconnect();
+      const own = /\baddr=(\S+)/.exec(String(await client.client('INFO')))?.[1];
+      return seen.filter(({ source }) => source !== 'lua' && source !== own).map(({ name }) => name);
+    },
+    async close() {
+      client.disconnect();
+      await front?.close();
+      await server.stop();
+      rmSync(dir, { recursive: true });
+    },
+  };
+}

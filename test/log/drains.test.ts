@@ -1,0 +1,209 @@
+import { describe, expect, it } from 'vitest';
+import type { Drain, DrainRun } from '../../src/drain.ts';
+import type { DrainStore, LogAddress } from '../../src/log-stores.ts';
+import type { Operation } from '../../src/world/operation.ts';
+import { expectDrained, isDirty } from './fold.ts';
+import { makeSpace, NO_DRAIN, NO_LIMITS, openDrain, openSpaceLog, useRig, wrapStore } from './rig.ts';
+
+const rig = useRig();
+const BUDGET = { budgetMs: 60_000 };
+
+function puts(count: number, from = 0): Operation[] {
+  return Array.from({ length: count }, (_, i) => ({ op: 'put', id: `o${from + i}` }));
+}
+
+/** A way into the log whose drains are noted beside the pauses before them, and happen or do not. */
+function openNoted(drain: Pick<Drain, 'run'>) {
+  const noted: (number | 'drain')[] = [];
+  const log = openSpaceLog(
+    rig,
+    {
+      run(address: LogAddress, run: DrainRun) {
+        noted.push('drain');
+        return drain.run(address, run);
+      },
+    },
+    { pause: async (ms) => void noted.push(ms) },
+  );
+  return { ...log, noted };
+}
+
+describe('[D4] a drain begins', () => {
+  it('100 ms after the append that finds none elected, and once for all that come meanwhile', async () => {
+    const address = await makeSpace(rig);
+    const target = { ...address, actor: null };
+    const { spaceLog, options, settle, noted } = openNoted(openDrain(rig).drain);
+    const { promise: held, resolve: letGo } = Promise.withResolvers<void>();
+    const first = openSpaceLog(rig, openDrain(rig).drain, { pause: () => held });
+    await first.spaceLog.enqueue(target, puts(1), first.options());
+    for (let i = 1; i < 5; i++) await spaceLog.enqueue(target, puts(1, i), options());
+    expect(noted).toEqual([]);
+    letGo();
+    await first.settle();
+    await expectDrained(rig, address);
+    // The next one finds none again.
+    await spaceLog.enqueue(target, puts(1), options());
+    await settle();
+    expect(noted).toEqual([100, 'drain']);
+    await expectDrained(rig, address);
+  });
+
+  it('at once where the backlog comes to 100 operations, whoever sleeps', async () => {
+    const address = await makeSpace(rig);
+    const target = { ...address, actor: null };
+    const sleeping = openNoted(NO_DRAIN);
+    await sleeping.spaceLog.enqueue(target, puts(99), sleeping.options());
+    const { spaceLog, options, settle, noted } = openNoted(openDrain(rig).drain);
+    await spaceLog.enqueue(target, puts(1, 99), options());
+    await settle();
+    expect(noted).toEqual(['drain']);
+    await expectDrained(rig, address);
+  });
+
+  it('again where the one elected let its lease run out', async () => {
+    const address = await makeSpace(rig);
+    const target = { ...address, actor: null };
+    const log = rig.openLogStore({ leaseMs: 0, soonMs: 0 });
+    const dead = openSpaceLog(rig, NO_DRAIN, { log });
+    await dead.spaceLog.enqueue(target, puts(1), dead.options());
+    const { spaceLog, options, settle } = openSpaceLog(rig, openDrain(rig).drain, { log });
+    await spaceLog.enqueue(target, puts(1, 1), options());
+    await settle();
+    await expectDrained(rig, address);
+  });
+});
+
+describe('[D4] a drain that does not come to its end', () => {
+  it('has QStash go on where it failed', async () => {
+    const address = await makeSpace(rig);
+    const { drain, published, told } = openDrain(rig);
+    const { spaceLog, options, settle } = openSpaceLog(rig, drain);
+    await spaceLog.enqueue({ ...address, actor: null }, puts(1), options());
+    rig.neon.inject({ kind: 'refuse' });
+    await settle();
+    expect(published).toMatchObject([{ ...address, delaySeconds: 5 }]);
+    expect(told).toMatchObject([{ event: 'drain_failed', address }]);
+  });
+
+  it('says that it continues where its time is over, and has QStash go on', async () => {
+    const address = await makeSpace(rig);
+    const { spaceLog, options } = openSpaceLog(rig, NO_DRAIN);
+    for (let i = 0; i < 3; i++) await spaceLog.enqueue({ ...address, actor: null }, puts(1, i), options());
+    // Each look at the clock is a second.
+    let nowMs = Date.now();
+    const log = { ...rig.log };
+    log.read = (space, request) => rig.log.read(space, { ...request, entriesMax: 1 });
+    const { drain, published } = openDrain(rig, { log }, () => {
+      nowMs += 1_000;
+      return nowMs;
+    });
+    const report = await drain.drainSpace(address, { budgetMs: 1 });
+    expect(report).toMatchObject({ status: 'continues', entries: 1 });
+    expect(published).toEqual([{ ...address, delaySeconds: 5 }]);
+    expect(await isDirty(rig, address)).toBe(true);
+    await openDrain(rig).drain.drainSpace(address, BUDGET);
+    await expectDrained(rig, address);
+  });
+
+  it('leaves its space to the sweep, which drains all that died and keeps none waiting for another', async () => {
+    const addresses = [await makeSpace(rig), await makeSpace(rig), await makeSpace(rig)];
+    const [first] = addresses;
+    const { spaceLog, options } = openSpaceLog(rig, NO_DRAIN);
+    for (const address of addresses) await spaceLog.enqueue({ ...address, actor: null }, puts(1), options());
+    const { drain } = openDrain(rig);
+    // The one that waits longest cannot be drained now.
+    rig.neon.inject({ kind: 'refuse', match: first?.tenantId ?? '' });
+    const report = await drain.sweep(BUDGET);
+    expect(report.left).toBe(1);
+    for (const address of addresses.slice(1)) await expectDrained(rig, address);
+    rig.neon.clear();
+    await drain.sweep(BUDGET);
+    for (const address of addresses) await expectDrained(rig, address);
+  });
+
+  it('is relieved where another was elected since, and settles nothing for it', async () => {
+    const address = await makeSpace(rig);
+    const target = { ...address, actor: null };
+    const sleeping = openNoted(NO_DRAIN);
+    const tokens: (string | null)[] = [];
+    const noting = {
+      run(space: LogAddress, run: DrainRun) {
+        tokens.push(run.token);
+        return NO_DRAIN.run(space, run);
+      },
+    };
+    const { spaceLog, options, settle } = openSpaceLog(rig, noting, { pause: async () => undefined });
+    await spaceLog.enqueue(target, puts(1), options());
+    await settle();
+    await sleeping.spaceLog.enqueue(target, puts(100, 1), sleeping.options());
+    const { drain } = openDrain(rig);
+    expect(await drain.run(address, { token: tokens[0] ?? null, ...BUDGET })).toMatchObject({
+      ...{ status: 'relieved', entries: 0 },
+    });
+    await drain.sweep(BUDGET);
+    await expectDrained(rig, address);
+  });
+
+  it('loses no append that comes between its last batch and its end', async () => {
+    const address = await makeSpace(rig);
+    const target = { ...address, actor: null };
+    const late = openSpaceLog(rig, NO_DRAIN);
+    let batches = 0;
+    const store = wrapStore<DrainStore>(rig.store, async (method, call) => {
+      const answer = await call();
+      if (method === 'applyBatch' && ++batches < 4)
+        await late.spaceLog.enqueue(target, puts(1, batches), late.options());
+      return answer;
+    });
+    const { spaceLog, options, settle } = openSpaceLog(rig, openDrain(rig, { store }).drain);
+    await spaceLog.enqueue(target, puts(1), options());
+    await settle();
+    expect(batches).toBeGreaterThanOrEqual(4);
+    await expectDrained(rig, address);
+  });
+});
+
+describe('[D7] while Postgres is away', () => {
+  const caps = [
+    { kind: 'entries', backlog: { ...NO_LIMITS, entriesMax: 5 }, accepted: 5 },
+    // An operation is 22 bytes, and its list two more.
+    { kind: 'bytes', backlog: { ...NO_LIMITS, bytesMax: 100 }, accepted: 4 },
+  ];
+  it.each(caps)(
+    'appends are queued up to the cap of $kind, and then refused',
+    async ({ backlog, accepted }) => {
+      const address = await makeSpace(rig);
+      const target = { ...address, actor: null };
+      const { drain } = openDrain(rig);
+      const { spaceLog, options, settle } = openSpaceLog(rig, drain, { backlog });
+      await spaceLog.commit(target, puts(1), options());
+      rig.neon.inject({ kind: 'refuse' });
+      for (let i = 0; i < accepted; i++)
+        expect(await spaceLog.enqueue(target, puts(1, i), options())).toMatchObject({ status: 'queued' });
+      for (let i = 0; i < 2; i++)
+        await expect(spaceLog.enqueue(target, puts(1, 9), options())).rejects.toMatchObject({
+          ...{ code: 'backlog_full', retryAfterSeconds: 5 },
+        });
+      await settle();
+      rig.neon.clear();
+      await drain.drainSpace(address, BUDGET);
+      const { entries } = await expectDrained(rig, address);
+      expect(entries).toHaveLength(1 + accepted);
+      expect(await spaceLog.enqueue(target, puts(1, 9), options())).toMatchObject({ status: 'queued' });
+      await settle();
+    },
+  );
+
+  it('appends are refused once the oldest has waited too long', async () => {
+    const address = await makeSpace(rig);
+    const target = { ...address, actor: null };
+    const allowed = openSpaceLog(rig, NO_DRAIN);
+    await allowed.spaceLog.enqueue(target, puts(1), allowed.options());
+    const { spaceLog, options } = openSpaceLog(rig, NO_DRAIN, { backlog: { ...NO_LIMITS, ageMsMax: 0 } });
+    await expect(spaceLog.enqueue(target, puts(1, 1), options())).rejects.toMatchObject({
+      code: 'backlog_full',
+    });
+    await openDrain(rig).drain.drainSpace(address, BUDGET);
+    expect(await spaceLog.enqueue(target, puts(1, 1), options())).toMatchObject({ status: 'queued' });
+  });
+});

@@ -1,0 +1,168 @@
+import { expect, it } from 'vitest';
+import type { InjectedFault } from '../../dev/fronts/faults.ts';
+import type { LogAddress, LogStore } from '../../src/log-stores.ts';
+import { PersistenceLayer, type WorldStore } from '../../src/persistence-layer.ts';
+import { AppError } from '../../src/world/errors.ts';
+import type { OperationResult } from '../../src/world/operation.ts';
+import type { ObjectInput, Seq } from '../../src/world/types.ts';
+import { WriteQueued } from '../../src/world-writes.ts';
+import { anyObject, anyOperation, Chance, OBJECT_IDS } from './chance.ts';
+import { expectDrained } from './fold.ts';
+import { killAt, makeSpace, openDrain, openSpaceLog, useRig } from './rig.ts';
+
+/** Histories by chance: more of them, or others, by these. A seed gives the same steps, though the stores have their own time. */
+const SEED = Number(process.env.LOG_HISTORY_SEED ?? 1);
+const SEEDS = Number(process.env.LOG_HISTORY_SEEDS ?? 6);
+const WRITERS = 3;
+const STEPS = 12;
+const TRIES_MAX = 3;
+
+const rig = useRig();
+
+/** What a writer was told of its write, by the actor that it wrote as, which no other write has. */
+interface Told {
+  outcome: 'queued' | 'committed' | 'unknown' | 'refused';
+  seq?: Seq;
+  results?: OperationResult[];
+}
+
+it.concurrent.each(Array.from({ length: SEEDS }, (_, i) => SEED + i))(
+  'no acknowledged write is missing, none is there twice, and the state is that of the order (seed %i)',
+  { timeout: 120_000 },
+  async (seed) => {
+    const steps: string[] = [];
+    try {
+      await runHistory(seed, steps);
+    } catch (error) {
+      throw new Error(`LOG_HISTORY_SEED=${seed}, after\n${steps.join('\n')}`, { cause: error });
+    }
+  },
+);
+
+async function runHistory(seed: number, steps: string[]): Promise<void> {
+  const address = await makeSpace(rig);
+  const stages = new Map<string, ObjectInput[]>();
+  const world: WorldStore = {
+    ...rig.world,
+    async stageWorld(target, input) {
+      const staged = await rig.world.stageWorld(target, input);
+      if (staged !== 'unknown_space') stages.set(staged.stageId, input.objects);
+      return staged;
+    },
+  };
+  const told = new Map<string, Told>();
+  const seqs: Seq[] = [];
+  const faults: InjectedFault[] = [];
+  const writers = Array.from({ length: WRITERS }, async (_, writer) => {
+    const chance = new Chance(seed * 1_000 + writer);
+    const node = openNode(chance);
+    const layer = new PersistenceLayer(
+      world,
+      { log: node.spaceLog, defer: node.defer },
+      { ...address, actor: null },
+    );
+    for (let step = 0; step < STEPS; step++) {
+      const name = `w${writer}-${step}`;
+      const note = (text: string) => steps.push(`${name}: ${text}`);
+      faults.push(...disturb(chance, address, note));
+      const own = await write(chance, { layer, address, name, seqs, note, node });
+      note(`${own.outcome} ${own.seq ?? ''}`);
+      told.set(name, own);
+      if (own.seq !== undefined) seqs.push(own.seq);
+    }
+    await node.settle();
+  });
+  await Promise.all(writers);
+  for (const fault of faults) fault.remove();
+  await openDrain(rig).drain.drainSpace(address, { budgetMs: 60_000 });
+
+  const { entries, results } = await expectDrained(rig, address, { stages });
+  for (const [name, { outcome, seq, results: said }] of told) {
+    const own = entries.filter(({ actor }) => actor === name);
+    if (outcome === 'refused') expect(own, name).toEqual([]);
+    else if (outcome === 'unknown') expect(own.length, name).toBeLessThanOrEqual(1);
+    else
+      expect(
+        own.map((entry) => entry.seq),
+        name,
+      ).toEqual([seq]);
+    if (said !== undefined) expect(said, name).toEqual(results.get(seq ?? 0));
+  }
+}
+
+/** A process: a drain of few entries at a time, and the way into the log. */
+function openNode(chance: Chance) {
+  const log: LogStore = {
+    ...rig.log,
+    read: (address, request) => rig.log.read(address, { ...request, entriesMax: 1 + chance.below(6) }),
+  };
+  const { drain } = openDrain(rig, { log });
+  return openSpaceLog(rig, drain);
+}
+
+/** Faults of the stores, drains at any time, and drains that end anywhere. */
+function disturb(chance: Chance, address: LogAddress, note: (text: string) => void): InjectedFault[] {
+  const faults: InjectedFault[] = [];
+  const kind = chance.pick(['drop-reply', 'refuse'] as const);
+  if (chance.is(0.1)) {
+    faults.push(rig.upstash.inject({ kind, times: 1, match: address.tenantId }));
+    note(`Redis: ${kind}`);
+  }
+  if (chance.is(0.1)) {
+    faults.push(rig.neon.inject({ kind, times: 1, match: address.tenantId }));
+    note(`Postgres: ${kind}`);
+  }
+  if (chance.is(0.25)) {
+    const [n, when] = [1 + chance.below(12), chance.pick(['before', 'after'] as const)];
+    note(`a drain that is killed ${when} its call ${n}`);
+    const { drain } = openDrain(rig, killAt(rig, n, when));
+    void drain.drainSpace(address, { budgetMs: 20_000 }).catch(() => undefined);
+  }
+  return faults;
+}
+
+interface Write {
+  layer: PersistenceLayer;
+  address: LogAddress;
+  name: string;
+  seqs: readonly Seq[];
+  note: (text: string) => void;
+  node: ReturnType<typeof openNode>;
+}
+
+async function write(chance: Chance, { layer, address, name, seqs, note, node }: Write): Promise<Told> {
+  const target = { ...address, actor: name };
+  if (chance.is(0.12)) {
+    const mode = chance.pick(['replace', 'merge'] as const);
+    const objects = OBJECT_IDS.filter(() => chance.is(0.4)).map((id) => anyObject(chance, id));
+    note(`${mode} ${JSON.stringify(objects)}`);
+    const own = layer.forTenant(address.tenantId, name);
+    return tell(async () => {
+      const { seq } = await own.saveWorldState({ objects }, { mode });
+      return { outcome: 'committed', seq };
+    }, 1);
+  }
+  const waits = chance.is(0.4);
+  const ops = Array.from({ length: 1 + chance.below(5) }, () => anyOperation(chance, seqs));
+  note(`${waits ? 'commit' : 'enqueue'} ${JSON.stringify(ops)}`);
+  const tries = chance.is(0.8) ? TRIES_MAX : 1;
+  return tell(async () => {
+    const how = waits ? 'commit' : 'enqueue';
+    const answer = await node.spaceLog[how](target, ops, node.options(name));
+    if (answer.status === 'queued') return { outcome: 'queued', seq: answer.seq };
+    return { outcome: 'committed', seq: answer.seq, results: answer.results };
+  }, tries);
+}
+
+/** What a caller learns who repeats what failed under the same key. */
+async function tell(send: () => Promise<Told>, tries: number): Promise<Told> {
+  for (let i = 1; ; i++) {
+    try {
+      return await send();
+    } catch (error) {
+      if (error instanceof WriteQueued) return { outcome: 'queued', seq: error.seq };
+      if (!(error instanceof AppError) || error.code !== 'store_unavailable') throw error;
+      if (i >= tries) return { outcome: 'unknown' };
+    }
+  }
+}

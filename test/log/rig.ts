@@ -1,0 +1,187 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, afterEach, beforeAll } from 'vitest';
+import type { Faults } from '../../dev/fronts/faults.ts';
+import { startNeonFront } from '../../dev/fronts/neon.ts';
+import { startUpstashFront } from '../../dev/fronts/upstash.ts';
+import { findFreePort } from '../../dev/ports.ts';
+import { startRedis } from '../../dev/redis.ts';
+import { CACHE_DIR } from '../../dev/stack.ts';
+import { Drain, type DrainOptions, type DrainTold } from '../../src/drain.ts';
+import type { WorldStore } from '../../src/persistence-layer.ts';
+import type { Postgres } from '../../src/postgres/client.ts';
+import { createDrainStore } from '../../src/postgres/drain-store.ts';
+import { openNeon } from '../../src/postgres/neon.ts';
+import { createWorldStore } from '../../src/postgres/world-store.ts';
+import type { RedisClient } from '../../src/redis/client.ts';
+import { createLogStore } from '../../src/redis/log.ts';
+import { openTcpRedis } from '../../src/redis/tcp.ts';
+import { openUpstash } from '../../src/redis/upstash.ts';
+import {
+  type DrainStore,
+  type LogAddress,
+  type LogStore,
+  SpaceLog,
+  type SpaceLogOptions,
+} from '../../src/space-log.ts';
+import { stack, uniqueName } from '../support.ts';
+
+const PASSWORD = 'a-long-password';
+const TIMEOUT_MS = 20_000;
+/** Nothing of a log is trimmed: a test reads all of it again. */
+const KEPT = { replayWindowMsMax: 3_600_000, replayWindowEntriesMax: 1e6, replayWindowBytesMax: 2 ** 40 };
+export const NO_LIMITS = { bytesMax: 2 ** 40, entriesMax: 2 ** 40, ageMsMax: 2 ** 40 };
+
+/** People whose bodies a test moves, and what they are called. */
+export const PEOPLE = ['a', 'mia'];
+
+export interface Rig {
+  /** A Redis of the file's own, past the front. */
+  admin: RedisClient;
+  redis: RedisClient;
+  postgres: Postgres;
+  neon: Faults;
+  upstash: Faults;
+  /** Another process's view of the logs: it knows no incarnation yet. */
+  openLogStore(options?: Parameters<typeof createLogStore>[1]): LogStore;
+  log: LogStore;
+  store: ReturnType<typeof createDrainStore>;
+  world: WorldStore;
+}
+
+/** The real stores behind fronts of the test file's own, whose faults meet nobody else; they are cleared after each test. */
+export function useRig(): Rig {
+  const closing: (() => Promise<unknown>)[] = [];
+  const rig = {} as Rig;
+  beforeAll(async () => {
+    const dir = mkdtempSync(join(tmpdir(), 'log-'));
+    closing.push(async () => rmSync(dir, { recursive: true }));
+    const server = await startRedis({
+      ...{ dataDir: join(dir, 'data'), cacheDir: CACHE_DIR, port: await findFreePort(0) },
+      ...{ password: PASSWORD, durable: false, logFile: join(dir, 'redis.log'), log: () => undefined },
+    });
+    closing.push(() => server.stop());
+    const upstash = await startUpstashFront({ redisUrl: server.url, token: PASSWORD, port: 0 });
+    closing.push(() => upstash.close());
+    const { databaseUrl } = stack();
+    const neon = await startNeonFront({ postgresPort: Number(new URL(databaseUrl).port), port: 0 });
+    closing.push(() => neon.close());
+    const admin = openTcpRedis({
+      ...{ host: '127.0.0.1', port: server.port, password: PASSWORD, timeoutMs: TIMEOUT_MS },
+    });
+    closing.push(() => admin.close());
+    const redis = openUpstash({ url: upstash.url, token: PASSWORD, timeoutMs: TIMEOUT_MS });
+    const postgres = openNeon({ databaseUrl, fetchEndpoint: neon.sqlUrl, timeoutMs: TIMEOUT_MS });
+    const openLogStore: Rig['openLogStore'] = (options) => createLogStore(redis, { ...KEPT, ...options });
+    Object.assign(rig, {
+      ...{ admin, redis, postgres, neon: neon.faults, upstash: upstash.faults, openLogStore },
+      ...{ log: openLogStore(), store: createDrainStore(postgres), world: createWorldStore(postgres) },
+    });
+  });
+  afterEach(() => {
+    rig.neon.clear();
+    rig.upstash.clear();
+  });
+  afterAll(async () => {
+    for (const close of closing.reverse()) await close();
+  });
+  return rig;
+}
+
+/** A tenant of the test's own with a space and some people. */
+export async function makeSpace({ world }: Rig): Promise<LogAddress> {
+  const address = { tenantId: uniqueName('t'), spaceId: 'main' };
+  await world.ensureTenant(address.tenantId);
+  await world.putSpace(address.tenantId, address.spaceId, { name: 'Main' });
+  for (const id of PEOPLE)
+    await world.upsertUser(address.tenantId, { id, displayName: id, avatarUrl: null, properties: {} });
+  return address;
+}
+
+export interface Stores {
+  log?: LogStore;
+  store?: DrainStore;
+}
+
+/** A drain, with what it told and what it asked QStash for. */
+export function openDrain(rig: Rig, { log = rig.log, store = rig.store }: Stores = {}, now = Date.now) {
+  const told: DrainTold[] = [];
+  const published: (LogAddress & { delaySeconds: number })[] = [];
+  const options: DrainOptions = {
+    now,
+    tell: (event) => void told.push(event),
+    publishDrain: async (message) => void published.push(message),
+    retention: { resultsSeconds: 86_400, deadLetterDays: 30 },
+  };
+  return { drain: new Drain(log, store, options), told, published };
+}
+
+/** The way into the log; `settle` waits for all that no answer waited for. */
+export function openSpaceLog(
+  rig: Rig,
+  drain: Pick<Drain, 'run'>,
+  { log = rig.log, store = rig.store, ...options }: Stores & Partial<SpaceLogOptions> = {},
+) {
+  const spaceLog = new SpaceLog(log, store, drain, {
+    ...{ now: Date.now, pause, idempotencyTtlSeconds: 600, requestsPerMinute: 0, updatesPerMinute: 0 },
+    ...{ backlog: NO_LIMITS, commitsAlways: false },
+    ...options,
+  });
+  const deferred: Promise<unknown>[] = [];
+  const defer = (work: Promise<unknown>) => void deferred.push(work);
+  return {
+    spaceLog,
+    defer,
+    /** Appends under a principal and, if one is given, a key. */
+    options: (key: string | null = null) => ({
+      ...{ principal: 'p', defer, idempotency: key === null ? null : { key, fingerprint: 'same' } },
+    }),
+    async settle() {
+      while (deferred.length > 0) await Promise.allSettled(deferred.splice(0));
+    },
+  };
+}
+
+/** A drain that nobody runs: what is appended stays where it is. */
+export const NO_DRAIN: Pick<Drain, 'run'> = {
+  run: async () => ({ status: 'relieved', operations: 0, entries: 0, batches: 0, seq: null }),
+};
+
+/** As the product waits, but a process that ends waits for none of it. */
+function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => void setTimeout(resolve, ms).unref());
+}
+
+/** The store with something done around each call, which is named. */
+export function wrapStore<Store extends object>(
+  store: Store,
+  around: (method: string, call: () => Promise<unknown>, args: unknown[]) => Promise<unknown>,
+): Store {
+  return new Proxy(store, {
+    get(target, name) {
+      const method: unknown = Reflect.get(target, name);
+      if (typeof method !== 'function') return method;
+      return (...args: unknown[]) =>
+        around(String(name), async () => Reflect.apply(method, target, args), args);
+    },
+  });
+}
+
+export class Killed extends Error {}
+
+/**
+ * Stores of a process that ends at its n-th call: before it is sent, or after it was run and without its answer. Nothing is
+ * sent afterwards. `calls` is how many there were.
+ */
+export function killAt({ log, store }: Rig, n: number, when: 'before' | 'after') {
+  const count = { calls: 0 };
+  async function around(_: string, call: () => Promise<unknown>): Promise<unknown> {
+    const at = ++count.calls;
+    if (at > n || (at === n && when === 'before')) throw new Killed();
+    const answer = await call();
+    if (at === n || count.calls > n) throw new Killed();
+    return answer;
+  }
+  return { log: wrapStore(log, around), store: wrapStore<DrainStore>(store, around), count };
+}

@@ -1,0 +1,170 @@
+import { describe, expect, it } from 'vitest';
+import type { LogAddress } from '../../src/log-stores.ts';
+import { PersistenceLayer } from '../../src/persistence-layer.ts';
+import { AppError } from '../../src/world/errors.ts';
+import type { Operation } from '../../src/world/operation.ts';
+import { Chance } from './chance.ts';
+import { isDirty, loadState, readLog } from './fold.ts';
+import { makeSpace, NO_DRAIN, openDrain, openSpaceLog, useRig } from './rig.ts';
+
+const rig = useRig();
+const BUDGET = { budgetMs: 60_000 };
+
+/** A process of its own: it knows of a space what it has seen itself. */
+function openNode(drains: 'drains' | 'never drains' = 'drains') {
+  const log = rig.openLogStore();
+  const { drain } = openDrain(rig, { log });
+  const node = openSpaceLog(rig, drains === 'drains' ? drain : NO_DRAIN, { log });
+  const openLayer = ({ tenantId, spaceId }: LogAddress) =>
+    new PersistenceLayer(rig.world, { log: node.spaceLog, defer: node.defer }, { tenantId, spaceId });
+  return {
+    ...node,
+    drain,
+    openLayer,
+    append: (address: LogAddress, ops: Operation[]) =>
+      node.spaceLog.enqueue({ ...address, actor: null }, ops, node.options()),
+  };
+}
+
+type Node = ReturnType<typeof openNode>;
+
+async function idsIn(address: LogAddress) {
+  const { objects } = await loadState(rig, address);
+  return objects.map((object) => (object as { id: string }).id);
+}
+
+describe('[L1] a space deleted with a backlog and made again', () => {
+  it('shows nothing of what was', async () => {
+    const address = await makeSpace(rig);
+    const [node, other, third] = [1, 2, 3].map(() => openNode('never drains')) as [Node, Node, Node];
+    for (const each of [node, other, third]) await each.append(address, [{ op: 'put', id: 'old' }]);
+    const layer = node.openLayer(address);
+    await layer.deleteSpace('main');
+    await expect(node.append(address, [{ op: 'put', id: 'late' }])).rejects.toMatchObject({
+      code: 'not_found',
+    });
+    await layer.putSpace('main', { name: 'Again' });
+    // The others still know the old incarnation by name: one finds it deleted, one finds the new one in its place.
+    const { seq } = await other.append(address, [{ op: 'put', id: 'new' }]);
+    const { seq: next } = await third.append(address, [{ op: 'put', id: 'newer' }]);
+    await openNode().drain.drainSpace(address, BUDGET);
+    expect(await idsIn(address)).toEqual(['new', 'newer']);
+    const entries = await readLog(rig, address);
+    expect(entries.map((entry) => entry.seq)).toEqual([seq, next]);
+    expect(await isDirty(rig, address)).toBe(false);
+  });
+
+  it('refuses appends while it is gone, from whoever has not heard', async () => {
+    const address = await makeSpace(rig);
+    const [node, other] = [openNode('never drains'), openNode('never drains')];
+    await other.append(address, [{ op: 'put', id: 'old' }]);
+    await node.openLayer(address).deleteSpace('main');
+    for (const each of [node, other, openNode('never drains')])
+      await expect(each.append(address, [{ op: 'put', id: 'late' }])).rejects.toMatchObject({
+        code: 'not_found',
+      });
+    expect(await isDirty(rig, address)).toBe(false);
+    expect(await openNode().drain.drainSpace(address, BUDGET)).toMatchObject({ status: 'unknown_space' });
+  });
+
+  it('applies nothing by a drain that had read before', async () => {
+    const address = await makeSpace(rig);
+    const node = openNode('never drains');
+    await node.append(address, [{ op: 'put', id: 'old' }]);
+    const read = await rig.log.read(address, {
+      ...{ after: null, token: null, bytesMax: 2 ** 20, entriesMax: 100 },
+    });
+    const layer = node.openLayer(address);
+    await layer.deleteSpace('main');
+    await layer.putSpace('main', { name: 'Again' });
+    const zombie = { ...rig.log, read: async () => read };
+    const report = await openDrain(rig, { log: zombie }).drain.run(address, { token: null, ...BUDGET });
+    expect(report).toMatchObject({ status: 'unknown_space', operations: 0 });
+    expect(await idsIn(address)).toEqual([]);
+    // And it ended nothing of the new one.
+    await node.append(address, [{ op: 'put', id: 'new' }]);
+    await openNode().drain.drainSpace(address, BUDGET);
+    expect(await idsIn(address)).toEqual(['new']);
+  });
+
+  it('loses nothing that was acknowledged for it, though Redis never heard of the deletion', async () => {
+    const address = await makeSpace(rig);
+    const node = openNode('never drains');
+    await node.append(address, [{ op: 'put', id: 'old' }]);
+    const layer = node.openLayer(address);
+    rig.upstash.inject({ kind: 'refuse' });
+    await expect(layer.deleteSpace('main')).rejects.toMatchObject({ code: 'store_unavailable' });
+    rig.upstash.clear();
+    await layer.putSpace('main', { name: 'Again' });
+    await node.append(address, [{ op: 'put', id: 'new' }]);
+    await openNode().drain.drainSpace(address, BUDGET);
+    await openNode().drain.drainSpace(address, BUDGET);
+    expect(await idsIn(address)).toEqual(['new']);
+  });
+
+  it('is not told of an append to the one before, repeated under its key', async () => {
+    const address = await makeSpace(rig);
+    const node = openNode('never drains');
+    const target = { ...address, actor: null };
+    const first = await node.spaceLog.enqueue(target, [{ op: 'put', id: 'x' }], node.options('k'));
+    const layer = node.openLayer(address);
+    await layer.deleteSpace('main');
+    await layer.putSpace('main', { name: 'Again' });
+    const again = await node.spaceLog.enqueue(target, [{ op: 'put', id: 'x' }], node.options('k'));
+    expect(again.seq).toBeGreaterThan(first.seq);
+    await openNode().drain.drainSpace(address, BUDGET);
+    expect(await idsIn(address)).toEqual(['x']);
+  });
+});
+
+describe('[L1] spaces that come and go among appends and drains', () => {
+  it.each([1, 2, 3])('show what was appended to the last one, and nothing else (seed %i)', async (seed) => {
+    const address = await makeSpace(rig);
+    let life = 0;
+    // What was acknowledged, by the life of the space in which it was sent; null: it may be either.
+    const acknowledged: { id: string; life: number | null }[] = [];
+    const writers = Array.from({ length: 3 }, async (_, writer) => {
+      const chance = new Chance(seed * 100 + writer);
+      const node = openNode(chance.pick(['drains', 'never drains']));
+      for (let step = 0; step < 12; step++) {
+        const id = `w${writer}-${step}`;
+        const before = life;
+        try {
+          if (chance.is(0.3))
+            await node.spaceLog.commit({ ...address, actor: null }, [put(id)], node.options());
+          else await node.append(address, [put(id)]);
+          acknowledged.push({ id, life: before === life && before % 2 === 0 ? before : null });
+        } catch (error) {
+          if (!(error instanceof AppError) || !['not_found', 'store_unavailable'].includes(error.code))
+            throw error;
+        }
+      }
+      await node.settle();
+    });
+    const deleter = (async () => {
+      const layer = openNode().openLayer(address);
+      for (let i = 0; i < 3; i++) {
+        life++;
+        await layer.deleteSpace('main');
+        await layer.putSpace('main', { name: 'Again' });
+        life++;
+        await openNode().append(address, [put(`life-${life}`)]);
+        acknowledged.push({ id: `life-${life}`, life });
+      }
+    })();
+    await Promise.all([...writers, deleter]);
+    await openNode().drain.drainSpace(address, BUDGET);
+    const there = new Set(await idsIn(address));
+    for (const { id, life: of } of acknowledged) {
+      if (of === life) expect(there, id).toContain(id);
+      if (of !== null && of < life) expect(there, id).not.toContain(id);
+    }
+    const entries = await readLog(rig, address);
+    expect(entries.flatMap(({ ops }) => ops.map(({ id }) => id)).toSorted()).toEqual([...there].toSorted());
+    expect(await isDirty(rig, address)).toBe(false);
+  });
+});
+
+function put(id: string): Operation {
+  return { op: 'put', id };
+}

@@ -1,0 +1,67 @@
+import { describe, expect, it } from 'vitest';
+import { AppError } from '../../src/world/errors.ts';
+import { expectDrained } from './fold.ts';
+import { makeSpace, NO_DRAIN, openDrain, openSpaceLog, useRig } from './rig.ts';
+
+const BUDGET = { budgetMs: 20_000 };
+const rig = useRig();
+
+describe('[D2] a batch that is too much at once', () => {
+  it('is made smaller until it goes through, and the batches after it grow again', async () => {
+    const address = await makeSpace(rig);
+    const { spaceLog, options } = openSpaceLog(rig, NO_DRAIN);
+    for (let i = 0; i < 100; i++)
+      await spaceLog.enqueue({ ...address, actor: null }, [{ op: 'put', id: `o${i}` }], options());
+    const sizes: number[] = [];
+    const store: typeof rig.store = {
+      ...rig.store,
+      async applyBatch(at, batch) {
+        sizes.push(batch.objects.length);
+        if (batch.objects.length > 10)
+          throw new AppError('store_unavailable', 'too long', { isTooMuch: true });
+        return rig.store.applyBatch(at, batch);
+      },
+    };
+    const { drain } = openDrain(rig, { store });
+    expect(await drain.drainSpace(address, BUDGET)).toMatchObject({ status: 'drained', entries: 100 });
+    expect(sizes.slice(0, 2)).toEqual([100, 12]);
+    // A batch that went through lets the next be twice as large, and one that is too much again an eighth.
+    expect(Math.max(...sizes.slice(1))).toBeLessThanOrEqual(24);
+    await expectDrained(rig, address);
+  });
+
+  it('travels in one request, whatever its text is made of', async () => {
+    const address = await makeSpace(rig);
+    const { spaceLog, options } = openSpaceLog(rig, NO_DRAIN);
+    // Each character is eight on its way to Postgres: twice as JSON, as an array's element, and as JSON again.
+    const note = '"\\'.repeat(16_000);
+    for (let i = 0; i < 60; i++)
+      await spaceLog.enqueue(
+        { ...address, actor: null },
+        [{ op: 'put', id: `o${i}`, properties: { note: note.slice(0, 31_000) } }],
+        options(),
+      );
+    const { drain } = openDrain(rig);
+    expect(await drain.drainSpace(address, BUDGET)).toMatchObject({ status: 'drained', entries: 60 });
+    await expectDrained(rig, address);
+  });
+});
+
+describe('[D4] a drain that somebody called and that fails', () => {
+  it('asks nobody to call again: who called does; one that an append began, asks', async () => {
+    const address = await makeSpace(rig);
+    const { spaceLog, options } = openSpaceLog(rig, NO_DRAIN);
+    await spaceLog.enqueue({ ...address, actor: null }, [{ op: 'put', id: 'o' }], options());
+    const away = async () => {
+      throw new AppError('store_unavailable', 'away');
+    };
+    const { drain, published } = openDrain(rig, { store: { ...rig.store, applyBatch: away } });
+    await expect(drain.drainSpace(address, BUDGET)).rejects.toMatchObject({ code: 'store_unavailable' });
+    await drain.sweep(BUDGET).catch(() => null);
+    expect(published).toEqual([]);
+    await expect(drain.run(address, { token: null, ...BUDGET })).rejects.toMatchObject({
+      code: 'store_unavailable',
+    });
+    expect(published).toHaveLength(1);
+  });
+});

@@ -1,0 +1,179 @@
+import { describe, expect, it } from 'vitest';
+import type { DrainStore } from '../../src/log-stores.ts';
+import { expectDrained } from './fold.ts';
+import { makeSpace, NO_DRAIN, openDrain, openSpaceLog, useRig, wrapStore } from './rig.ts';
+
+const rig = useRig();
+const SHORT_MS_MAX = 100;
+const PUT = [{ op: 'put' as const, id: 'x' }];
+
+/** A clock that goes on by the short pauses, for which nobody waits; the long ones end when it is their time. */
+function makeClock() {
+  let nowMs = Date.now();
+  const sleeping = new Set<{ untilMs: number; wake: () => void }>();
+  return {
+    now: () => nowMs,
+    async pause(ms: number): Promise<void> {
+      if (ms > SHORT_MS_MAX) {
+        const { promise, resolve } = Promise.withResolvers<void>();
+        sleeping.add({ untilMs: nowMs + ms, wake: resolve });
+        return promise;
+      }
+      nowMs += ms;
+      for (const { untilMs, wake } of sleeping) if (untilMs <= nowMs) wake();
+    },
+  };
+}
+
+describe('[D8] whoever waits for the commit', () => {
+  it('is answered what became of each operation', async () => {
+    const address = await makeSpace(rig);
+    const { spaceLog, options, settle } = openSpaceLog(rig, openDrain(rig).drain);
+    const target = { ...address, actor: null };
+    await spaceLog.commit(target, PUT, options());
+    const answer = await spaceLog.commit(
+      target,
+      [
+        { op: 'patch', id: 'x', name: 'n' },
+        { op: 'put', id: 'x', ifSeq: 0 },
+        { op: 'delete', id: 'none' },
+        { op: 'user.patch', id: 'stranger' },
+        { op: 'user.patch', id: 'mia' },
+      ],
+      options(),
+    );
+    const statuses = ['applied', 'conflict', 'unknown_object', 'unknown_object', 'applied'];
+    expect(answer).toMatchObject({
+      ...{ status: 'committed', accepted: 5, results: statuses.map((status) => ({ status })) },
+    });
+    await settle();
+    await expectDrained(rig, address);
+  });
+
+  it('is answered queued after 10 s, and it is committed all the same', async () => {
+    const address = await makeSpace(rig);
+    const clock = makeClock();
+    const { spaceLog, options } = openSpaceLog(rig, NO_DRAIN, clock);
+    const before = clock.now();
+    const answer = await spaceLog.commit({ ...address, actor: null }, PUT, options());
+    expect(answer).toMatchObject({ status: 'queued', accepted: 1 });
+    expect(clock.now() - before).toBeGreaterThanOrEqual(10_000);
+    await openDrain(rig).drain.drainSpace(address, { budgetMs: 60_000 });
+    await expectDrained(rig, address);
+  });
+
+  it('drains itself where the elected drain is dead', async () => {
+    const address = await makeSpace(rig);
+    const target = { ...address, actor: null };
+    // Elected, and never heard of again.
+    const dead = openSpaceLog(rig, NO_DRAIN, makeClock());
+    expect(await dead.spaceLog.commit(target, PUT, dead.options())).toMatchObject({ status: 'queued' });
+    const { spaceLog, options, settle } = openSpaceLog(rig, openDrain(rig).drain);
+    const answer = await spaceLog.commit(target, [{ op: 'patch', id: 'x', name: 'n' }], options());
+    expect(answer).toMatchObject({ status: 'committed', results: [{ id: 'x', status: 'applied' }] });
+    await settle();
+    await expectDrained(rig, address);
+  });
+
+  it('drains again where its own drain failed', async () => {
+    const address = await makeSpace(rig);
+    let tries = 0;
+    const { drain } = openDrain(rig);
+    const { spaceLog, options } = openSpaceLog(
+      rig,
+      {
+        async run(space, run) {
+          if (++tries < 3) throw new Error('it died');
+          return drain.run(space, run);
+        },
+      },
+      makeClock(),
+    );
+    const answer = await spaceLog.commit({ ...address, actor: null }, PUT, options());
+    expect(answer).toMatchObject({ status: 'committed', results: [{ id: 'x', status: 'applied' }] });
+    expect(tries).toBe(3);
+  });
+
+  it('learns it though the reply of its own drain was lost', async () => {
+    const address = await makeSpace(rig);
+    const { spaceLog, options, settle } = openSpaceLog(rig, openDrain(rig).drain);
+    rig.neon.inject({ kind: 'drop-reply', match: 'apply_batch', times: 1 });
+    const answer = await spaceLog.commit({ ...address, actor: null }, PUT, options());
+    expect(answer).toMatchObject({ status: 'committed', results: [{ id: 'x', status: 'applied' }] });
+    await settle();
+    await openDrain(rig).drain.drainSpace(address, { budgetMs: 60_000 });
+    await expectDrained(rig, address);
+  });
+
+  it('is answered from what another drain wrote down', async () => {
+    const address = await makeSpace(rig);
+    const target = { ...address, actor: null };
+    // One drain for many: the others are told by Postgres.
+    const logs = Array.from({ length: 6 }, () => openSpaceLog(rig, openDrain(rig).drain));
+    const answers = await Promise.all(
+      logs.map(({ spaceLog, options }, i) =>
+        spaceLog.commit(target, [{ op: 'put', id: 'only', name: `${i}`, ifSeq: 0 }], options()),
+      ),
+    );
+    for (const { settle } of logs) await settle();
+    const statuses = answers.map((answer) =>
+      answer.status === 'committed' ? answer.results[0]?.status : null,
+    );
+    expect(statuses.toSorted()).toEqual(['applied', ...Array(5).fill('conflict')]);
+    await expectDrained(rig, address);
+  });
+
+  it('is answered queued, not an error, where Postgres is away', async () => {
+    const address = await makeSpace(rig);
+    const { spaceLog, options, settle } = openSpaceLog(rig, openDrain(rig).drain);
+    const target = { ...address, actor: null };
+    await spaceLog.commit(target, PUT, options());
+    rig.neon.inject({ kind: 'refuse' });
+    const answer = await spaceLog.commit(target, [{ op: 'delete', id: 'x' }], options());
+    expect(answer).toMatchObject({ status: 'queued' });
+    await settle();
+    rig.neon.clear();
+    await openDrain(rig).drain.drainSpace(address, { budgetMs: 60_000 });
+    await expectDrained(rig, address);
+  });
+
+  it('is not told of a commit where the space went, and came again, meanwhile', async () => {
+    const address = await makeSpace(rig);
+    const { tenantId, spaceId } = address;
+    const { spaceLog, options } = openSpaceLog(
+      rig,
+      {
+        async run() {
+          const deleted = await rig.store.deleteSpace(address);
+          await rig.log.retire(address, deleted?.incarnation ?? '');
+          await rig.world.putSpace(tenantId, spaceId, { name: 'Again' }, deleted?.incarnation);
+          throw new Error('it died');
+        },
+      },
+      makeClock(),
+    );
+    const answer = spaceLog.commit({ ...address, actor: null }, PUT, options());
+    await expect(answer).rejects.toMatchObject({ code: 'store_unavailable' });
+  });
+});
+
+describe('[D8] what waits', () => {
+  it('is answered though the drain goes on with what came behind', async () => {
+    const address = await makeSpace(rig);
+    const target = { ...address, actor: null };
+    const { promise: held, resolve: letGo } = Promise.withResolvers<void>();
+    let batches = 0;
+    const store = wrapStore<DrainStore>(rig.store, async (method, call) => {
+      if (method === 'applyBatch' && ++batches === 2) await held;
+      if (method === 'applyBatch' && batches === 1) await behind();
+      return call();
+    });
+    const { spaceLog, options, settle } = openSpaceLog(rig, openDrain(rig, { store }).drain);
+    const behind = () => spaceLog.enqueue(target, [{ op: 'put', id: 'y' }], options());
+    const answer = await spaceLog.commit(target, PUT, options());
+    expect(answer).toMatchObject({ status: 'committed' });
+    letGo();
+    await settle();
+    await expectDrained(rig, address);
+  });
+});
