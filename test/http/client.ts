@@ -1,3 +1,4 @@
+import { expect } from 'vitest';
 import type { FieldError } from '../../src/world/errors.ts';
 import { makeTenant, type TestTenant } from '../tenants.ts';
 import { findUndescribed } from './described.ts';
@@ -91,4 +92,9 @@ export async function openSpace(target: Target, spaceId = 'here'): Promise<Door 
   const { status } = await door.call('PUT', `/v1/spaces/${spaceId}`, { json: { name: 'Here' } });
   if (status !== 201) throw new Error(`the space was not made: ${status}`);
   return { ...door, at: `/v1/spaces/${spaceId}` };
+}
+
+/** After a fault: a connection that was cut is made again a moment later, and until then what needs it is 503. */
+export async function waitUntilReady(target: Target): Promise<void> {
+  await expect.poll(async () => (await target.fetch('/readyz')).status, { timeout: 10_000 }).toBe(200);
 }

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { stack } from '../../support.ts';
-import { type Call, createCall, type Door, openDoor } from '../client.ts';
+import { type Call, createCall, type Door, openDoor, waitUntilReady } from '../client.ts';
 import type { FragileStores, Runtime } from '../runtimes.ts';
 import { PUBLIC_URL, signDelivery } from '../sign-delivery.ts';
 import type { Target } from '../targets.ts';
@@ -55,6 +55,7 @@ export function describeJobs({ start, makeEnv, openFragileStores }: Runtime): vo
       } finally {
         stores.postgres.clear();
         stores.redis.clear();
+        await waitUntilReady(target);
       }
     });
 

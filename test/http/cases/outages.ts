@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { makeTenant } from '../../tenants.ts';
-import { type Call, createCall } from '../client.ts';
+import { type Call, createCall, waitUntilReady } from '../client.ts';
 import type { FragileStore, FragileStores, Runtime } from '../runtimes.ts';
 import type { Target } from '../targets.ts';
 
@@ -64,6 +64,7 @@ export function describeOutages({ start, makeEnv, openFragileStores }: Runtime):
         return await run();
       } finally {
         fragile.clear();
+        for (const each of [target, patient]) await waitUntilReady(each);
       }
     }
 
