@@ -2,7 +2,7 @@ import { afterAll, describe, expect, it } from 'vitest';
 import { DRIVERS } from '../../test/layers.ts';
 import { makeInput, makeLogSpace, queryAs } from '../../test/log-space.ts';
 import type { ObjectPutChange } from '../world/batch.ts';
-import { seqToTime } from './rows.ts';
+import { seqToTime } from '../world/seq-time.ts';
 
 type Space = Awaited<ReturnType<typeof makeLogSpace>>;
 

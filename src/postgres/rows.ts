@@ -1,5 +1,6 @@
 import { type SQL, sql } from 'drizzle-orm';
 import type { AnyPgColumn } from 'drizzle-orm/pg-core';
+import { seqToTime } from '../world/seq-time.ts';
 import type { JsonObject, ObjectInput, Seq, Space, WorldObject } from '../world/types.ts';
 import { spaces, worldObjects } from './schema/spaces.ts';
 
@@ -22,11 +23,6 @@ export function toSpace(row: Space): Space {
 /** @returns RFC 3339 in UTC, from what Postgres prints. */
 export function toTime(printed: string): string {
   return new Date(printed).toISOString();
-}
-
-/** @returns the moment of a seq: it is microseconds since 1970. */
-export function seqToTime(seq: Seq): string {
-  return new Date(Math.floor(seq / 1000)).toISOString();
 }
 
 export const objectColumns = {
