@@ -1,0 +1,128 @@
+import { orderMembers } from './member-order.ts';
+import type { LogEntry, LogOperation } from './operation.ts';
+import { isStage } from './operation-effects.ts';
+import { type ReplayAvatar, type ReplayObject, replayEntry } from './replay.ts';
+import { seqToTime, timeToSeq } from './seq-time.ts';
+import type { Seq, WorldObject } from './types.ts';
+
+/** What became of entries that were given to a view: all are in it, or all before the one that makes a staged world the space's. */
+export type Folded = { status: 'folded' } | { status: 'staged'; seq: Seq };
+
+/**
+ * A space's objects and avatars at one seq of its log, which its entries move on. Objects are kept as the text that a state
+ * shows of them: what nobody touches is neither parsed nor printed again, however often the world is read.
+ */
+export class WorldView {
+  readonly spaceId: string;
+  /** When Postgres was read for it, in milliseconds since 1970; what was folded into it since does not change that. */
+  readonly loadedMs: number;
+  readonly avatars: Map<string, ReplayAvatar>;
+  readonly #texts: Map<string, string>;
+  #seq: Seq;
+  #characters = 0;
+  /** In their order; null: to be put in order again. */
+  #ids: string[] | null = null;
+
+  /** @param objects each as a state shows it, as JSON. Both maps are the view's own from now on. */
+  constructor(
+    { spaceId, seq, loadedMs }: { spaceId: string; seq: Seq; loadedMs: number },
+    objects: Map<string, string>,
+    avatars: Map<string, ReplayAvatar>,
+  ) {
+    this.spaceId = spaceId;
+    this.loadedMs = loadedMs;
+    this.avatars = avatars;
+    this.#seq = seq;
+    this.#texts = objects;
+    for (const text of objects.values()) this.#characters += text.length;
+  }
+
+  get seq(): Seq {
+    return this.#seq;
+  }
+
+  get objects(): number {
+    return this.#texts.size;
+  }
+
+  /** Characters of all objects' texts: what it holds of memory, nearly. */
+  get characters(): number {
+    return this.#characters;
+  }
+
+  /**
+   * Moves on by entries of the log, in its order; those it has already are passed over. That none is missing is for the
+   * caller to see to. A staged world is not in its entry: the view stays before it.
+   */
+  fold(entries: readonly LogEntry[]): Folded {
+    const ahead = entries.filter(({ seq }) => seq > this.#seq);
+    const end = ahead.findIndex(isStage);
+    this.#foldAll(end < 0 ? ahead : ahead.slice(0, end));
+    const stage = end < 0 ? undefined : ahead[end];
+    return stage === undefined ? { status: 'folded' } : { status: 'staged', seq: stage.seq };
+  }
+
+  #foldAll(entries: readonly LogEntry[]): void {
+    const last = entries.at(-1);
+    if (last === undefined) return;
+    const touched = collectTouched(entries);
+    const objects = new Map<string, ReplayObject>();
+    for (const id of touched.keys()) {
+      const text = this.#texts.get(id);
+      if (text !== undefined) objects.set(id, toReplayed(JSON.parse(text)));
+    }
+    const world = { objects, avatars: this.avatars, removed: new Map<string, Seq>(), people: null };
+    for (const entry of entries) replayEntry(world, entry);
+    for (const [id, hasProperties] of touched) {
+      const object = objects.get(id);
+      if (object !== undefined && hasProperties) object.properties = orderMembers(object.properties);
+      this.#keep(id, object === undefined ? null : JSON.stringify(this.#toShown(object)));
+    }
+    this.#seq = last.seq;
+  }
+
+  #keep(id: string, text: string | null): void {
+    const before = this.#texts.get(id);
+    if (text === (before ?? null)) return;
+    this.#characters += (text?.length ?? 0) - (before?.length ?? 0);
+    if (text === null || before === undefined) this.#ids = null;
+    if (text === null) this.#texts.delete(id);
+    else this.#texts.set(id, text);
+  }
+
+  #toShown({ createdSeq, ...object }: ReplayObject): WorldObject {
+    const { id, name, modelId, parentId, position, rotation, scale, properties, seq } = object;
+    return {
+      ...{ id, spaceId: this.spaceId, name, modelId, parentId, position, rotation, scale, properties, seq },
+      ...{ createdBy: object.createdBy, updatedBy: object.updatedBy },
+      ...{ createdAt: seqToTime(createdSeq), updatedAt: seqToTime(seq) },
+    };
+  }
+
+  /** Every object's JSON, in the order of their ids. */
+  listTexts(): string[] {
+    this.#ids ??= [...this.#texts.keys()].sort();
+    return this.#ids.map((id) => this.#texts.get(id) ?? '');
+  }
+}
+
+/** The objects that entries name, and whether any of their properties may change. */
+function collectTouched(entries: readonly LogEntry[]): Map<string, boolean> {
+  const touched = new Map<string, boolean>();
+  for (const { ops } of entries)
+    for (const op of ops)
+      if (isOfObject(op))
+        touched.set(
+          op.id,
+          touched.get(op.id) === true || ('properties' in op && op.properties !== undefined),
+        );
+  return touched;
+}
+
+function isOfObject(op: LogOperation): boolean {
+  return op.op !== 'user.patch' && op.op !== 'stage';
+}
+
+function toReplayed({ spaceId, createdAt, updatedAt, ...object }: WorldObject): ReplayObject {
+  return { ...object, createdSeq: timeToSeq(createdAt) };
+}
