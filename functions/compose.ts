@@ -17,6 +17,7 @@ import { PersistenceLayer } from '../src/persistence-layer.ts';
 import { createApiKeyStore } from '../src/postgres/api-key-store.ts';
 import type { Postgres } from '../src/postgres/client.ts';
 import { createDrainStore } from '../src/postgres/drain-store.ts';
+import { createStateLoader } from '../src/postgres/operations/load-snapshot.ts';
 import { createSessionStore } from '../src/postgres/session-store.ts';
 import { createWorldStore } from '../src/postgres/world-store.ts';
 import { createQueue } from '../src/qstash/queue.ts';
@@ -25,8 +26,10 @@ import type { RedisClient } from '../src/redis/client.ts';
 import { createFinishedJobs } from '../src/redis/jobs.ts';
 import { createLogStore } from '../src/redis/log.ts';
 import { createRateLimitStore } from '../src/redis/rate-limit.ts';
+import { createStateStore } from '../src/redis/snapshot.ts';
 import { Sessions } from '../src/sessions.ts';
 import { SpaceLog } from '../src/space-log.ts';
+import { SpaceState, type StateLoader } from '../src/space-state.ts';
 import type { AppContext, AppEnv, Services } from './http/context.ts';
 import { describeError } from './http/describe-error.ts';
 import { createLog, type Log } from './http/log.ts';
@@ -67,14 +70,16 @@ export function compose(env: Env, { openPostgres, openRedis, readAddress }: Runt
   const log = createLog({ level: config.logLevel, now });
   const drainStore = createDrainStore(postgres);
   const { spaceLog, drain } = openLog(config, redis, drainStore, { now, log });
+  const state = openState(config, redis, createStateLoader(postgres), { spaceLog, drain, now, log });
   const worldLog = spaceLog ?? new DirectLog(drainStore, now);
   const underWay = new Set<Promise<unknown>>();
   return {
     config,
-    persistence: new PersistenceLayer(createWorldStore(postgres), worldLog, {
-      tenantId: config.defaultTenantId,
-      spaceId: config.defaultSpaceId,
-    }),
+    persistence: new PersistenceLayer(
+      createWorldStore(postgres),
+      { log: worldLog, state },
+      { tenantId: config.defaultTenantId, spaceId: config.defaultSpaceId },
+    ),
     apiKeys: new ApiKeys(createApiKeyStore(postgres), {
       now,
       cacheMs: config.limits.apiKeyCacheSeconds * 1_000,
@@ -151,6 +156,28 @@ function openLog(
     commitsAlways: !config.batchProcessingEnabled,
   });
   return { spaceLog, drain };
+}
+
+/** What is kept of the states of worlds; null where there is no Redis. */
+function openState(
+  config: Config,
+  redis: RedisClient | null,
+  loader: StateLoader,
+  {
+    spaceLog,
+    drain,
+    now,
+    log,
+  }: { spaceLog: SpaceLog | null; drain: Drain | null; now: () => number; log: Log },
+): SpaceState | null {
+  if (redis === null || spaceLog === null || drain === null) return null;
+  const state = new SpaceState(createStateStore(redis), loader, spaceLog, drain, {
+    ...{ now, pause, createToken: () => crypto.randomUUID(), keeps: config.cacheEnabled },
+    tell: ({ event, address, cause }) =>
+      log('warn', event, { tenantId: address.tenantId, causes: describeError(cause) }),
+  });
+  drain.renewsBy(state);
+  return state;
 }
 
 /** What can be asked for and is not served yet is refused: passed over, it would be a promise broken in silence. */

@@ -1,12 +1,13 @@
 import { BatchSizes, nameOf } from './batch-sizes.ts';
 import { correctReaders, UNCOUNTED } from './correct-readers.ts';
 import { LogReader, type OwnLog, type ReadEntry } from './log-reader.ts';
-import type { DrainStore, LogAddress, LogStore, Retention } from './log-stores.ts';
+import type { DrainStore, LogAddress, LogStore, Retention, Settled } from './log-stores.ts';
 import type { Batch, BatchOutcome, DeadOperation, Incident } from './world/batch.ts';
 import { AppError } from './world/errors.ts';
 import { LIMITS } from './world/limits.ts';
 import type { OperationResult, StageOperation } from './world/operation.ts';
 import { findAsked, planBatch } from './world/plan-batch.ts';
+import { isBehind } from './world/snapshot-lag.ts';
 import type { Seq } from './world/types.ts';
 
 /** Told of what nobody waits for. None of it holds what was written. */
@@ -28,6 +29,11 @@ export interface DrainOptions {
   publishDrain: ((address: LogAddress & { delaySeconds: number }) => Promise<void>) | null;
   /** How long what drains leave behind is kept. */
   retention: Retention;
+}
+
+/** Renews a space's snapshot that is far behind. It tells of its failure itself. */
+export interface SnapshotRenewer {
+  renew(address: LogAddress, incarnation: string): Promise<void>;
 }
 
 export interface DrainReport {
@@ -92,6 +98,7 @@ export class Drain {
   readonly #options: DrainOptions;
   #recordsSweptMs = Number.NEGATIVE_INFINITY;
   readonly #sizes = new BatchSizes();
+  #renewer: SnapshotRenewer | null = null;
   /** Spaces that could not be drained, and when that was: others come before them. */
   readonly #failedMs = new Map<string, number>();
 
@@ -99,6 +106,11 @@ export class Drain {
     this.#redis = redis;
     this.#postgres = postgres;
     this.#options = options;
+  }
+
+  /** From now on the snapshots that its drains leave far behind are renewed by this, which needs drains itself. */
+  renewsBy(renewer: SnapshotRenewer): void {
+    this.#renewer = renewer;
   }
 
   /** Drains one space, whoever else does, and puts right what an earlier drain left to be. */
@@ -207,6 +219,14 @@ export class Drain {
     const report: DrainReport = { status: 'drained', operations: 0, entries: 0, batches: 0, seq: null };
     const reader = new LogReader(this.#redis, address, token, own);
     let settling: Promise<unknown> = Promise.resolve();
+    let renewing: Promise<void> | null = null;
+    const renew = ({ snapshot }: Pick<Settled, 'snapshot'>) => {
+      if (snapshot === null || renewing !== null || !isBehind(snapshot)) return;
+      const end = () => {
+        renewing = null;
+      };
+      renewing = this.#renewer?.renew(address, reader.incarnation).finally(end) ?? null;
+    };
     let hasReopened = false;
     try {
       for (;;) {
@@ -252,11 +272,12 @@ export class Drain {
         });
         if (reader.hasMore && !isOut) {
           // Nothing waits for it but the next of its kind: it goes beside the next batch.
-          settling = settled;
-          settled.catch(() => undefined);
+          settling = settled.then(renew);
+          settling.catch(() => undefined);
           continue;
         }
-        const { isDrained } = await settled;
+        const { isDrained, ...lag } = await settled;
+        renew(lag);
         if (isDrained) {
           // The lease went with the last of the log.
           reader.token = null;
@@ -266,6 +287,7 @@ export class Drain {
       }
     } finally {
       await settling.catch(() => undefined);
+      await renewing;
       reader.end();
     }
   }

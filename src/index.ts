@@ -6,13 +6,16 @@ import { Drain } from './drain.ts';
 import { PersistenceLayer as Layer, type PersistenceOptions } from './persistence-layer.ts';
 import type { Postgres } from './postgres/client.ts';
 import { createDrainStore } from './postgres/drain-store.ts';
+import { createStateLoader } from './postgres/operations/load-snapshot.ts';
 import { openPg } from './postgres/pg.ts';
 import { createWorldStore } from './postgres/world-store.ts';
 import { createCacheStore } from './redis/cache.ts';
 import type { RedisClient } from './redis/client.ts';
 import { createLogStore } from './redis/log.ts';
+import { createStateStore } from './redis/snapshot.ts';
 import { openTcpRedis } from './redis/tcp.ts';
 import { SpaceLog, type SpaceLogOptions } from './space-log.ts';
+import { SpaceState } from './space-state.ts';
 import { AppError } from './world/errors.ts';
 import { LIMITS } from './world/limits.ts';
 
@@ -116,15 +119,18 @@ export class BatchProcessor extends Batches {
       underWay.add(work);
       void work.catch(() => undefined).finally(() => underWay.delete(work));
     };
-    persistence.useLog(
-      new SpaceLog(...stores, drain, {
-        ...{ now, pause, requestsPerMinute: 0, updatesPerMinute: 0 },
-        ...{ backlog: BACKLOG, commitsAlways: false },
-        ...log,
-        idempotencyTtlSeconds,
-      }),
-      defer,
-    );
+    const spaceLog = new SpaceLog(...stores, drain, {
+      ...{ now, pause, requestsPerMinute: 0, updatesPerMinute: 0 },
+      ...{ backlog: BACKLOG, commitsAlways: false },
+      ...log,
+      idempotencyTtlSeconds,
+    });
+    const state = new SpaceState(createStateStore(redis), createStateLoader(postgres), spaceLog, drain, {
+      ...{ now, pause, createToken: uuidv7 },
+      tell: () => undefined,
+    });
+    drain.renewsBy(state);
+    persistence.useLog({ log: spaceLog, defer, state });
     // Behind the time for which keys are remembered, what is sent again could be done twice.
     const retryMsMax = Math.min(options.retryMsMax ?? RETRY_MS_MAX, idempotencyTtlSeconds * 500);
     super(persistence, { ...persistence.defaults, ...rest, now, retryMsMax, makeKey: uuidv7 });

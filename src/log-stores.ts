@@ -1,5 +1,6 @@
 import type { Batch, BatchOutcome, DeadOperation, Incident } from './world/batch.ts';
 import type { OperationResult } from './world/operation.ts';
+import type { SnapshotLag } from './world/snapshot-lag.ts';
 import type { JsonObject, SaveMode, Seq, WorldObject } from './world/types.ts';
 
 /** A space's place in the stores. */
@@ -118,6 +119,8 @@ export interface Settled {
   last: Seq;
   /** All that is in the log is committed: the space is no longer among the dirty ones. */
   isDrained: boolean;
+  /** By how much the snapshot that readers begin at is behind what is committed; null where there is none. */
+  snapshot: SnapshotLag | null;
 }
 
 /** What SpaceLog and Drain need of Redis. Every method is one command, but where it says otherwise. */

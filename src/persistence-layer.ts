@@ -1,5 +1,6 @@
 import type { LogAddress, StagedWorld } from './log-stores.ts';
 import type { AppendOptions, CommittedOperations, Queued } from './space-log.ts';
+import type { SpaceState, Version } from './space-state.ts';
 import { refuseOtherAvatars, refuseTenantParts, withinSpace } from './within-space.ts';
 import { checkOperations } from './world/check-operations.ts';
 import { readCursor, writeCursor } from './world/cursor.ts';
@@ -13,13 +14,7 @@ import {
   checkSpace,
   checkUser,
 } from './world/schemas.ts';
-import {
-  readView,
-  STATE_PARTS,
-  type StateLine,
-  type StateView,
-  writeStateLines,
-} from './world/state-lines.ts';
+import type { StateLine, StateView } from './world/state-lines.ts';
 import type {
   Page,
   SaveMode,
@@ -32,6 +27,7 @@ import type {
   WorldState,
 } from './world/types.ts';
 import { checkWorld } from './world/world-input.ts';
+import { loadState, type ReadWay, readVersion, renderState, streamState } from './world-reads.ts';
 import type { Precondition, Saved, TenantCounts, WorldLog, WorldStore } from './world-stores.ts';
 import { commitStage, deleteObject, patchObject, putObject, type Way } from './world-writes.ts';
 
@@ -63,6 +59,8 @@ export interface OperationsOptions extends Pick<AppendOptions, 'idempotency' | '
 interface Order {
   log: WorldLog;
   defer?: PersistenceOptions['defer'];
+  /** What is kept of states, where the log is in a Redis. */
+  state?: Pick<SpaceState, 'read' | 'waitUntilCommitted' | 'changing'> | null;
 }
 
 interface InSpace {
@@ -95,10 +93,9 @@ export class PersistenceLayer {
     this.#options = options;
   }
 
-  /** From now on writes go through this log, and `defer` keeps going what they leave to be done. */
-  useLog(log: WorldLog, defer?: PersistenceOptions['defer']): void {
-    this.#order.log = log;
-    this.#order.defer = defer;
+  /** From now on writes go through this log, and `defer` keeps going what they leave to be done; states are read by `state`. */
+  useLog({ log, defer, state = null }: Order): void {
+    Object.assign(this.#order, { log, defer, state });
   }
 
   /** The tenant and the space of calls that name none. */
@@ -142,8 +139,11 @@ export class PersistenceLayer {
   async putSpace(spaceId: string, input: unknown): Promise<{ space: Space; created: boolean }> {
     const { tenantId, withinSpace } = this.#options;
     const [id, space] = [checkId(spaceId, '/space'), checkSpace(input)];
-    if (!withinSpace) return this.#makeSpace(tenantId, id, space);
-    return { space: found(await this.#store.updateSpace(tenantId, id, space)), created: false };
+    return this.#changing(async () =>
+      withinSpace
+        ? { space: found(await this.#store.updateSpace(tenantId, id, space)), created: false }
+        : this.#makeSpace(tenantId, id, space),
+    );
   }
 
   /** One that was deleted is made again only when its log is retired: Redis may not have heard of the deletion. */
@@ -240,11 +240,16 @@ export class PersistenceLayer {
    * fails is an error, never an empty world.
    */
   async loadWorldState(spaceId?: string, view: StateView = {}): Promise<WorldState & { rev: number }> {
-    const { selection, include } = readView(view);
-    const { tenantId } = this.#options;
-    const state = found(await this.#store.loadWorld(tenantId, this.#space(spaceId), selection));
-    for (const part of STATE_PARTS) if (!include.has(part)) state[part] = [];
-    return state;
+    return loadState(this.#readWay(spaceId), view);
+  }
+
+  /** The same as JSON, without what `view` leaves out; `same` where the caller has that `version`. */
+  async renderWorldState({
+    spaceId,
+    version = null,
+    ...view
+  }: InSpace & StateView & { version?: Version | null } = {}): ReturnType<typeof renderState> {
+    return renderState(this.#readWay(spaceId), view, version);
   }
 
   /**
@@ -257,17 +262,12 @@ export class PersistenceLayer {
     rev: number;
     lines: AsyncGenerator<StateLine>;
   }> {
-    const { selection, include } = readView(view);
-    const { tenantId } = this.#options;
-    const { seq, rev, parts } = found(
-      await this.#store.streamWorld(tenantId, this.#space(spaceId), selection),
-    );
-    return { seq, rev, lines: writeStateLines(parts, include) };
+    return streamState(this.#readWay(spaceId), view);
   }
 
   /** What a state's ETag is made of, without the state. */
   async getStateVersion(spaceId?: string): Promise<{ seq: Seq; rev: number }> {
-    return found(await this.#store.loadStateVersion(this.#options.tenantId, this.#space(spaceId)));
+    return readVersion(this.#readWay(spaceId));
   }
 
   /**
@@ -307,8 +307,11 @@ export class PersistenceLayer {
   async putUser(userData: unknown): Promise<{ user: User; created: boolean }> {
     const { tenantId, withinSpace } = this.#options;
     const user = checkUser(userData);
-    if (!withinSpace) return this.#store.upsertUser(tenantId, user);
-    return { user: found(await this.#store.updateUser(tenantId, user)), created: false };
+    return this.#changing(async () =>
+      withinSpace
+        ? { user: found(await this.#store.updateUser(tenantId, user)), created: false }
+        : this.#store.upsertUser(tenantId, user),
+    );
   }
 
   async getUser(userId: string): Promise<User> {
@@ -320,7 +323,8 @@ export class PersistenceLayer {
    * they made is signed with a pseudonym that nothing leads back from.
    */
   async eraseUser(userId: string): Promise<void> {
-    if (!(await this.#store.eraseUser(this.#options.tenantId, checkId(userId, '/id')))) throw notFound();
+    const erase = async () => this.#store.eraseUser(this.#options.tenantId, checkId(userId, '/id'));
+    if (!(await this.#changing(erase, { erases: true }))) throw notFound();
   }
 
   /** While the log cannot be reached, `seq` is where the database is. */
@@ -342,6 +346,18 @@ export class PersistenceLayer {
 
   #space(spaceId: string | undefined): string {
     return spaceId === undefined ? this.#options.spaceId : checkId(spaceId, '/space');
+  }
+
+  /** What states show and no log holds is written through this. */
+  async #changing<T>(write: () => Promise<T>, options?: { erases: boolean }): Promise<T> {
+    const { state } = this.#order;
+    return state ? state.changing(this.#options.tenantId, write, options) : write();
+  }
+
+  #readWay(spaceId: string | undefined): ReadWay {
+    const { tenantId, defer = this.#order.defer ?? ignore } = this.#options;
+    const address = { tenantId, spaceId: this.#space(spaceId) };
+    return { store: this.#store, state: this.#order.state ?? null, address, defer };
   }
 
   #way(spaceId: string | undefined, queues = false): Way {

@@ -1,3 +1,4 @@
+import { UNCOUNTED } from './correct-readers.ts';
 import type { Drain } from './drain.ts';
 import { type OwnLog, readEntry } from './log-reader.ts';
 import type {
@@ -141,6 +142,22 @@ export class SpaceLog {
   ): Promise<Queued | CommittedOperations> {
     const stage: StageOperation = { op: 'stage', id: stageId, mode };
     return this.#commit(target, [{ ops: JSON.stringify([stage]), count: 1 }], 1, options);
+  }
+
+  /** Has Redis know of the space's log, if it does not yet. @throws not_found, store_unavailable */
+  async open(address: LogAddress): Promise<void> {
+    const nothing = { ...UNCOUNTED, actor: null, entries: [] };
+    const seen = await this.#redis.append(address, { ...nothing, opened: null });
+    if (seen.status !== 'cold' && seen.status !== 'deleted') return;
+    const opened = await this.#open(address, seen.status === 'deleted' || seen.isLogAbsent);
+    if (seen.status === 'deleted' && opened.incarnation === seen.incarnation) throw notFound();
+    await this.#redis.append(address, { ...nothing, opened });
+  }
+
+  /** The log's end, and the oldest entry that Postgres does not have; each null where there is none. */
+  async readEnds(address: LogAddress): Promise<{ last: Seq | null; oldestSeq: Seq | null }> {
+    const { last, oldestSeq } = await this.#redis.readBacklog(address);
+    return { last, oldestSeq };
   }
 
   /** The space was deleted: what its log still held went with it. */

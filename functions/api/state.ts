@@ -5,7 +5,7 @@ import type { SaveMode, Vector3 } from '../../src/world/types.ts';
 import { WriteQueued } from '../../src/world-writes.ts';
 import { readJson } from '../http/body.ts';
 import type { AppContext } from '../http/context.ts';
-import { isConditional, isFresh, refuseConditions, writeStateEtag } from '../http/etag.ts';
+import { isConditional, isFresh, readStateTag, refuseConditions, writeStateEtag } from '../http/etag.ts';
 import { readParam } from '../http/input.ts';
 import { NDJSON, readPieces, sendsNdjson, streamLines } from '../http/ndjson.ts';
 import { readQuery, refuseParameter } from '../http/query.ts';
@@ -26,8 +26,9 @@ export async function getState(c: AppContext): Promise<Response> {
     'Content-Type': type,
   });
   c.header('Vary', 'Accept', { append: true });
+  const known = readStateTag(c);
   // A tag is much cheaper than the world it names; so a caller who has the world costs next to nothing.
-  if (isConditional(c) || c.req.method === 'HEAD') {
+  if ((isConditional(c) && (known === null || type === NDJSON)) || c.req.method === 'HEAD') {
     const version = await worlds.getStateVersion(spaceId);
     const { 'Content-Type': _, ...headers } = headersOf(version);
     if (isFresh(c, headers.ETag)) return c.body(null, 304, headers);
@@ -37,11 +38,12 @@ export async function getState(c: AppContext): Promise<Response> {
     const { lines, ...version } = await worlds.streamWorldState({ spaceId, ...view });
     return c.body(streamLines(c, lines), 200, headersOf(version));
   }
-  const { rev, space, seq, durableSeq, ...parts } = await worlds.loadWorldState(spaceId, view);
-  const included = Object.fromEntries(
-    STATE_PARTS.flatMap((part) => (include.includes(part) ? [[part, parts[part]]] : [])),
-  );
-  return c.body(JSON.stringify({ space, seq, durableSeq, ...included }), 200, headersOf({ seq, rev }));
+  const state = await worlds.renderWorldState({ spaceId, version: known, ...view });
+  const headers = headersOf(state);
+  if (state.status === 'state' && !(known !== null && isFresh(c, headers.ETag)))
+    return c.body(state.text, 200, headers);
+  const { 'Content-Type': _, ...rest } = headers;
+  return c.body(null, 304, rest);
 }
 
 /** PUT /v1/spaces/{space}/state */

@@ -42,6 +42,15 @@ export function readPrecondition(c: AppContext): Precondition {
   };
 }
 
+/** The one state that a caller has, if that is all that its conditions say: then it is compared where the state is read. */
+export function readStateTag(c: AppContext): { seq: Seq; rev: number } | null {
+  if (c.req.header('If-Match') !== undefined) return null;
+  const tags = readTags(c, 'If-None-Match');
+  if (tags === null || tags === '*' || tags.length !== 1) return null;
+  const [, seq, rev] = /^(\d{1,16})\.(\d{1,15})$/.exec(tags[0]?.value ?? '') ?? [];
+  return seq === undefined || rev === undefined ? null : { seq: Number(seq), rev: Number(rev) };
+}
+
 /** Refuses conditions where none are served: a condition that is passed over is a change lost. */
 export function refuseConditions(c: AppContext): void {
   for (const name of ['If-Match', 'If-None-Match'] as const)

@@ -65,6 +65,36 @@ export function liveChannel(space: SpaceAddress, incarnation: string): string {
   return `${KEY_PREFIX}:{${spaceMember(space)}}:${incarnation}:live`;
 }
 
+/** A space's world at one seq, for readers: a hash, with an expiry. It is only a copy. */
+export function snapshotKey(space: SpaceAddress, incarnation: string): string {
+  return `${KEY_PREFIX}:{${spaceMember(space)}}:${incarnation}:snap`;
+}
+
+/** A snapshot while it is written: becomes the space's when it is whole. */
+export function snapshotAsideKey(space: SpaceAddress, incarnation: string, token: string): string {
+  return `${snapshotKey(space, incarnation)}:${token}`;
+}
+
+/** What stands around a space's world in its state: a hash, with an expiry. It is only a copy. */
+export function aroundKey(space: SpaceAddress, incarnation: string): string {
+  return `${KEY_PREFIX}:{${spaceMember(space)}}:${incarnation}:around`;
+}
+
+/** Who loads what of a state is missing: a string, with an expiry. */
+export function stateLoaderKey(space: SpaceAddress, incarnation: string): string {
+  return `${KEY_PREFIX}:{${spaceMember(space)}}:${incarnation}:loader`;
+}
+
+/** Who renews a space's snapshot: a string, with an expiry. */
+export function snapshotRenewerKey(space: SpaceAddress, incarnation: string): string {
+  return `${KEY_PREFIX}:{${spaceMember(space)}}:${incarnation}:renewer`;
+}
+
+/** How old what is kept of a tenant's states may be: a hash without an expiry. */
+export function tenantMarksKey(tenantId: string): string {
+  return `${KEY_PREFIX}:{${tenantId}}:marks`;
+}
+
 /** What an append was answered: a string, with an expiry. */
 export function idempotencyKey(space: SpaceAddress, principal: string, key: string): string {
   return `${KEY_PREFIX}:{${spaceMember(space)}}:idem:${principal}!${key}`;

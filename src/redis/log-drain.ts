@@ -8,9 +8,9 @@ import type {
 } from '../log-stores.ts';
 import type { RedisReply } from './client.ts';
 import { createLostError } from './errors.ts';
-import { drainStatsKey, logKey, logMetaKey, spaceMember } from './keys.ts';
+import { drainStatsKey, logKey, logMetaKey, snapshotKey, spaceMember } from './keys.ts';
 import type { LogContext } from './log-context.ts';
-import { checkLength, readCount, readList, readSeq, readText, readWord } from './log-reply.ts';
+import { checkLength, readCount, readInteger, readList, readSeq, readText, readWord } from './log-reply.ts';
 import { READ, RETIRE, SETTLE } from './scripts.ts';
 
 const READ_STATUSES = ['read', 'cold', 'deleted', 'moved', 'relieved'] as const;
@@ -53,7 +53,7 @@ export async function readEntries(
   });
 }
 
-function readEntry(head: RedisReply | undefined, ops: RedisReply | undefined): RawEntry {
+export function readEntry(head: RedisReply | undefined, ops: RedisReply | undefined): RawEntry {
   const [, seq, prev, count, waits, actor = ''] =
     /^(\d+) (\d+) (\d+) ([01]) (.*)$/s.exec(readText(head)) ?? [];
   return {
@@ -70,7 +70,10 @@ export async function settleLog(
 ): Promise<Settled> {
   const reply = await redis.eval(
     SETTLE,
-    [logMetaKey(address), logKey(address, incarnation), dirtyKey(address), drainStatsKey(address.tenantId)],
+    [
+      ...[logMetaKey(address), logKey(address, incarnation), dirtyKey(address)],
+      ...[drainStatsKey(address.tenantId), snapshotKey(address, incarnation)],
+    ],
     [
       ...[incarnation, spaceMember(address), String(committed), token ?? '', goesOn ? '1' : '0'],
       ...[options.leaseMs * 1_000, operations, entries, Math.max(0, Math.round(latencyMsSum))].map(String),
@@ -79,10 +82,14 @@ export async function settleLog(
     ],
   );
   const list = readList(reply);
-  checkLength(list, 2);
+  checkLength(list, 6);
   const isDrained = readCount(list[1]);
   if (isDrained > 1) throw createLostError(new TypeError('a script replied something else'));
-  return { last: readCount(list[0]), isDrained: isDrained === 1 };
+  const [objects = -1, behind = 0, bytes = 0, micros = 0] = list.slice(2).map(readInteger);
+  return {
+    ...{ last: readCount(list[0]), isDrained: isDrained === 1 },
+    snapshot: objects < 0 ? null : { objects, operations: behind, bytes, ms: micros / 1_000 },
+  };
 }
 
 /** @throws store_unavailable */

@@ -29,6 +29,10 @@ export const LIMITS = {
   stateLineBytesMax: 1024 * 1024,
   /** Milliseconds for which a space remembers what was removed: a stream of its state may take as long. */
   removalsKeptMs: 3_600_000,
+  /** Characters of a world's objects, as JSON, of which a snapshot is kept: a larger world is read from Postgres. */
+  snapshotCharactersMax: 16 * 1024 * 1024,
+  /** Characters of objects of all the worlds that a process holds from one read to the next: a Worker has 128 MB. */
+  viewCharactersMax: 24 * 1024 * 1024,
   /** Bytes of one cached value, as JSON. */
   cacheValueBytesMax: 1024 * 1024,
   /** Seconds that a value is cached at most, and by default. */

@@ -101,8 +101,13 @@ export class WorldView {
 
   /** Every object's JSON, in the order of their ids. */
   listTexts(): string[] {
+    return this.listEntries().map(([, text]) => text);
+  }
+
+  /** The same, each with its id. */
+  listEntries(): [id: string, text: string][] {
     this.#ids ??= [...this.#texts.keys()].sort();
-    return this.#ids.map((id) => this.#texts.get(id) ?? '');
+    return this.#ids.map((id) => [id, this.#texts.get(id) ?? '']);
   }
 }
 

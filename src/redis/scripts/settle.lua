@@ -6,6 +6,7 @@ KEYS[1] meta, a hash, as append.lua writes it
 KEYS[2] log of the incarnation, a stream, as append.lua writes it
 KEYS[3] dirty, a sorted set
 KEYS[4] the tenant's counts, a hash
+KEYS[5] snapshot of the incarnation, a hash, as keep-snapshot.lua writes it
 
 ARGV[1] incarnation
 ARGV[2] the space's member of dirty
@@ -16,8 +17,9 @@ ARGV[6] its lease, in microseconds
 ARGV[7] [8] [9] committed since it last settled: operations, entries, milliseconds from append to commit, summed over those
 ARGV[10] [11] [12] of the log is kept at most: seconds, entries, bytes
 
-Replies {seq that the log is at, 1 if all of it is committed, else 0}. Of another incarnation nothing is left; of a space that
-nothing is known of, nobody can tell.
+Replies {seq that the log is at, 1 if all of it is committed, else 0, objects of the snapshot, operations and bytes and
+microseconds by which it is behind what is committed}, the last four -1 where there is none. Of another incarnation nothing is
+left; of a space that nothing is known of, nobody can tell.
 ]]
 -- Entries of which the mean latency is: an older one counts for less and less.
 local LATENCY_ENTRIES = 1000
@@ -31,7 +33,7 @@ local function readCounts(counts)
   return tonumber(ops), tonumber(entries), tonumber(bytes)
 end
 
-local metaKey, log, dirty, stats = unpack(KEYS)
+local metaKey, log, dirty, stats, snapshot = unpack(KEYS)
 if ARGV[7] ~= '0' or ARGV[8] ~= '0' then
   local counts = redis.call('HMGET', stats, 'latencyMs', 'latencyEntries')
   local latencyMs, latencyEntries = (counts[1] or 0) + ARGV[9], (counts[2] or 0) + ARGV[8]
@@ -47,9 +49,9 @@ local incarnation, deleted, last, committed, token, counts, settled = unpack(red
   'HMGET', metaKey, 'incarnation', 'deleted', 'last', 'committed', 'token', 'counts', 'settled'
 ))
 if not incarnation then
-  return {ARGV[3], 0}
+  return {ARGV[3], 0, -1, -1, -1, -1}
 elseif deleted or incarnation ~= ARGV[1] then
-  return {ARGV[3], 1}
+  return {ARGV[3], 1, -1, -1, -1, -1}
 end
 committed = math.max(tonumber(ARGV[3]), tonumber(committed))
 last = math.max(tonumber(last), committed)
@@ -84,6 +86,22 @@ elseif isElected then
 end
 redis.call('HSET', metaKey, unpack(changes))
 
+-- What its readers would have to fold; one that the log does not reach any more is lost.
+local behind = {-1, -1, -1, -1}
+local kept = redis.call('HMGET', snapshot, 'seq', 'objects')
+if kept[1] and kept[2] then
+  behind = {kept[2], 0, 0, 0}
+  local open = redis.call('XRANGE', log, '(' .. kept[1] .. '-0', '+', 'COUNT', 1)[1]
+  if open and tonumber(string.sub(open[1], 1, -3)) <= committed then
+    local operations, _, bytes = readCounts(settled)
+    local operationsBefore, _, bytesBefore = readCounts(open[2][8])
+    behind = {
+      kept[2], print(operations - operationsBefore), print(bytes - bytesBefore),
+      print(math.max(0, now - tonumber(string.sub(open[1], 1, -3))))
+    }
+  end
+end
+
 -- Never beyond what is committed, however large the window says it is too large.
 local oldestKept = now - ARGV[10] * 1000000
 local first = redis.call('XRANGE', log, '-', '+', 'COUNT', 1)[1]
@@ -115,4 +133,4 @@ end
 if isDrained then
   redis.call('EXPIRE', log, ARGV[10])
 end
-return {print(last), isDrained and 1 or 0}
+return {print(last), isDrained and 1 or 0, unpack(behind)}

@@ -1,0 +1,121 @@
+import { and, eq, sql } from 'drizzle-orm';
+import type { LogAddress } from '../../log-stores.ts';
+import type { Around, LoadedWorld, Profile, StateLoader } from '../../state-stores.ts';
+import { AppError } from '../../world/errors.ts';
+import type { WorldPart } from '../../world/state-lines.ts';
+import type { Avatar, WorldObject } from '../../world/types.ts';
+import { toTexts } from '../array-literal.ts';
+import type { Postgres } from '../client.ts';
+import { users } from '../schema/people.ts';
+import { PAGE_BYTES_MAX } from './load-object.ts';
+import { streamWorld } from './stream-world.ts';
+
+/** Rows of one page of objects; its bytes are bounded too. */
+const PAGE_ROWS_MAX = 16_000;
+/** How often a world that is replaced while it is read is begun anew. */
+const ATTEMPTS_MAX = 3;
+
+/** What SpaceState needs, on Postgres. */
+export function createStateLoader(postgres: Postgres): StateLoader {
+  return {
+    loadWorld: (address, charactersMax) => loadSnapshot(postgres, address, charactersMax),
+    async loadAround({ tenantId, spaceId }) {
+      for (let attempt = 1; ; attempt++) {
+        const reader = await streamWorld(postgres, tenantId, spaceId, { withObjects: false });
+        if (reader === null) return null;
+        try {
+          for await (const part of reader.parts) if (part.kind === 'around') return toAround(part);
+        } catch (error) {
+          if (!isUnsettled(error) || attempt === ATTEMPTS_MAX) throw error;
+        }
+      }
+    },
+    loadProfiles: ({ tenantId }, ids) => loadProfiles(postgres, tenantId, ids),
+  };
+}
+
+/** A world as it stood at one moment. */
+async function loadSnapshot(
+  postgres: Postgres,
+  { tenantId, spaceId }: LogAddress,
+  charactersMax: number,
+): Promise<LoadedWorld | 'too_large' | null> {
+  const reading = { pageRowsMax: PAGE_ROWS_MAX, pageBytesMax: PAGE_BYTES_MAX };
+  for (let attempt = 1; ; attempt++) {
+    const reader = await streamWorld(postgres, tenantId, spaceId, reading);
+    if (reader === null) return null;
+    try {
+      return await collect(reader.parts, charactersMax);
+    } catch (error) {
+      if (error instanceof AppError && error.code === 'not_found') return null;
+      if (!isUnsettled(error) || attempt === ATTEMPTS_MAX) throw error;
+    }
+  }
+}
+
+async function collect(
+  parts: AsyncIterable<WorldPart>,
+  charactersMax: number,
+): Promise<LoadedWorld | 'too_large'> {
+  const objects = new Map<string, string>();
+  let characters = 0;
+  const add = (object: WorldObject) => {
+    const text = JSON.stringify(object);
+    characters += text.length - (objects.get(object.id)?.length ?? 0);
+    objects.set(object.id, text);
+  };
+  for await (const part of parts) {
+    if (part.kind === 'around') {
+      const avatars = new Map(part.users.map((avatar) => [avatar.id, toReplayed(avatar)]));
+      return { seq: part.space.seq, objects, avatars, around: toAround(part) };
+    }
+    if (part.kind === 'begin') continue;
+    if (part.kind === 'moved')
+      for (const id of part.gone) {
+        characters -= objects.get(id)?.length ?? 0;
+        objects.delete(id);
+      }
+    for (const object of part.objects) add(object);
+    if (characters > charactersMax) return 'too_large';
+  }
+  throw new AppError('internal', 'The world ended too early.');
+}
+
+function toReplayed({ id, position, rotation, properties, seq }: Avatar) {
+  return { id, position, rotation, properties, seq };
+}
+
+function toAround({
+  rev,
+  space,
+  users,
+  models,
+  media,
+  chat,
+}: Extract<WorldPart, { kind: 'around' }>): Around {
+  const { seq, ...rest } = space;
+  const profiles = users.map(({ id, displayName, avatarUrl }) => [id, { displayName, avatarUrl }] as const);
+  return { rev, space: rest, profiles: new Map<string, Profile | null>(profiles), models, media, chat };
+}
+
+async function loadProfiles(
+  postgres: Postgres,
+  tenantId: string,
+  ids: readonly string[],
+): Promise<Map<string, Profile>> {
+  const [rows] = await postgres.inTenant(
+    tenantId,
+    (db) => [
+      db
+        .select({ id: users.userId, displayName: users.displayName, avatarUrl: users.avatarUrl })
+        .from(users)
+        .where(and(eq(users.tenantId, tenantId), sql`${users.userId} = any(${toTexts([...ids])}::text[])`)),
+    ],
+    'snapshot',
+  );
+  return new Map(rows.map(({ id, ...profile }) => [id, profile]));
+}
+
+function isUnsettled(error: unknown): boolean {
+  return error instanceof AppError && error.code === 'state_unsettled';
+}

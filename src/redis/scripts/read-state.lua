@@ -1,0 +1,157 @@
+#!lua flags=allow-key-locking,allow-oom
+--[[
+Reads what a state is made of, all at one moment: a snapshot, the log behind it, and what stands around both. A caller who
+holds a view of the world, or what stands around it, is sent only what came since.
+
+KEYS[1] meta, a hash, as append.lua writes it
+KEYS[2] log of the incarnation, a stream, as append.lua writes it
+KEYS[3] snapshot, a hash, as keep-snapshot.lua writes it: seq, epoch, objects, parts, 0, 1, …; or seq, isLarge
+KEYS[4] around, a hash: id, rev, version, holdsUntil, keptAt, text
+KEYS[5] marks of the tenant, a hash, as mark-tenant.lua writes it
+KEYS[6] who loads what is missing, a string
+KEYS[7] counts of the tenant's cache, a hash: hits, misses
+
+ARGV[1] incarnation
+ARGV[2] [3] seq and epoch of the view that the caller holds, '' for none
+ARGV[4] id of the around that the caller holds, '' for none, '*' where it has just loaded its own
+ARGV[5] [6] seq and rev that the caller has: nothing is sent where they are the newest; 'any' where the newest are all that
+        is asked for, '' for none
+ARGV[7] seq that the world must be at, at least
+ARGV[8] [9] a token that no other reader has, and milliseconds for which it is to load what is missing
+ARGV[10] [11] bytes and entries of the log at most; one entry is read at least
+ARGV[12] [13] hits and misses to be counted
+ARGV[14] microseconds for which an around holds
+ARGV[15] seconds for which a snapshot is kept, from when it was last read
+
+Replies; marks is: version, epoch, pendingUntil, 1 if somebody is being erased, else 0
+  {'cold', 1 if the caller is to open the log, else 0}
+  {'deleted', the same}
+  {'moved', incarnation}        as read.lua
+  {'same', last, rev}
+  {'large', last, committed}    the world is too large for a snapshot
+  {'missing', 1 if a world is missing, 1 if an around is, 1 if the caller is to load it, last, committed, marks…}
+  {'state', last, committed, around id, rev, around text or '' where the caller has it, seq behind which the entries begin,
+   parts of the snapshot or -1 where the caller's view serves, operations and bytes and microseconds by which the snapshot is
+   behind, -1 where there is none, marks…, part, part, …, head, ops, head, ops, …}   head: as in read.lua
+]]
+local meta, log, snapshotKey, aroundKey, marksKey, loaderKey, countsKey = unpack(KEYS)
+if ARGV[12] ~= '0' then
+  redis.call('HINCRBY', countsKey, 'hits', ARGV[12])
+end
+if ARGV[13] ~= '0' then
+  redis.call('HINCRBY', countsKey, 'misses', ARGV[13])
+end
+
+local incarnation, deleted, last, committed, counts = unpack(redis.call(
+  'HMGET', meta, 'incarnation', 'deleted', 'last', 'committed', 'counts'
+))
+local function choose()
+  return redis.call('SET', loaderKey, ARGV[8], 'NX', 'PX', ARGV[9]) and 1 or 0
+end
+if not incarnation then
+  return {'cold', choose()}
+elseif deleted then
+  return {'deleted', choose()}
+elseif incarnation ~= ARGV[1] then
+  return {'moved', incarnation}
+end
+local time = redis.call('TIME')
+local now = time[1] * 1000000 + time[2]
+local version, epoch, pendingUntil, erasingUntil = unpack(redis.call(
+  'HMGET', marksKey, 'version', 'epoch', 'pendingUntil', 'erasingUntil'
+))
+version, epoch = version or '0', epoch or '0'
+local marks = {version, epoch, pendingUntil or '0', erasingUntil and now < tonumber(erasingUntil) and 1 or 0}
+local function withMarks(reply)
+  for _, mark in ipairs(marks) do
+    reply[#reply + 1] = mark
+  end
+  return reply
+end
+
+local around = redis.call('HMGET', aroundKey, 'id', 'rev', 'version', 'holdsUntil', 'keptAt')
+-- What was loaded while a write was under way holds until that must have ended: it may have been read before its commit.
+local hasAround = around[1] and around[3] == version and (around[4] == '0' or now < tonumber(around[4]))
+  and math.abs(now - around[5]) < tonumber(ARGV[14])
+
+if hasAround and (ARGV[5] == 'any' or (ARGV[5] == last and ARGV[6] == around[2])) then
+  return {'same', last, around[2]}
+end
+
+-- A world at `seq` serves where the log goes on from there without a gap.
+local function goesOn(seq)
+  if tonumber(seq) < tonumber(ARGV[7]) then
+    return false
+  end
+  local entry = redis.call('XRANGE', log, '(' .. seq .. '-0', '+', 'COUNT', 1)[1]
+  if entry then
+    return tonumber(entry[2][2]) <= tonumber(seq), entry
+  end
+  return tonumber(seq) == tonumber(last)
+end
+
+local snapshot = redis.call('HMGET', snapshotKey, 'seq', 'epoch', 'parts', 'isLarge')
+if snapshot[4] and ARGV[2] == '' then
+  return {'large', last, committed}
+end
+local isSnapshot, first = false, nil
+if snapshot[1] and not snapshot[4] and snapshot[2] == epoch then
+  isSnapshot, first = goesOn(snapshot[1])
+end
+local from, parts
+if ARGV[2] ~= '' and ARGV[3] == epoch and goesOn(ARGV[2]) then
+  from, parts = ARGV[2], -1
+elseif isSnapshot then
+  from, parts = snapshot[1], tonumber(snapshot[3])
+end
+
+local bringsAround = ARGV[4] == '*'
+if not from or not (hasAround or bringsAround) then
+  return withMarks({'missing', from and 0 or 1, hasAround and 0 or 1, choose(), last, committed})
+end
+
+local operationsBehind, bytesBehind, timeBehind = -1, -1, -1
+if isSnapshot then
+  operationsBehind, bytesBehind, timeBehind = 0, 0, 0
+  if first then
+    local operations, bytes = string.match(counts, '^(%d+) %d+ (%d+)$')
+    local operationsBefore, bytesBefore = string.match(first[2][8], '^(%d+) %d+ (%d+)$')
+    operationsBehind, bytesBehind = operations - operationsBefore, bytes - bytesBefore
+    timeBehind = math.max(0, now - tonumber(string.sub(first[1], 1, -3)))
+  end
+  if redis.call('TTL', snapshotKey) < ARGV[15] / 2 then
+    redis.call('EXPIRE', snapshotKey, ARGV[15])
+  end
+end
+
+local text = ''
+if not bringsAround and around[1] ~= ARGV[4] then
+  text = redis.call('HGET', aroundKey, 'text')
+end
+local reply = withMarks({
+  'state', last, committed, bringsAround and '*' or around[1], bringsAround and 0 or around[2], text, from, parts,
+  string.format('%.0f', operationsBehind), string.format('%.0f', bytesBehind), string.format('%.0f', timeBehind)
+})
+for part = 0, parts - 1 do
+  reply[#reply + 1] = redis.call('HGET', snapshotKey, part)
+end
+local bytesLeft, entriesLeft, isFirst = tonumber(ARGV[10]), tonumber(ARGV[11]), true
+while bytesLeft > 0 and entriesLeft > 0 do
+  local asked = math.min(64, entriesLeft)
+  local entries = redis.call('XRANGE', log, '(' .. from .. '-0', '+', 'COUNT', asked)
+  for _, entry in ipairs(entries) do
+    local fields = entry[2]
+    if #fields[10] > bytesLeft and not isFirst then
+      bytesLeft = 0
+      break
+    end
+    isFirst, from = false, string.sub(entry[1], 1, -3)
+    reply[#reply + 1] = from .. ' ' .. fields[2] .. ' ' .. fields[6] .. ' ' .. (fields[12] or '0') .. ' ' .. fields[4]
+    reply[#reply + 1] = fields[10]
+    bytesLeft, entriesLeft = bytesLeft - #fields[10], entriesLeft - 1
+  end
+  if #entries < asked then
+    break
+  end
+end
+return reply

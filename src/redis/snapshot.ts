@@ -1,0 +1,272 @@
+import type { Around, KeptWorld, Marks, StateReply, StateRequest, StateStore } from '../state-stores.ts';
+import type { ReplayAvatar } from '../world/replay.ts';
+import type { RedisClient, RedisCommand, RedisReply } from './client.ts';
+import { compress, decompress } from './compressed.ts';
+import { createLostError } from './errors.ts';
+import {
+  aroundKey,
+  cacheStatsKey,
+  logKey,
+  logMetaKey,
+  snapshotAsideKey,
+  snapshotKey,
+  snapshotRenewerKey,
+  stateLoaderKey,
+  tenantMarksKey,
+} from './keys.ts';
+import { Incarnations } from './log-context.ts';
+import { readEntry } from './log-drain.ts';
+import { checkLength, readCount, readInteger, readList, readSeq, readText, readWord } from './log-reply.ts';
+import { KEEP_SNAPSHOT, MARK_TENANT, READ_STATE } from './scripts.ts';
+
+export interface SnapshotOptions {
+  /** For how long who loads what is missing keeps others from it. */
+  loadMs: number;
+  renewMs: number;
+  /** For how long what stands around a world is shown without being loaded again. */
+  aroundSeconds: number;
+  /** For how long a snapshot that nobody reads is kept. */
+  snapshotSeconds: number;
+  /** For how long a world is taken for too large without being looked at again. */
+  largeSeconds: number;
+  /** Characters of a snapshot's part, as it is kept: a command's size. */
+  partCharactersMax: number;
+  entriesMax: number;
+  bytesMax: number;
+  incarnationsMax: number;
+}
+
+const DEFAULTS: SnapshotOptions = {
+  loadMs: 10_000,
+  renewMs: 5_000,
+  aroundSeconds: 60,
+  snapshotSeconds: 3_600,
+  largeSeconds: 60,
+  partCharactersMax: 512 * 1024,
+  entriesMax: 5_000,
+  bytesMax: 4 * 1024 * 1024,
+  incarnationsMax: 10_000,
+};
+
+/** Seconds that a snapshot may take to be written aside. */
+const ASIDE_SECONDS = 60;
+const STATUSES = ['cold', 'deleted', 'moved', 'same', 'large', 'missing', 'state'] as const;
+/** Items of a `state` reply that stand before its parts and entries. */
+const STATE_HEAD = 15;
+
+/** Snapshots of worlds and what stands around them, in Redis. */
+export function createStateStore(redis: RedisClient, changes: Partial<SnapshotOptions> = {}): StateStore {
+  const options = { ...DEFAULTS, ...changes };
+  const incarnations = new Incarnations(options.incarnationsMax);
+  return {
+    read: (address, request) =>
+      incarnations.call<StateReply>(address, undefined, async (incarnation) => {
+        const keys = [
+          ...[logMetaKey(address), logKey(address, incarnation), snapshotKey(address, incarnation)],
+          ...[aroundKey(address, incarnation), tenantMarksKey(address.tenantId)],
+          ...[stateLoaderKey(address, incarnation), cacheStatsKey(address.tenantId)],
+        ];
+        const list = readList(await redis.eval(READ_STATE, keys, toArguments(incarnation, request, options)));
+        try {
+          return await readReply(list, incarnation);
+        } catch (error) {
+          // What cannot be read now cannot be read later either: it is only a copy.
+          await redis.command('UNLINK', snapshotKey(address, incarnation), aroundKey(address, incarnation));
+          throw error;
+        }
+      }),
+
+    async keepWorld(address, incarnation, { world, marks, token, isRenewed = false }) {
+      const name = crypto.randomUUID();
+      const aside = snapshotAsideKey(address, incarnation, name);
+      const text = await compress(writeWorld(world));
+      const parts = split(text, options.partCharactersMax);
+      const { seq, objects } = world;
+      const head = { seq, epoch: marks.epoch, objects: objects.size, parts: parts.length };
+      // One part a request: each is as large as some ways to Redis take.
+      for (const [i, part] of parts.entries()) {
+        const fields = { ...(i === 0 && head), [i]: part };
+        const write: RedisCommand = ['HSET', aside, ...Object.entries(fields).flat().map(String)];
+        await redis.pipeline(i === 0 ? [write, ['EXPIRE', aside, String(ASIDE_SECONDS)]] : [write]);
+      }
+      const kept = await redis.eval(
+        KEEP_SNAPSHOT,
+        [
+          ...[logMetaKey(address), aside, snapshotKey(address, incarnation)],
+          ...[tenantMarksKey(address.tenantId), stateLoaderKey(address, incarnation)],
+        ],
+        [incarnation, token ?? '', isRenewed ? '' : String(options.snapshotSeconds)],
+      );
+      return readCount(kept) === 1;
+    },
+
+    async keepAround(address, incarnation, { around, marks }) {
+      const id = crypto.randomUUID();
+      const key = aroundKey(address, incarnation);
+      const fields = {
+        ...{ id, rev: around.rev, version: marks.version, holdsUntil: marks.pendingUntil },
+        ...{ keptAt: await readTime(redis), text: await writeAround(around) },
+      };
+      await redis.pipeline([
+        ['HSET', key, ...Object.entries(fields).flat().map(String)],
+        ['EXPIRE', key, String(options.aroundSeconds)],
+      ]);
+    },
+
+    async keepLarge(address, incarnation, seq) {
+      const key = snapshotKey(address, incarnation);
+      await redis.pipeline([
+        ['DEL', key],
+        ['HSET', key, 'seq', String(seq), 'isLarge', '1'],
+        ['EXPIRE', key, String(options.largeSeconds)],
+      ]);
+    },
+
+    async endLoading(address, incarnation, token) {
+      const key = stateLoaderKey(address, incarnation ?? '');
+      if ((await redis.command('GET', key)) === token) await redis.command('DEL', key);
+    },
+
+    async beginRenewing(address, incarnation) {
+      const key = snapshotRenewerKey(address, incarnation);
+      return (await redis.command('SET', key, '1', 'NX', 'PX', String(options.renewMs))) === 'OK';
+    },
+
+    async endRenewing(address, incarnation) {
+      await redis.command('DEL', snapshotRenewerKey(address, incarnation));
+    },
+
+    async markTenant(tenantId, { pendingMs, erases }) {
+      const args = [pendingMs === null ? '' : String(pendingMs), erases ? '1' : '0'];
+      await redis.eval(MARK_TENANT, [tenantMarksKey(tenantId)], args);
+    },
+  };
+}
+
+function toArguments(incarnation: string, request: StateRequest, options: SnapshotOptions): string[] {
+  const { held, aroundId, version, atLeast, token, hits, misses } = request;
+  const known = version === null ? ['', ''] : version === 'any' ? ['any', ''] : [version.seq, version.rev];
+  return [
+    ...[incarnation, held?.seq ?? '', held?.epoch ?? '', aroundId === 'own' ? '*' : (aroundId ?? '')],
+    ...[...known, atLeast, token],
+    ...[options.loadMs, options.bytesMax, options.entriesMax, hits, misses],
+    ...[options.aroundSeconds * 1_000_000, options.snapshotSeconds],
+  ].map(String);
+}
+
+async function readReply(
+  list: readonly RedisReply[],
+  incarnation: string,
+): Promise<StateReply | { movedTo: string }> {
+  const status = readWord(list[0], STATUSES);
+  switch (status) {
+    case 'cold':
+    case 'deleted':
+      checkLength(list, 2);
+      return { status, isChosen: readCount(list[1]) === 1 };
+    case 'moved':
+      checkLength(list, 2);
+      return { movedTo: readText(list[1]) };
+    case 'same':
+      checkLength(list, 3);
+      return { status, seq: readCount(list[1]), rev: readCount(list[2]) };
+    case 'large':
+      checkLength(list, 3);
+      return { status, last: readCount(list[1]), committed: readCount(list[2]) };
+    case 'missing': {
+      checkLength(list, 10);
+      const [world, around, isChosen] = [1, 2, 3].map((i) => readCount(list[i]) === 1);
+      return {
+        ...{ status, incarnation, world: world === true, around: around === true },
+        ...{ isChosen: isChosen === true, last: readCount(list[4]), committed: readCount(list[5]) },
+        marks: readMarks(list, 6),
+      };
+    }
+    case 'state':
+      return readState(list, incarnation);
+  }
+}
+
+async function readState(
+  list: readonly RedisReply[],
+  incarnation: string,
+): Promise<Extract<StateReply, { status: 'state' }>> {
+  const aroundText = readText(list[5]);
+  const from = readCount(list[6]);
+  const parts = Math.max(0, readInteger(list[7]));
+  const [operations = 0, bytes = 0, micros = 0] = [8, 9, 10].map((i) => readInteger(list[i]));
+  const text = list
+    .slice(STATE_HEAD, STATE_HEAD + parts)
+    .map(readText)
+    .join('');
+  const entries = [];
+  for (let i = STATE_HEAD + parts; i < list.length; i += 2) entries.push(readEntry(list[i], list[i + 1]));
+  return {
+    ...{ status: 'state', incarnation, last: readCount(list[1]), committed: readCount(list[2]), entries },
+    marks: readMarks(list, 11),
+    around: { id: readText(list[3]), kept: aroundText === '' ? null : await readAround(aroundText) },
+    snapshot: parts === 0 ? null : await readWorld(from, text),
+    behind: operations < 0 ? null : { operations, bytes, ms: micros / 1_000 },
+  };
+}
+
+function readMarks(list: readonly RedisReply[], at: number): Marks {
+  const [version = '0', epoch = '0', pendingUntil = '0'] = [0, 1, 2].map((i) =>
+    String(readCount(list[at + i])),
+  );
+  return { version, epoch, pendingUntil, isErasing: readCount(list[at + 3]) === 1 };
+}
+
+/** A line of what is no object, then a line an object. */
+function writeWorld({ loadedMs, avatars, objects }: KeptWorld): string {
+  return [JSON.stringify({ loadedMs, avatars: [...avatars.values()] }), ...objects.values()].join('\n');
+}
+
+/** @throws store_unavailable for what is none: it was cut, or is of another version. */
+async function readWorld(seq: number, text: string): Promise<KeptWorld> {
+  try {
+    const [head = '', ...lines] = (await decompress(text)).split('\n');
+    const { loadedMs, avatars } = JSON.parse(head) as { loadedMs: number; avatars: ReplayAvatar[] };
+    return {
+      ...{ seq, loadedMs },
+      objects: new Map(lines.map((line) => [readId(line), line])),
+      avatars: new Map(avatars.map((avatar) => [avatar.id, avatar])),
+    };
+  } catch (cause) {
+    throw createLostError(cause);
+  }
+}
+
+const ID_BEGINS = '{"id":"';
+
+/** An id holds nothing that JSON would escape. */
+function readId(line: string): string {
+  const end = line.indexOf('"', ID_BEGINS.length);
+  if (!line.startsWith(ID_BEGINS) || end < 0) throw new TypeError('a line that is no object');
+  return line.slice(ID_BEGINS.length, end);
+}
+
+async function writeAround({ profiles, ...around }: Around): Promise<string> {
+  return compress(JSON.stringify({ ...around, profiles: [...profiles] }));
+}
+
+async function readAround(text: string): Promise<Around> {
+  try {
+    const { profiles, ...around } = JSON.parse(await decompress(text));
+    return { ...around, profiles: new Map(profiles) } as Around;
+  } catch (cause) {
+    throw createLostError(cause);
+  }
+}
+
+function split(text: string, charactersMax: number): string[] {
+  const parts: string[] = [];
+  for (let i = 0; i < text.length; i += charactersMax) parts.push(text.slice(i, i + charactersMax));
+  return parts;
+}
+
+/** As Redis tells it, in microseconds. */
+async function readTime(redis: RedisClient): Promise<number> {
+  const [seconds, micros] = readList(await redis.command('TIME'));
+  return readSeq(seconds) * 1_000_000 + readCount(micros);
+}

@@ -1,0 +1,83 @@
+import type { LogAddress } from './log-stores.ts';
+import type { Defer } from './space-log.ts';
+import type { SpaceState, Version } from './space-state.ts';
+import { writeState } from './state-text.ts';
+import { notFound } from './world/errors.ts';
+import {
+  readView,
+  STATE_PARTS,
+  type StateLine,
+  type StateView,
+  writeStateLines,
+} from './world/state-lines.ts';
+import type { WorldState } from './world/types.ts';
+import type { WorldStore } from './world-stores.ts';
+
+/** Where a world is read: from what is kept of its state, or from the database. */
+export interface ReadWay {
+  store: WorldStore;
+  /** Null: nothing is kept, and no log is ahead of the database. */
+  state: Pick<SpaceState, 'read' | 'waitUntilCommitted'> | null;
+  address: LogAddress;
+  defer: Defer;
+}
+
+/** A state as JSON, and what its ETag is made of. */
+export interface RenderedState extends Version {
+  status: 'state';
+  text: string;
+}
+
+export async function renderState(
+  way: ReadWay,
+  view: StateView,
+  version: Version | null,
+): Promise<RenderedState | ({ status: 'same' } & Version)> {
+  const { selection, include } = readView(view);
+  const { store, state, address, defer } = way;
+  if (state !== null && selection.region === undefined) {
+    const outcome = await state.read(address, { version, defer });
+    if (outcome.status === 'same') return outcome;
+    if (outcome.status === 'state') {
+      const { seq } = outcome.view;
+      return { status: 'state', seq, rev: outcome.around.rev, text: writeState(outcome, include) };
+    }
+  } else await state?.waitUntilCommitted(address, defer);
+  const world = await store.loadWorld(address.tenantId, address.spaceId, selection);
+  if (world === null) throw notFound();
+  const { rev, space, seq, durableSeq, ...parts } = world;
+  const included = STATE_PARTS.flatMap((part) => (include.has(part) ? [[part, parts[part]]] : []));
+  const text = JSON.stringify({ space, seq, durableSeq, ...Object.fromEntries(included) });
+  return { status: 'state', seq, rev, text };
+}
+
+/** The same as it is held; a list that was not asked for is empty. */
+export async function loadState(way: ReadWay, view: StateView): Promise<WorldState & { rev: number }> {
+  const rendered = await renderState(way, view, null);
+  if (rendered.status !== 'state') throw notFound();
+  const empty = { objects: [], users: [], models: [], media: [], chat: [] };
+  return { ...empty, ...(JSON.parse(rendered.text) as WorldState), rev: rendered.rev };
+}
+
+export async function streamState(
+  way: ReadWay,
+  view: StateView,
+): Promise<Version & { lines: AsyncGenerator<StateLine> }> {
+  const { selection, include } = readView(view);
+  const { store, state, address, defer } = way;
+  await state?.waitUntilCommitted(address, defer);
+  const reader = await store.streamWorld(address.tenantId, address.spaceId, selection);
+  if (reader === null) throw notFound();
+  const { seq, rev, parts } = reader;
+  return { seq, rev, lines: writeStateLines(parts, include) };
+}
+
+/** What a state's ETag is made of, without the state. */
+export async function readVersion({ store, state, address, defer }: ReadWay): Promise<Version> {
+  const outcome = (await state?.read(address, { version: 'any', defer })) ?? { status: 'elsewhere' };
+  if (outcome.status === 'same') return { seq: outcome.seq, rev: outcome.rev };
+  if (outcome.status === 'state') return { seq: outcome.view.seq, rev: outcome.around.rev };
+  const version = await store.loadStateVersion(address.tenantId, address.spaceId);
+  if (version === null) throw notFound();
+  return version;
+}
