@@ -1,7 +1,8 @@
-import { BatchSizes, nameOf } from './batch-sizes.ts';
+import { BatchSizes } from './batch-sizes.ts';
 import { correctReaders, UNCOUNTED } from './correct-readers.ts';
 import { LogReader, type OwnLog, type ReadEntry } from './log-reader.ts';
 import type { DrainStore, LogAddress, LogStore, Retention, Settled } from './log-stores.ts';
+import { Sweeper, type SweepReport } from './sweeper.ts';
 import type { Batch, BatchOutcome, DeadOperation, Incident } from './world/batch.ts';
 import { AppError } from './world/errors.ts';
 import { LIMITS } from './world/limits.ts';
@@ -49,15 +50,6 @@ export interface DrainReport {
   seq: Seq | null;
 }
 
-export interface SweepReport {
-  spaces: number;
-  operations: number;
-  entries: number;
-  batches: number;
-  /** Spaces that still have something to drain. */
-  left: number;
-}
-
 export interface DrainRun {
   /** From the append that elected this drain; null: whoever else is at it. */
   token: string | null;
@@ -68,11 +60,6 @@ export interface DrainRun {
   onResults?: (results: Batch['results'], to: Seq) => void;
 }
 
-/** Spaces of which a failure is remembered. */
-const FAILED_SPACES_MAX = 10_000;
-const SWEEP_LANES = 4;
-/** Milliseconds that a sweep drains one space for, while others wait. */
-const SWEEP_SPACE_MS = 5_000;
 const GO_ON_DELAY_SECONDS = 5;
 const SWEEP_SPACES_MAX = 1_000;
 /** Between two looks of one process for records that are over their time. */
@@ -99,13 +86,13 @@ export class Drain {
   #recordsSweptMs = Number.NEGATIVE_INFINITY;
   readonly #sizes = new BatchSizes();
   #renewer: SnapshotRenewer | null = null;
-  /** Spaces that could not be drained, and when that was: others come before them. */
-  readonly #failedMs = new Map<string, number>();
+  readonly #sweeper: Sweeper;
 
   constructor(redis: LogStore, postgres: DrainStore, options: DrainOptions) {
     this.#redis = redis;
     this.#postgres = postgres;
     this.#options = options;
+    this.#sweeper = new Sweeper((address, budget) => this.drainSpace(address, budget), options.now);
   }
 
   /** From now on the snapshots that its drains leave far behind are renewed by this, which needs drains itself. */
@@ -127,45 +114,11 @@ export class Drain {
 
   /** Drains all spaces that have something to drain, those that wait longest first, and removes records over their time. */
   async sweep({ budgetMs }: { budgetMs: number }): Promise<SweepReport> {
-    const { now } = this.#options;
-    const endMs = now() + budgetMs;
     const dirty = await this.#redis.listDirty(SWEEP_SPACES_MAX);
-    const report: SweepReport = { spaces: 0, operations: 0, entries: 0, batches: 0, left: 0 };
-    const waiting = dirty.toSorted((one, other) => this.#failedAt(one) - this.#failedAt(other)).values();
-    let failure: unknown;
-    // Each in a lane of its own for a while: one that cannot be drained keeps few of the others waiting.
-    const sweepLane = async () => {
-      for (const address of waiting) {
-        if (now() >= endMs) {
-          report.left++;
-          continue;
-        }
-        report.spaces++;
-        try {
-          const budget = { budgetMs: Math.min(SWEEP_SPACE_MS, endMs - now()) };
-          const { status, operations, entries, batches } = await this.drainSpace(address, budget);
-          report.operations += operations;
-          report.entries += entries;
-          report.batches += batches;
-          if (status === 'continues') report.left++;
-          this.#failedMs.delete(nameOf(address));
-        } catch (error) {
-          failure ??= error;
-          report.left++;
-          if (this.#failedMs.size >= FAILED_SPACES_MAX) this.#failedMs.clear();
-          this.#failedMs.set(nameOf(address), now());
-        }
-      }
-    };
-    await Promise.all(Array.from({ length: SWEEP_LANES }, sweepLane));
+    const swept = await this.#sweeper.sweep(dirty, { budgetMs });
     await this.#sweepRecords();
-    if (failure !== undefined && report.left === report.spaces) throw failure;
-    return report;
-  }
-
-  /** 0 for one that did not fail of late. */
-  #failedAt(address: LogAddress): number {
-    return this.#failedMs.get(nameOf(address)) ?? 0;
+    if (swept.failure !== undefined && swept.report.left === swept.report.spaces) throw swept.failure;
+    return swept.report;
   }
 
   async #sweepRecords(): Promise<void> {

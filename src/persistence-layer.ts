@@ -1,10 +1,10 @@
-import type { LogAddress, StagedWorld } from './log-stores.ts';
+import type { StagedWorld } from './log-stores.ts';
 import type { AppendOptions, CommittedOperations, Queued } from './space-log.ts';
 import type { SpaceState, Version } from './space-state.ts';
 import { refuseOtherAvatars, refuseTenantParts, withinSpace } from './within-space.ts';
 import { checkOperations } from './world/check-operations.ts';
 import { readCursor, writeCursor } from './world/cursor.ts';
-import { AppError, notFound } from './world/errors.ts';
+import { notFound } from './world/errors.ts';
 import { readStateLines, type StateSource } from './world/read-state-lines.ts';
 import {
   checkId,
@@ -27,7 +27,7 @@ import type {
   WorldState,
 } from './world/types.ts';
 import { checkWorld } from './world/world-input.ts';
-import { loadState, type ReadWay, readVersion, renderState, streamState } from './world-reads.ts';
+import { loadState, type ReadWay, readLag, readVersion, renderState, streamState } from './world-reads.ts';
 import type { Precondition, Saved, TenantCounts, WorldLog, WorldStore } from './world-stores.ts';
 import { commitStage, deleteObject, patchObject, putObject, type Way } from './world-writes.ts';
 
@@ -367,16 +367,6 @@ export class PersistenceLayer {
       target: { tenantId, spaceId: this.#space(spaceId), actor },
       options: { principal, defer },
     };
-  }
-}
-
-async function readLag(log: WorldLog, address: LogAddress): ReturnType<WorldLog['readLag']> {
-  try {
-    return await log.readLag(address);
-  } catch (error) {
-    if (error instanceof AppError && error.code === 'store_unavailable')
-      return { seq: null, durabilityLagMs: 0 };
-    throw error;
   }
 }
 

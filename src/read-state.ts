@@ -18,6 +18,8 @@ type Found = Extract<StateReply, { status: 'state' }>;
 const OTHERS_MS_MAX = 5_000;
 const POLL_FIRST_MS = 5;
 const POLL_MS_MAX = 50;
+/** Calls to Redis for one answer. */
+const TRIES_MAX = 2;
 /** Loads of one reader: a world that is replaced over and over is given up behind these. */
 const LOADS_MAX = 4;
 
@@ -101,11 +103,14 @@ class StateReading {
       version: this.#version,
       ...{ atLeast: this.#atLeast, token: this.#token, hits, misses },
     };
-    try {
-      return await this.#parts.store.read(this.#address, request);
-    } catch (error) {
-      if (isAway(error)) return { status: 'away' };
-      throw error;
+    // One answer that was lost does not make Redis away, and Postgres may be behind what was acknowledged.
+    for (let tries = 1; ; tries++) {
+      try {
+        return await this.#parts.store.read(this.#address, request);
+      } catch (error) {
+        if (!isAway(error)) throw error;
+        if (tries === TRIES_MAX) return { status: 'away' };
+      }
     }
   }
 

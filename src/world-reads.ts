@@ -2,7 +2,7 @@ import type { LogAddress } from './log-stores.ts';
 import type { Defer } from './space-log.ts';
 import type { SpaceState, Version } from './space-state.ts';
 import { writeState } from './state-text.ts';
-import { notFound } from './world/errors.ts';
+import { isAway, notFound } from './world/errors.ts';
 import {
   readView,
   STATE_PARTS,
@@ -11,7 +11,7 @@ import {
   writeStateLines,
 } from './world/state-lines.ts';
 import type { WorldState } from './world/types.ts';
-import type { WorldStore } from './world-stores.ts';
+import type { WorldLog, WorldStore } from './world-stores.ts';
 
 /** Where a world is read: from what is kept of its state, or from the database. */
 export interface ReadWay {
@@ -80,4 +80,14 @@ export async function readVersion({ store, state, address, defer }: ReadWay): Pr
   const version = await store.loadStateVersion(address.tenantId, address.spaceId);
   if (version === null) throw notFound();
   return version;
+}
+
+/** How far the database is behind the log; while that cannot be reached, not at all. */
+export async function readLag(log: WorldLog, address: LogAddress): ReturnType<WorldLog['readLag']> {
+  try {
+    return await log.readLag(address);
+  } catch (error) {
+    if (isAway(error)) return { seq: null, durabilityLagMs: 0 };
+    throw error;
+  }
 }

@@ -1,5 +1,6 @@
 import * as z from 'zod';
-import type { DrainReport, SweepReport } from '../../src/drain.ts';
+import type { DrainReport } from '../../src/drain.ts';
+import type { SweepReport } from '../../src/sweeper.ts';
 import { idSchema } from '../../src/world/schemas.ts';
 
 export const drainSpaceInput = z.strictObject({ tenantId: idSchema, spaceId: idSchema });

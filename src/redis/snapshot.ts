@@ -66,13 +66,14 @@ export function createStateStore(redis: RedisClient, changes: Partial<SnapshotOp
           ...[aroundKey(address, incarnation), tenantMarksKey(address.tenantId)],
           ...[stateLoaderKey(address, incarnation), cacheStatsKey(address.tenantId)],
         ];
-        const list = readList(await redis.eval(READ_STATE, keys, toArguments(incarnation, request, options)));
+        const args = toArguments(incarnation, request, options);
+        const list = readList(await redis.eval(READ_STATE, keys, args));
         try {
           return await readReply(list, incarnation);
-        } catch (error) {
+        } catch {
           // What cannot be read now cannot be read later either: it is only a copy.
           await redis.command('UNLINK', snapshotKey(address, incarnation), aroundKey(address, incarnation));
-          throw error;
+          return readReply(readList(await redis.eval(READ_STATE, keys, args)), incarnation);
         }
       }),
 

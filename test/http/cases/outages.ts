@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { makeTenant } from '../../tenants.ts';
-import { type Call, createCall, waitUntilReady } from '../client.ts';
+import { type Call, createCall, openSpace, waitUntilReady } from '../client.ts';
 import type { FragileStore, FragileStores, Runtime } from '../runtimes.ts';
 import type { Target } from '../targets.ts';
 
@@ -8,7 +8,6 @@ const REQUESTS: [method: string, path: string, json?: unknown][] = [
   ['GET', '/v1/spaces'],
   ['GET', '/v1/spaces/here'],
   ['PUT', '/v1/spaces/new', { name: 'New' }],
-  ['GET', '/v1/spaces/here/state'],
   ['PUT', '/v1/spaces/here/state', { objects: [] }],
   ['GET', '/v1/spaces/here/statistics'],
   ['GET', '/v1/spaces/here/objects'],
@@ -135,9 +134,31 @@ export function describeOutages({ start, makeEnv, openFragileStores }: Runtime):
     );
 
     it('Postgres hanging: 503 all the same', async () => {
-      const { status, body } = await without('postgres', 'hang', () => call('GET', '/v1/spaces/here/state'));
+      const { status, body } = await without('postgres', 'hang', () =>
+        call('GET', '/v1/spaces/here/objects'),
+      );
       expect([status, body.code]).toEqual([503, 'store_unavailable']);
     });
+
+    it.each(['refuse', 'hang'] as const)(
+      '[F3] Postgres: a state that has been read is read on, with what is written meanwhile (%s)',
+      async (fault) => {
+        const door = await openSpace(target);
+        const at = `${door.at}/state`;
+        const unread = await openSpace(target);
+        const before = await door.call('GET', at);
+        expect(before.status).toBe(200);
+        await without('postgres', fault, async () => {
+          const ops = [{ op: 'put', id: 'new', name: 'while it was away' }];
+          const { body: queued } = await door.call('POST', `${door.at}/updates`, { json: { ops } });
+          const { status, body } = await door.call('GET', at);
+          expect(status).toBe(200);
+          expect(body).toMatchObject({ seq: queued.seq, objects: [{ id: 'new' }] });
+          expect(body.durableSeq).toBeLessThan(body.seq);
+          expect((await unread.call('GET', `${unread.at}/state`)).status).toBe(503);
+        });
+      },
+    );
 
     it('Postgres answering nonsense: 503 all the same', async () => {
       stores.postgres.inject('nonsense');

@@ -1,0 +1,168 @@
+import { expect, it } from 'vitest';
+import type { LogAddress, LogStore } from '../../src/log-stores.ts';
+import { encodeEntries } from '../../src/world/check-operations.ts';
+import { AppError } from '../../src/world/errors.ts';
+import type { Operation } from '../../src/world/operation.ts';
+import { type ReplayWorld, replayEntry } from '../../src/world/replay.ts';
+import { seqToTime } from '../../src/world/seq-time.ts';
+import type { ObjectInput, Seq, WorldState } from '../../src/world/types.ts';
+import { anyObject, anyOperation, Chance, OBJECT_IDS } from './chance.ts';
+import { emptyWorld } from './fold.ts';
+import { killAt, makeSpace, PEOPLE, useRig } from './rig.ts';
+import { openStateNode, type StateNode } from './state-rig.ts';
+
+/** Histories by chance: more of them, or others, by these. */
+const SEED = Number(process.env.STATE_HISTORY_SEED ?? 1);
+const SEEDS = Number(process.env.STATE_HISTORY_SEEDS ?? 25);
+const STEPS = 30;
+
+const rig = useRig();
+
+/**
+ * One writer, whose every acknowledged write is folded here as well, and several readers: one that remembers, one that does
+ * not, one whose snapshots are small and short-lived. After each step a reader must see what was folded, and no less.
+ */
+it.concurrent.each(Array.from({ length: SEEDS }, (_, i) => SEED + i))(
+  '[S1] a state is all that was acknowledged, folded from the beginning (seed %i)',
+  { timeout: 120_000 },
+  async (seed) => {
+    const steps: string[] = [];
+    try {
+      await runHistory(new Chance(seed), (step) => void steps.push(step));
+    } catch (error) {
+      throw new Error(`STATE_HISTORY_SEED=${seed}, after\n${steps.join('\n')}`, { cause: error });
+    }
+  },
+);
+
+async function runHistory(chance: Chance, note: (step: string) => void): Promise<void> {
+  const address = await makeSpace(rig);
+  // Little of the log is kept: a snapshot is soon out of its reach.
+  const log: LogStore = rig.openLogStore(
+    chance.is(0.5) ? { replayWindowEntriesMax: 1 + chance.below(4) } : {},
+  );
+  const writer = openStateNode(rig, address, { stores: { log } });
+  const readers: Record<string, StateNode> = {
+    remembering: openStateNode(rig, address, { stores: { log } }),
+    forgetful: openStateNode(rig, address, { stores: { log }, viewCharactersMax: 0 }),
+    pieces: openStateNode(rig, address, {
+      ...{ stores: { log }, viewCharactersMax: chance.below(2_000) },
+      snapshots: { partCharactersMax: 64, entriesMax: 1 + chance.below(3), bytesMax: 200 },
+    }),
+  };
+  const known: Known = { world: emptyWorld(), seqs: [] };
+  for (let i = 0; i < STEPS; i++) {
+    await step(chance, { address, log, writer, readers, known, note });
+    const name = chance.pick(Object.keys(readers));
+    const reader = readers[name] as StateNode;
+    if (chance.is(0.7)) {
+      note(`${i}: ${name} reads`);
+      expectWorld(await reader.read(), known.world);
+    }
+    if (chance.is(0.3)) await reader.node.settle();
+  }
+  for (const { node, read, told } of Object.values(readers)) {
+    expectWorld(await read(), known.world);
+    await node.settle();
+    expect(told).toEqual([]);
+  }
+}
+
+interface Known {
+  world: ReplayWorld;
+  seqs: Seq[];
+}
+
+interface Step {
+  address: LogAddress;
+  log: LogStore;
+  writer: StateNode;
+  readers: Record<string, StateNode>;
+  known: Known;
+  note: (step: string) => void;
+}
+
+async function step(chance: Chance, { address, log, writer, readers, known, note }: Step): Promise<void> {
+  const kind = chance.below(20);
+  if (kind < 10) {
+    const ops = Array.from({ length: 1 + chance.below(4) }, () => anyOperation(chance, known.seqs.slice(-6)));
+    const waits = chance.is(0.3);
+    note(`${waits ? 'commit' : 'enqueue'} ${JSON.stringify(ops)}`);
+    await write(writer, address, ops, waits, known);
+  } else if (kind < 12) {
+    const mode = chance.pick(['replace', 'merge'] as const);
+    const objects = OBJECT_IDS.filter(() => chance.is(0.4)).map((id) => anyObject(chance, id));
+    note(`${mode} ${JSON.stringify(objects)}`);
+    const { seq } = await writer.layer.saveWorldState({ objects }, { mode });
+    foldSaved(known.world, objects, mode, seq);
+    known.seqs.push(seq);
+  } else if (kind === 12) {
+    note('the space is deleted and made again');
+    await writer.node.settle();
+    await writer.layer.deleteSpace(address.spaceId);
+    await expect(readers.remembering?.read()).rejects.toMatchObject({ code: 'not_found' });
+    await writer.layer.putSpace(address.spaceId, { name: 'Again' });
+    known.world = emptyWorld();
+  } else if (kind < 16) {
+    const [n, when] = [1 + chance.below(8), chance.pick(['before', 'after'] as const)];
+    note(`a drain that is killed ${when} its call ${n}`);
+    const { log: cut, store } = killAt({ ...rig, log }, n, when);
+    const { drain } = openStateNode(rig, address, { stores: { log: cut, store } });
+    await drain.drainSpace(address, { budgetMs: 20_000 }).catch(() => undefined);
+  } else if (kind === 16) {
+    note('the snapshot is renewed');
+    const cursor = await rig.store.loadCursor(address);
+    await writer.state.renew(address, cursor?.incarnation ?? '');
+  } else if (kind === 17) {
+    note('what is kept in Redis of the state is lost');
+    const keys = await rig.admin.command('KEYS', `wk:{${address.tenantId}!${address.spaceId}}:*:snap`);
+    for (const key of keys as string[]) await rig.admin.command('DEL', key);
+  } else if (kind === 18) {
+    note('a person has another name');
+    await writer.layer.putUser({ id: chance.pick(PEOPLE), displayName: `n${chance.below(100)}` });
+  } else {
+    note('all is drained');
+    await writer.drain.drainSpace(address, { budgetMs: 60_000 });
+  }
+}
+
+async function write(
+  { node }: StateNode,
+  address: LogAddress,
+  ops: Operation[],
+  waits: boolean,
+  known: Known,
+): Promise<void> {
+  const target = { ...address, actor: 'writer' };
+  const answer = await node.spaceLog[waits ? 'commit' : 'enqueue'](target, ops, node.options());
+  // One entry: it is small.
+  expect(encodeEntries(ops)).toHaveLength(1);
+  replayEntry(known.world, { seq: answer.seq, prev: 0, actor: 'writer', ops, waits });
+  known.seqs.push(answer.seq);
+}
+
+function foldSaved(world: ReplayWorld, objects: ObjectInput[], mode: 'replace' | 'merge', seq: Seq): void {
+  if (mode === 'replace') world.objects.clear();
+  for (const object of objects) {
+    const { createdSeq, createdBy } = world.objects.get(object.id) ?? { createdSeq: seq, createdBy: null };
+    world.objects.set(object.id, { ...structuredClone(object), seq, createdSeq, createdBy, updatedBy: null });
+  }
+}
+
+function expectWorld(state: WorldState, world: ReplayWorld): void {
+  const objects = [...world.objects.values()].map(({ createdSeq, ...object }) => ({
+    ...{ spaceId: 'main', ...object },
+    ...{ createdAt: seqToTime(createdSeq), updatedAt: seqToTime(object.seq) },
+  }));
+  expect(state.objects).toEqual(objects.sort((a, b) => (a.id < b.id ? -1 : 1)));
+  const avatars = [...world.avatars.values()].sort((a, b) => (a.id < b.id ? -1 : 1));
+  expect(state.users.map(({ displayName, avatarUrl, ...avatar }) => avatar)).toEqual(avatars);
+  expect(state.durableSeq).toBeLessThanOrEqual(state.seq);
+  expect(state.seq).toBeGreaterThanOrEqual(Math.max(0, ...objects.map(({ seq }) => seq)));
+}
+
+it('is an AppError that a reader of no space meets', async () => {
+  const node = openStateNode(rig, { tenantId: 'nobody', spaceId: 'nowhere' });
+  await expect(node.read()).rejects.toBeInstanceOf(AppError);
+  await expect(node.read()).rejects.toMatchObject({ code: 'not_found' });
+});

@@ -1,0 +1,65 @@
+import type { LogAddress } from '../../src/log-stores.ts';
+import { PersistenceLayer } from '../../src/persistence-layer.ts';
+import { createStateLoader } from '../../src/postgres/operations/load-snapshot.ts';
+import { createStateStore, type SnapshotOptions } from '../../src/redis/snapshot.ts';
+import { SpaceState, type StateLoader, type StateOptions, type StateStore } from '../../src/space-state.ts';
+import type { WorldState } from '../../src/world/types.ts';
+import { openDrain, openSpaceLog, type Rig, type Stores, wrapStore } from './rig.ts';
+
+/** What a process reads states by, and how often it asked Postgres for them. */
+export interface StateNode {
+  state: SpaceState;
+  layer: PersistenceLayer;
+  drain: ReturnType<typeof openDrain>['drain'];
+  node: ReturnType<typeof openSpaceLog>;
+  /** Loads of worlds, and of what stands around them. */
+  loads: { worlds: number; arounds: number };
+  /** What was told of snapshots that could not be kept. */
+  told: unknown[];
+  read(): Promise<WorldState & { rev: number }>;
+}
+
+/** A process with its own memory. @param changes `viewCharactersMax: 0` is one that remembers nothing. */
+export function openStateNode(
+  rig: Rig,
+  address: LogAddress,
+  {
+    stores,
+    snapshots,
+    loader,
+    around = (_method, call) => call(),
+    ...changes
+  }: {
+    stores?: Stores;
+    snapshots?: Partial<SnapshotOptions>;
+    loader?: StateLoader;
+    around?: Parameters<typeof wrapStore<StateStore>>[1];
+  } & Partial<StateOptions> = {},
+): StateNode {
+  const { drain } = openDrain(rig, stores);
+  const node = openSpaceLog(rig, drain, stores);
+  const loads = { worlds: 0, arounds: 0 };
+  const told: unknown[] = [];
+  const counted = wrapStore<StateLoader>(loader ?? createStateLoader(rig.postgres), async (method, call) => {
+    if (method === 'loadWorld') loads.worlds++;
+    if (method === 'loadAround') loads.arounds++;
+    return call();
+  });
+  const store = wrapStore(createStateStore(rig.redis, snapshots), around);
+  const state = new SpaceState(store, counted, node.spaceLog, drain, {
+    ...{ now: Date.now, pause, createToken: () => crypto.randomUUID(), countMs: 0 },
+    tell: (event) => void told.push(event),
+    ...changes,
+  });
+  drain.renewsBy(state);
+  const layer = new PersistenceLayer(
+    rig.world,
+    { log: node.spaceLog, defer: node.defer, state },
+    { ...address, actor: null },
+  );
+  return { state, layer, drain, node, loads, told, read: () => layer.loadWorldState() };
+}
+
+function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => void setTimeout(resolve, ms).unref());
+}

@@ -1,0 +1,350 @@
+import { expect, it } from 'vitest';
+import type { LogAddress } from '../../src/log-stores.ts';
+import { createStateLoader } from '../../src/postgres/operations/load-snapshot.ts';
+import type { Operation } from '../../src/world/operation.ts';
+import { listIncidents } from './fold.ts';
+import { makeSpace, NO_DRAIN, openSpaceLog, useRig, wrapStore } from './rig.ts';
+import { openStateNode, type StateNode } from './state-rig.ts';
+
+const rig = useRig();
+
+const put = (id: string, name: string | null = null): Operation => ({ op: 'put', id, name });
+
+/** What nobody drains. */
+async function queue(address: LogAddress, ops: Operation[], key: string | null = null): Promise<number> {
+  const { spaceLog, options } = openSpaceLog(rig, NO_DRAIN);
+  return (await spaceLog.enqueue({ ...address, actor: 'q' }, ops, options(key))).seq;
+}
+
+async function namesOf(node: StateNode): Promise<(string | null)[]> {
+  return (await node.read()).objects.map(({ name }) => name);
+}
+
+async function findKeys({ tenantId, spaceId }: LogAddress, ending: string): Promise<string[]> {
+  return (await rig.admin.command('KEYS', `wk:{${tenantId}!${spaceId}}:*:${ending}`)) as string[];
+}
+
+it('[S1] what was answered 202 is read at once, and says that Postgres does not have it yet', async () => {
+  const address = await makeSpace(rig);
+  const node = openStateNode(rig, address);
+  const { seq: before } = await node.read();
+  const seq = await queue(address, [put('a', 'A')]);
+  const state = await node.read();
+  expect(state).toMatchObject({ seq, space: { seq }, objects: [{ id: 'a', name: 'A', seq }] });
+  expect(state.durableSeq).toBe(before);
+  await node.drain.drainSpace(address, { budgetMs: 10_000 });
+  expect((await node.read()).durableSeq).toBe(seq);
+});
+
+it('[S2] 500 readers of a space that nobody has read cause one load', async () => {
+  const address = await makeSpace(rig);
+  await queue(address, [put('a', 'A')]);
+  const nodes = Array.from({ length: 5 }, () => openStateNode(rig, address));
+  const states = await Promise.all(nodes.flatMap((node) => Array.from({ length: 100 }, () => node.read())));
+  for (const { objects } of states) expect(objects).toMatchObject([{ id: 'a' }]);
+  expect(nodes.reduce((sum, { loads }) => sum + loads.worlds, 0)).toBe(1);
+  expect(nodes.reduce((sum, { loads }) => sum + loads.arounds, 0)).toBe(0);
+});
+
+it('[S2] a read is one command, with a view held or without, and so is one that has nothing new', async () => {
+  const address = await makeSpace(rig);
+  const calls: string[] = [];
+  const options: Parameters<typeof openStateNode>[2] = {
+    around: (method, call) => {
+      calls.push(method);
+      return call();
+    },
+  };
+  const [holding, forgetful] = [
+    openStateNode(rig, address, options),
+    openStateNode(rig, address, { ...options, viewCharactersMax: 0 }),
+  ];
+  await holding.read();
+  await holding.node.settle();
+  await queue(address, [put('a', 'A')]);
+  for (const node of [holding, forgetful]) {
+    calls.length = 0;
+    const { seq, rev } = await node.read();
+    expect(calls).toEqual(['read']);
+    const again = await node.layer.renderWorldState({ version: { seq, rev } });
+    expect([again.status, calls]).toEqual(['same', ['read', 'read']]);
+  }
+});
+
+it('[S3] what no log holds shows at once, in a state and in its version, to every reader', async () => {
+  const address = await makeSpace(rig);
+  const [one, other] = [openStateNode(rig, address), openStateNode(rig, address)];
+  await queue(address, [{ op: 'user.patch', id: 'mia', position: { x: 1, y: 2, z: 3 } }]);
+  const first = await one.read();
+  expect(first.users).toMatchObject([{ id: 'mia', displayName: 'mia', position: { x: 1, y: 2, z: 3 } }]);
+  await other.read();
+  await one.layer.putUser({ id: 'mia', displayName: 'Mia the second' });
+  await one.layer.putSpace(address.spaceId, { name: 'Renamed' });
+  for (const node of [one, other]) {
+    const state = await node.read();
+    expect(state.users).toMatchObject([{ displayName: 'Mia the second' }]);
+    expect([state.space.name, state.seq]).toEqual(['Renamed', first.seq]);
+    expect(state.rev).toBeGreaterThan(first.rev);
+  }
+});
+
+it('[S3] somebody who becomes known is seen, and where they were put meanwhile', async () => {
+  const address = await makeSpace(rig);
+  const node = openStateNode(rig, address);
+  await queue(address, [{ op: 'user.patch', id: 'new', position: { x: 1, y: 0, z: 0 } }]);
+  expect((await node.read()).users).toEqual([]);
+  await node.layer.putUser({ id: 'new', displayName: 'New' });
+  expect((await node.read()).users).toMatchObject([{ id: 'new', displayName: 'New', position: { x: 1 } }]);
+});
+
+it('[S3] a person who was erased is in no state any more, whoever holds or keeps one', async () => {
+  const address = await makeSpace(rig);
+  const nodes = [openStateNode(rig, address), openStateNode(rig, address, { viewCharactersMax: 0 })];
+  const [one] = nodes as [StateNode];
+  await queue(address, [{ op: 'user.patch', id: 'mia', position: { x: 1, y: 2, z: 3 } }, put('a')]);
+  await one.drain.drainSpace(address, { budgetMs: 10_000 });
+  for (const node of nodes) {
+    expect((await node.read()).users).toHaveLength(1);
+    await node.node.settle();
+  }
+  await one.layer.eraseUser('mia');
+  for (const node of nodes) {
+    const state = await node.read();
+    expect([state.users, state.objects.map(({ id }) => id)]).toEqual([[], ['a']]);
+  }
+});
+
+it('[S3] a write whose end nobody tells shows when it must have ended', async () => {
+  const address = await makeSpace(rig);
+  const node = openStateNode(rig, address);
+  const { space } = await node.read();
+  expect(space.name).toBe('Main');
+  // As a process that ends between its commit and what it says of that.
+  await node.state.changing(address.tenantId, async () => {
+    expect((await node.read()).space.name).toBe('Main');
+    await node.node.settle();
+    await rig.world.putSpace(address.tenantId, address.spaceId, { name: 'Renamed' });
+    rig.upstash.inject({ kind: 'refuse', times: 1, match: `wk:{${address.tenantId}}:marks` });
+  });
+  // Half a minute later, by Redis's clock:
+  const keys = await findKeys(address, 'around');
+  expect(keys).toHaveLength(1);
+  expect(Number(await rig.admin.command('HGET', keys[0] ?? '', 'holdsUntil'))).toBeGreaterThan(0);
+  await rig.admin.command('HSET', keys[0] ?? '', 'holdsUntil', '1');
+  expect((await node.read()).space.name).toBe('Renamed');
+});
+
+it('[S4] a drain renews the snapshot that it leaves far behind, without asking Postgres for the world', async () => {
+  const address = await makeSpace(rig);
+  const node = openStateNode(rig, address, { viewCharactersMax: 0 });
+  await node.read();
+  await node.node.settle();
+  const [key = ''] = await findKeys(address, 'snap');
+  const keptSeq = async () => Number(await rig.admin.command('HGET', key, 'seq'));
+  const before = await keptSeq();
+  const ops = Array.from({ length: 999 }, (_, i) => put(`o${i}`));
+  await queue(address, ops);
+  await node.drain.drainSpace(address, { budgetMs: 10_000 });
+  expect(await keptSeq()).toBe(before);
+  const seq = await queue(address, [put('last')]);
+  await node.drain.drainSpace(address, { budgetMs: 10_000 });
+  expect(await keptSeq()).toBe(seq);
+  expect(node.loads.worlds).toBe(1);
+  expect((await node.read()).objects).toHaveLength(1_000);
+  expect(node.loads.worlds).toBe(1);
+  expect(node.told).toEqual([]);
+});
+
+it('[S4] a snapshot is of what Postgres has: a reader renews it so far and no further', async () => {
+  const address = await makeSpace(rig);
+  const node = openStateNode(rig, address);
+  await node.read();
+  await node.node.settle();
+  const [key = ''] = await findKeys(address, 'snap');
+  const before = await rig.admin.command('HGET', key, 'seq');
+  await queue(
+    address,
+    Array.from({ length: 1_000 }, (_, i) => put(`o${i}`)),
+  );
+  expect((await node.read()).objects).toHaveLength(1_000);
+  await node.node.settle();
+  expect(await rig.admin.command('HGET', key, 'seq')).toBe(before);
+  expect(node.loads.worlds).toBe(1);
+});
+
+it('[L7] a reader who meets a staged world waits until it is the space’s', async () => {
+  const address = await makeSpace(rig);
+  const node = openStateNode(rig, address);
+  await queue(address, [put('old')]);
+  await node.read();
+  const staged = await rig.world.stageWorld(
+    { ...address, actor: null },
+    { objects: [], models: [], media: [], chat: [] },
+  );
+  if (staged === 'unknown_space') throw new Error('there is no space');
+  const { spaceLog, options } = openSpaceLog(rig, NO_DRAIN);
+  const { stageId } = staged;
+  const saving = spaceLog.commitStage({ ...address, actor: null }, { stageId, mode: 'replace' }, options());
+  await expect.poll(async () => (await rig.log.readBacklog(address)).entries).toBe(2);
+  await queue(address, [put('new')]);
+  expect((await node.read()).objects.map(({ id }) => id)).toEqual(['new']);
+  expect(await saving).toMatchObject({ status: 'committed' });
+});
+
+it('[F3] without Postgres a state is read from what is kept, with all that was acknowledged since', async () => {
+  const address = await makeSpace(rig);
+  const node = openStateNode(rig, address);
+  await node.read();
+  await node.node.settle();
+  rig.neon.inject({ kind: 'refuse' });
+  await queue(address, [put('a', 'A')]);
+  for (const reader of [node, openStateNode(rig, address)]) expect(await namesOf(reader)).toEqual(['A']);
+});
+
+it('[F5] a load that fails is an error and is kept by nobody: the next one is whole', async () => {
+  const address = await makeSpace(rig);
+  const node = openStateNode(rig, address);
+  await queue(address, [put('a', 'A')]);
+  rig.neon.inject({ kind: 'refuse' });
+  const outcomes = await Promise.allSettled(Array.from({ length: 20 }, () => node.read()));
+  for (const outcome of outcomes)
+    expect(outcome).toMatchObject({ status: 'rejected', reason: { code: 'store_unavailable' } });
+  await node.node.settle();
+  expect(await findKeys(address, 'snap')).toEqual([]);
+  rig.neon.clear();
+  expect(await namesOf(node)).toEqual(['A']);
+});
+
+it('[F2] without Redis a state is what Postgres has', async () => {
+  const address = await makeSpace(rig);
+  const node = openStateNode(rig, address);
+  await queue(address, [put('a', 'A')]);
+  await node.drain.drainSpace(address, { budgetMs: 10_000 });
+  rig.upstash.inject({ kind: 'refuse' });
+  expect(await namesOf(node)).toEqual(['A']);
+});
+
+it('an answer of Redis that is lost once makes nobody read what is older', async () => {
+  const address = await makeSpace(rig);
+  const node = openStateNode(rig, address);
+  await node.read();
+  await queue(address, [put('a', 'A')]);
+  rig.upstash.inject({ kind: 'drop-reply', times: 1, match: address.tenantId });
+  expect(await namesOf(node)).toEqual(['A']);
+});
+
+it('[S5] a world too large for a snapshot is read from Postgres, when that has what was acknowledged', async () => {
+  const address = await makeSpace(rig);
+  for (const node of [
+    openStateNode(rig, address, { worldCharactersMax: 100 }),
+    openStateNode(rig, address, { keeps: false }),
+  ]) {
+    await queue(address, [put('a', 'A'), put('b', 'B')]);
+    await node.drain.drainSpace(address, { budgetMs: 10_000 });
+    expect(await namesOf(node)).toEqual(['A', 'B']);
+    await queue(address, [put('a', 'A2')]);
+    expect(await namesOf(node)).toEqual(['A2', 'B']);
+    expect((await node.read()).seq).toBe((await rig.store.loadCursor(address))?.cursor);
+    const lines = [];
+    for await (const line of (await node.layer.streamWorldState()).lines) lines.push(line);
+    expect(lines.filter(({ kind }) => kind === 'object')).toHaveLength(2);
+  }
+});
+
+it('a region, and a world line by line, have what was acknowledged before', async () => {
+  const address = await makeSpace(rig);
+  const node = openStateNode(rig, address);
+  await node.read();
+  await queue(address, [{ op: 'put', id: 'near', position: { x: 1, y: 0, z: 0 } }, put('here')]);
+  const region = { near: { x: 1, y: 0, z: 0 }, radius: 0.5 };
+  const { objects } = await node.layer.loadWorldState('main', { region });
+  expect(objects.map(({ id }) => id)).toEqual(['near']);
+});
+
+it('[L2] where the log lost entries, a reader sees what is left of them, and that they were lost is written down', async () => {
+  const address = await makeSpace(rig);
+  const node = openStateNode(rig, address);
+  await queue(address, [put('kept')]);
+  await node.drain.drainSpace(address, { budgetMs: 10_000 });
+  await node.read();
+  await queue(address, [put('lost')]);
+  const [key = ''] = await findKeys(address, 'log');
+  await rig.admin.command('DEL', key);
+  await queue(address, [put('after')]);
+  expect((await node.read()).objects.map(({ id }) => id)).toEqual(['after', 'kept']);
+  expect(await listIncidents(rig, address)).toMatchObject([{ kind: 'log_gap' }]);
+});
+
+it('a Redis that lost its memory is filled again, and what it lost is written down', async () => {
+  const address = await makeSpace(rig);
+  const node = openStateNode(rig, address);
+  await queue(address, [put('a', 'A')]);
+  await node.drain.drainSpace(address, { budgetMs: 10_000 });
+  await node.read();
+  await node.node.settle();
+  const keys = (await rig.admin.command('KEYS', `wk:{${address.tenantId}*`)) as string[];
+  for (const key of keys) await rig.admin.command('DEL', key);
+  expect(await namesOf(node)).toEqual(['A']);
+  const seq = await queue(address, [put('b', 'B')]);
+  expect((await node.read()).seq).toBe(seq);
+});
+
+it('a snapshot that cannot be read is done without, and made anew', async () => {
+  const address = await makeSpace(rig);
+  const node = openStateNode(rig, address, { viewCharactersMax: 0 });
+  await queue(address, [put('a', 'A')]);
+  await node.read();
+  await node.node.settle();
+  const [key = ''] = await findKeys(address, 'snap');
+  await rig.admin.command('HSET', key, '0', 'nonsense');
+  expect(await namesOf(node)).toEqual(['A']);
+  await node.node.settle();
+  expect(node.loads.worlds).toBe(2);
+  expect(await namesOf(node)).toEqual(['A']);
+  expect(node.loads.worlds).toBe(2);
+});
+
+it('what is shown is the same text whether it was folded from the log or read from Postgres', async () => {
+  const address = await makeSpace(rig);
+  const node = openStateNode(rig, address);
+  await node.read();
+  const properties = { zz: 1, b: { longer: [1, { y: 1, x: 2 }], a: null }, é: 1.5e300, '10': 0, '9': -0 };
+  await queue(address, [{ op: 'put', id: 'a', properties }]);
+  await queue(address, [{ op: 'patch', id: 'a', properties: { aaa: true, b: { a: 3 } } }]);
+  const folded = await node.layer.renderWorldState();
+  await node.drain.drainSpace(address, { budgetMs: 10_000 });
+  const [key = ''] = await findKeys(address, 'snap');
+  await rig.admin.command('DEL', key);
+  const loaded = await openStateNode(rig, address).layer.renderWorldState();
+  if (folded.status !== 'state' || loaded.status !== 'state') throw new Error('no state');
+  const objectsOf = (text: string) => /"objects":\[.*\],"users"/.exec(text)?.[0];
+  expect(objectsOf(loaded.text)).toBe(objectsOf(folded.text));
+});
+
+it('hits and misses are counted for the whole deployment', async () => {
+  const address = await makeSpace(rig);
+  const nodes = [openStateNode(rig, address), openStateNode(rig, address)];
+  for (const node of nodes) for (let i = 0; i < 5; i++) await node.read();
+  // Each process sends what it counted with its next read.
+  for (const node of nodes) await node.read();
+  const key = `wk:{${address.tenantId}}:cache-stats`;
+  expect(await rig.admin.command('HMGET', key, 'hits', 'misses')).toEqual(['9', '1']);
+});
+
+it('[F5] a world that is loaded by one who does not end is loaded by another', async () => {
+  const address = await makeSpace(rig);
+  const never = new Promise<never>(() => undefined);
+  const stuck = openStateNode(rig, address, {
+    loader: wrapStore(createStateLoader(rig.postgres), () => never),
+  });
+  void stuck.read();
+  await expect.poll(() => findKeys(address, 'loader')).toHaveLength(1);
+  let nowMs = 0;
+  const node = openStateNode(rig, address, {
+    now: () => nowMs,
+    pause: async () => {
+      nowMs += 1_000;
+    },
+  });
+  expect((await node.read()).objects).toEqual([]);
+});
