@@ -314,6 +314,34 @@ describe('BatchProcessor, on a Node server with its stores over TCP', () => {
       expect((await objects()).size).toBe(250);
     });
 
+    it('loses nothing where Redis is back in the last of its time, however long it was away', async () => {
+      let nowMs = Date.now();
+      let ended: Promise<void> | undefined;
+      let endMs = Number.POSITIVE_INFINITY;
+      const batch = open({
+        now: () => nowMs,
+        shutdownTimeoutMs: 10_000,
+        pause: (ms) => {
+          nowMs += ms;
+          if (ms === 5_000 && ended === undefined) {
+            endMs = nowMs + 10_000;
+            ended = batch.shutdown();
+          }
+          if (nowMs < endMs) return turn();
+          proxy.clear();
+          // Until the connection that was cut is made again.
+          return vi.waitFor(async () => expect((await cache.getStats()).reachable).toBe(true), {
+            timeout: 10_000,
+          });
+        },
+      });
+      proxy.inject({ kind: 'refuse' });
+      const added = put(250).map((item) => batch.add('objectSaves', item));
+      await Promise.allSettled(added);
+      await ended;
+      expect((await objects()).size).toBe(250);
+    });
+
     it('says how many it could not store in its time, and so do their promises', async () => {
       let nowMs = Date.now();
       const batch = open({

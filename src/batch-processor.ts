@@ -265,13 +265,14 @@ export class BatchProcessor {
         }
         return;
       } catch (error) {
-        const endMs = Math.min(this.#endMs, giveUpMs);
-        if (!isPassing(error) || now() + delayMs >= endMs) {
+        const leftMs = Math.min(this.#endMs, giveUpMs) - now();
+        if (!isPassing(error) || leftMs <= 0) {
           this.#fail(items, error);
           return;
         }
+        // The last try is at the end, and not one long pause before it.
+        await this.#pauseUnlessWoken(Math.min(delayMs, leftMs));
       }
-      await this.#pauseUnlessWoken(delayMs);
     }
   }
 

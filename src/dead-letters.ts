@@ -28,7 +28,8 @@ export interface DeadLetterStore {
     limit: number,
     before: string,
   ): Promise<{ letters: DeadLetter[]; more: boolean }>;
-  loadDeadLetter(tenantId: string, id: string): Promise<DeadLetter | null>;
+  /** `isOutlived`: its space was deleted, and what has its name now is another. */
+  loadDeadLetter(tenantId: string, id: string): Promise<{ letter: DeadLetter; isOutlived: boolean } | null>;
   /** @returns whether it was there. */
   discardDeadLetter(tenantId: string, id: string): Promise<boolean>;
   markReplayed(tenantId: string, id: string): Promise<void>;
@@ -56,18 +57,24 @@ export class DeadLetters {
   /**
    * Appends the operation once more, under the same conditions and the same author, and waits for what becomes of it. Where
    * it cannot be kept again, it is a dead letter again, under another id.
-   * @throws not_found; conflict for one that was replayed before, or is a whole world
+   * @throws not_found; conflict for one that was replayed before, is a whole world, or is of a space that was made anew since
    */
   async replay(
     tenantId: string,
     id: string,
     defer: AppendOptions['defer'],
   ): Promise<Queued | CommittedOperations> {
-    const letter = await this.#store.loadDeadLetter(tenantId, checkId(id, '/id'));
-    if (letter === null) throw notFound();
+    const loaded = await this.#store.loadDeadLetter(tenantId, checkId(id, '/id'));
+    if (loaded === null) throw notFound();
+    const { letter, isOutlived } = loaded;
     if (letter.replayedAt !== null) throw new AppError('conflict', 'This operation was sent again before.');
     if (letter.op.op === 'stage')
       throw new AppError('conflict', 'A whole world is not kept here: save it again.');
+    if (isOutlived)
+      throw new AppError(
+        'conflict',
+        'Its space was deleted, and made anew: this is no operation of the new one.',
+      );
     const { spaceId, actor, op } = letter;
     const outcome = await this.#log.commit({ tenantId, spaceId, actor }, [op], {
       principal: 'replay',

@@ -342,8 +342,15 @@ export class Drain {
 
   /** See correctReaders. A failure is told, and leaves them to a later drain. @returns whether there is more to drain now. */
   async #correct(address: LogAddress, cursor: Seq, dead: DeadOperation[]): Promise<boolean> {
+    const stores = { redis: this.#redis, postgres: this.#postgres };
     try {
-      return await correctReaders({ redis: this.#redis, postgres: this.#postgres }, address, cursor, dead);
+      while (dead.length > 0) {
+        const goesOn = await correctReaders(stores, address, cursor, dead);
+        // Those of earlier drains too: where nobody writes any more, no other drain comes for them.
+        if (dead.length === 0) dead.push(...(await this.#postgres.listUncorrected(address, CORRECTIONS_MAX)));
+        if (goesOn) return true;
+      }
+      return false;
     } catch (cause) {
       this.#options.tell({ event: 'correction_failed', address, cause });
       return false;

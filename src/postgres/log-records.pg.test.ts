@@ -31,11 +31,13 @@ describe.each(Object.entries(DRIVERS))('the records of a log on Postgres, on %s'
       expect([page.letters.length, page.more, page.letters[0]?.id]).toEqual([2, true, newest]);
       const rest = await store.listDeadLetters(tenantId, 2, page.letters[1]?.id ?? '');
       expect([rest.letters.length, rest.more]).toEqual([1, false]);
-      const letter = await store.loadDeadLetter(tenantId, newest ?? '');
-      expect(letter).toMatchObject({ ...{ spaceId: 'main', seq, actor: 'ann', op, replayedAt: null } });
-      expect(letter?.error.code).toMatch(/^(22|23)/);
+      const loaded = await store.loadDeadLetter(tenantId, newest ?? '');
+      expect(loaded).toMatchObject({
+        ...{ letter: { spaceId: 'main', seq, actor: 'ann', op, replayedAt: null }, isOutlived: false },
+      });
+      expect(loaded?.letter.error.code).toMatch(/^(22|23)/);
       await store.markReplayed(tenantId, newest ?? '');
-      expect((await store.loadDeadLetter(tenantId, newest ?? ''))?.replayedAt).not.toBeNull();
+      expect((await store.loadDeadLetter(tenantId, newest ?? ''))?.letter.replayedAt).not.toBeNull();
 
       expect(await store.listUncorrected(address, 10)).toEqual(dead);
       const [first] = dead;

@@ -4,7 +4,7 @@ import type { JsonObject, ObjectInput, Quaternion, Seq, Vector3 } from './types.
 /** The net effect of a batch on one object: one row an object, each independent of the others. */
 export type ObjectChange = ObjectPatchChange | ObjectPutChange | ObjectDeleteChange;
 
-/** Where the object is there: the fields given are set, then each merge patch of `patches` is applied in turn. */
+/** Where the object is there: the fields given are set, then each merge patch of `patches` (two at most) is applied in turn. */
 export interface ObjectPatchChange {
   kind: 'patch';
   id: string;

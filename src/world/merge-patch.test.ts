@@ -1,6 +1,13 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { applyMergePatch, cloneJson, composeInto, composePatches, mergeInto } from './merge-patch.ts';
+import {
+  applyMergePatch,
+  cloneJson,
+  composeInto,
+  composeIntoTwo,
+  composePatches,
+  mergeInto,
+} from './merge-patch.ts';
 import { anyProperties, deepFreeze } from './operation-testing.ts';
 import type { JsonObject, JsonValue } from './types.ts';
 
@@ -98,6 +105,50 @@ describe('composePatches', () => {
     expect(one).toEqual({ a: { b: [1], e: 2 }, c: { d: { f: 1 } } });
   });
 });
+
+describe('composeIntoTwo', () => {
+  it.each<[patches: JsonObject[], two: [JsonObject, JsonObject]]>([
+    [
+      [{ a: 1 }, { b: { c: null } }],
+      [{}, { a: 1, b: { c: null } }],
+    ],
+    [
+      [{ a: null }, { a: { b: 1 } }],
+      [{ a: null }, { a: { b: 1 } }],
+    ],
+    [
+      [{ a: { b: 1 } }, { a: { b: { c: 2 } } }],
+      [{ a: { b: null } }, { a: { b: { c: 2 } } }],
+    ],
+    [
+      [{ a: 1 }, { a: { b: 1 } }, { a: { b: { c: 1 } } }],
+      [{ a: null }, { a: { b: { c: 1 } } }],
+    ],
+  ])('makes of %j two', (patches, two) => {
+    const [first, last]: [JsonObject, JsonObject] = [{}, {}];
+    for (const patch of patches) composeIntoTwo(first, last, deepFreeze(patch));
+    expect([first, last]).toEqual(two);
+  });
+
+  it('is the same as one after the other on whatever it is applied to, however many there are', () => {
+    const many = fc.array(anyProperties, { minLength: 1, maxLength: 6 });
+    fc.assert(
+      fc.property(many, anyProperties, (patches, drawn) => {
+        const [first, last]: [JsonObject, JsonObject] = [{}, {}];
+        for (const patch of patches) composeIntoTwo(first, last, deepFreeze(patch));
+        for (const target of [drawn, {}, ...patches.map(plant), plant(patches.reduce(applyMergeTo, {}))])
+          expect(applyMergePatch(applyMergePatch(target, first), last)).toEqual(
+            patches.reduce<JsonValue>(applyMergePatch, target),
+          );
+      }),
+      { numRuns: 3_000 },
+    );
+  });
+});
+
+function applyMergeTo(target: JsonObject, patch: JsonObject): JsonObject {
+  return applyMergePatch(target, patch) as JsonObject;
+}
 
 function sortKeys(value: JsonValue): JsonValue {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return value;

@@ -54,6 +54,32 @@ export function composeInto(a: JsonObject, b: JsonObject): void {
   }
 }
 
+/**
+ * Adds a patch to two that are applied one after the other, where `canCompose` may say no: what `last` removes or replaces and
+ * `b` then merges into is removed by `first`. So however many patches follow each other, they are two. Both are changed in
+ * place, and share nothing with `b` afterwards. @param first made by this alone; empty to begin with
+ */
+export function composeIntoTwo(first: JsonObject, last: JsonObject, b: JsonObject): void {
+  for (const key of Object.keys(b)) {
+    const second = b[key] as JsonValue;
+    const given = ownMember(last, key);
+    if (!isObject(second) || given === undefined) last[key] = cloneJson(second);
+    else if (!isObject(given)) {
+      first[key] = null;
+      last[key] = cloneJson(second);
+    } else {
+      const before = ownMember(first, key);
+      // Where it was removed there is nothing left that the order could matter to.
+      if (before === null) composeInto(given, second);
+      else {
+        const inner: JsonObject = isObject(before) ? before : {};
+        composeIntoTwo(inner, given, second);
+        if (Object.keys(inner).length > 0) first[key] = inner;
+      }
+    }
+  }
+}
+
 /** `applyMergePatch` of an object, changing the target in place. The patch stays as it is, and shares nothing with it. */
 export function mergeInto(target: JsonObject, patch: JsonObject): void {
   for (const key of Object.keys(patch)) {

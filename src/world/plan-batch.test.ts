@@ -30,7 +30,7 @@ const made = {
 };
 
 describe('planBatch', () => {
-  it('makes one patch of many, with merge patches as a list where no one equals them', () => {
+  it('makes one patch of many, with merge patches as two where no one equals them', () => {
     const entries = [
       makeEntry(1, 'ann', patch({ position: { x: 1, y: 2, z: 3 }, properties: { a: 1 } })),
       makeEntry(2, 'bob', patch({ position: { x: 9 }, properties: { b: null } })),
@@ -39,12 +39,16 @@ describe('planBatch', () => {
     expect(plan(entries)).toEqual([
       {
         ...{ kind: 'patch', id: 'x', seq: 3, actor: null, position: { x: 9, y: 2, z: 3 }, name: 'n' },
-        patches: [
-          { a: 1, b: null },
-          { b: { c: 1 }, d: 1 },
-        ],
+        patches: [{ b: null }, { a: 1, b: { c: 1 }, d: 1 }],
       },
     ]);
+  });
+
+  it('[D3] makes no more than two merge patches, however many cannot be one', () => {
+    const nest = (depth: number): JsonObject => ({ a: depth === 0 ? 1 : nest(depth - 1) });
+    const ops = Array.from({ length: 1_000 }, (_, i) => patch({ properties: nest(i % 30) }));
+    const [change] = plan([makeEntry(1, null, ...ops), makeEntry(2, null, ...ops)]);
+    expect(change).toMatchObject({ kind: 'patch', seq: 2, patches: [{ a: null }, nest(9)] });
   });
 
   it.each<[string, Operation[], object | null]>([

@@ -1,5 +1,5 @@
 import type { AvatarChange, Batch, ObjectChange } from './batch.ts';
-import { canCompose, cloneJson, composeInto, mergeInto } from './merge-patch.ts';
+import { canCompose, cloneJson, composeInto, composeIntoTwo, mergeInto } from './merge-patch.ts';
 import type {
   LogEntry,
   ObjectOperation,
@@ -251,21 +251,23 @@ function patchAgain(draft: ObjectDraft, op: PatchOperation, seq: Seq, actor: str
   mergeInto(object.properties, op.properties);
 }
 
-/** Folds a merge patch into the last of the list, or adds it where that would change what comes out. */
+/** Folds a merge patch into the last of the list, or, where that would change what comes out, into two. */
 function addPatch(draft: { isOwned: boolean }, change: { patches?: JsonObject[] }, patch: JsonObject): void {
-  const patches = change.patches;
-  if (patches === undefined) {
+  const patches = change.patches ?? [];
+  const last = patches.at(-1);
+  if (last === undefined) {
     change.patches = [patch];
     return;
   }
-  const last = patches.at(-1);
-  if (last === undefined || !canCompose(last, patch)) {
-    patches.push(patch);
-    draft.isOwned = false;
+  const owned = draft.isOwned ? last : cloneJson(last);
+  draft.isOwned = true;
+  if (canCompose(owned, patch)) {
+    composeInto(owned, patch);
+    patches[patches.length - 1] = owned;
     return;
   }
-  const owned = draft.isOwned ? last : cloneJson(last);
-  composeInto(owned, patch);
-  patches[patches.length - 1] = owned;
-  draft.isOwned = true;
+  // Each takes a pass over all the properties: a thousand would take longer than a batch may.
+  const first = patches.length > 1 ? (patches[0] as JsonObject) : {};
+  composeIntoTwo(first, owned, patch);
+  change.patches = [first, owned];
 }

@@ -142,6 +142,24 @@ describe('[D5] what Postgres cannot keep', () => {
     expect(avatars).toEqual([...seen.avatars.values()].map(({ seq, ...avatar }) => avatar));
   });
 
+  it('is corrected by one drain, however much a drain before it left to be put right', async () => {
+    const address = await makeSpace(rig);
+    // A reference that is none: what no check of ours lets through.
+    const ids = Array.from({ length: 120 }, (_, i) => idOf(i));
+    await append(
+      address,
+      ids.map((id) => ({ op: 'put', id, parentId: 'a/b' })),
+    );
+    rig.neon.inject({ kind: 'refuse', match: 'find_objects' });
+    await openDrain(rig).drain.drainSpace(address, BUDGET);
+    rig.neon.clear();
+    expect(await rig.store.listUncorrected(address, 1_000)).toHaveLength(120);
+    expect(await openDrain(rig).drain.drainSpace(address, BUDGET)).toMatchObject({ status: 'drained' });
+    expect(await rig.store.listUncorrected(address, 1_000)).toEqual([]);
+    expect((await readAsReader(address)).objects.size).toBe(0);
+    expect(await isDirty(rig, address)).toBe(false);
+  });
+
   it('takes nothing along that was written behind it while it was found out', async () => {
     const address = await makeSpace(rig);
     await append(address, [{ op: 'put', id: 'x', properties: { first: HALF } }]);

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { DeadLetters } from '../../src/dead-letters.ts';
 import type { LogAddress } from '../../src/log-stores.ts';
 import { PersistenceLayer } from '../../src/persistence-layer.ts';
 import { AppError } from '../../src/world/errors.ts';
@@ -9,6 +10,8 @@ import { makeSpace, NO_DRAIN, openDrain, openSpaceLog, useRig } from './rig.ts';
 
 const rig = useRig();
 const BUDGET = { budgetMs: 60_000 };
+/** Each fits, and both together are more than an object can hold. */
+const HALF = 'x'.repeat(40_000);
 
 /** A process of its own: it knows of a space what it has seen itself. */
 function openNode(drains: 'drains' | 'never drains' = 'drains') {
@@ -100,6 +103,49 @@ describe('[L1] a space deleted with a backlog and made again', () => {
     await openNode().drain.drainSpace(address, BUDGET);
     await openNode().drain.drainSpace(address, BUDGET);
     expect(await idsIn(address)).toEqual(['new']);
+  });
+
+  it('is not corrected for what could not be kept in the one before', async () => {
+    const address = await makeSpace(rig);
+    const node = openNode('never drains');
+    await node.append(address, [{ op: 'put', id: 'x', properties: { first: HALF } }]);
+    await openNode().drain.drainSpace(address, BUDGET);
+    await node.append(address, [
+      { op: 'patch', id: 'x', properties: { second: HALF } },
+      { op: 'put', id: 'old', parentId: 'a/b' } as Operation,
+    ]);
+    // The drain ends before it puts that right.
+    rig.neon.inject({ kind: 'refuse', match: 'find_objects' });
+    await openNode().drain.drainSpace(address, BUDGET);
+    rig.neon.clear();
+    expect(await rig.store.listUncorrected(address, 10)).toHaveLength(2);
+    const layer = node.openLayer(address);
+    await layer.deleteSpace('main');
+    await layer.putSpace('main', { name: 'Again' });
+    const { seq } = await node.append(address, [{ op: 'put', id: 'x' }]);
+    for (let i = 0; i < 2; i++) await openNode().drain.drainSpace(address, BUDGET);
+    expect((await readLog(rig, address)).map((entry) => entry.seq)).toEqual([seq]);
+    expect(await rig.store.loadObjects(address, ['x'])).toMatchObject([{ seq, updatedBy: null }]);
+  });
+
+  it('is sent no operation again that could not be kept in the one before', async () => {
+    const address = await makeSpace(rig);
+    const node = openNode();
+    const commit = (ops: Operation[]) =>
+      node.spaceLog.commit({ ...address, actor: null }, ops, node.options());
+    await commit([{ op: 'put', id: 'x', properties: { first: HALF } }]);
+    await commit([{ op: 'patch', id: 'x', properties: { second: HALF } }]);
+    await node.settle();
+    const { letters } = await rig.store.listDeadLetters(address.tenantId, 10, '');
+    const layer = node.openLayer(address);
+    await layer.deleteSpace('main');
+    await layer.putSpace('main', { name: 'Again' });
+    await commit([{ op: 'put', id: 'x' }]);
+    const deadLetters = new DeadLetters(rig.store, node.spaceLog);
+    await expect(
+      deadLetters.replay(address.tenantId, letters[0]?.id ?? '', node.defer),
+    ).rejects.toMatchObject({ code: 'conflict' });
+    expect(await rig.store.loadObjects(address, ['x'])).toMatchObject([{ properties: {} }]);
   });
 
   it('is not told of an append to the one before, repeated under its key', async () => {

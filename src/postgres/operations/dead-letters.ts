@@ -35,6 +35,12 @@ function isLetter(tenantId: string, id: string) {
   return and(eq(deadLetters.tenantId, tenantId), eq(deadLetters.deadLetterId, id));
 }
 
+/** Whether its space is the one that it was written to still, and not one made anew under its name. */
+const isOfThisIncarnation = sql<boolean>`exists (
+  select from spaces s
+  where s.tenant_id = dead_letters.tenant_id and s.space_id = dead_letters.space_id
+    and s.incarnation = dead_letters.incarnation)`;
+
 /** Letters of one page at most: an operation may have 64 KiB, twice that on its way, and the database answers 10 MiB. */
 const LETTERS_MAX = 50;
 
@@ -70,13 +76,20 @@ export async function loadDeadLetter(
   postgres: Postgres,
   tenantId: string,
   id: string,
-): Promise<DeadLetter | null> {
-  const [rows] = await postgres.inTenant(
+): Promise<{ letter: DeadLetter; isOutlived: boolean } | null> {
+  const [[row]] = await postgres.inTenant(
     tenantId,
-    (db) => [db.select(letterColumns).from(deadLetters).where(isLetter(tenantId, id))],
+    (db) => [
+      db
+        .select({ ...letterColumns, isOfThisIncarnation })
+        .from(deadLetters)
+        .where(isLetter(tenantId, id)),
+    ],
     'snapshot',
   );
-  return rows[0] === undefined ? null : toLetter(rows[0]);
+  if (row === undefined) return null;
+  const { isOfThisIncarnation: isOfThis, ...letter } = row;
+  return { letter: toLetter(letter), isOutlived: !isOfThis };
 }
 
 /** @returns whether it was there. */
@@ -94,7 +107,7 @@ export async function markReplayed(postgres: Postgres, tenantId: string, id: str
   ]);
 }
 
-/** The oldest of a space that the log has not put right yet. */
+/** The oldest of a space that its log has not put right yet: that of one before it under its name is gone. */
 export async function listUncorrected(
   postgres: Postgres,
   { tenantId, spaceId }: LogAddress,
@@ -120,6 +133,7 @@ export async function listUncorrected(
             eq(deadLetters.tenantId, tenantId),
             eq(deadLetters.spaceId, spaceId),
             isNull(deadLetters.correctedAt),
+            isOfThisIncarnation,
           ),
         )
         .orderBy(asc(deadLetters.seq))
