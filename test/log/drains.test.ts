@@ -122,7 +122,7 @@ describe('[D4] a drain that does not come to its end', () => {
   });
 
   it('comes behind the others at the next sweep', async () => {
-    const addresses = [];
+    const addresses: LogAddress[] = [];
     for (let i = 0; i < 3; i++) addresses.push(await makeSpace(rig));
     const { spaceLog, options } = openSpaceLog(rig, NO_DRAIN);
     const appendAll = async () => {
