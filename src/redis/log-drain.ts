@@ -8,7 +8,7 @@ import type {
 } from '../log-stores.ts';
 import type { RedisReply } from './client.ts';
 import { createLostError } from './errors.ts';
-import { drainStatsKey, logKey, logMetaKey, spaceMember } from './keys.ts';
+import { drainStatsKey, liveChannel, logKey, logMetaKey, spaceMember } from './keys.ts';
 import type { LogContext } from './log-context.ts';
 import { checkLength, readCount, readList, readSeq, readText, readWord } from './log-reply.ts';
 import { READ, RETIRE, SETTLE } from './scripts.ts';
@@ -53,7 +53,8 @@ export async function readEntries(
   });
 }
 
-function readEntry(head: RedisReply | undefined, ops: RedisReply | undefined): RawEntry {
+/** An entry as read.lua and read-changes.lua reply it. */
+export function readEntry(head: RedisReply | undefined, ops: RedisReply | undefined): RawEntry {
   const [, seq, prev, count, waits, actor = ''] =
     /^(\d+) (\d+) (\d+) ([01]) (.*)$/s.exec(readText(head)) ?? [];
   return {
@@ -94,7 +95,7 @@ export async function retireLog(
   const reply = await redis.eval(
     RETIRE,
     [logMetaKey(address), logKey(address, incarnation), dirtyKey(address)],
-    [incarnation, spaceMember(address), String(DELETED_SECONDS)],
+    [incarnation, spaceMember(address), String(DELETED_SECONDS), liveChannel(address, incarnation)],
   );
   readCount(reply);
 }
