@@ -12,6 +12,8 @@ export interface LogPiece {
   /** Where the log ends. */
   last: Seq;
   entries: RawEntry[];
+  /** Redis knows the log; else there is none to read, and where it ends is what Postgres says. */
+  isKnown: boolean;
 }
 
 export interface ChangesPage {
@@ -62,11 +64,11 @@ export class SpaceChanges {
   async read(address: LogAddress, request: ReadChangesRequest): Promise<LogPiece> {
     checkId(address.spaceId, '/space');
     const outcome = await this.#redis.readChanges(address, request);
-    if (outcome.status === 'read') return outcome;
+    if (outcome.status === 'read') return { ...outcome, isKnown: true };
     const known = await this.#postgres.loadCursor(address);
     if (known === null) throw notFound();
     const { incarnation, cursor: last } = known;
     if (outcome.status === 'deleted' && outcome.incarnation === incarnation) throw notFound();
-    return { incarnation, last, entries: [] };
+    return { incarnation, last, entries: [], isKnown: false };
   }
 }

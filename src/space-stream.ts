@@ -30,6 +30,8 @@ export interface StreamOptions {
   cursor: Seq;
   /** The cursor is a seq of this log, not just a place in its order: what comes next must name it as the one before. */
   isExact: boolean;
+  /** The cursor is none of this log, which ends here: the stream begins with a reset. */
+  resetAt: Seq | null;
   changes: ChangesStore;
   live: LiveSource;
   clock: Clock;
@@ -89,6 +91,8 @@ export class SpaceStream {
   /** Resolves when nothing can be missed any more. @throws store_unavailable */
   async open(): Promise<void> {
     this.#write(RETRY_EVENT);
+    const { resetAt } = this.#options;
+    if (resetAt !== null) this.#reset(resetAt);
     await this.#subscribe();
     this.#scheduleHeartbeat();
     void this.#catchUp();
@@ -239,10 +243,10 @@ export class SpaceStream {
 
   /** @returns false where there may be more to read. */
   #take(outcome: ChangesOutcome): boolean {
-    // Redis has forgotten the space: nothing can be said before it knows it again.
+    // Redis does not know the space, or not this incarnation of it: nothing can be said before it does.
     if (outcome.status === 'cold') return true;
     if (outcome.status === 'deleted') {
-      this.end('retired');
+      if (outcome.incarnation === this.#incarnation) this.end('retired');
       return true;
     }
     const { incarnation, last, entries } = outcome;

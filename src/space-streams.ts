@@ -66,11 +66,12 @@ export class SpaceStreams {
     const { from, isAllowed, defer } = request;
     const address = { tenantId: request.tenantId, spaceId: request.spaceId };
     const { clock, heartbeatMs, createId, tell, remembers } = this.#options;
-    const { incarnation, last } = await this.#find(address);
+    const { incarnation, last, isKnown } = await this.#find(address);
     const place = placeOf(request, createId());
     refuseFull(await this.#redis.places.take(place, LIMITS.streamLeaseMs), place);
     const stream = new SpaceStream({
       ...{ address, incarnation, cursor: from?.seq ?? last, isExact: from?.isExact ?? true },
+      resetAt: !isKnown && from !== null && from.seq !== last ? last : null,
       ...{ changes: this.#redis.changes, live: this.#redis.live, clock, heartbeatMs },
       onHeartbeat: this.#createHeartbeat(request, place, isAllowed),
       onEnd: (end, cause) => {
