@@ -3,6 +3,7 @@ import { contextStorage } from 'hono/context-storage';
 import { cors } from 'hono/cors';
 import { methodNotAllowed } from 'hono/method-not-allowed';
 import { AppError } from '../src/world/errors.ts';
+import { getChanges } from './api/changes.ts';
 import { discardDeadLetter, listDeadLetters, replayDeadLetter } from './api/dead-letters.ts';
 import { getDocs, getOpenApi } from './api/docs.ts';
 import { createGetHealth, getLivez, getReadyz } from './api/health.ts';
@@ -11,6 +12,7 @@ import { deleteObject, getObject, listObjects, patchObject, putObject } from './
 import { deleteSession, postHeartbeat, postSession } from './api/sessions.ts';
 import { deleteSpace, getSpace, getStatistics, listSpaces, putSpace } from './api/spaces.ts';
 import { getState, putState } from './api/state.ts';
+import { getStream, STREAM_ROUTE } from './api/stream.ts';
 import { postUpdates } from './api/updates.ts';
 import { deleteUser, getUser, putUser } from './api/users.ts';
 import { allow, authenticate } from './http/auth.ts';
@@ -39,6 +41,7 @@ export function createApp(services: Services): Hono<AppEnv> {
           'Idempotency-Key',
           'If-Match',
           'If-None-Match',
+          'Last-Event-ID',
           'Prefer',
           'Traceparent',
           'X-Request-Id',
@@ -84,9 +87,13 @@ export function createApp(services: Services): Hono<AppEnv> {
 
   /** A route of the role table: what it may be asked for, and by whom, stands there. */
   const limited = limitRequests(limits.rateLimitRequestsPerMinute);
-  const guard = (route: GuardedRoute, handler: (c: AppContext) => Promise<Response>, counted = limited) => {
+  const guard = (
+    route: GuardedRoute,
+    handler: (c: AppContext) => Promise<Response>,
+    { counted = limited, fromQuery = false } = {},
+  ) => {
     const [method = '', path = ''] = route.split(' ');
-    app.on(method, path, authenticate(), counted, allow(route), handler);
+    app.on(method, path, authenticate({ fromQuery }), counted, allow(route), handler);
   };
   guard('GET /v1/spaces', listSpaces);
   guard('GET /v1/spaces/:space', getSpace);
@@ -102,7 +109,10 @@ export function createApp(services: Services): Hono<AppEnv> {
   guard('DELETE /v1/spaces/:space/objects/:id', deleteObject);
   // Counted by the append itself, which is one command to Redis, and by memory where it has none.
   const counted = services.spaceLog === null ? limited : limitFailures(limits.rateLimitRequestsPerMinute);
-  guard('POST /v1/spaces/:space/updates', postUpdates, counted);
+  guard('POST /v1/spaces/:space/updates', postUpdates, { counted });
+  guard('GET /v1/spaces/:space/changes', getChanges);
+  // A browser's EventSource sets no header.
+  guard(STREAM_ROUTE, getStream, { fromQuery: true });
 
   guard('GET /v1/dead-letters', listDeadLetters);
   guard('POST /v1/dead-letters/:id/replay', replayDeadLetter);

@@ -2,7 +2,9 @@ import type { Env } from '../src/config.ts';
 import { openNeon } from '../src/postgres/neon.ts';
 import { openPg } from '../src/postgres/pg.ts';
 import { openTcpRedis } from '../src/redis/tcp.ts';
+import { openTcpLive } from '../src/redis/tcp-live.ts';
 import { openUpstash } from '../src/redis/upstash.ts';
+import { openUpstashLive } from '../src/redis/upstash-live.ts';
 import { type Composition, compose } from './compose.ts';
 import type { NodeBindings } from './node-server.ts';
 
@@ -17,6 +19,9 @@ export function composeNode(env: Env): Composition {
         ? openPg({ databaseUrl: url, poolSizeMax: poolSize, timeoutMs })
         : openNeon({ databaseUrl: url, fetchEndpoint: httpUrl, timeoutMs, readHeaders }),
     openRedis: (redis) => (redis.kind === 'tcp' ? openTcpRedis(redis) : openUpstash(redis)),
+    openLive: (redis) => (redis.kind === 'tcp' ? openTcpLive(redis) : openUpstashLive(redis)),
+    endsStreams: true,
     readAddress: (c) => (c.env as NodeBindings).remoteAddress,
+    cut: (c) => (c.env as NodeBindings).cut(),
   });
 }

@@ -11,8 +11,9 @@ import {
 import { DeadLetters } from '../src/dead-letters.ts';
 import { DirectLog } from '../src/direct-log.ts';
 import { Drain } from '../src/drain.ts';
-import type { DrainStore } from '../src/log-stores.ts';
-import { pause } from '../src/pause.ts';
+import type { LiveSource } from '../src/live-stores.ts';
+import type { DrainStore, LogStore } from '../src/log-stores.ts';
+import { pause, startTimer } from '../src/pause.ts';
 import { PersistenceLayer } from '../src/persistence-layer.ts';
 import { createApiKeyStore } from '../src/postgres/api-key-store.ts';
 import type { Postgres } from '../src/postgres/client.ts';
@@ -27,9 +28,12 @@ import { createFinishedJobs } from '../src/redis/jobs.ts';
 import { createLogStore } from '../src/redis/log.ts';
 import { createRateLimitStore } from '../src/redis/rate-limit.ts';
 import { createStateStore } from '../src/redis/snapshot.ts';
+import { createStreamPlaces } from '../src/redis/stream-places.ts';
 import { Sessions } from '../src/sessions.ts';
+import { SpaceChanges } from '../src/space-changes.ts';
 import { SpaceLog } from '../src/space-log.ts';
 import { SpaceState, type StateLoader } from '../src/space-state.ts';
+import { SpaceStreams } from '../src/space-streams.ts';
 import type { AppContext, AppEnv, Services } from './http/context.ts';
 import { describeError } from './http/describe-error.ts';
 import { createLog, type Log } from './http/log.ts';
@@ -41,7 +45,12 @@ export interface Runtime {
   openPostgres(database: DatabaseConfig & Outgoing): Postgres;
   /** Called once. @throws misconfigured for a store it cannot reach. */
   openRedis(redis: RedisConfig & Outgoing): RedisClient;
+  /** Called once, where there is a Redis. */
+  openLive(redis: RedisConfig & Outgoing): LiveSource & { close?(): void };
+  /** Whether the process ends before its requests do, and `endStreams` is called then. */
+  endsStreams: boolean;
   readAddress(c: AppContext): string | null;
+  cut(c: AppContext): void;
 }
 
 interface Outgoing {
@@ -50,6 +59,8 @@ interface Outgoing {
 }
 
 export interface Composition extends Services {
+  /** Ends the streams that are open, and lets none be opened any more. */
+  endStreams(): void;
   /** Lets go of what is held open: nothing over HTTP, connections over TCP. To be called once, after the last request. */
   close(): Promise<void>;
 }
@@ -59,7 +70,8 @@ export interface Composition extends Services {
  * for every runtime but for what compose-worker.ts and compose-node.ts give it.
  * @throws misconfigured for what the configuration contradicts, or asks of this version and it cannot give.
  */
-export function compose(env: Env, { openPostgres, openRedis, readAddress }: Runtime): Composition {
+export function compose(env: Env, runtime: Runtime): Composition {
+  const { openPostgres, openRedis, readAddress, cut } = runtime;
   const config = parseConfig(env);
   refuseUnserved(config);
   if (config.database === null) throw misconfigured('DATABASE_URL', 'must be set.');
@@ -69,8 +81,32 @@ export function compose(env: Env, { openPostgres, openRedis, readAddress }: Runt
   const now = () => Date.now();
   const log = createLog({ level: config.logLevel, now });
   const drainStore = createDrainStore(postgres);
-  const { spaceLog, drain } = openLog(config, redis, drainStore, { now, log });
+  const logStore = redis === null ? null : createLogStore(redis);
+  const { spaceLog, drain } = openLog(config, logStore, drainStore, { now, log });
   const state = openState(config, redis, createStateLoader(postgres), { spaceLog, drain, now, log });
+  const live = config.redis === null ? null : runtime.openLive({ ...config.redis, readHeaders });
+  const changes = logStore && new SpaceChanges(logStore, drainStore);
+  const streams =
+    changes &&
+    logStore &&
+    redis &&
+    live &&
+    new SpaceStreams(
+      changes,
+      { changes: logStore, live, places: createStreamPlaces(redis) },
+      {
+        clock: { now, after: startTimer },
+        heartbeatMs: config.limits.streamHeartbeatSeconds * 1_000,
+        createId: () => crypto.randomUUID(),
+        presence: null,
+        remembers: runtime.endsStreams,
+        tell: ({ event, address, cause }) =>
+          log(event === 'stream_dropped' ? 'info' : 'error', event, {
+            tenantId: address.tenantId,
+            ...(cause !== undefined && { causes: describeError(cause, { withPlaces: true }) }),
+          }),
+      },
+    );
   const worldLog = spaceLog ?? new DirectLog(drainStore, now);
   const underWay = new Set<Promise<unknown>>();
   return {
@@ -103,13 +139,16 @@ export function compose(env: Env, { openPostgres, openRedis, readAddress }: Runt
     finishedJobs: redis && createFinishedJobs(redis),
     now,
     spaceLog,
+    ...{ changes, streams, cut },
     drains: drain,
     deadLetters: new DeadLetters(drainStore, worldLog),
     defer(work) {
       underWay.add(work);
       void work.catch(() => undefined).finally(() => underWay.delete(work));
     },
+    endStreams: () => streams?.endAll(),
     async close() {
+      live?.close?.();
       await Promise.allSettled(underWay);
       await Promise.all([postgres.close(), redis?.close()]);
     },
@@ -119,12 +158,11 @@ export function compose(env: Env, { openPostgres, openRedis, readAddress }: Runt
 /** The log of all spaces, and what drains it; null where there is no Redis. */
 function openLog(
   config: Config,
-  redis: RedisClient | null,
+  logStore: LogStore | null,
   drainStore: DrainStore,
   { now, log }: { now: () => number; log: Log },
 ): { spaceLog: SpaceLog | null; drain: Drain | null } {
-  if (redis === null) return { spaceLog: null, drain: null };
-  const logStore = createLogStore(redis);
+  if (logStore === null) return { spaceLog: null, drain: null };
   const { qstash, publicUrl, limits } = config;
   const queue = qstash === null || publicUrl === null ? null : createQueue({ ...qstash, publicUrl });
   const drain = new Drain(logStore, drainStore, {

@@ -8,6 +8,8 @@ import { getRequestListener } from '@hono/node-server';
 export interface NodeBindings {
   /** The other end of the connection: the caller, or the proxy in front. */
   remoteAddress: string | null;
+  /** Ends the connection at once, whatever of the answer has not been sent. */
+  cut: () => void;
 }
 
 export type NodeFetch = (request: Request, bindings: NodeBindings) => Response | Promise<Response>;
@@ -43,7 +45,10 @@ export async function startServer({ fetch, host, port }: ServerOptions): Promise
   const server = createServer({ keepAliveTimeout: KEEP_ALIVE_MS });
   const listener = getRequestListener(
     async (request, { incoming, outgoing }) => {
-      const response = await fetch(request, { remoteAddress: incoming.socket.remoteAddress ?? null });
+      const response = await fetch(request, {
+        remoteAddress: incoming.socket.remoteAddress ?? null,
+        cut: () => incoming.socket.destroy(),
+      });
       // Answered before it was sent: what is still to come must not be taken for the next request.
       if (isStopping || !incoming.complete) closeAfter(outgoing as ServerResponse);
       return response;

@@ -6,6 +6,7 @@ import { createInterface } from 'node:readline';
 import { text } from 'node:stream/consumers';
 import { afterEach, describe, expect, it } from 'vitest';
 import { openSpace } from '../test/http/client.ts';
+import { openEvents } from '../test/http/events.ts';
 import { type NodeTarget, startNode } from '../test/http/node-target.ts';
 import { OVER_HTTP, OVER_TCP, StartRefused } from '../test/http/runtimes.ts';
 
@@ -31,6 +32,17 @@ describe('the functions as a process on Node', () => {
     await once(socket, 'connect');
     return socket;
   }
+
+  it('[R2] ends its streams at once after a signal, and exits with 0', async () => {
+    const target = await start(PATIENT);
+    const { at, apiKey, call } = await openSpace(target);
+    const client = await openEvents(target, at, { credential: await apiKey(['read']) });
+    await call('POST', `${at}/updates`, { json: { ops: [{ op: 'put', id: 'last' }] } });
+    await expect.poll(client.ids).toEqual(['last']);
+    target.kill('SIGTERM');
+    expect(await client.ended).toBe('ended');
+    expect(await target.exited).toBe(0);
+  });
 
   /** Sends the head of a PUT and half its body, and waits until the server works at it. */
   async function beginPut(target: NodeTarget): Promise<{ socket: Socket; finish(): Promise<string> }> {

@@ -44,6 +44,8 @@ async function run(): Promise<number> {
 
   log({ event: 'stopping', signal: await signalled });
   const deadlineMs = performance.now() + shutdownTimeoutMs;
+  // They would never end by themselves; who follows comes again.
+  composition.endStreams();
   const cut = await server.stop(shutdownTimeoutMs);
   // What a caller did not wait for may still be at work in a store.
   const hasClosed = await settleBefore(deadlineMs, composition.close());

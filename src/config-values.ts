@@ -47,6 +47,7 @@ export const CONFIG_VARIABLES = {
   BACKLOG_ENTRIES_MAX: 'plain',
   BACKLOG_AGE_SECONDS_MAX: 'plain',
   DEAD_LETTER_RETENTION_DAYS: 'plain',
+  STREAM_HEARTBEAT_SECONDS: 'plain',
   LOG_LEVEL: 'plain',
 } as const satisfies Record<string, 'secret' | 'plain'>;
 

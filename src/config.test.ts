@@ -50,6 +50,7 @@ describe('Config', () => {
         backlogEntriesMax: 100_000,
         backlogAgeSecondsMax: 900,
         deadLetterRetentionDays: 30,
+        streamHeartbeatSeconds: 20,
       },
     });
   });

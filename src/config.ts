@@ -91,6 +91,8 @@ export interface Config {
     /** Of the oldest entry that waits. */
     backlogAgeSecondsMax: number;
     deadLetterRetentionDays: number;
+    /** Between two signs of life of a stream: proxies cut what is silent for longer than they like. */
+    streamHeartbeatSeconds: number;
   };
 }
 
@@ -163,6 +165,13 @@ export function parseConfig(env: Env): Config {
         604_800,
       ),
       deadLetterRetentionDays: readWhole(env, 'DEAD_LETTER_RETENTION_DAYS', 30, 1, 3_650),
+      streamHeartbeatSeconds: readWhole(
+        env,
+        'STREAM_HEARTBEAT_SECONDS',
+        LIMITS.streamHeartbeatSecondsDefault,
+        1,
+        LIMITS.streamHeartbeatSecondsMax,
+      ),
     },
   };
   refuseContradictions(config);

@@ -8,3 +8,9 @@ export function pause(ms: number, signal?: AbortSignal): Promise<void> {
     });
   });
 }
+
+/** Calls once after so many milliseconds. @returns takes it back. */
+export function startTimer(ms: number, run: () => void): () => void {
+  const timer = setTimeout(run, ms);
+  return () => clearTimeout(timer);
+}

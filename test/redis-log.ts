@@ -1,4 +1,5 @@
 import { afterAll, beforeAll } from 'vitest';
+import type { ChangesStore } from '../src/live-stores.ts';
 import type { AppendOutcome, AppendRequest, LogAddress, LogStore, OpenedLog } from '../src/log-stores.ts';
 import type { RedisClient } from '../src/redis/client.ts';
 import { createLogStore } from '../src/redis/log.ts';
@@ -12,7 +13,7 @@ export type Appended = Extract<AppendOutcome, { status: 'appended' }>;
 export interface LogSpace {
   address: LogAddress;
   opened: OpenedLog;
-  log: LogStore;
+  log: LogStore & ChangesStore;
   /** The names of its keys. */
   keys: { meta: string; log: string };
   /** Appends entries of one operation, 'ops' each, unless told otherwise. */

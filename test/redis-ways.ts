@@ -1,13 +1,21 @@
 import { startUpstashFront } from '../dev/fronts/upstash.ts';
+import type { LiveSource } from '../src/live-stores.ts';
 import type { RedisClient } from '../src/redis/client.ts';
 import { openTcpRedis } from '../src/redis/tcp.ts';
+import { openTcpLive } from '../src/redis/tcp-live.ts';
 import { openUpstash } from '../src/redis/upstash.ts';
+import { openUpstashLive } from '../src/redis/upstash-live.ts';
 import { stack } from './support.ts';
 import { startTcpProxy, type TcpFault } from './tcp-proxy.ts';
 
 /** A way to the real Redis that can be cut. */
 export interface RedisWay {
   open(options?: { timeoutMs?: number; password?: string }): RedisClient;
+  /** What is published, on a connection of its own. `close` lets go of it. */
+  openLive(options?: { timeoutMs?: number }): LiveSource & { close(): void };
+  /** Cuts what hears what is published, and lets nothing be heard again until `mend` is called. */
+  cutLive(): void;
+  mendLive(): void;
   inject(fault: TcpFault): void;
   clear(): void;
   close(): Promise<void>;
@@ -18,7 +26,14 @@ const HANG_MS = 300_000;
 async function openHttpWay(): Promise<RedisWay> {
   const { redisUrl, redisRestToken } = stack();
   const front = await startUpstashFront({ redisUrl, token: redisRestToken, port: 0 });
+  const proxy = await startTcpProxy(front.port);
   return {
+    openLive: ({ timeoutMs = 5_000 } = {}) => ({
+      ...openUpstashLive({ url: `http://127.0.0.1:${proxy.port}`, token: redisRestToken, timeoutMs }),
+      close: () => undefined,
+    }),
+    cutLive: () => proxy.inject({ kind: 'refuse' }),
+    mendLive: () => proxy.clear(),
     open: ({ timeoutMs = 5_000, password = redisRestToken } = {}) =>
       openUpstash({ url: front.url, token: password, timeoutMs }),
     inject(fault) {
@@ -26,15 +41,28 @@ async function openHttpWay(): Promise<RedisWay> {
       else front.faults.inject(fault.kind === 'refuse' ? fault : { ...fault, times: 1 });
     },
     clear: () => front.faults.clear(),
-    close: () => front.close(),
+    async close() {
+      await proxy.close();
+      await front.close();
+    },
   };
 }
 
 async function openTcpWay(): Promise<RedisWay> {
   const url = new URL(stack().redisUrl);
   const proxy = await startTcpProxy(Number(url.port));
+  const liveProxy = await startTcpProxy(Number(url.port));
   return {
     ...proxy,
+    openLive: ({ timeoutMs = 5_000 } = {}) =>
+      openTcpLive({
+        ...{ host: '127.0.0.1', port: liveProxy.port, password: decodeURIComponent(url.password), timeoutMs },
+      }),
+    cutLive: () => liveProxy.inject({ kind: 'refuse' }),
+    mendLive: () => liveProxy.clear(),
+    async close() {
+      await Promise.all([proxy.close(), liveProxy.close()]);
+    },
     open: ({ timeoutMs = 5_000, password = decodeURIComponent(url.password) } = {}) =>
       openTcpRedis({ host: '127.0.0.1', port: proxy.port, password, timeoutMs }),
   };

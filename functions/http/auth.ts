@@ -5,10 +5,16 @@ import { readDefer } from './defer.ts';
 import { countStranger, refuseStranger } from './rate-limit.ts';
 import { checkRight, type GuardedRoute } from './roles.ts';
 
-/** Lets a request through whose key or session is known, and gives the route its tenant's worlds. */
-export function authenticate() {
+/**
+ * Lets a request through whose key or session is known, and gives the route its tenant's worlds.
+ * @param options.fromQuery takes the credential from `access_token` too, for who cannot set headers.
+ */
+export function authenticate({ fromQuery = false }: { fromQuery?: boolean } = {}) {
   return createMiddleware<AppEnv>(async function authenticated(c, next) {
-    const principal = await identify(c);
+    const header = c.req.header('Authorization');
+    const token = fromQuery ? c.req.query('access_token') : undefined;
+    const principal =
+      header === undefined && token !== undefined ? await recognizeKnown(c, token) : await identify(c);
     if (principal === null)
       throw new AppError(
         'unauthorized',
@@ -40,11 +46,39 @@ export function allow(route: GuardedRoute) {
 export async function identify(c: AppContext): Promise<Principal | null> {
   const header = c.req.header('Authorization');
   if (header === undefined) return null;
-  const credential = /^Bearer +([\x21-\x7e]+)$/i.exec(header)?.[1];
-  const principal = credential === undefined ? null : await recognize(c, credential);
+  return recognizeKnown(c, readBearer(header));
+}
+
+/** @throws unauthorized for a credential that is not known, rate_limited. */
+async function recognizeKnown(c: AppContext, credential: string | undefined): Promise<Principal> {
+  const principal =
+    credential !== undefined && CREDENTIAL.test(credential) ? await recognize(c, credential) : null;
   if (principal !== null) return principal;
   await countStranger(c);
   throw new AppError('unauthorized', 'The credential is not known.');
+}
+
+const CREDENTIAL = /^[\x21-\x7e]+$/;
+
+function readBearer(header: string): string | undefined {
+  return /^Bearer +(\S+)$/i.exec(header)?.[1];
+}
+
+/**
+ * Whether the request's credential still serves on its route: asked again while its answer goes on.
+ * @throws store_unavailable where that cannot be found out.
+ */
+export async function isStillAllowed(c: AppContext, route: GuardedRoute): Promise<boolean> {
+  const header = c.req.header('Authorization');
+  const credential = header === undefined ? c.req.query('access_token') : readBearer(header);
+  const principal = credential === undefined ? null : await recognize(c, credential);
+  if (principal === null || principal.id !== c.get('principal').id) return false;
+  try {
+    checkRight(principal, route, c);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 async function recognize(c: AppContext, credential: string): Promise<Principal | null> {

@@ -6,7 +6,9 @@ import type { Drain } from '../../src/drain.ts';
 import type { PersistenceLayer } from '../../src/persistence-layer.ts';
 import type { RateLimiter } from '../../src/rate-limiter.ts';
 import type { Sessions } from '../../src/sessions.ts';
+import type { SpaceChanges } from '../../src/space-changes.ts';
 import type { SpaceLog } from '../../src/space-log.ts';
+import type { SpaceStreams } from '../../src/space-streams.ts';
 import type { Role, Scope } from '../../src/world/types.ts';
 import type { DescribedError } from './describe-error.ts';
 import type { Log } from './log.ts';
@@ -38,6 +40,11 @@ export interface Services {
   drains: Drains | null;
   /** Null where there is no Redis: then Postgres orders and applies. */
   spaceLog: Pick<SpaceLog, 'readStats' | 'findFault'> | null;
+  /** Who follows the logs, now and then or live; null where there is no Redis. */
+  changes: Pick<SpaceChanges, 'list'> | null;
+  streams: Pick<SpaceStreams, 'open' | 'check'> | null;
+  /** Ends a request's connection at once, where the runtime can: its answer is not read. */
+  cut: (c: AppContext) => void;
   deadLetters: DeadLetters;
   /** Keeps work going that no answer waits for, where the runtime has no way of its own. */
   defer: (work: Promise<unknown>) => void;

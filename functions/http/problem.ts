@@ -17,6 +17,7 @@ export const PROBLEMS: Record<ProblemCode, { status: ContentfulStatusCode; title
   method_not_allowed: { status: 405, title: 'The method is not served here' },
   conflict: { status: 409, title: 'In conflict with what is there' },
   key_expired: { status: 409, title: 'The idempotency key is too old' },
+  trimmed: { status: 410, title: 'The log no longer has what came behind this' },
   precondition_failed: { status: 412, title: 'A precondition does not hold' },
   body_too_large: { status: 413, title: 'The body is too large' },
   unsupported_media_type: { status: 415, title: 'The body is not in a form that is taken here' },
@@ -26,10 +27,12 @@ export const PROBLEMS: Record<ProblemCode, { status: ContentfulStatusCode; title
   idempotency_key_reused: { status: 422, title: 'The idempotency key was used before' },
   backlog_full: { status: 429, title: 'Too much is waiting to be committed' },
   rate_limited: { status: 429, title: 'Too many requests' },
+  too_many_streams: { status: 429, title: 'Too many streams are open' },
   // The status that QStash knows: it does not try again.
   job_refused: { status: 489 as number as ContentfulStatusCode, title: 'This job can never be done' },
   internal: { status: 500, title: 'Internal error' },
   no_signing_key: { status: 501, title: 'Session tokens are not set up here' },
+  no_live_log: { status: 501, title: 'There is no log to follow here' },
   misconfigured: { status: 503, title: 'The service is not configured' },
   store_unavailable: { status: 503, title: 'A store cannot be reached' },
   state_unsettled: { status: 503, title: 'The state is being settled' },
@@ -86,7 +89,7 @@ export function answerProblem(error: unknown, c: AppContext): Response {
 function readHeaders(error: AppError | HttpError, c: AppContext): Record<string, string> {
   if (error instanceof HttpError) return error.headers;
   if (error.code === 'unauthorized') {
-    const given = c.req.header('Authorization') !== undefined;
+    const given = c.req.header('Authorization') !== undefined || c.req.query('access_token') !== undefined;
     return { 'WWW-Authenticate': `Bearer realm="worldkeep"${given ? ', error="invalid_token"' : ''}` };
   }
   if (error.code === 'unsupported_media_type' && c.req.method === 'PATCH')

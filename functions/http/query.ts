@@ -1,5 +1,7 @@
+import { readSeqText } from '../../src/world/change.ts';
 import { AppError } from '../../src/world/errors.ts';
 import { toPointer } from '../../src/world/schemas.ts';
+import type { Seq } from '../../src/world/types.ts';
 import type { AppContext } from './context.ts';
 
 /**
@@ -19,6 +21,14 @@ export function readQuery<Name extends string>(
     read[known] = value;
   }
   return read;
+}
+
+/** Where in a space's order to begin; null where it is not said. @throws validation_failed */
+export function readSince(text: string | undefined): Seq | null {
+  if (text === undefined) return null;
+  const since = readSeqText(text);
+  if (since === null) throw refuseParameter('since', 'must be a seq: a whole number, 0 or more');
+  return since;
 }
 
 export function refuseParameter(name: string, message: string): AppError {

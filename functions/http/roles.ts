@@ -29,6 +29,8 @@ export const ROLE_TABLE = {
   'DELETE /v1/spaces/:space/objects/:id': ['write', 'editor', 'space'],
 
   'POST /v1/spaces/:space/updates': ['write', 'editor', 'space'],
+  'GET /v1/spaces/:space/changes': ['read', 'viewer', 'space'],
+  'GET /v1/spaces/:space/stream': ['read', 'viewer', 'space'],
   'GET /v1/dead-letters': ['admin'],
   'POST /v1/dead-letters/:id/replay': ['admin'],
   'DELETE /v1/dead-letters/:id': ['admin'],

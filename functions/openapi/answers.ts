@@ -3,6 +3,7 @@ import type { IssuedKey } from '../../src/api-keys.ts';
 import type { DeadLetter } from '../../src/dead-letters.ts';
 import type { IssuedSession } from '../../src/sessions.ts';
 import { LIMITS } from '../../src/world/limits.ts';
+import type { Operation } from '../../src/world/operation.ts';
 import { idSchema } from '../../src/world/schemas.ts';
 import type {
   ApiKey,
@@ -135,6 +136,17 @@ export const committedAnswer = z.strictObject({
   seq: seqAnswer,
   durability: z.literal('committed'),
   results: z.array(resultAnswer).describe('One for each operation, in their order.'),
+});
+
+export const changesAnswer = z.strictObject({
+  changes: z.array(
+    z.strictObject({
+      seq: seqAnswer,
+      actor: nullableId.describe('Whose change it is.'),
+      ops: z.array(z.custom<Operation>()).describe('As they were sent, in their order.'),
+    }),
+  ),
+  head: seqAnswer.describe('Where the order ends.'),
 });
 
 export const deadLetterAnswer: z.ZodType<DeadLetter> = z.strictObject({

@@ -18,6 +18,7 @@ import { drainJobInput, drainReportAnswer } from '../jobs/drain-schemas.ts';
 import {
   assetAnswer,
   avatarAnswer,
+  changesAnswer,
   chatMessageAnswer,
   committedAnswer,
   deadLetterAnswer,
@@ -92,6 +93,7 @@ const ANSWERS = {
   Saved: savedAnswer,
   Queued: queuedAnswer,
   Committed: committedAnswer,
+  Changes: changesAnswer,
   DeadLetter: deadLetterAnswer,
   DeadLetterPage: pageOf(deadLetterAnswer),
   Statistics: statisticsAnswer,

@@ -4,6 +4,7 @@ import { ROLE_TABLE, type Rule } from '../http/roles.ts';
 import { buildComponents, convert, refer } from './components.ts';
 import { buildHeaderComponents, describeHeaders, type HeaderName, referParameter } from './headers.ts';
 import { describeProblem, groupProblems, listProblems } from './problems.ts';
+import { CHANGE_ROUTES } from './resources/changes.ts';
 import { JOB_ROUTES } from './resources/jobs.ts';
 import { KEY_ROUTES } from './resources/keys.ts';
 import { OBJECT_ROUTES } from './resources/objects.ts';
@@ -20,6 +21,7 @@ export const ROUTES: readonly RouteDoc[] = [
   ...STATE_ROUTES,
   ...OBJECT_ROUTES,
   ...UPDATE_ROUTES,
+  ...CHANGE_ROUTES,
   ...DEAD_LETTER_ROUTES,
   ...PEOPLE_ROUTES,
   ...KEY_ROUTES,

@@ -135,6 +135,17 @@ export const COMMITTED = {
     { id: 'ann', status: 'applied' },
   ],
 };
+const CHANGE = {
+  seq: SEQ,
+  actor: 'ann',
+  ops: [{ op: 'patch', id: 'chair', position: { x: 1.5, y: 0, z: 2 } }],
+};
+export const CHANGES = { changes: [CHANGE], head: SEQ };
+export const EVENTS = [
+  'retry: 1000\n\n',
+  `event: change\nid: ${SEQ}\ndata: ${JSON.stringify({ ...CHANGE, prev: SEQ - 1 })}\n\n`,
+  `event: reset\nid: ${SEQ + 1}\ndata: {"seq":${SEQ + 1}}\n\n`,
+].join('');
 export const DEAD_LETTER = {
   id: '019ab3f2-6d0e-7c51-9a4e-2b6de2f3a111',
   spaceId: 'plaza',

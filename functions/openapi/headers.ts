@@ -68,6 +68,11 @@ export const HEADERS = {
     schema: { type: 'string', minLength: 1, maxLength: 128 },
     example: '019ab3f2-6d0e-7c51-9a4e-2b6de2f3a111',
   },
+  'Last-Event-ID': {
+    description: 'The id of the last event that was seen of the stream: it goes on behind it.',
+    schema: { type: 'string', pattern: '^[0-9]{1,16}$' },
+    example: '1795342742930000',
+  },
   traceparent: {
     description:
       "The caller's place in a trace (W3C Trace Context), which is continued; else one begins here.",

@@ -15,6 +15,7 @@ const HEADERS_BY_CODE: Partial<Record<ProblemCode, readonly HeaderName[]>> = {
   unsupported_media_type: ['Accept-Patch'],
   method_not_allowed: ['Allow'],
   job_refused: ['Upstash-NonRetryable-Error'],
+  too_many_streams: ['Retry-After'],
   rate_limited: ['RateLimit', 'RateLimit-Policy', 'Retry-After'],
 };
 

@@ -60,7 +60,10 @@ export function logKey(space: SpaceAddress, incarnation: string): string {
   return `${KEY_PREFIX}:{${spaceMember(space)}}:${incarnation}:log`;
 }
 
-/** Where a space's entries are published as they are appended. */
+/**
+ * Where a space's entries are published as they are appended (`{"seq", "prev", "actor", "ops"}`), who comes and goes
+ * (`{"presence": …}`), and its end (`{"retired": true}`).
+ */
 export function liveChannel(space: SpaceAddress, incarnation: string): string {
   return `${KEY_PREFIX}:{${spaceMember(space)}}:${incarnation}:live`;
 }
@@ -108,6 +111,16 @@ export function budgetKey(space: SpaceAddress, principal: string): string {
 /** Spaces with something to drain, by the seq of the oldest entry not committed: a sorted set. */
 export function dirtyKey(shard: number): string {
   return `${KEY_PREFIX}:dirty:${shard}`;
+}
+
+/** Streams that are open of a space, by the end of their lease (µs since 1970): a sorted set, with an expiry. */
+export function spaceStreamsKey(space: SpaceAddress): string {
+  return `${KEY_PREFIX}:{${spaceMember(space)}}:streams`;
+}
+
+/** The same of a principal, in all spaces of the tenant. */
+export function principalStreamsKey(tenantId: string, principal: string): string {
+  return `${KEY_PREFIX}:{${tenantId}}:streams:${principal}`;
 }
 
 /** What was drained of a tenant's spaces: a hash of counts, without an expiry. */

@@ -8,7 +8,7 @@ import type {
 } from '../log-stores.ts';
 import type { RedisReply } from './client.ts';
 import { createLostError } from './errors.ts';
-import { drainStatsKey, logKey, logMetaKey, snapshotKey, spaceMember } from './keys.ts';
+import { drainStatsKey, liveChannel, logKey, logMetaKey, snapshotKey, spaceMember } from './keys.ts';
 import type { LogContext } from './log-context.ts';
 import { checkLength, readCount, readInteger, readList, readSeq, readText, readWord } from './log-reply.ts';
 import { READ, RETIRE, SETTLE } from './scripts.ts';
@@ -53,6 +53,7 @@ export async function readEntries(
   });
 }
 
+/** An entry as read.lua and read-changes.lua reply it. */
 export function readEntry(head: RedisReply | undefined, ops: RedisReply | undefined): RawEntry {
   const [, seq, prev, count, waits, actor = ''] =
     /^(\d+) (\d+) (\d+) ([01]) (.*)$/s.exec(readText(head)) ?? [];
@@ -101,7 +102,7 @@ export async function retireLog(
   const reply = await redis.eval(
     RETIRE,
     [logMetaKey(address), logKey(address, incarnation), dirtyKey(address)],
-    [incarnation, spaceMember(address), String(DELETED_SECONDS)],
+    [incarnation, spaceMember(address), String(DELETED_SECONDS), liveChannel(address, incarnation)],
   );
   readCount(reply);
 }

@@ -1,9 +1,11 @@
+import type { ChangesStore } from '../live-stores.ts';
 import type { LogStore } from '../log-stores.ts';
 import { LIMITS } from '../world/limits.ts';
 import type { RedisClient } from './client.ts';
 import { isFull, readMemory, readSetting } from './inspect.ts';
 import { INSTANCE_KEY } from './keys.ts';
 import { appendEntries } from './log-append.ts';
+import { readChanges } from './log-changes.ts';
 import { createLogContext, type LogOptions } from './log-context.ts';
 import { readEntries, retireLog, settleLog } from './log-drain.ts';
 import { readText } from './log-reply.ts';
@@ -25,7 +27,10 @@ const DEFAULTS: LogOptions = {
  * The logs of all spaces, in Redis. One of these a process: it remembers the spaces' incarnations, so that what names them
  * is one command. A reply that is none of the script's is store_unavailable: what was asked for may have been done.
  */
-export function createLogStore(redis: RedisClient, options: Partial<LogOptions> = {}): LogStore {
+export function createLogStore(
+  redis: RedisClient,
+  options: Partial<LogOptions> = {},
+): LogStore & ChangesStore {
   const context = createLogContext(redis, { ...DEFAULTS, ...options });
   return {
     append: (address, request) => appendEntries(context, address, request),
@@ -33,6 +38,7 @@ export function createLogStore(redis: RedisClient, options: Partial<LogOptions> 
       return readText(await redis.eval(NAME_INSTANCE, [INSTANCE_KEY], [context.createToken()]));
     },
     read: (address, request) => readEntries(context, address, request),
+    readChanges: (address, request) => readChanges(context, address, request),
     settle: (address, request) => settleLog(context, address, request),
     retire: (address, incarnation) => retireLog(context, address, incarnation),
     listDirty: (limit) => listDirtySpaces(context, limit),

@@ -1,4 +1,4 @@
-import { Redis } from 'ioredis';
+import { Redis, type RedisOptions } from 'ioredis';
 import type { RedisClient, RedisCommand, RedisReply } from './client.ts';
 import { createRedisClient, type RedisOutcome } from './transport.ts';
 
@@ -18,16 +18,8 @@ const UPSTASH_FLAG = 'allow-key-locking';
  * Redis over TCP, for Node: any Redis or Valkey from version 7 serves. One connection, made at once and made again
  * whenever it is lost; meanwhile commands are refused, not kept for later, and none is ever sent twice.
  */
-export function openTcpRedis({ host, port, password, timeoutMs }: TcpOptions): RedisClient {
-  const redis = new Redis({
-    ...{ host, port, lazyConnect: true, protocol: 2, disableClientInfo: true },
-    ...(password && { password }),
-    ...{ enableOfflineQueue: false, autoResendUnfulfilledCommands: false, maxRetriesPerRequest: 0 },
-    ...{ connectTimeout: timeoutMs, commandTimeout: timeoutMs },
-    // A peer that is gone without a word is found out by its silence.
-    socketTimeout: 2 * timeoutMs,
-    retryStrategy: (times) => Math.min(RECONNECT_FIRST_MS * times, RECONNECT_MS_MAX),
-  });
+export function openTcpRedis(options: TcpOptions): RedisClient {
+  const redis = new Redis(readTcpOptions(options));
   // Each command's own rejection says it; without a listener it would be printed.
   redis.on('error', () => undefined);
   const connected = redis.connect().catch(() => undefined);
@@ -44,6 +36,24 @@ export function openTcpRedis({ host, port, password, timeoutMs }: TcpOptions): R
       redis.disconnect();
     },
   });
+}
+
+/** How a connection is made, here and for what is published. */
+export function readTcpOptions({ host, port, password, timeoutMs }: TcpOptions): Omit<
+  RedisOptions,
+  'replyMapping'
+> & {
+  protocol: 2;
+} {
+  return {
+    ...{ host, port, lazyConnect: true, protocol: 2, disableClientInfo: true },
+    ...(password && { password }),
+    ...{ enableOfflineQueue: false, autoResendUnfulfilledCommands: false, maxRetriesPerRequest: 0 },
+    ...{ connectTimeout: timeoutMs, commandTimeout: timeoutMs },
+    // A peer that is gone without a word is found out by its silence.
+    socketTimeout: 2 * timeoutMs,
+    retryStrategy: (times) => Math.min(RECONNECT_FIRST_MS * times, RECONNECT_MS_MAX),
+  };
 }
 
 /** The name goes in upper case: replies of the commands it knows by lower case are reshaped by the client. */

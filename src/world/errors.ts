@@ -17,6 +17,9 @@ export type ErrorCode =
   | 'write_queued'
   | 'misconfigured'
   | 'no_signing_key'
+  | 'no_live_log'
+  | 'trimmed'
+  | 'too_many_streams'
   | 'store_unavailable'
   | 'state_unsettled'
   | 'internal';

@@ -70,4 +70,21 @@ export const LIMITS = {
   replayWindowMsMax: 60_000,
   replayWindowEntriesMax: 10_000,
   replayWindowBytesMax: 64 * 1024 * 1024,
+  /** Bytes of operations in one answer of `changes`; one entry is answered at least. */
+  changesBytesMax: 1024 * 1024,
+  /** Streams that may be open at once, over the whole deployment: of a space, of an API key, of a session. */
+  streamsPerSpaceMax: 1_000,
+  streamsPerKeyMax: 100,
+  streamsPerSessionMax: 10,
+  /** Milliseconds after which the place of a stream that does not say more is free again. */
+  streamLeaseMs: 30_000,
+  /** Seconds between two signs of life of a stream, by default and at most: below its lease. */
+  streamHeartbeatSecondsDefault: 20,
+  streamHeartbeatSecondsMax: 25,
+  /** Milliseconds after which a client comes again to a stream that ended. */
+  streamRetryMs: 1_000,
+  /** Bytes that wait in a stream for its reader, above which it is dropped: several of the largest requests at once. */
+  streamBufferBytesMax: 4 * 1024 * 1024,
+  /** Bytes of one read by which a stream catches up with the log. */
+  streamReadBytesMax: 512 * 1024,
 } as const;

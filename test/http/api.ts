@@ -16,6 +16,7 @@ import { describeRateLimits } from './cases/rate-limit.ts';
 import { describeRoles } from './cases/roles.ts';
 import { describeSpaces } from './cases/spaces.ts';
 import { describeState } from './cases/state.ts';
+import { describeStream } from './cases/stream.ts';
 import { describeTenancy } from './cases/tenancy.ts';
 import { describeUpdateModes } from './cases/update-modes.ts';
 import { describeUpdates } from './cases/updates.ts';
@@ -54,4 +55,5 @@ export function describeApi(runtime: Runtime): void {
   describeLogs(runtime);
   describeJobs(runtime);
   describeUpdateModes(runtime);
+  describeStream(runtime);
 }

@@ -65,7 +65,9 @@ function parseOrUndefined(text: CallOptions['text']): unknown {
 }
 
 async function readAnswer(response: Response): Promise<Answer> {
-  const text = await response.text();
+  const text = response.headers.get('Content-Type')?.startsWith('text/event-stream')
+    ? await readBeginning(response)
+    : await response.text();
   const isJson = /^application\/(problem\+)?json/.test(response.headers.get('Content-Type') ?? '');
   return {
     status: response.status,
@@ -73,6 +75,14 @@ async function readAnswer(response: Response): Promise<Answer> {
     text,
     body: isJson && text !== '' ? JSON.parse(text) : null,
   };
+}
+
+/** Of an answer that goes on, the first piece. */
+async function readBeginning({ body }: Response): Promise<string> {
+  const reader = body?.getReader();
+  const piece = await reader?.read();
+  await reader?.cancel();
+  return new TextDecoder().decode(piece?.value);
 }
 
 export interface Door extends TestTenant {

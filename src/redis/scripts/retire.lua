@@ -1,6 +1,7 @@
 #!lua flags=allow-key-locking,allow-oom
 --[[
-A space was deleted: its log goes, and for a while whoever appends to it learns why. Another incarnation is left alone.
+A space was deleted: its log goes, for a while whoever appends to it learns why, and who follows it live hears of it at
+once. Another incarnation is left alone.
 
 KEYS[1] meta, a hash
 KEYS[2] log of the incarnation, a stream
@@ -9,11 +10,13 @@ KEYS[3] dirty, a sorted set
 ARGV[1] incarnation
 ARGV[2] the space's member of dirty
 ARGV[3] seconds for which the deletion is remembered
+ARGV[4] channel of the incarnation
 
 Replies 1 if the space is marked as deleted, 0 if meta is of another incarnation.
 ]]
 local incarnation = redis.call('HGET', KEYS[1], 'incarnation')
 redis.call('UNLINK', KEYS[2])
+redis.call('PUBLISH', ARGV[4], '{"retired":true}')
 if incarnation and incarnation ~= ARGV[1] then
   return 0
 end

@@ -102,14 +102,17 @@ export function describeLogs({ start, makeEnv, openFragileStores }: Runtime): vo
       const { call, tenantId } = door;
       const key = await door.apiKey(['read', 'write', 'admin']);
       const ids: string[] = [];
-      const ask: typeof call = (method, path, options = {}) => {
-        const requestId = uniqueName('canary-free');
-        ids.push(requestId);
-        return createCall(target, key)(method, path, {
-          ...options,
-          headers: { 'X-Request-Id': requestId, ...options.headers },
-        });
-      };
+      const askAs =
+        (credential: string | null): typeof call =>
+        (method, path, options = {}) => {
+          const requestId = uniqueName('canary-free');
+          ids.push(requestId);
+          return createCall(target, credential)(method, path, {
+            ...options,
+            headers: { 'X-Request-Id': requestId, ...options.headers },
+          });
+        };
+      const [ask, askNameless] = [askAs(key), askAs(null)];
       const object = {
         name: canary,
         properties: { [canary]: canary, list: [canary] },
@@ -135,6 +138,10 @@ export function describeLogs({ start, makeEnv, openFragileStores }: Runtime): vo
         await ask('PUT', `${at}/objects/o`, { json: object, headers: { 'If-Match': `"${canary}"` } });
         await ask('GET', `/v1/${canary}`);
         await ask('DELETE', `/v1/keys/${canary}`);
+        await ask('GET', `${at}/changes?since=${canary}`);
+        for (const credential of [key, minted.body?.token, canary, `wk_${tenantId}_${canary}`])
+          await askNameless('GET', `${at}/stream?access_token=${credential}`);
+        await ask('GET', `${at}/stream?access_token=${key}`, { headers: { 'Last-Event-ID': canary } });
         for (const credential of [canary, `wk_${canary}_${'x'.repeat(43)}`, `wk_${tenantId}_${canary}`])
           await ask('GET', `${at}/state?access_token=${canary}`, {
             headers: {

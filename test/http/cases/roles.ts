@@ -25,6 +25,8 @@ PUT /v1/spaces/:space/objects/:id          no   yes   no     no     yes    yes
 PATCH /v1/spaces/:space/objects/:id        no   yes   no     no     yes    yes
 DELETE /v1/spaces/:space/objects/:id       no   yes   no     no     yes    yes
 POST /v1/spaces/:space/updates             no   yes   no     no     yes    yes
+GET /v1/spaces/:space/changes              yes  no    no     yes    yes    yes
+GET /v1/spaces/:space/stream               yes  no    no     yes    yes    yes
 GET /v1/dead-letters                       no   no    yes    no     no     no
 POST /v1/dead-letters/:id/replay           no   no    yes    no     no     no
 DELETE /v1/dead-letters/:id                no   no    yes    no     no     no

@@ -1,0 +1,25 @@
+import { AppError } from '../../src/world/errors.ts';
+import type { AppContext } from '../http/context.ts';
+import { readParam } from '../http/input.ts';
+import { readQuery, readSince } from '../http/query.ts';
+
+/** GET /v1/spaces/{space}/changes */
+export async function getChanges(c: AppContext): Promise<Response> {
+  const query = readQuery(c, ['since', 'limit']);
+  const since = readSince(query.since);
+  const { changes: spaceChanges } = c.get('services');
+  if (spaceChanges === null) throw noLiveLog();
+  const address = { tenantId: c.get('principal').tenantId, spaceId: readParam(c, 'space') };
+  const { changes, head } = await spaceChanges.list(address, { since, limit: query.limit });
+  // Operations go through as they were appended, and are not read on the way.
+  const items = changes.map(
+    ({ seq, actor, ops }) => `{"seq":${seq},"actor":${JSON.stringify(actor)},"ops":${ops}}`,
+  );
+  return c.body(`{"changes":[${items.join(',')}],"head":${head}}`, 200, {
+    'Content-Type': 'application/json',
+  });
+}
+
+export function noLiveLog(): AppError {
+  return new AppError('no_live_log', 'Without a Redis there is no log to follow: read the state.');
+}

@@ -1,0 +1,69 @@
+import type { SpaceStream } from '../../src/space-stream.ts';
+import type { OpenStreamRequest } from '../../src/space-streams.ts';
+import { readSeqText } from '../../src/world/change.ts';
+import { isStillAllowed } from '../http/auth.ts';
+import type { AppContext } from '../http/context.ts';
+import { readDefer } from '../http/defer.ts';
+import { readParam } from '../http/input.ts';
+import { readQuery, readSince, refuseParameter } from '../http/query.ts';
+import type { GuardedRoute } from '../http/roles.ts';
+import { noLiveLog } from './changes.ts';
+
+export const STREAM_ROUTE = 'GET /v1/spaces/:space/stream' satisfies GuardedRoute;
+
+const HEADERS = {
+  'Content-Type': 'text/event-stream; charset=utf-8',
+  'Cache-Control': 'no-cache, no-transform',
+  // Of nginx, and of those that took it over from there: nothing is gathered on the way.
+  'X-Accel-Buffering': 'no',
+};
+
+/** GET /v1/spaces/{space}/stream */
+export async function getStream(c: AppContext): Promise<Response> {
+  const from = readFrom(c);
+  const { streams, cut } = c.get('services');
+  if (streams === null) throw noLiveLog();
+  const principal = c.get('principal');
+  const address = { tenantId: principal.tenantId, spaceId: readParam(c, 'space') };
+  if (c.req.method === 'HEAD') {
+    await streams.check(address);
+    return c.body(null, 200, HEADERS);
+  }
+  const stream = await streams.open({
+    ...{ ...address, principal, from, defer: readDefer(c) },
+    isAllowed: () => isStillAllowed(c, STREAM_ROUTE),
+    onEnd: (end) => {
+      // Whatever was sent before is still on its way to one who does not read.
+      if (end === 'slow') cut(c);
+    },
+  });
+  return c.body(toBody(stream), 200, HEADERS);
+}
+
+/** `Last-Event-ID` is what a client saw last; `since` stays in the URL that it comes again to. */
+function readFrom(c: AppContext): OpenStreamRequest['from'] {
+  const query = readQuery(c, ['since', 'access_token']);
+  if (query.access_token !== undefined && c.req.header('Authorization') !== undefined)
+    throw refuseParameter('access_token', 'is one credential too many: there is an Authorization header');
+  const since = readSince(query.since);
+  const lastEventId = c.req.header('Last-Event-ID') ?? '';
+  if (lastEventId === '') return since === null ? null : { seq: since, isExact: false };
+  const seq = readSeqText(lastEventId);
+  if (seq === null) throw refuseParameter('Last-Event-ID', 'must be the id of an event of this stream');
+  return { seq, isExact: true };
+}
+
+/** Sent as fast as it is read: what waits is in the stream, which knows how much it may be. */
+function toBody(stream: SpaceStream): ReadableStream<Uint8Array> {
+  return new ReadableStream<Uint8Array>(
+    {
+      async pull(controller) {
+        const piece = await stream.take();
+        if (piece === null) controller.close();
+        else controller.enqueue(piece);
+      },
+      cancel: () => stream.end('gone'),
+    },
+    { highWaterMark: 0 },
+  );
+}

@@ -1,0 +1,42 @@
+import type { ChangesOutcome, ReadChangesRequest } from '../live-stores.ts';
+import type { LogAddress, RawEntry } from '../log-stores.ts';
+import { logKey, logMetaKey } from './keys.ts';
+import type { LogContext } from './log-context.ts';
+import { readEntry } from './log-drain.ts';
+import { checkLength, readCount, readList, readText, readWord } from './log-reply.ts';
+import { READ_CHANGES } from './scripts.ts';
+
+const STATUSES = ['read', 'cold', 'deleted', 'moved'] as const;
+
+/** @throws store_unavailable */
+export async function readChanges(
+  { redis, incarnations }: Pick<LogContext, 'redis' | 'incarnations'>,
+  address: LogAddress,
+  { after, bytesMax, entriesMax }: ReadChangesRequest,
+): Promise<ChangesOutcome> {
+  return incarnations.call<ChangesOutcome>(address, undefined, async (incarnation) => {
+    const reply = await redis.eval(
+      READ_CHANGES,
+      [logMetaKey(address), logKey(address, incarnation)],
+      [incarnation, after === null ? '' : String(after), String(bytesMax), String(entriesMax)],
+    );
+    const list = readList(reply);
+    const status = readWord(list[0], STATUSES);
+    switch (status) {
+      case 'moved':
+        checkLength(list, 2);
+        return { movedTo: readText(list[1]) };
+      case 'deleted':
+        checkLength(list, 2);
+        return { status, incarnation: readText(list[1]) };
+      case 'cold':
+        checkLength(list, 1);
+        return { status };
+      case 'read': {
+        const entries: RawEntry[] = [];
+        for (let i = 3; i < list.length; i += 2) entries.push(readEntry(list[i], list[i + 1]));
+        return { status, incarnation, last: readCount(list[1]), committed: readCount(list[2]), entries };
+      }
+    }
+  });
+}

@@ -1,0 +1,27 @@
+#!lua flags=allow-key-locking,allow-oom
+--[[
+Takes one of the places that a space and a principal have for open streams, or holds on to it. Who does not come again
+before the lease ends has left.
+
+KEYS[1] the space's open streams, a sorted set by the end of their lease in microseconds
+KEYS[2] the principal's, the same
+
+ARGV[1] the stream
+ARGV[2] its lease, in milliseconds
+ARGV[3] [4] places: of the space, of the principal
+
+Replies 'taken', 'space_full' or 'principal_full'.
+]]
+local time = redis.call('TIME')
+local now = time[1] * 1000000 + time[2]
+for i, key in ipairs(KEYS) do
+  redis.call('ZREMRANGEBYSCORE', key, '-inf', string.format('%.0f', now))
+  if not redis.call('ZSCORE', key, ARGV[1]) and redis.call('ZCARD', key) >= tonumber(ARGV[2 + i]) then
+    return i == 1 and 'space_full' or 'principal_full'
+  end
+end
+for _, key in ipairs(KEYS) do
+  redis.call('ZADD', key, string.format('%.0f', now + ARGV[2] * 1000), ARGV[1])
+  redis.call('PEXPIRE', key, ARGV[2])
+end
+return 'taken'

@@ -1,0 +1,77 @@
+import { LIMITS } from './limits.ts';
+import type { Seq } from './types.ts';
+
+/** A step of a space's order as who follows it is told: its operations are text, and go through as they were appended. */
+export interface Change {
+  seq: Seq;
+  /** The seq of the entry before it: whose cursor is another has missed some. */
+  prev: Seq;
+  /** It makes another world the space's: what is in it is not told, and who follows must load the world anew. */
+  replacesWorld: boolean;
+  /** `{"seq", "prev", "actor", "ops"}` as JSON. */
+  text: string;
+}
+
+export type LiveMessage =
+  | { kind: 'change'; change: Change }
+  /** Who comes and goes, as JSON. */
+  | { kind: 'presence'; text: string }
+  /** The space was deleted. */
+  | { kind: 'retired' };
+
+const CHANGE = /^\{"seq":(\d{1,16}),"prev":(\d{1,16}),"actor":(?:null|"(?:[^"\\]|\\.)*"),"ops":\[/;
+const PRESENCE = '{"presence":';
+const RETIRED = '{"retired":true}';
+/** What a save of a whole world appends begins so, and nothing that a caller may append does. */
+const STAGE = '{"op":"stage",';
+
+/** What was published of a space. @returns null for what is not known here: a later version may say more. */
+export function readLiveMessage(text: string): LiveMessage | null {
+  const [head, seq, prev] = CHANGE.exec(text) ?? [];
+  if (head !== undefined)
+    return {
+      kind: 'change',
+      change: {
+        ...{ seq: Number(seq), prev: Number(prev), text },
+        replacesWorld: text.startsWith(STAGE, head.length),
+      },
+    };
+  if (text.startsWith(PRESENCE)) return { kind: 'presence', text: text.slice(PRESENCE.length, -1) };
+  return text === RETIRED ? { kind: 'retired' } : null;
+}
+
+/** An entry of the log as it was published. @param ops the JSON text of a list. */
+export function toChange({ seq, prev, actor, ops }: Omit<Change, 'text' | 'replacesWorld'> & Logged): Change {
+  return {
+    ...{ seq, prev, replacesWorld: replacesWorld(ops) },
+    text: `{"seq":${seq},"prev":${prev},"actor":${JSON.stringify(actor)},"ops":${ops}}`,
+  };
+}
+
+interface Logged {
+  actor: string | null;
+  ops: string;
+}
+
+/** Whether an entry makes a staged world the space's. @param ops the JSON text of its operations. */
+export function replacesWorld(ops: string): boolean {
+  return ops.startsWith(STAGE, 1);
+}
+
+/** A place in an order, as callers write it. @returns null for what is none. */
+export function readSeqText(text: string): Seq | null {
+  const seq = /^\d{1,16}$/.test(text) ? Number(text) : Number.NaN;
+  return Number.isSafeInteger(seq) ? seq : null;
+}
+
+/** A server-sent event. */
+export function writeEvent(event: string, data: string, id?: Seq): string {
+  // JSON may hold line ends between its tokens, and an event ends at one.
+  const lines = data.replaceAll(/\r\n|\r|\n/g, '\ndata: ');
+  return `event: ${event}\n${id === undefined ? '' : `id: ${id}\n`}data: ${lines}\n\n`;
+}
+
+/** How long who follows waits before it comes again, in the form of a server-sent event. */
+export const RETRY_EVENT = `retry: ${LIMITS.streamRetryMs}\n\n`;
+/** Says nothing but that the stream is alive. */
+export const HEARTBEAT_EVENT = ': \n\n';
