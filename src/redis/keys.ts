@@ -65,6 +65,12 @@ export function liveChannel(space: SpaceAddress, incarnation: string): string {
   return `${KEY_PREFIX}:{${spaceMember(space)}}:${incarnation}:live`;
 }
 
+/** Who is in a space: two sorted sets and a hash between them, with one expiry. See scripts/shared/presence.lua. */
+export function presenceKeys(space: SpaceAddress): [stays: string, people: string, names: string] {
+  const prefix = `${KEY_PREFIX}:{${spaceMember(space)}}:presence`;
+  return [`${prefix}:stays`, `${prefix}:people`, `${prefix}:names`];
+}
+
 /** What an append was answered: a string, with an expiry. */
 export function idempotencyKey(space: SpaceAddress, principal: string, key: string): string {
   return `${KEY_PREFIX}:{${spaceMember(space)}}:idem:${principal}!${key}`;

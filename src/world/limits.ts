@@ -36,6 +36,10 @@ export const LIMITS = {
   cacheTtlSecondsDefault: 300,
   /** Seconds for which `setUserSession` keeps what it is given, by default. */
   userSessionTtlSecondsDefault: 86_400,
+  /** Milliseconds of silence after which a session is no longer present in its space. */
+  presenceSilentMsMax: 60_000,
+  /** Milliseconds for which a space keeps who was in it when nothing is heard of any of them, and nobody looks. */
+  presenceKeptMs: 600_000,
   /** What a user may do of one action in a minute by default, and at most where a process counts alone. */
   actionsPerMinuteDefault: 100,
   actionsPerMinuteAlone: 60,
