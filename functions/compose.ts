@@ -19,11 +19,13 @@ import type { Postgres } from '../src/postgres/client.ts';
 import { createDrainStore } from '../src/postgres/drain-store.ts';
 import { createSessionStore } from '../src/postgres/session-store.ts';
 import { createWorldStore } from '../src/postgres/world-store.ts';
+import { Presence } from '../src/presence.ts';
 import { createQueue } from '../src/qstash/queue.ts';
 import { RateLimiter } from '../src/rate-limiter.ts';
 import type { RedisClient } from '../src/redis/client.ts';
 import { createFinishedJobs } from '../src/redis/jobs.ts';
 import { createLogStore } from '../src/redis/log.ts';
+import { createPresenceStore } from '../src/redis/presence.ts';
 import { createRateLimitStore } from '../src/redis/rate-limit.ts';
 import { Sessions } from '../src/sessions.ts';
 import { SpaceLog } from '../src/space-log.ts';
@@ -68,6 +70,7 @@ export function compose(env: Env, { openPostgres, openRedis, readAddress }: Runt
   const drainStore = createDrainStore(postgres);
   const { spaceLog, drain } = openLog(config, redis, drainStore, { now, log });
   const worldLog = spaceLog ?? new DirectLog(drainStore, now);
+  const presence = redis && new Presence(createPresenceStore(redis));
   const underWay = new Set<Promise<unknown>>();
   return {
     config,
@@ -83,6 +86,8 @@ export function compose(env: Env, { openPostgres, openRedis, readAddress }: Runt
       now,
       cacheMs: config.limits.apiKeyCacheSeconds * 1_000,
       keys: config.sessionSigning,
+      presence,
+      onPresenceAway: (cause) => log('warn', 'presence_away', { causes: describeError(cause) }),
     }),
     limiter: new RateLimiter(redis && createRateLimitStore(redis), {
       now,
@@ -99,6 +104,7 @@ export function compose(env: Env, { openPostgres, openRedis, readAddress }: Runt
     now,
     spaceLog,
     drains: drain,
+    presence,
     deadLetters: new DeadLetters(drainStore, worldLog),
     defer(work) {
       underWay.add(work);

@@ -4,6 +4,7 @@ import type { Config } from '../../src/config.ts';
 import type { DeadLetters } from '../../src/dead-letters.ts';
 import type { Drain } from '../../src/drain.ts';
 import type { PersistenceLayer } from '../../src/persistence-layer.ts';
+import type { Presence } from '../../src/presence.ts';
 import type { RateLimiter } from '../../src/rate-limiter.ts';
 import type { Sessions } from '../../src/sessions.ts';
 import type { SpaceLog } from '../../src/space-log.ts';
@@ -39,6 +40,8 @@ export interface Services {
   /** Null where there is no Redis: then Postgres orders and applies. */
   spaceLog: Pick<SpaceLog, 'readStats' | 'findFault'> | null;
   deadLetters: DeadLetters;
+  /** Who is in the spaces; null where there is no Redis. */
+  presence: Presence | null;
   /** Keeps work going that no answer waits for, where the runtime has no way of its own. */
   defer: (work: Promise<unknown>) => void;
   finishedJobs: FinishedJobs | null;

@@ -124,7 +124,6 @@ const contract = await access(CONTRACT).then(
 const LATER = [
   'GET /v1/spaces/{space}/changes',
   'GET /v1/spaces/{space}/stream',
-  'GET /v1/spaces/{space}/presence',
   'GET /v1/spaces/{space}/chat',
   'POST /v1/spaces/{space}/chat',
   'DELETE /v1/spaces/{space}/chat/{id}',

@@ -17,6 +17,7 @@ export type ErrorCode =
   | 'write_queued'
   | 'misconfigured'
   | 'no_signing_key'
+  | 'no_presence'
   | 'store_unavailable'
   | 'state_unsettled'
   | 'internal';
