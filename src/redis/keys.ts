@@ -11,6 +11,11 @@ export function cacheKey(tenantId: string, type: string, id: string): string {
   return `${KEY_PREFIX}:{${tenantId}}:cache:${type}!${id}`;
 }
 
+/** A world state that a game server keeps: JSON in gzip as base64, with an expiry. It is a copy that nothing else reads. */
+export function worldStateKey(space: SpaceAddress): string {
+  return `${KEY_PREFIX}:{${spaceMember(space)}}:world-state`;
+}
+
 /** What a person's session holds: a string of JSON, with an expiry. */
 export function userSessionKey(tenantId: string, userId: string): string {
   return `${KEY_PREFIX}:{${tenantId}}:user-session:${userId}`;

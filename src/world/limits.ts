@@ -31,6 +31,9 @@ export const LIMITS = {
   removalsKeptMs: 3_600_000,
   /** Bytes of one cached value, as JSON. */
   cacheValueBytesMax: 1024 * 1024,
+  /** Bytes of one cached world state: as JSON, and as it is kept, compressed and as text. */
+  worldStateJsonBytesMax: 32 * 1024 * 1024,
+  worldStateKeptBytesMax: 8 * 1024 * 1024,
   /** Seconds that a value is cached at most, and by default. */
   cacheTtlSecondsMax: 30 * 86_400,
   cacheTtlSecondsDefault: 300,
