@@ -99,6 +99,29 @@ export function drainStatsKey(tenantId: string): string {
 /** The name of this life of Redis: a string. */
 export const INSTANCE_KEY = `${KEY_PREFIX}:instance`;
 
+/** What is only a copy, and is made again or missed by nobody where it is gone. */
+export type CopyKind = 'values' | 'worldStates' | 'snapshots';
+
+/** Ids as `checkId` takes them: what a caller put into another key, such as an idempotency key, can look like no copy. */
+const ID = '[A-Za-z0-9._:-]{1,128}';
+const COPY_KEYS: Readonly<Record<CopyKind, RegExp>> = {
+  values: new RegExp(`^${KEY_PREFIX}:\\{${ID}\\}:cache:`),
+  worldStates: new RegExp(`^${KEY_PREFIX}:\\{${ID}!${ID}\\}:world-state$`),
+  // Of a space's state as it is served, and what stands beside it, of the space and of the tenant. A log is never one.
+  snapshots: new RegExp(`^${KEY_PREFIX}:\\{(${ID}!${ID}\\}:(snap(?!.*:log$).*|around)|${ID}\\}:around)$`),
+};
+
+/** @returns null for a key that holds what is nowhere else. */
+export function readCopyKind(key: string): CopyKind | null {
+  const kinds = Object.keys(COPY_KEYS) as CopyKind[];
+  return kinds.find((kind) => COPY_KEYS[kind].test(key)) ?? null;
+}
+
+/** What SCAN is to match so that no copy is missed. @param space null: those of all tenants. */
+export function matchCopyKeys(space: SpaceAddress | null): string {
+  return `${KEY_PREFIX}:{${space === null ? '*' : `${spaceMember(space)}}:*`}`;
+}
+
 interface SpaceAddress {
   tenantId: string;
   spaceId: string;
