@@ -102,6 +102,9 @@ describe.each(REDIS_WAYS)('Presence, %s', (_, openWay) => {
     expect(await list()).toMatchObject([{ userId: 'ann', sessions: 1 }]);
     await leave('ann', '2');
     await leave('ann', '2');
+    // What was on its way when they ended.
+    await touch('ann', '1');
+    await touch('ann', '2');
     expect(await list()).toEqual([]);
     const said = await told();
     expect(brief(said)).toEqual(['ann join', 'ann leave']);
@@ -170,6 +173,7 @@ describe.each(REDIS_WAYS)('Presence, %s', (_, openWay) => {
       await touch(userId, sessionId);
     await presence.leaveWhole({ ...space, userId: 'ann' });
     await presence.leaveWhole({ ...space, userId: 'nobody' });
+    await touch('ann', '2');
     expect(await list()).toMatchObject([{ userId: 'ann-x' }]);
     expect(brief(await told())).toEqual(['ann join', 'ann-x join', 'ann leave']);
   });
@@ -224,29 +228,49 @@ describe.each(REDIS_WAYS)('Presence, %s', (_, openWay) => {
     await presence.leave(stay('ann'));
     expect(calls).toHaveLength(4);
     expect(await redis.command('EXISTS', ...keys)).toBe(0);
+    const left = Number(await redis.command('PTTL', `${prefix}:presence:ended`));
+    expect(left).toBeGreaterThan(0);
+    expect(left).toBeLessThanOrEqual(LIMITS.presenceKeptMs);
+  });
+
+  it('forgets which stays have ended when nothing can be on its way any more', async () => {
+    const { prefix, touch, leave, list } = await openSpace();
+    await touch('ann');
+    await leave('ann');
+    const key = `${prefix}:presence:ended`;
+    await redis.command('ZINCRBY', key, String(-LIMITS.presenceKeptMs), 'ann!ann-1');
+    await touch('bob');
+    await leave('bob');
+    expect(await redis.command('ZRANGE', key, '0', '-1')).toEqual(['bob!bob-1']);
+    await touch('bob');
+    expect(await list()).toEqual([]);
   });
 
   it('says of any history what a person’s sessions say', async () => {
     const step = fc.tuple(
-      fc.constantFrom('touch', 'touch', 'leave', 'time_out'),
+      fc.constantFrom('touch', 'touch', 'touch', 'leave', 'time_out', 'time_out'),
       fc.constantFrom('ann', 'bob'),
-      fc.constantFrom('1', '2', '3'),
+      fc.constantFrom('1', '2', '3', '4'),
     );
     await fc.assert(
       fc.asyncProperty(fc.array(step, { maxLength: 25 }), async (steps) => {
         const { space, presence, touch, leave, age, told, list } = await openSpace();
         const there: Record<string, Set<string>> = { ann: new Set(), bob: new Set() };
+        const ended = new Set<string>();
         const expected: string[] = [];
         for (const [verb, userId, sessionId] of steps) {
           const own = there[userId] as Set<string>;
           const before = own.size;
           if (verb === 'touch') {
-            own.add(sessionId);
+            if (!ended.has(`${userId} ${sessionId}`)) own.add(sessionId);
             await touch(userId, sessionId);
           } else {
             const wasThere = own.delete(sessionId);
-            if (verb === 'leave') await leave(userId, sessionId);
-            else if (wasThere) {
+            if (verb === 'leave') {
+              ended.add(`${userId} ${sessionId}`);
+              await leave(userId, sessionId);
+            }
+            if (verb === 'time_out' && wasThere) {
               await age(userId, SILENT_MS, sessionId);
               await presence.sweep(space);
             }
@@ -277,7 +301,7 @@ describe.each(REDIS_WAYS)('Presence, %s', (_, openWay) => {
       ...edges.map((day) => Date.parse(day)),
       ...fc.sample(fc.integer({ min: 0, max: Date.UTC(10_000, 0, 1) - 1 }), 2_000),
     ];
-    const keys = ['a', 'b', 'c', 'd'].map((name) => `wk:{none}:${name}`);
+    const keys = ['a', 'b', 'c', 'd', 'e'].map((name) => `wk:{none}:${name}`);
     expect(await redis.eval(script, keys, times.map(String))).toEqual(
       times.map((ms) => new Date(ms).toISOString()),
     );

@@ -1,5 +1,4 @@
 import { readCursor, writeCursor } from './world/cursor.ts';
-import { LIMITS } from './world/limits.ts';
 import { checkId, checkPageLimit } from './world/schemas.ts';
 import type { Page } from './world/types.ts';
 
@@ -24,18 +23,21 @@ export interface PresentPerson {
   lastSeenAt: string;
 }
 
-/** What Presence needs of a Redis. Times are milliseconds since 1970; who is listed was heard of within `silentMs`. */
+/**
+ * What Presence needs of a Redis. Times are milliseconds since 1970. A stay is over when it was silent for
+ * `LIMITS.presenceSilentMsMax`: who is listed was heard of since.
+ */
 export interface PresenceStore {
-  touch(stay: Stay, limits: { silentMs: number; keptMs: number }): Promise<void>;
+  /** A stay that has ended is not begun again. */
+  touch(stay: Stay): Promise<void>;
   /** @param sessionId null: all that the person has in the space. */
-  leave(space: PresenceSpace, userId: string, sessionId: string | null, silentMs: number): Promise<void>;
+  leave(space: PresenceSpace, userId: string, sessionId: string | null): Promise<void>;
   /** @returns how many stays were taken out. */
-  sweep(space: PresenceSpace, silentMs: number): Promise<number>;
+  sweep(space: PresenceSpace): Promise<number>;
   /** @param after userId behind which to go on, '' for the beginning. */
   list(
     space: PresenceSpace,
     page: { after: string; limit: number },
-    silentMs: number,
   ): Promise<{ people: ListedPerson[]; next: string | null }>;
   clear(space: PresenceSpace): Promise<void>;
 }
@@ -61,25 +63,24 @@ export class Presence {
     this.#store = store;
   }
 
-  /** Notes that the stay is going on; what was silent for too long in its space is taken out on the way. */
+  /** Notes that the stay is going on, if it has not ended; what was silent for too long in its space is taken out on the way. */
   async touch(stay: Stay): Promise<void> {
-    const { presenceSilentMsMax, presenceKeptMs } = LIMITS;
-    await this.#store.touch(stay, { silentMs: presenceSilentMsMax, keptMs: presenceKeptMs });
+    await this.#store.touch(stay);
   }
 
-  /** Ends the stay. */
+  /** Ends the stay for good: what is still heard of it does not bring it back. */
   async leave({ userId, sessionId, ...space }: Stay): Promise<void> {
-    await this.#store.leave(space, userId, sessionId, LIMITS.presenceSilentMsMax);
+    await this.#store.leave(space, userId, sessionId);
   }
 
   /** Ends all stays of a person in the space. */
   async leaveWhole({ userId, ...space }: PresenceSpace & { userId: string }): Promise<void> {
-    await this.#store.leave(space, userId, null, LIMITS.presenceSilentMsMax);
+    await this.#store.leave(space, userId, null);
   }
 
   /** Takes out what was silent for too long, and publishes it. @returns how many stays that were. */
   async sweep(space: PresenceSpace): Promise<number> {
-    return this.#store.sweep(space, LIMITS.presenceSilentMsMax);
+    return this.#store.sweep(space);
   }
 
   /** Who is there, by their ids. Whether there is such a space is not asked. @throws validation_failed */
@@ -93,7 +94,7 @@ export class Presence {
   > {
     const page = { limit: checkPageLimit(limit), after: readCursor(cursor) };
     const space = { tenantId, spaceId: checkId(spaceId, '/space') };
-    const { people, next } = await this.#store.list(space, page, LIMITS.presenceSilentMsMax);
+    const { people, next } = await this.#store.list(space, page);
     return {
       items: people.map(({ userId, sessions, joinedMs, seenMs }) => ({
         ...{ userId, sessions },

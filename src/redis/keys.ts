@@ -70,10 +70,12 @@ export function liveChannel(space: SpaceAddress, incarnation: string): string {
   return `${KEY_PREFIX}:{${spaceMember(space)}}:${incarnation}:live`;
 }
 
-/** Who is in a space: two sorted sets and a hash between them, with one expiry. See scripts/shared/presence.lua. */
-export function presenceKeys(space: SpaceAddress): [stays: string, people: string, names: string] {
+/** Who is in a space: a hash between sorted sets, each with an expiry. See scripts/shared/presence.lua. */
+export function presenceKeys(
+  space: SpaceAddress,
+): [stays: string, people: string, names: string, ended: string] {
   const prefix = `${KEY_PREFIX}:{${spaceMember(space)}}:presence`;
-  return [`${prefix}:stays`, `${prefix}:people`, `${prefix}:names`];
+  return [`${prefix}:stays`, `${prefix}:people`, `${prefix}:names`, `${prefix}:ended`];
 }
 
 /** What an append was answered: a string, with an expiry. */

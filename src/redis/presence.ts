@@ -1,5 +1,6 @@
 import type { ListedPerson, PresenceSpace, PresenceStore } from '../presence.ts';
-import type { RedisClient, RedisReply } from './client.ts';
+import { LIMITS } from '../world/limits.ts';
+import type { RedisClient, RedisReply, RedisScript } from './client.ts';
 import { createLostError } from './errors.ts';
 import { liveChannel, logMetaKey, presenceKeys } from './keys.ts';
 import { readCount, readList, readText } from './log-reply.ts';
@@ -7,42 +8,38 @@ import { LEAVE_PRESENCE, LIST_PRESENCE, TOUCH_PRESENCE } from './scripts.ts';
 
 /** What Presence needs, in Redis. Every method is one command. */
 export function createPresenceStore(redis: RedisClient): PresenceStore {
-  async function list(space: PresenceSpace, silentMs: number, limit: number, after: string) {
-    const args = [...readArguments(space, silentMs), String(limit), after];
-    const [swept, next, ...people] = readList(await redis.eval(LIST_PRESENCE, readKeys(space), args));
+  /** Each script begins with the same keys and arguments. */
+  function run(script: RedisScript, space: PresenceSpace, ...args: string[]): Promise<RedisReply> {
+    // The incarnation is known to the script alone: no id has a blank in it.
+    const [before = '', behind = ''] = liveChannel(space, ' ').split(' ');
+    const times = [LIMITS.presenceSilentMsMax, LIMITS.presenceKeptMs].map(String);
+    return redis.eval(
+      script,
+      [logMetaKey(space), ...presenceKeys(space)],
+      [before, behind, ...times, ...args],
+    );
+  }
+  async function list(space: PresenceSpace, limit: number, after: string) {
+    const [swept, next, ...people] = readList(await run(LIST_PRESENCE, space, String(limit), after));
     return { swept: readCount(swept), next: readText(next), people };
   }
 
   return {
-    async touch({ userId, sessionId, ...space }, { silentMs, keptMs }) {
-      const args = [...readArguments(space, silentMs), String(keptMs), userId, sessionId];
-      readCount(await redis.eval(TOUCH_PRESENCE, readKeys(space), args));
+    async touch({ userId, sessionId, ...space }) {
+      readCount(await run(TOUCH_PRESENCE, space, userId, sessionId));
     },
-    async leave(space, userId, sessionId, silentMs) {
-      const args = [...readArguments(space, silentMs), userId, sessionId ?? ''];
-      readCount(await redis.eval(LEAVE_PRESENCE, readKeys(space), args));
+    async leave(space, userId, sessionId) {
+      readCount(await run(LEAVE_PRESENCE, space, userId, sessionId ?? ''));
     },
-    async sweep(space, silentMs) {
-      return (await list(space, silentMs, 0, '')).swept;
-    },
-    async list(space, { after, limit }, silentMs) {
-      const { people, next } = await list(space, silentMs, limit, after);
+    sweep: async (space) => (await list(space, 0, '')).swept,
+    async list(space, { after, limit }) {
+      const { people, next } = await list(space, limit, after);
       return { people: readPeople(people), next: next === '' ? null : next };
     },
     async clear(space) {
       await redis.command('UNLINK', ...presenceKeys(space));
     },
   };
-}
-
-function readKeys(space: PresenceSpace): string[] {
-  return [logMetaKey(space), ...presenceKeys(space)];
-}
-
-/** The incarnation is known to the script alone: no id has a blank in it. */
-function readArguments(space: PresenceSpace, silentMs: number): string[] {
-  const [before = '', behind = ''] = liveChannel(space, ' ').split(' ');
-  return [before, behind, String(silentMs)];
 }
 
 function readPeople(list: readonly RedisReply[]): ListedPerson[] {

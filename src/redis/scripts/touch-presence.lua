@@ -3,8 +3,7 @@
 Notes that a person's stay is going on: who was not there has joined. What was silent for too long is taken out on the way. A full
 memory must not make everybody leave, and who is there already takes no more of it.
 
-KEYS[1] … [4], ARGV[1] … [3] as shared/presence.lua says
-ARGV[4] milliseconds for which a space keeps its people when nothing is heard of any of them
+KEYS[1] … [5], ARGV[1] … [4] as shared/presence.lua says
 ARGV[5] userId
 ARGV[6] sessionId
 
@@ -15,7 +14,11 @@ Replies 1 if the person has joined by this, else 0.
 sweep(100)
 
 local userId = ARGV[5]
-local isNew = redis.call('ZADD', stays, print(now), userId .. '!' .. ARGV[6]) == 1
+local stay = userId .. '!' .. ARGV[6]
+if redis.call('ZSCORE', ended, stay) then
+  return 0
+end
+local isNew = redis.call('ZADD', stays, print(now), stay) == 1
 local joined, _, count = readPerson(userId)
 local hasJoined = not joined
 if hasJoined then

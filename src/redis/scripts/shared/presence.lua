@@ -4,10 +4,12 @@
 -- KEYS[2] stays, a sorted set: userId!sessionId by when it was last heard of, in milliseconds
 -- KEYS[3] people, a hash: of a userId when they joined and were last heard of, in milliseconds, and how many stays they have
 -- KEYS[4] names, a sorted set: the userIds in their order, all with the score 0
+-- KEYS[5] ended, a sorted set: as stays, those that ended and by when; what is still on its way must not bring them back
 --
 -- ARGV[1] [2] what the name of the live channel has before and behind the incarnation
 -- ARGV[3] milliseconds of silence after which a stay is over
-local metaKey, stays, people, names = unpack(KEYS)
+-- ARGV[4] milliseconds for which a space keeps its people when nothing is heard of any of them, and those that ended
+local metaKey, stays, people, names, ended = unpack(KEYS)
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 
