@@ -18,7 +18,7 @@ export function buildScripts(): string {
       .replace(/\.lua$/, '')
       .replaceAll('-', '_')
       .toUpperCase();
-    const source = readFileSync(join(FOLDER, name), 'utf8').replace(/[\\`]|\$\{/g, '\\$&');
+    const source = readScript(name).replace(/[\\`]|\$\{/g, '\\$&');
     return `/** scripts/${name} */\nexport const ${constant}: RedisScript = {\n  source: \`${source}\`,\n};\n`;
   });
   const head = [
@@ -26,6 +26,14 @@ export function buildScripts(): string {
     "import type { RedisScript } from './client.ts';",
   ];
   return `${[head.join('\n'), ...scripts.map((script) => script.trimEnd())].join('\n\n')}\n`;
+}
+
+/** A line `-- include NAME` of a script stands for the text of shared/NAME, which several have in common. */
+function readScript(name: string): string {
+  const text = readFileSync(join(FOLDER, name), 'utf8');
+  return text.replace(/^-- include (\S+)$/gm, (_, shared: string) =>
+    readFileSync(join(FOLDER, 'shared', shared), 'utf8').trimEnd(),
+  );
 }
 
 /** Several may build at once: what is as it should be is not written. */

@@ -9,6 +9,7 @@ import { getDocs, getOpenApi } from './api/docs.ts';
 import { createGetHealth, getLivez, getReadyz } from './api/health.ts';
 import { deleteKey, listKeys, postKey } from './api/keys.ts';
 import { deleteObject, getObject, listObjects, patchObject, putObject } from './api/objects.ts';
+import { listPresence } from './api/presence.ts';
 import { deleteSession, postHeartbeat, postSession } from './api/sessions.ts';
 import { deleteSpace, getSpace, getStatistics, listSpaces, putSpace } from './api/spaces.ts';
 import { getState, putState } from './api/state.ts';
@@ -118,6 +119,7 @@ export function createApp(services: Services): Hono<AppEnv> {
   guard('POST /v1/dead-letters/:id/replay', replayDeadLetter);
   guard('DELETE /v1/dead-letters/:id', discardDeadLetter);
 
+  guard('GET /v1/spaces/:space/presence', listPresence);
   guard('GET /v1/users/:id', getUser);
   guard('PUT /v1/users/:id', putUser);
   guard('DELETE /v1/users/:id', deleteUser);

@@ -21,11 +21,13 @@ import { createDrainStore } from '../src/postgres/drain-store.ts';
 import { createStateLoader } from '../src/postgres/operations/load-snapshot.ts';
 import { createSessionStore } from '../src/postgres/session-store.ts';
 import { createWorldStore } from '../src/postgres/world-store.ts';
+import { Presence } from '../src/presence.ts';
 import { createQueue } from '../src/qstash/queue.ts';
 import { RateLimiter } from '../src/rate-limiter.ts';
 import type { RedisClient } from '../src/redis/client.ts';
 import { createFinishedJobs } from '../src/redis/jobs.ts';
 import { createLogStore } from '../src/redis/log.ts';
+import { createPresenceStore } from '../src/redis/presence.ts';
 import { createRateLimitStore } from '../src/redis/rate-limit.ts';
 import { createStateStore } from '../src/redis/snapshot.ts';
 import { createStreamPlaces } from '../src/redis/stream-places.ts';
@@ -84,29 +86,28 @@ export function compose(env: Env, runtime: Runtime): Composition {
   const logStore = redis === null ? null : createLogStore(redis);
   const { spaceLog, drain } = openLog(config, logStore, drainStore, { now, log });
   const state = openState(config, redis, createStateLoader(postgres), { spaceLog, drain, now, log });
+  const presence = redis && new Presence(createPresenceStore(redis));
   const live = config.redis === null ? null : runtime.openLive({ ...config.redis, readHeaders });
   const changes = logStore && new SpaceChanges(logStore, drainStore);
   const streams =
-    changes &&
-    logStore &&
-    redis &&
-    live &&
-    new SpaceStreams(
-      changes,
-      { changes: logStore, live, places: createStreamPlaces(redis) },
-      {
-        clock: { now, after: startTimer },
-        heartbeatMs: config.limits.streamHeartbeatSeconds * 1_000,
-        createId: () => crypto.randomUUID(),
-        presence: null,
-        remembers: runtime.endsStreams,
-        tell: ({ event, address, cause }) =>
-          log(event === 'stream_dropped' ? 'info' : 'error', event, {
-            tenantId: address.tenantId,
-            ...(cause !== undefined && { causes: describeError(cause, { withPlaces: true }) }),
-          }),
-      },
-    );
+    redis === null || logStore === null || live === null || changes === null
+      ? null
+      : new SpaceStreams(
+          changes,
+          { changes: logStore, live, places: createStreamPlaces(redis) },
+          {
+            clock: { now, after: startTimer },
+            heartbeatMs: config.limits.streamHeartbeatSeconds * 1_000,
+            createId: () => crypto.randomUUID(),
+            presence,
+            remembers: runtime.endsStreams,
+            tell: ({ event, address, cause }) =>
+              log(event === 'stream_dropped' ? 'info' : 'error', event, {
+                tenantId: address.tenantId,
+                ...(cause !== undefined && { causes: describeError(cause, { withPlaces: true }) }),
+              }),
+          },
+        );
   const worldLog = spaceLog ?? new DirectLog(drainStore, now);
   const underWay = new Set<Promise<unknown>>();
   return {
@@ -124,6 +125,8 @@ export function compose(env: Env, runtime: Runtime): Composition {
       now,
       cacheMs: config.limits.apiKeyCacheSeconds * 1_000,
       keys: config.sessionSigning,
+      presence,
+      onPresenceAway: (cause) => log('warn', 'presence_away', { causes: describeError(cause) }),
     }),
     limiter: new RateLimiter(redis && createRateLimitStore(redis), {
       now,
@@ -141,6 +144,7 @@ export function compose(env: Env, runtime: Runtime): Composition {
     spaceLog,
     ...{ changes, streams, cut },
     drains: drain,
+    presence,
     deadLetters: new DeadLetters(drainStore, worldLog),
     defer(work) {
       underWay.add(work);

@@ -1,7 +1,9 @@
+import { compressText, expandText } from './compressed-text.ts';
 import { type RateLimit, RateLimiter, type RateLimitStore } from './rate-limiter.ts';
 import { AppError } from './world/errors.ts';
 import { LIMITS } from './world/limits.ts';
 import { checkId } from './world/schemas.ts';
+import type { WorldState } from './world/types.ts';
 
 /** What CacheManager needs of a Redis; `src/redis/cache.ts` satisfies it over HTTP and over TCP. Texts are JSON. */
 export interface CacheStore extends RateLimitStore {
@@ -13,6 +15,9 @@ export interface CacheStore extends RateLimitStore {
   getUserSession(tenantId: string, userId: string): Promise<string | null>;
   setUserSession(tenantId: string, userId: string, text: string, ttlSeconds: number): Promise<void>;
   deleteUserSession(tenantId: string, userId: string): Promise<void>;
+  /** Counts a hit or a miss. The text is none of its business. */
+  getWorldState(tenantId: string, spaceId: string): Promise<string | null>;
+  setWorldState(tenantId: string, spaceId: string, text: string, ttlSeconds: number): Promise<void>;
   readStats(tenantId: string): Promise<Omit<CacheStats, 'hitRate' | 'reachable'>>;
   close(): Promise<void>;
 }
@@ -134,6 +139,33 @@ export class CacheManager {
   }
 
   /**
+   * Keeps a copy of a world, as `loadWorldState` gave it: for a game server that would rather have an old world at once than
+   * the newest. Nothing else here reads it, and no write to the world changes it.
+   * @param state anything JSON can hold: 32 MiB of it, and 8 MiB compressed.
+   * @param ttl seconds; 5 minutes where it is absent. @returns as `set`
+   */
+  async cacheWorldState(
+    spaceId: string,
+    state: unknown,
+    ttl: number = LIMITS.cacheTtlSecondsDefault,
+  ): Promise<boolean> {
+    const [space, ttlSeconds] = [checkId(spaceId, '/spaceId'), checkTtl(ttl)];
+    const packed = await compressText(writeJson(state, '/state', LIMITS.worldStateJsonBytesMax));
+    if (packed.length > LIMITS.worldStateKeptBytesMax)
+      throw refuse(
+        '/state',
+        `must be at most ${LIMITS.worldStateKeptBytesMax} bytes compressed; this is ${packed.length}`,
+      );
+    return this.#do(this.#store.setWorldState(this.#options.tenantId, space, packed, ttlSeconds));
+  }
+
+  /** @returns what `cacheWorldState` was given, or null: not there, expired, or Redis is away. */
+  async getCachedWorldState<T = WorldState>(spaceId: string): Promise<T | null> {
+    const packed = this.#store.getWorldState(this.#options.tenantId, checkId(spaceId, '/spaceId'));
+    return this.#read<T>(packed.then((text) => text && expandText(text, LIMITS.worldStateJsonBytesMax)));
+  }
+
+  /**
    * Counts one action of a user, over the whole deployment. Who was refused is refused from memory until there may be one
    * more. While Redis is away this process counts alone, 60 a minute at most: never everything, never nothing.
    */
@@ -187,17 +219,16 @@ export class CacheManager {
   }
 }
 
-function writeJson(data: unknown): string {
+function writeJson(data: unknown, path = '/data', bytesMax: number = LIMITS.cacheValueBytesMax): string {
   let text: string | undefined;
   try {
     text = JSON.stringify(data);
   } catch {
-    // A circle, or a bigint.
+    // A circle, or a bigint; or longer than any text may be.
   }
-  if (text === undefined) throw refuse('/data', 'must be something JSON can hold');
+  if (text === undefined) throw refuse(path, 'must be something JSON can hold');
   const bytes = new TextEncoder().encode(text).length;
-  if (bytes > LIMITS.cacheValueBytesMax)
-    throw refuse('/data', `must be at most ${LIMITS.cacheValueBytesMax} bytes as JSON; this is ${bytes}`);
+  if (bytes > bytesMax) throw refuse(path, `must be at most ${bytesMax} bytes as JSON; this is ${bytes}`);
   return text;
 }
 

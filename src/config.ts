@@ -300,6 +300,14 @@ export function parseQueueConfig(env: Env): QueueConfig {
   return { url: readQstashUrl(env), token, publicUrl, drainScheduleCron: readDrainCron(env) };
 }
 
+/** What is needed to look after a Redis alone. @throws misconfigured */
+export function parseRedisConfig(env: Env): { redis: RedisConfig; defaultTenantId: string } {
+  const redis = readRedis(env);
+  if (redis === null)
+    throw misconfigured('UPSTASH_REDIS_REST_URL', 'or REDIS_HOST must be set: it names the Redis.');
+  return { redis, defaultTenantId: readId(env, 'DEFAULT_TENANT_ID', 'default') };
+}
+
 /** Where this deployment is reached: what comes behind it is a route. */
 function readPublicUrl(env: Env): string | null {
   const value = readHttpUrl(env, 'PUBLIC_URL');

@@ -1,6 +1,6 @@
 import { decodeJwt, decodeProtectedHeader, SignJWT } from 'jose';
 import { afterAll, describe, expect, it } from 'vitest';
-import { DRIVERS, makeWorld, withHooks } from '../test/layers.ts';
+import { DRIVERS, makeWorld, openTestNeon, withHooks } from '../test/layers.ts';
 import type { Postgres } from './postgres/client.ts';
 import { createSessionStore } from './postgres/session-store.ts';
 import { type SessionOptions, Sessions } from './sessions.ts';
@@ -98,6 +98,25 @@ describe.each(Object.entries(DRIVERS))('[T3] Sessions on %s', (_, openDriver) =>
     await expect(mint()).rejects.toMatchObject(NOT_FOUND);
   });
 
+  it('knows in which spaces a person has a stay that is open', async () => {
+    const { layer, clock, sessions, tenantId, mint } = await makeSessions(postgres);
+    const store = createSessionStore(postgres);
+    const list = async (limit = 10) =>
+      (await store.listSpacesOf(tenantId, 'ann', new Date(clock.now).toISOString(), limit)).toSorted();
+    for (const spaceId of ['a', 'b', 'c']) await layer.putSpace(spaceId, { name: spaceId });
+    await layer.upsertUser({ id: 'bob', displayName: 'Bob' });
+    await mint({ spaceId: 'a' });
+    await mint({ spaceId: 'a' });
+    await mint({ spaceId: 'b', ttlSeconds: 60 });
+    const ended = await mint({ spaceId: 'c' });
+    await sessions.end(tenantId, ended.id);
+    await mint({ userId: 'bob', spaceId: 'main' });
+    expect(await list()).toEqual(['a', 'b']);
+    expect(await list(1)).toHaveLength(1);
+    clock.now += 60_000;
+    expect(await list()).toEqual(['a']);
+  });
+
   it('ends with its time, to the second, whether it is cached or not', async () => {
     for (const cacheMs of [0, 60_000]) {
       const { clock, sessions, tenantId, mint } = await makeSessions(postgres, { cacheMs });
@@ -136,6 +155,7 @@ describe.each(Object.entries(DRIVERS))('[T3] Sessions on %s', (_, openDriver) =>
     const inSpace = await mint();
     await layer.deleteSpace('main');
     expect(await sessions.authenticate(inSpace.token)).toBeNull();
+    await expect(sessions.heartbeat(tenantId, inSpace.id)).rejects.toMatchObject(NOT_FOUND);
     await layer.putSpace('main', { name: 'Again' });
     expect(await sessions.authenticate(inSpace.token)).toBeNull();
 
@@ -236,4 +256,16 @@ describe.each(Object.entries(DRIVERS))('[T3] Sessions on %s', (_, openDriver) =>
     const { mint } = await makeSessions(postgres);
     await expect(mint(input)).rejects.toMatchObject({ code: 'validation_failed', errors: [{ path }] });
   });
+});
+
+it('a heartbeat is one transaction, of two statements', async () => {
+  const transactions: number[] = [];
+  const postgres = openTestNeon((statements) => void transactions.push(statements));
+  const { sessions, tenantId, mint } = await makeSessions(postgres);
+  const { id } = await mint();
+  transactions.length = 0;
+  await sessions.heartbeat(tenantId, id);
+  // Beside them the tenant is set.
+  expect(transactions).toEqual([3]);
+  await postgres.close();
 });

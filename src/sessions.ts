@@ -1,6 +1,7 @@
 import { decodeProtectedHeader, errors, jwtVerify, SignJWT } from 'jose';
 import { uuidv7 } from 'uuidv7';
 import * as z from 'zod';
+import type { Presence, Stay } from './presence.ts';
 import { AppError, isAway, notFound } from './world/errors.ts';
 import { LIMITS } from './world/limits.ts';
 import { check, checkId, idSchema } from './world/schemas.ts';
@@ -15,11 +16,19 @@ export interface SessionStore {
   mintSession(session: NewSession): Promise<Role | null>;
   /** @returns the stay, ended or not; null where there is none, or its space is deleted. */
   findSession(tenantId: string, id: string): Promise<Session | null>;
-  /** Notes that the person is still there. @param at RFC 3339. @returns false where no such stay is open at that time. */
-  touchSession(tenantId: string, id: string, at: string): Promise<boolean>;
-  /** @returns false where there is no such stay; ending twice is the same as once. */
-  endSession(tenantId: string, id: string, at: string): Promise<boolean>;
+  /** Notes that the person is still there. @param at RFC 3339. @returns null where no such stay is open at that time. */
+  touchSession(tenantId: string, id: string, at: string): Promise<StayPlace | null>;
+  /** @returns null where there is no such stay; ending twice is the same as once. */
+  endSession(tenantId: string, id: string, at: string): Promise<StayPlace | null>;
+  /** @returns the spaces in which the person has a stay that is open at that time, so many at most. */
+  listSpacesOf(tenantId: string, userId: string, at: string, limit: number): Promise<string[]>;
 }
+
+/** Whose stay it is, and where. */
+export type StayPlace = Pick<Stay, 'spaceId' | 'userId'>;
+
+/** What Sessions tells of who comes and goes. */
+export type SessionPresence = Pick<Presence, 'touch' | 'leave' | 'leaveWhole' | 'clear'>;
 
 export interface NewSession {
   tenantId: string;
@@ -69,6 +78,10 @@ const TOKEN = /^[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+$/;
 const TOKEN_LENGTH_MAX = 2_048;
 /** Found sessions kept in one process at most. */
 const CACHED_SESSIONS_MAX = 10_000;
+/** Milliseconds that an answer waits for presence to be told. */
+const PRESENCE_TIMEOUT_MS = 500;
+/** Spaces in which the presence of a person who is erased is ended at once; in others it ends by its silence. */
+const ERASED_SPACES_MAX = 1_000;
 
 export interface SessionOptions {
   /** Milliseconds since 1970. */
@@ -77,22 +90,38 @@ export interface SessionOptions {
   cacheMs: number;
   /** Null: no token is minted, and none is known. */
   keys: SigningKeys | null;
+  /** Null or absent: nobody is told who is there. */
+  presence?: SessionPresence | null;
+  /** Told once an outage why presence could not be told. */
+  onPresenceAway?: (cause: unknown) => void;
 }
 
-/** The credentials of people: a token (JWT) is bound to one stay of one person in one space. */
+/**
+ * The credentials of people: a token (JWT) is bound to one stay of one person in one space. A stay that is minted or kept by a
+ * heartbeat is present in its space, one that ends is not; but what makes it valid is the store, so presence being away
+ * changes nothing else.
+ */
 export class Sessions {
   readonly #store: SessionStore;
   readonly #now: () => number;
   readonly #cacheMs: number;
   readonly #keys: SigningKeys | null;
+  readonly #presence: SessionPresence | null;
+  readonly #onPresenceAway: (cause: unknown) => void;
+  #isPresenceAway = false;
   readonly #cache = new Map<string, { session: Session; foundAt: number; askedAt: number }>();
   #signers: Signer[] | null = null;
 
-  constructor(store: SessionStore, { now, cacheMs, keys }: SessionOptions) {
+  constructor(
+    store: SessionStore,
+    { now, cacheMs, keys, presence = null, onPresenceAway = () => undefined }: SessionOptions,
+  ) {
     this.#store = store;
     this.#now = now;
     this.#cacheMs = cacheMs;
     this.#keys = keys;
+    this.#presence = presence;
+    this.#onPresenceAway = onPresenceAway;
   }
 
   /**
@@ -122,6 +151,7 @@ export class Sessions {
       .setIssuedAt(issuedAt)
       .setExpirationTime(issuedAt + ttlSeconds)
       .sign(signer.secret);
+    await this.#tell((presence) => presence.touch({ tenantId, spaceId, sessionId: id, userId }));
     return { id, token, expiresAt };
   }
 
@@ -141,20 +171,63 @@ export class Sessions {
   /** @throws not_found where no such stay is open. */
   async heartbeat(tenantId: string, id: string): Promise<void> {
     const at = toTime(this.#now());
-    if (!(await this.#store.touchSession(tenantId, checkId(id, '/id'), at))) throw notFound();
+    const place = await this.#store.touchSession(tenantId, checkId(id, '/id'), at);
+    if (place === null) throw notFound();
+    await this.#tell((presence) => presence.touch({ tenantId, sessionId: id, ...place }));
   }
 
   /** @throws not_found where the tenant has no such stay. */
   async end(tenantId: string, id: string): Promise<void> {
-    const ended = await this.#store.endSession(tenantId, checkId(id, '/id'), toTime(this.#now()));
+    const place = await this.#store.endSession(tenantId, checkId(id, '/id'), toTime(this.#now()));
     this.#cache.delete(cacheKey(tenantId, id));
-    if (!ended) throw notFound();
+    if (place === null) throw notFound();
+    await this.#tell((presence) => presence.leave({ tenantId, sessionId: id, ...place }));
   }
 
-  /** Takes a person's sessions for found no longer: they have just been erased. */
-  forget(tenantId: string, userId: string): void {
-    for (const [key, { session }] of this.#cache)
-      if (session.tenantId === tenantId && session.userId === userId) this.#cache.delete(key);
+  /** Erases a person by `erase`, which removes their stays, and then takes none of those for found or present any longer. */
+  async eraseWith(tenantId: string, userId: string, erase: () => Promise<void>): Promise<void> {
+    // Asked before: afterwards nothing says where they were.
+    const spaceIds =
+      this.#presence === null
+        ? []
+        : await this.#store.listSpacesOf(
+            ...([tenantId, checkId(userId, '/id'), toTime(this.#now()), ERASED_SPACES_MAX] as const),
+          );
+    await erase();
+    this.#forget((session) => session.tenantId === tenantId && session.userId === userId);
+    await this.#tell((presence) =>
+      Promise.all(spaceIds.map((spaceId) => presence.leaveWhole({ tenantId, spaceId, userId }))),
+    );
+  }
+
+  /** Takes a space's sessions for found or present no longer: it has just been deleted. */
+  async closeSpace(tenantId: string, spaceId: string): Promise<void> {
+    this.#forget((session) => session.tenantId === tenantId && session.spaceId === spaceId);
+    await this.#tell((presence) => presence.clear({ tenantId, spaceId }));
+  }
+
+  #forget(isGone: (session: Session) => boolean): void {
+    for (const [key, { session }] of this.#cache) if (isGone(session)) this.#cache.delete(key);
+  }
+
+  /** Waits for it no longer than a moment, and lets go what fails: the next heartbeat, or the silence, puts it right. */
+  async #tell(tell: (presence: SessionPresence) => Promise<unknown>): Promise<void> {
+    if (this.#presence === null) return;
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const late = new Promise<void>((resolve) => {
+      timer = setTimeout(resolve, PRESENCE_TIMEOUT_MS);
+    });
+    const told = tell(this.#presence).then(
+      () => {
+        this.#isPresenceAway = false;
+      },
+      (cause: unknown) => {
+        if (!this.#isPresenceAway) this.#onPresenceAway(cause);
+        this.#isPresenceAway = true;
+      },
+    );
+    await Promise.race([told, late]);
+    clearTimeout(timer);
   }
 
   async #verify(token: string): Promise<z.infer<typeof claimsSchema> | null> {

@@ -22,7 +22,9 @@ const PROGRAM = `${LACKING}
   await batches.flush('objectUpdates');
   const durability = (await Promise.all(added)).map((result) => result.durability);
   await batches.shutdown();
-  const { objects } = await persistence.loadWorldState('main');
+  const world = await persistence.loadWorldState('main');
+  await cache.cacheWorldState('main', world);
+  const { objects } = await cache.getCachedWorldState('main');
   await Promise.all([cache.disconnect(), persistence.disconnect()]);
   const { database } = parseConfig({ DATABASE_URL: databaseUrl });
   console.log(JSON.stringify({ durability, objects, isConfigured: database.url === databaseUrl }));

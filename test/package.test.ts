@@ -33,7 +33,9 @@ describe('the package', () => {
     expect(await cache.set('object', 'obj-123', { x: 1 }, 60)).toBe(true);
     expect(await cache.get('object', 'obj-123')).toEqual({ x: 1 });
     expect(await cache.checkRateLimit('user-456', 'move')).toMatchObject({ allowed: true });
-    expect(await cache.getStats()).toMatchObject({ hits: 2, misses: 0, reachable: true });
+    expect(await cache.cacheWorldState('main', { objects: [{ id: 'obj-123' }] })).toBe(true);
+    expect(await cache.getCachedWorldState('main')).toEqual({ objects: [{ id: 'obj-123' }] });
+    expect(await cache.getStats()).toMatchObject({ hits: 3, misses: 0, reachable: true });
     await cache.disconnect();
     expect(await cache.get('object', 'obj-123')).toBeNull();
     expect(() => new CacheManager({ port: 'sixty' })).toThrow('port must be a whole number');

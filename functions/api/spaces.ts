@@ -31,7 +31,9 @@ export async function getSpace(c: AppContext): Promise<Response> {
 export async function deleteSpace(c: AppContext): Promise<Response> {
   readQuery(c, []);
   refuseConditions(c);
-  await c.get('worlds').deleteSpace(readParam(c, 'space'));
+  const spaceId = readParam(c, 'space');
+  await c.get('worlds').deleteSpace(spaceId);
+  await c.get('services').sessions.closeSpace(c.get('principal').tenantId, spaceId);
   return c.body(null, 204);
 }
 

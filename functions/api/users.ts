@@ -26,7 +26,7 @@ export async function deleteUser(c: AppContext): Promise<Response> {
   readQuery(c, []);
   refuseConditions(c);
   const id = readParam(c, 'id');
-  await c.get('worlds').eraseUser(id);
-  c.get('services').sessions.forget(c.get('principal').tenantId, id);
+  const { sessions } = c.get('services');
+  await sessions.eraseWith(c.get('principal').tenantId, id, () => c.get('worlds').eraseUser(id));
   return c.body(null, 204);
 }

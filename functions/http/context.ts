@@ -4,6 +4,7 @@ import type { Config } from '../../src/config.ts';
 import type { DeadLetters } from '../../src/dead-letters.ts';
 import type { Drain } from '../../src/drain.ts';
 import type { PersistenceLayer } from '../../src/persistence-layer.ts';
+import type { Presence } from '../../src/presence.ts';
 import type { RateLimiter } from '../../src/rate-limiter.ts';
 import type { Sessions } from '../../src/sessions.ts';
 import type { SpaceChanges } from '../../src/space-changes.ts';
@@ -46,6 +47,8 @@ export interface Services {
   /** Ends a request's connection at once, where the runtime can: its answer is not read. */
   cut: (c: AppContext) => void;
   deadLetters: DeadLetters;
+  /** Who is in the spaces; null where there is no Redis. */
+  presence: Presence | null;
   /** Keeps work going that no answer waits for, where the runtime has no way of its own. */
   defer: (work: Promise<unknown>) => void;
   finishedJobs: FinishedJobs | null;

@@ -33,6 +33,7 @@ export const PROBLEMS: Record<ProblemCode, { status: ContentfulStatusCode; title
   internal: { status: 500, title: 'Internal error' },
   no_signing_key: { status: 501, title: 'Session tokens are not set up here' },
   no_live_log: { status: 501, title: 'There is no log to follow here' },
+  no_presence: { status: 501, title: 'Presence is not set up here' },
   misconfigured: { status: 503, title: 'The service is not configured' },
   store_unavailable: { status: 503, title: 'A store cannot be reached' },
   state_unsettled: { status: 503, title: 'The state is being settled' },

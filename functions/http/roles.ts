@@ -35,6 +35,7 @@ export const ROLE_TABLE = {
   'POST /v1/dead-letters/:id/replay': ['admin'],
   'DELETE /v1/dead-letters/:id': ['admin'],
 
+  'GET /v1/spaces/:space/presence': ['read', 'viewer', 'space'],
   'GET /v1/users/:id': ['read', 'viewer', 'user'],
   // A session gives its person what is new, and makes none.
   'PUT /v1/users/:id': ['write', 'viewer', 'user'],

@@ -1,6 +1,7 @@
 import * as z from 'zod';
 import type { IssuedKey } from '../../src/api-keys.ts';
 import type { DeadLetter } from '../../src/dead-letters.ts';
+import type { PresentPerson } from '../../src/presence.ts';
 import type { IssuedSession } from '../../src/sessions.ts';
 import { LIMITS } from '../../src/world/limits.ts';
 import type { Operation } from '../../src/world/operation.ts';
@@ -193,6 +194,13 @@ export const issuedSessionAnswer: z.ZodType<IssuedSession> = z.strictObject({
   id: idSchema,
   token: z.string().describe('The credential, shown this once.'),
   expiresAt: timeAnswer,
+});
+
+export const presentPersonAnswer: z.ZodType<PresentPerson> = z.strictObject({
+  userId: idSchema,
+  sessions: z.int().min(1).describe('How many sessions of theirs are present.'),
+  joinedAt: timeAnswer,
+  lastSeenAt: timeAnswer,
 });
 
 const keyMembers = {

@@ -122,7 +122,6 @@ const contract = await access(CONTRACT).then(
 
 /** Promised, and not built yet. What is built must go from here. */
 const LATER = [
-  'GET /v1/spaces/{space}/presence',
   'GET /v1/spaces/{space}/chat',
   'POST /v1/spaces/{space}/chat',
   'DELETE /v1/spaces/{space}/chat/{id}',

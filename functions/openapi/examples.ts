@@ -83,6 +83,8 @@ export const ISSUED_SESSION = {
   expiresAt: AT,
 };
 
+export const PRESENT_PERSON = { userId: 'ann', sessions: 1, joinedAt: AT, lastSeenAt: AT };
+
 export const KEY_INPUT = { scopes: ['read', 'write'], expiresAt: '2030-01-31T00:00:00Z' };
 export const KEY = {
   id: 'key_0123456789abcdef',

@@ -3,6 +3,7 @@ import { stripVTControlCharacters } from 'node:util';
 import { renderUsage } from 'citty';
 import { readArguments } from './arguments.ts';
 import type { Command, Context } from './command.ts';
+import { cacheClearCommand } from './commands/cache-clear.ts';
 import { doctorCommand } from './commands/doctor.ts';
 import { drainCommand } from './commands/drain.ts';
 import { exportCommand } from './commands/export.ts';
@@ -25,6 +26,7 @@ const COMMANDS: readonly Command[] = [
   keysRevokeCommand,
   schedulesApplyCommand,
   drainCommand,
+  cacheClearCommand,
   doctorCommand,
 ];
 

@@ -88,6 +88,7 @@ async function useEverything(postgres: Postgres, tenantId: string, spaceId: stri
   await sessions.mintSession({ ...stay, createdAt, expiresAt });
   await sessions.findSession(tenantId, stay.id);
   await sessions.touchSession(tenantId, stay.id, createdAt);
+  await sessions.listSpacesOf(tenantId, 'ann', createdAt, 10);
   await sessions.endSession(tenantId, stay.id, createdAt);
   await layer.getStateVersion();
   await layer.putSpace('other', { name: 'Other' });

@@ -1,4 +1,4 @@
-import { and, eq, gt, isNull, sql } from 'drizzle-orm';
+import { and, eq, exists, gt, isNull, sql } from 'drizzle-orm';
 import type { SessionStore } from '../sessions.ts';
 import type { Role } from '../world/types.ts';
 import type { Database, Postgres } from './client.ts';
@@ -56,13 +56,18 @@ export function createSessionStore(postgres: Postgres): SessionStore {
     async touchSession(tenantId, id, at) {
       const isOpen = and(isSession(tenantId, id), isNull(sessions.endedAt), gt(sessions.expiresAt, at));
       const [rows] = await postgres.inTenant(tenantId, (db) => [
-        db.update(sessions).set({ lastHeartbeatAt: at }).where(isOpen).returning({ id: sessions.sessionId }),
+        db
+          .update(sessions)
+          .set({ lastHeartbeatAt: at })
+          // A stay ends with its space, whose deletion leaves the row as it is.
+          .where(and(isOpen, exists(selectSpace(db))))
+          .returning(PLACE),
         db
           .update(users)
           .set({ lastSeenAt: at })
           .where(and(eq(users.tenantId, tenantId), eq(users.userId, selectUserId(db, isOpen)))),
       ]);
-      return rows.length > 0;
+      return rows[0] ?? null;
     },
 
     async endSession(tenantId, id, at) {
@@ -71,11 +76,42 @@ export function createSessionStore(postgres: Postgres): SessionStore {
           .update(sessions)
           .set({ endedAt: sql`coalesce(${sessions.endedAt}, ${at}::timestamptz)` })
           .where(isSession(tenantId, id))
-          .returning({ id: sessions.sessionId }),
+          .returning(PLACE),
       ]);
-      return rows.length > 0;
+      return rows[0] ?? null;
+    },
+
+    async listSpacesOf(tenantId, userId, at, limit) {
+      const [rows] = await postgres.inTenant(tenantId, (db) => [
+        db
+          .selectDistinct({ spaceId: sessions.spaceId })
+          .from(sessions)
+          .where(
+            and(
+              ...[eq(sessions.tenantId, tenantId), eq(sessions.userId, userId)],
+              ...[isNull(sessions.endedAt), gt(sessions.expiresAt, at)],
+            ),
+          )
+          .limit(limit),
+      ]);
+      return rows.map(({ spaceId }) => spaceId);
     },
   };
+}
+
+const PLACE = { spaceId: sessions.spaceId, userId: sessions.userId };
+
+/** The stay's space, if it is there. */
+function selectSpace(db: Database) {
+  return db
+    .select({ one: sql`1` })
+    .from(spaces)
+    .where(
+      and(
+        ...[eq(spaces.tenantId, sessions.tenantId), eq(spaces.spaceId, sessions.spaceId)],
+        isNull(spaces.deletedAt),
+      ),
+    );
 }
 
 function isSession(tenantId: string, id: string) {

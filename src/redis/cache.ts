@@ -1,6 +1,6 @@
 import type { CacheStore } from '../cache-manager.ts';
 import type { RedisClient } from './client.ts';
-import { cacheKey, cacheStatsKey, userSessionKey } from './keys.ts';
+import { cacheKey, cacheStatsKey, userSessionKey, worldStateKey } from './keys.ts';
 import { createRateLimitStore } from './rate-limit.ts';
 import { GET_COUNTED } from './scripts.ts';
 
@@ -26,6 +26,9 @@ export function createCacheStore(redis: RedisClient): CacheStore {
     setUserSession: (tenantId, userId, text, ttlSeconds) =>
       set(userSessionKey(tenantId, userId), text, ttlSeconds),
     deleteUserSession: (tenantId, userId) => remove(userSessionKey(tenantId, userId)),
+    getWorldState: (tenantId, spaceId) => get(tenantId, worldStateKey({ tenantId, spaceId })),
+    setWorldState: (tenantId, spaceId, text, ttlSeconds) =>
+      set(worldStateKey({ tenantId, spaceId }), text, ttlSeconds),
     async readStats(tenantId) {
       const [[counts, keys], memory] = await Promise.all([
         redis.pipeline([['HMGET', cacheStatsKey(tenantId), 'hits', 'misses'], ['DBSIZE']]),

@@ -11,6 +11,11 @@ export function cacheKey(tenantId: string, type: string, id: string): string {
   return `${KEY_PREFIX}:{${tenantId}}:cache:${type}!${id}`;
 }
 
+/** A world state that a game server keeps: JSON in gzip as base64, with an expiry. It is a copy that nothing else reads. */
+export function worldStateKey(space: SpaceAddress): string {
+  return `${KEY_PREFIX}:{${spaceMember(space)}}:world-state`;
+}
+
 /** What a person's session holds: a string of JSON, with an expiry. */
 export function userSessionKey(tenantId: string, userId: string): string {
   return `${KEY_PREFIX}:{${tenantId}}:user-session:${userId}`;
@@ -98,6 +103,14 @@ export function tenantMarksKey(tenantId: string): string {
   return `${KEY_PREFIX}:{${tenantId}}:marks`;
 }
 
+/** Who is in a space: a hash between sorted sets, each with an expiry. See scripts/shared/presence.lua. */
+export function presenceKeys(
+  space: SpaceAddress,
+): [stays: string, people: string, names: string, ended: string] {
+  const prefix = `${KEY_PREFIX}:{${spaceMember(space)}}:presence`;
+  return [`${prefix}:stays`, `${prefix}:people`, `${prefix}:names`, `${prefix}:ended`];
+}
+
 /** What an append was answered: a string, with an expiry. */
 export function idempotencyKey(space: SpaceAddress, principal: string, key: string): string {
   return `${KEY_PREFIX}:{${spaceMember(space)}}:idem:${principal}!${key}`;
@@ -130,6 +143,29 @@ export function drainStatsKey(tenantId: string): string {
 
 /** The name of this life of Redis: a string. */
 export const INSTANCE_KEY = `${KEY_PREFIX}:instance`;
+
+/** What is only a copy, and is made again or missed by nobody where it is gone. */
+export type CopyKind = 'values' | 'worldStates' | 'snapshots';
+
+/** Ids as `checkId` takes them: what a caller put into another key, such as an idempotency key, can look like no copy. */
+const ID = '[A-Za-z0-9._:-]{1,128}';
+const COPY_KEYS: Readonly<Record<CopyKind, RegExp>> = {
+  values: new RegExp(`^${KEY_PREFIX}:\\{${ID}\\}:cache:`),
+  worldStates: new RegExp(`^${KEY_PREFIX}:\\{${ID}!${ID}\\}:world-state$`),
+  // A name of an incarnation has no colon: what stands behind one is nobody's own words.
+  snapshots: new RegExp(`^${KEY_PREFIX}:\\{${ID}!${ID}\\}:[A-Za-z0-9._-]+:(snap(:[A-Za-z0-9-]+)?|around)$`),
+};
+
+/** @returns null for a key that holds what is nowhere else. */
+export function readCopyKind(key: string): CopyKind | null {
+  const kinds = Object.keys(COPY_KEYS) as CopyKind[];
+  return kinds.find((kind) => COPY_KEYS[kind].test(key)) ?? null;
+}
+
+/** What SCAN is to match so that no copy is missed. @param space null: those of all tenants. */
+export function matchCopyKeys(space: SpaceAddress | null): string {
+  return `${KEY_PREFIX}:{${space === null ? '*' : `${spaceMember(space)}}:*`}`;
+}
 
 interface SpaceAddress {
   tenantId: string;

@@ -1,7 +1,7 @@
+import { compressText, expandText } from '../compressed-text.ts';
 import type { Around, KeptWorld, Marks, StateReply, StateRequest, StateStore } from '../state-stores.ts';
 import type { ReplayAvatar } from '../world/replay.ts';
 import type { RedisClient, RedisCommand, RedisReply } from './client.ts';
-import { compress, decompress } from './compressed.ts';
 import { createLostError } from './errors.ts';
 import {
   aroundKey,
@@ -48,6 +48,8 @@ const DEFAULTS: SnapshotOptions = {
   incarnationsMax: 10_000,
 };
 
+/** Bytes of what is kept, as it is written: more than any world of which a snapshot is kept. */
+const EXPANDED_BYTES_MAX = 128 * 1024 * 1024;
 /** Seconds that a snapshot may take to be written aside. */
 const ASIDE_SECONDS = 60;
 const STATUSES = ['cold', 'deleted', 'moved', 'same', 'large', 'missing', 'state'] as const;
@@ -80,7 +82,7 @@ export function createStateStore(redis: RedisClient, changes: Partial<SnapshotOp
     async keepWorld(address, incarnation, { world, marks, token, isRenewed = false }) {
       const name = crypto.randomUUID();
       const aside = snapshotAsideKey(address, incarnation, name);
-      const text = await compress(writeWorld(world));
+      const text = await compressText(writeWorld(world));
       const parts = split(text, options.partCharactersMax);
       const { seq, objects } = world;
       const head = { seq, epoch: marks.epoch, objects: objects.size, parts: parts.length };
@@ -226,7 +228,7 @@ function writeWorld({ loadedMs, avatars, objects }: KeptWorld): string {
 /** @throws store_unavailable for what is none: it was cut, or is of another version. */
 async function readWorld(seq: number, text: string): Promise<KeptWorld> {
   try {
-    const [head = '', ...lines] = (await decompress(text)).split('\n');
+    const [head = '', ...lines] = (await expandText(text, EXPANDED_BYTES_MAX)).split('\n');
     const { loadedMs, avatars } = JSON.parse(head) as { loadedMs: number; avatars: ReplayAvatar[] };
     return {
       ...{ seq, loadedMs },
@@ -248,12 +250,12 @@ function readId(line: string): string {
 }
 
 async function writeAround({ profiles, ...around }: Around): Promise<string> {
-  return compress(JSON.stringify({ ...around, profiles: [...profiles] }));
+  return compressText(JSON.stringify({ ...around, profiles: [...profiles] }));
 }
 
 async function readAround(text: string): Promise<Around> {
   try {
-    const { profiles, ...around } = JSON.parse(await decompress(text));
+    const { profiles, ...around } = JSON.parse(await expandText(text, EXPANDED_BYTES_MAX));
     return { ...around, profiles: new Map(profiles) } as Around;
   } catch (cause) {
     throw createLostError(cause);

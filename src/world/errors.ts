@@ -20,6 +20,7 @@ export type ErrorCode =
   | 'no_live_log'
   | 'trimmed'
   | 'too_many_streams'
+  | 'no_presence'
   | 'store_unavailable'
   | 'state_unsettled'
   | 'internal';

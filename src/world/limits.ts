@@ -35,11 +35,18 @@ export const LIMITS = {
   viewCharactersMax: 24 * 1024 * 1024,
   /** Bytes of one cached value, as JSON. */
   cacheValueBytesMax: 1024 * 1024,
+  /** Bytes of one cached world state: as JSON, and as it is kept, compressed and as text. */
+  worldStateJsonBytesMax: 32 * 1024 * 1024,
+  worldStateKeptBytesMax: 8 * 1024 * 1024,
   /** Seconds that a value is cached at most, and by default. */
   cacheTtlSecondsMax: 30 * 86_400,
   cacheTtlSecondsDefault: 300,
   /** Seconds for which `setUserSession` keeps what it is given, by default. */
   userSessionTtlSecondsDefault: 86_400,
+  /** Milliseconds of silence after which a session is no longer present in its space. */
+  presenceSilentMsMax: 60_000,
+  /** Milliseconds for which a space keeps who was in it when nothing is heard of any of them, and nobody looks. */
+  presenceKeptMs: 600_000,
   /** What a user may do of one action in a minute by default, and at most where a process counts alone. */
   actionsPerMinuteDefault: 100,
   actionsPerMinuteAlone: 60,

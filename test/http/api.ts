@@ -11,6 +11,7 @@ import { describeLogs } from './cases/logs.ts';
 import { describeObjects } from './cases/objects.ts';
 import { describeOutages } from './cases/outages.ts';
 import { describePeople, describeSessionsElsewhere } from './cases/people.ts';
+import { describePresence, describePresenceElsewhere } from './cases/presence.ts';
 import { describeProtocol } from './cases/protocol.ts';
 import { describeRateLimits } from './cases/rate-limit.ts';
 import { describeRoles } from './cases/roles.ts';
@@ -43,6 +44,7 @@ export function describeApi(runtime: Runtime): void {
   describeKeys(target);
   describeTenancy(target);
   describePeople(target);
+  describePresence(target);
   describeRoles(target);
   describeProtocol(target);
   describeHealth(target, () => env);
@@ -51,6 +53,7 @@ export function describeApi(runtime: Runtime): void {
   describeOutages(runtime);
   describeConfiguration(runtime);
   describeSessionsElsewhere(runtime);
+  describePresenceElsewhere(runtime);
   describeRateLimits(runtime);
   describeLogs(runtime);
   describeJobs(runtime);

@@ -1,11 +1,23 @@
-import { ISSUED_SESSION, SESSION_INPUT, USER, USER_INPUT } from '../examples.ts';
-import { answer, json } from '../shorthand.ts';
+import { ISSUED_SESSION, PRESENT_PERSON, SESSION_INPUT, USER, USER_INPUT } from '../examples.ts';
+import { answer, json, PAGE_QUERY } from '../shorthand.ts';
 import type { RouteDoc } from '../types.ts';
 
 const USER_PATH = '/v1/users/{id}';
 const SESSION_PATH = '/v1/sessions/{id}';
 
 export const PEOPLE_ROUTES: readonly RouteDoc[] = [
+  {
+    ...{ method: 'get', path: '/v1/spaces/{space}/presence', operationId: 'listPresence', tag: 'People' },
+    scope: 'read',
+    summary: 'Who is in a space',
+    description:
+      'By their ids. A session is present from its minting on, kept so by its heartbeats, until it ends or has been silent for 60 s.',
+    query: PAGE_QUERY,
+    answers: {
+      200: answer('A page of people.', 'PresentPage', { items: [PRESENT_PERSON], nextCursor: null }),
+    },
+    problems: ['not_found', 'no_presence'],
+  },
   {
     ...{ method: 'put', path: USER_PATH, operationId: 'putUser', tag: 'People', scope: 'write' },
     summary: 'Make a person known, or give them what is new',
@@ -44,6 +56,8 @@ export const PEOPLE_ROUTES: readonly RouteDoc[] = [
     ...{ method: 'post', path: `${SESSION_PATH}/heartbeat`, operationId: 'postHeartbeat', tag: 'People' },
     scope: 'write',
     summary: 'Say that the person is still there',
+    description:
+      'A session that is silent for 60 s is no longer present, and is again with its next heartbeat.',
     answers: { 204: { description: 'It is noted.' } },
     problems: ['not_found'],
   },

@@ -7,12 +7,11 @@ import { type RedisServer, startRedis } from '../../../dev/redis.ts';
 import { CACHE_DIR } from '../../../dev/stack.ts';
 import { stack, uniqueName } from '../../../test/support.ts';
 import type { LogStore } from '../../log-stores.ts';
-import { createDrainStore } from '../../postgres/drain-store.ts';
-import { openPg } from '../../postgres/pg.ts';
 import type { RedisClient } from '../../redis/client.ts';
 import { createLogStore } from '../../redis/log.ts';
 import { openTcpRedis } from '../../redis/tcp.ts';
 import type { Operation } from '../../world/operation.ts';
+import { queueOperations } from '../testing/queue-operations.ts';
 import { runHere } from '../testing/run-here.ts';
 import { openWorkplace, type Workplace } from '../testing/workplace.ts';
 
@@ -45,24 +44,7 @@ afterAll(async () => {
   await rm(folder, { recursive: true });
 });
 
-/** A space of the tenant with these operations in its log, and none of them in the database. */
-async function queue(operations: Operation[]): Promise<string> {
-  const spaceId = uniqueName('space');
-  expect((await at.request(`/spaces/${spaceId}`, 'PUT', { name: 'Here' })).status).toBe(201);
-  const address = { tenantId: at.tenant, spaceId };
-  const postgres = openPg({ databaseUrl: stack().databaseUrl, poolSizeMax: 1, timeoutMs: 5_000 });
-  const instance = await log.readInstance();
-  const opened = await createDrainStore(postgres).openLog(address, { instance, isLogAbsent: true });
-  await postgres.close();
-  const unbounded = { bytesMax: 2 ** 40, entriesMax: 2 ** 40, ageMsMax: 2 ** 40 };
-  const outcome = await log.append(address, {
-    ...{ actor: null, waits: false, idempotency: null, budget: null, backlog: unbounded, opened },
-    entries: operations.map((operation) => ({ ops: JSON.stringify([operation]), count: 1 })),
-  });
-  expect(outcome.status).toBe('appended');
-  return spaceId;
-}
-
+const queue = (operations: Operation[]) => queueOperations(at, log, operations);
 const put = (id: string): Operation => ({ op: 'put', id, name: id });
 const listObjects = async (spaceId: string) =>
   (await at.loadState(spaceId)).objects.map(({ id }) => id).toSorted();

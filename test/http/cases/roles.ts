@@ -30,6 +30,7 @@ GET /v1/spaces/:space/stream               yes  no    no     yes    yes    yes
 GET /v1/dead-letters                       no   no    yes    no     no     no
 POST /v1/dead-letters/:id/replay           no   no    yes    no     no     no
 DELETE /v1/dead-letters/:id                no   no    yes    no     no     no
+GET /v1/spaces/:space/presence             yes  no    no     yes    yes    yes
 GET /v1/users/:id                          yes  no    no     yes    yes    yes
 PUT /v1/users/:id                          no   yes   no     yes    yes    yes
 DELETE /v1/users/:id                       no   yes   no     no     no     no

@@ -10,6 +10,7 @@ const REQUESTS: [method: string, path: string, json?: unknown][] = [
   ['PUT', '/v1/spaces/secret/state', { objects: [] }],
   ['PUT', '/v1/spaces/secret/state?mode=merge', { objects: [{ id: 'o' }] }],
   ['GET', '/v1/spaces/secret/statistics'],
+  ['GET', '/v1/spaces/secret/presence'],
   ['GET', '/v1/spaces/secret/objects'],
   ['GET', '/v1/spaces/secret/objects/o'],
   ['PUT', '/v1/spaces/secret/objects/o', { name: 'stolen' }],

@@ -1,0 +1,84 @@
+import { parseRedisConfig, type RedisConfig } from '../../config.ts';
+import type { ClearedCopies } from '../../redis/clear-copies.ts';
+import { AppError } from '../../world/errors.ts';
+import { idSchema } from '../../world/schemas.ts';
+import { type Context, defineCommand, JSON_OPTION, type Outcome } from '../command.ts';
+import { readStoresEnv } from '../deployment.ts';
+import { CommandError, UsageError } from '../errors.ts';
+import { showCount } from '../progress.ts';
+import { checkSpaceId, SPACE_OPTION } from '../space-option.ts';
+
+/** Keys between two lines of progress. */
+const PROGRESS_KEYS = 10_000;
+
+export const cacheClearCommand = defineCommand({
+  name: 'cache clear',
+  description: 'Remove from Redis what is only a copy; nothing that was written is touched',
+  args: {
+    space: {
+      ...SPACE_OPTION.space,
+      required: false,
+      description: 'Id of one space; else all of all tenants',
+    },
+    tenant: { type: 'string', valueHint: 'id', description: 'Whose space; else DEFAULT_TENANT_ID' },
+    ...JSON_OPTION,
+  },
+  examples: ['cache clear', 'cache clear --space plaza'],
+  async run({ space, tenant }, context) {
+    if (space !== undefined) checkSpaceId(space);
+    if (tenant !== undefined && space === undefined) throw new UsageError('--tenant is for --space alone');
+    if (tenant !== undefined && !idSchema.safeParse(tenant).success)
+      throw new UsageError('--tenant must be 1 to 128 characters of A-Z a-z 0-9 . _ : -');
+    const { redis, defaultTenantId } = readConfig(context);
+    const tenantId = tenant ?? defaultTenantId;
+    return clearWith(redis, space === undefined ? null : { tenantId, spaceId: space }, context);
+  },
+});
+
+/** @throws UsageError */
+function readConfig(context: Context): ReturnType<typeof parseRedisConfig> {
+  try {
+    return parseRedisConfig(readStoresEnv(context));
+  } catch (error) {
+    if (error instanceof AppError && error.code === 'misconfigured')
+      throw new UsageError(error.message, { showUsage: false });
+    throw error;
+  }
+}
+
+async function clearWith(
+  redis: RedisConfig,
+  space: { tenantId: string; spaceId: string } | null,
+  { progress, signal }: Context,
+): Promise<Outcome> {
+  // Loaded here: no other command needs them.
+  const [{ openUpstash }, { openTcpRedis }, { clearCopies }] = await Promise.all([
+    import('../../redis/upstash.ts'),
+    import('../../redis/tcp.ts'),
+    import('../../redis/clear-copies.ts'),
+  ]);
+  const client = redis.kind === 'upstash' ? openUpstash(redis) : openTcpRedis(redis);
+  try {
+    const keys = await client.command('DBSIZE');
+    const cleared = await clearCopies(client, {
+      ...{ space, signal },
+      onProgress(removed, scanned) {
+        if (scanned % PROGRESS_KEYS !== 0 || typeof keys !== 'number') return;
+        const about = `about ${showCount(Math.min(scanned, keys))} of ${showCount(keys)} keys looked at`;
+        progress.note(`${about}, ${showCount(sum(removed))} removed`);
+      },
+    });
+    if (signal.aborted) throw new CommandError('interrupted', `interrupted; ${describe(cleared)}`);
+    return { document: cleared, text: describe(cleared) };
+  } finally {
+    await client.close();
+  }
+}
+
+function sum({ values, worldStates, snapshots }: ClearedCopies): number {
+  return values + worldStates + snapshots;
+}
+
+function describe({ values, worldStates, snapshots }: ClearedCopies): string {
+  return `${showCount(values)} cached values, ${showCount(worldStates)} world states and ${showCount(snapshots)} keys of snapshots are removed`;
+}

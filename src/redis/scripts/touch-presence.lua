@@ -1,0 +1,33 @@
+#!lua flags=allow-key-locking,allow-oom
+--[[
+Notes that a person's stay is going on: who was not there has joined. What was silent for too long is taken out on the way. A full
+memory must not make everybody leave, and who is there already takes no more of it.
+
+KEYS[1] … [5], ARGV[1] … [4] as shared/presence.lua says
+ARGV[5] userId
+ARGV[6] sessionId
+
+Replies 1 if the person has joined by this, else 0.
+]]
+-- include presence.lua
+-- At most so many on the way of one heartbeat.
+sweep(100)
+
+local userId = ARGV[5]
+local stay = userId .. '!' .. ARGV[6]
+if redis.call('ZSCORE', ended, stay) then
+  return 0
+end
+local isNew = redis.call('ZADD', stays, print(now), stay) == 1
+local joined, _, count = readPerson(userId)
+local hasJoined = not joined
+if hasJoined then
+  joined, count = print(now), 0
+  redis.call('ZADD', names, 0, userId)
+  publish('join', userId)
+end
+redis.call('HSET', people, userId, joined .. ' ' .. print(now) .. ' ' .. print(count + (isNew and 1 or 0)))
+for _, key in ipairs({stays, people, names}) do
+  redis.call('PEXPIRE', key, ARGV[4])
+end
+return hasJoined and 1 or 0
