@@ -66,5 +66,5 @@ export interface StreamPlaces {
 export interface PresenceHook {
   touch(stay: LogAddress & { sessionId: string; userId: string }): Promise<void>;
   /** Looks for those who have gone silent. */
-  sweep(address: LogAddress): Promise<void>;
+  sweep(address: LogAddress): Promise<unknown>;
 }
