@@ -121,6 +121,33 @@ describe('[D4] a drain that does not come to its end', () => {
     for (const address of addresses) await expectDrained(rig, address);
   });
 
+  it('comes behind the others at the next sweep', async () => {
+    const addresses: LogAddress[] = [];
+    for (let i = 0; i < 3; i++) addresses.push(await makeSpace(rig));
+    const { spaceLog, options } = openSpaceLog(rig, NO_DRAIN);
+    const appendAll = async () => {
+      for (const [i, address] of addresses.entries())
+        await spaceLog.enqueue({ ...address, actor: null }, puts(1, i), options());
+    };
+    const begun: string[] = [];
+    const store = wrapStore<DrainStore>(rig.store, (method, call, [address]) => {
+      if (method === 'listUncorrected') begun.push((address as LogAddress).tenantId);
+      return call();
+    });
+    const { drain } = openDrain(rig, { store });
+    const [first, ...others] = addresses.map(({ tenantId }) => tenantId);
+    await appendAll();
+    rig.neon.inject({ kind: 'refuse', match: first ?? '' });
+    await drain.sweep(BUDGET);
+    expect(begun.filter((tenantId) => [first, ...others].includes(tenantId))).toEqual([first, ...others]);
+    rig.neon.clear();
+    await appendAll();
+    begun.length = 0;
+    await drain.sweep(BUDGET);
+    expect(begun.filter((tenantId) => [first, ...others].includes(tenantId))).toEqual([...others, first]);
+    for (const address of addresses) await expectDrained(rig, address);
+  });
+
   it('is relieved where another was elected since, and settles nothing for it', async () => {
     const address = await makeSpace(rig);
     const target = { ...address, actor: null };
