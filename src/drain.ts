@@ -67,6 +67,8 @@ const RECORDS_SWEEP_MS = 600_000;
 /** For which results are kept in any case: somebody waits for them. */
 const RESULTS_SECONDS_MIN = 60;
 const CORRECTIONS_MAX = 50;
+/** Milliseconds for which a staged world that takes too long to apply is tried again, while all that is behind it waits. */
+const STAGE_TRIED_MS_MAX = 300_000;
 /** Rounds in which rows that Postgres cannot keep are found; each names all it finds. */
 const POISON_ROUNDS_MAX = 4;
 
@@ -323,8 +325,22 @@ export class Drain {
   ): Promise<Step | 'moved' | 'unknown_space'> {
     const { incarnation, cursor: from } = reader;
     const { seq: to, actor, waits } = entry;
-    const outcome = await this.#postgres.applyStage(address, {
-      ...{ incarnation, from, to, stageId: id, mode, actor, waits, incidents },
+    const step = { incarnation, from, to, stageId: id, mode, actor, waits, incidents };
+    const apply = () => this.#postgres.applyStage(address, step);
+    const refuseOther = (error: unknown) => {
+      const isOld = this.#options.now() - to / 1_000 > STAGE_TRIED_MS_MAX;
+      if (!(error instanceof AppError && error.isTooMuch && isOld)) throw error;
+    };
+    const outcome = await apply().catch(async (error: unknown) => {
+      refuseOther(error);
+      // It may have been Postgres: once more, where that answers.
+      await this.#postgres.loadCursor(address);
+      return apply().catch(async (again: unknown) => {
+        refuseOther(again);
+        // It cannot be made smaller, as a batch can: it would be too much for ever.
+        await this.#postgres.dropStage(address, id);
+        return apply();
+      });
     });
     if (outcome.status === 'unknown_space') return 'unknown_space';
     if (outcome.status === 'moved')

@@ -187,6 +187,8 @@ export interface DrainStore {
   ): Promise<{ cursor: Seq; objects: Map<string, Seq>; users: Set<string> }>;
   applyBatch(address: LogAddress, batch: Batch): Promise<BatchOutcome>;
   applyStage(address: LogAddress, step: StageStep): Promise<StageOutcome>;
+  /** Gives a staged world up: applying it then is `dead`. */
+  dropStage(address: LogAddress, stageId: string): Promise<void>;
   /** What became of the entries from `firstSeq` to `seq`; null while the cursor is before `seq`. */
   readResults(address: LogAddress, firstSeq: Seq, seq: Seq): Promise<Map<Seq, OperationResult[]> | null>;
   /** Dead operations whose objects have not been put right in the log yet. */

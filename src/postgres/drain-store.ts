@@ -15,6 +15,7 @@ import {
   markReplayed,
 } from './operations/dead-letters.ts';
 import { deleteSpace } from './operations/delete-space.ts';
+import { dropStage } from './operations/drop-stage.ts';
 import { loadAvatars, loadObjects } from './operations/load-some.ts';
 import { loadCursor, loadSeqs, openLog, readResults } from './operations/open-log.ts';
 import { stageWorldStream } from './operations/stage-stream.ts';
@@ -43,6 +44,7 @@ export function createDrainStore(postgres: Postgres): DrainStore & LogRecords {
     loadSeqs: (...args) => loadSeqs(postgres, ...args),
     applyBatch: (...args) => applyBatch(postgres, ...args),
     applyStage: (...args) => applyStage(postgres, ...args),
+    dropStage: (...args) => dropStage(postgres, ...args),
     readResults: (...args) => readResults(postgres, ...args),
     listUncorrected: (...args) => listUncorrected(postgres, ...args),
     markCorrected: (...args) => markCorrected(postgres, ...args),

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
+import { PersistenceLayer } from '../../src/persistence-layer.ts';
 import { AppError } from '../../src/world/errors.ts';
-import { expectDrained } from './fold.ts';
+import { expectDrained, isDirty, loadState } from './fold.ts';
 import { makeSpace, NO_DRAIN, openDrain, openSpaceLog, useRig } from './rig.ts';
 
 const BUDGET = { budgetMs: 20_000 };
@@ -44,6 +45,48 @@ describe('[D2] a batch that is too much at once', () => {
     const { drain } = openDrain(rig);
     expect(await drain.drainSpace(address, BUDGET)).toMatchObject({ status: 'drained', entries: 60 });
     await expectDrained(rig, address);
+  });
+});
+
+describe('[L7] a world whose merge takes too long', () => {
+  it('is tried again for five minutes, and then given up: what is behind it is applied', async () => {
+    const address = await makeSpace(rig);
+    let nowMs = Date.now();
+    const { spaceLog, options, defer } = openSpaceLog(rig, NO_DRAIN, {
+      now: () => {
+        nowMs += 1_000;
+        return nowMs;
+      },
+      pause: async () => undefined,
+    });
+    const layer = new PersistenceLayer(rig.world, { log: spaceLog, defer }, address);
+    await expect(layer.saveWorldState({ objects: [{ id: 'x' }] }, { mode: 'merge' })).rejects.toMatchObject({
+      code: 'write_queued',
+    });
+    await spaceLog.enqueue({ ...address, actor: null }, [{ op: 'put', id: 'y' }], options());
+
+    let isThere = true;
+    const store: typeof rig.store = {
+      ...rig.store,
+      async applyStage(...args) {
+        if (isThere) throw new AppError('store_unavailable', 'too long', { isTooMuch: true });
+        return rig.store.applyStage(...args);
+      },
+      async dropStage(...args) {
+        await rig.store.dropStage(...args);
+        isThere = false;
+      },
+    };
+    await expect(openDrain(rig, { store }).drain.drainSpace(address, BUDGET)).rejects.toMatchObject({
+      code: 'store_unavailable',
+    });
+    expect(await isDirty(rig, address)).toBe(true);
+    const { drain } = openDrain(rig, { store }, () => Date.now() + 301_000);
+    expect(await drain.drainSpace(address, BUDGET)).toMatchObject({ status: 'drained', entries: 2 });
+    expect((await loadState(rig, address)).objects).toMatchObject([{ id: 'y' }]);
+    const { letters } = await rig.store.listDeadLetters(address.tenantId, 10, '');
+    expect(letters).toMatchObject([{ op: { op: 'stage', mode: 'merge' } }]);
+    expect(await isDirty(rig, address)).toBe(false);
   });
 });
 
