@@ -110,6 +110,8 @@ export class DirectLog {
       if (outcome.status === 'unknown_space') throw notFound();
       if (outcome.status === 'moved') return 'moved';
       if (outcome.status === 'log_open') throw logOpen();
+      if (outcome.status === 'presumed_wrong')
+        throw new AppError('internal', 'A batch is refused for what it does not presume.');
       if (outcome.status === 'applied') {
         const written = singles.length > 0 ? await this.#postgres.readResults(target, seq, seq) : null;
         return written?.get(seq) ?? results[0]?.results ?? [];

@@ -7,7 +7,7 @@ import type { Batch, BatchOutcome, DeadOperation, Incident } from './world/batch
 import { AppError } from './world/errors.ts';
 import { LIMITS } from './world/limits.ts';
 import type { OperationResult, StageOperation } from './world/operation.ts';
-import { findAsked, planBatch } from './world/plan-batch.ts';
+import { findAsked, type Known, planBatch, presumeKnown } from './world/plan-batch.ts';
 import { isBehind } from './world/snapshot-lag.ts';
 import type { Seq } from './world/types.ts';
 
@@ -275,20 +275,26 @@ export class Drain {
       return this.#applyStage(address, reader, first, stage, incidents);
 
     const asked = findAsked(entries);
-    const known =
-      asked.objects.length + asked.users.length === 0
-        ? { cursor: from, objects: new Map<string, Seq>(), users: new Set<string>() }
-        : await this.#postgres.loadSeqs(address, asked);
-    if (known.cursor !== from) return reader.moveTo(known.cursor);
+    const isAsked = asked.objects.length + asked.users.length > 0;
+    const presumed = isAsked ? presumeKnown(entries) : null;
+    let known: Known | null = isAsked ? presumed : { objects: new Map(), users: new Set() };
     const apart = { objects: new Set<string>(), users: new Set<string>() };
     for (let round = 0; ; round++) {
+      if (known === null) {
+        const loaded = await this.#postgres.loadSeqs(address, asked);
+        if (loaded.cursor !== from) return reader.moveTo(loaded.cursor);
+        known = loaded;
+      }
       const plan = planBatch(entries, known, { rowsMax: LIMITS.batchRowsMax, apart });
       const used = entries.slice(0, plan.used);
       // What is missing at the log's end is passed over too: the incident says so.
       const to = used.at(-1)?.seq ?? reader.last;
       const { objects, avatars, singles, results, operations } = plan;
       reader.prefetch(plan.used);
-      const batch = { incarnation, from, to, objects, avatars, singles, results, incidents };
+      const presumesObjects = known === presumed;
+      const batch = {
+        ...{ incarnation, from, to, objects, avatars, singles, results, incidents, presumesObjects },
+      };
       let outcome: BatchOutcome;
       try {
         outcome = await this.#postgres.applyBatch(address, batch);
@@ -309,6 +315,9 @@ export class Drain {
         return { entries: used, operations, dead: outcome.dead, results: singles.length > 0 ? [] : results };
       }
       if (outcome.status === 'log_open') throw notDirect();
+      // What is there is asked for after all.
+      if (presumesObjects) known = null;
+      if (outcome.status === 'presumed_wrong') continue;
       for (const id of outcome.objectIds) apart.objects.add(id);
       for (const id of outcome.userIds) apart.users.add(id);
       if (round === POISON_ROUNDS_MAX)

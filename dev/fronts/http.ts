@@ -122,7 +122,10 @@ async function serve(
     return send(response, { ...reply, headers: { ...reply.headers, connection: 'close' } });
   }
   const gone = new AbortController();
-  response.once('close', () => gone.abort());
+  response.once('close', () => {
+    // An answer that was sent whole closes too; making the reason of an abort takes longer than all else here.
+    if (!response.writableFinished) gone.abort();
+  });
   const request: FrontRequest = {
     method,
     path,
@@ -174,20 +177,24 @@ function controlFaults(faults: Faults, request: FrontRequest): FrontReply {
   return { status: 204 };
 }
 
-async function readBody(message: IncomingMessage, bytesMax: number): Promise<Buffer | 'too large' | 'gone'> {
-  const chunks: Buffer[] = [];
-  let bytes = 0;
-  try {
-    for await (const chunk of message as AsyncIterable<Buffer>) {
+/** By its events: a loop over the stream takes several times as long. */
+function readBody(message: IncomingMessage, bytesMax: number): Promise<Buffer | 'too large' | 'gone'> {
+  return new Promise((resolve) => {
+    const chunks: Buffer[] = [];
+    let bytes = 0;
+    message.on('data', (chunk: Buffer) => {
       bytes += chunk.byteLength;
       // Read on without keeping: a client that is still writing does not see an early answer.
       if (bytes <= bytesMax) chunks.push(chunk);
-    }
-  } catch {
-    return 'gone';
-  }
-  if (bytes > bytesMax) return 'too large';
-  return chunks.length === 1 && chunks[0] !== undefined ? chunks[0] : Buffer.concat(chunks);
+    });
+    message.once('end', () => {
+      if (bytes > bytesMax) resolve('too large');
+      else resolve(chunks.length === 1 && chunks[0] !== undefined ? chunks[0] : Buffer.concat(chunks));
+    });
+    message.once('error', () => resolve('gone'));
+    // Behind its end that says nothing more.
+    message.once('close', () => resolve('gone'));
+  });
 }
 
 function parseJson(body: Buffer): unknown {

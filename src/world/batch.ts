@@ -80,6 +80,8 @@ export interface Batch {
   incidents: Incident[];
   /** It is from no log, and is not applied to a space that has one. */
   isDirect?: boolean;
+  /** `results` hold only if all objects that are patched are there: else nothing is applied. */
+  presumesObjects?: boolean;
 }
 
 export interface DeadOperation {
@@ -102,6 +104,8 @@ export type BatchOutcome =
   /** The cursor is not `from` any more, or the space another: nothing was applied. */
   | { status: 'moved'; cursor: Seq; incarnation: string }
   | { status: 'unknown_space' }
+  /** Some of the objects that were presumed to be there are not: nothing was applied. */
+  | { status: 'presumed_wrong' }
   /** The space is written through its log, and the batch is direct: nothing was applied. */
   | { status: 'log_open' }
   /** Rows that Postgres cannot keep: nothing was applied; to be sent again with these as `singles`. */

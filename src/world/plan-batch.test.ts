@@ -4,7 +4,7 @@ import type { ObjectChange, SingleOperation } from './batch.ts';
 import { applyMergePatch } from './merge-patch.ts';
 import type { LogEntry, LogOperation, Operation, OperationResult } from './operation.ts';
 import { anyHistory, deepFreeze, OBJECT_IDS, PEOPLE, readWorld } from './operation-testing.ts';
-import { type BatchPlan, findAsked, type Known, planBatch } from './plan-batch.ts';
+import { type BatchPlan, findAsked, type Known, planBatch, presumeKnown } from './plan-batch.ts';
 import { copyWorld, type ReplayWorld, replayEntry } from './replay.ts';
 import type { JsonObject, Seq } from './types.ts';
 
@@ -150,6 +150,23 @@ describe('planBatch', () => {
       ),
       { numRuns: 1_200 },
     );
+  });
+
+  it('[D8] comes to the same by what is presumed, where all objects that it patches are there', () => {
+    let compared = 0;
+    fc.assert(
+      fc.property(anyHistory({ isConditional: false }), fc.nat(6), ({ start, entries }, count) => {
+        const given = entries.slice(0, count);
+        const presumed = presumeKnown(given);
+        if (presumed === null) return;
+        const plan = planBatch(given, presumed, { rowsMax: 100 });
+        if (plan.objects.some(({ kind, id }) => kind === 'patch' && !start.objects.has(id))) return;
+        compared++;
+        expect(plan).toEqual(planBatch(given, readKnown(start, findAsked(given)), { rowsMax: 100 }));
+      }),
+      { numRuns: 1_200 },
+    );
+    expect(compared).toBeGreaterThan(100);
   });
 
   it('[D3] needs to know nothing of objects without conditions, in entries nobody waits for', () => {

@@ -53,6 +53,29 @@ export function findAsked(entries: readonly LogEntry[]): { objects: string[]; us
 }
 
 /**
+ * Of what `findAsked` names, what may be presumed to be there without asking: nothing but patches comes of it, and a batch
+ * finds out whether those are of objects that are there. Null where more has to be known.
+ */
+export function presumeKnown(entries: readonly LogEntry[]): Known | null {
+  const presumed = new Map<string, Seq>();
+  const put = new Set<string>();
+  for (const entry of entries) {
+    if (isStage(entry)) break;
+    for (const op of entry.ops) {
+      if (op.op === 'user.patch') {
+        if (entry.waits) return null;
+      } else if (op.op === 'stage' || op.op === 'delete' || isConditional(op)) return null;
+      else if (op.op === 'put') {
+        // No row would be left of the patch that came before.
+        if (presumed.has(op.id)) return null;
+        put.add(op.id);
+      } else if (entry.waits && !put.has(op.id)) presumed.set(op.id, 1);
+    }
+  }
+  return { objects: presumed, users: new Set() };
+}
+
+/**
  * The net effect of entries of one log, in its order: a row for each object and avatar, however often it was changed.
  * Conditions are decided by `known`, which must have what `findAsked` names; operations that fail leave nothing behind, and
  * those on what is known not to be there neither. Takes entries from the front, whole, until the rows are as many as they

@@ -50,6 +50,35 @@ describe('[D8] whoever waits for the commit', () => {
     await expectDrained(rig, address);
   });
 
+  it('is told what was not there, of which Postgres is asked only where a batch found that out', async () => {
+    const address = await makeSpace(rig);
+    const calls: string[] = [];
+    const store = wrapStore<DrainStore>(rig.store, async (method, call) => {
+      calls.push(method);
+      return call();
+    });
+    const { spaceLog, options, settle } = openSpaceLog(rig, openDrain(rig, { store }).drain);
+    const target = { ...address, actor: null };
+    await spaceLog.commit(target, PUT, options());
+    const move = (...ids: string[]) =>
+      spaceLog.commit(
+        target,
+        ids.map((id) => ({ op: 'patch' as const, id, position: { x: 1 } })),
+        options(),
+      );
+    expect(await move('x', 'x')).toMatchObject({ results: [{ status: 'applied' }, { status: 'applied' }] });
+    expect(calls).toEqual(['applyBatch', 'applyBatch']);
+    expect(await move('x', 'none')).toMatchObject({
+      results: [
+        { id: 'x', status: 'applied' },
+        { id: 'none', status: 'unknown_object' },
+      ],
+    });
+    expect(calls.slice(2)).toEqual(['applyBatch', 'loadSeqs', 'applyBatch']);
+    await settle();
+    await expectDrained(rig, address);
+  });
+
   it('is answered queued after 10 s, and it is committed all the same', async () => {
     const address = await makeSpace(rig);
     const clock = makeClock();

@@ -22,7 +22,9 @@ export async function applyBatch(
   { tenantId, spaceId }: LogAddress,
   batch: Batch,
 ): Promise<BatchOutcome> {
-  const { incarnation, from, to, objects, avatars, singles, results, incidents, isDirect = false } = batch;
+  const { incarnation, from, to, objects, avatars, singles, results, incidents } = batch;
+  const { isDirect = false, presumesObjects = false } = batch;
+  const call = presumesObjects ? sql`apply_batch_presumed` : sql`apply_batch`;
   const rows = { moves: new ObjectRows(), patches: new ObjectRows(), puts: new ObjectRows() };
   const deletes = new ObjectRows();
   for (const change of objects) {
@@ -43,7 +45,7 @@ export async function applyBatch(
         poison: sql<BatchRow['poison']>`poison`,
       })
       .from(
-        sql`apply_batch(${spaceId}, ${incarnation}, ${from}::bigint, ${to}::bigint, ${rows.moves.toSql()}, ${rows.patches.toSql()}, ${rows.puts.toSql()}, ${deletes.toSql()}, ${encodeAvatars(avatars)}, ${encodeSingles(singles, letterIds)}, ${encodeResults(results)}, ${encodeIncidents(incidents)}, ${isDirect}::boolean)`,
+        sql`${call}(${spaceId}, ${incarnation}, ${from}::bigint, ${to}::bigint, ${rows.moves.toSql()}, ${rows.patches.toSql()}, ${rows.puts.toSql()}, ${deletes.toSql()}, ${encodeAvatars(avatars)}, ${encodeSingles(singles, letterIds)}, ${encodeResults(results)}, ${encodeIncidents(incidents)}, ${isDirect}::boolean)`,
       ),
   ]);
   switch (row?.status) {
@@ -68,6 +70,7 @@ export async function applyBatch(
     }
     case 'unknown_space':
     case 'log_open':
+    case 'presumed_wrong':
       return { status: row.status };
     default:
       throw new Error('apply_batch gave no outcome');
