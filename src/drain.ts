@@ -159,7 +159,10 @@ export class Drain {
       return report;
     } catch (cause) {
       this.#options.tell({ event: 'drain_failed', address, cause });
-      if (publishes) await this.#goOnLater(address);
+      // Where Postgres does not let it, no repeat will: the schedule comes back to it, and nobody sooner.
+      const isRefused = cause instanceof AppError && cause.code === 'misconfigured';
+      if (isRefused) this.#options.tell({ event: 'drain_incident', address, kind: 'refused_by_postgres' });
+      else if (publishes) await this.#goOnLater(address);
       throw cause;
     }
   }
