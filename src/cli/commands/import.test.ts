@@ -51,7 +51,9 @@ describe('worldkeep import', () => {
     expect((await at.loadState(named)).space.name).toBe('Old town');
   });
 
-  it('takes a world above what one piece of JSON may hold, and export gives it back', async () => {
+  it('takes a world above what one piece of JSON may hold, and export gives it back', {
+    timeout: 120_000,
+  }, async () => {
     const text = 'x'.repeat(60_000);
     await writeGltf(
       'vast.gltf',
