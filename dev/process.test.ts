@@ -45,7 +45,8 @@ describe('a started process', () => {
     const polite = await startParent('polite');
     await stopProcess(polite.started, 'SIGTERM', 10_000);
     expect(polite.started.ended()).toBe('exit code 3');
-    expect(findRunning(polite.pids)).toEqual([]);
+    // It killed its child and went: the child is gone a moment later.
+    await expect.poll(() => findRunning(polite.pids), { timeout: 10_000 }).toEqual([]);
     const stubborn = await startParent('stubborn', 'stubborn');
     await stopProcess(stubborn.started, 'SIGTERM', 50);
     expect(stubborn.started.ended()).toBe('signal SIGKILL');
