@@ -318,6 +318,20 @@ describe('[R2] a stream', () => {
     expect(told).toMatchObject([{ event: 'stream_dropped' }]);
   });
 
+  it('keeps no more than may wait of what it hears while it catches up: that is in the log too', async () => {
+    const { streams, append, state } = makeDeps();
+    const stream = await streams.open({
+      ...{ ...ADDRESS, principal: { kind: 'key', id: 'k' }, from: null, defer: () => undefined },
+      isAllowed: async () => true,
+    });
+    const ops = `[{"op":"put","id":"a","name":"${'x'.repeat(200_000)}"}]`;
+    const seqs = Array.from({ length: 24 }, () => append({ ops }));
+    const { events } = read(stream);
+    await expect.poll(() => events).toEqual(seqs.map((seq) => `change ${seq}`));
+    // Three a read: it was not held in memory.
+    expect(state.reads).toBeGreaterThan(20 / 3);
+  });
+
   it('is dropped where its reader takes nothing from one heartbeat to the next', async () => {
     const { streams, released, clock } = makeDeps();
     const stream = await streams.open({
