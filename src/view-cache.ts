@@ -4,6 +4,7 @@ import type { WorldView } from './world/world-view.ts';
 
 /** What a process holds of a space from one read to the next. */
 export interface HeldState {
+  incarnation: string;
   /** Of the tenant's marks: in another, the view may show what was taken out of it. */
   epoch: string;
   view: WorldView;
