@@ -2,6 +2,7 @@ import { expect, it } from 'vitest';
 import type { DrainStore, LogAddress } from '../../src/log-stores.ts';
 import { createStateLoader } from '../../src/postgres/operations/load-snapshot.ts';
 import { createStateStore } from '../../src/redis/snapshot.ts';
+import { AppError } from '../../src/world/errors.ts';
 import type { Operation } from '../../src/world/operation.ts';
 import { listIncidents } from './fold.ts';
 import { makeSpace, NO_DRAIN, openSpaceLog, useRig, wrapStore } from './rig.ts';
@@ -102,7 +103,9 @@ it('[S3] a person who was erased is in no state any more, whoever holds or keeps
   const address = await makeSpace(rig);
   const nodes = [openStateNode(rig, address), openStateNode(rig, address, { viewCharactersMax: 0 })];
   const [one] = nodes as [StateNode];
-  await queue(address, [{ op: 'user.patch', id: 'mia', position: { x: 1, y: 2, z: 3 } }, put('a')]);
+  await queue(address, [{ op: 'user.patch', id: 'mia', position: { x: 1, y: 2, z: 3 } }]);
+  const { spaceLog, options } = openSpaceLog(rig, NO_DRAIN);
+  await spaceLog.enqueue({ ...address, actor: 'mia' }, [put('a')], options());
   await one.drain.drainSpace(address, { budgetMs: 10_000 });
   for (const node of nodes) {
     expect((await node.read()).users).toHaveLength(1);
@@ -112,6 +115,7 @@ it('[S3] a person who was erased is in no state any more, whoever holds or keeps
   for (const node of nodes) {
     const state = await node.read();
     expect([state.users, state.objects.map(({ id }) => id)]).toEqual([[], ['a']]);
+    expect(JSON.stringify(state)).not.toContain('mia');
   }
 });
 
@@ -299,14 +303,16 @@ it('[S1] an older world never takes the place of a newer snapshot', async () => 
   await openStateNode(rig, address).read();
   const { incarnation = '' } = (await rig.store.loadCursor(address)) ?? {};
   const store = createStateStore(rig.redis);
-  const keep = (seq: number) =>
+  const keep = (seq: number, epoch = '0') =>
     store.keepWorld(address, incarnation, {
       world: { seq, loadedMs: 0, objects: new Map(), avatars: new Map() },
-      marks: { version: '0', epoch: '0', pendingUntil: '0', isErasing: false },
+      marks: { version: '0', epoch, pendingUntil: '0', isErasing: false },
       token: null,
     });
   const [older, newer] = [2e15, 2e15 + 1];
   expect([await keep(newer), await keep(older)]).toEqual([true, false]);
+  // Nor does one that was loaded before something was taken out of it.
+  expect(await keep(newer + 1, '1')).toBe(false);
   const [key = '', ...others] = await findKeys(address, 'snap*');
   expect([await rig.admin.command('HGET', key, 'seq'), others]).toEqual([String(newer), []]);
 });
@@ -382,6 +388,33 @@ it('[F5] a load that fails is an error and is kept by nobody: the next one is wh
   rig.neon.clear();
   expect(await namesOf(node)).toEqual(['A']);
 });
+
+it('[F5] a world that is gone or replaced while it is loaded, page by page, is an error', async () => {
+  const address = await makeSpace(rig);
+  const { layer } = openStateNode(rig, address);
+  const properties = { text: 'x'.repeat(60_000) };
+  const world = { objects: Array.from({ length: 110 }, (_, i) => ({ id: `o${i}`, properties })) };
+  await layer.saveWorldState(world);
+  let meanwhile = async () => undefined as unknown;
+  let calls = 0;
+  const postgres = wrapStore(rig.postgres, async (_, call) => {
+    // Each second one is of the second page.
+    if (++calls % 2 === 0) await meanwhile();
+    return call();
+  });
+  const node = openStateNode(rig, address, { loader: createStateLoader(postgres) });
+  meanwhile = () => Promise.reject(new AppError('store_unavailable', 'away'));
+  await expect(node.read()).rejects.toMatchObject({ code: 'store_unavailable' });
+  meanwhile = () => layer.saveWorldState(world);
+  calls = 0;
+  const failed = await createStateLoader(postgres)
+    .loadWorld(address, 2 ** 30)
+    .catch((error: unknown) => error);
+  expect([failed, calls]).toMatchObject([{ code: 'state_unsettled' }, 6]);
+  meanwhile = async () => undefined;
+  await node.node.settle();
+  expect((await node.read()).objects).toHaveLength(110);
+}, 60_000);
 
 it('[F2] without Redis a state is what Postgres has', async () => {
   const address = await makeSpace(rig);
