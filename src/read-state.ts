@@ -173,6 +173,7 @@ class StateReading {
       if (marks.isErasing) return 'loaded';
       isKept = true;
       this.#keep(
+        incarnation,
         store
           .keepAround(this.#address, incarnation, { around, marks })
           .then(() => store.keepWorld(this.#address, incarnation, { world, marks, token: this.#token })),
@@ -194,9 +195,14 @@ class StateReading {
     await store.keepAround(this.#address, incarnation, { around, marks }).catch(() => undefined);
   }
 
-  #keep(work: Promise<unknown>): void {
+  #keep(incarnation: string, work: Promise<unknown>): void {
     const { tell } = this.#parts.options;
-    this.#defer(work.catch((cause) => tell({ event: 'snapshot_failed', address: this.#address, cause })));
+    const fail = (cause: unknown) => {
+      tell({ event: 'snapshot_failed', address: this.#address, cause });
+      // Nobody is to wait for what does not come.
+      this.#endLoading(incarnation);
+    };
+    this.#defer(work.catch(fail));
   }
 
   /** @returns null where it has to be read again. */

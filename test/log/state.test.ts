@@ -338,6 +338,7 @@ it('a space that was deleted is not found at once, however often it is asked for
   const pauses: number[] = [];
   const node = openStateNode(rig, address, { pause: async (ms) => void pauses.push(ms) });
   await node.read();
+  await node.node.settle();
   await node.layer.deleteSpace(address.spaceId);
   for (let i = 0; i < 3; i++) {
     await expect(node.read()).rejects.toMatchObject({ code: 'not_found' });
@@ -415,6 +416,19 @@ it('[F5] a world that is gone or replaced while it is loaded, page by page, is a
   await node.node.settle();
   expect((await node.read()).objects).toHaveLength(110);
 }, 60_000);
+
+it('[S2] where nothing can be kept, nobody waits for one who tried', async () => {
+  const address = await makeSpace(rig);
+  await queue(address, [put('a', 'A')]);
+  const first = openStateNode(rig, address);
+  rig.upstash.inject({ kind: 'refuse', match: ':snap:' });
+  await first.read();
+  await first.node.settle();
+  const pauses: number[] = [];
+  const second = openStateNode(rig, address, { pause: async (ms) => void pauses.push(ms) });
+  expect(await namesOf(second)).toEqual(['A']);
+  expect(pauses).toEqual([]);
+});
 
 it('[F2] without Redis a state is what Postgres has', async () => {
   const address = await makeSpace(rig);
