@@ -545,6 +545,7 @@ it('what is shown is the same text whether it was folded from the log or read fr
   await node.read();
   const properties = { zz: 1, b: { longer: [1, { y: 1, x: 2 }], a: null }, é: 1.5e300, '10': 0, '9': -0 };
   await queue(address, [{ op: 'put', id: 'a', properties }]);
+  await queue(address, [{ op: 'user.patch', id: 'mia', properties }]);
   await queue(address, [{ op: 'patch', id: 'a', properties: { aaa: true, b: { a: 3 } } }]);
   const folded = await node.layer.renderWorldState();
   await node.drain.drainSpace(address, { budgetMs: 10_000 });
@@ -552,8 +553,9 @@ it('what is shown is the same text whether it was folded from the log or read fr
   await rig.admin.command('DEL', key);
   const loaded = await openStateNode(rig, address).layer.renderWorldState();
   if (folded.status !== 'state' || loaded.status !== 'state') throw new Error('no state');
-  const objectsOf = (text: string) => /"objects":\[.*\],"users"/.exec(text)?.[0];
-  expect(objectsOf(loaded.text)).toBe(objectsOf(folded.text));
+  const shownOf = (text: string) => /"objects":\[.*\],"models"/.exec(text)?.[0];
+  expect(shownOf(loaded.text)).toBe(shownOf(folded.text));
+  expect(shownOf(loaded.text)).toContain('"id":"mia"');
 });
 
 it('hits and misses are counted for the whole deployment', async () => {
