@@ -24,9 +24,11 @@ export interface DrainOptions {
   retention: Retention;
 }
 
-/** Renews a space's snapshot that is far behind. It tells of its failure itself. */
 export interface SnapshotRenewer {
+  /** Renews a space's snapshot that is far behind. It tells of its failure itself. */
   renew(address: LogAddress, incarnation: string): Promise<void>;
+  /** A write to what states show and no log holds. */
+  changing<T>(tenantId: string, write: () => Promise<T>): Promise<T>;
 }
 
 export interface DrainReport {

@@ -297,17 +297,19 @@ export class Drain {
       const isOld = this.#options.now() - to / 1_000 > STAGE_TRIED_MS_MAX;
       if (!(error instanceof AppError && error.isTooMuch && isOld)) throw error;
     };
-    const outcome = await apply().catch(async (error: unknown) => {
-      refuseOther(error);
-      // It may have been Postgres: once more, where that answers.
-      await this.#postgres.loadCursor(address);
-      return apply().catch(async (again: unknown) => {
-        refuseOther(again);
-        // It cannot be made smaller, as a batch can: it would be too much for ever.
-        await this.#postgres.dropStage(address, id);
-        return apply();
-      });
-    });
+    const outcome = await this.#changing(address, () =>
+      apply().catch(async (error: unknown) => {
+        refuseOther(error);
+        // It may have been Postgres: once more, where that answers.
+        await this.#postgres.loadCursor(address);
+        return apply().catch(async (again: unknown) => {
+          refuseOther(again);
+          // It cannot be made smaller, as a batch can: it would be too much for ever.
+          await this.#postgres.dropStage(address, id);
+          return apply();
+        });
+      }),
+    );
     if (outcome.status === 'unknown_space') return 'unknown_space';
     if (outcome.status === 'moved')
       return outcome.incarnation === incarnation ? reader.moveTo(outcome.cursor) : 'unknown_space';
@@ -316,6 +318,11 @@ export class Drain {
     this.#tellIncidents(address, incidents);
     const dead = outcome.status === 'dead' ? [outcome.dead] : [];
     return { entries: [entry], operations: 1, dead, results: [] };
+  }
+
+  /** With a saved world come people, models, media and messages, which other spaces show too. */
+  #changing<T>({ tenantId }: LogAddress, write: () => Promise<T>): Promise<T> {
+    return this.#renewer === null ? write() : this.#renewer.changing(tenantId, write);
   }
 
   #tellIncidents(address: LogAddress, incidents: readonly Incident[]): void {

@@ -79,7 +79,7 @@ class StateReading {
           return { status: 'elsewhere' };
         case 'cold':
         case 'deleted':
-          if (reply.isChosen || this.#isTired()) await this.#open();
+          if (reply.isChosen || this.#isTired()) await this.#open(reply.incarnation);
           else await pause(delayMs);
           break;
         case 'missing':
@@ -97,9 +97,10 @@ class StateReading {
 
   async #ask(): Promise<StateReply | { status: 'away' }> {
     const { hits, misses } = this.#takeCounts();
+    const held = this.#held;
     const request: StateRequest = {
-      held: this.#held === null ? null : { seq: this.#held.view.seq, epoch: this.#held.epoch },
-      aroundId: this.#ownAround === null ? (this.#held?.aroundId ?? null) : 'own',
+      held: held && { incarnation: held.incarnation, seq: held.view.seq, epoch: held.epoch },
+      aroundId: this.#ownAround === null ? (held?.aroundId ?? null) : 'own',
       version: this.#version,
       ...{ atLeast: this.#atLeast, token: this.#token, hits, misses },
     };
@@ -119,16 +120,16 @@ class StateReading {
     return this.#loads > 0 || this.#parts.options.now() >= this.#endsMs;
   }
 
-  async #open(): Promise<void> {
+  async #open(incarnation: string): Promise<void> {
     this.#countLoad();
     try {
       await this.#parts.log.open(this.#address);
     } finally {
-      this.#endLoading(null);
+      this.#endLoading(incarnation);
     }
   }
 
-  #endLoading(incarnation: string | null): void {
+  #endLoading(incarnation: string): void {
     const { store } = this.#parts;
     this.#defer(store.endLoading(this.#address, incarnation, this.#token).catch(() => undefined));
   }
@@ -167,11 +168,12 @@ class StateReading {
       // Written down before others move the view on.
       const world = { seq, loadedMs, objects: new Map(objects), avatars: structuredClone(avatars) };
       const view = new WorldView({ spaceId: this.#address.spaceId, seq, loadedMs }, objects, avatars);
-      this.#held = { epoch: marks.epoch, view, aroundId: null, around };
+      this.#held = { incarnation, epoch: marks.epoch, view, aroundId: null, around };
       this.#ownAround = around;
       if (marks.isErasing) return 'loaded';
       isKept = true;
       this.#keep(
+        incarnation,
         store
           .keepAround(this.#address, incarnation, { around, marks })
           .then(() => store.keepWorld(this.#address, incarnation, { world, marks, token: this.#token })),
@@ -193,15 +195,20 @@ class StateReading {
     await store.keepAround(this.#address, incarnation, { around, marks }).catch(() => undefined);
   }
 
-  #keep(work: Promise<unknown>): void {
+  #keep(incarnation: string, work: Promise<unknown>): void {
     const { tell } = this.#parts.options;
-    this.#defer(work.catch((cause) => tell({ event: 'snapshot_failed', address: this.#address, cause })));
+    const fail = (cause: unknown) => {
+      tell({ event: 'snapshot_failed', address: this.#address, cause });
+      // Nobody is to wait for what does not come.
+      this.#endLoading(incarnation);
+    };
+    this.#defer(work.catch(fail));
   }
 
   /** @returns null where it has to be read again. */
   async #show(found: Found): Promise<StateOutcome | null> {
     const { views, options } = this.#parts;
-    const { snapshot, marks, entries, last, committed, behind } = found;
+    const { incarnation, snapshot, marks, entries, last, committed, behind } = found;
     const { spaceId } = this.#address;
     const view =
       snapshot === null
@@ -219,14 +226,15 @@ class StateReading {
       return null;
     }
     const aroundId = this.#ownAround === null ? found.around.id : null;
-    this.#held = { epoch: marks.epoch, view, aroundId, around };
+    this.#held = { incarnation, epoch: marks.epoch, view, aroundId, around };
     // The log behind it is longer than one reply.
     if (view.seq < last && entries.length > 0) return null;
+    dropUnknown(view, around);
     await this.#completeProfiles(view, around);
     if (!marks.isErasing) views.put(this.#address, this.#held);
     // What was loaded now is being kept already.
     if (this.#loads === 0 && (behind === null || isBehind({ ...behind, objects: view.objects })))
-      options.renew(this.#address, found.incarnation, this.#defer);
+      options.renew(this.#address, incarnation, this.#defer);
     this.#count();
     return { status: 'state', view, around, durableSeq: Math.min(committed, view.seq) };
   }
@@ -264,6 +272,12 @@ class StateReading {
     if (!counts.has(tenantId) && counts.size >= COUNTED_TENANTS_MAX) counts.clear();
     counts.set(tenantId, own);
   }
+}
+
+/** Those whom Postgres did not know when it came to their entries have no body there: they begin anew when they are known. */
+function dropUnknown({ avatars }: WorldView, { seq, present }: Around): void {
+  for (const avatar of avatars.values())
+    if (avatar.seq <= seq && !present.has(avatar.id)) avatars.delete(avatar.id);
 }
 
 /** Tenants of which a process counts at once. */

@@ -30,19 +30,23 @@ async function renew({ store, loader, options }: StateParts, address: LogAddress
   const request = { held: null, aroundId: 'own', version: null, atLeast: 0, hits: 0, misses: 0 } as const;
   const reply = await store.read(address, { ...request, token });
   if (reply.status === 'cold' || reply.status === 'deleted')
-    return reply.isChosen ? store.endLoading(address, null, token) : undefined;
+    return reply.isChosen ? store.endLoading(address, reply.incarnation, token) : undefined;
   if (reply.status !== 'state' && reply.status !== 'missing') return;
   const { incarnation, marks } = reply;
+  // One that is gone is made anew, for as long as any.
+  const isRenewed = reply.status === 'state';
   // Somebody loads it anyway, or what is loaded now may not be kept.
   if (reply.status === 'missing' && !reply.isChosen) return;
   try {
     if (marks.isErasing) return;
     const folded = reply.status === 'state' ? foldKept(reply, address, options.now()) : null;
     const world = folded ?? (await load());
-    if (world === null) return;
+    // Postgres is where it was.
+    if (world === null || (reply.status === 'state' && world === folded && world.seq === reply.snapshot?.seq))
+      return;
     const isTooLarge = world !== 'too_large' && countCharacters(world) > options.worldCharactersMax;
     if (world === 'too_large' || isTooLarge) await store.keepLarge(address, incarnation, reply.committed);
-    else await store.keepWorld(address, incarnation, { world, marks, token: null, isRenewed: true });
+    else await store.keepWorld(address, incarnation, { world, marks, token: null, isRenewed });
   } finally {
     if (reply.status === 'missing') await store.endLoading(address, incarnation, token);
   }

@@ -318,6 +318,28 @@ describe('[R2] a stream', () => {
     expect(told).toMatchObject([{ event: 'stream_dropped' }]);
   });
 
+  it('keeps no more than may wait of what it hears while it catches up: that is in the log too', async () => {
+    const { streams, append, publish, state } = makeDeps();
+    const stream = await streams.open({
+      ...{ ...ADDRESS, principal: { kind: 'key', id: 'k' }, from: null, defer: () => undefined },
+      isAllowed: async () => true,
+    });
+    const ops = `[{"op":"put","id":"a","name":"${'x'.repeat(200_000)}"}]`;
+    const entries = Array.from({ length: 21 }, (_, i) => ({
+      ...{ seq: 110 + 10 * i, prev: 100 + 10 * i, actor: null, ops, count: 1, waits: false },
+    }));
+    // It waits for its reader, and the log does not have them yet.
+    for (const entry of entries) publish(toChange(entry).text);
+    const { events } = read(stream);
+    await expect.poll(() => state.reads).toBeGreaterThan(1);
+    await Promise.resolve();
+    expect(events).toEqual([]);
+    state.entries.push(...entries);
+    state.last = entries.at(-1)?.seq ?? 0;
+    const last = append();
+    await expect.poll(() => events).toEqual([...entries, { seq: last }].map(({ seq }) => `change ${seq}`));
+  });
+
   it('is dropped where its reader takes nothing from one heartbeat to the next', async () => {
     const { streams, released, clock } = makeDeps();
     const stream = await streams.open({

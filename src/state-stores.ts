@@ -13,6 +13,10 @@ export interface Profile {
 export interface Around {
   /** Moves with every write to any of it. */
   rev: number;
+  /** Where Postgres was. */
+  seq: Seq;
+  /** Who had an avatar there. */
+  present: Set<string>;
   space: Omit<Space, 'seq'>;
   /** Of those with an avatar, when it was loaded; null: there is no such person. */
   profiles: Map<string, Profile | null>;
@@ -55,7 +59,7 @@ export interface Marks {
 
 export interface StateRequest {
   /** The view that the caller holds. */
-  held: { seq: Seq; epoch: string } | null;
+  held: { incarnation: string; seq: Seq; epoch: string } | null;
   /** Of the one that the caller holds; `own`: it has just loaded one, whatever is kept. */
   aroundId: string | 'own' | null;
   /** Nothing is sent where these are the newest; `any`: the newest are all that is asked for. */
@@ -72,7 +76,10 @@ export interface StateRequest {
 export type StateReply =
   /** Redis knows nothing of the space. */
   | {
-      status: 'cold' | 'deleted' /** The caller is to open the log; else somebody is at it. */;
+      status: 'cold' | 'deleted';
+      /** That the caller knew, '' for none. */
+      incarnation: string;
+      /** The caller is to open the log; else somebody is at it. */
       isChosen: boolean;
     }
   | { status: 'same'; seq: Seq; rev: number }
@@ -130,7 +137,7 @@ export interface StateStore {
   keepAround(address: LogAddress, incarnation: string, kept: { around: Around; marks: Marks }): Promise<void>;
   keepLarge(address: LogAddress, incarnation: string, seq: Seq): Promise<void>;
   /** What was to be loaded is loaded, or could not be. */
-  endLoading(address: LogAddress, incarnation: string | null, token: string): Promise<void>;
+  endLoading(address: LogAddress, incarnation: string, token: string): Promise<void>;
   /** @returns whether the caller is to renew the space's snapshot: one does at a time. */
   beginRenewing(address: LogAddress, incarnation: string): Promise<boolean>;
   endRenewing(address: LogAddress, incarnation: string): Promise<void>;

@@ -1,4 +1,5 @@
 import type { StateOutcome } from './state-parts.ts';
+import { orderMembers } from './world/member-order.ts';
 import type { StatePart } from './world/state-lines.ts';
 import type { Avatar, Space } from './world/types.ts';
 
@@ -25,7 +26,7 @@ export function writeState({ view, around, durableSeq }: Shown, include: Readonl
 function listAvatars({ view, around }: Pick<Shown, 'view' | 'around'>): Avatar[] {
   const avatars = [...view.avatars.values()].flatMap(({ id, position, rotation, properties, seq }) => {
     const profile = around.profiles.get(id);
-    return profile ? [{ id, ...profile, position, rotation, properties, seq }] : [];
+    return profile ? [{ id, ...profile, position, rotation, properties: orderMembers(properties), seq }] : [];
   });
   return avatars.sort((a, b) => (a.id < b.id ? -1 : 1));
 }

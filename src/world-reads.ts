@@ -26,6 +26,8 @@ export interface ReadWay {
 export interface RenderedState extends Version {
   status: 'state';
   text: string;
+  /** False: somebody's avatar is missing, for Postgres does not say who they are; later the same version has it. */
+  isWhole: boolean;
 }
 
 export async function renderState(
@@ -40,7 +42,9 @@ export async function renderState(
     if (outcome.status === 'same') return outcome;
     if (outcome.status === 'state') {
       const { seq } = outcome.view;
-      return { status: 'state', seq, rev: outcome.around.rev, text: writeState(outcome, include) };
+      const { rev, profiles } = outcome.around;
+      const isWhole = [...outcome.view.avatars.keys()].every((id) => profiles.has(id));
+      return { status: 'state', seq, rev, text: writeState(outcome, include), isWhole };
     }
   } else await state?.waitUntilCommitted(address, defer);
   const world = await store.loadWorld(address.tenantId, address.spaceId, selection);
@@ -48,7 +52,7 @@ export async function renderState(
   const { rev, space, seq, durableSeq, ...parts } = world;
   const included = STATE_PARTS.flatMap((part) => (include.has(part) ? [[part, parts[part]]] : []));
   const text = JSON.stringify({ space, seq, durableSeq, ...Object.fromEntries(included) });
-  return { status: 'state', seq, rev, text };
+  return { status: 'state', seq, rev, text, isWhole: true };
 }
 
 /** The same as it is held; a list that was not asked for is empty. */

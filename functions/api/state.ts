@@ -42,11 +42,13 @@ export async function getState(c: AppContext): Promise<Response> {
   }
   const state = await worlds.renderWorldState({ spaceId, version: known, ...view });
   await c.get('settleLimit')();
-  const headers = headersOf(state);
-  if (state.status === 'state' && !(known !== null && isFresh(c, headers.ETag)))
-    return c.body(state.text, 200, headers);
+  const { ETag, ...headers } = headersOf(state);
+  // Who is given less than the version has may not be told later that it is the same.
+  if (state.status === 'state' && !state.isWhole) return c.body(state.text, 200, headers);
+  if (state.status === 'state' && !(known !== null && isFresh(c, ETag)))
+    return c.body(state.text, 200, { ETag, ...headers });
   const { 'Content-Type': _, ...rest } = headers;
-  return c.body(null, 304, rest);
+  return c.body(null, 304, { ETag, ...rest });
 }
 
 /** PUT /v1/spaces/{space}/state */

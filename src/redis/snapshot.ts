@@ -126,7 +126,7 @@ export function createStateStore(redis: RedisClient, changes: Partial<SnapshotOp
     },
 
     async endLoading(address, incarnation, token) {
-      const key = stateLoaderKey(address, incarnation ?? '');
+      const key = stateLoaderKey(address, incarnation);
       if ((await redis.command('GET', key)) === token) await redis.command('DEL', key);
     },
 
@@ -147,7 +147,9 @@ export function createStateStore(redis: RedisClient, changes: Partial<SnapshotOp
 }
 
 function toArguments(incarnation: string, request: StateRequest, options: SnapshotOptions): string[] {
-  const { held, aroundId, version, atLeast, token, hits, misses } = request;
+  const { aroundId, version, atLeast, token, hits, misses } = request;
+  // A space that was made again shows nothing of what was there before.
+  const held = request.held?.incarnation === incarnation ? request.held : null;
   const known = version === null ? ['', ''] : version === 'any' ? ['any', ''] : [version.seq, version.rev];
   return [
     ...[incarnation, held?.seq ?? '', held?.epoch ?? '', aroundId === 'own' ? '*' : (aroundId ?? '')],
@@ -166,7 +168,7 @@ async function readReply(
     case 'cold':
     case 'deleted':
       checkLength(list, 2);
-      return { status, isChosen: readCount(list[1]) === 1 };
+      return { status, incarnation, isChosen: readCount(list[1]) === 1 };
     case 'moved':
       checkLength(list, 2);
       return { movedTo: readText(list[1]) };
@@ -249,14 +251,14 @@ function readId(line: string): string {
   return line.slice(ID_BEGINS.length, end);
 }
 
-async function writeAround({ profiles, ...around }: Around): Promise<string> {
-  return compressText(JSON.stringify({ ...around, profiles: [...profiles] }));
+async function writeAround({ profiles, present, ...around }: Around): Promise<string> {
+  return compressText(JSON.stringify({ ...around, profiles: [...profiles], present: [...present] }));
 }
 
 async function readAround(text: string): Promise<Around> {
   try {
-    const { profiles, ...around } = JSON.parse(await expandText(text, EXPANDED_BYTES_MAX));
-    return { ...around, profiles: new Map(profiles) } as Around;
+    const { profiles, present, ...around } = JSON.parse(await expandText(text, EXPANDED_BYTES_MAX));
+    return { ...around, profiles: new Map(profiles), present: new Set(present) } as Around;
   } catch (cause) {
     throw createLostError(cause);
   }

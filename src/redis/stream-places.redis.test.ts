@@ -48,6 +48,14 @@ describe.each(REDIS_WAYS)('[R2] the places of streams: %s', (_, openWay) => {
     expect(await places.take(place('a'), LEASE_MS)).toBe('principal_full');
   });
 
+  it('are free again when their lease has run out, though others hold on to theirs', async () => {
+    const place = openTenant();
+    await places.take(place('a'), 50);
+    await places.take(place('b'), LEASE_MS);
+    await expect.poll(() => places.take(place('c'), LEASE_MS)).toBe('taken');
+    expect(await places.take(place('a'), LEASE_MS)).toBe('principal_full');
+  });
+
   it('are free again when their lease has run out, and leave nothing behind', async () => {
     const place = openTenant();
     const { tenantId } = place('');

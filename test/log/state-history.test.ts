@@ -46,7 +46,7 @@ async function runHistory(chance: Chance, note: (step: string) => void): Promise
     remembering: openStateNode(rig, address, { stores: { log } }),
     forgetful: openStateNode(rig, address, { stores: { log }, viewCharactersMax: 0 }),
     pieces: openStateNode(rig, address, {
-      ...{ stores: { log }, viewCharactersMax: chance.below(2_000) },
+      ...{ stores: { log }, viewCharactersMax: chance.below(8_000) },
       snapshots: { partCharactersMax: 64, entriesMax: 1 + chance.below(3), bytesMax: 200 },
     }),
   };

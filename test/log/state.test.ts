@@ -1,6 +1,8 @@
 import { expect, it } from 'vitest';
-import type { LogAddress } from '../../src/log-stores.ts';
+import type { DrainStore, LogAddress } from '../../src/log-stores.ts';
 import { createStateLoader } from '../../src/postgres/operations/load-snapshot.ts';
+import { createStateStore } from '../../src/redis/snapshot.ts';
+import { AppError } from '../../src/world/errors.ts';
 import type { Operation } from '../../src/world/operation.ts';
 import { listIncidents } from './fold.ts';
 import { makeSpace, NO_DRAIN, openSpaceLog, useRig, wrapStore } from './rig.ts';
@@ -101,7 +103,9 @@ it('[S3] a person who was erased is in no state any more, whoever holds or keeps
   const address = await makeSpace(rig);
   const nodes = [openStateNode(rig, address), openStateNode(rig, address, { viewCharactersMax: 0 })];
   const [one] = nodes as [StateNode];
-  await queue(address, [{ op: 'user.patch', id: 'mia', position: { x: 1, y: 2, z: 3 } }, put('a')]);
+  await queue(address, [{ op: 'user.patch', id: 'mia', position: { x: 1, y: 2, z: 3 } }]);
+  const { spaceLog, options } = openSpaceLog(rig, NO_DRAIN);
+  await spaceLog.enqueue({ ...address, actor: 'mia' }, [put('a')], options());
   await one.drain.drainSpace(address, { budgetMs: 10_000 });
   for (const node of nodes) {
     expect((await node.read()).users).toHaveLength(1);
@@ -111,6 +115,7 @@ it('[S3] a person who was erased is in no state any more, whoever holds or keeps
   for (const node of nodes) {
     const state = await node.read();
     expect([state.users, state.objects.map(({ id }) => id)]).toEqual([[], ['a']]);
+    expect(JSON.stringify(state)).not.toContain('mia');
   }
 });
 
@@ -132,6 +137,88 @@ it('[S3] a write whose end nobody tells shows when it must have ended', async ()
   expect(Number(await rig.admin.command('HGET', keys[0] ?? '', 'holdsUntil'))).toBeGreaterThan(0);
   await rig.admin.command('HSET', keys[0] ?? '', 'holdsUntil', '1');
   expect((await node.read()).space.name).toBe('Renamed');
+});
+
+it('[S3] what comes with a saved world shows at once in the other spaces of the tenant', async () => {
+  const address = await makeSpace(rig);
+  await rig.world.putSpace(address.tenantId, 'other', { name: 'Other' });
+  const node = openStateNode(rig, address);
+  const before = await node.layer.loadWorldState('other');
+  await node.node.settle();
+  const models = [{ id: 'm', name: 'M', url: 'https://models.example/m.glb' }];
+  await node.layer.saveWorldState({ objects: [], models });
+  const after = await node.layer.loadWorldState('other');
+  expect(after.models).toMatchObject(models);
+  expect(after.rev).toBeGreaterThan(before.rev);
+});
+
+it('[S3] what was kept too long ago is loaded again, also where nobody told of a write', async () => {
+  const address = await makeSpace(rig);
+  const node = openStateNode(rig, address);
+  await node.read();
+  await node.node.settle();
+  await rig.world.putSpace(address.tenantId, address.spaceId, { name: 'Renamed' });
+  expect((await node.read()).space.name).toBe('Main');
+  const [key = ''] = await findKeys(address, 'around');
+  await rig.admin.command('HSET', key, 'keptAt', '1');
+  expect((await node.read()).space.name).toBe('Renamed');
+});
+
+it('[S3] what is loaded while somebody is erased is kept by nobody', async () => {
+  const address = await makeSpace(rig);
+  const node = openStateNode(rig, address);
+  await queue(address, [{ op: 'user.patch', id: 'mia', position: { x: 1, y: 2, z: 3 } }]);
+  await node.drain.drainSpace(address, { budgetMs: 10_000 });
+  const erasing = node.state.changing(
+    address.tenantId,
+    async () => {
+      expect((await node.read()).users).toHaveLength(1);
+      await node.node.settle();
+      await rig.world.eraseUser(address.tenantId, 'mia');
+      // Nobody tells that it has ended.
+      rig.upstash.inject({ kind: 'refuse', times: 1, match: `wk:{${address.tenantId}}:marks` });
+    },
+    { erases: true },
+  );
+  await erasing;
+  expect(await findKeys(address, 'snap')).toEqual([]);
+  // Half a minute later, by Redis's clock:
+  const times = ['pendingUntil', '1', 'erasingUntil', '1'];
+  await rig.admin.command('HSET', `wk:{${address.tenantId}}:marks`, ...times);
+  for (const key of await findKeys(address, 'around'))
+    await rig.admin.command('HSET', key, 'holdsUntil', '1');
+  for (const reader of [node, openStateNode(rig, address)]) expect((await reader.read()).users).toEqual([]);
+});
+
+it('[S3] somebody who was put there before they were known is nowhere, whoever reads', async () => {
+  const address = await makeSpace(rig);
+  const node = openStateNode(rig, address);
+  await node.read();
+  await queue(address, [{ op: 'user.patch', id: 'new', position: { x: 1, y: 0, z: 0 } }]);
+  await node.read();
+  // Here Postgres finds that it knows nobody of that name.
+  await node.drain.drainSpace(address, { budgetMs: 10_000 });
+  await node.layer.putUser({ id: 'new', displayName: 'New' });
+  const fresh = openStateNode(rig, address, { keeps: false });
+  for (const reader of [node, openStateNode(rig, address), fresh])
+    expect((await reader.read()).users).toEqual([]);
+  await queue(address, [{ op: 'user.patch', id: 'new', properties: { hat: 'red' } }]);
+  const { users } = await node.read();
+  expect(users).toMatchObject([{ id: 'new', position: { x: 0, y: 0, z: 0 }, properties: { hat: 'red' } }]);
+  expect((await fresh.read()).users).toEqual(users);
+});
+
+it('[S3] a state in which somebody is missing, for Postgres is away, is no version of it', async () => {
+  const address = await makeSpace(rig);
+  const node = openStateNode(rig, address);
+  await node.read();
+  await node.node.settle();
+  await queue(address, [{ op: 'user.patch', id: 'mia' }]);
+  rig.neon.inject({ kind: 'refuse' });
+  expect(await node.layer.renderWorldState()).toMatchObject({ status: 'state', isWhole: false });
+  rig.neon.clear();
+  expect(await node.layer.renderWorldState()).toMatchObject({ status: 'state', isWhole: true });
+  expect((await node.read()).users).toMatchObject([{ id: 'mia' }]);
 });
 
 it('[S4] a drain renews the snapshot that it leaves far behind, without asking Postgres for the world', async () => {
@@ -170,6 +257,94 @@ it('[S4] a snapshot is of what Postgres has: a reader renews it so far and no fu
   await node.node.settle();
   expect(await rig.admin.command('HGET', key, 'seq')).toBe(before);
   expect(node.loads.worlds).toBe(1);
+});
+
+it('[S4] a snapshot is not written again where Postgres has nothing new', async () => {
+  const address = await makeSpace(rig);
+  const kept: string[] = [];
+  const node = openStateNode(rig, address, {
+    around: (method, call) => {
+      if (method === 'keepWorld') kept.push(method);
+      return call();
+    },
+  });
+  await node.read();
+  await node.node.settle();
+  await queue(
+    address,
+    Array.from({ length: 1_000 }, (_, i) => put(`o${i}`)),
+  );
+  for (let i = 0; i < 3; i++) {
+    await node.read();
+    await node.node.settle();
+  }
+  expect(kept).toHaveLength(1);
+});
+
+it('[S4] a snapshot that is gone is made anew, once, by those who hold a view', async () => {
+  const address = await makeSpace(rig);
+  const node = openStateNode(rig, address);
+  await queue(address, [put('a')]);
+  await node.drain.drainSpace(address, { budgetMs: 10_000 });
+  await node.read();
+  await node.node.settle();
+  const keys = await findKeys(address, 'snap');
+  for (const key of keys) await rig.admin.command('DEL', key);
+  for (let i = 0; i < 3; i++) {
+    await node.read();
+    await node.node.settle();
+  }
+  expect(await findKeys(address, 'snap')).toEqual(keys);
+  expect(node.loads.worlds).toBe(2);
+});
+
+it('[S1] an older world never takes the place of a newer snapshot', async () => {
+  const address = await makeSpace(rig);
+  await openStateNode(rig, address).read();
+  const { incarnation = '' } = (await rig.store.loadCursor(address)) ?? {};
+  const store = createStateStore(rig.redis);
+  const keep = (seq: number, epoch = '0') =>
+    store.keepWorld(address, incarnation, {
+      world: { seq, loadedMs: 0, objects: new Map(), avatars: new Map() },
+      marks: { version: '0', epoch, pendingUntil: '0', isErasing: false },
+      token: null,
+    });
+  const [older, newer] = [2e15, 2e15 + 1];
+  expect([await keep(newer), await keep(older)]).toEqual([true, false]);
+  // Nor does one that was loaded before something was taken out of it.
+  expect(await keep(newer + 1, '1')).toBe(false);
+  const [key = '', ...others] = await findKeys(address, 'snap*');
+  expect([await rig.admin.command('HGET', key, 'seq'), others]).toEqual([String(newer), []]);
+});
+
+it('a space that was made again shows nothing of the one before, though its clock is behind', async () => {
+  const address = await makeSpace(rig);
+  const node = openStateNode(rig, address);
+  const seq = await queue(address, [put('old')]);
+  expect((await node.read()).objects).toHaveLength(1);
+  await node.layer.deleteSpace(address.spaceId);
+  await node.layer.putSpace(address.spaceId, { name: 'Again' });
+  const store = wrapStore<DrainStore>(rig.store, async (method, call) => {
+    const answer = await call();
+    return method === 'openLog' ? { ...(answer as object), cursor: seq - 1 } : answer;
+  });
+  const { spaceLog, options } = openSpaceLog(rig, NO_DRAIN, { store });
+  await spaceLog.enqueue({ ...address, actor: null }, [put('new')], options());
+  expect((await node.read()).objects.map(({ id }) => id)).toEqual(['new']);
+});
+
+it('a space that was deleted is not found at once, however often it is asked for', async () => {
+  const address = await makeSpace(rig);
+  const pauses: number[] = [];
+  const node = openStateNode(rig, address, { pause: async (ms) => void pauses.push(ms) });
+  await node.read();
+  await node.node.settle();
+  await node.layer.deleteSpace(address.spaceId);
+  for (let i = 0; i < 3; i++) {
+    await expect(node.read()).rejects.toMatchObject({ code: 'not_found' });
+    await node.node.settle();
+  }
+  expect(pauses).toEqual([]);
 });
 
 it('[L7] a reader who meets a staged world waits until it is the space’s', async () => {
@@ -213,6 +388,46 @@ it('[F5] a load that fails is an error and is kept by nobody: the next one is wh
   expect(await findKeys(address, 'snap')).toEqual([]);
   rig.neon.clear();
   expect(await namesOf(node)).toEqual(['A']);
+});
+
+it('[F5] a world that is gone or replaced while it is loaded, page by page, is an error', async () => {
+  const address = await makeSpace(rig);
+  const { layer } = openStateNode(rig, address);
+  const properties = { text: 'x'.repeat(60_000) };
+  const world = { objects: Array.from({ length: 110 }, (_, i) => ({ id: `o${i}`, properties })) };
+  await layer.saveWorldState(world);
+  let meanwhile = async () => undefined as unknown;
+  let calls = 0;
+  const postgres = wrapStore(rig.postgres, async (_, call) => {
+    // Each second one is of the second page.
+    if (++calls % 2 === 0) await meanwhile();
+    return call();
+  });
+  const node = openStateNode(rig, address, { loader: createStateLoader(postgres) });
+  meanwhile = () => Promise.reject(new AppError('store_unavailable', 'away'));
+  await expect(node.read()).rejects.toMatchObject({ code: 'store_unavailable' });
+  meanwhile = () => layer.saveWorldState(world);
+  calls = 0;
+  const failed = await createStateLoader(postgres)
+    .loadWorld(address, 2 ** 30)
+    .catch((error: unknown) => error);
+  expect([failed, calls]).toMatchObject([{ code: 'state_unsettled' }, 6]);
+  meanwhile = async () => undefined;
+  await node.node.settle();
+  expect((await node.read()).objects).toHaveLength(110);
+}, 60_000);
+
+it('[S2] where nothing can be kept, nobody waits for one who tried', async () => {
+  const address = await makeSpace(rig);
+  await queue(address, [put('a', 'A')]);
+  const first = openStateNode(rig, address);
+  rig.upstash.inject({ kind: 'refuse', match: ':snap:' });
+  await first.read();
+  await first.node.settle();
+  const pauses: number[] = [];
+  const second = openStateNode(rig, address, { pause: async (ms) => void pauses.push(ms) });
+  expect(await namesOf(second)).toEqual(['A']);
+  expect(pauses).toEqual([]);
 });
 
 it('[F2] without Redis a state is what Postgres has', async () => {
@@ -259,6 +474,10 @@ it('a region, and a world line by line, have what was acknowledged before', asyn
   const region = { near: { x: 1, y: 0, z: 0 }, radius: 0.5 };
   const { objects } = await node.layer.loadWorldState('main', { region });
   expect(objects.map(({ id }) => id)).toEqual(['near']);
+  await queue(address, [put('last')]);
+  const lines = [];
+  for await (const line of (await node.layer.streamWorldState()).lines) lines.push(line);
+  expect(lines.filter(({ kind }) => kind === 'object')).toHaveLength(3);
 });
 
 it('[L2] where the log lost entries, a reader sees what is left of them, and that they were lost is written down', async () => {
@@ -274,6 +493,22 @@ it('[L2] where the log lost entries, a reader sees what is left of them, and tha
   expect((await node.read()).objects.map(({ id }) => id)).toEqual(['after', 'kept']);
   expect(await listIncidents(rig, address)).toMatchObject([{ kind: 'log_gap' }]);
 });
+
+it.each([0, 2 ** 20])(
+  '[L2] where the log lost its end, a reader sees what is left (a view of %i)',
+  async (max) => {
+    const address = await makeSpace(rig);
+    const node = openStateNode(rig, address, { viewCharactersMax: max });
+    await node.read();
+    await node.node.settle();
+    await queue(address, [put('kept')]);
+    const seq = await queue(address, [put('lost')]);
+    const [key = ''] = await findKeys(address, 'log');
+    await rig.admin.command('XDEL', key, `${seq}-0`);
+    expect((await node.read()).objects.map(({ id }) => id)).toEqual(['kept']);
+    expect(await listIncidents(rig, address)).toMatchObject([{ kind: 'log_gap' }]);
+  },
+);
 
 it('a Redis that lost its memory is filled again, and what it lost is written down', async () => {
   const address = await makeSpace(rig);
@@ -310,6 +545,7 @@ it('what is shown is the same text whether it was folded from the log or read fr
   await node.read();
   const properties = { zz: 1, b: { longer: [1, { y: 1, x: 2 }], a: null }, é: 1.5e300, '10': 0, '9': -0 };
   await queue(address, [{ op: 'put', id: 'a', properties }]);
+  await queue(address, [{ op: 'user.patch', id: 'mia', properties }]);
   await queue(address, [{ op: 'patch', id: 'a', properties: { aaa: true, b: { a: 3 } } }]);
   const folded = await node.layer.renderWorldState();
   await node.drain.drainSpace(address, { budgetMs: 10_000 });
@@ -317,8 +553,9 @@ it('what is shown is the same text whether it was folded from the log or read fr
   await rig.admin.command('DEL', key);
   const loaded = await openStateNode(rig, address).layer.renderWorldState();
   if (folded.status !== 'state' || loaded.status !== 'state') throw new Error('no state');
-  const objectsOf = (text: string) => /"objects":\[.*\],"users"/.exec(text)?.[0];
-  expect(objectsOf(loaded.text)).toBe(objectsOf(folded.text));
+  const shownOf = (text: string) => /"objects":\[.*\],"models"/.exec(text)?.[0];
+  expect(shownOf(loaded.text)).toBe(shownOf(folded.text));
+  expect(shownOf(loaded.text)).toContain('"id":"mia"');
 });
 
 it('hits and misses are counted for the whole deployment', async () => {

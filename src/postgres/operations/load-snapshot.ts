@@ -95,7 +95,11 @@ function toAround({
 }: Extract<WorldPart, { kind: 'around' }>): Around {
   const { seq, ...rest } = space;
   const profiles = users.map(({ id, displayName, avatarUrl }) => [id, { displayName, avatarUrl }] as const);
-  return { rev, space: rest, profiles: new Map<string, Profile | null>(profiles), models, media, chat };
+  const present = new Set(users.map(({ id }) => id));
+  return {
+    ...{ rev, seq, space: rest, present, models, media, chat },
+    profiles: new Map<string, Profile | null>(profiles),
+  };
 }
 
 async function loadProfiles(

@@ -81,16 +81,18 @@ if hasAround and (ARGV[5] == 'any' or (ARGV[5] == last and ARGV[6] == around[2])
   return {'same', last, around[2]}
 end
 
--- A world at `seq` serves where the log goes on from there without a gap.
+-- A world at `seq` serves where the log goes on from there without a gap, and ends where it says.
+local newest = redis.call('XREVRANGE', log, '+', '-', 'COUNT', 1)[1]
+local endsAt = newest and tonumber(string.sub(newest[1], 1, -3)) or 0
 local function goesOn(seq)
   if tonumber(seq) < tonumber(ARGV[7]) then
     return false
   end
-  local entry = redis.call('XRANGE', log, '(' .. seq .. '-0', '+', 'COUNT', 1)[1]
-  if entry then
-    return tonumber(entry[2][2]) <= tonumber(seq), entry
+  if endsAt <= tonumber(seq) then
+    return tonumber(seq) == tonumber(last)
   end
-  return tonumber(seq) == tonumber(last)
+  local entry = redis.call('XRANGE', log, '(' .. seq .. '-0', '+', 'COUNT', 1)[1]
+  return endsAt == tonumber(last) and tonumber(entry[2][2]) <= tonumber(seq), entry
 end
 
 local snapshot = redis.call('HMGET', snapshotKey, 'seq', 'epoch', 'parts', 'isLarge')

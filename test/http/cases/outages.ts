@@ -108,6 +108,23 @@ export function describeOutages({ start, makeEnv, openFragileStores }: Runtime):
       },
     );
 
+    it('[S3] Postgres: a state that somebody is missing from has no tag', async () => {
+      const at = '/v1/spaces/here';
+      expect((await call('PUT', '/v1/users/mia', { json: { displayName: 'Mia' } })).status).toBe(201);
+      await call('GET', `${at}/state`);
+      const first = await without('postgres', 'refuse', async () => {
+        const ops = [{ op: 'user.patch', id: 'mia' }];
+        expect((await call('POST', `${at}/updates`, { json: { ops } })).status).toBe(202);
+        return call('GET', `${at}/state`);
+      });
+      expect([first.status, first.headers.get('ETag'), first.body.users]).toEqual([200, null, []]);
+      const ops = [{ op: 'delete', id: 'nobody' }];
+      expect((await call('POST', `${at}/updates`, { json: { ops }, ...WAIT })).status).toBe(200);
+      const second = await call('GET', `${at}/state`);
+      expect(second.headers.get('ETag')).not.toBeNull();
+      expect(second.body.users).toMatchObject([{ id: 'mia' }]);
+    });
+
     it.each(['refuse', 'hang'] as const)(
       '[L4] Redis: what is to be written is 503 with Retry-After and is not written, what is read is served (%s)',
       async (fault) => {
