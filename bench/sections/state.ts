@@ -1,6 +1,6 @@
 import { type Answer, askAll, openAsker } from '../harness/asks.ts';
 import { type Bench, repeat } from '../harness/bench.ts';
-import { requireAll } from '../harness/load.ts';
+import { requireStatus } from '../harness/load.ts';
 import { type CpuTaken, measureCpu } from '../harness/processes.ts';
 import { profileWorker } from '../harness/profile.ts';
 import { type Figure, format, formatParts } from '../harness/report.ts';
@@ -18,6 +18,8 @@ interface Measured {
   reads: number;
   bytes: number;
   seconds: CpuTaken;
+  /** What was accepted meanwhile. */
+  updatesPerSecond: number;
 }
 
 /** Whole states read again and again while updates flow in, and the newest state asked for by one who has it. */
@@ -29,7 +31,7 @@ export async function measureState(bench: Bench): Promise<Figure[]> {
   const flowing = (of: { objects: number }) =>
     `state of ${format(of.objects)} objects while ${format(updatesPerSecond)} updates/s flow in`;
   const describe = (taken: readonly Measured[], { readsPerSecond }: { readsPerSecond: number }) =>
-    `${format(readsPerSecond)} reads/s of ${format(mean(taken.map(({ bytes }) => bytes)) / 1_000)} kB. ${describeCpu(taken)}`;
+    `${format(readsPerSecond)} reads/s of ${format(mean(taken.map(({ bytes }) => bytes)) / 1_000)} kB, ${format(mean(taken.map((run) => run.updatesPerSecond)))} updates/s accepted. ${describeCpu(taken)}`;
   return [
     {
       ...{ section: flowing(small), what: 'p50', unit: 'ms', values: ofSmall.map(({ p50 }) => p50) },
@@ -77,8 +79,8 @@ function measureUnderLoad(
               load.run({ ...phase, seconds }),
               measureReads(bench, inSpace, { reads: Math.ceil(seconds * readsPerSecond), readsPerSecond }),
             ]);
-            requireAll(sent, 202);
-            return read;
+            requireStatus(sent, 202);
+            return { ...read, updatesPerSecond: sent.accepted / Math.max(seconds, sent.seconds) };
           };
           await both(state.warmUpSeconds);
           return both(state.seconds);
@@ -132,6 +134,7 @@ function summarize(answers: readonly Answer[], seconds: CpuTaken): Measured {
   return {
     ...{ p50: percentile(latencies, 50), p99: percentile(latencies, 99), reads: answers.length, seconds },
     bytes: mean(answers.map(({ bytes }) => bytes)),
+    updatesPerSecond: 0,
   };
 }
 
