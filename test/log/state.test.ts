@@ -71,6 +71,27 @@ it('[S2] a read is one command, with a view held or without, and so is one that 
   }
 });
 
+it('[S2] what stands around a world is loaded anew before it is missing, by one of many and after their answers', async () => {
+  const address = await makeSpace(rig);
+  const nodes = [openStateNode(rig, address), openStateNode(rig, address)];
+  const [one, other] = nodes as [StateNode, StateNode];
+  await one.read();
+  await one.node.settle();
+  const { seq, rev } = await other.read();
+  const [key = ''] = await findKeys(address, 'around');
+  const longAgo = Number(await rig.admin.command('HGET', key, 'keptAt')) - 40_000_000;
+  for (const version of [null, { seq, rev }]) {
+    await rig.admin.command('HSET', key, 'keptAt', String(longAgo));
+    await rig.admin.command('HDEL', key, 'renewedAt');
+    for (const node of nodes) node.loads.arounds = 0;
+    await Promise.all([...nodes, ...nodes].map((node) => node.layer.renderWorldState({ version })));
+    await Promise.all(nodes.map((node) => node.node.settle()));
+    expect(one.loads.arounds + other.loads.arounds).toBe(1);
+    expect(Number(await rig.admin.command('HGET', key, 'keptAt'))).toBeGreaterThan(longAgo);
+  }
+  expect([one.loads.worlds, other.loads.worlds]).toEqual([1, 0]);
+});
+
 it('[S3] what no log holds shows at once, in a state and in its version, to every reader', async () => {
   const address = await makeSpace(rig);
   const [one, other] = [openStateNode(rig, address), openStateNode(rig, address)];
