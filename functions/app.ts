@@ -20,7 +20,7 @@ import { allow, authenticate } from './http/auth.ts';
 import type { AppContext, AppEnv, Services } from './http/context.ts';
 import { logRequests } from './http/log-requests.ts';
 import { answerProblem, HttpError } from './http/problem.ts';
-import { limitFailures, limitRequests } from './http/rate-limit.ts';
+import { limitBeside, limitFailures, limitRequests } from './http/rate-limit.ts';
 import { nameRequests } from './http/request-id.ts';
 import type { GuardedRoute } from './http/roles.ts';
 import { traceRequests } from './http/trace.ts';
@@ -100,7 +100,9 @@ export function createApp(services: Services): Hono<AppEnv> {
   guard('GET /v1/spaces/:space', getSpace);
   guard('PUT /v1/spaces/:space', putSpace);
   guard('DELETE /v1/spaces/:space', deleteSpace);
-  guard('GET /v1/spaces/:space/state', getState);
+  guard('GET /v1/spaces/:space/state', getState, {
+    counted: limitBeside(limits.rateLimitRequestsPerMinute),
+  });
   guard('PUT /v1/spaces/:space/state', putState);
   guard('GET /v1/spaces/:space/statistics', getStatistics);
   guard('GET /v1/spaces/:space/objects', listObjects);

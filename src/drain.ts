@@ -1,9 +1,10 @@
 import { BatchSizes } from './batch-sizes.ts';
 import { correctReaders, UNCOUNTED } from './correct-readers.ts';
-import { LogReader, type OwnLog, type ReadEntry } from './log-reader.ts';
-import type { DrainStore, LogAddress, LogStore, Retention, Settled } from './log-stores.ts';
+import type { DrainOptions, DrainReport, DrainRun, SnapshotRenewer } from './drain-types.ts';
+import { LogReader, type ReadEntry } from './log-reader.ts';
+import type { DrainStore, LogAddress, LogStore, Settled } from './log-stores.ts';
 import { Sweeper, type SweepReport } from './sweeper.ts';
-import type { Batch, BatchOutcome, DeadOperation, Incident } from './world/batch.ts';
+import type { BatchOutcome, DeadOperation, Incident } from './world/batch.ts';
 import { AppError } from './world/errors.ts';
 import { LIMITS } from './world/limits.ts';
 import type { OperationResult, StageOperation } from './world/operation.ts';
@@ -11,54 +12,7 @@ import { findAsked, type Known, planBatch, presumeKnown } from './world/plan-bat
 import { isBehind } from './world/snapshot-lag.ts';
 import type { Seq } from './world/types.ts';
 
-/** Told of what nobody waits for. None of it holds what was written. */
-export interface DrainTold {
-  event: 'drain_failed' | 'drain_incident' | 'dead_letters' | 'correction_failed' | 'records_sweep_failed';
-  /** Null of `records_sweep_failed`, which is of all tenants. */
-  address: LogAddress | null;
-  /** Of `dead_letters`, how many. */
-  count?: number;
-  kind?: string;
-  cause?: unknown;
-}
-
-export interface DrainOptions {
-  /** Milliseconds since 1970. */
-  now: () => number;
-  tell: (told: DrainTold) => void;
-  /** Has the space drained later, by who can be trusted to: null where there is nobody. */
-  publishDrain: ((address: LogAddress & { delaySeconds: number }) => Promise<void>) | null;
-  /** How long what drains leave behind is kept. */
-  retention: Retention;
-}
-
-/** Renews a space's snapshot that is far behind. It tells of its failure itself. */
-export interface SnapshotRenewer {
-  renew(address: LogAddress, incarnation: string): Promise<void>;
-}
-
-export interface DrainReport {
-  /**
-   * `drained`: nothing is left. `continues`: time ran out, and whoever is next goes on. `relieved`: another drain is at it.
-   * `unknown_space`: it was deleted, and what its log still held went with it.
-   */
-  status: 'drained' | 'continues' | 'relieved' | 'unknown_space';
-  operations: number;
-  entries: number;
-  batches: number;
-  /** Where Postgres is now; null where that was not learned. */
-  seq: Seq | null;
-}
-
-export interface DrainRun {
-  /** From the append that elected this drain; null: whoever else is at it. */
-  token: string | null;
-  budgetMs: number;
-  /** What the append that elected this drain knows of the log: it is not read again. */
-  own?: OwnLog | null;
-  /** What became of the entries that somebody waits for, as their batches commit. */
-  onResults?: (results: Batch['results'], to: Seq) => void;
-}
+export type * from './drain-types.ts';
 
 const GO_ON_DELAY_SECONDS = 5;
 const SWEEP_SPACES_MAX = 1_000;
@@ -159,7 +113,10 @@ export class Drain {
       return report;
     } catch (cause) {
       this.#options.tell({ event: 'drain_failed', address, cause });
-      if (publishes) await this.#goOnLater(address);
+      // Where Postgres does not let it, no repeat will: the schedule comes back to it, and nobody sooner.
+      const isRefused = cause instanceof AppError && cause.code === 'misconfigured';
+      if (isRefused) this.#options.tell({ event: 'drain_incident', address, kind: 'refused_by_postgres' });
+      else if (publishes) await this.#goOnLater(address);
       throw cause;
     }
   }

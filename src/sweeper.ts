@@ -1,5 +1,5 @@
 import { nameOf } from './batch-sizes.ts';
-import type { DrainReport } from './drain.ts';
+import type { DrainReport } from './drain-types.ts';
 import type { LogAddress } from './log-stores.ts';
 
 export interface SweepReport {

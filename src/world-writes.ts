@@ -1,8 +1,8 @@
-import type { Precondition, WorldLog, WorldStore, WriteTarget } from './persistence-layer.ts';
 import type { AppendOptions, CommittedOperations, Queued } from './space-log.ts';
 import { AppError, notFound } from './world/errors.ts';
 import type { Condition, Operation } from './world/operation.ts';
 import type { ObjectInput, ObjectPatch, SaveMode, Seq, WorldObject } from './world/types.ts';
+import type { Precondition, WorldLog, WorldStore, WriteTarget } from './world-stores.ts';
 
 /** A write that is in the log and had not committed when its caller could wait no longer: it will be. */
 export class WriteQueued extends AppError {

@@ -123,7 +123,7 @@ async function serve(
   }
   const gone = new AbortController();
   response.once('close', () => {
-    // An answer that was sent whole closes too; making the reason of an abort takes longer than all else here.
+    // An answer that was sent whole closes too, and nobody is to be told.
     if (!response.writableFinished) gone.abort();
   });
   const request: FrontRequest = {
@@ -177,7 +177,7 @@ function controlFaults(faults: Faults, request: FrontRequest): FrontReply {
   return { status: 204 };
 }
 
-/** By its events: a loop over the stream takes several times as long. */
+/** By its events: a loop over the stream takes longer. */
 function readBody(message: IncomingMessage, bytesMax: number): Promise<Buffer | 'too large' | 'gone'> {
   return new Promise((resolve) => {
     const chunks: Buffer[] = [];

@@ -30,15 +30,18 @@ export async function getState(c: AppContext): Promise<Response> {
   // A tag is much cheaper than the world it names; so a caller who has the world costs next to nothing.
   if ((isConditional(c) && (known === null || type === NDJSON)) || c.req.method === 'HEAD') {
     const version = await worlds.getStateVersion(spaceId);
+    await c.get('settleLimit')();
     const { 'Content-Type': _, ...headers } = headersOf(version);
     if (isFresh(c, headers.ETag)) return c.body(null, 304, headers);
     if (c.req.method === 'HEAD') return c.body(null, 200, headersOf(version));
   }
   if (type === NDJSON) {
     const { lines, ...version } = await worlds.streamWorldState({ spaceId, ...view });
+    await c.get('settleLimit')();
     return c.body(streamLines(c, lines), 200, headersOf(version));
   }
   const state = await worlds.renderWorldState({ spaceId, version: known, ...view });
+  await c.get('settleLimit')();
   const headers = headersOf(state);
   if (state.status === 'state' && !(known !== null && isFresh(c, headers.ETag)))
     return c.body(state.text, 200, headers);

@@ -88,6 +88,8 @@ export interface AppEnv {
     services: Services;
     /** Set by `authenticate`. */
     principal: Principal;
+    /** Waits for the count of the request, and tells of it in the answer to come; rejects where it is one too many. Set by `limitBeside`. */
+    settleLimit: () => Promise<void>;
     /** The worlds of the principal's tenant. Set by `authenticate`. */
     worlds: PersistenceLayer;
   };

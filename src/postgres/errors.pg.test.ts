@@ -60,8 +60,8 @@ describe.each(Object.entries(WAYS))('what fails on %s', (name, open) => {
       expect(await codeOf(openPlain(), raise(state)), state).toBe('store_unavailable');
     for (const state of ['22003', '23514', '54000'])
       expect(await codeOf(openPlain(), raise(state)), state).toBe('validation_failed');
-    for (const state of ['42501', '42601'])
-      expect(await codeOf(openPlain(), raise(state)), state).toBe('internal');
+    expect(await codeOf(openPlain(), raise('42501'))).toBe('misconfigured');
+    expect(await codeOf(openPlain(), raise('42601'))).toBe('internal');
   });
 
   it('does not tell the caller the words of the database', async () => {

@@ -50,7 +50,7 @@ export function toAppError(error: unknown, mode: TransactionMode = 'snapshot'): 
       errors: [{ path: '', message: `is refused by the database (${constraint ?? code})` }],
     });
   // Authorisation, an unknown database, a missing table or function: the deployment is wrong, not the request.
-  if (/^(28|3D)/.test(code) || ['42P01', '42883', '42703', '42704'].includes(code))
+  if (/^(28|3D)/.test(code) || ['42501', '42P01', '42883', '42703', '42704'].includes(code))
     return misconfigured(error);
   // Lost connections, too little of something, shutdowns, serialisation: a repeat may succeed.
   if (/^(08|53|55|57|58|25P|40|XX)/.test(code)) return unavailable();

@@ -32,7 +32,7 @@ describe.each(REDIS_WAYS)('opening and ending a log, %s', (_, openWay) => {
       ...{ status: 'cold', isLogAbsent: true },
     });
     expect(await space.read()).toEqual({ status: 'cold' });
-    expect(await space.settle(5_000)).toEqual({ last: 5_000, isDrained: false });
+    expect(await space.settle(5_000)).toEqual({ last: 5_000, isDrained: false, snapshot: null });
     expect(await space.dump()).toEqual({ keys: [], dirtySince: null });
   });
 
@@ -87,7 +87,7 @@ describe.each(REDIS_WAYS)('opening and ending a log, %s', (_, openWay) => {
       ...{ after: first.firstSeq, last: seq },
       entries: [{ seq: first.firstSeq + 1 }, { seq: first.seq }, { seq, prev: first.seq }],
     });
-    expect(await space.settle(seq)).toEqual({ last: seq, isDrained: true });
+    expect(await space.settle(seq)).toEqual({ last: seq, isDrained: true, snapshot: null });
     expect(await space.log.readBacklog(space.address)).toMatchObject({ operations: 0, entries: 0, bytes: 0 });
   });
 
@@ -110,7 +110,7 @@ describe.each(REDIS_WAYS)('opening and ending a log, %s', (_, openWay) => {
     expect(await visit(space)()).toEqual(deleted);
     expect(await visit(space)({ opened: space.opened })).toEqual(deleted);
     expect(await space.read()).toEqual(deleted);
-    expect(await space.settle(9_000)).toEqual({ last: 9_000, isDrained: true });
+    expect(await space.settle(9_000)).toEqual({ last: 9_000, isDrained: true, snapshot: null });
     expect(await space.dirtySince()).toBeNull();
     expect(await space.log.readBacklog(space.address)).toEqual({
       ...{ operations: 0, entries: 0, bytes: 0, oldestSeq: null, last: null },
@@ -175,7 +175,7 @@ describe.each(REDIS_WAYS)('opening and ending a log, %s', (_, openWay) => {
     expect(late).toMatchObject({ status: 'appended', incarnation: anew.incarnation });
     const before = await space.dump();
     await space.log.retire(space.address, space.opened.incarnation);
-    expect(await space.settle(9_000)).toEqual({ last: 9_000, isDrained: true });
+    expect(await space.settle(9_000)).toEqual({ last: 9_000, isDrained: true, snapshot: null });
     expect(await space.dump()).toEqual(before);
   });
 

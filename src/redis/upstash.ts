@@ -27,7 +27,7 @@ export function openUpstash(options: UpstashOptions): RedisClient {
  * - no retry: a repeat after a lost reply runs a script twice;
  * - the signal is a function: with a fixed one, a command that timed out resolves to null as if it had been answered;
  * - no automatic pipelines and no automatic JSON: commands go as written, and an id `"123"` stays text.
- * - no base64 of replies: everything here is text, and decoding it again took longer than to parse it.
+ * - no base64 of replies: everything here is text, and need not be encoded and decoded once more.
  */
 class PlainUpstash extends Redis {
   readonly #readHeaders: UpstashOptions['readHeaders'];

@@ -25,19 +25,26 @@ describe('coalesceOperations', () => {
       [patch({ position: { x: 5, y: 2 }, name: 'a', modelId: 'm' })],
     ],
     [
-      'merge patches as one',
-      [patch({ properties: { a: 1 } }), patch({}), patch({ properties: { b: { c: null } } })],
-      [patch({ properties: { a: 1, b: { c: null } } })],
+      '[D5] merge patches by themselves: one that cannot be kept takes nothing along',
+      [
+        patch({ name: 'a', position: { x: 1 } }),
+        patch({ position: { x: 2 } }),
+        patch({ properties: { a: 1 } }),
+        patch({ properties: { b: 2 }, name: 'b' }),
+        patch({ position: { y: 3 } }),
+        patch({ position: { x: 4 } }),
+      ],
+      [
+        patch({ name: 'a', position: { x: 2 } }),
+        patch({ properties: { a: 1 } }),
+        patch({ properties: { b: 2 }, name: 'b' }),
+        patch({ position: { x: 4, y: 3 } }),
+      ],
     ],
     [
-      '[D3] merge patches apart that no one patch equals',
-      [patch({ properties: { a: null } }), patch({ properties: { a: { b: 1 } } }), patch({ name: 'n' })],
-      [patch({ properties: { a: null } }), patch({ properties: { a: { b: 1 } }, name: 'n' })],
-    ],
-    [
-      'a patch in the put before it',
-      [put({ properties: { a: 1 } }), patch({ properties: { a: { b: null } }, scale: { y: 3 } })],
-      [put({ properties: { a: {} }, scale: { x: 1, y: 3, z: 1 } })],
+      'a patch in the put before it, but for properties',
+      [put({ properties: { a: 1 } }), patch({ scale: { y: 3 } }), patch({ properties: { a: null } })],
+      [put({ properties: { a: 1 }, scale: { x: 1, y: 3, z: 1 } }), patch({ properties: { a: null } })],
     ],
     ['the last put', [patch({ name: 'a' }), put({ name: 'b' }), put()], [put()]],
     ['a deletion alone', [put(), patch({}), gone, patch({ name: 'a' }), gone, patch({})], [gone]],
@@ -57,11 +64,11 @@ describe('coalesceOperations', () => {
     [
       'an avatar, whose id is an object’s too',
       [
-        { op: 'user.patch', id: 'x', properties: { a: 1 } },
+        { op: 'user.patch', id: 'x', position: { x: 0, y: 0, z: 0 } },
         gone,
-        { op: 'user.patch', id: 'x', properties: { b: 2 }, position: { x: 1, y: 1, z: 1 } },
+        { op: 'user.patch', id: 'x', position: { x: 1, y: 1, z: 1 } },
       ],
-      [{ op: 'user.patch', id: 'x', properties: { a: 1, b: 2 }, position: { x: 1, y: 1, z: 1 } }, gone],
+      [{ op: 'user.patch', id: 'x', position: { x: 1, y: 1, z: 1 } }, gone],
     ],
   ])('keeps %s', (_, operations, expected) => {
     expect(coalesceOperations(deepFreeze(operations))).toEqual(expected);
@@ -76,7 +83,7 @@ describe('coalesceOperations', () => {
     const large = (key: string) => patch({ properties: { [key]: 'v'.repeat(40_000) } });
     const operations = [put({ properties: {} }), ...['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h'].map(large)];
     const coalesced = coalesceOperations(deepFreeze(operations));
-    expect(coalesced).toHaveLength(8);
+    expect(coalesced).toHaveLength(9);
     const entries = encodeEntries(coalesced);
     expect(entries.length).toBeGreaterThan(1);
     for (const { ops } of entries) expect(ops.length).toBeLessThanOrEqual(LIMITS.entryBytesMax);

@@ -1,9 +1,5 @@
-import { countPrintedBytes } from './json-size.ts';
-import { LIMITS } from './limits.ts';
-import { canCompose, cloneJson, composeInto, mergeInto } from './merge-patch.ts';
 import type { Operation, PatchOperation, PutOperation, UserPatchOperation } from './operation.ts';
 import { type Fields, isConditional, ORIGIN, setFields, UNSCALED } from './operation-effects.ts';
-import type { JsonObject } from './types.ts';
 
 type Writing = PutOperation | PatchOperation | UserPatchOperation;
 
@@ -15,18 +11,19 @@ type Writing = PutOperation | PatchOperation | UserPatchOperation;
 interface Run {
   deleteAt: number | null;
   putAt: number | null;
-  patchesAt: number[];
-  /** Whether the last of them is a copy of ours, to be changed in place. */
+  /** The one that fields go into: a put, or a patch without properties. */
+  fieldsAt: number | null;
+  /** Whether that is a copy of ours, to be changed in place. */
   isOwned: boolean;
-  /** At least the bytes of its properties; −1: not counted yet. */
-  propertiesBytes: number;
+  patchesAt: number[];
 }
 
 /**
  * Few operations with which one entry (one actor, one seq) makes of every world what the given ones make of it, one after the
- * other: for each object one, or a deletion and a put. An operation with a condition stays as it is, and so does the order of
- * what is on its object before and after it. A patch whose properties cannot go into the patch before it, or would be too
- * large there, stays. Outcomes are no longer one an operation: not for an entry that somebody waits for.
+ * other: for each object one, or a deletion and a put, and its merge patches. An operation with a condition stays as it is,
+ * and so does the order of what is on its object before and after it. A patch of properties stays by itself: it alone can turn
+ * out to be more than the object can hold, and then takes nothing along. Outcomes are no longer one an operation: not for an
+ * entry that somebody waits for.
  * @returns the given list where no id is in it twice. The given operations are not changed.
  */
 export function coalesceOperations(operations: readonly Operation[]): readonly Operation[] {
@@ -42,7 +39,7 @@ export function coalesceOperations(operations: readonly Operation[]): readonly O
     }
     let run = of.get(op.id);
     if (run === undefined) {
-      run = { deleteAt: null, putAt: null, patchesAt: [], isOwned: false, propertiesBytes: -1 };
+      run = { deleteAt: null, putAt: null, fieldsAt: null, isOwned: false, patchesAt: [] };
       of.set(op.id, run);
     }
     addToRun(run, op, output);
@@ -70,15 +67,20 @@ function addToRun(run: Run, op: Operation, output: (Operation | null)[]): void {
     case 'put':
       clearWrites(run, output);
       run.putAt = output.push(op) - 1;
+      run.fieldsAt = run.putAt;
       return;
     default: {
       // What was just deleted has nothing to patch.
       if (run.deleteAt !== null && run.putAt === null) return;
-      const lastAt = run.patchesAt.at(-1) ?? run.putAt;
-      if (lastAt !== null && foldInto(run, lastAt, op, output)) return;
-      run.patchesAt.push(output.push(op) - 1);
+      if (op.properties === undefined && run.fieldsAt !== null) {
+        foldFields(run, run.fieldsAt, op, output);
+        return;
+      }
+      const at = output.push(op) - 1;
+      run.patchesAt.push(at);
+      // Its other fields come after those of what is before it: nothing later may go there.
+      run.fieldsAt = op.properties === undefined ? at : null;
       run.isOwned = false;
-      run.propertiesBytes = -1;
     }
   }
 }
@@ -87,24 +89,20 @@ function clearWrites(run: Run, output: (Operation | null)[]): void {
   if (run.putAt !== null) output[run.putAt] = null;
   for (const at of run.patchesAt) output[at] = null;
   run.putAt = null;
-  run.patchesAt = [];
+  run.fieldsAt = null;
   run.isOwned = false;
-  run.propertiesBytes = -1;
+  run.patchesAt = [];
 }
 
-/** @returns false where the properties of the two have to stay apart. */
-function foldInto(
+function foldFields(
   run: Run,
   at: number,
   op: PatchOperation | UserPatchOperation,
   output: (Operation | null)[],
-): boolean {
-  const last = output[at] as Writing;
-  if (!fitsTogether(run, last, op.properties)) return false;
-  let target = last;
+): void {
+  let target = output[at] as Writing;
   if (!run.isOwned) {
-    target = { ...last };
-    if (target.properties !== undefined) target.properties = cloneJson(target.properties);
+    target = { ...target };
     output[at] = target;
     run.isOwned = true;
   }
@@ -115,27 +113,4 @@ function foldInto(
   }
   // A user.patch has fewer fields, and its position is always whole.
   setFields(target as Fields, op as PatchOperation);
-  if (op.properties === undefined) return true;
-  if (target.op === 'put') {
-    target.properties ??= {};
-    mergeInto(target.properties, op.properties);
-  } else if (target.properties === undefined) target.properties = cloneJson(op.properties);
-  else composeInto(target.properties, op.properties);
-  return true;
-}
-
-/** Whether one operation can hold both properties, within the limit: counted once each, not once a fold. */
-function fitsTogether(run: Run, last: Writing, added: JsonObject | undefined): boolean {
-  if (added === undefined) return true;
-  if (last.properties === undefined) {
-    // Into a put a patch of nothing may go whole: it only gets smaller.
-    run.propertiesBytes = countPrintedBytes(added);
-    return true;
-  }
-  if (last.op !== 'put' && !canCompose(last.properties, added)) return false;
-  if (run.propertiesBytes < 0) run.propertiesBytes = countPrintedBytes(last.properties);
-  const bytes = run.propertiesBytes + countPrintedBytes(added);
-  if (bytes > LIMITS.propertiesBytesMax) return false;
-  run.propertiesBytes = bytes;
-  return true;
 }

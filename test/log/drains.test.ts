@@ -85,6 +85,27 @@ describe('[D4] a drain that does not come to its end', () => {
     expect(told).toMatchObject([{ event: 'drain_failed', address }]);
   });
 
+  it('[D5] is an incident, and not begun again at once, where Postgres refuses its role', async () => {
+    const address = await makeSpace(rig);
+    const { spaceLog, options } = openSpaceLog(rig, NO_DRAIN);
+    await spaceLog.enqueue({ ...address, actor: null }, puts(1), options());
+    const store = wrapStore<DrainStore>(rig.store, async (method, call) => {
+      if (method !== 'applyBatch') return call();
+      await rig.postgres.inTenant(address.tenantId, (db) => [
+        db.execute("do $$ begin raise sqlstate '42501'; end $$"),
+      ]);
+    });
+    const { drain, published, told } = openDrain(rig, { store });
+    const run = { token: null, budgetMs: 60_000 };
+    await expect(drain.run(address, run)).rejects.toMatchObject({ code: 'misconfigured' });
+    expect(told.map(({ event, kind }) => [event, kind])).toEqual([
+      ['drain_failed', undefined],
+      ['drain_incident', 'refused_by_postgres'],
+    ]);
+    expect(published).toEqual([]);
+    expect(await isDirty(rig, address)).toBe(true);
+  });
+
   it('says that it continues where its time is over, and has QStash go on', async () => {
     const address = await makeSpace(rig);
     const { spaceLog, options } = openSpaceLog(rig, NO_DRAIN);

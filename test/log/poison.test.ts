@@ -46,6 +46,25 @@ async function readAsReader(address: LogAddress) {
 }
 
 describe('[D5] what Postgres cannot keep', () => {
+  it('takes nothing along of what was sent in the same request', async () => {
+    const address = await makeSpace(rig);
+    await append(address, [{ op: 'put', id: 'a', properties: { first: HALF } }]);
+    await append(address, [
+      { op: 'patch', id: 'a', position: { x: 7 }, name: 'kept' },
+      { op: 'patch', id: 'a', properties: { second: HALF } },
+      { op: 'patch', id: 'a', properties: { small: true } },
+      { op: 'patch', id: 'a', position: { z: 9 } },
+    ]);
+    await openDrain(rig).drain.drainSpace(address, BUDGET);
+    const { objects } = await loadState(rig, address);
+    expect(objects).toMatchObject([
+      { id: 'a', name: 'kept', position: { x: 7, y: 0, z: 9 }, properties: { first: HALF, small: true } },
+    ]);
+    expect((await listLetters(address)).map(({ op }) => op)).toEqual([
+      { op: 'patch', id: 'a', properties: { second: HALF } },
+    ]);
+  });
+
   it('is 100 dead letters of 5,000 operations, and the others are applied', {
     timeout: 120_000,
   }, async () => {

@@ -46,15 +46,7 @@ local MINUTE = 60000000
 -- The first operations among ARGV.
 local ENTRIES = 21
 
--- As `..` prints a number it has 14 digits. This is slow for a seq, so what is printed once is kept.
-local function print(number)
-  return string.format('%.0f', number)
-end
--- How much was appended from the incarnation's beginning on: 'operations entries bytes'
-local function readCounts(counts)
-  local ops, entries, bytes = string.match(counts, '^(%d+) (%d+) (%d+)$')
-  return tonumber(ops), tonumber(entries), tonumber(bytes)
-end
+-- include counts.lua
 
 local metaKey, log = KEYS[1], KEYS[2]
 local known, openedSeq = ARGV[1], tonumber(ARGV[18])

@@ -34,6 +34,9 @@ Replies; marks is: version, epoch, pendingUntil, 1 if somebody is being erased, 
    parts of the snapshot or -1 where the caller's view serves, operations and bytes and microseconds by which the snapshot is
    behind, -1 where there is none, marks…, 1 if the caller is to renew the around, else 0, part, part, …, head, ops, head, ops, …}   head: as in read.lua
 ]]
+-- include counts.lua
+-- include entries.lua
+
 local meta, log, snapshotKey, aroundKey, marksKey, loaderKey, countsKey = unpack(KEYS)
 if ARGV[12] ~= '0' then
   redis.call('HINCRBY', countsKey, 'hits', ARGV[12])
@@ -123,8 +126,8 @@ local operationsBehind, bytesBehind, timeBehind = -1, -1, -1
 if isSnapshot then
   operationsBehind, bytesBehind, timeBehind = 0, 0, 0
   if first then
-    local operations, bytes = string.match(counts, '^(%d+) %d+ (%d+)$')
-    local operationsBefore, bytesBefore = string.match(first[2][8], '^(%d+) %d+ (%d+)$')
+    local operations, _, bytes = readCounts(counts)
+    local operationsBefore, _, bytesBefore = readCounts(first[2][8])
     operationsBehind, bytesBehind = operations - operationsBefore, bytes - bytesBefore
     timeBehind = math.max(0, now - tonumber(string.sub(first[1], 1, -3)))
   end
@@ -139,29 +142,11 @@ if not bringsAround and around[1] ~= ARGV[4] then
 end
 local reply = withMarks({
   'state', last, committed, bringsAround and '*' or around[1], bringsAround and 0 or around[2], text, from, parts,
-  string.format('%.0f', operationsBehind), string.format('%.0f', bytesBehind), string.format('%.0f', timeBehind)
+  print(operationsBehind), print(bytesBehind), print(timeBehind)
 })
 reply[#reply + 1] = bringsAround and 0 or chooseRenewer()
 for part = 0, parts - 1 do
   reply[#reply + 1] = redis.call('HGET', snapshotKey, part)
 end
-local bytesLeft, entriesLeft, isFirst = tonumber(ARGV[10]), tonumber(ARGV[11]), true
-while bytesLeft > 0 and entriesLeft > 0 do
-  local asked = math.min(64, entriesLeft)
-  local entries = redis.call('XRANGE', log, '(' .. from .. '-0', '+', 'COUNT', asked)
-  for _, entry in ipairs(entries) do
-    local fields = entry[2]
-    if #fields[10] > bytesLeft and not isFirst then
-      bytesLeft = 0
-      break
-    end
-    isFirst, from = false, string.sub(entry[1], 1, -3)
-    reply[#reply + 1] = from .. ' ' .. fields[2] .. ' ' .. fields[6] .. ' ' .. (fields[12] or '0') .. ' ' .. fields[4]
-    reply[#reply + 1] = fields[10]
-    bytesLeft, entriesLeft = bytesLeft - #fields[10], entriesLeft - 1
-  end
-  if #entries < asked then
-    break
-  end
-end
+addEntries(reply, log, from, tonumber(ARGV[10]), tonumber(ARGV[11]))
 return reply

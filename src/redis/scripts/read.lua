@@ -19,6 +19,8 @@ Replies
   {'moved', incarnation}                           the space has another incarnation: nothing was done
   {'relieved'}                                     another drain has been elected since
 ]]
+-- include entries.lua
+
 local meta = redis.call('HMGET', KEYS[1], 'incarnation', 'deleted', 'last', 'committed', 'token')
 local incarnation, deleted, last, committed, token = unpack(meta)
 if not incarnation then
@@ -39,32 +41,6 @@ if ARGV[2] ~= '' then
 end
 
 local after = ARGV[4] == '' and committed or ARGV[4]
-local bytesLeft, entriesLeft = tonumber(ARGV[5]), tonumber(ARGV[6])
 local reply = {'read', after, last}
--- In pieces as large as what is left allows, by the size of the last one: little is read in vain.
-local piece, from = 16, after
-while bytesLeft > 0 and entriesLeft > 0 do
-  local asked = math.min(piece, entriesLeft)
-  local entries = redis.call('XRANGE', KEYS[2], '(' .. from .. '-0', '+', 'COUNT', asked)
-  local bytes = 0
-  for _, entry in ipairs(entries) do
-    local fields = entry[2]
-    local size = #fields[10]
-    if size > bytesLeft and #reply > 3 then
-      bytesLeft = 0
-      break
-    end
-    local seq = string.sub(entry[1], 1, -3)
-    reply[#reply + 1] = seq .. ' ' .. fields[2] .. ' ' .. fields[6] .. ' ' .. (fields[12] or '0') .. ' ' .. fields[4]
-    reply[#reply + 1] = fields[10]
-    from = seq
-    bytes = bytes + size
-    bytesLeft = bytesLeft - size
-    entriesLeft = entriesLeft - 1
-  end
-  if #entries < asked then
-    break
-  end
-  piece = math.max(1, math.min(512, math.floor(bytesLeft * #entries / math.max(bytes, 1))))
-end
+addEntries(reply, KEYS[2], after, tonumber(ARGV[5]), tonumber(ARGV[6]))
 return reply

@@ -24,14 +24,7 @@ left; of a space that nothing is known of, nobody can tell.
 -- Entries of which the mean latency is: an older one counts for less and less.
 local LATENCY_ENTRIES = 1000
 
-local function print(number)
-  return string.format('%.0f', number)
-end
--- 'operations entries bytes', from the incarnation's beginning on
-local function readCounts(counts)
-  local ops, entries, bytes = string.match(counts, '^(%d+) (%d+) (%d+)$')
-  return tonumber(ops), tonumber(entries), tonumber(bytes)
-end
+-- include counts.lua
 
 local metaKey, log, dirty, stats, snapshot = unpack(KEYS)
 if ARGV[7] ~= '0' or ARGV[8] ~= '0' then

@@ -1,7 +1,7 @@
 import { randomInt } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import { makeTenant } from '../../tenants.ts';
-import { type Answer, createCall, openDoor } from '../client.ts';
+import { type Answer, createCall, openDoor, openSpace } from '../client.ts';
 import type { Runtime } from '../runtimes.ts';
 import type { Target, TargetEnv } from '../targets.ts';
 
@@ -44,6 +44,27 @@ export function describeRateLimits({ start, makeEnv, withoutRedis, openFragileSt
         expectRefusal(await call('GET', '/v1/keys'), 'requests', 3);
         const other = createCall(target, await apiKey(['read']));
         expect((await other('GET', '/v1/spaces')).body.items).toEqual([]);
+      });
+    });
+
+    it('count a state beside reading it, one that is not there too', async () => {
+      await using({ RATE_LIMIT_REQUESTS_PER_MINUTE: '4' }, async (target) => {
+        const { call, apiKey, at } = await openSpace(target);
+        const reader = createCall(target, await apiKey(['read']));
+        const first = await reader('GET', `${at}/state`);
+        const answers = [
+          first,
+          await reader('GET', '/v1/spaces/nowhere/state'),
+          await reader('GET', `${at}/state`, {
+            headers: { 'If-None-Match': first.headers.get('ETag') ?? '' },
+          }),
+          await reader('GET', `${at}/state`, { headers: { Accept: 'application/x-ndjson' } }),
+        ];
+        expect(answers.map(({ status }) => status)).toEqual([200, 404, 304, 200]);
+        for (const [i, { headers }] of answers.entries())
+          expect(headers.get('RateLimit')).toMatch(new RegExp(`^"requests";r=${3 - i};t=\\d+$`));
+        for (let i = 0; i < 2; i++) expectRefusal(await reader('GET', `${at}/state`), 'requests', 4);
+        expect((await call('GET', `${at}/state`)).status).toBe(200);
       });
     });
 

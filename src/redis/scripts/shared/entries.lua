@@ -1,0 +1,28 @@
+-- Puts the entries of a log behind a seq at the end of a reply, until so many bytes of operations or entries are there; one at
+-- least. Each is a head, 'seq prev count waits actor' (waits 0 or 1, actor may be empty), and its operations.
+local function addEntries(reply, log, from, bytesLeft, entriesLeft)
+  -- In pieces as large as what is left allows, by the size of the last one: little is read in vain.
+  local piece, isFirst = 16, true
+  while bytesLeft > 0 and entriesLeft > 0 do
+    local asked = math.min(piece, entriesLeft)
+    local entries = redis.call('XRANGE', log, '(' .. from .. '-0', '+', 'COUNT', asked)
+    local bytes = 0
+    for _, entry in ipairs(entries) do
+      local fields = entry[2]
+      local size = #fields[10]
+      if size > bytesLeft and not isFirst then
+        return
+      end
+      isFirst, from = false, string.sub(entry[1], 1, -3)
+      reply[#reply + 1] = from .. ' ' .. fields[2] .. ' ' .. fields[6] .. ' ' .. (fields[12] or '0') .. ' ' .. fields[4]
+      reply[#reply + 1] = fields[10]
+      bytes = bytes + size
+      bytesLeft = bytesLeft - size
+      entriesLeft = entriesLeft - 1
+    end
+    if #entries < asked then
+      return
+    end
+    piece = math.max(1, math.min(512, math.floor(bytesLeft * #entries / math.max(bytes, 1))))
+  end
+end
