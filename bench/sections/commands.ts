@@ -109,10 +109,8 @@ async function measureOnce(
     return await withLoad(inSpace, { opsPerRequest, seed }, async (load) => {
       const write = async (forSeconds: number) => {
         const requestsPerSecond = updatesPerSecond / opsPerRequest;
-        requireAll(
-          await load.run({ connections, seconds: forSeconds, requests: null, requestsPerSecond }),
-          202,
-        );
+        const requests = Math.ceil(forSeconds * requestsPerSecond);
+        requireAll(await load.run({ connections, seconds: null, requests, requestsPerSecond }), 202);
         await watch.waitUntilDrained();
       };
       await Promise.all([write(1), read(1, readsPerSecond)]);
