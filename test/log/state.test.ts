@@ -193,6 +193,29 @@ it('[S4] a snapshot is of what Postgres has: a reader renews it so far and no fu
   expect(node.loads.worlds).toBe(1);
 });
 
+it('[S4] however many reads find a snapshot behind, a process asks once in a while whether to renew it', async () => {
+  const address = await makeSpace(rig);
+  const calls: string[] = [];
+  const node = openStateNode(rig, address, {
+    around: (method, call) => {
+      calls.push(method);
+      return call();
+    },
+    renewMs: 600_000,
+  });
+  await node.read();
+  await node.node.settle();
+  await queue(
+    address,
+    Array.from({ length: 1_000 }, (_, i) => put(`o${i}`)),
+  );
+  for (let i = 0; i < 3; i++) {
+    expect((await node.read()).objects).toHaveLength(1_000);
+    await node.node.settle();
+  }
+  expect(calls.filter((method) => method === 'beginRenewing')).toHaveLength(1);
+});
+
 it('[L7] a reader who meets a staged world waits until it is the space’s', async () => {
   const address = await makeSpace(rig);
   const node = openStateNode(rig, address);
