@@ -22,6 +22,20 @@ const TINY: Sizes = {
   idleCpu: { seconds: 0.5, updatesPerSecond: 200 },
   bytes: { updates: 50, updatesPerSecond: 500, objects: [20] },
   crash: { kills: 2, baselineKills: 1 },
+  state: {
+    ...{ warmUpSeconds: 0.1, seconds: 0.3, updatesPerSecond: 200 },
+    small: { objects: 20, readsPerSecond: 20 },
+    large: { objects: 40, readsPerSecond: 20 },
+  },
+  hitRate: { spaces: 3, objects: 10, seconds: 0.3, readsPerSecond: 20, writesPerSecond: 10, herd: 5 },
+  delivery: {
+    ...{ warmUpSeconds: 0.1, seconds: 0.3 },
+    one: { subscribers: 1, requestsPerSecond: 20, opsPerRequest: 1 },
+    many: { subscribers: 3, requestsPerSecond: 10, opsPerRequest: 10 },
+  },
+  cold: { objects: [20], loads: 2 },
+  routes: { requests: 2 },
+  commands: { seconds: 0.5, updatesPerSecond: 200, readsPerSecond: 10 },
   baseline: { drizzleUpdates: 20, missionUpdates: 200, seconds: 0.2, hundreds: 10 },
 };
 
@@ -58,12 +72,15 @@ describe('the benchmark', () => {
     },
   );
 
-  it('finds nothing lost that was acknowledged, and one command for each request', () => {
+  it('finds nothing lost that was acknowledged, one command for each request, and one load for all readers', () => {
     const find = (section: string, what: string) =>
       figures.find((figure) => figure.section.startsWith(section) && figure.what === what)?.values;
     expect(find('crash', 'acknowledged updates lost')).toEqual([0]);
     expect(find('crash', 'objects that are as no request put them')).toEqual([0]);
     expect(find('append', 'all commands in Redis')).toEqual([1]);
+    expect(find('hit-rate', 'loads from Postgres for 5 readers of a space of which nothing is kept')).toEqual(
+      [1],
+    );
   });
 
   it('says of each figure what it is to the baselines', () => {

@@ -5,9 +5,15 @@ import type { Section } from './harness/bench.ts';
 import { measureAppend } from './sections/append.ts';
 import { measureBoth } from './sections/both.ts';
 import { measureBytes } from './sections/bytes.ts';
+import { measureCold } from './sections/cold.ts';
+import { measureCommands } from './sections/commands.ts';
 import { measureCrash } from './sections/crash.ts';
+import { measureDelivery } from './sections/delivery.ts';
 import { measureDrainCold, measureDrainHot } from './sections/drain.ts';
+import { measureHitRate } from './sections/hit-rate.ts';
 import { measureIdleCpu } from './sections/idle-cpu.ts';
+import { measureRoutes } from './sections/routes.ts';
+import { measureState } from './sections/state.ts';
 import { measureWait } from './sections/wait.ts';
 
 export const BASELINES: ReadonlySet<string> = new Set(['drizzle-update', 'mission', 'durable-object']);
@@ -34,4 +40,18 @@ export const SECTIONS: readonly { name: string; what: string; measure: Section }
   { name: 'idle-cpu', what: 'CPU an update in a quiet world', measure: measureIdleCpu },
   { name: 'bytes', what: 'bytes kept of each object', measure: measureBytes },
   { name: 'crash', what: 'SIGKILL at acknowledgements: what is lost', measure: measureCrash },
+  { name: 'state', what: 'states read while updates flow in, and 304', measure: measureState },
+  { name: 'cold', what: 'a state of which nothing is kept', measure: measureCold },
+  {
+    name: 'hit-rate',
+    what: 'reads of many spaces that change: how many load nothing',
+    measure: measureHitRate,
+  },
+  { name: 'delivery', what: 'from an update to who follows the space', measure: measureDelivery },
+  { name: 'routes', what: 'every route by itself', measure: measureRoutes },
+  {
+    name: 'commands',
+    what: 'commands and statements for a million, and their price',
+    measure: measureCommands,
+  },
 ];

@@ -13,6 +13,7 @@ import { WorldView } from './world/world-view.ts';
 
 type Missing = Extract<StateReply, { status: 'missing' }>;
 type Found = Extract<StateReply, { status: 'state' }>;
+type Same = Extract<StateReply, { status: 'same' }>;
 
 /** Milliseconds that a reader waits for what another loads. */
 const OTHERS_MS_MAX = 5_000;
@@ -73,7 +74,8 @@ class StateReading {
           return { status: 'elsewhere' };
         case 'same':
           this.#count();
-          return reply;
+          this.#renewAround(reply);
+          return { status: 'same', seq: reply.seq, rev: reply.rev };
         case 'large':
           await waitUntilCommitted(this.#parts, this.#address, { seq: reply.last, defer: this.#defer });
           return { status: 'elsewhere' };
@@ -195,6 +197,18 @@ class StateReading {
     await store.keepAround(this.#address, incarnation, { around, marks }).catch(() => undefined);
   }
 
+  /** Before it is missing, so that no reader waits for it. */
+  #renewAround({ renewsAround, incarnation, marks }: Found | Same): void {
+    if (!renewsAround) return;
+    const { store, loader } = this.#parts;
+    this.#keep(
+      incarnation,
+      loader.loadAround(this.#address).then(async (around) => {
+        if (around !== null) await store.keepAround(this.#address, incarnation, { around, marks });
+      }),
+    );
+  }
+
   #keep(incarnation: string, work: Promise<unknown>): void {
     const { tell } = this.#parts.options;
     const fail = (cause: unknown) => {
@@ -209,6 +223,7 @@ class StateReading {
   async #show(found: Found): Promise<StateOutcome | null> {
     const { views, options } = this.#parts;
     const { incarnation, snapshot, marks, entries, last, committed, behind } = found;
+    this.#renewAround(found);
     const { spaceId } = this.#address;
     const view =
       snapshot === null

@@ -16,11 +16,20 @@ export type * from './state-stores.ts';
 const WRITE_MS_MAX = 30_000;
 /** Milliseconds between two counts of hits and misses of one process: they are sent along with a read. */
 const COUNT_MS = 1_000;
+/**
+ * Milliseconds between two renewals of one space's snapshot by one process. Where thousands of operations come in a second,
+ * every read finds it behind: without this each of them asked Redis whether to renew it.
+ */
+const RENEW_MS = 1_000;
+/** Spaces of which a process remembers when it renewed their snapshots. */
+const RENEWED_SPACES_MAX = 10_000;
 
 /** States of worlds: what is kept of them, how it is read, renewed and taken back. */
 export class SpaceState {
   readonly #parts: StateParts;
   readonly #keeps: boolean;
+  /** When the snapshot of each space was last renewed here. */
+  readonly #renewedMs = new Map<string, number>();
 
   constructor(
     store: StateStore,
@@ -36,8 +45,11 @@ export class SpaceState {
         worldCharactersMax: LIMITS.snapshotCharactersMax,
         viewCharactersMax: LIMITS.viewCharactersMax,
         countMs: COUNT_MS,
+        renewMs: RENEW_MS,
         ...options,
-        renew: (address, incarnation, defer) => defer(this.renew(address, incarnation)),
+        renew: (address, incarnation, defer) => {
+          if (this.#mayRenew(address)) defer(this.renew(address, incarnation));
+        },
       },
       views: new ViewCache(options.viewCharactersMax ?? LIMITS.viewCharactersMax),
       counts: new Map(),
@@ -74,6 +86,16 @@ export class SpaceState {
     } catch (cause) {
       this.#parts.options.tell({ event: 'snapshot_failed', address, cause });
     }
+  }
+
+  /** Whether it is long enough since it was renewed here; then it counts as renewed now. */
+  #mayRenew({ tenantId, spaceId }: LogAddress): boolean {
+    const { now, renewMs } = this.#parts.options;
+    const [name, nowMs] = [`${tenantId}!${spaceId}`, now()];
+    if (nowMs - (this.#renewedMs.get(name) ?? Number.NEGATIVE_INFINITY) < renewMs) return false;
+    if (this.#renewedMs.size >= RENEWED_SPACES_MAX) this.#renewedMs.clear();
+    this.#renewedMs.set(name, nowMs);
+    return true;
   }
 
   /**

@@ -20,6 +20,8 @@ export interface StateOptions {
   viewCharactersMax?: number;
   /** Milliseconds between two counts of hits and misses. */
   countMs?: number;
+  /** Milliseconds between two renewals of a space's snapshot. */
+  renewMs?: number;
   /** False: nothing is kept of states, and each is read from Postgres once that has what the log has. */
   keeps?: boolean;
 }

@@ -82,7 +82,7 @@ export type StateReply =
       /** The caller is to open the log; else somebody is at it. */
       isChosen: boolean;
     }
-  | { status: 'same'; seq: Seq; rev: number }
+  | ({ status: 'same'; seq: Seq; rev: number } & AroundAge)
   /** Too large for a snapshot. */
   | { status: 'large'; last: Seq; committed: Seq }
   | {
@@ -96,12 +96,10 @@ export type StateReply =
       committed: Seq;
       marks: Marks;
     }
-  | {
+  | ({
       status: 'state';
-      incarnation: string;
       last: Seq;
       committed: Seq;
-      marks: Marks;
       /** Null: the caller has it. */
       around: { id: string; kept: Around | null };
       /** Null: the caller's own view serves. */
@@ -110,7 +108,14 @@ export type StateReply =
       entries: RawEntry[];
       /** By how much the snapshot in Redis is behind the log; null where there is none. */
       behind: Omit<SnapshotLag, 'objects'> | null;
-    };
+    } & AroundAge);
+
+interface AroundAge {
+  incarnation: string;
+  marks: Marks;
+  /** What stands around it will be missing soon: the caller is to load it anew, behind its answer. */
+  renewsAround: boolean;
+}
 
 /** A world as a snapshot keeps it. */
 export interface KeptWorld {

@@ -16,6 +16,29 @@ export interface Sizes {
   idleCpu: { seconds: number; updatesPerSecond: number };
   bytes: { updates: number; updatesPerSecond: number; objects: readonly number[] };
   crash: { kills: number; baselineKills: number };
+  state: {
+    warmUpSeconds: number;
+    seconds: number;
+    updatesPerSecond: number;
+    small: { objects: number; readsPerSecond: number };
+    large: { objects: number; readsPerSecond: number };
+  };
+  hitRate: {
+    spaces: number;
+    objects: number;
+    /** Longer than a minute: for so long is kept what no log holds. */
+    seconds: number;
+    readsPerSecond: number;
+    writesPerSecond: number;
+    herd: number;
+  };
+  delivery: { warmUpSeconds: number; seconds: number } & Record<
+    'one' | 'many',
+    { subscribers: number; requestsPerSecond: number; opsPerRequest: number }
+  >;
+  cold: { objects: readonly number[]; loads: number };
+  routes: { requests: number };
+  commands: { seconds: number; updatesPerSecond: number; readsPerSecond: number };
   baseline: { drizzleUpdates: number; missionUpdates: number; seconds: number; hundreds: number };
 }
 
@@ -32,6 +55,20 @@ export const FULL_SIZES: Sizes = {
   idleCpu: { seconds: 30, updatesPerSecond: 2_000 },
   bytes: { updates: 300_000, updatesPerSecond: 10_000, objects: [1_000, 10_000] },
   crash: { kills: 100, baselineKills: 20 },
+  state: {
+    ...{ warmUpSeconds: 3, seconds: 10, updatesPerSecond: 5_000 },
+    small: { objects: 1_000, readsPerSecond: 50 },
+    large: { objects: 10_000, readsPerSecond: 5 },
+  },
+  hitRate: { spaces: 200, objects: 50, seconds: 90, readsPerSecond: 100, writesPerSecond: 40, herd: 100 },
+  delivery: {
+    ...{ warmUpSeconds: 2, seconds: 10 },
+    one: { subscribers: 1, requestsPerSecond: 200, opsPerRequest: 1 },
+    many: { subscribers: 100, requestsPerSecond: 20, opsPerRequest: 10 },
+  },
+  cold: { objects: [1_000, 10_000], loads: 20 },
+  routes: { requests: 50 },
+  commands: { seconds: 20, updatesPerSecond: 5_000, readsPerSecond: 50 },
   baseline: { drizzleUpdates: 15_000, missionUpdates: 100_000, seconds: 8, hundreds: 200 },
 };
 

@@ -19,8 +19,8 @@ const NOTHING: AppendRequest = {
   backlog: { bytesMax: ANY, entriesMax: ANY, ageMsMax: ANY },
 };
 
-/** The connection of the drain that does nothing, by its name in CLIENT LIST. */
-export const HOLDER_NAME = 'bench-holder';
+/** Connections of who measures, by their name in CLIENT LIST. */
+export const OWN_NAME = 'bench';
 
 export interface HeldDrains {
   /** Commands that holding has sent to Redis so far. */
@@ -37,7 +37,7 @@ export async function holdDrains({ redisUrl }: StackValues, address: LogAddress)
   const redis = openTcpRedis({
     ...{ host: hostname, port: Number(port), password: decodeURIComponent(password), timeoutMs: TIMEOUT_MS },
   });
-  await redis.command('CLIENT', 'SETNAME', HOLDER_NAME);
+  await redis.command('CLIENT', 'SETNAME', OWN_NAME);
   const log = createLogStore(redis);
   let commands = 0;
   let token = '';

@@ -76,9 +76,14 @@ export async function openLoad(target: LoadTarget): Promise<Load> {
   };
 }
 
+/** @throws Error where an answer was not as it should be, or something was not sent */
+export function requireAll(result: LoadResult, status: number): void {
+  if (result.unsent > 0) throw new Error(`${result.unsent} requests could not be sent in time`);
+  requireStatus(result, status);
+}
+
 /** @throws Error where an answer was not as it should be */
-export function requireAll({ statuses, requests, unsent }: LoadResult, status: number): void {
-  if (unsent > 0) throw new Error(`${unsent} requests could not be sent in time`);
+export function requireStatus({ statuses, requests }: LoadResult, status: number): void {
   if (statuses[status] !== requests)
     throw new Error(`not all of ${requests} requests were answered ${status}: ${JSON.stringify(statuses)}`);
 }

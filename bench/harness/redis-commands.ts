@@ -1,5 +1,5 @@
 import type { Redis } from 'ioredis';
-import { HOLDER_NAME } from './hold-drains.ts';
+import { OWN_NAME } from './hold-drains.ts';
 
 /** What a script runs inside Redis has this as its source. */
 const INSIDE = 'lua';
@@ -36,7 +36,7 @@ export async function listCommands(redis: Redis, work: () => Promise<void>): Pro
   const clients = String(await redis.client('LIST'));
   const own = new Set(
     [...clients.matchAll(/\baddr=(\S+).*?\bname=(\S*)/g)]
-      .filter(([, , name]) => name === HOLDER_NAME)
+      .filter(([, , name]) => name === OWN_NAME)
       .map(([, address]) => address),
   );
   return seen

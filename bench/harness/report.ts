@@ -6,7 +6,12 @@ import type { StackValues } from '../../dev/stack.ts';
 import { median } from './statistics.ts';
 
 /** What is the same of two figures, where one can be said as a multiple of the other. */
-export type Measure = 'updates/s' | 'ms for 100 durable updates' | 'CPU µs an update' | 'bytes an object';
+export type Measure =
+  | 'updates/s'
+  | 'ms for 100 durable updates'
+  | 'CPU µs an update'
+  | 'bytes an object'
+  | `ms ${string}`;
 
 /** One measured quantity: a value of each run. */
 export interface Figure {
@@ -22,6 +27,8 @@ export interface Figure {
   baseline?: string;
   /** What has to be known to read it. */
   note?: string;
+  /** Only among the values of every run. */
+  isDetail?: boolean;
 }
 
 export interface Row extends Figure {
@@ -61,6 +68,7 @@ export function formatRows(rows: readonly Row[]): string {
   const lines: string[] = [];
   let section = '';
   for (const row of rows) {
+    if (row.isDetail) continue;
     if (row.section !== section) lines.push('', row.section);
     section = row.section;
     const { due } = row;

@@ -6,6 +6,7 @@ import type { LogAddress } from '../../src/log-stores.ts';
 import { createApiKeyStore } from '../../src/postgres/api-key-store.ts';
 import { openPg } from '../../src/postgres/pg.ts';
 import { logKey } from '../../src/redis/keys.ts';
+import { OWN_NAME } from './hold-drains.ts';
 import { nameObject, placeObject } from './operations.ts';
 import type { BenchStack } from './stack.ts';
 
@@ -99,7 +100,7 @@ export async function watchSpace(
   { values }: BenchStack,
   { tenantId, spaceId }: LogAddress,
 ): Promise<SpaceWatch> {
-  const redis = new Redis(values.redisUrl);
+  const redis = new Redis(values.redisUrl, { connectionName: OWN_NAME });
   // The owner bypasses row security: it sees every tenant's rows.
   const postgres = new pg.Client({ connectionString: values.migrationUrl });
   await postgres.connect();

@@ -54,7 +54,7 @@ const EXPANDED_BYTES_MAX = 128 * 1024 * 1024;
 const ASIDE_SECONDS = 60;
 const STATUSES = ['cold', 'deleted', 'moved', 'same', 'large', 'missing', 'state'] as const;
 /** Items of a `state` reply that stand before its parts and entries. */
-const STATE_HEAD = 15;
+const STATE_HEAD = 16;
 
 /** Snapshots of worlds and what stands around them, in Redis. */
 export function createStateStore(redis: RedisClient, changes: Partial<SnapshotOptions> = {}): StateStore {
@@ -173,8 +173,11 @@ async function readReply(
       checkLength(list, 2);
       return { movedTo: readText(list[1]) };
     case 'same':
-      checkLength(list, 3);
-      return { status, seq: readCount(list[1]), rev: readCount(list[2]) };
+      checkLength(list, 8);
+      return {
+        ...{ status, incarnation, seq: readCount(list[1]), rev: readCount(list[2]) },
+        ...{ renewsAround: readCount(list[3]) === 1, marks: readMarks(list, 4) },
+      };
     case 'large':
       checkLength(list, 3);
       return { status, last: readCount(list[1]), committed: readCount(list[2]) };
@@ -208,7 +211,7 @@ async function readState(
   for (let i = STATE_HEAD + parts; i < list.length; i += 2) entries.push(readEntry(list[i], list[i + 1]));
   return {
     ...{ status: 'state', incarnation, last: readCount(list[1]), committed: readCount(list[2]), entries },
-    marks: readMarks(list, 11),
+    ...{ marks: readMarks(list, 11), renewsAround: readCount(list[15]) === 1 },
     around: { id: readText(list[3]), kept: aroundText === '' ? null : await readAround(aroundText) },
     snapshot: parts === 0 ? null : await readWorld(from, text),
     behind: operations < 0 ? null : { operations, bytes, ms: micros / 1_000 },

@@ -347,6 +347,50 @@ it('a space that was deleted is not found at once, however often it is asked for
   expect(pauses).toEqual([]);
 });
 
+it('[S2] what stands around a world is loaded anew before it is missing, by one of many and after their answers', async () => {
+  const address = await makeSpace(rig);
+  const nodes = [openStateNode(rig, address), openStateNode(rig, address)];
+  const [one, other] = nodes as [StateNode, StateNode];
+  await one.read();
+  await one.node.settle();
+  const { seq, rev } = await other.read();
+  const [key = ''] = await findKeys(address, 'around');
+  const longAgo = Number(await rig.admin.command('HGET', key, 'keptAt')) - 40_000_000;
+  for (const version of [null, { seq, rev }]) {
+    await rig.admin.command('HSET', key, 'keptAt', String(longAgo));
+    await rig.admin.command('HDEL', key, 'renewedAt');
+    for (const node of nodes) node.loads.arounds = 0;
+    await Promise.all([...nodes, ...nodes].map((node) => node.layer.renderWorldState({ version })));
+    await Promise.all(nodes.map((node) => node.node.settle()));
+    expect(one.loads.arounds + other.loads.arounds).toBe(1);
+    expect(Number(await rig.admin.command('HGET', key, 'keptAt'))).toBeGreaterThan(longAgo);
+  }
+  expect([one.loads.worlds, other.loads.worlds]).toEqual([1, 0]);
+});
+
+it('[S4] however many reads find a snapshot behind, a process asks once in a while whether to renew it', async () => {
+  const address = await makeSpace(rig);
+  const calls: string[] = [];
+  const node = openStateNode(rig, address, {
+    around: (method, call) => {
+      calls.push(method);
+      return call();
+    },
+    renewMs: 600_000,
+  });
+  await node.read();
+  await node.node.settle();
+  await queue(
+    address,
+    Array.from({ length: 1_000 }, (_, i) => put(`o${i}`)),
+  );
+  for (let i = 0; i < 3; i++) {
+    expect((await node.read()).objects).toHaveLength(1_000);
+    await node.node.settle();
+  }
+  expect(calls.filter((method) => method === 'beginRenewing')).toHaveLength(1);
+});
+
 it('[L7] a reader who meets a staged world waits until it is the space’s', async () => {
   const address = await makeSpace(rig);
   const node = openStateNode(rig, address);

@@ -6,7 +6,7 @@ holds a view of the world, or what stands around it, is sent only what came sinc
 KEYS[1] meta, a hash, as append.lua writes it
 KEYS[2] log of the incarnation, a stream, as append.lua writes it
 KEYS[3] snapshot, a hash, as keep-snapshot.lua writes it: seq, epoch, objects, parts, 0, 1, …; or seq, isLarge
-KEYS[4] around, a hash: id, rev, version, holdsUntil, keptAt, text
+KEYS[4] around, a hash: id, rev, version, holdsUntil, keptAt, text; renewedAt, written here: when a caller was last to renew it
 KEYS[5] marks of the tenant, a hash, as mark-tenant.lua writes it
 KEYS[6] who loads what is missing, a string
 KEYS[7] counts of the tenant's cache, a hash: hits, misses
@@ -27,12 +27,12 @@ Replies; marks is: version, epoch, pendingUntil, 1 if somebody is being erased, 
   {'cold', 1 if the caller is to open the log, else 0}
   {'deleted', the same}
   {'moved', incarnation}        as read.lua
-  {'same', last, rev}
+  {'same', last, rev, 1 if the caller is to renew the around, else 0, marks…}
   {'large', last, committed}    the world is too large for a snapshot
   {'missing', 1 if a world is missing, 1 if an around is, 1 if the caller is to load it, last, committed, marks…}
   {'state', last, committed, around id, rev, around text or '' where the caller has it, seq behind which the entries begin,
    parts of the snapshot or -1 where the caller's view serves, operations and bytes and microseconds by which the snapshot is
-   behind, -1 where there is none, marks…, part, part, …, head, ops, head, ops, …}   head: as in read.lua
+   behind, -1 where there is none, marks…, 1 if the caller is to renew the around, else 0, part, part, …, head, ops, head, ops, …}   head: as in read.lua
 ]]
 -- include counts.lua
 -- include entries.lua
@@ -72,13 +72,22 @@ local function withMarks(reply)
   return reply
 end
 
-local around = redis.call('HMGET', aroundKey, 'id', 'rev', 'version', 'holdsUntil', 'keptAt')
+local around = redis.call('HMGET', aroundKey, 'id', 'rev', 'version', 'holdsUntil', 'keptAt', 'renewedAt')
 -- What was loaded while a write was under way holds until that must have ended: it may have been read before its commit.
 local hasAround = around[1] and around[3] == version and (around[4] == '0' or now < tonumber(around[4]))
   and math.abs(now - around[5]) < tonumber(ARGV[14])
 
+-- Half of its time before it is missing, one of those who are shown it loads it anew behind its answer.
+local function chooseRenewer()
+  if now - around[5] < ARGV[14] / 2 or (around[6] and now - around[6] < ARGV[9] * 1000) then
+    return 0
+  end
+  redis.call('HSET', aroundKey, 'renewedAt', string.format('%.0f', now))
+  return 1
+end
+
 if hasAround and (ARGV[5] == 'any' or (ARGV[5] == last and ARGV[6] == around[2])) then
-  return {'same', last, around[2]}
+  return withMarks({'same', last, around[2], chooseRenewer()})
 end
 
 -- A world at `seq` serves where the log goes on from there without a gap, and ends where it says.
@@ -137,6 +146,7 @@ local reply = withMarks({
   'state', last, committed, bringsAround and '*' or around[1], bringsAround and 0 or around[2], text, from, parts,
   print(operationsBehind), print(bytesBehind), print(timeBehind)
 })
+reply[#reply + 1] = bringsAround and 0 or chooseRenewer()
 for part = 0, parts - 1 do
   reply[#reply + 1] = redis.call('HGET', snapshotKey, part)
 end
