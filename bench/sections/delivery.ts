@@ -56,16 +56,16 @@ export async function measureDelivery(bench: Bench): Promise<Figure[]> {
 
 function measureOwn(bench: Bench, audience: Audience): Promise<Measured[]> {
   return withWorker(bench, {}, (setting) =>
-    withSpace(setting, bench.sizes.hotObjects, (inSpace) => {
-      const { worker, space, processes } = inSpace;
-      return repeat(bench, `delivery to ${audience.subscribers}`, () =>
+    repeat(bench, `delivery to ${audience.subscribers}`, () =>
+      // With a key of its own: as many as a key may open at once may be those that have just gone.
+      withSpace(setting, bench.sizes.hotObjects, ({ worker, space, processes }) =>
         measureOnce(bench, audience, {
           target: { url: worker.url, headers: space.headers },
           paths: { updates: `${space.path}/updates`, stream: `${space.path}/stream` },
           processes,
         }),
-      );
-    }),
+      ),
+    ),
   );
 }
 
