@@ -15,12 +15,11 @@ type Missing = Extract<StateReply, { status: 'missing' }>;
 type Found = Extract<StateReply, { status: 'state' }>;
 type Same = Extract<StateReply, { status: 'same' }>;
 
-/** Milliseconds that a reader waits for what another loads. */
+/** Milliseconds that a reader waits for what another loads, and for a log that another opens. */
 const OTHERS_MS_MAX = 5_000;
+const OPENING_MS_MAX = 500;
 const POLL_FIRST_MS = 5;
 const POLL_MS_MAX = 50;
-/** Calls to Redis for one answer. */
-const TRIES_MAX = 2;
 /** Loads of one reader: a world that is replaced over and over is given up behind these. */
 const LOADS_MAX = 4;
 
@@ -53,7 +52,7 @@ class StateReading {
   #ownAround: Around | null = null;
   #atLeast: Seq = 0;
   #loads = 0;
-  readonly #endsMs: number;
+  readonly #beganMs: number;
 
   constructor(parts: StateParts, address: LogAddress, version: Version | 'any' | null, defer: Defer) {
     this.#parts = parts;
@@ -62,7 +61,7 @@ class StateReading {
     this.#defer = defer;
     this.#token = parts.options.createToken();
     this.#held = parts.views.get(address);
-    this.#endsMs = parts.options.now() + OTHERS_MS_MAX;
+    this.#beganMs = parts.options.now();
   }
 
   async run(): Promise<StateOutcome> {
@@ -81,7 +80,8 @@ class StateReading {
           return { status: 'elsewhere' };
         case 'cold':
         case 'deleted':
-          if (reply.isChosen || this.#isTired()) await this.#open(reply.incarnation);
+          // Soon done; and where there is no such space each of many finds that out for itself, at once.
+          if (reply.isChosen || this.#isTired(OPENING_MS_MAX)) await this.#open(reply.incarnation);
           else await pause(delayMs);
           break;
         case 'missing':
@@ -106,20 +106,22 @@ class StateReading {
       version: this.#version,
       ...{ atLeast: this.#atLeast, token: this.#token, hits, misses },
     };
+    const { store, log } = this.#parts;
+    const reply = await orAway(store.read(this.#address, request));
+    if (reply !== 'away') return reply;
     // One answer that was lost does not make Redis away, and Postgres may be behind what was acknowledged.
-    for (let tries = 1; ; tries++) {
-      try {
-        return await this.#parts.store.read(this.#address, request);
-      } catch (error) {
-        if (!isAway(error)) throw error;
-        if (tries === TRIES_MAX) return { status: 'away' };
-      }
-    }
+    const ends = await orAway(log.readEnds(this.#address));
+    if (ends === 'away') return { status: 'away' };
+    const again = await orAway(store.read(this.#address, request));
+    if (again !== 'away') return again;
+    if (ends.last !== null)
+      await waitUntilCommitted(this.#parts, this.#address, { seq: ends.last, defer: this.#defer });
+    return { status: 'away' };
   }
 
   /** Whether others are not waited for any more. */
-  #isTired(): boolean {
-    return this.#loads > 0 || this.#parts.options.now() >= this.#endsMs;
+  #isTired(waitMs = OTHERS_MS_MAX): boolean {
+    return this.#loads > 0 || this.#parts.options.now() >= this.#beganMs + waitMs;
   }
 
   async #open(incarnation: string): Promise<void> {
@@ -293,6 +295,15 @@ class StateReading {
 function dropUnknown({ avatars }: WorldView, { seq, present }: Around): void {
   for (const avatar of avatars.values())
     if (avatar.seq <= seq && !present.has(avatar.id)) avatars.delete(avatar.id);
+}
+
+async function orAway<T>(work: Promise<T>): Promise<T | 'away'> {
+  try {
+    return await work;
+  } catch (error) {
+    if (isAway(error)) return 'away';
+    throw error;
+  }
 }
 
 /** Tenants of which a process counts at once. */

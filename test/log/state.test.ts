@@ -41,7 +41,8 @@ it('[S1] what was answered 202 is read at once, and says that Postgres does not 
 it('[S2] 500 readers of a space that nobody has read cause one load', async () => {
   const address = await makeSpace(rig);
   await queue(address, [put('a', 'A')]);
-  const nodes = Array.from({ length: 5 }, () => openStateNode(rig, address));
+  // By a clock that stands still nobody grows tired of waiting.
+  const nodes = Array.from({ length: 5 }, () => openStateNode(rig, address, { now: () => 1 }));
   const states = await Promise.all(nodes.flatMap((node) => Array.from({ length: 100 }, () => node.read())));
   for (const { objects } of states) expect(objects).toMatchObject([{ id: 'a' }]);
   expect(nodes.reduce((sum, { loads }) => sum + loads.worlds, 0)).toBe(1);
@@ -495,6 +496,19 @@ it('an answer of Redis that is lost once makes nobody read what is older', async
   await node.read();
   await queue(address, [put('a', 'A')]);
   rig.upstash.inject({ kind: 'drop-reply', times: 1, match: address.tenantId });
+  expect(await namesOf(node)).toEqual(['A']);
+});
+
+it('a state that Redis cannot give, and no other answer is wrong with, is read when Postgres has it', async () => {
+  const address = await makeSpace(rig);
+  const node = openStateNode(rig, address, {
+    around: async (method, call) => {
+      // As an answer that is larger than travels.
+      if (method === 'read') throw new AppError('store_unavailable', 'It is too large.');
+      return call();
+    },
+  });
+  await queue(address, [put('a', 'A')]);
   expect(await namesOf(node)).toEqual(['A']);
 });
 
