@@ -9,3 +9,12 @@ export function seqToTime(seq: Seq): string {
 export function timeToSeq(time: string): Seq {
   return Date.parse(time) * 1000;
 }
+
+/** The same function, which does not work out again what it was asked last: printing times took 8 % of a read. */
+export function rememberLast<Given, Result>(work: (given: Given) => Result): (given: Given) => Result {
+  let last: { given: Given; result: Result } | null = null;
+  return (given) => {
+    if (last?.given !== given) last = { given, result: work(given) };
+    return last.result;
+  };
+}

@@ -2,7 +2,7 @@ import { orderMembers } from './member-order.ts';
 import type { LogEntry, LogOperation } from './operation.ts';
 import { isStage } from './operation-effects.ts';
 import { type ReplayAvatar, type ReplayObject, replayEntry } from './replay.ts';
-import { seqToTime, timeToSeq } from './seq-time.ts';
+import { rememberLast, seqToTime, timeToSeq } from './seq-time.ts';
 import type { Seq, WorldObject } from './types.ts';
 
 /** What became of entries that were given to a view: all are in it, or all before the one that makes a staged world the space's. */
@@ -140,13 +140,4 @@ function toReplayed(
   toSeq: (time: string) => Seq,
 ): ReplayObject {
   return { ...object, createdSeq: toSeq(createdAt) };
-}
-
-/** The same function, which does not work out again what it was asked last: printing times took 8 % of a read. */
-function rememberLast<Given, Result>(work: (given: Given) => Result): (given: Given) => Result {
-  let last: { given: Given; result: Result } | null = null;
-  return (given) => {
-    if (last?.given !== given) last = { given, result: work(given) };
-    return last.result;
-  };
 }

@@ -8,6 +8,8 @@ import { toTexts } from '../array-literal.ts';
 import type { Postgres } from '../client.ts';
 import { users } from '../schema/people.ts';
 import { PAGE_BYTES_MAX } from './load-object.ts';
+import { selectObjectTexts, type TextRow, toObjectTexts } from './object-texts.ts';
+import { AROUND_RESULTS, selectAround, toAround as toWholeAround } from './select-around.ts';
 import { streamWorld } from './stream-world.ts';
 
 /** Rows of one page of objects; its bytes are bounded too. */
@@ -40,17 +42,47 @@ async function loadSnapshot(
   { tenantId, spaceId }: LogAddress,
   charactersMax: number,
 ): Promise<LoadedWorld | 'too_large' | null> {
+  const loaded = await loadInOne(postgres, { tenantId, spaceId });
+  if (loaded !== 'larger') return isTooLarge(loaded, charactersMax) ? 'too_large' : loaded;
   const reading = { pageRowsMax: PAGE_ROWS_MAX, pageBytesMax: PAGE_BYTES_MAX };
   for (let attempt = 1; ; attempt++) {
-    const reader = await streamWorld(postgres, tenantId, spaceId, reading);
-    if (reader === null) return null;
     try {
+      const reader = await streamWorld(postgres, tenantId, spaceId, reading);
+      if (reader === null) return null;
       return await collect(reader.parts, charactersMax);
     } catch (error) {
       if (error instanceof AppError && error.code === 'not_found') return null;
       if (!isUnsettled(error) || attempt === ATTEMPTS_MAX) throw error;
     }
   }
+}
+
+/** Nearly every world: one page, and so one transaction. */
+async function loadInOne(
+  postgres: Postgres,
+  { tenantId, spaceId }: LogAddress,
+): Promise<LoadedWorld | 'larger' | null> {
+  const results = await postgres.inTenant(
+    tenantId,
+    (db) => [...selectAround(db, tenantId, spaceId), selectObjectTexts(db, spaceId, PAGE_ROWS_MAX)],
+    'snapshot',
+  );
+  const around = toWholeAround(results);
+  if (around === null) return null;
+  const rows: TextRow[] = results[AROUND_RESULTS];
+  const { more, generationSeq, space } = around;
+  if (rows.at(-1)?.id !== null || more.avatars || more.models || more.media) return 'larger';
+  const avatars = new Map(around.users.map((avatar) => [avatar.id, toReplayed(avatar)]));
+  return {
+    ...{ seq: space.seq, avatars, around: toAround(around) },
+    objects: toObjectTexts(rows, spaceId, generationSeq),
+  };
+}
+
+function isTooLarge(loaded: LoadedWorld | null, charactersMax: number): boolean {
+  let characters = 0;
+  for (const text of loaded?.objects.values() ?? []) characters += text.length;
+  return characters > charactersMax;
 }
 
 async function collect(
@@ -92,7 +124,7 @@ function toAround({
   models,
   media,
   chat,
-}: Extract<WorldPart, { kind: 'around' }>): Around {
+}: Omit<Extract<WorldPart, { kind: 'around' }>, 'kind'>): Around {
   const { seq, ...rest } = space;
   const profiles = users.map(({ id, displayName, avatarUrl }) => [id, { displayName, avatarUrl }] as const);
   const present = new Set(users.map(({ id }) => id));
