@@ -8,9 +8,11 @@ import { PAGE_BYTES_MAX } from './load-object.ts';
 export interface TextRow {
   /** Null of the row that says that nothing is left behind the page. */
   id: string | null;
-  /** Members as JSON: name, modelId, parentId. */
-  names: string;
-  /** position, rotation, scale. */
+  /** As JSON. */
+  name: string | null;
+  modelId: string | null;
+  parentId: string | null;
+  /** Position, rotation, scale, with commas between: what is the same in every row does not travel with each. */
   numbers: string;
   properties: string;
   seq: string | number;
@@ -19,18 +21,16 @@ export interface TextRow {
   updatedBy: string | null;
 }
 
-const member = (name: string, id: string) => sql.raw(`'${name}', coalesce('"' || ${id} || '"', 'null')`);
-
 /** The first page of a space's objects, as `selectObjectsPage` has it. */
 export function selectObjectTexts(db: Database, spaceId: string, rowsMax: number) {
   return db
     .select({
       id: sql<string | null>`object_id`,
-      names: sql<string>`concat('"name":', coalesce(to_json(name)::text, 'null'), ${member(',"modelId":', 'model_id')}, ${member(',"parentId":', 'parent_id')})`,
-      numbers: sql<string>`concat(
-        '"position":{"x":', position_x, ',"y":', position_y, ',"z":', position_z,
-        '},"rotation":{"x":', rotation_x, ',"y":', rotation_y, ',"z":', rotation_z, ',"w":', rotation_w,
-        '},"scale":{"x":', scale_x, ',"y":', scale_y, ',"z":', scale_z, '}')`,
+      name: sql<string | null>`to_json(name)::text`,
+      modelId: sql<string | null>`model_id`,
+      parentId: sql<string | null>`parent_id`,
+      numbers: sql<string>`concat_ws(',', position_x, position_y, position_z,
+        rotation_x, rotation_y, rotation_z, rotation_w, scale_x, scale_y, scale_z)`,
       properties: sql<string>`properties::text`,
       seq: sql<string>`seq`,
       createdSeq: sql<string>`created_seq`,
@@ -54,21 +54,26 @@ export function toObjectTexts(
   // Those of one save share both times.
   const [toCreated, toUpdated] = [rememberLast(seqToTime), rememberLast(seqToTime)];
   const texts = new Map<string, string>();
-  for (const { id, names, numbers, properties, createdBy, updatedBy, ...row } of rows) {
+  for (const { id, name, numbers, properties, ...row } of rows) {
     if (id === null) continue;
     const seq = Number(row.seq) || generationSeq;
-    const createdAt = toCreated(Number(row.createdSeq) || generationSeq);
+    const [px, py, pz, rx, ry, rz, rw, sx, sy, sz] = printNumbers(numbers);
     texts.set(
       id,
-      `{"id":"${id}","spaceId":"${spaceId}",${names},${printNumbers(numbers)},"properties":${printJson(properties)},"seq":${seq},"createdBy":${printId(createdBy)},"updatedBy":${printId(updatedBy)},"createdAt":"${createdAt}","updatedAt":"${toUpdated(seq)}"}`,
+      `{"id":"${id}","spaceId":"${spaceId}","name":${name},"modelId":${printId(row.modelId)},"parentId":${printId(row.parentId)},` +
+        `"position":{"x":${px},"y":${py},"z":${pz}},"rotation":{"x":${rx},"y":${ry},"z":${rz},"w":${rw}},` +
+        `"scale":{"x":${sx},"y":${sy},"z":${sz}},"properties":${printJson(properties)},"seq":${seq},` +
+        `"createdBy":${printId(row.createdBy)},"updatedBy":${printId(row.updatedBy)},` +
+        `"createdAt":"${toCreated(Number(row.createdSeq) || generationSeq)}","updatedAt":"${toUpdated(seq)}"}`,
     );
   }
   return texts;
 }
 
 /** Postgres has its own way with very large and very small numbers. */
-function printNumbers(members: string): string {
-  return /\de|-0[,}]/.test(members) ? printJson(`{${members}}`).slice(1, -1) : members;
+function printNumbers(text: string): string[] {
+  const numbers = text.split(',');
+  return /e|-0(,|$)/.test(text) ? numbers.map((number) => String(Number(number) + 0)) : numbers;
 }
 
 /** Postgres prints spaces between, and large numbers digit by digit. */
