@@ -3,8 +3,9 @@ import { PersistenceLayer } from '../../src/persistence-layer.ts';
 import { createStateLoader } from '../../src/postgres/operations/load-snapshot.ts';
 import { createStateStore, type SnapshotOptions } from '../../src/redis/snapshot.ts';
 import { SpaceState, type StateLoader, type StateOptions, type StateStore } from '../../src/space-state.ts';
+import type { Operation } from '../../src/world/operation.ts';
 import type { WorldState } from '../../src/world/types.ts';
-import { openDrain, openSpaceLog, type Rig, type Stores, wrapStore } from './rig.ts';
+import { NO_DRAIN, openDrain, openSpaceLog, type Rig, type Stores, useRig, wrapStore } from './rig.ts';
 
 /** What a process reads states by, and how often it asked Postgres for them. */
 export interface StateNode {
@@ -62,4 +63,25 @@ export function openStateNode(
 
 function pause(ms: number): Promise<void> {
   return new Promise((resolve) => void setTimeout(resolve, ms).unref());
+}
+
+export const put = (id: string, name: string | null = null): Operation => ({ op: 'put', id, name });
+
+/** For a test file: stores of its own, and what is asked of them again and again. */
+export function useStates() {
+  const rig = useRig();
+  return {
+    rig,
+    /** Appends what nobody drains. @returns its seq */
+    async queue(address: LogAddress, ops: Operation[], key: string | null = null): Promise<number> {
+      const { spaceLog, options } = openSpaceLog(rig, NO_DRAIN);
+      return (await spaceLog.enqueue({ ...address, actor: 'q' }, ops, options(key))).seq;
+    },
+    async namesOf(node: StateNode): Promise<(string | null)[]> {
+      return (await node.read()).objects.map(({ name }) => name);
+    },
+    async findKeys({ tenantId, spaceId }: LogAddress, ending: string): Promise<string[]> {
+      return (await rig.admin.command('KEYS', `wk:{${tenantId}!${spaceId}}:*:${ending}`)) as string[];
+    },
+  };
 }
