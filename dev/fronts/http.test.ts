@@ -1,6 +1,6 @@
 import { request as httpRequest } from 'node:http';
 import { createConnection } from 'node:net';
-import { afterEach, describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it, vi } from 'vitest';
 import { BadRequest, type FrontOptions, type HttpFront, readBearer, startHttpFront } from './http.ts';
 
 const fronts: HttpFront[] = [];
@@ -142,7 +142,13 @@ describe('faults', () => {
       },
     });
     front.faults.inject({ kind: 'latency', latencyMs: 50 });
-    await expect(fetch(front.url, { signal: AbortSignal.timeout(5) })).rejects.toThrow();
+    const planned = vi.spyOn(front.faults, 'plan');
+    const client = new AbortController();
+    const asked = fetch(front.url, { signal: client.signal });
+    // What never arrived would not be run.
+    await vi.waitFor(() => expect(planned).toHaveBeenCalled(), { timeout: 10_000, interval: 1 });
+    client.abort();
+    await expect(asked).rejects.toThrow();
     await expect(done).resolves.toBeUndefined();
   });
 
