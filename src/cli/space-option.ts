@@ -13,3 +13,23 @@ export function checkSpaceId(space: string): void {
       `--space must be 1 to ${LIMITS.idLengthMax} characters of A-Z a-z 0-9 . _ : -, not ${JSON.stringify(space.slice(0, 60))}`,
     );
 }
+
+/** Of commands that take one space, or all. */
+export const ONE_OR_ALL_OPTIONS = {
+  space: { ...SPACE_OPTION.space, required: false, description: 'Id of one space; else all of all tenants' },
+  tenant: { type: 'string', valueHint: 'id', description: 'Whose space; else DEFAULT_TENANT_ID' },
+} as const;
+
+/** @throws UsageError */
+export function checkOneOrAll({
+  space,
+  tenant,
+}: {
+  space?: string | undefined;
+  tenant?: string | undefined;
+}): void {
+  if (space !== undefined) checkSpaceId(space);
+  if (tenant !== undefined && space === undefined) throw new UsageError('--tenant is for --space alone');
+  if (tenant !== undefined && !idSchema.safeParse(tenant).success)
+    throw new UsageError('--tenant must be 1 to 128 characters of A-Z a-z 0-9 . _ : -');
+}

@@ -1,12 +1,11 @@
 import { parseRedisConfig, type RedisConfig } from '../../config.ts';
 import type { ClearedCopies } from '../../redis/clear-copies.ts';
 import { AppError } from '../../world/errors.ts';
-import { idSchema } from '../../world/schemas.ts';
 import { type Context, defineCommand, JSON_OPTION, type Outcome } from '../command.ts';
 import { readStoresEnv } from '../deployment.ts';
 import { CommandError, UsageError } from '../errors.ts';
 import { showCount } from '../progress.ts';
-import { checkSpaceId, SPACE_OPTION } from '../space-option.ts';
+import { checkOneOrAll, ONE_OR_ALL_OPTIONS } from '../space-option.ts';
 
 /** Keys between two lines of progress. */
 const PROGRESS_KEYS = 10_000;
@@ -15,20 +14,12 @@ export const cacheClearCommand = defineCommand({
   name: 'cache clear',
   description: 'Remove from Redis what is only a copy; nothing that was written is touched',
   args: {
-    space: {
-      ...SPACE_OPTION.space,
-      required: false,
-      description: 'Id of one space; else all of all tenants',
-    },
-    tenant: { type: 'string', valueHint: 'id', description: 'Whose space; else DEFAULT_TENANT_ID' },
+    ...ONE_OR_ALL_OPTIONS,
     ...JSON_OPTION,
   },
   examples: ['cache clear', 'cache clear --space plaza'],
   async run({ space, tenant }, context) {
-    if (space !== undefined) checkSpaceId(space);
-    if (tenant !== undefined && space === undefined) throw new UsageError('--tenant is for --space alone');
-    if (tenant !== undefined && !idSchema.safeParse(tenant).success)
-      throw new UsageError('--tenant must be 1 to 128 characters of A-Z a-z 0-9 . _ : -');
+    checkOneOrAll({ space, tenant });
     const { redis, defaultTenantId } = readConfig(context);
     const tenantId = tenant ?? defaultTenantId;
     return clearWith(redis, space === undefined ? null : { tenantId, spaceId: space }, context);

@@ -1,13 +1,12 @@
 import { type Config, parseConfig } from '../../config.ts';
 import type { LogAddress, LogStore } from '../../log-stores.ts';
 import { AppError } from '../../world/errors.ts';
-import { idSchema } from '../../world/schemas.ts';
 import { type Context, defineCommand, JSON_OPTION, type Outcome } from '../command.ts';
 import { readStoresEnv } from '../deployment.ts';
 import { type DrainedSpaces, drainSpaces } from '../drain-spaces.ts';
 import { CommandError, UsageError } from '../errors.ts';
 import { showCount } from '../progress.ts';
-import { checkSpaceId, SPACE_OPTION } from '../space-option.ts';
+import { checkOneOrAll, ONE_OR_ALL_OPTIONS } from '../space-option.ts';
 
 /** Spaces that one run drains; the next takes those behind. */
 const SPACES_MAX = 100_000;
@@ -16,20 +15,12 @@ export const drainCommand = defineCommand({
   name: 'drain',
   description: 'Commit what waits in the logs, straight from Redis to the database',
   args: {
-    space: {
-      ...SPACE_OPTION.space,
-      required: false,
-      description: 'Id of one space; else all of all tenants',
-    },
-    tenant: { type: 'string', valueHint: 'id', description: 'Whose space; else DEFAULT_TENANT_ID' },
+    ...ONE_OR_ALL_OPTIONS,
     ...JSON_OPTION,
   },
   examples: ['drain', 'drain --space plaza'],
   async run({ space, tenant }, context) {
-    if (space !== undefined) checkSpaceId(space);
-    if (tenant !== undefined && space === undefined) throw new UsageError('--tenant is for --space alone');
-    if (tenant !== undefined && !idSchema.safeParse(tenant).success)
-      throw new UsageError('--tenant must be 1 to 128 characters of A-Z a-z 0-9 . _ : -');
+    checkOneOrAll({ space, tenant });
     const config = readConfig(context);
     const tenantId = tenant ?? config.defaultTenantId;
     return drainWith(config, space === undefined ? null : { tenantId, spaceId: space }, context);
