@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Redis } from 'ioredis';
+import { expect } from 'vitest';
 import { startUpstashFront } from '../../dev/fronts/upstash.ts';
 import { findFreePort } from '../../dev/ports.ts';
 import { startRedis } from '../../dev/redis.ts';
@@ -49,10 +50,11 @@ export async function openOwnRedis(way: 'http' | 'tcp'): Promise<OwnRedis> {
         seen.push({ name: name.toLowerCase(), source });
       });
       await work();
-      // Behind everything that was sent before it.
-      await client.ping();
-      monitor.disconnect();
       const own = /\baddr=(\S+)/.exec(String(await client.client('INFO')))?.[1];
+      // Behind everything that was sent before it; its answer may come before what the monitor is told.
+      await client.ping();
+      await expect.poll(() => seen.some((c) => c.name === 'ping' && c.source === own)).toBe(true);
+      monitor.disconnect();
       return seen.filter(({ source }) => source !== 'lua' && source !== own).map(({ name }) => name);
     },
     async close() {
