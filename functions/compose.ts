@@ -170,7 +170,7 @@ function openLog(
   const { qstash, publicUrl, limits } = config;
   const queue = qstash === null || publicUrl === null ? null : createQueue({ ...qstash, publicUrl });
   const drain = new Drain(logStore, drainStore, {
-    now,
+    ...{ now, pause },
     publishDrain: queue && ((message) => queue.publishDrain(message)),
     retention: {
       resultsSeconds: limits.idempotencyTtlSeconds,

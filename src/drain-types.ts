@@ -17,6 +17,8 @@ export interface DrainTold {
 export interface DrainOptions {
   /** Milliseconds since 1970. */
   now: () => number;
+  /** Resolves after so many milliseconds. */
+  pause: (ms: number) => Promise<void>;
   tell: (told: DrainTold) => void;
   /** Has the space drained later, by who can be trusted to: null where there is nobody. */
   publishDrain: ((address: LogAddress & { delaySeconds: number }) => Promise<void>) | null;

@@ -16,6 +16,8 @@ export type * from './drain-types.ts';
 
 const GO_ON_DELAY_SECONDS = 5;
 const SWEEP_SPACES_MAX = 1_000;
+/** Milliseconds after its beginning in which a drain rests; then it ends where the log does, and an append elects the next. */
+const RESTS_MS_MAX = 5_000;
 /** Between two looks of one process for records that are over their time. */
 const RECORDS_SWEEP_MS = 600_000;
 /** For which results are kept in any case: somebody waits for them. */
@@ -126,8 +128,9 @@ export class Drain {
     { token, budgetMs, own, onResults }: DrainRun,
     dead: DeadOperation[],
   ): Promise<DrainReport> {
-    const { now } = this.#options;
+    const { now, pause } = this.#options;
     const endMs = now() + budgetMs;
+    const restsUntilMs = now() + Math.min(RESTS_MS_MAX, budgetMs / 2);
     const report: DrainReport = { status: 'drained', operations: 0, entries: 0, batches: 0, seq: null };
     const reader = new LogReader(this.#redis, address, token, own);
     let settling: Promise<unknown> = Promise.resolve();
@@ -171,11 +174,13 @@ export class Drain {
           dead.push(...step.dead);
         }
         const isOut = now() >= endMs;
+        // A drain that nobody elected does what it was called for, and ends.
+        const mayRest = reader.token !== null && !reader.hasMore && now() < restsUntilMs;
         const settled = this.#redis.settle(address, {
           incarnation: reader.incarnation,
           committed: reader.cursor,
           token: reader.token,
-          goesOn: !isOut,
+          goesOn: isOut ? 'never' : mayRest ? 'after a rest' : 'at once',
           operations: step?.operations ?? 0,
           entries: step?.entries.length ?? 0,
           bytes: step?.entries.reduce((sum, entry) => sum + entry.bytes, 0) ?? 0,
@@ -188,7 +193,7 @@ export class Drain {
           settling.catch(() => undefined);
           continue;
         }
-        const { isDrained, ...lag } = await settled;
+        const { isDrained, restMs, ...lag } = await settled;
         renew(lag);
         if (isDrained) {
           // The lease went with the last of the log.
@@ -196,6 +201,7 @@ export class Drain {
           if (!(await this.#correct(address, reader.cursor, dead))) return report;
         }
         if (isOut) return { ...report, status: 'continues' };
+        if (restMs > 0) await pause(restMs);
       }
     } finally {
       await settling.catch(() => undefined);

@@ -113,7 +113,7 @@ export class BatchProcessor extends Batches {
     const stores = [createLogStore(redis), createDrainStore(postgres)] as const;
     const { idempotencyTtlSeconds = 3_600 } = log;
     const retention = { resultsSeconds: idempotencyTtlSeconds, deadLetterDays: deadLetterRetentionDays };
-    const drain = new Drain(...stores, { now, tell, publishDrain: null, retention });
+    const drain = new Drain(...stores, { now, pause, tell, publishDrain: null, retention });
     const underWay = new Set<Promise<unknown>>();
     const defer = (work: Promise<unknown>) => {
       underWay.add(work);

@@ -56,8 +56,8 @@ export type AppendOutcome =
       /** This is the first answer once more: nothing was appended now. */
       isRepeat: boolean;
       incarnation: string;
-      /** Whether the caller is to drain: `soon` is after 100 ms, `now` at once; `none`: somebody is at it. */
-      drain: 'none' | 'soon' | 'now';
+      /** Milliseconds after which the caller is to drain; null: somebody is at it. */
+      drainAfterMs: number | null;
       /** To be shown when draining: who drains without the newest token has been relieved. */
       token: string;
       /** Nothing else waits to be committed: these entries are the whole log behind this seq. Else null. */
@@ -105,8 +105,8 @@ export interface SettleRequest {
   /** Postgres is at this seq. */
   committed: Seq;
   token: string | null;
-  /** Whether the drain goes on where something is left; if not, it lets go. */
-  goesOn: boolean;
+  /** Whether the drain goes on where something is left: if never, it lets go; it does not rest while somebody waits. */
+  goesOn: 'never' | 'at once' | 'after a rest';
   /** Of what was committed since the last settle. */
   operations: number;
   entries: number;
@@ -119,6 +119,8 @@ export interface Settled {
   last: Seq;
   /** All that is in the log is committed: the space is no longer among the dirty ones. */
   isDrained: boolean;
+  /** Milliseconds that the drain is to rest before it reads on, so that more may come. */
+  restMs: number;
   /** By how much the snapshot that readers begin at is behind what is committed; null where there is none. */
   snapshot: SnapshotLag | null;
 }

@@ -70,8 +70,6 @@ export interface SpaceLogOptions {
 
 /** Milliseconds after which one who waits for a commit is answered `queued`. */
 const WAIT_MS_MAX = 10_000;
-/** Milliseconds between an append that elects a drain and the drain, in which more may come. */
-export const DRAIN_SOON_MS = 100;
 /** Milliseconds between two looks at whether somebody else's drain has committed. */
 const POLL_FIRST_MS = 4;
 const POLL_MS_MAX = 50;
@@ -117,8 +115,9 @@ export class SpaceLog {
   ): Promise<Queued> {
     const entries = encodeEntries(coalesceOperations(operations));
     const appended = await this.#append(target, entries, operations.length, false, options);
-    const { seq, accepted } = appended;
-    if (appended.drain !== 'none') options.defer(this.#drainAfter(target, entries, appended));
+    const { seq, accepted, drainAfterMs } = appended;
+    if (drainAfterMs !== null)
+      options.defer(this.#drainAfter(target, entries, { ...appended, drainAfterMs }));
     return { status: 'queued', seq, accepted };
   }
 
@@ -190,7 +189,7 @@ export class SpaceLog {
   ): Promise<Queued | CommittedOperations> {
     const { now, pause } = this.#options;
     const appended = await this.#append(target, entries, count, true, options);
-    const { firstSeq, seq, accepted, drain, token, isRepeat } = appended;
+    const { firstSeq, seq, accepted, drainAfterMs, token, isRepeat } = appended;
     const endMs = now() + WAIT_MS_MAX;
     const queued: Queued = { status: 'queued', seq, accepted };
     const own = new Map<Seq, OperationResult[]>();
@@ -223,7 +222,7 @@ export class SpaceLog {
       return promise;
     };
 
-    if (drain !== 'none') {
+    if (drainAfterMs !== null) {
       const waiting = new AbortController();
       const late = pause(WAIT_MS_MAX, waiting.signal).then(() => 'late' as const);
       const how = await Promise.race([startDrain(token), late]);
@@ -269,11 +268,15 @@ export class SpaceLog {
     }
   }
 
-  async #drainAfter(target: LogTarget, entries: AppendRequest['entries'], appended: Appended): Promise<void> {
-    const { drain, token } = appended;
-    if (drain === 'soon') await this.#options.pause(DRAIN_SOON_MS);
+  async #drainAfter(
+    target: LogTarget,
+    entries: AppendRequest['entries'],
+    appended: Appended & { drainAfterMs: number },
+  ): Promise<void> {
+    const { drainAfterMs, token } = appended;
+    if (drainAfterMs > 0) await this.#options.pause(drainAfterMs);
     // After a while there may be more in the log than these: then it is read.
-    const own = drain === 'soon' ? null : readOwn(target, entries, appended, false);
+    const own = drainAfterMs > 0 ? null : readOwn(target, entries, appended, false);
     // It tells of its failure itself, and nobody here waits for it.
     await this.#drain.run(target, { token, budgetMs: LIMITS.drainMsMax, own }).catch(() => undefined);
   }

@@ -89,7 +89,7 @@ export async function openSpace(
     },
     settle: (committed, request = {}) =>
       log.settle(address, {
-        ...{ incarnation: opened.incarnation, committed, token: null, goesOn: false },
+        ...{ incarnation: opened.incarnation, committed, token: null, goesOn: 'never' },
         ...{ operations: 0, entries: 0, bytes: 0, latencyMsSum: 0 },
         ...request,
       }),

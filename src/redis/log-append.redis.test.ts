@@ -106,12 +106,16 @@ describe.each(REDIS_WAYS)('append, %s', (_, openWay) => {
       budget: { principal: 'p', requestsPerMinute: 1, updatesPerMinute: 0 },
     };
     const first = await space.add(request);
-    expect(first).toMatchObject({ isRepeat: false, drain: 'soon', budget: { requests: { remaining: 0 } } });
+    expect(first).toMatchObject({
+      isRepeat: false,
+      drainAfterMs: 100,
+      budget: { requests: { remaining: 0 } },
+    });
     const before = await space.dump();
     const repeat = await space.add({ ...request, waits: true });
     expect(repeat).toMatchObject({
       ...{ firstSeq: first.firstSeq, seq: first.seq, accepted: 2, isRepeat: true },
-      ...{ incarnation: first.incarnation, drain: 'none', budget: { requests: { remaining: 0 } } },
+      ...{ incarnation: first.incarnation, drainAfterMs: null, budget: { requests: { remaining: 0 } } },
     });
     expect(await space.dump()).toEqual(before);
   });

@@ -6,7 +6,6 @@ import type { LogContext } from './log-context.ts';
 import { checkLength, readCount, readInteger, readList, readSeq, readText, readWord } from './log-reply.ts';
 import { APPEND } from './scripts.ts';
 
-const DRAINS = ['none', 'soon', 'now'] as const;
 const STATUSES = [
   ...(['appended', 'repeated', 'cold', 'deleted', 'moved'] as const),
   ...(['ahead', 'key_reused', 'over_budget', 'backlog_full'] as const),
@@ -50,10 +49,10 @@ export async function appendEntries(
         // Another incarnation's log, which no command names any more.
         if (replaced !== '' && replaced !== incarnation)
           await redis.command('UNLINK', logKey(address, replaced)).catch(() => null);
-        const drain = readWord(list[4], DRAINS);
+        const drainMs = readInteger(list[4]);
         return {
-          ...{ status, ...readSeqs(list), isRepeat: false, incarnation, drain },
-          token: drain === 'none' ? '' : token,
+          ...{ status, ...readSeqs(list), isRepeat: false, incarnation },
+          ...(drainMs < 0 ? { drainAfterMs: null, token: '' } : { drainAfterMs: drainMs, token }),
           after: list[6] === '' ? null : readCount(list[6]),
           budget: readBudget(list, 7, request),
         };
@@ -61,7 +60,7 @@ export async function appendEntries(
       case 'repeated':
         return {
           ...{ status: 'appended', ...readSeqs(list), isRepeat: true, incarnation: readText(list[4]) },
-          ...{ drain: 'none', token: '', after: null, budget: readBudget(list, 5, request) },
+          ...{ drainAfterMs: null, token: '', after: null, budget: readBudget(list, 5, request) },
         };
       default:
         return readRefusal(status, list, request);

@@ -8,6 +8,10 @@ export interface LogOptions {
   leaseMs: number;
   /** How long a drain that was elected lets more come, before it begins. */
   soonMs: number;
+  /** How long a drain that nobody waits for lets more come, when it or another has been through all there was. Below `leaseMs`. */
+  restMs: number;
+  /** Operations of a batch from which no rest follows: the next will be worth it too. */
+  restlessOperations: number;
   /** Operations in a backlog from which a drain begins at once. */
   atOnceOperations: number;
   /** Sorted sets over which the spaces with something to drain are spread. Another number loses sight of those in the others. */

@@ -59,9 +59,19 @@ describe.each(REDIS_WAYS)('reading and settling a log, %s', (_, openWay) => {
     expect(await space.dirtySince()).toBe(first.seq);
     // Appended between the drain's commit and its settling.
     const between = await space.add();
-    expect(await space.settle(first.seq)).toEqual({ last: between.seq, isDrained: false, snapshot: null });
+    expect(await space.settle(first.seq)).toEqual({
+      last: between.seq,
+      isDrained: false,
+      restMs: 0,
+      snapshot: null,
+    });
     expect(await space.dirtySince()).toBe(between.seq);
-    expect(await space.settle(between.seq)).toEqual({ last: between.seq, isDrained: true, snapshot: null });
+    expect(await space.settle(between.seq)).toEqual({
+      last: between.seq,
+      isDrained: true,
+      restMs: 0,
+      snapshot: null,
+    });
     expect(await space.dirtySince()).toBeNull();
     const next = await space.add();
     expect(await space.dirtySince()).toBe(next.seq);
@@ -71,10 +81,10 @@ describe.each(REDIS_WAYS)('reading and settling a log, %s', (_, openWay) => {
     const space = await openSpace();
     const { firstSeq, seq } = await space.add({ entries: [ENTRY, ENTRY, ENTRY] });
     await space.settle(seq - 1);
-    expect(await space.settle(firstSeq)).toEqual({ last: seq, isDrained: false, snapshot: null });
+    expect(await space.settle(firstSeq)).toEqual({ last: seq, isDrained: false, restMs: 0, snapshot: null });
     expect(await space.log.readBacklog(space.address)).toMatchObject({ entries: 1, oldestSeq: seq });
     await space.settle(seq);
-    expect(await space.settle(seq)).toEqual({ last: seq, isDrained: true, snapshot: null });
+    expect(await space.settle(seq)).toEqual({ last: seq, isDrained: true, restMs: 0, snapshot: null });
     expect(await space.log.readBacklog(space.address)).toMatchObject({ entries: 0, oldestSeq: null });
   });
 
@@ -98,16 +108,16 @@ describe.each(REDIS_WAYS)('reading and settling a log, %s', (_, openWay) => {
     const { seq } = await space.add();
     await redis().command('DEL', space.keys.log);
     expect(await space.read()).toMatchObject({ last: seq, entries: [] });
-    expect(await space.settle(1_000)).toEqual({ last: seq, isDrained: false, snapshot: null });
+    expect(await space.settle(1_000)).toEqual({ last: seq, isDrained: false, restMs: 0, snapshot: null });
     expect(await space.dirtySince()).toBe(seq);
-    expect(await space.settle(seq)).toEqual({ last: seq, isDrained: true, snapshot: null });
+    expect(await space.settle(seq)).toEqual({ last: seq, isDrained: true, restMs: 0, snapshot: null });
   });
 
   it('never gives a seq again that Postgres is at', async () => {
     const space = await openSpace();
     await space.add();
     const cursor = Date.now() * 1_000 + 60 * MINUTE_US;
-    expect(await space.settle(cursor)).toEqual({ last: cursor, isDrained: true, snapshot: null });
+    expect(await space.settle(cursor)).toEqual({ last: cursor, isDrained: true, restMs: 0, snapshot: null });
     expect((await space.add()).seq).toBe(cursor + 1);
     expect(await space.read()).toMatchObject({ entries: [{ prev: cursor }] });
   });

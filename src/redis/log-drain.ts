@@ -14,6 +14,8 @@ import { checkLength, readCount, readInteger, readList, readSeq, readText, readW
 import { READ, RETIRE, SETTLE } from './scripts.ts';
 
 const READ_STATUSES = ['read', 'cold', 'deleted', 'moved', 'relieved'] as const;
+/** As settle.lua has it. */
+const GOES_ON = { never: '0', 'at once': '1', 'after a rest': '2' } as const;
 /** What came to a deleted space from one who had not heard is told so for a day. */
 const DELETED_SECONDS = 86_400;
 
@@ -76,19 +78,20 @@ export async function settleLog(
       ...[drainStatsKey(address.tenantId), snapshotKey(address, incarnation)],
     ],
     [
-      ...[incarnation, spaceMember(address), String(committed), token ?? '', goesOn ? '1' : '0'],
+      ...[incarnation, spaceMember(address), String(committed), token ?? '', GOES_ON[goesOn]],
       ...[options.leaseMs * 1_000, operations, entries, Math.max(0, Math.round(latencyMsSum))].map(String),
       String(Math.ceil(options.replayWindowMsMax / 1_000)),
       ...[options.replayWindowEntriesMax, options.replayWindowBytesMax].map(String),
+      ...[options.restMs * 1_000, options.restlessOperations].map(String),
     ],
   );
   const list = readList(reply);
-  checkLength(list, 6);
+  checkLength(list, 7);
   const isDrained = readCount(list[1]);
   if (isDrained > 1) throw createLostError(new TypeError('a script replied something else'));
-  const [objects = -1, behind = 0, bytes = 0, micros = 0] = list.slice(2).map(readInteger);
+  const [objects = -1, behind = 0, bytes = 0, micros = 0] = list.slice(3).map(readInteger);
   return {
-    ...{ last: readCount(list[0]), isDrained: isDrained === 1 },
+    ...{ last: readCount(list[0]), isDrained: isDrained === 1, restMs: readCount(list[2]) / 1_000 },
     snapshot: objects < 0 ? null : { objects, operations: behind, bytes, ms: micros / 1_000 },
   };
 }

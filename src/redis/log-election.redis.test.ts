@@ -12,9 +12,9 @@ describe.each(REDIS_WAYS)('[D4] electing a drain, %s', (_, openWay) => {
     Number((await space.meta()).lease?.slice(1)) / 1_000 - Date.now();
 
   it.each([
-    ['one operation', {}, 'soon'],
-    ['99 operations', { entries: [{ ops: '[]', count: 99 }] }, 'soon'],
-    ['100 operations', HUNDRED, 'now'],
+    ['one operation', {}, 100],
+    ['99 operations', { entries: [{ ops: '[]', count: 99 }] }, 100],
+    ['100 operations', HUNDRED, 0],
     [
       '100 operations of several entries',
       {
@@ -23,13 +23,13 @@ describe.each(REDIS_WAYS)('[D4] electing a drain, %s', (_, openWay) => {
           { ops: '[]', count: 40 },
         ],
       },
-      'now',
+      0,
     ],
-    ['one who waits', { waits: true }, 'now'],
-  ])('where nobody is elected, %s has a drain begin', async (_name, request, drain) => {
+    ['one who waits', { waits: true }, 0],
+  ])('where nobody is elected, %s has a drain begin', async (_name, request, afterMs) => {
     const space = await openSpace();
     const outcome = await space.add(request);
-    expect(outcome.drain).toBe(drain);
+    expect(outcome.drainAfterMs).toBe(afterMs);
     expect(outcome.token).not.toBe('');
     const leaseMs = await readLeaseMs(space);
     expect(leaseMs).toBeGreaterThan(LEASE_MS - 2_000);
@@ -39,9 +39,9 @@ describe.each(REDIS_WAYS)('[D4] electing a drain, %s', (_, openWay) => {
   it('elects nobody beside one who sleeps, unless it is urgent', async () => {
     const space = await openSpace();
     const sleeper = await space.add();
-    expect(await space.add()).toMatchObject({ drain: 'none', token: '' });
+    expect(await space.add()).toMatchObject({ drainAfterMs: null, token: '' });
     const urgent = await space.add({ waits: true });
-    expect(urgent.drain).toBe('now');
+    expect(urgent.drainAfterMs).toBe(0);
     expect(urgent.token).not.toBe(sleeper.token);
     expect(await space.read({ token: sleeper.token })).toEqual({ status: 'relieved' });
     expect(await space.read({ token: urgent.token })).toMatchObject({ status: 'read' });
@@ -50,16 +50,16 @@ describe.each(REDIS_WAYS)('[D4] electing a drain, %s', (_, openWay) => {
   it('wakes one who sleeps when the backlog has come to 100 operations', async () => {
     const space = await openSpace();
     await space.add({ entries: [{ ops: '[]', count: 60 }] });
-    expect(await space.add({ entries: [{ ops: '[]', count: 39 }] })).toMatchObject({ drain: 'none' });
-    expect(await space.add()).toMatchObject({ drain: 'now' });
+    expect(await space.add({ entries: [{ ops: '[]', count: 39 }] })).toMatchObject({ drainAfterMs: null });
+    expect(await space.add()).toMatchObject({ drainAfterMs: 0 });
   });
 
   it('elects nobody beside one who drains', async () => {
     const space = await openSpace();
     const { token } = await space.add();
     await space.read({ token });
-    expect(await space.add({ waits: true })).toMatchObject({ drain: 'none' });
-    expect(await space.add(HUNDRED)).toMatchObject({ drain: 'none' });
+    expect(await space.add({ waits: true })).toMatchObject({ drainAfterMs: null });
+    expect(await space.add(HUNDRED)).toMatchObject({ drainAfterMs: null });
   });
 
   it('elects another where the lease is over, and relieves the first', async () => {
@@ -67,7 +67,7 @@ describe.each(REDIS_WAYS)('[D4] electing a drain, %s', (_, openWay) => {
     const first = await space.add(HUNDRED);
     await endLease(space);
     const second = await space.add();
-    expect(second.drain).toBe('now');
+    expect(second.drainAfterMs).toBe(0);
     expect(await space.read({ token: first.token })).toEqual({ status: 'relieved' });
   });
 
@@ -76,20 +76,23 @@ describe.each(REDIS_WAYS)('[D4] electing a drain, %s', (_, openWay) => {
     const { token } = await space.add(HUNDRED);
     await endLease(space);
     expect(await space.read({ token })).toMatchObject({ status: 'read' });
-    expect(await space.add(HUNDRED)).toMatchObject({ drain: 'none' });
+    expect(await space.add(HUNDRED)).toMatchObject({ drainAfterMs: null });
   });
 
   it('does not believe a lease from before the clock was set back', async () => {
     const space = await openSpace();
     await space.add(HUNDRED);
     await space.setMeta({ lease: `r${(Date.now() + 3_600_000) * 1_000}` });
-    expect(await space.add()).toMatchObject({ drain: 'now' });
+    expect(await space.add()).toMatchObject({ drainAfterMs: 0 });
   });
 
   it('renews the lease of who goes on, by reading and by settling', async () => {
     const space = await openSpace();
     const { token, seq } = await space.add(HUNDRED);
-    for (const renew of [() => space.read({ token }), () => space.settle(seq - 1, { token, goesOn: true })]) {
+    for (const renew of [
+      () => space.read({ token }),
+      () => space.settle(seq - 1, { token, goesOn: 'at once' }),
+    ]) {
       await endLease(space);
       await renew();
       expect(await readLeaseMs(space)).toBeGreaterThan(LEASE_MS - 2_000);
@@ -102,12 +105,106 @@ describe.each(REDIS_WAYS)('[D4] electing a drain, %s', (_, openWay) => {
     const open = await space.add(HUNDRED);
     await space.settle(first.seq, { token: first.token });
     const second = await space.add();
-    expect(second.drain).toBe('now');
-    await space.settle(second.seq, { token: second.token, goesOn: true });
+    expect(second.drainAfterMs).toBe(0);
+    await space.settle(second.seq, { token: second.token, goesOn: 'at once' });
     expect(await space.meta()).toMatchObject({ token: '', lease: '' });
     expect(await space.read({ token: second.token })).toEqual({ status: 'relieved' });
-    expect(await space.add()).toMatchObject({ drain: 'soon' });
-    expect(open.drain).toBe('none');
+    expect((await space.add()).drainAfterMs).toBeGreaterThan(0);
+    expect(open.drainAfterMs).toBeNull();
+  });
+
+  describe('a rest', () => {
+    const restUs = (ms: number) => (Date.now() + ms) * 1_000;
+    const settleFirst = async (space: LogSpace, request: Parameters<LogSpace['settle']>[1] = {}) => {
+      const first = await space.add(HUNDRED);
+      await space.read({ token: first.token });
+      const open = await space.add({ ...HUNDRED, ...(request?.goesOn === 'at once' && { waits: true }) });
+      const settled = await space.settle(first.seq, { token: first.token, goesOn: 'after a rest' });
+      return { first, open, settled };
+    };
+
+    it('follows a drain that came to the end: only who waits has the next one begin in it', async () => {
+      const space = await openSpace();
+      const { token, seq } = await space.add(HUNDRED);
+      await space.settle(seq, { token, goesOn: 'at once' });
+      const { drainAfterMs } = await space.add(HUNDRED);
+      expect(drainAfterMs).toBeGreaterThan(100);
+      expect(drainAfterMs).toBeLessThanOrEqual(250);
+      expect(await space.add(HUNDRED)).toMatchObject({ drainAfterMs: null });
+      expect(await space.add({ waits: true })).toMatchObject({ drainAfterMs: 0 });
+    });
+
+    it('does not follow a drain that had much to do', async () => {
+      const space = await openSpace();
+      const first = await space.add(HUNDRED);
+      await space.settle(first.seq, { token: first.token, goesOn: 'at once', operations: 1_000 });
+      const second = await space.add(HUNDRED);
+      expect(second.drainAfterMs).toBe(0);
+      await space.add(HUNDRED);
+      const after = { token: second.token, goesOn: 'after a rest', operations: 1_000 } as const;
+      expect(await space.settle(second.seq, after)).toMatchObject({ isDrained: false, restMs: 0 });
+      expect(await space.settle(second.seq, { ...after, operations: 999 })).toMatchObject({ restMs: 250 });
+    });
+
+    it('is not below what one operation waits in any case', async () => {
+      const space = await openSpace();
+      await space.setMeta({ rest: restUs(5) });
+      expect(await space.add()).toMatchObject({ drainAfterMs: 100 });
+    });
+
+    it('is over when it is over', async () => {
+      const space = await openSpace();
+      await space.setMeta({ rest: restUs(-1) });
+      expect(await space.add(HUNDRED)).toMatchObject({ drainAfterMs: 0 });
+    });
+
+    it('is not believed from before the clock was set back', async () => {
+      const space = await openSpace();
+      await space.setMeta({ rest: restUs(3_600_000) });
+      expect(await space.add(HUNDRED)).toMatchObject({ drainAfterMs: 0 });
+    });
+
+    it('is for the drain too that has something left, which keeps its lease and may be woken by who waits', async () => {
+      const space = await openSpace();
+      const { first, settled } = await settleFirst(space);
+      expect(settled).toMatchObject({ isDrained: false, restMs: 250 });
+      expect(await space.add(HUNDRED)).toMatchObject({ drainAfterMs: null });
+      expect(await space.read({ token: first.token })).toMatchObject({ status: 'read' });
+      expect(await space.add({ waits: true })).toMatchObject({ drainAfterMs: null });
+    });
+
+    it('ends for who waits: another drain takes over', async () => {
+      const space = await openSpace();
+      const { first } = await settleFirst(space);
+      expect(await space.add({ waits: true })).toMatchObject({ drainAfterMs: 0 });
+      expect(await space.read({ token: first.token })).toEqual({ status: 'relieved' });
+    });
+
+    it('is not taken while somebody waits for what is left', async () => {
+      const space = await openSpace();
+      const { open, settled } = await settleFirst(space, { goesOn: 'at once' });
+      expect(settled).toMatchObject({ isDrained: false, restMs: 0 });
+      const { token } = await space.add();
+      expect(token).toBe('');
+      expect(open.drainAfterMs).toBeNull();
+    });
+
+    it('is over with a drain that did not wake: the next that is urgent takes its place', async () => {
+      const space = await openSpace();
+      await settleFirst(space);
+      const lease = (ms: number) => `s${(Date.now() + LEASE_MS + ms) * 1_000}`;
+      await space.setMeta({ rest: restUs(-300), lease: lease(-5) });
+      expect(await space.add(HUNDRED)).toMatchObject({ drainAfterMs: null });
+      await space.setMeta({ lease: lease(-300) });
+      expect(await space.add(HUNDRED)).toMatchObject({ drainAfterMs: 0 });
+    });
+
+    it('is gone with the incarnation', async () => {
+      const space = await openSpace();
+      await space.setMeta({ rest: restUs(200) });
+      const opened = { incarnation: 'made-anew', incarnationSeq: 20, cursor: 1_000 };
+      expect(await space.add({ ...HUNDRED, opened })).toMatchObject({ drainAfterMs: 0 });
+    });
   });
 
   it('leaves the lease to its owner, whoever else drains', async () => {
@@ -116,7 +213,7 @@ describe.each(REDIS_WAYS)('[D4] electing a drain, %s', (_, openWay) => {
     const before = await space.meta();
     expect(await space.read()).toMatchObject({ status: 'read' });
     await space.settle(firstSeq);
-    await space.settle(firstSeq, { token: 'of-another', goesOn: true });
+    await space.settle(firstSeq, { token: 'of-another', goesOn: 'at once' });
     expect(await space.meta()).toMatchObject({ token, lease: before.lease });
   });
 });

@@ -32,7 +32,7 @@ describe.each(REDIS_WAYS)('opening and ending a log, %s', (_, openWay) => {
       ...{ status: 'cold', isLogAbsent: true },
     });
     expect(await space.read()).toEqual({ status: 'cold' });
-    expect(await space.settle(5_000)).toEqual({ last: 5_000, isDrained: false, snapshot: null });
+    expect(await space.settle(5_000)).toEqual({ last: 5_000, isDrained: false, restMs: 0, snapshot: null });
     expect(await space.dump()).toEqual({ keys: [], dirtySince: null });
   });
 
@@ -48,7 +48,7 @@ describe.each(REDIS_WAYS)('opening and ending a log, %s', (_, openWay) => {
   it('opens with nothing to append, and then has nothing to drain', async () => {
     const space = await openSpace({ isOpened: false });
     expect(await space.append({ opened: space.opened, entries: [] })).toMatchObject({
-      ...{ status: 'appended', seq: 1_000, accepted: 0, drain: 'none' },
+      ...{ status: 'appended', seq: 1_000, accepted: 0, drainAfterMs: null },
     });
     expect(await space.read()).toMatchObject({ status: 'read', after: 1_000, last: 1_000, entries: [] });
     expect(await space.dirtySince()).toBeNull();
@@ -87,7 +87,7 @@ describe.each(REDIS_WAYS)('opening and ending a log, %s', (_, openWay) => {
       ...{ after: first.firstSeq, last: seq },
       entries: [{ seq: first.firstSeq + 1 }, { seq: first.seq }, { seq, prev: first.seq }],
     });
-    expect(await space.settle(seq)).toEqual({ last: seq, isDrained: true, snapshot: null });
+    expect(await space.settle(seq)).toEqual({ last: seq, isDrained: true, restMs: 0, snapshot: null });
     expect(await space.log.readBacklog(space.address)).toMatchObject({ operations: 0, entries: 0, bytes: 0 });
   });
 
@@ -110,7 +110,7 @@ describe.each(REDIS_WAYS)('opening and ending a log, %s', (_, openWay) => {
     expect(await visit(space)()).toEqual(deleted);
     expect(await visit(space)({ opened: space.opened })).toEqual(deleted);
     expect(await space.read()).toEqual(deleted);
-    expect(await space.settle(9_000)).toEqual({ last: 9_000, isDrained: true, snapshot: null });
+    expect(await space.settle(9_000)).toEqual({ last: 9_000, isDrained: true, restMs: 0, snapshot: null });
     expect(await space.dirtySince()).toBeNull();
     expect(await space.log.readBacklog(space.address)).toEqual({
       ...{ operations: 0, entries: 0, bytes: 0, oldestSeq: null, last: null },
@@ -144,8 +144,8 @@ describe.each(REDIS_WAYS)('opening and ending a log, %s', (_, openWay) => {
     await space.add({ waits: true });
     await space.log.retire(space.address, space.opened.incarnation);
     const anew = remake(space);
-    const { seq, drain } = await space.add({ opened: anew });
-    expect({ seq, drain }).toEqual({ seq: last + 2, drain: 'soon' });
+    const { seq, drainAfterMs } = await space.add({ opened: anew });
+    expect({ seq, drainAfterMs }).toEqual({ seq: last + 2, drainAfterMs: 100 });
     expect(await space.read()).toMatchObject({
       ...{ status: 'read', incarnation: anew.incarnation, after: 2_000, last: seq },
       entries: [{ seq, prev: 2_000 }],
@@ -175,7 +175,7 @@ describe.each(REDIS_WAYS)('opening and ending a log, %s', (_, openWay) => {
     expect(late).toMatchObject({ status: 'appended', incarnation: anew.incarnation });
     const before = await space.dump();
     await space.log.retire(space.address, space.opened.incarnation);
-    expect(await space.settle(9_000)).toEqual({ last: 9_000, isDrained: true, snapshot: null });
+    expect(await space.settle(9_000)).toEqual({ last: 9_000, isDrained: true, restMs: 0, snapshot: null });
     expect(await space.dump()).toEqual(before);
   });
 

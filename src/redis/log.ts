@@ -15,6 +15,8 @@ import { NAME_INSTANCE } from './scripts.ts';
 const DEFAULTS: LogOptions = {
   leaseMs: 5_000,
   soonMs: 100,
+  restMs: 250,
+  restlessOperations: 1_000,
   atOnceOperations: 100,
   shards: 16,
   replayWindowMsMax: LIMITS.replayWindowMsMax,

@@ -41,10 +41,12 @@ describe('[D4] a drain begins', () => {
     letGo();
     await first.settle();
     await expectDrained(rig, address);
-    // The next one finds none again.
+    // The next one finds none again, and leaves the rest to it.
     await spaceLog.enqueue(target, puts(1), options());
     await settle();
-    expect(noted).toEqual([100, 'drain']);
+    expect(noted).toEqual([expect.any(Number), 'drain']);
+    expect(noted[0]).toBeGreaterThan(100);
+    expect(noted[0]).toBeLessThanOrEqual(250);
     await expectDrained(rig, address);
   });
 
@@ -57,6 +59,37 @@ describe('[D4] a drain begins', () => {
     await spaceLog.enqueue(target, puts(1, 99), options());
     await settle();
     expect(noted).toEqual(['drain']);
+    await expectDrained(rig, address);
+  });
+
+  it.each([
+    ['after a rest, in which more may come, where an append elected it', true, [250]],
+    ['without a rest, where it was called', false, []],
+  ])('once more %s, where something came while it drained', async (_, isElected, rests) => {
+    const address = await makeSpace(rig);
+    const target = { ...address, actor: null };
+    const { spaceLog, options } = openSpaceLog(rig, NO_DRAIN);
+    let isFirst = true;
+    const store = wrapStore<DrainStore>(rig.store, async (method, call) => {
+      if (method === 'applyBatch' && isFirst) {
+        isFirst = false;
+        await spaceLog.enqueue(target, puts(100, 100), options());
+      }
+      return call();
+    });
+    const pauses: number[] = [];
+    const { drain } = openDrain(rig, { store, pause: async (ms) => void pauses.push(ms) });
+    if (isElected) {
+      const elected = openSpaceLog(rig, drain);
+      await elected.spaceLog.enqueue(target, puts(100), elected.options());
+      await elected.settle();
+    } else {
+      await spaceLog.enqueue(target, puts(100), options());
+      expect(await drain.drainSpace(address, { budgetMs: 60_000 })).toMatchObject({ batches: 2 });
+    }
+    expect(pauses).toEqual(rests);
+    const ids = Array.from({ length: 200 }, (_, i) => `o${i}`);
+    expect(await rig.store.loadObjects(address, ids)).toHaveLength(200);
     await expectDrained(rig, address);
   });
 

@@ -105,11 +105,19 @@ export interface Stores {
 }
 
 /** A drain, with what it told and what it asked QStash for. */
-export function openDrain(rig: Rig, { log = rig.log, store = rig.store }: Stores = {}, now = Date.now) {
+export function openDrain(
+  rig: Rig,
+  {
+    log = rig.log,
+    store = rig.store,
+    pause: rest = pause,
+  }: Stores & Partial<Pick<DrainOptions, 'pause'>> = {},
+  now = Date.now,
+) {
   const told: DrainTold[] = [];
   const published: (LogAddress & { delaySeconds: number })[] = [];
   const options: DrainOptions = {
-    now,
+    ...{ now, pause: rest },
     tell: (event) => void told.push(event),
     publishDrain: async (message) => void published.push(message),
     retention: { resultsSeconds: 86_400, deadLetterDays: 30 },

@@ -96,7 +96,7 @@ describe('[D6] a log is trimmed', () => {
       ...{
         incarnation: (await rig.store.loadCursor(address))?.incarnation ?? '',
         token: null,
-        goesOn: false,
+        goesOn: 'never' as const,
       },
       ...{ operations: 0, entries: 0, bytes: 0, latencyMsSum: 0 },
     };

@@ -1,5 +1,6 @@
 import { type Config, parseConfig } from '../../config.ts';
 import type { LogAddress, LogStore } from '../../log-stores.ts';
+import { pause } from '../../pause.ts';
 import { AppError } from '../../world/errors.ts';
 import { type Context, defineCommand, JSON_OPTION, type Outcome } from '../command.ts';
 import { readStoresEnv } from '../deployment.ts';
@@ -66,7 +67,7 @@ async function drainWith(
     if (space !== null && (await store.loadCursor(space)) === null)
       throw new CommandError('not_found', `there is no space ${space.spaceId} of tenant ${space.tenantId}`);
     const drain = new Drain(log, store, {
-      now: Date.now,
+      ...{ now: Date.now, pause },
       // Whoever runs this sees what is left, and runs it again.
       publishDrain: null,
       retention: {

@@ -4,8 +4,9 @@ Appends entries to a space's log. Everything that may refuse comes first, everyt
 here. Without allow-oom, a full memory refuses the script before its first line. Operations are never decoded.
 
 KEYS[1] meta, a hash: incarnation, incarnationSeq, deleted (1); seqs: last, committed, oldest ('' where all is committed);
-        counts of all that was appended and settled of all before the oldest; the drain's token and lease: s while it
-        sleeps or r, and until when in microseconds
+        counts of all that was appended and settled of all before the oldest; waits, the newest seq that somebody waits for;
+        the drain's token and lease: s while it sleeps or r, and until when in microseconds; rest, before which no drain
+        begins but for who waits, in microseconds
 KEYS[2] log of the incarnation, a stream: id seq-0; p prev, a actor, n how many operations, c counts before it, o operations
         as JSON, and w where somebody waits, in this order
 KEYS[3] dirty, a sorted set
@@ -31,7 +32,8 @@ ARGV[20] seq that the log must end at, '' for any
 ARGV[21] … operations of an entry and their count, operations of the next and their count, …; none only opens the log
 
 Replies; budget is: requests remaining, ms until whole, operations remaining, ms until whole; -1 remaining for not counted
-  {'appended', first seq, last seq, operations, drain (none soon now), replaced incarnation or '', after, budget…}
+  {'appended', first seq, last seq, operations, drain, replaced incarnation or '', after, budget…}
+    drain: ms after which the caller is to drain, -1 where somebody else does
     after: the seq before the first, where nothing else waited to be committed; else ''
   {'repeated', first seq, last seq, operations, incarnation, budget…}   the first answer; nothing was written
   {'cold', 1 if the log of the incarnation is there, else 0}            nothing is known of the space
@@ -55,8 +57,8 @@ local now = time[1] * 1000000 + time[2]
 
 -- The space
 
-local incarnation, deleted, last, oldest, lease, counts, settled = unpack(redis.call(
-  'HMGET', metaKey, 'incarnation', 'deleted', 'last', 'oldest', 'lease', 'counts', 'settled'
+local incarnation, deleted, last, oldest, lease, rest, counts, settled = unpack(redis.call(
+  'HMGET', metaKey, 'incarnation', 'deleted', 'last', 'oldest', 'lease', 'rest', 'counts', 'settled'
 ))
 local isOpening = openedSeq ~= nil and (
   not incarnation
@@ -68,7 +70,7 @@ if isOpening then
   -- Above what another incarnation had; but no entry of that is missing from this one, whose first names the cursor.
   least = math.max(least, (last or 0) + 1)
   local from = tonumber(ARGV[19])
-  oldest, lease, counts = '', '', '0 0 0'
+  oldest, lease, rest, counts = '', '', nil, '0 0 0'
   -- Where the hash alone was lost, the stream says how far it had come.
   if redis.call('EXISTS', log) == 1 then
     local info = redis.call('XINFO', 'STREAM', log)
@@ -222,17 +224,32 @@ if isOpening or isClean then
   end
 end
 
-local drain = 'none'
+local drain = -1
 if count > 0 then
-  local isUrgent = ARGV[7] == '1' or ops - settledOps >= tonumber(ARGV[8])
+  local soonUs, leaseUs = tonumber(ARGV[9]), tonumber(ARGV[10])
+  local isAwaited = ARGV[7] == '1'
+  if isAwaited then
+    change('waits', seq)
+  end
+  local restLeft = math.max(0, (tonumber(rest) or 0) - now)
   local kind, untilUs = string.match(lease or '', '^([sr])(%d+)$')
   local left = untilUs and untilUs - now or 0
-  -- Further off than any lease is, it was taken before the clock was set back.
-  local isLed = left > 0 and left <= ARGV[9] + ARGV[10]
-  if not isLed or (kind == 's' and isUrgent) then
-    drain = isUrgent and 'now' or 'soon'
+  -- Further off than any of them is, they were written before the clock was set back.
+  if restLeft > leaseUs then
+    restLeft = 0
+  end
+  local isLed = left > 0 and left <= 2 * leaseUs
+  local wait = 0
+  if not isAwaited then
+    wait = math.max(restLeft, ops - settledOps >= tonumber(ARGV[8]) and 0 or soonUs)
+  end
+  -- One who is to wake at this moment is left to it, unless it is long over its time.
+  local asleep = left - leaseUs
+  local isWoken = kind == 's' and (isAwaited or (wait == 0 and (asleep > 0 or asleep < -soonUs)))
+  if not isLed or isWoken then
+    drain = math.ceil(wait / 1000)
     change('token', ARGV[4])
-    change('lease', isUrgent and 'r' .. print(now + ARGV[10]) or 's' .. print(now + ARGV[9] + ARGV[10]))
+    change('lease', (wait == 0 and 'r' or 's') .. print(now + wait + leaseUs))
   end
 end
 redis.call('HSET', metaKey, unpack(changes))

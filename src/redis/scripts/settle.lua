@@ -12,14 +12,15 @@ ARGV[1] incarnation
 ARGV[2] the space's member of dirty
 ARGV[3] seq that Postgres is at
 ARGV[4] the drain's token, '' for whoever else drains
-ARGV[5] 1 if the drain goes on where something is left, else 0
+ARGV[5] what the drain does where something is left: 0 ends, 1 goes on, 2 goes on after a rest, at once where somebody waits
 ARGV[6] its lease, in microseconds
 ARGV[7] [8] [9] committed since it last settled: operations, entries, milliseconds from append to commit, summed over those
 ARGV[10] [11] [12] of the log is kept at most: seconds, entries, bytes
+ARGV[13] [14] its rest, in microseconds, and the operations that are too many for one
 
-Replies {seq that the log is at, 1 if all of it is committed, else 0, objects of the snapshot, operations and bytes and
-microseconds by which it is behind what is committed}, the last four -1 where there is none. Of another incarnation nothing is
-left; of a space that nothing is known of, nobody can tell.
+Replies {seq that the log is at, 1 if all of it is committed, else 0, microseconds that the drain is to rest now, objects of the
+snapshot, operations and bytes and microseconds by which it is behind what is committed}, the last four -1 where there is none. Of
+another incarnation nothing is left; of a space that nothing is known of, nobody can tell.
 ]]
 -- Entries of which the mean latency is: an older one counts for less and less.
 local LATENCY_ENTRIES = 1000
@@ -38,13 +39,13 @@ if ARGV[7] ~= '0' or ARGV[8] ~= '0' then
   )
 end
 
-local incarnation, deleted, last, committed, token, counts, settled = unpack(redis.call(
-  'HMGET', metaKey, 'incarnation', 'deleted', 'last', 'committed', 'token', 'counts', 'settled'
+local incarnation, deleted, last, committed, token, waits, counts, settled = unpack(redis.call(
+  'HMGET', metaKey, 'incarnation', 'deleted', 'last', 'committed', 'token', 'waits', 'counts', 'settled'
 ))
 if not incarnation then
-  return {ARGV[3], 0, -1, -1, -1, -1}
+  return {ARGV[3], 0, 0, -1, -1, -1, -1}
 elseif deleted or incarnation ~= ARGV[1] then
-  return {ARGV[3], 1, -1, -1, -1, -1}
+  return {ARGV[3], 1, 0, -1, -1, -1, -1}
 end
 committed = math.max(tonumber(ARGV[3]), tonumber(committed))
 last = math.max(tonumber(last), committed)
@@ -71,11 +72,21 @@ else
 end
 change('settled', settled)
 local isElected = token and token ~= '' and ARGV[4] == token
-if isDrained or (isElected and ARGV[5] ~= '1') then
+-- More may come before the next drain, which costs as much however little there is. After one that had much to do it does not pay.
+local rest = tonumber(ARGV[7]) < tonumber(ARGV[14]) and tonumber(ARGV[13]) or 0
+if isDrained and rest > 0 then
+  change('rest', print(now + rest))
+end
+local isResting = false
+if isDrained or (isElected and ARGV[5] == '0') then
   change('token', '')
   change('lease', '')
 elseif isElected then
-  change('lease', 'r' .. print(now + ARGV[6]))
+  isResting = ARGV[5] == '2' and rest > 0 and (tonumber(waits) or 0) <= committed
+  if isResting then
+    change('rest', print(now + rest))
+  end
+  change('lease', isResting and 's' .. print(now + rest + ARGV[6]) or 'r' .. print(now + ARGV[6]))
 end
 redis.call('HSET', metaKey, unpack(changes))
 
@@ -126,4 +137,4 @@ end
 if isDrained then
   redis.call('EXPIRE', log, ARGV[10])
 end
-return {print(last), isDrained and 1 or 0, unpack(behind)}
+return {print(last), isDrained and 1 or 0, isResting and rest or 0, unpack(behind)}
