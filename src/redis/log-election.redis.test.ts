@@ -137,13 +137,13 @@ describe.each(REDIS_WAYS)('[D4] electing a drain, %s', (_, openWay) => {
     it('does not follow a drain that had much to do', async () => {
       const space = await openSpace();
       const first = await space.add(HUNDRED);
-      await space.settle(first.seq, { token: first.token, goesOn: 'at once', operations: 1_000 });
+      await space.settle(first.seq, { token: first.token, goesOn: 'at once', operations: 2_500 });
       const second = await space.add(HUNDRED);
       expect(second.drainAfterMs).toBe(0);
       await space.add(HUNDRED);
-      const after = { token: second.token, goesOn: 'after a rest', operations: 1_000 } as const;
+      const after = { token: second.token, goesOn: 'after a rest', operations: 2_500 } as const;
       expect(await space.settle(second.seq, after)).toMatchObject({ isDrained: false, restMs: 0 });
-      expect(await space.settle(second.seq, { ...after, operations: 999 })).toMatchObject({ restMs: 250 });
+      expect(await space.settle(second.seq, { ...after, operations: 2_499 })).toMatchObject({ restMs: 250 });
     });
 
     it('is not below what one operation waits in any case', async () => {
