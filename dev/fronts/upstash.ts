@@ -18,7 +18,7 @@ import {
   parseCommand,
 } from './upstash-commands.ts';
 import { type KeyPositions, ScriptTranslator } from './upstash-scripts.ts';
-import { streamSubscription } from './upstash-subscribe.ts';
+import { Subscriptions } from './upstash-subscribe.ts';
 
 export interface UpstashFrontOptions {
   /** `redis://127.0.0.1:PORT` of a Redis or Valkey, version 7 or later. */
@@ -51,6 +51,7 @@ const REDIS_OPTIONS: Omit<RedisOptions, 'replyMapping'> = {
  */
 export async function startUpstashFront(options: UpstashFrontOptions): Promise<HttpFront> {
   const redis = new Redis(options.redisUrl, { ...REDIS_OPTIONS, lazyConnect: true });
+  const subscriptions = new Subscriptions(options.redisUrl, REDIS_OPTIONS);
   redis.on('error', () => undefined); // Each command's own rejection says it.
   try {
     await redis.connect().catch((cause: Error) => {
@@ -60,13 +61,14 @@ export async function startUpstashFront(options: UpstashFrontOptions): Promise<H
     const front = await startHttpFront({
       port: options.port,
       faults: options.faults,
-      handle: (request) => handle(request, redis, scripts, options),
+      handle: (request) => handle(request, { redis, scripts, subscriptions, token: options.token }),
       replyTooLarge: () => ({ status: 400, body: { error: sizeError('request') } }),
     });
     return {
       ...front,
       async close() {
         await front.close();
+        subscriptions.close();
         redis.disconnect();
       },
     };
@@ -76,20 +78,25 @@ export async function startUpstashFront(options: UpstashFrontOptions): Promise<H
   }
 }
 
+interface Backend {
+  redis: Redis;
+  scripts: ScriptTranslator;
+  subscriptions: Subscriptions;
+  token: string;
+}
+
 async function handle(
   request: FrontRequest,
-  redis: Redis,
-  scripts: ScriptTranslator,
-  options: UpstashFrontOptions,
+  { redis, scripts, subscriptions, token }: Backend,
 ): Promise<FrontReply | FrontStream> {
   const [path = '/', query = ''] = request.path.split('?', 2);
   const search = new URLSearchParams(query);
   if (!['GET', 'POST', 'PUT', 'HEAD'].includes(request.method)) return { status: 405 };
-  if ((readBearer(request.headers) ?? search.get('_token')) !== options.token)
+  if ((readBearer(request.headers) ?? search.get('_token')) !== token)
     return { status: 401, body: { error: 'WRONGPASS invalid or missing auth token' } };
   const [first = '', ...segments] = path.slice(1).split('/').map(decodeSegment);
   if ((first === 'subscribe' || first === 'psubscribe') && segments.length > 0)
-    return streamSubscription(options.redisUrl, REDIS_OPTIONS, first, segments, request.signal);
+    return subscriptions.stream(first, segments, request.signal);
   const base64 = request.headers['upstash-encoding'] === 'base64';
   const encode = (outcome: Outcome): Outcome =>
     'error' in outcome ? outcome : { result: encodeReply(outcome.result, base64) };
