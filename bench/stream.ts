@@ -8,7 +8,7 @@ import { cpus, hostname, totalmem } from 'node:os';
 import { parseArgs } from 'node:util';
 import { ANY_PORTS, makeTemporaryDir, startStack } from '../dev/stack.ts';
 import { migrate } from '../drizzle/migrate.ts';
-import { ApiKeys } from '../src/api-keys.ts';
+import { ApiKeys } from '../src/access/api-keys.ts';
 import { createApiKeyStore } from '../src/postgres/api-key-store.ts';
 import { openPg } from '../src/postgres/pg.ts';
 import { buildWorker, startWorkerd } from '../test/http/targets.ts';

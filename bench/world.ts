@@ -1,7 +1,7 @@
 /** One measurement, in a process of its own: reads BENCH_TASK, prints a Measured as JSON. */
 import { eq } from 'drizzle-orm';
 import pg from 'pg';
-import { DirectLog } from '../src/direct-log.ts';
+import { DirectLog } from '../src/log/direct-log.ts';
 import { PersistenceLayer } from '../src/persistence-layer.ts';
 import { createDrainStore } from '../src/postgres/drain-store.ts';
 import { openNeon } from '../src/postgres/neon.ts';

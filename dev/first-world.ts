@@ -1,6 +1,6 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { ApiKeys } from '../src/api-keys.ts';
+import { ApiKeys } from '../src/access/api-keys.ts';
 import { createApiKeyStore } from '../src/postgres/api-key-store.ts';
 import { openPg } from '../src/postgres/pg.ts';
 

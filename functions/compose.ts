@@ -1,5 +1,7 @@
 import { tryGetContext } from 'hono/context-storage';
-import { ApiKeys } from '../src/api-keys.ts';
+import { ApiKeys } from '../src/access/api-keys.ts';
+import { RateLimiter } from '../src/access/rate-limiter.ts';
+import { Sessions } from '../src/access/sessions.ts';
 import {
   type Config,
   type DatabaseConfig,
@@ -8,11 +10,15 @@ import {
   parseConfig,
   type RedisConfig,
 } from '../src/config.ts';
-import { DeadLetters } from '../src/dead-letters.ts';
-import { DirectLog } from '../src/direct-log.ts';
-import { Drain } from '../src/drain.ts';
-import type { LiveSource } from '../src/live-stores.ts';
-import type { DrainStore, LogStore } from '../src/log-stores.ts';
+import type { LiveSource } from '../src/live/live-stores.ts';
+import { Presence } from '../src/live/presence.ts';
+import { SpaceChanges } from '../src/live/space-changes.ts';
+import { SpaceStreams } from '../src/live/space-streams.ts';
+import { DeadLetters } from '../src/log/dead-letters.ts';
+import { DirectLog } from '../src/log/direct-log.ts';
+import { Drain } from '../src/log/drain.ts';
+import type { DrainStore, LogStore } from '../src/log/log-stores.ts';
+import { SpaceLog } from '../src/log/space-log.ts';
 import { pause, startTimer } from '../src/pause.ts';
 import { PersistenceLayer } from '../src/persistence-layer.ts';
 import { createApiKeyStore } from '../src/postgres/api-key-store.ts';
@@ -21,9 +27,7 @@ import { createDrainStore } from '../src/postgres/drain-store.ts';
 import { createStateLoader } from '../src/postgres/operations/load-snapshot.ts';
 import { createSessionStore } from '../src/postgres/session-store.ts';
 import { createWorldStore } from '../src/postgres/world-store.ts';
-import { Presence } from '../src/presence.ts';
 import { createQueue } from '../src/qstash/queue.ts';
-import { RateLimiter } from '../src/rate-limiter.ts';
 import type { RedisClient } from '../src/redis/client.ts';
 import { createFinishedJobs } from '../src/redis/jobs.ts';
 import { createLogStore } from '../src/redis/log.ts';
@@ -31,11 +35,7 @@ import { createPresenceStore } from '../src/redis/presence.ts';
 import { createRateLimitStore } from '../src/redis/rate-limit.ts';
 import { createStateStore } from '../src/redis/snapshot.ts';
 import { createStreamPlaces } from '../src/redis/stream-places.ts';
-import { Sessions } from '../src/sessions.ts';
-import { SpaceChanges } from '../src/space-changes.ts';
-import { SpaceLog } from '../src/space-log.ts';
-import { SpaceState, type StateLoader } from '../src/space-state.ts';
-import { SpaceStreams } from '../src/space-streams.ts';
+import { SpaceState, type StateLoader } from '../src/state/space-state.ts';
 import type { AppContext, AppEnv, Services } from './http/context.ts';
 import { describeError } from './http/describe-error.ts';
 import { createLog, type Log } from './http/log.ts';

@@ -1,5 +1,5 @@
+import { type RateLimit, RateLimiter, type RateLimitStore } from './access/rate-limiter.ts';
 import { compressText, expandText } from './compressed-text.ts';
-import { type RateLimit, RateLimiter, type RateLimitStore } from './rate-limiter.ts';
 import { AppError } from './world/errors.ts';
 import { LIMITS } from './world/limits.ts';
 import { checkId } from './world/schemas.ts';

@@ -1,8 +1,9 @@
 import { uuidv7 } from 'uuidv7';
 import { BatchProcessor as Batches, type BatchOptions } from './batch-processor.ts';
 import { CacheManager as Cache, type CacheOptions } from './cache-manager.ts';
-import { DirectLog } from './direct-log.ts';
-import { Drain } from './drain.ts';
+import { DirectLog } from './log/direct-log.ts';
+import { Drain } from './log/drain.ts';
+import { SpaceLog, type SpaceLogOptions } from './log/space-log.ts';
 import { PersistenceLayer as Layer, type PersistenceOptions } from './persistence-layer.ts';
 import type { Postgres } from './postgres/client.ts';
 import { createDrainStore } from './postgres/drain-store.ts';
@@ -14,8 +15,7 @@ import type { RedisClient } from './redis/client.ts';
 import { createLogStore } from './redis/log.ts';
 import { createStateStore } from './redis/snapshot.ts';
 import { openTcpRedis } from './redis/tcp.ts';
-import { SpaceLog, type SpaceLogOptions } from './space-log.ts';
-import { SpaceState } from './space-state.ts';
+import { SpaceState } from './state/space-state.ts';
 import { AppError } from './world/errors.ts';
 import { LIMITS } from './world/limits.ts';
 
@@ -172,8 +172,8 @@ function readPort(port: number | string | undefined): number {
 export type { BatchResult, BatchStats, BatchType } from './batch-processor.ts';
 export type { ActionDecision, CacheStats } from './cache-manager.ts';
 export { type Config, parseConfig } from './config.ts';
+export type { CommittedOperations, Queued } from './log/space-log.ts';
 export type { OperationsOptions, Precondition, Saved, TenantCounts } from './persistence-layer.ts';
-export type { CommittedOperations, Queued } from './space-log.ts';
 export { AppError, type ErrorCode, type FieldError } from './world/errors.ts';
 export { LIMITS } from './world/limits.ts';
 export type { Operation, OperationResult } from './world/operation.ts';

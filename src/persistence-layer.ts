@@ -1,6 +1,6 @@
-import type { StagedWorld } from './log-stores.ts';
-import type { AppendOptions, CommittedOperations, Queued } from './space-log.ts';
-import type { SpaceState, Version } from './space-state.ts';
+import type { StagedWorld } from './log/log-stores.ts';
+import type { AppendOptions, CommittedOperations, Queued } from './log/space-log.ts';
+import type { SpaceState, Version } from './state/space-state.ts';
 import { refuseOtherAvatars, refuseTenantParts, withinSpace } from './within-space.ts';
 import { checkOperations } from './world/check-operations.ts';
 import { readCursor, writeCursor } from './world/cursor.ts';

@@ -1,7 +1,7 @@
-import type { LogAddress } from './log-stores.ts';
-import type { Defer } from './space-log.ts';
-import type { SpaceState, Version } from './space-state.ts';
-import { writeState } from './state-text.ts';
+import type { LogAddress } from './log/log-stores.ts';
+import type { Defer } from './log/space-log.ts';
+import type { SpaceState, Version } from './state/space-state.ts';
+import { writeState } from './state/state-text.ts';
 import { isAway, notFound } from './world/errors.ts';
 import {
   readView,

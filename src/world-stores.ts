@@ -1,5 +1,5 @@
-import type { LogAddress, StagedWorld } from './log-stores.ts';
-import type { AppendOptions, CommittedOperations, Queued } from './space-log.ts';
+import type { LogAddress, StagedWorld } from './log/log-stores.ts';
+import type { AppendOptions, CommittedOperations, Queued } from './log/space-log.ts';
 import type { Operation } from './world/operation.ts';
 import type { WorldItem, WorldReader, WorldSelection } from './world/state-lines.ts';
 import type {

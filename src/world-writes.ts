@@ -1,4 +1,4 @@
-import type { AppendOptions, CommittedOperations, Queued } from './space-log.ts';
+import type { AppendOptions, CommittedOperations, Queued } from './log/space-log.ts';
 import { AppError, notFound } from './world/errors.ts';
 import type { Condition, Operation } from './world/operation.ts';
 import type { ObjectInput, ObjectPatch, SaveMode, Seq, WorldObject } from './world/types.ts';

@@ -1,5 +1,5 @@
-import { ApiKeys } from '../src/api-keys.ts';
-import { DirectLog } from '../src/direct-log.ts';
+import { ApiKeys } from '../src/access/api-keys.ts';
+import { DirectLog } from '../src/log/direct-log.ts';
 import { PersistenceLayer, type PersistenceOptions, type WorldStore } from '../src/persistence-layer.ts';
 import { createApiKeyStore } from '../src/postgres/api-key-store.ts';
 import type { Postgres } from '../src/postgres/client.ts';

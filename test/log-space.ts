@@ -1,6 +1,6 @@
 import pg from 'pg';
 import { expect } from 'vitest';
-import type { LogAddress } from '../src/log-stores.ts';
+import type { LogAddress } from '../src/log/log-stores.ts';
 import type { Postgres } from '../src/postgres/client.ts';
 import { createDrainStore } from '../src/postgres/drain-store.ts';
 import { createWorldStore } from '../src/postgres/world-store.ts';

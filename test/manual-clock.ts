@@ -1,4 +1,4 @@
-import type { Clock } from '../src/space-stream.ts';
+import type { Clock } from '../src/live/space-stream.ts';
 
 /** A clock that stands still until it is moved. */
 export class ManualClock implements Clock {

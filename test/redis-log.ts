@@ -1,6 +1,6 @@
 import { afterAll, beforeAll } from 'vitest';
-import type { ChangesStore } from '../src/live-stores.ts';
-import type { AppendOutcome, AppendRequest, LogAddress, LogStore, OpenedLog } from '../src/log-stores.ts';
+import type { ChangesStore } from '../src/live/live-stores.ts';
+import type { AppendOutcome, AppendRequest, LogAddress, LogStore, OpenedLog } from '../src/log/log-stores.ts';
 import type { RedisClient } from '../src/redis/client.ts';
 import { createLogStore } from '../src/redis/log.ts';
 import type { LogOptions } from '../src/redis/log-context.ts';

@@ -1,5 +1,5 @@
 import { startUpstashFront } from '../dev/fronts/upstash.ts';
-import type { LiveSource } from '../src/live-stores.ts';
+import type { LiveSource } from '../src/live/live-stores.ts';
 import type { RedisClient } from '../src/redis/client.ts';
 import { openTcpRedis } from '../src/redis/tcp.ts';
 import { openTcpLive } from '../src/redis/tcp-live.ts';

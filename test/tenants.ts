@@ -1,4 +1,4 @@
-import { ApiKeys } from '../src/api-keys.ts';
+import { ApiKeys } from '../src/access/api-keys.ts';
 import { createApiKeyStore } from '../src/postgres/api-key-store.ts';
 import { openNeon } from '../src/postgres/neon.ts';
 import type { Scope } from '../src/world/types.ts';

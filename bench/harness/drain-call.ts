@@ -1,5 +1,5 @@
 import type { StackValues } from '../../dev/stack.ts';
-import type { LogAddress } from '../../src/log-stores.ts';
+import type { LogAddress } from '../../src/log/log-stores.ts';
 
 /** Has QStash call the Worker to drain a space; returns when the call is queued. */
 export async function callDrain(

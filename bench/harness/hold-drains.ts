@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { StackValues } from '../../dev/stack.ts';
-import type { AppendRequest, LogAddress } from '../../src/log-stores.ts';
+import type { AppendRequest, LogAddress } from '../../src/log/log-stores.ts';
 import { createLogStore } from '../../src/redis/log.ts';
 import { openTcpRedis } from '../../src/redis/tcp.ts';
 

@@ -1,8 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { Redis } from 'ioredis';
 import pg from 'pg';
-import { ApiKeys } from '../../src/api-keys.ts';
-import type { LogAddress } from '../../src/log-stores.ts';
+import { ApiKeys } from '../../src/access/api-keys.ts';
+import type { LogAddress } from '../../src/log/log-stores.ts';
 import { createApiKeyStore } from '../../src/postgres/api-key-store.ts';
 import { openPg } from '../../src/postgres/pg.ts';
 import { logKey } from '../../src/redis/keys.ts';

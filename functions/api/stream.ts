@@ -1,5 +1,5 @@
-import type { SpaceStream } from '../../src/space-stream.ts';
-import type { OpenStreamRequest } from '../../src/space-streams.ts';
+import type { SpaceStream } from '../../src/live/space-stream.ts';
+import type { OpenStreamRequest } from '../../src/live/space-streams.ts';
 import { readSeqText } from '../../src/world/change.ts';
 import { isStillAllowed } from '../http/auth.ts';
 import type { AppContext } from '../http/context.ts';

@@ -1,4 +1,4 @@
-import type { BudgetLeft } from '../../src/space-log.ts';
+import type { BudgetLeft } from '../../src/log/space-log.ts';
 import { parseJsonBytes } from '../../src/world/json-text.ts';
 import { LIMITS } from '../../src/world/limits.ts';
 import { checkMediaType, readBytes } from '../http/body.ts';

@@ -1,5 +1,5 @@
 import { createMiddleware } from 'hono/factory';
-import type { RateDecision, RateLimit, RateSubject } from '../../src/rate-limiter.ts';
+import type { RateDecision, RateLimit, RateSubject } from '../../src/access/rate-limiter.ts';
 import type { AppContext, AppEnv } from './context.ts';
 import { HttpError } from './problem.ts';
 

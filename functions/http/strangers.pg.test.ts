@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { RateLimiter } from '../../src/rate-limiter.ts';
+import { RateLimiter } from '../../src/access/rate-limiter.ts';
 import { makeEnv } from '../../test/http/targets.ts';
 import { makeTenant } from '../../test/tenants.ts';
 import { createApp } from '../app.ts';

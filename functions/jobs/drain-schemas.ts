@@ -1,6 +1,6 @@
 import * as z from 'zod';
-import type { DrainReport } from '../../src/drain.ts';
-import type { SweepReport } from '../../src/sweeper.ts';
+import type { DrainReport } from '../../src/log/drain.ts';
+import type { SweepReport } from '../../src/log/sweeper.ts';
 import { idSchema } from '../../src/world/schemas.ts';
 
 export const drainSpaceInput = z.strictObject({ tenantId: idSchema, spaceId: idSchema });

@@ -1,8 +1,8 @@
 import * as z from 'zod';
-import type { IssuedKey } from '../../src/api-keys.ts';
-import type { DeadLetter } from '../../src/dead-letters.ts';
-import type { PresentPerson } from '../../src/presence.ts';
-import type { IssuedSession } from '../../src/sessions.ts';
+import type { IssuedKey } from '../../src/access/api-keys.ts';
+import type { IssuedSession } from '../../src/access/sessions.ts';
+import type { PresentPerson } from '../../src/live/presence.ts';
+import type { DeadLetter } from '../../src/log/dead-letters.ts';
 import { LIMITS } from '../../src/world/limits.ts';
 import type { Operation } from '../../src/world/operation.ts';
 import { idSchema } from '../../src/world/schemas.ts';

@@ -1,6 +1,6 @@
 import * as z from 'zod';
-import { issueSchema } from '../../src/api-keys.ts';
-import { sessionInputSchema } from '../../src/sessions.ts';
+import { issueSchema } from '../../src/access/api-keys.ts';
+import { sessionInputSchema } from '../../src/access/sessions.ts';
 import { LIMITS } from '../../src/world/limits.ts';
 import { operationsSchema } from '../../src/world/operation-schema.ts';
 import {

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import type { DrainReport } from '../drain.ts';
+import type { DrainReport } from '../log/drain.ts';
 import { drainSpaces } from './drain-spaces.ts';
 
 const SPACE = { tenantId: 't', spaceId: 's' };

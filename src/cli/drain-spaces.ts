@@ -1,5 +1,5 @@
-import type { Drain, DrainReport } from '../drain.ts';
-import type { LogAddress } from '../log-stores.ts';
+import type { Drain, DrainReport } from '../log/drain.ts';
+import type { LogAddress } from '../log/log-stores.ts';
 import { AppError } from '../world/errors.ts';
 import { type Progress, showCount } from './progress.ts';
 

@@ -1,5 +1,5 @@
 import { and, asc, eq, gt, sql } from 'drizzle-orm';
-import type { ApiKeyStore } from '../api-keys.ts';
+import type { ApiKeyStore } from '../access/api-keys.ts';
 import { AppError } from '../world/errors.ts';
 import type { ApiKey, Scope } from '../world/types.ts';
 import type { Postgres } from './client.ts';

@@ -1,5 +1,5 @@
-import type { DeadLetterStore } from '../dead-letters.ts';
-import type { DrainStore, LogAddress, Retention, StagedWorld } from '../log-stores.ts';
+import type { DeadLetterStore } from '../log/dead-letters.ts';
+import type { DrainStore, LogAddress, Retention, StagedWorld } from '../log/log-stores.ts';
 import type { WriteTarget } from '../persistence-layer.ts';
 import type { WorldItem } from '../world/state-lines.ts';
 import type { WorldInput } from '../world/types.ts';

@@ -1,5 +1,5 @@
 import { and, eq, exists, gt, isNull, sql } from 'drizzle-orm';
-import type { SessionStore } from '../sessions.ts';
+import type { SessionStore } from '../access/sessions.ts';
 import type { Role } from '../world/types.ts';
 import type { Database, Postgres } from './client.ts';
 import { toTime } from './rows.ts';

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { useLogs } from '../../test/redis-log.ts';
 import { REDIS_WAYS } from '../../test/redis-ways.ts';
-import type { LiveSource } from '../live-stores.ts';
+import type { LiveSource } from '../live/live-stores.ts';
 import { liveChannel } from './keys.ts';
 
 /** What one subscriber has heard. */

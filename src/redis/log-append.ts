@@ -1,4 +1,4 @@
-import type { AppendOutcome, AppendRequest, BudgetLeft, LogAddress } from '../log-stores.ts';
+import type { AppendOutcome, AppendRequest, BudgetLeft, LogAddress } from '../log/log-stores.ts';
 import { AppError } from '../world/errors.ts';
 import type { RedisReply } from './client.ts';
 import { budgetKey, idempotencyKey, liveChannel, logKey, logMetaKey, spaceMember } from './keys.ts';

@@ -1,5 +1,5 @@
-import type { ChangesOutcome, ReadChangesRequest } from '../live-stores.ts';
-import type { LogAddress, RawEntry } from '../log-stores.ts';
+import type { ChangesOutcome, ReadChangesRequest } from '../live/live-stores.ts';
+import type { LogAddress, RawEntry } from '../log/log-stores.ts';
 import { logKey, logMetaKey } from './keys.ts';
 import type { LogContext } from './log-context.ts';
 import { readEntry } from './log-drain.ts';

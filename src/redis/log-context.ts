@@ -1,4 +1,4 @@
-import type { LogAddress } from '../log-stores.ts';
+import type { LogAddress } from '../log/log-stores.ts';
 import type { RedisClient } from './client.ts';
 import { createLostError } from './errors.ts';
 import { dirtyKey, spaceMember } from './keys.ts';

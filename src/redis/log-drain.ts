@@ -5,7 +5,7 @@ import type {
   ReadRequest,
   Settled,
   SettleRequest,
-} from '../log-stores.ts';
+} from '../log/log-stores.ts';
 import type { RedisReply } from './client.ts';
 import { createLostError } from './errors.ts';
 import { drainStatsKey, liveChannel, logKey, logMetaKey, snapshotKey, spaceMember } from './keys.ts';

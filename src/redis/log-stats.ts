@@ -1,4 +1,4 @@
-import type { Backlog, LogAddress, LogStats } from '../log-stores.ts';
+import type { Backlog, LogAddress, LogStats } from '../log/log-stores.ts';
 import type { Seq } from '../world/types.ts';
 import type { RedisCommand, RedisReply } from './client.ts';
 import { dirtyKey, drainStatsKey, logMetaKey, readSpaceMember } from './keys.ts';

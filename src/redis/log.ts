@@ -1,5 +1,5 @@
-import type { ChangesStore } from '../live-stores.ts';
-import type { LogStore } from '../log-stores.ts';
+import type { ChangesStore } from '../live/live-stores.ts';
+import type { LogStore } from '../log/log-stores.ts';
 import { LIMITS } from '../world/limits.ts';
 import type { RedisClient } from './client.ts';
 import { isFull, readMemory, readSetting } from './inspect.ts';

@@ -1,4 +1,4 @@
-import type { ListedPerson, PresenceSpace, PresenceStore } from '../presence.ts';
+import type { ListedPerson, PresenceSpace, PresenceStore } from '../live/presence.ts';
 import { LIMITS } from '../world/limits.ts';
 import type { RedisClient, RedisReply, RedisScript } from './client.ts';
 import { createLostError } from './errors.ts';

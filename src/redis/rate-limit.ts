@@ -1,6 +1,6 @@
 import { Ratelimit } from '@upstash/ratelimit';
 import type { Redis } from '@upstash/redis';
-import type { RateLimit, RateLimitStore } from '../rate-limiter.ts';
+import type { RateLimit, RateLimitStore } from '../access/rate-limiter.ts';
 import type { RedisClient, RedisScript } from './client.ts';
 import { KEY_PREFIX, rateLimitName } from './keys.ts';
 

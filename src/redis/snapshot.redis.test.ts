@@ -1,7 +1,14 @@
 import { describe, expect, it } from 'vitest';
 import { useLogs } from '../../test/redis-log.ts';
 import { REDIS_WAYS } from '../../test/redis-ways.ts';
-import type { Around, KeptWorld, Marks, StateReply, StateRequest, StateStore } from '../state-stores.ts';
+import type {
+  Around,
+  KeptWorld,
+  Marks,
+  StateReply,
+  StateRequest,
+  StateStore,
+} from '../state/state-stores.ts';
 import { createStateStore, type SnapshotOptions } from './snapshot.ts';
 
 const MARKS: Marks = { version: '0', epoch: '0', pendingUntil: '0', isErasing: false };

@@ -1,5 +1,12 @@
 import { compressText, expandText } from '../compressed-text.ts';
-import type { Around, KeptWorld, Marks, StateReply, StateRequest, StateStore } from '../state-stores.ts';
+import type {
+  Around,
+  KeptWorld,
+  Marks,
+  StateReply,
+  StateRequest,
+  StateStore,
+} from '../state/state-stores.ts';
 import type { ReplayAvatar } from '../world/replay.ts';
 import type { RedisClient, RedisCommand, RedisReply } from './client.ts';
 import { createLostError } from './errors.ts';

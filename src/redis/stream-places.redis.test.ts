@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { REDIS_WAYS, type RedisWay } from '../../test/redis-ways.ts';
 import { uniqueName } from '../../test/support.ts';
-import type { StreamPlace, StreamPlaces } from '../live-stores.ts';
+import type { StreamPlace, StreamPlaces } from '../live/live-stores.ts';
 import type { RedisClient } from './client.ts';
 import { principalStreamsKey, spaceStreamsKey } from './keys.ts';
 import { createStreamPlaces } from './stream-places.ts';

@@ -1,4 +1,4 @@
-import type { StreamPlace, StreamPlaces } from '../live-stores.ts';
+import type { StreamPlace, StreamPlaces } from '../live/live-stores.ts';
 import type { RedisClient } from './client.ts';
 import { principalStreamsKey, spaceStreamsKey } from './keys.ts';
 import { readWord } from './log-reply.ts';

@@ -1,5 +1,5 @@
 import { Redis } from 'ioredis';
-import type { LiveHandlers, LiveSource } from '../live-stores.ts';
+import type { LiveHandlers, LiveSource } from '../live/live-stores.ts';
 import { createLostError } from './errors.ts';
 import { liveChannel } from './keys.ts';
 import { readTcpOptions, type TcpOptions } from './tcp.ts';

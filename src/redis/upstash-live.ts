@@ -1,5 +1,5 @@
 import { createParser } from 'eventsource-parser';
-import type { LiveHandlers, LiveSource, LiveSubscription } from '../live-stores.ts';
+import type { LiveHandlers, LiveSource, LiveSubscription } from '../live/live-stores.ts';
 import { createLostError } from './errors.ts';
 import { liveChannel } from './keys.ts';
 import type { UpstashOptions } from './upstash.ts';

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { LogAddress } from '../../src/log-stores.ts';
+import type { LogAddress } from '../../src/log/log-stores.ts';
 import { budgetKey, idempotencyKey } from '../../src/redis/keys.ts';
 import { isDirty, readLog } from './fold.ts';
 import { makeSpace, NO_DRAIN, NO_LIMITS, openSpaceLog, useRig } from './rig.ts';

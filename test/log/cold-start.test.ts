@@ -1,6 +1,6 @@
 import { sql } from 'drizzle-orm';
 import { describe, expect, it } from 'vitest';
-import type { LogAddress } from '../../src/log-stores.ts';
+import type { LogAddress } from '../../src/log/log-stores.ts';
 import { logKey, logMetaKey } from '../../src/redis/keys.ts';
 import { expectDrained, listIncidents, loadState, readLog } from './fold.ts';
 import { makeSpace, NO_DRAIN, openDrain, openSpaceLog, useRig } from './rig.ts';

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import type { Drain, DrainRun } from '../../src/drain.ts';
-import type { DrainStore, LogAddress } from '../../src/log-stores.ts';
+import type { Drain, DrainRun } from '../../src/log/drain.ts';
+import type { DrainStore, LogAddress } from '../../src/log/log-stores.ts';
 import type { Operation } from '../../src/world/operation.ts';
 import { expectDrained, isDirty } from './fold.ts';
 import { makeSpace, NO_DRAIN, NO_LIMITS, openDrain, openSpaceLog, useRig, wrapStore } from './rig.ts';

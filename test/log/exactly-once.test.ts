@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { DrainStore } from '../../src/log-stores.ts';
+import type { DrainStore } from '../../src/log/log-stores.ts';
 import type { Condition, Operation } from '../../src/world/operation.ts';
 import { expectDrained } from './fold.ts';
 import { killAt, makeSpace, NO_DRAIN, openDrain, openSpaceLog, type Rig, useRig, wrapStore } from './rig.ts';

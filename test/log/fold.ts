@@ -1,6 +1,6 @@
 import { sql } from 'drizzle-orm';
 import { expect } from 'vitest';
-import type { LogAddress } from '../../src/log-stores.ts';
+import type { LogAddress } from '../../src/log/log-stores.ts';
 import { dirtyKey, spaceMember } from '../../src/redis/keys.ts';
 import type { LogEntry, OperationResult, StageOperation } from '../../src/world/operation.ts';
 import { isStage } from '../../src/world/operation-effects.ts';

@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 import type { InjectedFault } from '../../dev/fronts/faults.ts';
-import type { LogAddress, LogStore } from '../../src/log-stores.ts';
+import type { LogAddress, LogStore } from '../../src/log/log-stores.ts';
 import { PersistenceLayer, type WorldStore } from '../../src/persistence-layer.ts';
 import { AppError } from '../../src/world/errors.ts';
 import type { OperationResult } from '../../src/world/operation.ts';

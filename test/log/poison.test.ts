@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import type { DeadLetter } from '../../src/dead-letters.ts';
-import type { DrainStore, LogAddress } from '../../src/log-stores.ts';
+import type { DeadLetter } from '../../src/log/dead-letters.ts';
+import type { DrainStore, LogAddress } from '../../src/log/log-stores.ts';
 import type { Operation } from '../../src/world/operation.ts';
 import { isStage } from '../../src/world/operation-effects.ts';
 import { replayEntry } from '../../src/world/replay.ts';

@@ -1,6 +1,6 @@
 import pg from 'pg';
 import { expect, it } from 'vitest';
-import type { DrainStore, LogAddress } from '../../src/log-stores.ts';
+import type { DrainStore, LogAddress } from '../../src/log/log-stores.ts';
 import { queryAs } from '../log-space.ts';
 import { stack } from '../support.ts';
 import { makeSpace, openDrain, openSpaceLog, useRig, wrapStore } from './rig.ts';

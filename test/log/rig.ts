@@ -8,7 +8,14 @@ import { startUpstashFront } from '../../dev/fronts/upstash.ts';
 import { findFreePort } from '../../dev/ports.ts';
 import { startRedis } from '../../dev/redis.ts';
 import { CACHE_DIR } from '../../dev/stack.ts';
-import { Drain, type DrainOptions, type DrainTold } from '../../src/drain.ts';
+import { Drain, type DrainOptions, type DrainTold } from '../../src/log/drain.ts';
+import {
+  type DrainStore,
+  type LogAddress,
+  type LogStore,
+  SpaceLog,
+  type SpaceLogOptions,
+} from '../../src/log/space-log.ts';
 import type { WorldStore } from '../../src/persistence-layer.ts';
 import type { Postgres } from '../../src/postgres/client.ts';
 import { createDrainStore } from '../../src/postgres/drain-store.ts';
@@ -18,13 +25,6 @@ import type { RedisClient } from '../../src/redis/client.ts';
 import { createLogStore } from '../../src/redis/log.ts';
 import { openTcpRedis } from '../../src/redis/tcp.ts';
 import { openUpstash } from '../../src/redis/upstash.ts';
-import {
-  type DrainStore,
-  type LogAddress,
-  type LogStore,
-  SpaceLog,
-  type SpaceLogOptions,
-} from '../../src/space-log.ts';
 import { stack, uniqueName } from '../support.ts';
 
 const PASSWORD = 'a-long-password';

@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, it } from 'vitest';
-import type { LogAddress } from '../../src/log-stores.ts';
+import type { LogAddress } from '../../src/log/log-stores.ts';
 import { logKey } from '../../src/redis/keys.ts';
 import { createLogStore } from '../../src/redis/log.ts';
 import { expectDrained, readLog } from './fold.ts';

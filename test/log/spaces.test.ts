@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { DeadLetters } from '../../src/dead-letters.ts';
-import type { LogAddress } from '../../src/log-stores.ts';
+import { DeadLetters } from '../../src/log/dead-letters.ts';
+import type { LogAddress } from '../../src/log/log-stores.ts';
 import { PersistenceLayer } from '../../src/persistence-layer.ts';
 import { AppError } from '../../src/world/errors.ts';
 import type { Operation } from '../../src/world/operation.ts';

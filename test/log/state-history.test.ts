@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import type { LogAddress, LogStore } from '../../src/log-stores.ts';
+import type { LogAddress, LogStore } from '../../src/log/log-stores.ts';
 import { encodeEntries } from '../../src/world/check-operations.ts';
 import { AppError } from '../../src/world/errors.ts';
 import type { Operation } from '../../src/world/operation.ts';

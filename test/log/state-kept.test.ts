@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import type { DrainStore } from '../../src/log-stores.ts';
+import type { DrainStore } from '../../src/log/log-stores.ts';
 import { createStateStore } from '../../src/redis/snapshot.ts';
 import { makeSpace, NO_DRAIN, openSpaceLog, wrapStore } from './rig.ts';
 import { openStateNode, put, type StateNode, useStates } from './state-rig.ts';

@@ -1,8 +1,13 @@
-import type { LogAddress } from '../../src/log-stores.ts';
+import type { LogAddress } from '../../src/log/log-stores.ts';
 import { PersistenceLayer } from '../../src/persistence-layer.ts';
 import { createStateLoader } from '../../src/postgres/operations/load-snapshot.ts';
 import { createStateStore, type SnapshotOptions } from '../../src/redis/snapshot.ts';
-import { SpaceState, type StateLoader, type StateOptions, type StateStore } from '../../src/space-state.ts';
+import {
+  SpaceState,
+  type StateLoader,
+  type StateOptions,
+  type StateStore,
+} from '../../src/state/space-state.ts';
 import type { Operation } from '../../src/world/operation.ts';
 import type { WorldState } from '../../src/world/types.ts';
 import { NO_DRAIN, openDrain, openSpaceLog, type Rig, type Stores, useRig, wrapStore } from './rig.ts';

@@ -1,13 +1,13 @@
 import { createParser } from 'eventsource-parser';
 import { describe, expect, it } from 'vitest';
+import { SpaceChanges } from '../../src/live/space-changes.ts';
+import type { SpaceStream } from '../../src/live/space-stream.ts';
+import { SpaceStreams } from '../../src/live/space-streams.ts';
 import { pause, startTimer } from '../../src/pause.ts';
 import type { RedisClient } from '../../src/redis/client.ts';
 import { createLogStore } from '../../src/redis/log.ts';
 import { APPEND } from '../../src/redis/scripts.ts';
 import { createStreamPlaces } from '../../src/redis/stream-places.ts';
-import { SpaceChanges } from '../../src/space-changes.ts';
-import type { SpaceStream } from '../../src/space-stream.ts';
-import { SpaceStreams } from '../../src/space-streams.ts';
 import { isAway } from '../../src/world/errors.ts';
 import type { LogEntry } from '../../src/world/operation.ts';
 import { copyWorld, type ReplayWorld, replayEntry } from '../../src/world/replay.ts';

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { DrainStore } from '../../src/log-stores.ts';
+import type { DrainStore } from '../../src/log/log-stores.ts';
 import { expectDrained } from './fold.ts';
 import { makeSpace, NO_DRAIN, openDrain, openSpaceLog, useRig, wrapStore } from './rig.ts';
 

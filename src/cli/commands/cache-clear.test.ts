@@ -8,7 +8,7 @@ import { type RedisServer, startRedis } from '../../../dev/redis.ts';
 import { CACHE_DIR } from '../../../dev/stack.ts';
 import { stack, uniqueName } from '../../../test/support.ts';
 import { CacheManager } from '../../cache-manager.ts';
-import { Presence } from '../../presence.ts';
+import { Presence } from '../../live/presence.ts';
 import { createCacheStore } from '../../redis/cache.ts';
 import type { RedisClient } from '../../redis/client.ts';
 import { readCopyKind } from '../../redis/keys.ts';

@@ -6,7 +6,7 @@ import { findFreePort } from '../../../dev/ports.ts';
 import { type RedisServer, startRedis } from '../../../dev/redis.ts';
 import { CACHE_DIR } from '../../../dev/stack.ts';
 import { stack, uniqueName } from '../../../test/support.ts';
-import type { LogStore } from '../../log-stores.ts';
+import type { LogStore } from '../../log/log-stores.ts';
 import type { RedisClient } from '../../redis/client.ts';
 import { createLogStore } from '../../redis/log.ts';
 import { openTcpRedis } from '../../redis/tcp.ts';

@@ -1,5 +1,5 @@
 import { type Config, parseConfig } from '../../config.ts';
-import type { LogAddress, LogStore } from '../../log-stores.ts';
+import type { LogAddress, LogStore } from '../../log/log-stores.ts';
 import { pause } from '../../pause.ts';
 import { AppError } from '../../world/errors.ts';
 import { type Context, defineCommand, JSON_OPTION, type Outcome } from '../command.ts';
@@ -58,7 +58,7 @@ async function drainWith(
       import('../../redis/upstash.ts'),
       import('../../redis/tcp.ts'),
       import('../../redis/log.ts'),
-      import('../../drain.ts'),
+      import('../../log/drain.ts'),
     ]);
   const postgres = openPg({ databaseUrl: database.url, poolSizeMax: 1, timeoutMs: database.timeoutMs });
   const client = redis.kind === 'upstash' ? openUpstash(redis) : openTcpRedis(redis);

@@ -36,7 +36,7 @@ export const keysCreateCommand = defineCommand({
     const [{ openPg }, { createApiKeyStore }, { ApiKeys }] = await Promise.all([
       import('../../postgres/pg.ts'),
       import('../../postgres/api-key-store.ts'),
-      import('../../api-keys.ts'),
+      import('../../access/api-keys.ts'),
     ]);
     const postgres = openPg({ databaseUrl, poolSizeMax: 1, timeoutMs: DATABASE_TIMEOUT_MS });
     try {

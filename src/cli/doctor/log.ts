@@ -1,4 +1,4 @@
-import type { LogAddress } from '../../log-stores.ts';
+import type { LogAddress } from '../../log/log-stores.ts';
 import type { DatabaseFacts } from '../../postgres/inspect.ts';
 import { showCount } from '../progress.ts';
 import { type Finding, ok, warning } from './finding.ts';

@@ -1,6 +1,6 @@
 import { expect } from 'vitest';
 import { stack, uniqueName } from '../../../test/support.ts';
-import type { LogStore } from '../../log-stores.ts';
+import type { LogStore } from '../../log/log-stores.ts';
 import { createDrainStore } from '../../postgres/drain-store.ts';
 import { openPg } from '../../postgres/pg.ts';
 import type { Operation } from '../../world/operation.ts';

@@ -1,6 +1,6 @@
 import { type SQL, sql } from 'drizzle-orm';
 import { uuidv7 } from 'uuidv7';
-import type { LogAddress } from '../../log-stores.ts';
+import type { LogAddress } from '../../log/log-stores.ts';
 import type { Batch, BatchOutcome, DeadOperation, Incident } from '../../world/batch.ts';
 import type { LogOperation, OperationResult } from '../../world/operation.ts';
 import type { Seq } from '../../world/types.ts';

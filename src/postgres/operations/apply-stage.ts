@@ -1,6 +1,6 @@
 import { sql } from 'drizzle-orm';
 import { uuidv7 } from 'uuidv7';
-import type { LogAddress, StageOutcome, StageStep } from '../../log-stores.ts';
+import type { LogAddress, StageOutcome, StageStep } from '../../log/log-stores.ts';
 import type { Postgres } from '../client.ts';
 import { encodeIncidents } from './apply-batch.ts';
 import { sweepGenerations } from './stage.ts';

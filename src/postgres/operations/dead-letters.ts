@@ -1,6 +1,6 @@
 import { and, asc, desc, eq, isNull, lt, sql } from 'drizzle-orm';
-import type { DeadLetter } from '../../dead-letters.ts';
-import type { LogAddress } from '../../log-stores.ts';
+import type { DeadLetter } from '../../log/dead-letters.ts';
+import type { LogAddress } from '../../log/log-stores.ts';
 import type { DeadOperation } from '../../world/batch.ts';
 import type { LogOperation } from '../../world/operation.ts';
 import { toTexts } from '../array-literal.ts';

@@ -1,5 +1,5 @@
 import { and, eq } from 'drizzle-orm';
-import type { LogAddress } from '../../log-stores.ts';
+import type { LogAddress } from '../../log/log-stores.ts';
 import type { Postgres } from '../client.ts';
 import { worldStages } from '../schema/spaces.ts';
 

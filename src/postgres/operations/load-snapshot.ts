@@ -1,6 +1,6 @@
 import { and, eq, sql } from 'drizzle-orm';
-import type { LogAddress } from '../../log-stores.ts';
-import type { Around, LoadedWorld, Profile, StateLoader } from '../../state-stores.ts';
+import type { LogAddress } from '../../log/log-stores.ts';
+import type { Around, LoadedWorld, Profile, StateLoader } from '../../state/state-stores.ts';
 import { AppError } from '../../world/errors.ts';
 import type { WorldPart } from '../../world/state-lines.ts';
 import type { Avatar, WorldObject } from '../../world/types.ts';

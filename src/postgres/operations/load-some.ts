@@ -1,5 +1,5 @@
 import { and, eq, isNotNull, sql } from 'drizzle-orm';
-import type { DrainStore, LogAddress } from '../../log-stores.ts';
+import type { DrainStore, LogAddress } from '../../log/log-stores.ts';
 import type { WorldObject } from '../../world/types.ts';
 import { toTexts } from '../array-literal.ts';
 import type { Postgres } from '../client.ts';

@@ -1,6 +1,6 @@
 import { and, eq, sql } from 'drizzle-orm';
 import { uuidv7 } from 'uuidv7';
-import type { LogAddress, OpenedLog } from '../../log-stores.ts';
+import type { LogAddress, OpenedLog } from '../../log/log-stores.ts';
 import type { OperationResult } from '../../world/operation.ts';
 import type { Seq } from '../../world/types.ts';
 import { toTexts } from '../array-literal.ts';

@@ -1,5 +1,5 @@
 import { and, asc, eq, inArray } from 'drizzle-orm';
-import type { StagedWorld } from '../../log-stores.ts';
+import type { StagedWorld } from '../../log/log-stores.ts';
 import type { WriteTarget } from '../../persistence-layer.ts';
 import { AppError } from '../../world/errors.ts';
 import type { WorldItem } from '../../world/state-lines.ts';

@@ -1,4 +1,4 @@
-import type { StagedWorld } from '../../log-stores.ts';
+import type { StagedWorld } from '../../log/log-stores.ts';
 import type { WriteTarget } from '../../persistence-layer.ts';
 import type { WorldInput } from '../../world/types.ts';
 import type { Postgres } from '../client.ts';

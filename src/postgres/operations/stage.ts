@@ -1,6 +1,6 @@
 import { type SQL, sql } from 'drizzle-orm';
 import { uuidv7 } from 'uuidv7';
-import type { StagedWorld } from '../../log-stores.ts';
+import type { StagedWorld } from '../../log/log-stores.ts';
 import type { WriteTarget } from '../../persistence-layer.ts';
 import { AppError } from '../../world/errors.ts';
 import { LIMITS } from '../../world/limits.ts';

@@ -1,5 +1,5 @@
 import { sql } from 'drizzle-orm';
-import type { Retention } from '../../log-stores.ts';
+import type { Retention } from '../../log/log-stores.ts';
 import type { Postgres } from '../client.ts';
 
 /** Removes a tenant's records that are over their time. @returns how many rows went. */

@@ -1,0 +1,146 @@
+import { ProcessBuckets } from '../world/token-bucket.ts';
+
+/** So many requests at once, and as many again over the window, evenly. */
+export interface RateLimit {
+  requests: number;
+  windowSeconds: number;
+}
+
+/** Whose requests are counted together. */
+export interface RateSubject {
+  /** Null for what belongs to no tenant. */
+  tenantId: string | null;
+  /** What the name is of: `principal`, `address`, … */
+  kind: string;
+  name: string;
+}
+
+export interface Taken {
+  allowed: boolean;
+  /** Whole requests left at once. */
+  remaining: number;
+  /** Milliseconds since 1970 at which there will be more: for who was refused, one at least. */
+  resetAtMs: number;
+}
+
+/** What became of one request, and by which limit. */
+export interface RateDecision extends Taken {
+  limit: RateLimit;
+  /** Whether the whole deployment counted, or, while Redis is away, this process alone. */
+  countedBy: 'deployment' | 'process';
+}
+
+/** What RateLimiter needs of Redis. */
+export interface RateLimitStore {
+  take(subject: RateSubject, limit: RateLimit): Promise<Taken>;
+}
+
+export type RateLimiterEvent =
+  /** Limits hold per process from now on: Redis does not answer, or none is configured. Told once an outage. */
+  | { event: 'rate_limit_per_process'; reason: 'redis_away' | 'no_redis'; cause?: unknown }
+  | { event: 'rate_limit_restored' };
+
+export interface RateLimiterOptions {
+  /** Milliseconds since 1970. */
+  now: () => number;
+  /** What a process lets each subject do in a minute while Redis is away, where that is less than its limit. */
+  requestsPerMinuteAlone: number;
+  tell?: (event: RateLimiterEvent) => void;
+}
+
+/** Subjects remembered in one process at most. */
+const SUBJECTS_MAX = 10_000;
+/** A count that takes longer than this is given up: it stands before every answer. */
+const STORE_TIMEOUT_MS = 500;
+/** For so long Redis is not asked again after it failed. */
+const STORE_PAUSE_MS = 5_000;
+
+/**
+ * Counts requests over the whole deployment with one Redis command each; who is refused is then refused from memory, until
+ * there is more for them. While Redis is away each process counts for itself, by a lower limit. It never throws.
+ */
+export class RateLimiter {
+  readonly #store: RateLimitStore | null;
+  readonly #options: RateLimiterOptions;
+  readonly #blocked = new Map<string, RateDecision>();
+  readonly #alone = new ProcessBuckets(SUBJECTS_MAX);
+  #isAlone = false;
+  #askAgainAtMs = 0;
+
+  /** @param store null where no Redis is configured. */
+  constructor(store: RateLimitStore | null, options: RateLimiterOptions) {
+    this.#store = store;
+    this.#options = options;
+  }
+
+  /** Counts one request of the subject. */
+  async take(subject: RateSubject, limit: RateLimit): Promise<RateDecision> {
+    const blocked = this.findBlock(subject);
+    if (blocked !== null) return blocked;
+    const decision = (await this.#takeOfDeployment(subject, limit)) ?? this.#takeOfProcess(subject, limit);
+    if (!decision.allowed) this.#block(subject, decision);
+    return decision;
+  }
+
+  /** Why the subject would be refused, if memory alone knows that it would be. Costs no I/O and counts nothing. */
+  findBlock(subject: RateSubject): RateDecision | null {
+    const name = nameOf(subject);
+    const blocked = this.#blocked.get(name);
+    if (blocked === undefined) return null;
+    if (blocked.resetAtMs > this.#options.now()) return blocked;
+    this.#blocked.delete(name);
+    return null;
+  }
+
+  async #takeOfDeployment(subject: RateSubject, limit: RateLimit): Promise<RateDecision | null> {
+    if (this.#store === null) {
+      this.#standAlone('no_redis');
+      return null;
+    }
+    if (this.#options.now() < this.#askAgainAtMs) return null;
+    try {
+      const taken = await inTime(this.#store.take(subject, limit));
+      if (this.#isAlone) this.#options.tell?.({ event: 'rate_limit_restored' });
+      this.#isAlone = false;
+      return { ...taken, limit, countedBy: 'deployment' };
+    } catch (cause) {
+      this.#askAgainAtMs = this.#options.now() + STORE_PAUSE_MS;
+      this.#standAlone('redis_away', cause);
+      return null;
+    }
+  }
+
+  #takeOfProcess(subject: RateSubject, { requests, windowSeconds }: RateLimit): RateDecision {
+    const share = Math.floor((this.#options.requestsPerMinuteAlone * windowSeconds) / 60);
+    const limit = { requests: Math.max(1, Math.min(requests, share)), windowSeconds };
+    const taken = this.#alone.take(nameOf(subject), limit, this.#options.now());
+    return { ...taken, limit, countedBy: 'process' };
+  }
+
+  #standAlone(reason: 'redis_away' | 'no_redis', cause?: unknown): void {
+    if (!this.#isAlone) this.#options.tell?.({ event: 'rate_limit_per_process', reason, cause });
+    this.#isAlone = true;
+  }
+
+  /** What is forgotten for want of room is asked again, no more. */
+  #block(subject: RateSubject, decision: RateDecision): void {
+    if (this.#blocked.size >= SUBJECTS_MAX) this.#blocked.clear();
+    this.#blocked.set(nameOf(subject), decision);
+  }
+}
+
+function nameOf({ tenantId, kind, name }: RateSubject): string {
+  return `${tenantId ?? ''}!${kind}!${name}`;
+}
+
+async function inTime<T>(work: Promise<T>): Promise<T> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error('too late')), STORE_TIMEOUT_MS);
+  });
+  try {
+    return await Promise.race([work, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}

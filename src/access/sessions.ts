@@ -1,0 +1,312 @@
+import { decodeProtectedHeader, errors, jwtVerify, SignJWT } from 'jose';
+import { uuidv7 } from 'uuidv7';
+import * as z from 'zod';
+import type { Presence, Stay } from '../live/presence.ts';
+import { AppError, isAway, notFound } from '../world/errors.ts';
+import { LIMITS } from '../world/limits.ts';
+import { check, checkId, idSchema } from '../world/schemas.ts';
+import type { Role, Session } from '../world/types.ts';
+
+/** What Sessions needs of a database. */
+export interface SessionStore {
+  /**
+   * Opens a stay and makes the person a member. @param session its role is from now on the member's; null: the role the
+   * member has, or viewer for a new one. @returns the stay's role, or null where the space or the person is not there.
+   */
+  mintSession(session: NewSession): Promise<Role | null>;
+  /** @returns the stay, ended or not; null where there is none, or its space is deleted. */
+  findSession(tenantId: string, id: string): Promise<Session | null>;
+  /** Notes that the person is still there. @param at RFC 3339. @returns null where no such stay is open at that time. */
+  touchSession(tenantId: string, id: string, at: string): Promise<StayPlace | null>;
+  /** @returns null where there is no such stay; ending twice is the same as once. */
+  endSession(tenantId: string, id: string, at: string): Promise<StayPlace | null>;
+  /** @returns the spaces in which the person has a stay that is open at that time, so many at most. */
+  listSpacesOf(tenantId: string, userId: string, at: string, limit: number): Promise<string[]>;
+}
+
+/** Whose stay it is, and where. */
+export type StayPlace = Pick<Stay, 'spaceId' | 'userId'>;
+
+/** What Sessions tells of who comes and goes. */
+export type SessionPresence = Pick<Presence, 'touch' | 'leave' | 'leaveWhole' | 'clear'>;
+
+export interface NewSession {
+  tenantId: string;
+  id: string;
+  spaceId: string;
+  userId: string;
+  role: Role | null;
+  createdAt: string;
+  expiresAt: string;
+}
+
+/** A stay as it is given out, the only time its token is seen. */
+export interface IssuedSession {
+  id: string;
+  token: string;
+  expiresAt: string;
+}
+
+/** What tokens are signed with. Both keys verify; for as long as the older one stands here, tokens it signed serve. */
+export interface SigningKeys {
+  key: string;
+  previousKey: string | null;
+}
+
+export const ROLES = ['viewer', 'editor', 'owner'] as const satisfies readonly Role[];
+
+export const sessionInputSchema = z.strictObject({
+  userId: idSchema,
+  spaceId: idSchema,
+  role: z.enum(ROLES).optional(),
+  ttlSeconds: z
+    .number()
+    .int('must be a whole number')
+    .min(1, 'must be at least 1')
+    .max(LIMITS.sessionSecondsMax, `must be at most ${LIMITS.sessionSecondsMax}`)
+    .default(LIMITS.sessionSecondsDefault),
+});
+
+const claimsSchema = z.object({ tenant: idSchema, sub: idSchema, space: idSchema, jti: idSchema });
+
+const ISSUER = 'worldkeep';
+const AUDIENCE = 'worldkeep:session';
+const ALGORITHM = 'HS256';
+/** Three parts of base64url. Whatever else a credential is, it is no token. */
+const TOKEN = /^[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+$/;
+/** Characters above which nothing is a token of ours: three ids of 128 characters are 1,100 of them. */
+const TOKEN_LENGTH_MAX = 2_048;
+/** Found sessions kept in one process at most. */
+const CACHED_SESSIONS_MAX = 10_000;
+/** Milliseconds that an answer waits for presence to be told. */
+const PRESENCE_TIMEOUT_MS = 500;
+/** Spaces in which the presence of a person who is erased is ended at once; in others it ends by its silence. */
+const ERASED_SPACES_MAX = 1_000;
+
+export interface SessionOptions {
+  /** Milliseconds since 1970. */
+  now: () => number;
+  /** For how long a session once found is taken without asking again: so long one ended elsewhere may still serve. */
+  cacheMs: number;
+  /** Null: no token is minted, and none is known. */
+  keys: SigningKeys | null;
+  /** Null or absent: nobody is told who is there. */
+  presence?: SessionPresence | null;
+  /** Told once an outage why presence could not be told. */
+  onPresenceAway?: (cause: unknown) => void;
+}
+
+/**
+ * The credentials of people: a token (JWT) is bound to one stay of one person in one space. A stay that is minted or kept by a
+ * heartbeat is present in its space, one that ends is not; but what makes it valid is the store, so presence being away
+ * changes nothing else.
+ */
+export class Sessions {
+  readonly #store: SessionStore;
+  readonly #now: () => number;
+  readonly #cacheMs: number;
+  readonly #keys: SigningKeys | null;
+  readonly #presence: SessionPresence | null;
+  readonly #onPresenceAway: (cause: unknown) => void;
+  #isPresenceAway = false;
+  readonly #cache = new Map<string, { session: Session; foundAt: number; askedAt: number }>();
+  #signers: Signer[] | null = null;
+
+  constructor(
+    store: SessionStore,
+    { now, cacheMs, keys, presence = null, onPresenceAway = () => undefined }: SessionOptions,
+  ) {
+    this.#store = store;
+    this.#now = now;
+    this.#cacheMs = cacheMs;
+    this.#keys = keys;
+    this.#presence = presence;
+    this.#onPresenceAway = onPresenceAway;
+  }
+
+  /**
+   * Opens a stay. @param input `{userId, spaceId, role?, ttlSeconds?}`.
+   * @throws no_signing_key where none is configured, not_found for a space or a person that is not there.
+   */
+  async mint(tenantId: string, input: unknown): Promise<IssuedSession> {
+    const { userId, spaceId, role, ttlSeconds } = check(sessionInputSchema, input);
+    const [signer] = await this.#readSigners();
+    if (signer === undefined)
+      throw new AppError('no_signing_key', 'SESSION_SIGNING_KEY is not set: no session token can be signed.');
+    const id = uuidv7();
+    // A token tells times in whole seconds: so does the stay.
+    const issuedAt = Math.floor(this.#now() / 1_000);
+    const expiresAt = toTime((issuedAt + ttlSeconds) * 1_000);
+    const minted = await this.#store.mintSession({
+      ...{ tenantId, id, spaceId, userId, role: role ?? null },
+      ...{ createdAt: toTime(issuedAt * 1_000), expiresAt },
+    });
+    if (minted === null) throw notFound();
+    const token = await new SignJWT({ tenant: tenantId, space: spaceId, role: minted })
+      .setProtectedHeader({ alg: ALGORITHM, typ: 'JWT', kid: signer.kid })
+      .setSubject(userId)
+      .setJti(id)
+      .setIssuer(ISSUER)
+      .setAudience(AUDIENCE)
+      .setIssuedAt(issuedAt)
+      .setExpirationTime(issuedAt + ttlSeconds)
+      .sign(signer.secret);
+    await this.#tell((presence) => presence.touch({ tenantId, spaceId, sessionId: id, userId }));
+    return { id, token, expiresAt };
+  }
+
+  /**
+   * @returns whose token this is, or null: forged, expired and ended look the same. No store is asked about a token that
+   * was not signed here. What the session may do is read from the store, so the token only says which one it is.
+   * @param beforeLookup called where the store must be asked; what it throws goes on.
+   */
+  async authenticate(token: string, beforeLookup?: () => void): Promise<Session | null> {
+    const claims = await this.#verify(token);
+    if (claims === null) return null;
+    const session = await this.#find(claims.tenant, claims.jti, beforeLookup);
+    if (session === null || session.userId !== claims.sub || session.spaceId !== claims.space) return null;
+    return session;
+  }
+
+  /** @throws not_found where no such stay is open. */
+  async heartbeat(tenantId: string, id: string): Promise<void> {
+    const at = toTime(this.#now());
+    const place = await this.#store.touchSession(tenantId, checkId(id, '/id'), at);
+    if (place === null) throw notFound();
+    await this.#tell((presence) => presence.touch({ tenantId, sessionId: id, ...place }));
+  }
+
+  /** @throws not_found where the tenant has no such stay. */
+  async end(tenantId: string, id: string): Promise<void> {
+    const place = await this.#store.endSession(tenantId, checkId(id, '/id'), toTime(this.#now()));
+    this.#cache.delete(cacheKey(tenantId, id));
+    if (place === null) throw notFound();
+    await this.#tell((presence) => presence.leave({ tenantId, sessionId: id, ...place }));
+  }
+
+  /** Erases a person by `erase`, which removes their stays, and then takes none of those for found or present any longer. */
+  async eraseWith(tenantId: string, userId: string, erase: () => Promise<void>): Promise<void> {
+    // Asked before: afterwards nothing says where they were.
+    const spaceIds =
+      this.#presence === null
+        ? []
+        : await this.#store.listSpacesOf(
+            ...([tenantId, checkId(userId, '/id'), toTime(this.#now()), ERASED_SPACES_MAX] as const),
+          );
+    await erase();
+    this.#forget((session) => session.tenantId === tenantId && session.userId === userId);
+    await this.#tell((presence) =>
+      Promise.all(spaceIds.map((spaceId) => presence.leaveWhole({ tenantId, spaceId, userId }))),
+    );
+  }
+
+  /** Takes a space's sessions for found or present no longer: it has just been deleted. */
+  async closeSpace(tenantId: string, spaceId: string): Promise<void> {
+    this.#forget((session) => session.tenantId === tenantId && session.spaceId === spaceId);
+    await this.#tell((presence) => presence.clear({ tenantId, spaceId }));
+  }
+
+  #forget(isGone: (session: Session) => boolean): void {
+    for (const [key, { session }] of this.#cache) if (isGone(session)) this.#cache.delete(key);
+  }
+
+  /** Waits for it no longer than a moment, and lets go what fails: the next heartbeat, or the silence, puts it right. */
+  async #tell(tell: (presence: SessionPresence) => Promise<unknown>): Promise<void> {
+    if (this.#presence === null) return;
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const late = new Promise<void>((resolve) => {
+      timer = setTimeout(resolve, PRESENCE_TIMEOUT_MS);
+    });
+    const told = tell(this.#presence).then(
+      () => {
+        this.#isPresenceAway = false;
+      },
+      (cause: unknown) => {
+        if (!this.#isPresenceAway) this.#onPresenceAway(cause);
+        this.#isPresenceAway = true;
+      },
+    );
+    await Promise.race([told, late]);
+    clearTimeout(timer);
+  }
+
+  async #verify(token: string): Promise<z.infer<typeof claimsSchema> | null> {
+    if (token.length > TOKEN_LENGTH_MAX || !TOKEN.test(token)) return null;
+    const signers = await this.#readSigners();
+    try {
+      const { kid } = decodeProtectedHeader(token);
+      const signer = signers.find((known) => known.kid === kid);
+      if (signer === undefined) return null;
+      const { payload } = await jwtVerify(token, signer.secret, {
+        algorithms: [ALGORITHM],
+        issuer: ISSUER,
+        audience: AUDIENCE,
+        requiredClaims: ['exp', 'iat'],
+        currentDate: new Date(this.#now()),
+      });
+      return claimsSchema.safeParse(payload).data ?? null;
+    } catch (error) {
+      // decodeProtectedHeader throws a TypeError for what is no JWT.
+      if (error instanceof errors.JOSEError || error instanceof TypeError) return null;
+      throw error;
+    }
+  }
+
+  async #find(tenantId: string, id: string, beforeLookup?: () => void): Promise<Session | null> {
+    const key = cacheKey(tenantId, id);
+    const now = this.#now();
+    const cached = this.#cache.get(key);
+    if (cached !== undefined && now - cached.askedAt < this.#cacheMs)
+      return isOpen(cached.session, now) ? cached.session : null;
+    beforeLookup?.();
+    let session: Session | null;
+    try {
+      session = await this.#store.findSession(tenantId, id);
+    } catch (error) {
+      // As for keys: while the database is away what was good is good, for a while.
+      if (cached === undefined || !isAway(error) || now - cached.foundAt >= LIMITS.credentialStaleMsMax)
+        throw error;
+      cached.askedAt = now;
+      return isOpen(cached.session, now) ? cached.session : null;
+    }
+    if (session === null || !isOpen(session, now)) {
+      this.#cache.delete(key);
+      return null;
+    }
+    if (this.#cache.size >= CACHED_SESSIONS_MAX) this.#cache.clear();
+    this.#cache.set(key, { session, foundAt: now, askedAt: now });
+    return session;
+  }
+
+  async #readSigners(): Promise<Signer[]> {
+    const texts = this.#keys === null ? [] : [this.#keys.key, this.#keys.previousKey];
+    // Kept only once it is there: on Workers no request may wait for a promise of another.
+    this.#signers ??= await Promise.all(texts.filter((text) => text !== null).map(readSigner));
+    return this.#signers;
+  }
+}
+
+interface Signer {
+  kid: string;
+  secret: Uint8Array;
+}
+
+/** A key's name is made from it alone, so that every process gives it the same, and tells nothing about it. */
+async function readSigner(text: string): Promise<Signer> {
+  const secret = new TextEncoder().encode(text);
+  const digest = await crypto.subtle.digest('SHA-256', new TextEncoder().encode(`worldkeep kid ${text}`));
+  const kid = Array.from(new Uint8Array(digest, 0, 8), (byte) => byte.toString(16).padStart(2, '0')).join('');
+  return { kid, secret };
+}
+
+function isOpen({ expiresAt, endedAt }: Session, now: number): boolean {
+  return endedAt === null && Date.parse(expiresAt) > now;
+}
+
+function cacheKey(tenantId: string, id: string): string {
+  return `${tenantId} ${id}`;
+}
+
+function toTime(ms: number): string {
+  return new Date(ms).toISOString();
+}

@@ -1,0 +1,74 @@
+import type { DrainStore, LogAddress, RawEntry } from '../log/log-stores.ts';
+import { replacesWorld } from '../world/change.ts';
+import { AppError, notFound } from '../world/errors.ts';
+import { LIMITS } from '../world/limits.ts';
+import { checkId, checkPageLimit } from '../world/schemas.ts';
+import type { Seq } from '../world/types.ts';
+import type { ChangesStore, ReadChangesRequest } from './live-stores.ts';
+
+/** A piece of a space's log. */
+export interface LogPiece {
+  incarnation: string;
+  /** Where the log ends. */
+  last: Seq;
+  entries: RawEntry[];
+  /** Redis knows the log; else there is none to read, and where it ends is what Postgres says. */
+  isKnown: boolean;
+}
+
+export interface ChangesPage {
+  /** `ops` is JSON text, as it was appended. */
+  changes: { seq: Seq; actor: string | null; ops: string }[];
+  /** Where the log ends. */
+  head: Seq;
+}
+
+/** What has changed in a space since, for who asks now and then. */
+export class SpaceChanges {
+  readonly #redis: ChangesStore;
+  readonly #postgres: Pick<DrainStore, 'loadCursor'>;
+
+  constructor(redis: ChangesStore, postgres: Pick<DrainStore, 'loadCursor'>) {
+    this.#redis = redis;
+    this.#postgres = postgres;
+  }
+
+  /**
+   * The entries behind `since`, oldest first; none where it is not given.
+   * @throws trimmed where what came behind it cannot be told: it is older than the log, the world was replaced, or no seq of
+   * this log. not_found.
+   */
+  async list(
+    address: LogAddress,
+    { since, limit }: { since: Seq | null; limit?: string | undefined },
+  ): Promise<ChangesPage> {
+    const entriesMax = checkPageLimit(limit);
+    const piece = await this.read(address, { after: since, bytesMax: LIMITS.changesBytesMax, entriesMax });
+    const { last: head } = piece;
+    if (since === null) return { changes: [], head };
+    const replacement = piece.entries.findIndex(({ ops }) => replacesWorld(ops));
+    const entries = replacement < 0 ? piece.entries : piece.entries.slice(0, replacement);
+    const [first] = piece.entries;
+    const isTrimmed = first === undefined ? head !== since : first.prev > since || entries.length === 0;
+    // What is missing in the middle was lost: what comes behind it is behind another world.
+    const isTorn = entries.some(({ prev }, i) => i > 0 && prev !== entries[i - 1]?.seq);
+    if (isTrimmed || isTorn)
+      throw new AppError(
+        'trimmed',
+        `The log does not have all that came behind ${since}: load the state, and go on from its seq.`,
+      );
+    return { changes: entries.map(({ seq, actor, ops }) => ({ seq, actor, ops })), head };
+  }
+
+  /** A piece of the log; where Redis knows nothing of the space, its end as Postgres has it. @throws not_found */
+  async read(address: LogAddress, request: ReadChangesRequest): Promise<LogPiece> {
+    checkId(address.spaceId, '/space');
+    const outcome = await this.#redis.readChanges(address, request);
+    if (outcome.status === 'read') return { ...outcome, isKnown: true };
+    const known = await this.#postgres.loadCursor(address);
+    if (known === null) throw notFound();
+    const { incarnation, cursor: last } = known;
+    if (outcome.status === 'deleted' && outcome.incarnation === incarnation) throw notFound();
+    return { incarnation, last, entries: [], isKnown: false };
+  }
+}

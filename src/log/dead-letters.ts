@@ -1,0 +1,92 @@
+import { readCursor, writeCursor } from '../world/cursor.ts';
+import { AppError, notFound } from '../world/errors.ts';
+import type { LogOperation } from '../world/operation.ts';
+import { checkId, checkPageLimit } from '../world/schemas.ts';
+import type { Page, Seq } from '../world/types.ts';
+import type { WorldLog } from '../world-stores.ts';
+import type { AppendOptions, CommittedOperations, Queued } from './space-log.ts';
+
+/** An operation that Postgres could not keep: it removed itself and nothing else. */
+export interface DeadLetter {
+  id: string;
+  spaceId: string;
+  /** Its place in the space's order. */
+  seq: Seq;
+  actor: string | null;
+  op: LogOperation;
+  /** What Postgres said: an SQLSTATE, and the constraint it broke, if it was one. */
+  error: { code: string | null; constraint: string | null };
+  createdAt: string;
+  replayedAt: string | null;
+}
+
+/** What DeadLetters needs of a database. Every method is one transaction. */
+export interface DeadLetterStore {
+  /** Newest first, behind the one whose id is `before`. */
+  listDeadLetters(
+    tenantId: string,
+    limit: number,
+    before: string,
+  ): Promise<{ letters: DeadLetter[]; more: boolean }>;
+  /** `isOutlived`: its space was deleted, and what has its name now is another. */
+  loadDeadLetter(tenantId: string, id: string): Promise<{ letter: DeadLetter; isOutlived: boolean } | null>;
+  /** @returns whether it was there. */
+  discardDeadLetter(tenantId: string, id: string): Promise<boolean>;
+  markReplayed(tenantId: string, id: string): Promise<void>;
+}
+
+/** The operations of a tenant that could not be kept: to be looked at, sent again, or let go. */
+export class DeadLetters {
+  readonly #store: DeadLetterStore;
+  readonly #log: WorldLog;
+
+  constructor(store: DeadLetterStore, log: WorldLog) {
+    this.#store = store;
+    this.#log = log;
+  }
+
+  async list(
+    tenantId: string,
+    page: { limit?: number | string | undefined; cursor?: string | undefined } = {},
+  ): Promise<Page<DeadLetter>> {
+    const limit = checkPageLimit(page.limit);
+    const { letters, more } = await this.#store.listDeadLetters(tenantId, limit, readCursor(page.cursor));
+    return { items: letters, nextCursor: more ? writeCursor(letters.at(-1)?.id ?? '') : null };
+  }
+
+  /**
+   * Appends the operation once more, under the same conditions and the same author, and waits for what becomes of it. Where
+   * it cannot be kept again, it is a dead letter again, under another id.
+   * @throws not_found; conflict for one that was replayed before, is a whole world, or is of a space that was made anew since
+   */
+  async replay(
+    tenantId: string,
+    id: string,
+    defer: AppendOptions['defer'],
+  ): Promise<Queued | CommittedOperations> {
+    const loaded = await this.#store.loadDeadLetter(tenantId, checkId(id, '/id'));
+    if (loaded === null) throw notFound();
+    const { letter, isOutlived } = loaded;
+    if (letter.replayedAt !== null) throw new AppError('conflict', 'This operation was sent again before.');
+    if (letter.op.op === 'stage')
+      throw new AppError('conflict', 'A whole world is not kept here: save it again.');
+    if (isOutlived)
+      throw new AppError(
+        'conflict',
+        'Its space was deleted, and made anew: this is no operation of the new one.',
+      );
+    const { spaceId, actor, op } = letter;
+    const outcome = await this.#log.commit({ tenantId, spaceId, actor }, [op], {
+      principal: 'replay',
+      // Two who replay at once have it done once.
+      idempotency: { key: id, fingerprint: id },
+      defer,
+    });
+    await this.#store.markReplayed(tenantId, id);
+    return outcome;
+  }
+
+  async discard(tenantId: string, id: string): Promise<void> {
+    if (!(await this.#store.discardDeadLetter(tenantId, checkId(id, '/id')))) throw notFound();
+  }
+}

@@ -1,0 +1,130 @@
+import { AppError, notFound } from '../world/errors.ts';
+import type { LogEntry, LogOperation, Operation, OperationResult } from '../world/operation.ts';
+import { findAsked, planBatch } from '../world/plan-batch.ts';
+import type { SaveMode, Seq } from '../world/types.ts';
+import type { DrainStore, LogAddress } from './log-stores.ts';
+import type { CommittedOperations, LogTarget } from './space-log.ts';
+
+/** Writers of one space who meet try again: each time one of them is through. */
+const TRIES_MAX = 100;
+
+/**
+ * The order of a space where no Redis is configured: Postgres gives each write its seq and applies it, in one transaction.
+ * It has the same face as SpaceLog, and everything is `committed`.
+ */
+export class DirectLog {
+  readonly #postgres: DrainStore;
+  readonly #now: () => number;
+
+  /** @param now milliseconds since 1970 */
+  constructor(postgres: DrainStore, now: () => number) {
+    this.#postgres = postgres;
+    this.#now = now;
+  }
+
+  get commitsAlways(): boolean {
+    return true;
+  }
+
+  /** @throws not_found, conflict for a space that is written through a log in Redis, store_unavailable. */
+  async commit(target: LogTarget, operations: readonly Operation[]): Promise<CommittedOperations> {
+    const { seq, results } = await this.#write(target, operations, (from, seq, incarnation) =>
+      this.#apply(target, operations, { from, seq, incarnation }),
+    );
+    return { status: 'committed', seq, accepted: operations.length, results };
+  }
+
+  async enqueue(target: LogTarget, operations: readonly Operation[]): Promise<CommittedOperations> {
+    return this.commit(target, operations);
+  }
+
+  async commitStage(
+    target: LogTarget,
+    { stageId, mode }: { stageId: string; mode: SaveMode },
+  ): Promise<CommittedOperations> {
+    const { seq, results } = await this.#write(target, [], async (from, seq, incarnation) => {
+      const outcome = await this.#postgres.applyStage(target, {
+        ...{ incarnation, from, to: seq, stageId, mode, actor: target.actor, waits: false, incidents: [] },
+        isDirect: true,
+      });
+      if (outcome.status === 'moved') return 'moved';
+      if (outcome.status === 'log_open') throw logOpen();
+      if (outcome.status === 'unknown_space') throw notFound();
+      return [{ id: stageId, status: outcome.status === 'applied' ? 'applied' : 'rejected' }];
+    });
+    return { status: 'committed', seq, accepted: 1, results };
+  }
+
+  /** There is no log to end. */
+  async retire(): Promise<void> {}
+
+  /** There is no log either of which Postgres could be behind. */
+  async readLag(): Promise<{ seq: null; durabilityLagMs: 0 }> {
+    return { seq: null, durabilityLagMs: 0 };
+  }
+
+  async #write(
+    address: LogAddress,
+    operations: readonly LogOperation[],
+    apply: (from: Seq, seq: Seq, incarnation: string) => Promise<OperationResult[] | 'moved'>,
+  ): Promise<{ seq: Seq; results: OperationResult[] }> {
+    for (let tries = 0; tries < TRIES_MAX; tries++) {
+      const opened = await this.#postgres.loadCursor(address);
+      if (opened === null) throw notFound();
+      if (opened.isLogOpen) throw logOpen();
+      const seq = Math.max(opened.cursor + 1, this.#now() * 1_000);
+      const results = await apply(opened.cursor, seq, opened.incarnation);
+      if (results !== 'moved') return { seq, results };
+    }
+    throw new AppError(
+      'store_unavailable',
+      `Too many write to this space at once (${operations.length} operations).`,
+      {
+        retryAfterSeconds: 1,
+      },
+    );
+  }
+
+  async #apply(
+    target: LogTarget,
+    operations: readonly Operation[],
+    { from, seq, incarnation }: { from: Seq; seq: Seq; incarnation: string },
+  ): Promise<OperationResult[] | 'moved'> {
+    const entry: LogEntry = { seq, prev: from, actor: target.actor, ops: [...operations], waits: true };
+    const known = await this.#postgres.loadSeqs(target, findAsked([entry]));
+    if (known.cursor !== from) return 'moved';
+    const apart = { objects: new Set<string>(), users: new Set<string>() };
+    for (;;) {
+      const { objects, avatars, singles, results } = planBatch([entry], known, {
+        rowsMax: Number.POSITIVE_INFINITY,
+        apart,
+      });
+      // What changes nothing takes no place in the order.
+      if (objects.length + avatars.length + singles.length === 0) return results[0]?.results ?? [];
+      const outcome = await this.#postgres.applyBatch(target, {
+        ...{ incarnation, from, to: seq, objects, avatars, singles, incidents: [] },
+        // What becomes of single operations is known to Postgres alone, which writes it down.
+        results: singles.length > 0 ? results : [],
+        isDirect: true,
+      });
+      if (outcome.status === 'unknown_space') throw notFound();
+      if (outcome.status === 'moved') return 'moved';
+      if (outcome.status === 'log_open') throw logOpen();
+      if (outcome.status === 'presumed_wrong')
+        throw new AppError('internal', 'A batch is refused for what it does not presume.');
+      if (outcome.status === 'applied') {
+        const written = singles.length > 0 ? await this.#postgres.readResults(target, seq, seq) : null;
+        return written?.get(seq) ?? results[0]?.results ?? [];
+      }
+      for (const id of outcome.objectIds) apart.objects.add(id);
+      for (const id of outcome.userIds) apart.users.add(id);
+    }
+  }
+}
+
+function logOpen(): AppError {
+  return new AppError(
+    'conflict',
+    'This space is written through its log in Redis: a server without that Redis cannot write to it.',
+  );
+}

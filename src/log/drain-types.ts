@@ -1,0 +1,57 @@
+import type { Batch } from '../world/batch.ts';
+import type { Seq } from '../world/types.ts';
+import type { OwnLog } from './log-reader.ts';
+import type { LogAddress, Retention } from './log-stores.ts';
+
+/** Told of what nobody waits for. None of it holds what was written. */
+export interface DrainTold {
+  event: 'drain_failed' | 'drain_incident' | 'dead_letters' | 'correction_failed' | 'records_sweep_failed';
+  /** Null of `records_sweep_failed`, which is of all tenants. */
+  address: LogAddress | null;
+  /** Of `dead_letters`, how many. */
+  count?: number;
+  kind?: string;
+  cause?: unknown;
+}
+
+export interface DrainOptions {
+  /** Milliseconds since 1970. */
+  now: () => number;
+  /** Resolves after so many milliseconds. */
+  pause: (ms: number) => Promise<void>;
+  tell: (told: DrainTold) => void;
+  /** Has the space drained later, by who can be trusted to: null where there is nobody. */
+  publishDrain: ((address: LogAddress & { delaySeconds: number }) => Promise<void>) | null;
+  /** How long what drains leave behind is kept. */
+  retention: Retention;
+}
+
+export interface SnapshotRenewer {
+  /** Renews a space's snapshot that is far behind. It tells of its failure itself. */
+  renew(address: LogAddress, incarnation: string): Promise<void>;
+  /** A write to what states show and no log holds. */
+  changing<T>(tenantId: string, write: () => Promise<T>): Promise<T>;
+}
+
+export interface DrainReport {
+  /**
+   * `drained`: nothing is left. `continues`: time ran out, and whoever is next goes on. `relieved`: another drain is at it.
+   * `unknown_space`: it was deleted, and what its log still held went with it.
+   */
+  status: 'drained' | 'continues' | 'relieved' | 'unknown_space';
+  operations: number;
+  entries: number;
+  batches: number;
+  /** Where Postgres is now; null where that was not learned. */
+  seq: Seq | null;
+}
+
+export interface DrainRun {
+  /** From the append that elected this drain; null: whoever else is at it. */
+  token: string | null;
+  budgetMs: number;
+  /** What the append that elected this drain knows of the log: it is not read again. */
+  own?: OwnLog | null;
+  /** What became of the entries that somebody waits for, as their batches commit. */
+  onResults?: (results: Batch['results'], to: Seq) => void;
+}

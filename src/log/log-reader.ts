@@ -1,0 +1,137 @@
+import type { Incident } from '../world/batch.ts';
+import { LIMITS } from '../world/limits.ts';
+import type { LogEntry } from '../world/operation.ts';
+import type { Seq } from '../world/types.ts';
+import type { LogAddress, LogStore, RawEntry, ReadOutcome } from './log-stores.ts';
+
+export interface ReadEntry extends LogEntry {
+  bytes: number;
+}
+
+export function readEntry({ seq, prev, actor, ops, waits }: Omit<RawEntry, 'count'>): ReadEntry {
+  return { seq, prev, actor, ops: JSON.parse(ops), waits, bytes: countBytes(ops) };
+}
+
+/** What an append knows of the log without reading it: it is the entries appended, behind `after`. */
+export interface OwnLog {
+  incarnation: string;
+  after: Seq;
+  entries: ReadEntry[];
+}
+
+/** The log from Postgres's cursor on, in pieces, the next of which is fetched while the last is applied. */
+export class LogReader {
+  incarnation = '';
+  /** Where Postgres is. */
+  cursor: Seq = 0;
+  /** Where the log ended when it was last read. */
+  last: Seq = 0;
+  /** Read, and not applied. */
+  entries: ReadEntry[] = [];
+  readonly #redis: LogStore;
+  readonly #address: LogAddress;
+  /** Of the drain that reads. */
+  token: string | null;
+  /** Behind which to read on; null: where Redis believes that Postgres is. */
+  #readTo: Seq | null = null;
+  #fetching: Promise<ReadOutcome> | null = null;
+  #incidents: Incident[] = [];
+
+  constructor(redis: LogStore, address: LogAddress, token: string | null, own: OwnLog | null = null) {
+    this.#redis = redis;
+    this.#address = address;
+    this.token = token;
+    if (own === null) return;
+    this.incarnation = own.incarnation;
+    this.cursor = own.after;
+    this.entries = own.entries;
+    this.last = own.entries.at(-1)?.seq ?? own.after;
+    this.#readTo = this.last;
+  }
+
+  get hasMore(): boolean {
+    return this.entries.length > 0 || this.#fetching !== null || (this.#readTo ?? 0) < this.last;
+  }
+
+  /** Has entries read, if there are any. */
+  async fill(): Promise<'filled' | 'cold' | 'deleted' | 'relieved'> {
+    if (this.entries.length > 0) return 'filled';
+    const fetching = this.#fetching ?? this.#fetch();
+    this.#fetching = null;
+    const read = await fetching;
+    if (read.status !== 'read') return read.status;
+    if (this.#readTo === null) this.cursor = read.after;
+    this.incarnation = read.incarnation;
+    this.last = read.last;
+    this.#take(read.after, read.entries);
+    return 'filled';
+  }
+
+  /** Begins to fetch what comes behind, where what is to be applied now is all that is held. */
+  prefetch(used: number): void {
+    if (this.#fetching !== null || used < this.entries.length || (this.#readTo ?? 0) >= this.last) return;
+    this.#fetching = this.#fetch();
+    // Whoever awaits it learns of a failure; nobody may.
+    this.#fetching.catch(() => undefined);
+  }
+
+  advance(used: number, to: Seq): void {
+    this.entries = this.entries.slice(used);
+    this.cursor = to;
+    if ((this.#readTo ?? 0) < to) this.#readTo = to;
+  }
+
+  moveTo(cursor: Seq): 'moved' {
+    this.cursor = cursor;
+    this.#readTo = cursor;
+    this.entries = [];
+    this.#incidents = [];
+    this.end();
+    return 'moved';
+  }
+
+  takeIncidents(): Incident[] {
+    const incidents = this.#incidents;
+    this.#incidents = [];
+    return incidents;
+  }
+
+  /** What is still being fetched is let go. */
+  end(): void {
+    this.#fetching = null;
+  }
+
+  #fetch(): Promise<ReadOutcome> {
+    return this.#redis.read(this.#address, {
+      after: this.#readTo,
+      token: this.token,
+      bytesMax: LIMITS.logReadBytesMax,
+      entriesMax: LIMITS.logReadEntriesMax,
+    });
+  }
+
+  /** Each entry names the one before it: where that is not the one that was read, some are missing. */
+  #take(after: Seq, raw: readonly RawEntry[]): void {
+    let previous = after;
+    for (const { seq, prev, actor, ops, waits } of raw) {
+      if (prev !== previous) this.#miss(previous, prev, seq);
+      this.entries.push(readEntry({ seq, prev, actor, ops, waits }));
+      previous = seq;
+    }
+    this.#readTo = previous;
+    if (raw.length === 0 && previous < this.last) {
+      this.#miss(previous, this.last, null);
+      this.#readTo = this.last;
+    }
+  }
+
+  #miss(after: Seq, prev: Seq, next: Seq | null): void {
+    this.#incidents.push({ kind: 'log_gap', detail: { after, prev, next } });
+  }
+}
+
+const encoder = new TextEncoder();
+
+function countBytes(text: string): number {
+  return encoder.encode(text).length;
+}

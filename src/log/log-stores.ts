@@ -1,0 +1,235 @@
+import type { Batch, BatchOutcome, DeadOperation, Incident } from '../world/batch.ts';
+import type { OperationResult } from '../world/operation.ts';
+import type { SnapshotLag } from '../world/snapshot-lag.ts';
+import type { JsonObject, SaveMode, Seq, WorldObject } from '../world/types.ts';
+
+/** A space's place in the stores. */
+export interface LogAddress {
+  tenantId: string;
+  spaceId: string;
+}
+
+export interface AppendRequest {
+  actor: string | null;
+  /** Each at most `LIMITS.entryBytesMax`: the JSON text of a list of operations, and how many there are. */
+  entries: readonly { ops: string; count: number }[];
+  /** Somebody waits for the outcome: the caller will drain at once if nobody is at it. */
+  waits: boolean;
+  /** A repeat within `ttlSeconds` under the same key and principal gives the first answer and changes nothing. */
+  idempotency: { principal: string; key: string; fingerprint: string; ttlSeconds: number } | null;
+  /** What the principal may append to this space in a minute; 0: not counted. */
+  budget: { principal: string; requestsPerMinute: number; updatesPerMinute: number } | null;
+  backlog: BacklogLimits;
+  /** What Postgres says of the space, after `cold` or `deleted`. */
+  opened: OpenedLog | null;
+  /** Only where the log ends at this seq: nothing comes between that and these entries. */
+  endsAt?: Seq | null;
+}
+
+export interface BacklogLimits {
+  bytesMax: number;
+  entriesMax: number;
+  ageMsMax: number;
+}
+
+export interface OpenedLog {
+  incarnation: string;
+  /** Rises with every incarnation of the space. */
+  incarnationSeq: Seq;
+  /** The seq that Postgres is at: no seq is given again at or below it. */
+  cursor: Seq;
+}
+
+/** What of a budget is left, and the milliseconds until it is whole again. */
+export interface BudgetLeft {
+  requests: { remaining: number; resetMs: number };
+  updates: { remaining: number; resetMs: number };
+}
+
+export type AppendOutcome =
+  | {
+      status: 'appended';
+      /** The seq of the first entry and of the last. */
+      firstSeq: Seq;
+      seq: Seq;
+      accepted: number;
+      /** This is the first answer once more: nothing was appended now. */
+      isRepeat: boolean;
+      incarnation: string;
+      /** Milliseconds after which the caller is to drain; null: somebody is at it. */
+      drainAfterMs: number | null;
+      /** To be shown when draining: who drains without the newest token has been relieved. */
+      token: string;
+      /** Nothing else waits to be committed: these entries are the whole log behind this seq. Else null. */
+      after: Seq | null;
+      budget: BudgetLeft | null;
+    }
+  /** Redis knows nothing of the space: nothing was written; repeat with `opened`. */
+  | { status: 'cold'; isLogAbsent: boolean }
+  /** The space was deleted when its incarnation was this: repeat with `opened` if Postgres knows a newer one. */
+  | { status: 'deleted'; incarnation: string }
+  /** The log does not end at `endsAt` any more: nothing was written. */
+  | { status: 'ahead' }
+  | { status: 'key_reused' }
+  | { status: 'over_budget'; kind: 'requests' | 'updates'; retryAfterMs: number; budget: BudgetLeft }
+  | { status: 'backlog_full'; kind: 'bytes' | 'entries' | 'age'; actual: number; max: number };
+
+export interface RawEntry {
+  seq: Seq;
+  prev: Seq;
+  actor: string | null;
+  /** JSON text. */
+  ops: string;
+  count: number;
+  waits: boolean;
+}
+
+export interface ReadRequest {
+  /** Entries behind this seq; null: behind what Redis believes is committed. */
+  after: Seq | null;
+  /** Null: whoever else drains. */
+  token: string | null;
+  bytesMax: number;
+  entriesMax: number;
+}
+
+export type ReadOutcome =
+  | { status: 'read'; incarnation: string; after: Seq; last: Seq; entries: RawEntry[] }
+  | { status: 'cold' }
+  | { status: 'deleted'; incarnation: string }
+  /** Another drain has been elected since. */
+  | { status: 'relieved' };
+
+export interface SettleRequest {
+  incarnation: string;
+  /** Postgres is at this seq. */
+  committed: Seq;
+  token: string | null;
+  /** Whether the drain goes on where something is left: if never, it lets go; it does not rest while somebody waits. */
+  goesOn: 'never' | 'at once' | 'after a rest';
+  /** Of what was committed since the last settle. */
+  operations: number;
+  entries: number;
+  bytes: number;
+  /** Milliseconds from append to commit, summed over the entries. */
+  latencyMsSum: number;
+}
+
+export interface Settled {
+  last: Seq;
+  /** All that is in the log is committed: the space is no longer among the dirty ones. */
+  isDrained: boolean;
+  /** Milliseconds that the drain is to rest before it reads on, so that more may come. */
+  restMs: number;
+  /** By how much the snapshot that readers begin at is behind what is committed; null where there is none. */
+  snapshot: SnapshotLag | null;
+}
+
+/** What SpaceLog and Drain need of Redis. Every method is one command, but where it says otherwise. */
+export interface LogStore {
+  append(address: LogAddress, request: AppendRequest): Promise<AppendOutcome>;
+  /** Names this life of Redis: another one after it lost its memory. */
+  readInstance(): Promise<string>;
+  read(address: LogAddress, request: ReadRequest): Promise<ReadOutcome>;
+  settle(address: LogAddress, request: SettleRequest): Promise<Settled>;
+  /** The space is deleted: its log goes, and appends are answered `deleted`. */
+  retire(address: LogAddress, incarnation: string): Promise<void>;
+  /** The spaces with something to drain, oldest first, and since when (a seq: µs since 1970). Several commands, one round trip. */
+  listDirty(limit: number): Promise<(LogAddress & { oldestSeq: Seq })[]>;
+  readStats(tenantId: string): Promise<LogStats>;
+  /** Of one space: how much is behind the cursor, and the log's end, null where Redis knows of none. */
+  readBacklog(address: LogAddress): Promise<Backlog>;
+  /** Why nothing may be queued into this Redis (it evicts), or null. */
+  findFault(): Promise<'evicts' | null>;
+  /** Whether it has no memory left for what is queued, or next to none; false where it does not say. */
+  isFull(): Promise<boolean>;
+}
+
+export interface Backlog {
+  operations: number;
+  entries: number;
+  bytes: number;
+  oldestSeq: Seq | null;
+  last: Seq | null;
+}
+
+/** How long records that only those who ask need are kept. */
+export interface Retention {
+  /** Of what became of writes: as long as their keys are known. */
+  resultsSeconds: number;
+  deadLetterDays: number;
+}
+
+export interface LogStats {
+  /** Operations committed since the counts began. */
+  processed: number;
+  /** Operations in logs and not committed. */
+  queued: number;
+  /** Milliseconds from append to commit, of late. */
+  averageLatencyMs: number;
+  /** Milliseconds that the oldest operation not yet committed has waited; 0 where there is none. */
+  durabilityLagMs: number;
+}
+
+export interface StagedWorld {
+  stageId: string;
+  objects: number;
+}
+
+/** What SpaceLog and Drain need of Postgres. Every method is one transaction, but where it says otherwise. */
+export interface DrainStore {
+  /** Notes that the space's log lives in this life of Redis; where it lived in another, that it was lost. Null: no such space. */
+  openLog(address: LogAddress, redis: { instance: string; isLogAbsent: boolean }): Promise<OpenedLog | null>;
+  /** `isLogOpen`: the space is written through a log in Redis, and in no other way. Null: no such space. */
+  loadCursor(address: LogAddress): Promise<(OpenedLog & { isLogOpen: boolean }) | null>;
+  /** The seqs of objects (those not there are left out), and which of the people are known. */
+  loadSeqs(
+    address: LogAddress,
+    ids: { objects: readonly string[]; users: readonly string[] },
+  ): Promise<{ cursor: Seq; objects: Map<string, Seq>; users: Set<string> }>;
+  applyBatch(address: LogAddress, batch: Batch): Promise<BatchOutcome>;
+  applyStage(address: LogAddress, step: StageStep): Promise<StageOutcome>;
+  /** Gives a staged world up: applying it then is `dead`. */
+  dropStage(address: LogAddress, stageId: string): Promise<void>;
+  /** What became of the entries from `firstSeq` to `seq`; null while the cursor is before `seq`. */
+  readResults(address: LogAddress, firstSeq: Seq, seq: Seq): Promise<Map<Seq, OperationResult[]> | null>;
+  /** Dead operations whose objects have not been put right in the log yet. */
+  listUncorrected(address: LogAddress, limit: number): Promise<DeadOperation[]>;
+  markCorrected(address: LogAddress, deadLetterIds: readonly string[]): Promise<void>;
+  /** Removes the records of all tenants that are over their time. @returns how many. */
+  sweepAllRecords(retention: Retention): Promise<number>;
+  loadObjects(address: LogAddress, ids: readonly string[]): Promise<WorldObject[]>;
+  loadAvatars(
+    address: LogAddress,
+    ids: readonly string[],
+  ): Promise<
+    {
+      id: string;
+      position: WorldObject['position'];
+      rotation: WorldObject['rotation'];
+      properties: JsonObject;
+    }[]
+  >;
+}
+
+export interface StageStep {
+  incarnation: string;
+  from: Seq;
+  to: Seq;
+  stageId: string;
+  mode: SaveMode;
+  actor: string | null;
+  waits: boolean;
+  incidents: Incident[];
+  /** It is from no log, and is not applied to a space that has one. */
+  isDirect?: boolean;
+}
+
+export type StageOutcome =
+  | { status: 'applied'; objects: number }
+  | { status: 'moved'; cursor: Seq; incarnation: string }
+  | { status: 'unknown_space' }
+  /** The space is written through its log, and the step is direct: nothing was applied. */
+  | { status: 'log_open' }
+  /** The stage is gone, or cannot be kept: the cursor has moved, and a dead letter says so. */
+  | { status: 'dead'; dead: DeadOperation };

@@ -1,0 +1,403 @@
+import { encodeEntries } from '../world/check-operations.ts';
+import { coalesceOperations } from '../world/coalesce.ts';
+import { AppError, notFound } from '../world/errors.ts';
+import { LIMITS } from '../world/limits.ts';
+import type { Operation, OperationResult, StageOperation } from '../world/operation.ts';
+import type { SaveMode, Seq } from '../world/types.ts';
+import { UNCOUNTED } from './correct-readers.ts';
+import type { Drain } from './drain.ts';
+import { type OwnLog, readEntry } from './log-reader.ts';
+import type {
+  AppendOutcome,
+  AppendRequest,
+  BacklogLimits,
+  BudgetLeft,
+  DrainStore,
+  LogAddress,
+  LogStats,
+  LogStore,
+  OpenedLog,
+} from './log-stores.ts';
+
+export type * from './log-stores.ts';
+
+/** Who appends, and where. */
+export interface LogTarget extends LogAddress {
+  actor: string | null;
+}
+
+export interface AppendOptions {
+  /** Whose idempotency keys and budget these are; null: neither is kept. */
+  principal: string | null;
+  idempotency?: { key: string; fingerprint: string } | null;
+  /** Told what is left, also before a refusal. */
+  onBudget?: (left: BudgetLeft) => void;
+  /** Keeps work going that the answer does not wait for. */
+  defer: Defer;
+}
+
+export type Defer = (work: Promise<unknown>) => void;
+
+export interface Queued {
+  status: 'queued';
+  /** Of the last entry. */
+  seq: Seq;
+  accepted: number;
+}
+
+export interface CommittedOperations {
+  status: 'committed';
+  seq: Seq;
+  accepted: number;
+  /** One an operation, in their order. */
+  results: OperationResult[];
+}
+
+type Appended = Extract<AppendOutcome, { status: 'appended' }>;
+
+export interface SpaceLogOptions {
+  /** Milliseconds since 1970. */
+  now: () => number;
+  /** Resolves after so many milliseconds, or when it is not waited for any more. */
+  pause: (ms: number, signal?: AbortSignal) => Promise<void>;
+  idempotencyTtlSeconds: number;
+  requestsPerMinute: number;
+  updatesPerMinute: number;
+  backlog: BacklogLimits;
+  /** Every write waits for its own drain. */
+  commitsAlways: boolean;
+}
+
+/** Milliseconds after which one who waits for a commit is answered `queued`. */
+const WAIT_MS_MAX = 10_000;
+/** Milliseconds between two looks at whether somebody else's drain has committed. */
+const POLL_FIRST_MS = 4;
+const POLL_MS_MAX = 50;
+/** Milliseconds without a commit after which a waiter drains, whoever else was elected to. */
+const IMPATIENT_MS = 400;
+const COLD_TRIES_MAX = 3;
+/** Milliseconds for which what Redis says of evicting is believed. */
+const FAULT_KNOWN_MS = 60_000;
+const BACKLOG_RETRY_SECONDS = 5;
+
+/**
+ * The one way into a space's order: an append is one command to Redis, however many operations it holds. What was appended
+ * is `queued`, and `committed` when its drain is through.
+ */
+export class SpaceLog {
+  readonly #redis: LogStore;
+  readonly #postgres: DrainStore;
+  readonly #drain: Pick<Drain, 'run'>;
+  readonly #options: SpaceLogOptions;
+  #faultKnownUntilMs = 0;
+
+  constructor(redis: LogStore, postgres: DrainStore, drain: Pick<Drain, 'run'>, options: SpaceLogOptions) {
+    this.#redis = redis;
+    this.#postgres = postgres;
+    this.#drain = drain;
+    this.#options = options;
+  }
+
+  /** Whether every write waits, asked for or not. */
+  get commitsAlways(): boolean {
+    return this.#options.commitsAlways;
+  }
+
+  /**
+   * Appends operations, checked before, and has them drained after the answer.
+   * @throws not_found for a space that is not there; idempotency_key_reused; rate_limited; backlog_full; store_unavailable
+   * where it is not known whether they were appended: a repeat under the same key is safe.
+   */
+  async enqueue(
+    target: LogTarget,
+    operations: readonly Operation[],
+    options: AppendOptions,
+  ): Promise<Queued> {
+    const entries = encodeEntries(coalesceOperations(operations));
+    const appended = await this.#append(target, entries, operations.length, false, options);
+    const { seq, accepted, drainAfterMs } = appended;
+    if (drainAfterMs !== null)
+      options.defer(this.#drainAfter(target, entries, { ...appended, drainAfterMs }));
+    return { status: 'queued', seq, accepted };
+  }
+
+  /**
+   * The same, answered when it has committed, with what became of each operation; after 10 s `queued`.
+   * @throws as `enqueue` does
+   */
+  async commit(
+    target: LogTarget,
+    operations: readonly Operation[],
+    options: AppendOptions,
+  ): Promise<Queued | CommittedOperations> {
+    return this.#commit(target, encodeEntries(operations), operations.length, options);
+  }
+
+  /** Makes a staged world the space's: an entry of its own, answered when it has committed. */
+  async commitStage(
+    target: LogTarget,
+    { stageId, mode }: { stageId: string; mode: SaveMode },
+    options: AppendOptions,
+  ): Promise<Queued | CommittedOperations> {
+    const stage: StageOperation = { op: 'stage', id: stageId, mode };
+    return this.#commit(target, [{ ops: JSON.stringify([stage]), count: 1 }], 1, options);
+  }
+
+  /** Has Redis know of the space's log, if it does not yet. @throws not_found, store_unavailable */
+  async open(address: LogAddress): Promise<void> {
+    const nothing = { ...UNCOUNTED, actor: null, entries: [] };
+    const seen = await this.#redis.append(address, { ...nothing, opened: null });
+    if (seen.status !== 'cold' && seen.status !== 'deleted') return;
+    const opened = await this.#open(address, seen.status === 'deleted' || seen.isLogAbsent);
+    if (seen.status === 'deleted' && opened.incarnation === seen.incarnation) throw notFound();
+    await this.#redis.append(address, { ...nothing, opened });
+  }
+
+  /** The log's end, and the oldest entry that Postgres does not have; each null where there is none. */
+  async readEnds(address: LogAddress): Promise<{ last: Seq | null; oldestSeq: Seq | null }> {
+    const { last, oldestSeq } = await this.#redis.readBacklog(address);
+    return { last, oldestSeq };
+  }
+
+  /** The space was deleted: what its log still held went with it. */
+  async retire(address: LogAddress, incarnation: string): Promise<void> {
+    await this.#redis.retire(address, incarnation);
+  }
+
+  async readStats(tenantId: string): Promise<LogStats> {
+    return this.#redis.readStats(tenantId);
+  }
+
+  /** The log's end, null where Redis knows of none, and for how long the oldest entry not committed has waited. */
+  async readLag(address: LogAddress): Promise<{ seq: Seq | null; durabilityLagMs: number }> {
+    const { last, oldestSeq } = await this.#redis.readBacklog(address);
+    const waitedMs = oldestSeq === null ? 0 : this.#options.now() - oldestSeq / 1_000;
+    return { seq: last, durabilityLagMs: Math.max(0, waitedMs) };
+  }
+
+  /** Why nothing may be queued into this Redis, or cannot be, or null. */
+  async findFault(): Promise<'evicts' | 'full' | null> {
+    const [fault, isFull] = await Promise.all([this.#redis.findFault(), this.#redis.isFull()]);
+    return fault ?? (isFull ? 'full' : null);
+  }
+
+  async #commit(
+    target: LogTarget,
+    entries: AppendRequest['entries'],
+    count: number,
+    options: AppendOptions,
+  ): Promise<Queued | CommittedOperations> {
+    const { now, pause } = this.#options;
+    const appended = await this.#append(target, entries, count, true, options);
+    const { firstSeq, seq, accepted, drainAfterMs, token, isRepeat } = appended;
+    const endMs = now() + WAIT_MS_MAX;
+    const queued: Queued = { status: 'queued', seq, accepted };
+    const own = new Map<Seq, OperationResult[]>();
+    const committed = (found: Map<Seq, OperationResult[]>): CommittedOperations => ({
+      ...{ status: 'committed', seq, accepted },
+      results: [...found.keys()].sort((a, b) => a - b).flatMap((at) => found.get(at) ?? []),
+    });
+
+    let draining: Promise<unknown> | null = null;
+    const startDrain = (ownToken: string | null): Promise<'through' | 'ended'> => {
+      const { promise, resolve } = Promise.withResolvers<'through' | 'ended'>();
+      const run = this.#drain.run(target, {
+        token: ownToken,
+        budgetMs: LIMITS.drainMsMax,
+        own: ownToken === null ? null : readOwn(target, entries, appended, true),
+        onResults: (results, to) => {
+          for (const result of results)
+            if (result.seq >= firstSeq && result.seq <= seq) own.set(result.seq, result.results);
+          if (to >= seq) resolve('through');
+        },
+      });
+      // Its failure is told by the drain itself; what was appended stays queued, and somebody else's drain may commit it.
+      const end = () => {
+        if (draining === ended) draining = null;
+        resolve('ended');
+      };
+      const ended = run.then(end, end);
+      draining = ended;
+      options.defer(ended);
+      return promise;
+    };
+
+    if (drainAfterMs !== null) {
+      const waiting = new AbortController();
+      const late = pause(WAIT_MS_MAX, waiting.signal).then(() => 'late' as const);
+      const how = await Promise.race([startDrain(token), late]);
+      waiting.abort();
+      if (how === 'late') return queued;
+      if (how === 'through' && countResults(own) === accepted) return committed(own);
+    }
+    let impatientMs = now() + IMPATIENT_MS;
+    for (let delayMs = POLL_FIRST_MS; ; delayMs = Math.min(delayMs * 2, POLL_MS_MAX)) {
+      const found = await this.#readResults(target, firstSeq, seq);
+      // What is in the log stays there, and is committed when Postgres is back.
+      if (found === 'away') return queued;
+      if (found !== null) {
+        if (countResults(found) === accepted) return committed(found);
+        // Nobody waited the first time, or it is too long ago: the answer then was this.
+        if (isRepeat) return queued;
+        throw new AppError('store_unavailable', 'It is not known what became of the operations.', {
+          retryAfterSeconds: 1,
+        });
+      }
+      if (now() >= endMs) return queued;
+      await pause(delayMs);
+      if (now() >= impatientMs && draining === null) {
+        impatientMs = now() + IMPATIENT_MS;
+        const waiting = new AbortController();
+        await Promise.race([startDrain(null), pause(endMs - now(), waiting.signal)]);
+        waiting.abort();
+        draining = null;
+      }
+    }
+  }
+
+  async #readResults(
+    target: LogAddress,
+    firstSeq: Seq,
+    seq: Seq,
+  ): Promise<Map<Seq, OperationResult[]> | null | 'away'> {
+    try {
+      return await this.#postgres.readResults(target, firstSeq, seq);
+    } catch (error) {
+      if (error instanceof AppError && error.code === 'store_unavailable') return 'away';
+      throw error;
+    }
+  }
+
+  async #drainAfter(
+    target: LogTarget,
+    entries: AppendRequest['entries'],
+    appended: Appended & { drainAfterMs: number },
+  ): Promise<void> {
+    const { drainAfterMs, token } = appended;
+    if (drainAfterMs > 0) await this.#options.pause(drainAfterMs);
+    // After a while there may be more in the log than these: then it is read.
+    const own = drainAfterMs > 0 ? null : readOwn(target, entries, appended, false);
+    // It tells of its failure itself, and nobody here waits for it.
+    await this.#drain.run(target, { token, budgetMs: LIMITS.drainMsMax, own }).catch(() => undefined);
+  }
+
+  async #append(
+    { actor, ...address }: LogTarget,
+    entries: AppendRequest['entries'],
+    count: number,
+    waits: boolean,
+    { principal, idempotency = null, onBudget }: AppendOptions,
+  ): Promise<Appended> {
+    await this.#refuseFaulty();
+    const { idempotencyTtlSeconds, requestsPerMinute, updatesPerMinute, backlog } = this.#options;
+    const isCounted = requestsPerMinute > 0 || updatesPerMinute > 0;
+    const request: AppendRequest = {
+      ...{ actor, entries, waits, backlog, opened: null },
+      idempotency:
+        principal === null || idempotency === null
+          ? null
+          : { principal, ...idempotency, ttlSeconds: idempotencyTtlSeconds },
+      budget: principal === null || !isCounted ? null : { principal, requestsPerMinute, updatesPerMinute },
+    };
+    for (let tries = 0; tries < COLD_TRIES_MAX; tries++) {
+      const outcome = await this.#redis.append(address, request);
+      switch (outcome.status) {
+        case 'appended':
+          if (outcome.budget !== null) onBudget?.(outcome.budget);
+          // As many as were sent, now and the first time: some may have been one in the log.
+          return { ...outcome, accepted: count };
+        case 'cold':
+          request.opened = await this.#open(address, outcome.isLogAbsent);
+          break;
+        case 'deleted':
+          request.opened = await this.#open(address, true);
+          if (request.opened.incarnation === outcome.incarnation) throw notFound();
+          break;
+        case 'over_budget':
+          onBudget?.(outcome.budget);
+          throw overBudget(outcome, this.#options);
+        case 'key_reused':
+          throw new AppError(
+            'idempotency_key_reused',
+            'The Idempotency-Key was used before with another body: give each request a key of its own.',
+          );
+        case 'backlog_full':
+          throw backlogFull(outcome);
+      }
+    }
+    throw new AppError('store_unavailable', 'The space cannot be written to now.', { retryAfterSeconds: 1 });
+  }
+
+  async #open(address: LogAddress, isLogAbsent: boolean): Promise<OpenedLog> {
+    const instance = await this.#redis.readInstance();
+    const opened = await this.#postgres.openLog(address, { instance, isLogAbsent });
+    if (opened === null) throw notFound();
+    return opened;
+  }
+
+  /** A Redis that evicts would lose what is queued: nothing is. Asked once a minute, so that an append stays one command. */
+  async #refuseFaulty(): Promise<void> {
+    const { now } = this.#options;
+    if (now() < this.#faultKnownUntilMs) return;
+    if ((await this.#redis.findFault()) !== null)
+      throw new AppError(
+        'store_unavailable',
+        'Redis is set to evict, and would lose what is queued: its maxmemory-policy must be noeviction.',
+        { retryAfterSeconds: 30 },
+      );
+    this.#faultKnownUntilMs = now() + FAULT_KNOWN_MS;
+  }
+}
+
+/** The log as the append left it, where it is no more than that. */
+function readOwn(
+  { actor }: LogTarget,
+  entries: AppendRequest['entries'],
+  { after, firstSeq, incarnation }: Appended,
+  waits: boolean,
+): OwnLog | null {
+  if (after === null) return null;
+  return {
+    ...{ incarnation, after },
+    // One script gave them their seqs, each the next.
+    entries: entries.map(({ ops }, i) => {
+      const prev = i === 0 ? after : firstSeq + i - 1;
+      return readEntry({ seq: firstSeq + i, prev, actor, ops, waits });
+    }),
+  };
+}
+
+function countResults(results: Map<Seq, OperationResult[]>): number {
+  let count = 0;
+  for (const list of results.values()) count += list.length;
+  return count;
+}
+
+function overBudget(
+  { kind, retryAfterMs }: { kind: 'requests' | 'updates'; retryAfterMs: number },
+  { requestsPerMinute, updatesPerMinute }: SpaceLogOptions,
+): AppError {
+  const seconds = Math.max(1, Math.ceil(retryAfterMs / 1_000));
+  const max = kind === 'requests' ? requestsPerMinute : updatesPerMinute;
+  return new AppError('rate_limited', `At most ${max} ${kind} in 60 seconds; the next in ${seconds} s.`, {
+    retryAfterSeconds: seconds,
+  });
+}
+
+const BACKLOG_UNITS = { bytes: 'bytes', entries: 'entries', age: 'ms of age' } as const;
+
+function backlogFull({
+  kind,
+  actual,
+  max,
+}: {
+  kind: 'bytes' | 'entries' | 'age';
+  actual: number;
+  max: number;
+}): AppError {
+  return new AppError(
+    'backlog_full',
+    `The space has ${actual} ${BACKLOG_UNITS[kind]} not committed yet, and may have ${max}: Postgres is behind.`,
+    { retryAfterSeconds: BACKLOG_RETRY_SECONDS },
+  );
+}

@@ -1,0 +1,310 @@
+import { readEntry } from '../log/log-reader.ts';
+import type { LogAddress } from '../log/log-stores.ts';
+import type { Defer } from '../log/space-log.ts';
+import { AppError, isAway, notFound } from '../world/errors.ts';
+import { LIMITS } from '../world/limits.ts';
+import { isBehind } from '../world/snapshot-lag.ts';
+import type { Seq } from '../world/types.ts';
+import { WorldView } from '../world/world-view.ts';
+import type { StateOutcome, StateParts, Version } from './state-parts.ts';
+import type { Around, Marks, StateReply, StateRequest } from './state-stores.ts';
+import type { HeldState } from './view-cache.ts';
+import { waitUntilCommitted } from './wait-until-committed.ts';
+
+type Missing = Extract<StateReply, { status: 'missing' }>;
+type Found = Extract<StateReply, { status: 'state' }>;
+type Same = Extract<StateReply, { status: 'same' }>;
+
+/** Milliseconds that a reader waits for what another loads, and for a log that another opens. */
+const OTHERS_MS_MAX = 5_000;
+const OPENING_MS_MAX = 500;
+const POLL_FIRST_MS = 5;
+const POLL_MS_MAX = 50;
+/** Loads of one reader: a world that is replaced over and over is given up behind these. */
+const LOADS_MAX = 4;
+
+/**
+ * Reads a state from what is kept of it: a snapshot and the log behind it, one command to Redis. So what was answered 202 is
+ * read at once, and Postgres is not asked unless nothing is kept.
+ *
+ *   read ─┬─ state ─────────► fold what came since into the view, show it
+ *         ├─ missing ───────► one reader loads it from Postgres, the others wait
+ *         ├─ cold, deleted ─► one opens the log, the others wait
+ *         └─ a staged world in the log ─► wait for its drain, load
+ */
+export async function readState(
+  parts: StateParts,
+  address: LogAddress,
+  version: Version | 'any' | null,
+  defer: Defer,
+): Promise<StateOutcome> {
+  return new StateReading(parts, address, version, defer).run();
+}
+
+class StateReading {
+  readonly #parts: StateParts;
+  readonly #address: LogAddress;
+  readonly #version: Version | 'any' | null;
+  readonly #defer: Defer;
+  readonly #token: string;
+  #held: HeldState | null;
+  /** What this reader has loaded itself counts as new, whatever was written meanwhile: it was read after the call. */
+  #ownAround: Around | null = null;
+  #atLeast: Seq = 0;
+  #loads = 0;
+  readonly #beganMs: number;
+
+  constructor(parts: StateParts, address: LogAddress, version: Version | 'any' | null, defer: Defer) {
+    this.#parts = parts;
+    this.#address = address;
+    this.#version = version;
+    this.#defer = defer;
+    this.#token = parts.options.createToken();
+    this.#held = parts.views.get(address);
+    this.#beganMs = parts.options.now();
+  }
+
+  async run(): Promise<StateOutcome> {
+    const { pause } = this.#parts.options;
+    for (let delayMs = POLL_FIRST_MS; ; delayMs = Math.min(delayMs * 2, POLL_MS_MAX)) {
+      const reply = await this.#ask();
+      switch (reply.status) {
+        case 'away':
+          return { status: 'elsewhere' };
+        case 'same':
+          this.#count();
+          this.#renewAround(reply);
+          return { status: 'same', seq: reply.seq, rev: reply.rev };
+        case 'large':
+          await waitUntilCommitted(this.#parts, this.#address, { seq: reply.last, defer: this.#defer });
+          return { status: 'elsewhere' };
+        case 'cold':
+        case 'deleted':
+          // Soon done; and where there is no such space each of many finds that out for itself, at once.
+          if (reply.isChosen || this.#isTired(OPENING_MS_MAX)) await this.#open(reply.incarnation);
+          else await pause(delayMs);
+          break;
+        case 'missing':
+          if (reply.isChosen || this.#isTired()) {
+            if ((await this.#load(reply)) === 'too_large') return { status: 'elsewhere' };
+          } else await pause(delayMs);
+          break;
+        case 'state': {
+          const outcome = await this.#show(reply);
+          if (outcome !== null) return outcome;
+        }
+      }
+    }
+  }
+
+  async #ask(): Promise<StateReply | { status: 'away' }> {
+    const { hits, misses } = this.#takeCounts();
+    const held = this.#held;
+    const request: StateRequest = {
+      held: held && { incarnation: held.incarnation, seq: held.view.seq, epoch: held.epoch },
+      aroundId: this.#ownAround === null ? (held?.aroundId ?? null) : 'own',
+      version: this.#version,
+      ...{ atLeast: this.#atLeast, token: this.#token, hits, misses },
+    };
+    const { store, log } = this.#parts;
+    const reply = await orAway(store.read(this.#address, request));
+    if (reply !== 'away') return reply;
+    // One answer that was lost does not make Redis away, and Postgres may be behind what was acknowledged.
+    const ends = await orAway(log.readEnds(this.#address));
+    if (ends === 'away') return { status: 'away' };
+    const again = await orAway(store.read(this.#address, request));
+    if (again !== 'away') return again;
+    if (ends.last !== null)
+      await waitUntilCommitted(this.#parts, this.#address, { seq: ends.last, defer: this.#defer });
+    return { status: 'away' };
+  }
+
+  /** Whether others are not waited for any more. */
+  #isTired(waitMs = OTHERS_MS_MAX): boolean {
+    return this.#loads > 0 || this.#parts.options.now() >= this.#beganMs + waitMs;
+  }
+
+  async #open(incarnation: string): Promise<void> {
+    this.#countLoad();
+    try {
+      await this.#parts.log.open(this.#address);
+    } finally {
+      this.#endLoading(incarnation);
+    }
+  }
+
+  #endLoading(incarnation: string): void {
+    const { store } = this.#parts;
+    this.#defer(store.endLoading(this.#address, incarnation, this.#token).catch(() => undefined));
+  }
+
+  /** @throws state_unsettled */
+  #countLoad(): void {
+    this.#loads++;
+    if (this.#loads > LOADS_MAX)
+      throw new AppError('state_unsettled', 'The world was replaced again and again while it was read.', {
+        retryAfterSeconds: 1,
+      });
+  }
+
+  async #load(missing: Missing): Promise<'loaded' | 'too_large'> {
+    const { incarnation, marks } = missing;
+    const { store, loader, options, drain } = this.#parts;
+    let isKept = false;
+    try {
+      if (!missing.world) {
+        await this.#loadAround(incarnation, marks);
+        return 'loaded';
+      }
+      // A world that was just loaded and does not serve: the log has lost entries, which a drain finds and passes over.
+      if (this.#held !== null && this.#loads > 0)
+        await drain.run(this.#address, { token: null, budgetMs: LIMITS.drainMsMax });
+      this.#countLoad();
+      const loaded = await loader.loadWorld(this.#address, options.worldCharactersMax);
+      if (loaded === null) throw notFound();
+      if (loaded === 'too_large') {
+        this.#defer(store.keepLarge(this.#address, incarnation, missing.last).catch(() => undefined));
+        await waitUntilCommitted(this.#parts, this.#address, { seq: missing.last, defer: this.#defer });
+        return 'too_large';
+      }
+      const { around, objects, avatars, seq } = loaded;
+      const loadedMs = options.now();
+      // Written down before others move the view on.
+      const world = { seq, loadedMs, objects: new Map(objects), avatars: structuredClone(avatars) };
+      const view = new WorldView({ spaceId: this.#address.spaceId, seq, loadedMs }, objects, avatars);
+      this.#held = { incarnation, epoch: marks.epoch, view, aroundId: null, around };
+      this.#ownAround = around;
+      if (marks.isErasing) return 'loaded';
+      isKept = true;
+      this.#keep(
+        incarnation,
+        store
+          .keepAround(this.#address, incarnation, { around, marks })
+          .then(() => store.keepWorld(this.#address, incarnation, { world, marks, token: this.#token })),
+      );
+      return 'loaded';
+    } finally {
+      // What is kept ends it itself.
+      if (!isKept) this.#endLoading(incarnation);
+    }
+  }
+
+  async #loadAround(incarnation: string, marks: Marks): Promise<void> {
+    this.#countLoad();
+    const { store, loader } = this.#parts;
+    const around = await loader.loadAround(this.#address);
+    if (around === null) throw notFound();
+    this.#ownAround = around;
+    // Others wait for it: it is there before they are let on.
+    await store.keepAround(this.#address, incarnation, { around, marks }).catch(() => undefined);
+  }
+
+  /** Before it is missing, so that no reader waits for it. */
+  #renewAround({ renewsAround, incarnation, marks }: Found | Same): void {
+    if (!renewsAround) return;
+    const { store, loader } = this.#parts;
+    this.#keep(
+      incarnation,
+      loader.loadAround(this.#address).then(async (around) => {
+        if (around !== null) await store.keepAround(this.#address, incarnation, { around, marks });
+      }),
+    );
+  }
+
+  #keep(incarnation: string, work: Promise<unknown>): void {
+    const { tell } = this.#parts.options;
+    const fail = (cause: unknown) => {
+      tell({ event: 'snapshot_failed', address: this.#address, cause });
+      // Nobody is to wait for what does not come.
+      this.#endLoading(incarnation);
+    };
+    this.#defer(work.catch(fail));
+  }
+
+  /** @returns null where it has to be read again. */
+  async #show(found: Found): Promise<StateOutcome | null> {
+    const { views, options } = this.#parts;
+    const { incarnation, snapshot, marks, entries, last, committed, behind } = found;
+    this.#renewAround(found);
+    const { spaceId } = this.#address;
+    const view =
+      snapshot === null
+        ? this.#held?.view
+        : new WorldView({ spaceId, ...snapshot }, snapshot.objects, snapshot.avatars);
+    const around = this.#ownAround ?? found.around.kept ?? this.#held?.around;
+    if (view === undefined || around === undefined)
+      throw new AppError('internal', 'What is kept of a state was taken for sent.');
+    const folded = view.fold(entries.map(readEntry));
+    if (folded.status === 'staged') {
+      views.drop(this.#address);
+      this.#held = null;
+      this.#atLeast = folded.seq;
+      await waitUntilCommitted(this.#parts, this.#address, { seq: folded.seq, defer: this.#defer });
+      return null;
+    }
+    const aroundId = this.#ownAround === null ? found.around.id : null;
+    this.#held = { incarnation, epoch: marks.epoch, view, aroundId, around };
+    // The log behind it is longer than one reply.
+    if (view.seq < last && entries.length > 0) return null;
+    dropUnknown(view, around);
+    await this.#completeProfiles(view, around);
+    if (!marks.isErasing) views.put(this.#address, this.#held);
+    // What was loaded now is being kept already.
+    if (this.#loads === 0 && (behind === null || isBehind({ ...behind, objects: view.objects })))
+      options.renew(this.#address, incarnation, this.#defer);
+    this.#count();
+    return { status: 'state', view, around, durableSeq: Math.min(committed, view.seq) };
+  }
+
+  /** Who came since what stands around was loaded. Those who are not known have no body that is shown. */
+  async #completeProfiles(view: WorldView, around: Around): Promise<void> {
+    const { profiles } = around;
+    const unknown = [...view.avatars.keys()].filter((id) => !profiles.has(id));
+    if (unknown.length === 0) return;
+    try {
+      const found = await this.#parts.loader.loadProfiles(this.#address, unknown);
+      for (const id of unknown) profiles.set(id, found.get(id) ?? null);
+    } catch (error) {
+      // The world is shown all the same.
+      if (!isAway(error)) throw error;
+    }
+  }
+
+  #takeCounts(): { hits: number; misses: number } {
+    const { counts, options } = this.#parts;
+    const own = counts.get(this.#address.tenantId);
+    if (own === undefined || options.now() - own.sentMs < options.countMs) return { hits: 0, misses: 0 };
+    const { hits, misses } = own;
+    Object.assign(own, { hits: 0, misses: 0, sentMs: options.now() });
+    return { hits, misses };
+  }
+
+  /** A read is a hit where it loaded nothing. */
+  #count(): void {
+    const { counts } = this.#parts;
+    const { tenantId } = this.#address;
+    const own = counts.get(tenantId) ?? { hits: 0, misses: 0, sentMs: 0 };
+    if (this.#loads === 0) own.hits++;
+    else own.misses++;
+    if (!counts.has(tenantId) && counts.size >= COUNTED_TENANTS_MAX) counts.clear();
+    counts.set(tenantId, own);
+  }
+}
+
+/** Those whom Postgres did not know when it came to their entries have no body there: they begin anew when they are known. */
+function dropUnknown({ avatars }: WorldView, { seq, present }: Around): void {
+  for (const avatar of avatars.values())
+    if (avatar.seq <= seq && !present.has(avatar.id)) avatars.delete(avatar.id);
+}
+
+async function orAway<T>(work: Promise<T>): Promise<T | 'away'> {
+  try {
+    return await work;
+  } catch (error) {
+    if (isAway(error)) return 'away';
+    throw error;
+  }
+}
+
+/** Tenants of which a process counts at once. */
+const COUNTED_TENANTS_MAX = 10_000;

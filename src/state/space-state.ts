@@ -1,0 +1,123 @@
+import type { LogAddress } from '../log/log-stores.ts';
+import type { Defer } from '../log/space-log.ts';
+import { isAway } from '../world/errors.ts';
+import { LIMITS } from '../world/limits.ts';
+import { readState } from './read-state.ts';
+import { renewSnapshot } from './renew-snapshot.ts';
+import type { StateOptions, StateOutcome, StateParts, Version } from './state-parts.ts';
+import type { StateLoader, StateStore } from './state-stores.ts';
+import { ViewCache } from './view-cache.ts';
+import { waitUntilCommitted } from './wait-until-committed.ts';
+
+export type * from './state-parts.ts';
+export type * from './state-stores.ts';
+
+/** Milliseconds that a write to what no log holds may last. */
+const WRITE_MS_MAX = 30_000;
+/** Milliseconds between two counts of hits and misses of one process: they are sent along with a read. */
+const COUNT_MS = 1_000;
+/**
+ * Milliseconds between two renewals of one space's snapshot by one process. Where thousands of operations come in a second,
+ * every read finds it behind: without this each of them asked Redis whether to renew it.
+ */
+const RENEW_MS = 1_000;
+/** Spaces of which a process remembers when it renewed their snapshots. */
+const RENEWED_SPACES_MAX = 10_000;
+
+/** States of worlds: what is kept of them, how it is read, renewed and taken back. */
+export class SpaceState {
+  readonly #parts: StateParts;
+  readonly #keeps: boolean;
+  /** When the snapshot of each space was last renewed here. */
+  readonly #renewedMs = new Map<string, number>();
+
+  constructor(
+    store: StateStore,
+    loader: StateLoader,
+    log: StateParts['log'],
+    drain: StateParts['drain'],
+    { keeps = true, ...options }: StateOptions,
+  ) {
+    this.#keeps = keeps;
+    this.#parts = {
+      ...{ store, loader, log, drain },
+      options: {
+        worldCharactersMax: LIMITS.snapshotCharactersMax,
+        viewCharactersMax: LIMITS.viewCharactersMax,
+        countMs: COUNT_MS,
+        renewMs: RENEW_MS,
+        ...options,
+        renew: (address, incarnation, defer) => {
+          if (this.#mayRenew(address)) defer(this.renew(address, incarnation));
+        },
+      },
+      views: new ViewCache(options.viewCharactersMax ?? LIMITS.viewCharactersMax),
+      counts: new Map(),
+    };
+  }
+
+  /**
+   * The state as it is now: everything that was acknowledged before the call is in it.
+   * @param version `same` is answered where it is this; `any`: in any case, with what it is
+   * @throws not_found; state_unsettled where a staged world is not drained in time; store_unavailable where nothing is kept
+   * and Postgres does not answer.
+   */
+  async read(
+    address: LogAddress,
+    { version = null, defer }: { version?: Version | 'any' | null; defer: Defer },
+  ): Promise<StateOutcome> {
+    if (this.#keeps) return readState(this.#parts, address, version, defer);
+    await this.waitUntilCommitted(address, defer);
+    return { status: 'elsewhere' };
+  }
+
+  /**
+   * Resolves when Postgres has all that the log had when this was called, or Redis is away: who then reads Postgres reads
+   * what was acknowledged before. @throws state_unsettled after 10 s
+   */
+  async waitUntilCommitted(address: LogAddress, defer: Defer): Promise<void> {
+    await waitUntilCommitted(this.#parts, address, { defer });
+  }
+
+  /** Writes a snapshot anew that is kept and behind. Nobody waits for it: what fails is told. */
+  async renew(address: LogAddress, incarnation: string): Promise<void> {
+    try {
+      if (this.#keeps) await renewSnapshot(this.#parts, address, incarnation);
+    } catch (cause) {
+      this.#parts.options.tell({ event: 'snapshot_failed', address, cause });
+    }
+  }
+
+  /** Whether it is long enough since it was renewed here; then it counts as renewed now. */
+  #mayRenew({ tenantId, spaceId }: LogAddress): boolean {
+    const { now, renewMs } = this.#parts.options;
+    const [name, nowMs] = [`${tenantId}!${spaceId}`, now()];
+    if (nowMs - (this.#renewedMs.get(name) ?? Number.NEGATIVE_INFINITY) < renewMs) return false;
+    if (this.#renewedMs.size >= RENEWED_SPACES_MAX) this.#renewedMs.clear();
+    this.#renewedMs.set(name, nowMs);
+    return true;
+  }
+
+  /**
+   * A write to what no log holds, and yet states show: what is kept of the tenant's states is not shown any more when it has
+   * ended. Where Redis is away the write is made all the same, and shows within a minute.
+   * @param erases whether it takes something out of the worlds
+   */
+  async changing<T>(tenantId: string, write: () => Promise<T>, { erases = false } = {}): Promise<T> {
+    if (!this.#keeps) return write();
+    await this.#mark(tenantId, WRITE_MS_MAX, erases);
+    try {
+      return await write();
+    } finally {
+      await this.#mark(tenantId, null, erases);
+    }
+  }
+
+  async #mark(tenantId: string, pendingMs: number | null, erases: boolean): Promise<void> {
+    try {
+      await this.#parts.store.markTenant(tenantId, { pendingMs, erases });
+    } catch (error) {
+      if (!isAway(error)) throw error;
+    }
+  }
+}

@@ -1,0 +1,55 @@
+import type { Drain } from '../log/drain.ts';
+import type { LogAddress } from '../log/log-stores.ts';
+import type { Defer, SpaceLog } from '../log/space-log.ts';
+import type { Seq } from '../world/types.ts';
+import type { WorldView } from '../world/world-view.ts';
+import type { Around, StateLoader, StateStore } from './state-stores.ts';
+import type { ViewCache } from './view-cache.ts';
+
+export interface StateOptions {
+  /** Milliseconds since 1970. */
+  now: () => number;
+  pause: (ms: number) => Promise<void>;
+  /** A text that nobody else has. */
+  createToken: () => string;
+  /** Told of what nobody waits for. */
+  tell: (told: { event: 'snapshot_failed'; address: LogAddress; cause: unknown }) => void;
+  /** Characters of a world's objects above which no snapshot is kept of it. */
+  worldCharactersMax?: number;
+  /** Characters of all the views that this process keeps; 0: none. */
+  viewCharactersMax?: number;
+  /** Milliseconds between two counts of hits and misses. */
+  countMs?: number;
+  /** Milliseconds between two renewals of a space's snapshot. */
+  renewMs?: number;
+  /** False: nothing is kept of states, and each is read from Postgres once that has what the log has. */
+  keeps?: boolean;
+}
+
+/** What a state's ETag is made of. */
+export interface Version {
+  seq: Seq;
+  rev: number;
+}
+
+export type StateOutcome =
+  /** To be shown at once: the view moves on with other reads. `durableSeq`: what Postgres has, as far as Redis knows. */
+  | { status: 'state'; view: WorldView; around: Around; durableSeq: Seq }
+  | ({ status: 'same' } & Version)
+  /** It is to be read from Postgres: the world is too large for a snapshot, nothing is kept, or Redis is away. */
+  | { status: 'elsewhere' };
+
+/** What reads, renews and takes back states. */
+export interface StateParts {
+  store: StateStore;
+  loader: StateLoader;
+  log: Pick<SpaceLog, 'open' | 'readEnds'>;
+  drain: Pick<Drain, 'run'>;
+  options: Required<Omit<StateOptions, 'keeps'>> & {
+    /** Has the space's snapshot renewed, after the answer. */
+    renew: (address: LogAddress, incarnation: string, defer: Defer) => void;
+  };
+  views: ViewCache;
+  /** Of each tenant, what is to be counted and when that was last sent. */
+  counts: Map<string, { hits: number; misses: number; sentMs: number }>;
+}

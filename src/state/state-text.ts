@@ -1,0 +1,32 @@
+import { orderMembers } from '../world/member-order.ts';
+import type { StatePart } from '../world/state-lines.ts';
+import type { Avatar, Space } from '../world/types.ts';
+import type { StateOutcome } from './state-parts.ts';
+
+type Shown = Pick<Extract<StateOutcome, { status: 'state' }>, 'view' | 'around' | 'durableSeq'>;
+
+/** A state as JSON. Objects go out as they are held; the rest is small. */
+export function writeState({ view, around, durableSeq }: Shown, include: ReadonlySet<StatePart>): string {
+  const { space, models, media, chat } = around;
+  const { createdAt, updatedAt, ...rest } = space;
+  const shown: Space = { ...rest, seq: view.seq, createdAt, updatedAt };
+  const lists: [StatePart, () => string][] = [
+    ['objects', () => `[${view.listTexts().join(',')}]`],
+    ['users', () => JSON.stringify(listAvatars({ view, around }))],
+    ['models', () => JSON.stringify(models)],
+    ['media', () => JSON.stringify(media)],
+    ['chat', () => JSON.stringify(chat)],
+  ];
+  const members = lists.flatMap(([part, write]) => (include.has(part) ? [`"${part}":${write()}`] : []));
+  const head = `"space":${JSON.stringify(shown)},"seq":${view.seq},"durableSeq":${durableSeq}`;
+  return `{${[head, ...members].join(',')}}`;
+}
+
+/** The bodies of people who are known, by their ids. */
+function listAvatars({ view, around }: Pick<Shown, 'view' | 'around'>): Avatar[] {
+  const avatars = [...view.avatars.values()].flatMap(({ id, position, rotation, properties, seq }) => {
+    const profile = around.profiles.get(id);
+    return profile ? [{ id, ...profile, position, rotation, properties: orderMembers(properties), seq }] : [];
+  });
+  return avatars.sort((a, b) => (a.id < b.id ? -1 : 1));
+}

@@ -1,0 +1,69 @@
+import type { LogAddress } from '../log/log-stores.ts';
+import type { WorldView } from '../world/world-view.ts';
+import type { Around } from './state-stores.ts';
+
+/** What a process holds of a space from one read to the next. */
+export interface HeldState {
+  incarnation: string;
+  /** Of the tenant's marks: in another, the view may show what was taken out of it. */
+  epoch: string;
+  view: WorldView;
+  /** Under the name that it is kept by in Redis; null: it is of this read alone. */
+  aroundId: string | null;
+  around: Around;
+}
+
+/** Characters that a view is counted for besides what it holds, and an avatar or a profile: they are objects in memory. */
+const VIEW_CHARACTERS = 2_000;
+const PERSON_CHARACTERS = 500;
+
+/** The views that were read last, as many as fit. */
+export class ViewCache {
+  readonly #charactersMax: number;
+  readonly #held = new Map<string, { state: HeldState; characters: number }>();
+  #characters = 0;
+
+  constructor(charactersMax: number) {
+    this.#charactersMax = charactersMax;
+  }
+
+  get(address: LogAddress): HeldState | null {
+    return this.#held.get(toName(address))?.state ?? null;
+  }
+
+  put(address: LogAddress, state: HeldState): void {
+    this.drop(address);
+    const characters = countCharacters(state);
+    this.#held.set(toName(address), { state, characters });
+    this.#characters += characters;
+    // The one read longest ago goes first.
+    for (const [oldest, { characters }] of this.#held) {
+      if (this.#characters <= this.#charactersMax) break;
+      this.#held.delete(oldest);
+      this.#characters -= characters;
+    }
+  }
+
+  drop(address: LogAddress): void {
+    const name = toName(address);
+    this.#characters -= this.#held.get(name)?.characters ?? 0;
+    this.#held.delete(name);
+  }
+}
+
+/** Of what stands around worlds, but people: it is as it was loaded. */
+const countedArounds = new WeakMap<Around, number>();
+
+function countCharacters({ view, around }: HeldState): number {
+  let characters = VIEW_CHARACTERS + view.characters + around.profiles.size * PERSON_CHARACTERS;
+  for (const { properties } of view.avatars.values())
+    characters += PERSON_CHARACTERS + JSON.stringify(properties).length;
+  const { space, models, media, chat } = around;
+  const counted = countedArounds.get(around) ?? JSON.stringify([space, models, media, chat]).length;
+  countedArounds.set(around, counted);
+  return characters + counted;
+}
+
+function toName({ tenantId, spaceId }: LogAddress): string {
+  return `${tenantId}!${spaceId}`;
+}
