@@ -150,6 +150,8 @@ export class Drain {
         if (state === 'cold') {
           if (hasReopened || !(await this.#reopen(address))) return report;
           hasReopened = true;
+          // Who was elected went with what was known of the space.
+          reader.token = null;
           continue;
         }
         if (state === 'deleted') return { ...report, status: 'unknown_space' };
