@@ -93,6 +93,37 @@ describe('[D4] a drain begins', () => {
     await expectDrained(rig, address);
   });
 
+  it.each(['while it rests', 'before its first rest'])(
+    'once more without a rest, where its process ends %s',
+    async (when) => {
+      const address = await makeSpace(rig);
+      const target = { ...address, actor: null };
+      const late = openSpaceLog(rig, NO_DRAIN);
+      let batches = 0;
+      let end: () => void = () => undefined;
+      const store = wrapStore<DrainStore>(rig.store, async (method, call) => {
+        if (method === 'applyBatch' && ++batches < 4) {
+          if (when !== 'while it rests') end();
+          await late.spaceLog.enqueue(target, puts(1, batches), late.options());
+        }
+        return call();
+      });
+      let pauses = 0;
+      const pause = () => {
+        pauses++;
+        end();
+        return new Promise<void>(() => undefined);
+      };
+      const { drain } = openDrain(rig, { store, pause });
+      end = () => drain.endRests();
+      const { spaceLog, options, settle } = openSpaceLog(rig, drain);
+      await spaceLog.enqueue(target, puts(1), options());
+      await settle();
+      expect([batches, pauses]).toEqual([4, when === 'while it rests' ? 1 : 0]);
+      await expectDrained(rig, address);
+    },
+  );
+
   it('again where the one elected let its lease run out', async () => {
     const address = await makeSpace(rig);
     const target = { ...address, actor: null };
