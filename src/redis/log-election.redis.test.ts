@@ -47,6 +47,12 @@ describe.each(REDIS_WAYS)('[D4] electing a drain, %s', (_, openWay) => {
     expect(await space.read({ token: urgent.token })).toMatchObject({ status: 'read' });
   });
 
+  it('elects nobody beside one who sleeps, also where there is no rest', async () => {
+    const space = await openSpace({ restMs: 0 });
+    expect(await space.add()).toMatchObject({ drainAfterMs: 100 });
+    expect(await space.add()).toMatchObject({ drainAfterMs: null });
+  });
+
   it('wakes one who sleeps when the backlog has come to 100 operations', async () => {
     const space = await openSpace();
     await space.add({ entries: [{ ops: '[]', count: 60 }] });
@@ -54,10 +60,13 @@ describe.each(REDIS_WAYS)('[D4] electing a drain, %s', (_, openWay) => {
     expect(await space.add()).toMatchObject({ drainAfterMs: 0 });
   });
 
-  it('elects nobody beside one who drains', async () => {
+  it.each([
+    ['that has read', {}],
+    ['that begins at once, and may have no need to read', HUNDRED],
+  ])('elects nobody beside a drain %s', async (_name, request) => {
     const space = await openSpace();
-    const { token } = await space.add();
-    await space.read({ token });
+    const { token } = await space.add(request);
+    if (request !== HUNDRED) await space.read({ token });
     expect(await space.add({ waits: true })).toMatchObject({ drainAfterMs: null });
     expect(await space.add(HUNDRED)).toMatchObject({ drainAfterMs: null });
   });
@@ -98,6 +107,8 @@ describe.each(REDIS_WAYS)('[D4] electing a drain, %s', (_, openWay) => {
     ]) {
       await endLease(space);
       await renew();
+      // Who goes on at once is not asleep: nobody takes over.
+      expect((await space.meta()).lease).toMatch(/^r/);
       expect(await readLeaseMs(space)).toBeGreaterThan(LEASE_MS - 2_000);
     }
   });
@@ -146,6 +157,7 @@ describe.each(REDIS_WAYS)('[D4] electing a drain, %s', (_, openWay) => {
       await space.add(HUNDRED);
       const after = { token: second.token, goesOn: 'after a rest', operations: 2_500 } as const;
       expect(await space.settle(second.seq, after)).toMatchObject({ isDrained: false, restMs: 0 });
+      expect((await space.meta()).lease).toMatch(/^r/);
       expect(await space.settle(second.seq, { ...after, operations: 2_499 })).toMatchObject({ restMs: 250 });
     });
 
@@ -195,6 +207,13 @@ describe.each(REDIS_WAYS)('[D4] electing a drain, %s', (_, openWay) => {
       expect(open.drainAfterMs).toBeNull();
     });
 
+    it('is taken again when what somebody waited for is committed', async () => {
+      const space = await openSpace();
+      const { token, seq } = await space.add({ waits: true });
+      await space.add(HUNDRED);
+      expect(await space.settle(seq, { token, goesOn: 'after a rest' })).toMatchObject({ restMs: 250 });
+    });
+
     it('is over with a drain that did not wake: the next that is urgent takes its place', async () => {
       const space = await openSpace();
       await settleFirst(space);
@@ -203,6 +222,13 @@ describe.each(REDIS_WAYS)('[D4] electing a drain, %s', (_, openWay) => {
       expect(await space.add(HUNDRED)).toMatchObject({ drainAfterMs: null });
       await space.setMeta({ lease: lease(-300) });
       expect(await space.add(HUNDRED)).toMatchObject({ drainAfterMs: 0 });
+    });
+
+    it('ends for who waits also where its drain is to wake at this moment', async () => {
+      const space = await openSpace();
+      await settleFirst(space);
+      await space.setMeta({ rest: restUs(-5), lease: `s${(Date.now() + LEASE_MS - 5) * 1_000}` });
+      expect(await space.add({ waits: true })).toMatchObject({ drainAfterMs: 0 });
     });
 
     it('is gone with the incarnation', async () => {

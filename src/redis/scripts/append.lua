@@ -232,7 +232,7 @@ if count > 0 then
   if isAwaited then
     change('waits', seq)
   end
-  local restLeft = math.max(0, (tonumber(rest) or 0) - now)
+  local restLeft = (tonumber(rest) or 0) - now
   local kind, untilUs = string.match(lease or '', '^([sr])(%d+)$')
   local left = untilUs and untilUs - now or 0
   -- Further off than any of them is, they were written before the clock was set back.
