@@ -153,6 +153,7 @@ export function compose(env: Env, runtime: Runtime): Composition {
     endStreams: () => streams?.endAll(),
     async close() {
       live?.close?.();
+      drain?.endRests();
       await Promise.allSettled(underWay);
       await Promise.all([postgres.close(), redis?.close()]);
     },

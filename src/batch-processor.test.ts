@@ -6,6 +6,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } 
 import { stack, uniqueName } from '../test/support.ts';
 import { startTcpProxy, type TcpProxy } from '../test/tcp-proxy.ts';
 import { BatchProcessor, CacheManager, type NodeBatchOptions, PersistenceLayer } from './index.ts';
+import { Drain } from './log/drain.ts';
 
 /** Longer than any test: what is sent is not sent by the clock. */
 const NEVER_MS = 3_600_000;
@@ -380,6 +381,15 @@ describe('BatchProcessor, on a Node server with its stores over TCP', () => {
     await Promise.all([writer.add('objectUpdates', { objectId: 'o', name: 'left' }), writer.flushAll()]);
     await writer.shutdown();
     expect((await objects()).get('o')?.name).toBe('left');
+  });
+
+  it('lets no drain rest at its end', async () => {
+    const endRests = vi.spyOn(Drain.prototype, 'endRests');
+    const batch = open();
+    expect(endRests).not.toHaveBeenCalled();
+    await batch.shutdown();
+    expect(endRests).toHaveBeenCalledOnce();
+    endRests.mockRestore();
   });
 
   it('belongs to a PersistenceLayer and a CacheManager of this package', () => {

@@ -140,6 +140,7 @@ export class BatchProcessor extends Batches {
     this.#sweeping = setInterval(sweep, SWEEP_MS);
     this.#sweeping.unref();
     this.#drains = async () => {
+      drain.endRests();
       await Promise.allSettled(underWay);
       // What a drain that ended early left, here or in a process that is gone. What fails stays in the log.
       await drain.sweep({ budgetMs: LAST_SWEEP_MS }).catch(() => undefined);

@@ -45,6 +45,9 @@ export class Drain {
   readonly #sizes = new BatchSizes();
   #renewer: SnapshotRenewer | null = null;
   readonly #sweeper: Sweeper;
+  /** Each ends a rest before its time. */
+  readonly #rests = new Set<() => void>();
+  #isEnding = false;
 
   constructor(redis: LogStore, postgres: DrainStore, options: DrainOptions) {
     this.#redis = redis;
@@ -56,6 +59,12 @@ export class Drain {
   /** From now on the snapshots that its drains leave far behind are renewed by this, which needs drains itself. */
   renewsBy(renewer: SnapshotRenewer): void {
     this.#renewer = renewer;
+  }
+
+  /** Its process ends: no drain rests any more, and those that do go on. */
+  endRests(): void {
+    this.#isEnding = true;
+    for (const wake of this.#rests) wake();
   }
 
   /** Drains one space, whoever else does, and puts right what an earlier drain left to be. */
@@ -128,7 +137,7 @@ export class Drain {
     { token, budgetMs, own, onResults }: DrainRun,
     dead: DeadOperation[],
   ): Promise<DrainReport> {
-    const { now, pause } = this.#options;
+    const { now } = this.#options;
     const endMs = now() + budgetMs;
     const restsUntilMs = now() + Math.min(RESTS_MS_MAX, budgetMs / 2);
     const report: DrainReport = { status: 'drained', operations: 0, entries: 0, batches: 0, seq: null };
@@ -150,6 +159,8 @@ export class Drain {
         if (state === 'cold') {
           if (hasReopened || !(await this.#reopen(address))) return report;
           hasReopened = true;
+          // Who was elected went with what was known of the space.
+          reader.token = null;
           continue;
         }
         if (state === 'deleted') return { ...report, status: 'unknown_space' };
@@ -174,8 +185,10 @@ export class Drain {
           dead.push(...step.dead);
         }
         const isOut = now() >= endMs;
-        // A drain that nobody elected does what it was called for, and ends.
-        const mayRest = reader.token !== null && !reader.hasMore && now() < restsUntilMs;
+        // A drain that nobody elected does what it was called for, and ends. One that has something to put right would leave
+        // that undone if another took over meanwhile.
+        const isFree = reader.token !== null && dead.length === 0 && !this.#isEnding;
+        const mayRest = isFree && !reader.hasMore && now() < restsUntilMs;
         const settled = this.#redis.settle(address, {
           incarnation: reader.incarnation,
           committed: reader.cursor,
@@ -201,13 +214,21 @@ export class Drain {
           if (!(await this.#correct(address, reader.cursor, dead))) return report;
         }
         if (isOut) return { ...report, status: 'continues' };
-        if (restMs > 0) await pause(restMs);
+        if (restMs > 0) await this.#rest(restMs);
       }
     } finally {
       await settling.catch(() => undefined);
       await renewing;
       reader.end();
     }
+  }
+
+  async #rest(ms: number): Promise<void> {
+    if (this.#isEnding) return;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#rests.add(resolve);
+    await Promise.race([this.#options.pause(ms), promise]);
+    this.#rests.delete(resolve);
   }
 
   /**

@@ -1,9 +1,9 @@
 import { sql } from 'drizzle-orm';
 import { describe, expect, it } from 'vitest';
-import type { LogAddress } from '../../src/log/log-stores.ts';
+import type { DrainStore, LogAddress } from '../../src/log/log-stores.ts';
 import { logKey, logMetaKey } from '../../src/redis/keys.ts';
 import { expectDrained, listIncidents, loadState, readLog } from './fold.ts';
-import { makeSpace, NO_DRAIN, openDrain, openSpaceLog, useRig } from './rig.ts';
+import { makeSpace, NO_DRAIN, openDrain, openSpaceLog, useRig, wrapStore } from './rig.ts';
 
 const rig = useRig();
 const BUDGET = { budgetMs: 60_000 };
@@ -175,6 +175,30 @@ describe('[L2] a log that lost entries', () => {
     await drain(address);
     expect(await listIncidents(rig, address)).toEqual([{ kind: 'log_lost', detail: { durableSeq: first } }]);
   });
+
+  it.each(['sleeps', 'rests'])(
+    'as its hash alone, is drained by the drain that %s meanwhile',
+    async (when) => {
+      const address = await makeSpace(rig);
+      const target = { ...address, actor: null };
+      const forget = async () => void (await rig.admin.command('DEL', logMetaKey(address)));
+      let isFirst = true;
+      const store = wrapStore<DrainStore>(rig.store, async (method, call) => {
+        if (method === 'applyBatch' && isFirst && when === 'rests') {
+          isFirst = false;
+          await append(address, 'b');
+        }
+        return call();
+      });
+      const { drain } = openDrain(rig, { store, ...(when === 'rests' && { pause: forget }) });
+      const { spaceLog, options, settle } = openSpaceLog(rig, drain, {
+        ...(when === 'sleeps' && { pause: forget }),
+      });
+      await spaceLog.enqueue(target, [{ op: 'put', id: 'a' }], options());
+      await settle();
+      expect(await idsIn(address)).toEqual(when === 'rests' ? ['a', 'b'] : ['a']);
+    },
+  );
 
   it('is not called committed to whoever waits for what was lost', async () => {
     const address = await makeSpace(rig);

@@ -201,6 +201,30 @@ describe('[D5] what Postgres cannot keep', () => {
     expect(await rig.store.listUncorrected(address, 10)).toEqual([]);
   });
 
+  it('is corrected by the drain that found it, also where somebody who waits comes before its end', async () => {
+    const address = await makeSpace(rig);
+    const target = { ...address, actor: null };
+    let isFirst = true;
+    const store = wrapStore<DrainStore>(rig.store, async (method, call) => {
+      if (method === 'applyBatch' && isFirst) {
+        isFirst = false;
+        await append(address, [{ op: 'put', id: 'y' }]);
+      }
+      return call();
+    });
+    const other = openSpaceLog(rig, openDrain(rig).drain);
+    // A rest, in which another drain would take over.
+    const pause = async () =>
+      void (await other.spaceLog.commit(target, [{ op: 'put', id: 'z' }], other.options()));
+    const { spaceLog, options, settle } = openSpaceLog(rig, openDrain(rig, { store, pause }).drain);
+    const large = { first: HALF, second: HALF };
+    await spaceLog.enqueue(target, [{ op: 'put', id: 'x', properties: large }], options());
+    await settle();
+    await other.settle();
+    expect(await listLetters(address)).toHaveLength(1);
+    expect(await rig.store.listUncorrected(address, 10)).toEqual([]);
+  });
+
   it.each(['before', 'after'] as const)(
     'is one dead letter and is corrected, wherever its drain is killed: %s a call was run',
     async (when) => {

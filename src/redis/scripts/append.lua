@@ -22,14 +22,15 @@ ARGV[6] actor as JSON
 ARGV[7] 1 if somebody waits for the outcome, else 0
 ARGV[8] operations in the backlog from which a drain begins at once
 ARGV[9] microseconds that a drain waits otherwise
-ARGV[10] microseconds of a drain's lease
-ARGV[11] [12] [13] backlog at most: bytes, entries, microseconds of the oldest
-ARGV[14] seconds that the answer is kept for the idempotency key, 0 where there is none
-ARGV[15] fingerprint of the request
-ARGV[16] [17] requests and operations a minute, 0 for not counted
-ARGV[18] [19] what Postgres says of the incarnation: its own seq and the cursor; '' where it was not asked
-ARGV[20] seq that the log must end at, '' for any
-ARGV[21] … operations of an entry and their count, operations of the next and their count, …; none only opens the log
+ARGV[10] microseconds of a rest
+ARGV[11] microseconds of a drain's lease
+ARGV[12] [13] [14] backlog at most: bytes, entries, microseconds of the oldest
+ARGV[15] seconds that the answer is kept for the idempotency key, 0 where there is none
+ARGV[16] fingerprint of the request
+ARGV[17] [18] requests and operations a minute, 0 for not counted
+ARGV[19] [20] what Postgres says of the incarnation: its own seq and the cursor; '' where it was not asked
+ARGV[21] seq that the log must end at, '' for any
+ARGV[22] … operations of an entry and their count, operations of the next and their count, …; none only opens the log
 
 Replies; budget is: requests remaining, ms until whole, operations remaining, ms until whole; -1 remaining for not counted
   {'appended', first seq, last seq, operations, drain, replaced incarnation or '', after, budget…}
@@ -46,12 +47,12 @@ Replies; budget is: requests remaining, ms until whole, operations remaining, ms
 ]]
 local MINUTE = 60000000
 -- The first operations among ARGV.
-local ENTRIES = 21
+local ENTRIES = 22
 
 -- include counts.lua
 
 local metaKey, log = KEYS[1], KEYS[2]
-local known, openedSeq = ARGV[1], tonumber(ARGV[18])
+local known, openedSeq = ARGV[1], tonumber(ARGV[19])
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
 
@@ -69,7 +70,7 @@ local least = now
 if isOpening then
   -- Above what another incarnation had; but no entry of that is missing from this one, whose first names the cursor.
   least = math.max(least, (last or 0) + 1)
-  local from = tonumber(ARGV[19])
+  local from = tonumber(ARGV[20])
   oldest, lease, rest, counts = '', '', nil, '0 0 0'
   -- Where the hash alone was lost, the stream says how far it had come.
   if redis.call('EXISTS', log) == 1 then
@@ -85,7 +86,7 @@ if isOpening then
     end
   end
   last, settled = print(from), counts
-  local open = redis.call('XRANGE', log, '(' .. ARGV[19] .. '-0', '+', 'COUNT', 1)[1]
+  local open = redis.call('XRANGE', log, '(' .. ARGV[20] .. '-0', '+', 'COUNT', 1)[1]
   if open then
     oldest, settled = string.sub(open[1], 1, -3), open[2][8]
   end
@@ -97,7 +98,7 @@ elseif incarnation ~= known then
   return {'moved', incarnation}
 end
 
-if ARGV[20] ~= '' and tonumber(ARGV[20]) ~= tonumber(last) then
+if ARGV[21] ~= '' and tonumber(ARGV[21]) ~= tonumber(last) then
   return {'ahead'}
 end
 
@@ -109,10 +110,10 @@ end
 
 -- The budget: of each kind the time at which it is whole again, which everything taken moves on (GCRA)
 
-local isCounted = ARGV[16] ~= '0' or ARGV[17] ~= '0'
+local isCounted = ARGV[17] ~= '0' or ARGV[18] ~= '0'
 local limits, wholeAt
 if isCounted then
-  limits, wholeAt = {tonumber(ARGV[16]), tonumber(ARGV[17])}, {now, now}
+  limits, wholeAt = {tonumber(ARGV[17]), tonumber(ARGV[18])}, {now, now}
   local requests, updates = string.match(redis.call('GET', KEYS[5]) or '', '^(%S+) (%S+)$')
   for kind, at in ipairs({requests, updates}) do
     -- Further off than anything that is taken can move it, it was written before the clock was set back.
@@ -135,13 +136,13 @@ end
 
 -- What may refuse
 
-if ARGV[14] ~= '0' then
+if ARGV[15] ~= '0' then
   local answered = redis.call('GET', KEYS[4])
   if answered then
     local first, seq, accepted, of, fingerprint = string.match(answered, '^(%d+) (%d+) (%d+) (%S+) (.*)$')
     -- What was appended to another incarnation went with it: it is appended to this one.
     if of == known then
-      if fingerprint ~= ARGV[15] then
+      if fingerprint ~= ARGV[16] then
         return {'key_reused'}
       end
       return withBudget({'repeated', first, seq, tonumber(accepted), of})
@@ -168,11 +169,11 @@ end
 local ops, entries, bytes = readCounts(counts)
 local settledOps, settledEntries, settledBytes = readCounts(settled)
 if count > 0 then
-  if bytes - settledBytes + size > tonumber(ARGV[11]) then
+  if bytes - settledBytes + size > tonumber(ARGV[12]) then
     return {'backlog_full', 'bytes', bytes - settledBytes + size}
-  elseif entries - settledEntries + count > tonumber(ARGV[12]) then
+  elseif entries - settledEntries + count > tonumber(ARGV[13]) then
     return {'backlog_full', 'entries', entries - settledEntries + count}
-  elseif oldest ~= '' and now - oldest > tonumber(ARGV[13]) then
+  elseif oldest ~= '' and now - oldest > tonumber(ARGV[14]) then
     return {'backlog_full', 'age', now - oldest}
   end
 end
@@ -208,8 +209,8 @@ end
 if isOpening then
   redis.call('DEL', metaKey)
   change('incarnation', known)
-  change('incarnationSeq', ARGV[18])
-  change('committed', ARGV[19])
+  change('incarnationSeq', ARGV[19])
+  change('committed', ARGV[20])
   change('settled', settled)
 end
 if isOpening or isClean then
@@ -226,19 +227,19 @@ end
 
 local drain = -1
 if count > 0 then
-  local soonUs, leaseUs = tonumber(ARGV[9]), tonumber(ARGV[10])
+  local soonUs, restUs, leaseUs = tonumber(ARGV[9]), tonumber(ARGV[10]), tonumber(ARGV[11])
   local isAwaited = ARGV[7] == '1'
   if isAwaited then
     change('waits', seq)
   end
-  local restLeft = math.max(0, (tonumber(rest) or 0) - now)
+  local restLeft = (tonumber(rest) or 0) - now
   local kind, untilUs = string.match(lease or '', '^([sr])(%d+)$')
   local left = untilUs and untilUs - now or 0
   -- Further off than any of them is, they were written before the clock was set back.
-  if restLeft > leaseUs then
+  if restLeft > restUs then
     restLeft = 0
   end
-  local isLed = left > 0 and left <= 2 * leaseUs
+  local isLed = left > 0 and left <= math.max(soonUs, restUs) + leaseUs
   local wait = 0
   if not isAwaited then
     wait = math.max(restLeft, ops - settledOps >= tonumber(ARGV[8]) and 0 or soonUs)
@@ -254,9 +255,9 @@ if count > 0 then
 end
 redis.call('HSET', metaKey, unpack(changes))
 
-if ARGV[14] ~= '0' then
-  local answer = (first or seq) .. ' ' .. seq .. ' ' .. print(operations) .. ' ' .. known .. ' ' .. ARGV[15]
-  redis.call('SET', KEYS[4], answer, 'EX', ARGV[14])
+if ARGV[15] ~= '0' then
+  local answer = (first or seq) .. ' ' .. seq .. ' ' .. print(operations) .. ' ' .. known .. ' ' .. ARGV[16]
+  redis.call('SET', KEYS[4], answer, 'EX', ARGV[15])
 end
 if spent then
   wholeAt = spent
