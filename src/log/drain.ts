@@ -187,7 +187,7 @@ export class Drain {
         const isOut = now() >= endMs;
         // A drain that nobody elected does what it was called for, and ends. One that has something to put right would leave
         // that undone if another took over meanwhile.
-        const isFree = reader.token !== null && dead.length === 0 && !this.#isEnding;
+        const isFree = reader.token !== null && dead.length === 0;
         const mayRest = isFree && !reader.hasMore && now() < restsUntilMs;
         const settled = this.#redis.settle(address, {
           incarnation: reader.incarnation,

@@ -186,6 +186,8 @@ describe.each(REDIS_WAYS)('[D4] electing a drain, %s', (_, openWay) => {
       const space = await openSpace({ restMs: 4_000 });
       const { first, settled } = await settleFirst(space);
       expect(settled).toMatchObject({ isDrained: false, restMs: 4_000 });
+      // It has all of its lease when it wakes.
+      expect(await readLeaseMs(space)).toBeGreaterThan(LEASE_MS);
       expect(await space.add(HUNDRED)).toMatchObject({ drainAfterMs: null });
       expect(await space.read({ token: first.token })).toMatchObject({ status: 'read' });
       expect(await space.add({ waits: true })).toMatchObject({ drainAfterMs: null });

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { Drain, DrainRun } from '../../src/log/drain.ts';
-import type { DrainStore, LogAddress } from '../../src/log/log-stores.ts';
+import type { DrainStore, LogAddress, LogStore } from '../../src/log/log-stores.ts';
 import type { Operation } from '../../src/world/operation.ts';
 import { expectDrained, isDirty } from './fold.ts';
 import { makeSpace, NO_DRAIN, NO_LIMITS, openDrain, openSpaceLog, useRig, wrapStore } from './rig.ts';
@@ -51,6 +51,22 @@ describe('[D4] a drain begins', () => {
     await expectDrained(rig, address);
   });
 
+  it.each([
+    ['and reads the log, where it slept before', 1, false],
+    ['with what was appended, where it begins at once', 100, true],
+  ])('%s', async (_, count, isOwn) => {
+    const address = await makeSpace(rig);
+    const runs: DrainRun[] = [];
+    const run = (space: LogAddress, how: DrainRun) => {
+      runs.push(how);
+      return NO_DRAIN.run(space, how);
+    };
+    const { spaceLog, options, settle } = openSpaceLog(rig, { run }, { pause: async () => undefined });
+    await spaceLog.enqueue({ ...address, actor: null }, puts(count), options());
+    await settle();
+    expect(runs.map(({ own }) => own != null)).toEqual([isOwn]);
+  });
+
   it('at once where the backlog comes to 100 operations, whoever sleeps', async () => {
     const address = await makeSpace(rig);
     const target = { ...address, actor: null };
@@ -93,6 +109,49 @@ describe('[D4] a drain begins', () => {
     const ids = Array.from({ length: 200 }, (_, i) => `o${i}`);
     expect(await rig.store.loadObjects(address, ids)).toHaveLength(200);
     await expectDrained(rig, address);
+  });
+
+  /** What an elected drain says at each settling that it does next, if there is any; each rest lasts 3 s. */
+  async function listGoesOn(appends: number, budgetMs: number, entriesMax = 5_000) {
+    const address = await makeSpace(rig);
+    const target = { ...address, actor: null };
+    const others = openSpaceLog(rig, NO_DRAIN);
+    let batches = 0;
+    const store = wrapStore<DrainStore>(rig.store, async (method, call) => {
+      if (method === 'applyBatch' && ++batches < 4)
+        await others.spaceLog.enqueue(target, puts(1, batches), others.options());
+      return call();
+    });
+    const goesOn: string[] = [];
+    const log: LogStore = { ...rig.log };
+    log.read = (space, request) => rig.log.read(space, { ...request, entriesMax });
+    log.settle = (space, request) => {
+      goesOn.push(request.goesOn);
+      return rig.log.settle(space, request);
+    };
+    let nowMs = Date.now();
+    const pause = async () => {
+      nowMs += 3_000;
+    };
+    const { drain } = openDrain(rig, { log, store, pause }, () => nowMs);
+    const run = (space: LogAddress, { token }: DrainRun) => drain.run(space, { token, budgetMs });
+    const { spaceLog, options, settle } = openSpaceLog(rig, { run });
+    for (let i = 0; i < appends; i++) await spaceLog.enqueue(target, puts(1), options());
+    await settle();
+    return goesOn;
+  }
+
+  it.each([
+    ['within its first 5 s', 20_000, ['after a rest', 'after a rest', 'at once', 'at once']],
+    ['within the first half of its time', 4_000, ['after a rest', 'at once', 'at once', 'at once']],
+    ['while it has time', 2_000, ['after a rest', 'never']],
+  ])('once more after a rest %s only', async (_, budgetMs, goesOn) => {
+    expect(await listGoesOn(1, budgetMs)).toEqual(goesOn);
+  });
+
+  it('once more at once while it holds more than one batch', async () => {
+    const goesOn = await listGoesOn(3, 20_000, 1);
+    expect(goesOn.slice(0, 2)).toEqual(['at once', 'at once']);
   });
 
   it.each(['while it rests', 'before its first rest'])(
