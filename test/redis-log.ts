@@ -4,8 +4,9 @@ import type { AppendOutcome, AppendRequest, LogAddress, LogStore, OpenedLog } fr
 import type { RedisClient } from '../src/redis/client.ts';
 import { createLogStore } from '../src/redis/log.ts';
 import type { LogOptions } from '../src/redis/log-context.ts';
-import type { RedisWay } from './redis-ways.ts';
-import { uniqueName } from './support.ts';
+import type { OpenWay, RedisWay } from './redis-ways.ts';
+import { startTestRedis, type TestRedis } from './start-redis.ts';
+import { stack, uniqueName } from './support.ts';
 
 export type Appended = Extract<AppendOutcome, { status: 'appended' }>;
 
@@ -37,23 +38,31 @@ export interface LogSpace {
 export const NO_LIMITS = { bytesMax: 2 ** 40, entriesMax: 2 ** 40, ageMsMax: 2 ** 40 };
 export const ENTRY = { ops: '[{"op":"delete","id":"a"}]', count: 1 };
 
-/** For a test file: a client on the way given, and spaces on it. */
-export function useLogs(openWay: () => Promise<RedisWay>): {
+/**
+ * For a test file: a client on the way given, and spaces on it. Postgres knows none of them, so they are in a Redis of the file's
+ * own: who drains all spaces of the one that test files share would end theirs.
+ */
+export function useLogs(openWay: OpenWay): {
+  redisUrl(): string;
   redis(): RedisClient;
   way(): RedisWay;
   openSpace(options?: Partial<LogOptions> & { tenantId?: string; isOpened?: boolean }): Promise<LogSpace>;
 } {
+  let server: TestRedis;
   let way: RedisWay;
   let redis: RedisClient;
   beforeAll(async () => {
-    way = await openWay();
+    server = await startTestRedis(decodeURIComponent(new URL(stack().redisUrl).password));
+    way = await openWay(server.url);
     redis = way.open();
   });
   afterAll(async () => {
     await redis?.close();
     await way?.close();
+    await server?.stop();
   });
   return {
+    redisUrl: () => server.url,
     redis: () => redis,
     way: () => way,
     openSpace: (options) => openSpace(redis, options),

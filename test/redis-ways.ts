@@ -23,8 +23,8 @@ export interface RedisWay {
 
 const HANG_MS = 300_000;
 
-async function openHttpWay(): Promise<RedisWay> {
-  const { redisUrl, redisRestToken } = stack();
+async function openHttpWay(redisUrl = stack().redisUrl): Promise<RedisWay> {
+  const { redisRestToken } = stack();
   const front = await startUpstashFront({ redisUrl, token: redisRestToken, port: 0 });
   const proxy = await startTcpProxy(front.port);
   return {
@@ -48,8 +48,8 @@ async function openHttpWay(): Promise<RedisWay> {
   };
 }
 
-async function openTcpWay(): Promise<RedisWay> {
-  const url = new URL(stack().redisUrl);
+async function openTcpWay(redisUrl = stack().redisUrl): Promise<RedisWay> {
+  const url = new URL(redisUrl);
   const proxy = await startTcpProxy(Number(url.port));
   const liveProxy = await startTcpProxy(Number(url.port));
   return {
@@ -68,8 +68,11 @@ async function openTcpWay(): Promise<RedisWay> {
   };
 }
 
-/** Both ways to the real Redis. */
-export const REDIS_WAYS: [string, () => Promise<RedisWay>][] = [
+/** Opens a way to the Redis that all test files share, or to another. */
+export type OpenWay = (redisUrl?: string) => Promise<RedisWay>;
+
+/** Both ways to a real Redis. */
+export const REDIS_WAYS: [string, OpenWay][] = [
   ['Upstash over HTTP', openHttpWay],
   ['ioredis over TCP', openTcpWay],
 ];

@@ -2,7 +2,7 @@ import { Redis } from 'ioredis';
 import { describe, expect, it } from 'vitest';
 import { ENTRY, NO_LIMITS, openSpace as openSpaceOn, useLogs } from '../../test/redis-log.ts';
 import { REDIS_WAYS } from '../../test/redis-ways.ts';
-import { stack, uniqueName } from '../../test/support.ts';
+import { uniqueName } from '../../test/support.ts';
 import type { RedisClient, RedisReply } from './client.ts';
 import { createLogStore } from './log.ts';
 
@@ -10,7 +10,7 @@ const HOUR_US = 3_600_000_000;
 const KEY = { principal: 'key-1', key: 'k', fingerprint: 'f1', ttlSeconds: 60 };
 
 describe.each(REDIS_WAYS)('append, %s', (_, openWay) => {
-  const { redis, way, openSpace } = useLogs(openWay);
+  const { redis, way, openSpace, redisUrl } = useLogs(openWay);
 
   it('[L1] gives rising seqs, each entry naming the one before it', async () => {
     const space = await openSpace();
@@ -74,7 +74,7 @@ describe.each(REDIS_WAYS)('append, %s', (_, openWay) => {
 
   it('publishes each entry, as it was sent', async () => {
     const space = await openSpace();
-    const subscriber = new Redis(stack().redisUrl);
+    const subscriber = new Redis(redisUrl());
     try {
       const seen: string[] = [];
       subscriber.on('message', (_channel, message) => void seen.push(message));

@@ -1,13 +1,8 @@
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import type { HttpFront } from '../../dev/fronts/http.ts';
 import { startUpstashFront } from '../../dev/fronts/upstash.ts';
-import { findFreePort } from '../../dev/ports.ts';
-import { type RedisServer, startRedis } from '../../dev/redis.ts';
-import { CACHE_DIR } from '../../dev/stack.ts';
 import { openSpace } from '../../test/redis-log.ts';
+import { startTestRedis, type TestRedis } from '../../test/start-redis.ts';
 import type { RedisClient } from './client.ts';
 import { createLogStore } from './log.ts';
 import { openTcpRedis } from './tcp.ts';
@@ -18,16 +13,12 @@ const WAYS = ['Upstash over HTTP', 'ioredis over TCP'] as const;
 
 /** A Redis of its own: here it is filled, emptied and set to evict. */
 describe('a Redis that is full, or forgets', () => {
-  const dir = mkdtempSync(join(tmpdir(), 'redis-full-'));
-  let server: RedisServer;
+  let server: TestRedis;
   let front: HttpFront;
   let tcp: RedisClient;
   let clients: Record<(typeof WAYS)[number], RedisClient>;
   beforeAll(async () => {
-    server = await startRedis({
-      ...{ dataDir: join(dir, 'data'), cacheDir: CACHE_DIR, port: await findFreePort(0) },
-      ...{ password: PASSWORD, durable: false, logFile: join(dir, 'redis.log'), log: () => undefined },
-    });
+    server = await startTestRedis(PASSWORD);
     front = await startUpstashFront({ redisUrl: server.url, token: PASSWORD, port: 0 });
     tcp = openTcpRedis({ host: '127.0.0.1', port: server.port, password: PASSWORD, timeoutMs: 5_000 });
     const http = openUpstash({ url: front.url, token: PASSWORD, timeoutMs: 5_000 });
@@ -41,7 +32,6 @@ describe('a Redis that is full, or forgets', () => {
     await tcp?.close();
     await front?.close();
     await server?.stop();
-    rmSync(dir, { recursive: true });
   });
   const configure = (name: string, value: string) => tcp.command('CONFIG', 'SET', name, value);
 

@@ -1,12 +1,7 @@
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { Redis } from 'ioredis';
 import { expect } from 'vitest';
 import { startUpstashFront } from '../../dev/fronts/upstash.ts';
-import { findFreePort } from '../../dev/ports.ts';
-import { startRedis } from '../../dev/redis.ts';
-import { CACHE_DIR } from '../../dev/stack.ts';
+import { startTestRedis } from '../start-redis.ts';
 import type { TargetEnv } from './targets.ts';
 
 /** A Redis that nobody else uses: what is asked of it can be counted, and it may be emptied. */
@@ -25,11 +20,7 @@ const PASSWORD = 'a-password-of-its-own';
 const OVER_HTTP_OFF = { UPSTASH_REDIS_REST_URL: '', UPSTASH_REDIS_REST_TOKEN: '' };
 
 export async function openOwnRedis(way: 'http' | 'tcp'): Promise<OwnRedis> {
-  const dir = mkdtempSync(join(tmpdir(), 'worldkeep-own-redis-'));
-  const server = await startRedis({
-    ...{ dataDir: join(dir, 'data'), cacheDir: CACHE_DIR, port: await findFreePort(0) },
-    ...{ password: PASSWORD, durable: false, logFile: join(dir, 'redis.log'), log: () => undefined },
-  });
+  const server = await startTestRedis(PASSWORD);
   const front =
     way === 'tcp' ? null : await startUpstashFront({ redisUrl: server.url, token: PASSWORD, port: 0 });
   const client = new Redis(server.url);
@@ -61,7 +52,6 @@ export async function openOwnRedis(way: 'http' | 'tcp'): Promise<OwnRedis> {
       client.disconnect();
       await front?.close();
       await server.stop();
-      rmSync(dir, { recursive: true });
     },
   };
 }

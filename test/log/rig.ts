@@ -1,13 +1,7 @@
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll } from 'vitest';
 import type { Faults } from '../../dev/fronts/faults.ts';
 import { startNeonFront } from '../../dev/fronts/neon.ts';
 import { startUpstashFront } from '../../dev/fronts/upstash.ts';
-import { findFreePort } from '../../dev/ports.ts';
-import { startRedis } from '../../dev/redis.ts';
-import { CACHE_DIR } from '../../dev/stack.ts';
 import { Drain, type DrainOptions, type DrainTold } from '../../src/log/drain.ts';
 import {
   type DrainStore,
@@ -25,6 +19,7 @@ import type { RedisClient } from '../../src/redis/client.ts';
 import { createLogStore } from '../../src/redis/log.ts';
 import { openTcpRedis } from '../../src/redis/tcp.ts';
 import { openUpstash } from '../../src/redis/upstash.ts';
+import { startTestRedis } from '../start-redis.ts';
 import { stack, uniqueName } from '../support.ts';
 
 const PASSWORD = 'a-long-password';
@@ -55,12 +50,7 @@ export function useRig(): Rig {
   const closing: (() => Promise<unknown>)[] = [];
   const rig = {} as Rig;
   beforeAll(async () => {
-    const dir = mkdtempSync(join(tmpdir(), 'log-'));
-    closing.push(async () => rmSync(dir, { recursive: true }));
-    const server = await startRedis({
-      ...{ dataDir: join(dir, 'data'), cacheDir: CACHE_DIR, port: await findFreePort(0) },
-      ...{ password: PASSWORD, durable: false, logFile: join(dir, 'redis.log'), log: () => undefined },
-    });
+    const server = await startTestRedis(PASSWORD);
     closing.push(() => server.stop());
     const upstash = await startUpstashFront({ redisUrl: server.url, token: PASSWORD, port: 0 });
     closing.push(() => upstash.close());
