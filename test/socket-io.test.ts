@@ -127,9 +127,16 @@ it('has every move in Postgres that it acknowledged, of clients that move their 
         ([, i]) => (i % 2 === 0) === isShared,
       ),
     );
+  // What is queued is shown, and is on its way to Postgres.
   await expect
-    .poll(async () => Object.keys((await readMoves()).get('shared') ?? {}).length, { timeout: 20_000 })
-    .toBe((USERS.length * MOVES) / 2);
+    .poll(
+      async () => {
+        const { seq, durableSeq } = await persistence.loadWorldState('main');
+        return durableSeq === seq;
+      },
+      { timeout: 20_000 },
+    )
+    .toBe(true);
   const kept = await readMoves();
   expect(kept.get('shared')).toEqual(Object.assign({}, ...USERS.map((user) => expected(user, true))));
   for (const user of USERS) expect(kept.get(`of-${user}`)).toEqual(expected(user, false));
