@@ -17,7 +17,9 @@ export type * from './drain-types.ts';
 const GO_ON_DELAY_SECONDS = 5;
 const SWEEP_SPACES_MAX = 1_000;
 /** Milliseconds after its beginning in which a drain rests; then it ends where the log does, and an append elects the next. */
-const RESTS_MS_MAX = 5_000;
+const RESTS_MS_MAX = 15_000;
+/** Of its time: the rest is for what is left then. */
+const RESTS_SHARE_MAX = 0.75;
 /** Between two looks of one process for records that are over their time. */
 const RECORDS_SWEEP_MS = 600_000;
 /** For which results are kept in any case: somebody waits for them. */
@@ -139,7 +141,7 @@ export class Drain {
   ): Promise<DrainReport> {
     const { now } = this.#options;
     const endMs = now() + budgetMs;
-    const restsUntilMs = now() + Math.min(RESTS_MS_MAX, budgetMs / 2);
+    const restsUntilMs = now() + Math.min(RESTS_MS_MAX, budgetMs * RESTS_SHARE_MAX);
     const report: DrainReport = { status: 'drained', operations: 0, entries: 0, batches: 0, seq: null };
     const reader = new LogReader(this.#redis, address, token, own);
     let settling: Promise<unknown> = Promise.resolve();

@@ -111,8 +111,8 @@ describe('[D4] a drain begins', () => {
     await expectDrained(rig, address);
   });
 
-  /** What an elected drain says at each settling that it does next, if there is any; each rest lasts 3 s. */
-  async function listGoesOn(appends: number, budgetMs: number, entriesMax = 5_000) {
+  /** What an elected drain says at each settling that it does next, if there is any. */
+  async function listGoesOn(appends: number, { budgetMs = 20_000, restMs = 250, entriesMax = 5_000 }) {
     const address = await makeSpace(rig);
     const target = { ...address, actor: null };
     const others = openSpaceLog(rig, NO_DRAIN);
@@ -131,7 +131,7 @@ describe('[D4] a drain begins', () => {
     };
     let nowMs = Date.now();
     const pause = async () => {
-      nowMs += 3_000;
+      nowMs += restMs;
     };
     const { drain } = openDrain(rig, { log, store, pause }, () => nowMs);
     const run = (space: LogAddress, { token }: DrainRun) => drain.run(space, { token, budgetMs });
@@ -142,15 +142,20 @@ describe('[D4] a drain begins', () => {
   }
 
   it.each([
-    ['within its first 5 s', 20_000, ['after a rest', 'after a rest', 'at once', 'at once']],
-    ['within the first half of its time', 4_000, ['after a rest', 'at once', 'at once', 'at once']],
-    ['while it has time', 2_000, ['after a rest', 'never']],
-  ])('once more after a rest %s only', async (_, budgetMs, goesOn) => {
-    expect(await listGoesOn(1, budgetMs)).toEqual(goesOn);
+    ['within its first 15 s', 40_000, 6_000, ['after a rest', 'after a rest', 'after a rest', 'at once']],
+    [
+      'within three quarters of its time',
+      4_000,
+      1_600,
+      ['after a rest', 'after a rest', 'at once', 'at once'],
+    ],
+    ['while it has time', 2_000, 3_000, ['after a rest', 'never']],
+  ])('once more after a rest %s only', async (_, budgetMs, restMs, goesOn) => {
+    expect(await listGoesOn(1, { budgetMs, restMs })).toEqual(goesOn);
   });
 
   it('once more at once while it holds more than one batch', async () => {
-    const goesOn = await listGoesOn(3, 20_000, 1);
+    const goesOn = await listGoesOn(3, { entriesMax: 1 });
     expect(goesOn.slice(0, 2)).toEqual(['at once', 'at once']);
   });
 
