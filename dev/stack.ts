@@ -230,6 +230,7 @@ async function settleAll<T extends readonly unknown[]>(
 ): Promise<T> {
   const outcomes = await Promise.allSettled(promises);
   for (const outcome of outcomes) if (outcome.status === 'rejected') throw outcome.reason;
+  // The compiler cannot see that a mapped tuple of promises resolves to the tuple.
   return Promise.all(promises) as unknown as Promise<T>;
 }
 

@@ -62,6 +62,7 @@ beforeAll(async () => {
   const connect = (i: number) => io(url, { transports: [i === 0 ? 'polling' : 'websocket'], forceNew: true });
   clients.push(...USERS.map((_, i) => connect(i)));
   observer = connect(1);
+  // It has what `once` calls, and a narrower type of it.
   await Promise.all([...clients, observer].map((client) => once(client as never, 'connect')));
 });
 afterAll(async () => {

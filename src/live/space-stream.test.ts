@@ -151,6 +151,7 @@ describe('[R1] a stream', () => {
     await clock.pass(HEARTBEAT_MS);
     await expect.poll(() => events).toEqual([`change ${lost}`]);
     await clock.pass(1_000);
+    // Of the set's type or not, it is looked for.
     await expect.poll(() => subscribers.size === 1 && !subscribers.has(deaf as never)).toBe(true);
     const next = append();
     await expect.poll(() => events).toEqual([`change ${lost}`, `change ${next}`]);

@@ -10,6 +10,7 @@ import { correctReaders, UNCOUNTED } from './correct-readers.ts';
 import type { DrainOptions, DrainReport, DrainRun, SnapshotRenewer } from './drain-types.ts';
 import { LogReader, type ReadEntry } from './log-reader.ts';
 import type { DrainStore, LogAddress, LogStore, Settled } from './log-stores.ts';
+import { Rests } from './rests.ts';
 import { Sweeper, type SweepReport } from './sweeper.ts';
 
 export type * from './drain-types.ts';
@@ -47,14 +48,13 @@ export class Drain {
   readonly #sizes = new BatchSizes();
   #renewer: SnapshotRenewer | null = null;
   readonly #sweeper: Sweeper;
-  /** Each ends a rest before its time. */
-  readonly #rests = new Set<() => void>();
-  #isEnding = false;
+  readonly #rests: Rests;
 
   constructor(redis: LogStore, postgres: DrainStore, options: DrainOptions) {
     this.#redis = redis;
     this.#postgres = postgres;
     this.#options = options;
+    this.#rests = new Rests(options.pause);
     this.#sweeper = new Sweeper((address, budget) => this.drainSpace(address, budget), options.now);
   }
 
@@ -65,8 +65,7 @@ export class Drain {
 
   /** Its process ends: no drain rests any more, and those that do go on. */
   endRests(): void {
-    this.#isEnding = true;
-    for (const wake of this.#rests) wake();
+    this.#rests.end();
   }
 
   /** Drains one space, whoever else does, and puts right what an earlier drain left to be. */
@@ -216,21 +215,13 @@ export class Drain {
           if (!(await this.#correct(address, reader.cursor, dead))) return report;
         }
         if (isOut) return { ...report, status: 'continues' };
-        if (restMs > 0) await this.#rest(restMs);
+        if (restMs > 0) await this.#rests.take(restMs);
       }
     } finally {
       await settling.catch(() => undefined);
       await renewing;
       reader.end();
     }
-  }
-
-  async #rest(ms: number): Promise<void> {
-    if (this.#isEnding) return;
-    const { promise, resolve } = Promise.withResolvers<void>();
-    this.#rests.add(resolve);
-    await Promise.race([this.#options.pause(ms), promise]);
-    this.#rests.delete(resolve);
   }
 
   /**

@@ -18,6 +18,7 @@ import type {
   LogStore,
   OpenedLog,
 } from './log-stores.ts';
+import { backlogFull, overBudget } from './refusals.ts';
 
 export type * from './log-stores.ts';
 
@@ -78,7 +79,6 @@ const IMPATIENT_MS = 400;
 const COLD_TRIES_MAX = 3;
 /** Milliseconds for which what Redis says of evicting is believed. */
 const FAULT_KNOWN_MS = 60_000;
-const BACKLOG_RETRY_SECONDS = 5;
 
 /**
  * The one way into a space's order: an append is one command to Redis, however many operations it holds. What was appended
@@ -371,33 +371,4 @@ function countResults(results: Map<Seq, OperationResult[]>): number {
   let count = 0;
   for (const list of results.values()) count += list.length;
   return count;
-}
-
-function overBudget(
-  { kind, retryAfterMs }: { kind: 'requests' | 'updates'; retryAfterMs: number },
-  { requestsPerMinute, updatesPerMinute }: SpaceLogOptions,
-): AppError {
-  const seconds = Math.max(1, Math.ceil(retryAfterMs / 1_000));
-  const max = kind === 'requests' ? requestsPerMinute : updatesPerMinute;
-  return new AppError('rate_limited', `At most ${max} ${kind} in 60 seconds; the next in ${seconds} s.`, {
-    retryAfterSeconds: seconds,
-  });
-}
-
-const BACKLOG_UNITS = { bytes: 'bytes', entries: 'entries', age: 'ms of age' } as const;
-
-function backlogFull({
-  kind,
-  actual,
-  max,
-}: {
-  kind: 'bytes' | 'entries' | 'age';
-  actual: number;
-  max: number;
-}): AppError {
-  return new AppError(
-    'backlog_full',
-    `The space has ${actual} ${BACKLOG_UNITS[kind]} not committed yet, and may have ${max}: Postgres is behind.`,
-    { retryAfterSeconds: BACKLOG_RETRY_SECONDS },
-  );
 }

@@ -58,6 +58,7 @@ export function openNeon({
         onTransaction?.(queries.length + 1);
         try {
           const [, ...results] = await db.batch([setTenant, ...(queries as unknown as [typeof setTenant])]);
+          // Each query's own rows, in their order: the type of `batch` has lost which.
           return results as never;
         } catch (error) {
           if (!isRepeatable(error) || attempt === ATTEMPTS_MAX) throw toAppError(error, mode);

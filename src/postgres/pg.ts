@@ -31,6 +31,7 @@ export function openPg({
     async inTenant(tenantId, build, mode = 'write') {
       for (let attempt = 1; ; attempt++) {
         try {
+          // Each query's own rows, in their order: pg knows their type no more than any.
           return (await transact(pool, beginAs(tenantId, mode, timeoutMs), build)) as never;
         } catch (error) {
           if (!isRepeatable(error) || attempt === ATTEMPTS_MAX) throw toAppError(error, mode);

@@ -28,6 +28,7 @@ function readSpace(space: Members, stem: string): Scene['space'] {
     ...(typeof description === 'string' && { description }),
     ...(isMembers(settings) && { settings: settings as JsonObject }),
     ...(isMembers(bounds) && {
+      // Whatever it is, the API checks it when it is sent.
       bounds: bounds as JsonValue as unknown as NonNullable<Scene['space']['bounds']>,
     }),
   };

@@ -1,0 +1,33 @@
+import { AppError } from '../world/errors.ts';
+
+const BACKLOG_RETRY_SECONDS = 5;
+const BACKLOG_UNITS = { bytes: 'bytes', entries: 'entries', age: 'ms of age' } as const;
+
+/** Of an append beyond a principal's budget in a space. */
+export function overBudget(
+  { kind, retryAfterMs }: { kind: 'requests' | 'updates'; retryAfterMs: number },
+  { requestsPerMinute, updatesPerMinute }: { requestsPerMinute: number; updatesPerMinute: number },
+): AppError {
+  const seconds = Math.max(1, Math.ceil(retryAfterMs / 1_000));
+  const max = kind === 'requests' ? requestsPerMinute : updatesPerMinute;
+  return new AppError('rate_limited', `At most ${max} ${kind} in 60 seconds; the next in ${seconds} s.`, {
+    retryAfterSeconds: seconds,
+  });
+}
+
+/** Of an append to a space whose log is too far ahead of Postgres; `actual` and `max` in bytes, entries or milliseconds. */
+export function backlogFull({
+  kind,
+  actual,
+  max,
+}: {
+  kind: 'bytes' | 'entries' | 'age';
+  actual: number;
+  max: number;
+}): AppError {
+  return new AppError(
+    'backlog_full',
+    `The space has ${actual} ${BACKLOG_UNITS[kind]} not committed yet, and may have ${max}: Postgres is behind.`,
+    { retryAfterSeconds: BACKLOG_RETRY_SECONDS },
+  );
+}
