@@ -5,7 +5,7 @@ import { SlowFirst } from './test/slow-first.ts';
 export const ROOMS = '{src,functions,dev,test,drizzle,bench}';
 
 /** Holds the real scenes and the HTTP contract, which are not part of the repository. */
-const SHARED = new URL('../shared', import.meta.url);
+export const SHARED = new URL('../shared', import.meta.url);
 
 /** Common to `npm test` and `npm run proof`. */
 export const settings = {

@@ -1,6 +1,8 @@
+import { existsSync } from 'node:fs';
 import type { TestProject } from 'vitest/node';
 import { ANY_PORTS, makeTemporaryDir, type StackValues, startStack } from '../dev/stack.ts';
 import { migrate } from '../drizzle/migrate.ts';
+import { SHARED } from '../vitest.config.ts';
 import { type BundledServer, bundleNodeServer } from './http/bundle-node-server.ts';
 
 declare module 'vitest' {
@@ -13,6 +15,8 @@ declare module 'vitest' {
 /** One ephemeral stack for the whole run: real stores, migrated, on free ports. And the Node server, bundled once. */
 export default async function setUp(project: TestProject): Promise<() => Promise<void>> {
   const log = (line: string) => project.vitest.logger.log(`[stack] ${line}`);
+  if (!existsSync(SHARED))
+    log('../shared is absent: skipping the real scenes and the HTTP contract (*.shared.test.ts)');
   const stack = await startStack({
     dir: await makeTemporaryDir(),
     ephemeral: true,
