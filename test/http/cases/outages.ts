@@ -47,7 +47,7 @@ export function describeOutages({ start, makeEnv, openFragileStores }: Runtime):
       stores = await openFragileStores();
       const env = makeEnv({
         ...stores.env,
-        READYZ_TIMEOUT_MS: '300',
+        READYZ_TIMEOUT_MS: '1000',
         API_KEY_CACHE_SECONDS: '300',
       });
       target = await start({ ...env, DATABASE_TIMEOUT_MS: '1000', REDIS_TIMEOUT_MS: '1000' });
