@@ -18,13 +18,14 @@ import { openTcpRedis } from './redis/tcp.ts';
 import { SpaceState } from './state/space-state.ts';
 import { AppError } from './world/errors.ts';
 import { LIMITS } from './world/limits.ts';
+import { readThreeValues } from './world/three-values.ts';
 
 /** What a BatchProcessor joins: each belongs to one of these. */
 const postgresOf = new WeakMap<Layer, Postgres>();
 const redisOf = new WeakMap<Cache, RedisClient>();
 
 /** How a Node server opens its worlds. */
-export interface NodePersistenceOptions extends Partial<PersistenceOptions> {
+export interface NodePersistenceOptions extends Partial<Omit<PersistenceOptions, 'readInput'>> {
   /** As the runtime role, over TCP: `postgresql://worldkeep_app:…@host/database`. Any Postgres serves. */
   databaseUrl: string;
   /** Connections at most. */
@@ -42,7 +43,10 @@ export class PersistenceLayer extends Layer {
   constructor({ databaseUrl, poolSize = 20, timeoutMs = 10_000, ...options }: NodePersistenceOptions) {
     const postgres = openPg({ databaseUrl, poolSizeMax: poolSize, timeoutMs });
     const log = new DirectLog(createDrainStore(postgres), Date.now);
-    super(createWorldStore(postgres), log, { tenantId: 'default', spaceId: 'main', ...options });
+    super(createWorldStore(postgres), log, {
+      ...{ tenantId: 'default', spaceId: 'main', readInput: readThreeValues },
+      ...options,
+    });
     postgresOf.set(this, postgres);
   }
 }
