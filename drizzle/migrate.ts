@@ -1,4 +1,4 @@
-import { fileURLToPath, pathToFileURL } from 'node:url';
+import { fileURLToPath } from 'node:url';
 import { sql } from 'drizzle-orm';
 import { drizzle, type NodePgDatabase } from 'drizzle-orm/node-postgres';
 import { migrate as applyMigrations } from 'drizzle-orm/node-postgres/migrator';
@@ -76,31 +76,3 @@ async function letAppLogIn(client: pg.Client, appUrl: string, log: (line: string
   await client.query(rows[0]?.statement ?? '');
   log('database: worldkeep_app may log in with the password of DATABASE_URL');
 }
-
-async function main(): Promise<void> {
-  // An empty value is the same as none.
-  const migrationUrl = process.env.DATABASE_MIGRATION_URL || undefined;
-  const appUrl = process.env.DATABASE_URL || undefined;
-  const wrong = (name: string, url: string | undefined) =>
-    url !== undefined && !/^postgres(ql)?:$/.test(URL.parse(url)?.protocol ?? '')
-      ? `${name} must be an address like postgresql://user:password@host/database.`
-      : undefined;
-  const problem =
-    migrationUrl === undefined
-      ? "Set DATABASE_MIGRATION_URL to the database's address as its owner (postgresql://owner:password@host/database)."
-      : (wrong('DATABASE_MIGRATION_URL', migrationUrl) ?? wrong('DATABASE_URL', appUrl));
-  if (migrationUrl === undefined || problem !== undefined) {
-    console.error(problem);
-    process.exitCode = 2;
-    return;
-  }
-  try {
-    await migrate({ migrationUrl, appUrl, log: (line) => console.log(line) });
-  } catch (error) {
-    const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
-    console.error(`Nothing was migrated: ${cause instanceof Error ? cause.message : String(cause)}`);
-    process.exitCode = 1;
-  }
-}
-
-if (process.argv[1] !== undefined && import.meta.url === pathToFileURL(process.argv[1]).href) await main();

@@ -131,15 +131,3 @@ function toAsideLine(kind: AsideKind, item: Avatar | Asset | ChatMessage): State
   const { kind: messageKind, ...message } = item as ChatMessage;
   return { kind, messageKind, ...message };
 }
-
-const count = z.int().min(0).optional();
-
-/** The last line, as a caller gives it. */
-export const endSchema = z.strictObject({
-  seq: z.unknown().optional(),
-  rev: z.unknown().optional(),
-  counts: z
-    .strictObject({ object: count, gone: count, user: count, model: count, media: count, chat: count })
-    .optional()
-    .describe('How many lines of each kind there are before this one. Where it is given it must be so.'),
-});
