@@ -1,5 +1,5 @@
 import { eulerToQuaternion } from '../../world/quaternion.ts';
-import { idSchema } from '../../world/schemas.ts';
+import { ID_RULE, idSchema } from '../../world/schemas.ts';
 import type { JsonObject, JsonValue, ObjectInput, Vector3 } from '../../world/types.ts';
 import { findCycle } from './hierarchy.ts';
 import { isMembers, type Members, showValue } from './json-text.ts';
@@ -79,7 +79,7 @@ function labelEntity(id: string, entity: unknown): string {
 /** @returns the object, or a sentence on what is wrong with the entity. */
 function readEntity(id: string, entity: Members, root: string, entities: Members): ObjectInput | string {
   const { name, parent, index, components = [], ...other } = entity;
-  if (!idSchema.safeParse(id).success) return 'its id must be 1 to 128 characters of A-Z a-z 0-9 . _ : -';
+  if (!idSchema.safeParse(id).success) return `its id ${ID_RULE}`;
   if (name !== undefined && typeof name !== 'string') return `name must be text, not ${showValue(name)}`;
   if (id === root && parent !== undefined && parent !== null)
     return 'is the root of the scene and yet has a parent';
