@@ -79,9 +79,33 @@ describe('worldkeep import', () => {
     expect(await at.runJson('import', 'two.gltf', '--space', space, '--mode', 'merge')).toMatchObject({
       created: false,
     });
-    expect(await ids()).toEqual(['one:0', 'one:1', 'two:0']);
+    const added = /^two:0-[0-9a-f]{12}$/;
+    expect(await ids()).toEqual(['one:0', 'one:1', expect.stringMatching(added)]);
     await at.runJson('import', 'two.gltf', '--space', space);
     expect(await ids()).toEqual(['two:0']);
+    // The node has no id of its own, so it is no object that is there.
+    await at.runJson('import', 'two.gltf', '--space', space, '--mode', 'merge');
+    expect(await ids()).toEqual(['two:0', expect.stringMatching(added)]);
+  });
+
+  it('says how many objects of the space a merge replaces', async () => {
+    const space = uniqueName('s');
+    await at.request(`/spaces/${space}`, 'PUT', { name: 'Here' });
+    await at.request(`/spaces/${space}/state`, 'PUT', { objects: [{ id: 'lamp' }, { id: 'tree' }] });
+    const lamp = { name: 'their lamp', extras: { worldkeep: { id: 'lamp' } } };
+    await writeGltf('theirs.gltf', [lamp, { name: 'new' }]);
+    const merged = await at.runJson('import', 'theirs.gltf', '--space', space, '--mode', 'merge');
+    expect(merged.notes).toEqual([
+      {
+        ...{ code: 'replaced_objects', count: 1 },
+        message: 'objects of the space with an id of the file were replaced (1)',
+      },
+    ]);
+    expect((await at.loadState(space)).objects.map(({ name }) => name)).toEqual([
+      'their lamp',
+      expect.anything(),
+      null,
+    ]);
   });
 
   it('says what it did in plain lines where there is no terminal', async () => {
@@ -110,6 +134,27 @@ describe('worldkeep import', () => {
       objects: [{ id: 'lamp', position: { x: 1, y: 2, z: 3 }, properties: { colour: 'red' } }],
       chat: [{ id: 'c1', text: 'hello' }],
     });
+  });
+
+  it('and export bring back every message, not the last 50', async () => {
+    const messages = Array.from({ length: 120 }, (_, i) => ({
+      ...{ id: `m${String(i).padStart(3, '0')}`, message: `message ${i}` },
+      timestamp: 1_700_000_000_000 + i * 1_000,
+    }));
+    await writeFile(
+      join(at.folder, 'talk.json'),
+      JSON.stringify({ objects: { a: {} }, chatHistory: messages }),
+    );
+    const spaces = [uniqueName('s'), uniqueName('s')] as const;
+    const exported = [];
+    for (const [i, space] of spaces.entries()) {
+      await at.runJson('import', i === 0 ? 'talk.json' : 'talk-0.json', '--space', space);
+      await at.runJson('export', '--space', space, '-o', `talk-${i}.json`);
+      exported.push(JSON.parse(await readFile(join(at.folder, `talk-${i}.json`), 'utf8')));
+    }
+    for (const { chat } of exported)
+      expect(chat.map(({ text }: { text: string }) => text)).toEqual(messages.map(({ message }) => message));
+    expect(contentOf(exported[1]).chat).toEqual(contentOf(exported[0]).chat);
   });
 
   it('leaves no space behind where the world does not get in', async () => {
