@@ -9,7 +9,7 @@ import { writeWorldLines } from './state-lines.ts';
 
 /**
  * Puts what a file says of itself into `settings.gltf` of a space that was there, which keeps its other settings. A merge
- * leaves them to the world that was there. @returns what is not kept
+ * leaves them to the world that was there. @returns the parts that are not kept
  */
 export async function keepDocument(
   api: Api,

@@ -40,7 +40,7 @@ async function exportScene() {
   return { state, file: JSON.parse(JSON.stringify(writeGltf(state).json)) as File };
 }
 
-describe('what is exported', () => {
+describe('an export', () => {
   it('has no empty list, which glTF forbids, and no name of an extension that it does not use', async () => {
     for (const document of [{ asset: { version: '2.0' } }, { asset: { version: '2.0' }, nodes: [{}] }]) {
       const json = writeGltf(stateOf(await readDocument(document))).json;
@@ -52,7 +52,7 @@ describe('what is exported', () => {
   });
 });
 
-describe('what another program changes of a node', () => {
+describe('an edit by another program', () => {
   const gltfOf = (object?: object) => (object as WorldObject).properties.gltf as Json;
 
   it.each<[string, number, (file: File, node: Node) => void, (object: WorldObject, gltf: Json) => void]>([
@@ -145,7 +145,7 @@ describe('what another program changes of a node', () => {
     });
   });
 
-  it('leaves alone what is not written: an extension that points into its file, and meshes', async () => {
+  it('leaves meshes alone, and extensions that point into their file: an export has neither', async () => {
     const { state, file } = await exportScene();
     expect(JSON.stringify(file.nodes.map(({ extensions }) => extensions))).not.toContain('VENDOR_lod');
     expect(Object.keys(file.extensions).toSorted()).toEqual(['KHR_lights_punctual', 'VENDOR_map']);

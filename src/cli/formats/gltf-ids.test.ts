@@ -11,11 +11,11 @@ async function idsOf(document: object, idStamp?: string): Promise<string[]> {
 }
 
 describe('the ids of nodes', () => {
-  it('are those of the file and the index, each time the same, where no node has one', async () => {
+  it('name the file and the index, each time the same, where no node has one', async () => {
     expect(await idsOf({ nodes: [{}, {}] })).toEqual(['town:0', 'town:1']);
   });
 
-  it('are ids that nobody has where some node has one, and each time the same', async () => {
+  it('are new where some node has one, and each time the same', async () => {
     const nodes = [{}, kept('town:0'), kept('gate')];
     const [first, ...others] = await idsOf({ nodes });
     expect(others).toEqual(['town:0', 'gate']);
@@ -28,7 +28,7 @@ describe('the ids of nodes', () => {
     expect(await idsOf({ extras, nodes: [{}] })).toEqual([expect.stringMatching(/^town:0-[0-9a-f]{12}$/)]);
   });
 
-  it('have the stamp of a merge, but for those that a node has', async () => {
+  it('have the stamp of a merge, unless the node has an id', async () => {
     expect(await idsOf({ nodes: [{}, kept('gate')] }, 'f00d')).toEqual(['town:0-f00d', 'gate']);
     expect(await idsOf({ nodes: [{}] }, 'f00d')).toEqual(['town:0-f00d']);
   });

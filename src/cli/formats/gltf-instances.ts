@@ -92,7 +92,7 @@ const COMPONENTS: Record<number, [bytes: number, read: (view: DataView, at: numb
     5126: [4, (view, at) => view.getFloat32(at, true), 1],
   };
 
-/** @returns the items of an accessor, or null where they are not at hand, compressed, sparse or not what is expected. */
+/** @returns the items of an accessor, or null where they are missing, compressed, sparse or of another type. */
 async function readAccessor(
   json: Members,
   at: unknown,

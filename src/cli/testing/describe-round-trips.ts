@@ -67,7 +67,7 @@ const accepted = async (document: unknown): Promise<WorldState> => {
 /** @param numRuns files of each property */
 export function describeRoundTrips(numRuns: number): void {
   const runs = { numRuns };
-  describe('import, export and import again', () => {
+  describe('import, export and import again', { timeout: 300_000 }, () => {
     it('is the same world for every glTF file that is accepted', async () => {
       await fc.assert(
         fc.asyncProperty(gltfDocuments, async (document) => {

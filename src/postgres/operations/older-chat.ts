@@ -6,7 +6,7 @@ import { toTime } from '../rows.ts';
 import { chatMessages } from '../schema/spaces.ts';
 import { type Around, selectVersion } from './select-around.ts';
 
-/** Messages of one page, which is what is held at a time: 4,000 characters each, so at most about 3 MiB. */
+/** Messages of one page. At 4,000 characters each a page is at most about 3 MiB. */
 const PAGE_MESSAGES_MAX = 200;
 
 /**
@@ -46,7 +46,7 @@ function selectPage(
   { after, before, seqMax }: { after: string | null; before: string; seqMax: number },
 ) {
   const m = chatMessages;
-  // By the message and not by its time: what is shown of a time has fewer digits than what is stored.
+  // By the message and not by its time: a state shows fewer digits of a time than Postgres stores.
   const placeOf = (id: string) =>
     sql`(select ${m.createdAt}, ${m.messageId} from ${m} where ${m.tenantId} = ${tenantId} and ${m.spaceId} = ${spaceId} and ${m.messageId} = ${id})`;
   const place = sql`(${m.createdAt}, ${m.messageId})`;
