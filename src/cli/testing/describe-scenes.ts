@@ -3,7 +3,7 @@ import { join, parse } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { uniqueName } from '../../../test/support.ts';
 import type { JsonObject, ObjectInput } from '../../world/types.ts';
-import { parseGltfBytes } from '../formats/gltf.ts';
+import { isGlb, sliceGlbJson } from '../formats/glb.ts';
 import { readScene } from '../formats/read-scene.ts';
 import { contentOf, openWorkplace, type Workplace } from './workplace.ts';
 
@@ -44,7 +44,7 @@ export function describeScenes(folder: string, scenes: [file: string, objects: n
       const objects = await read();
       expect(objects).toHaveLength(count);
       if (file.endsWith('.spoke')) expectEntities(objects, JSON.parse(bytes.toString()));
-      else expectNodes(objects, parseGltfBytes(bytes, file) as { nodes: GltfNode[] }, parse(file).name);
+      else expectNodes(objects, readNodes(bytes, file), parse(file).name);
     });
 
     it('is the same world after import, export and import', async () => {
@@ -63,11 +63,16 @@ export function describeScenes(folder: string, scenes: [file: string, objects: n
   });
 }
 
+function readNodes(bytes: Uint8Array, file: string): GltfNode[] {
+  const json = isGlb(bytes) ? sliceGlbJson(bytes, file) : bytes;
+  return JSON.parse(Buffer.from(json).toString()).nodes;
+}
+
 function placeOf({ name, parentId, position, rotation, scale }: ObjectInput) {
   return { name, parentId, position, rotation, scale };
 }
 
-function expectNodes(objects: ObjectInput[], { nodes }: { nodes: GltfNode[] }, stem: string): void {
+function expectNodes(objects: ObjectInput[], nodes: GltfNode[], stem: string): void {
   for (const [i, node] of nodes.entries()) {
     const { id, name, parentId, position, rotation, scale } = objects[i] as ObjectInput;
     const parent = nodes.findIndex(({ children = [] }) => children.includes(i));

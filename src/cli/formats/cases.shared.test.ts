@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { parse } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { eulerToQuaternion } from '../../world/quaternion.ts';
@@ -7,8 +7,6 @@ import { readScene } from './read-scene.ts';
 import { writeGltf } from './write-gltf.ts';
 
 const FOLDER = new URL('../../../../shared/data/cases/', import.meta.url);
-const there = existsSync(new URL('README.md', FOLDER));
-const skipped = there ? '' : ' (skipped: ../shared/data/cases is not there)';
 const ANGLES = { x: 0.5, y: 1, z: 0.25 };
 
 async function read(file: string) {
@@ -16,7 +14,7 @@ async function read(file: string) {
   return { ...scene, state: stateOf(scene) };
 }
 
-describe.skipIf(!there)(`files that failed once${skipped}`, () => {
+describe('files that failed once', () => {
   it.each([
     ['chat-many.json', 1],
     ['crater-migrated-v9.spoke', 6],
