@@ -26,7 +26,7 @@ describe('[D5] an operation that Postgres cannot keep', () => {
     return deps;
   }
 
-  it('is sent again apart from the others, which stay together', async () => {
+  it('is retried alone, and the other operations stay in one batch', async () => {
     const { batches, drain } = makePoisoned();
     await drain.drainSpace(ADDRESS, BUDGET);
     const parts = batches().map(({ objects, singles }) => [
@@ -40,7 +40,7 @@ describe('[D5] an operation that Postgres cannot keep', () => {
     ]);
   });
 
-  it('is a dead letter, and the log says next what Postgres has instead', async () => {
+  it('becomes a dead letter, and the drain appends the state that Postgres has instead', async () => {
     const { log, told, world, redis, drain } = makePoisoned();
     const end = log.last;
     expect(await drain.drainSpace(ADDRESS, BUDGET)).toMatchObject({ status: 'drained', operations: 4 });
@@ -54,7 +54,7 @@ describe('[D5] an operation that Postgres cannot keep', () => {
     expect(world.uncorrected).toEqual([]);
   });
 
-  it('is corrected behind a write that came first', async () => {
+  it('is corrected after a write that came before the correction', async () => {
     const { put, postgres, log, world, drain } = makePoisoned();
     meanwhile(postgres.loadObjects, () => put('late'));
     expect(await drain.drainSpace(ADDRESS, BUDGET)).toMatchObject({ status: 'drained' });
@@ -65,7 +65,7 @@ describe('[D5] an operation that Postgres cannot keep', () => {
     expect(world.uncorrected).toEqual([]);
   });
 
-  it('stays uncorrected until QStash calls, when its correction fails', async () => {
+  it('is left to a later drain, by QStash, when its correction fails', async () => {
     const { postgres, told, world, publishDrain, runElected } = makePoisoned();
     postgres.loadObjects.mockRejectedValueOnce(away());
     expect(await runElected()).toMatchObject({ status: 'drained', operations: 3 });
@@ -74,7 +74,7 @@ describe('[D5] an operation that Postgres cannot keep', () => {
     expect(publishDrain).toHaveBeenCalledTimes(1);
   });
 
-  it('of an earlier drain is corrected by the next one', async () => {
+  it('is corrected by the next drain when the last one did not correct it', async () => {
     const { world, redis, drain } = makeDrain();
     world.uncorrected.push(makeDead('left'));
     expect(await drain.drainSpace(ADDRESS, BUDGET)).toMatchObject({ status: 'drained', operations: 1 });
@@ -84,7 +84,7 @@ describe('[D5] an operation that Postgres cannot keep', () => {
     expect(world.uncorrected).toEqual([]);
   });
 
-  it('of an earlier drain holds up no new write when the list of them cannot be read', async () => {
+  it('does not hold up new writes when the drain cannot list the uncorrected ones', async () => {
     const { put, told, postgres, drain } = makeDrain();
     put('a');
     postgres.listUncorrected.mockRejectedValueOnce(away());
@@ -92,7 +92,7 @@ describe('[D5] an operation that Postgres cannot keep', () => {
     expect(told).toMatchObject([{ event: 'correction_failed' }]);
   });
 
-  it('stops the drain when Postgres refuses the batch in the fifth round too', async () => {
+  it('stops the drain when the batch still fails in the fifth round', async () => {
     const { put, postgres, batches, drain } = makeDrain();
     put('a');
     postgres.applyBatch.mockResolvedValue({ status: 'poisoned', objectIds: [], userIds: ['mia'] });
@@ -101,8 +101,8 @@ describe('[D5] an operation that Postgres cannot keep', () => {
   });
 });
 
-describe('[L2] a log with missing entries', () => {
-  it('is drained past the gap, and the batch carries the incident', async () => {
+describe('[L2] a log that has lost entries', () => {
+  it('is drained past the gap, and its batch records a log_gap incident', async () => {
     const { put, log, told, batches, drain } = makeDrain();
     put('a');
     const prev = put('lost');
@@ -119,7 +119,7 @@ describe('[L2] a log with missing entries', () => {
     expect(told).toEqual([{ event: 'drain_incident', address: ADDRESS, kind: 'log_gap' }]);
   });
 
-  it('is drained to its end when the last entries are missing', async () => {
+  it('is drained to its end when it lost the last entries', async () => {
     const { put, log, batches, drain } = makeDrain();
     const last = put('lost');
     log.entries.pop();
@@ -137,7 +137,7 @@ describe('[L2] a log with missing entries', () => {
     ]);
   });
 
-  it('is not an incident to a drain that finds the cursor moved past the gap', async () => {
+  it('is no incident when another drain has already committed past the gap', async () => {
     const { put, log, world, told, drain } = makeDrain();
     put('lost');
     world.cursor = put('a');
@@ -149,7 +149,7 @@ describe('[L2] a log with missing entries', () => {
 });
 
 describe('[L4] a space that Redis has forgotten', () => {
-  it('is opened again at the cursor of Postgres, and what survived of its log is committed', async () => {
+  it('is opened again at the cursor of Postgres, and the entries that survived are committed', async () => {
     const { put, log, postgres, takeCalls, runElected } = makeDrain();
     const seq = put('a');
     log.status = 'cold';
@@ -159,7 +159,7 @@ describe('[L4] a space that Redis has forgotten', () => {
     expect(takeCalls()).toEqual([...opening, 'read', 'applyBatch', 'settle']);
   });
 
-  it('is left alone when it was never written through a log', async () => {
+  it('is not opened when it was never written through a log', async () => {
     const { log, world, takeCalls, runElected } = makeDrain();
     log.status = 'cold';
     world.isLogOpen = false;
@@ -167,7 +167,7 @@ describe('[L4] a space that Redis has forgotten', () => {
     expect(takeCalls()).toEqual(['read', 'loadCursor']);
   });
 
-  it('is opened once by a drain, however often Redis forgets it', async () => {
+  it('is opened at most once by a drain', async () => {
     const { log, redis, postgres, runElected } = makeDrain();
     log.status = 'cold';
     redis.read.mockResolvedValue({ status: 'cold' });
@@ -177,7 +177,7 @@ describe('[L4] a space that Redis has forgotten', () => {
 });
 
 describe('[L7] a staged world', () => {
-  it('is applied in its place, alone', async () => {
+  it('is applied in its place in the order, in a step of its own', async () => {
     const { put, add, takeCalls, drain, postgres } = makeDrain();
     const from = put('a');
     const to = add([STAGE], { actor: 'mia' });
@@ -193,7 +193,7 @@ describe('[L7] a staged world', () => {
     ]);
   });
 
-  it('is a dead letter when Postgres cannot keep it', async () => {
+  it('becomes a dead letter when Postgres cannot keep it', async () => {
     const { add, postgres, told, world, drain } = makeDrain();
     add([STAGE]);
     postgres.applyStage.mockImplementationOnce(async (_, { to }) => {
@@ -205,7 +205,7 @@ describe('[L7] a staged world', () => {
   });
 
   it.each([
-    ['is kept', 'while it is at most five minutes old', STAGE_TRIED_MS, 1, 0],
+    ['is retried later', 'while it is at most five minutes old', STAGE_TRIED_MS, 1, 0],
     ['is given up', 'once it is older than five minutes', STAGE_TRIED_MS + 1, 3, 1],
   ])('that takes too long to apply %s %s', async (_, __, ageMs, tries, drops) => {
     const { add, clock, postgres, drain } = makeDrain();
@@ -223,13 +223,13 @@ describe('[L7] a staged world', () => {
 });
 
 describe('[D8] the results of a batch', () => {
-  /** What a drain told the callers that wait, batch by batch. */
+  /** Records the results that a drain tells, batch by batch. */
   function makeListener() {
     const heard: { results: Batch['results']; to: Seq }[] = [];
     return { heard, onResults: (results: Batch['results'], to: Seq) => void heard.push({ results, to }) };
   }
 
-  it('are told to the caller that waits as soon as its batch has committed', async () => {
+  it('reach the waiting caller as soon as the batch has committed', async () => {
     const { put, log, redis, runElected } = makeDrain();
     const { heard, onResults } = makeListener();
     log.readMax = 1;
@@ -242,7 +242,7 @@ describe('[D8] the results of a batch', () => {
     expect(heardAtSettle).toEqual([1]);
   });
 
-  it('are left for it to read in Postgres when operations were applied one by one', async () => {
+  it('are not told when operations were applied one by one: the caller reads them in Postgres', async () => {
     const { put, world, runElected } = makeDrain();
     const { heard, onResults } = makeListener();
     world.unkeepable.add('bad');
@@ -251,7 +251,7 @@ describe('[D8] the results of a batch', () => {
     expect(heard[0]).toEqual({ results: [], to: seq });
   });
 
-  it('presume that a patched object is there, so that Postgres is asked nothing first', async () => {
+  it('presume that a patched object exists, which saves a question to Postgres', async () => {
     const { add, world, takeCalls, runElected } = makeDrain();
     const { heard, onResults } = makeListener();
     world.objects.set('a', START);
@@ -261,7 +261,7 @@ describe('[D8] the results of a batch', () => {
     expect(heard).toEqual([{ results: [{ seq, results: [{ id: 'a', status: 'applied' }] }], to: seq }]);
   });
 
-  it('are decided by Postgres when that was presumed wrongly', async () => {
+  it('are decided again, with seqs from Postgres, when a patched object does not exist', async () => {
     const { add, takeCalls, runElected } = makeDrain();
     const { heard, onResults } = makeListener();
     const seq = add([{ op: 'patch', id: 'none', name: 'n' }], { waits: true });
@@ -272,7 +272,7 @@ describe('[D8] the results of a batch', () => {
     ]);
   });
 
-  it('are decided from seqs of the same cursor only', async () => {
+  it('are decided only with seqs read at the cursor of the batch', async () => {
     const { add, put, world, postgres, batches, runElected } = makeDrain();
     const first = put('a');
     const seq = add([{ op: 'put', id: 'a', ifSeq: first }], { waits: true });
@@ -293,8 +293,8 @@ describe('[S4] the snapshot of a drained space', () => {
 
   it.each([
     ['is renewed when the log behind it has grown long', FAR, 1],
-    ['is left as it is while the log behind it is short', { ...FAR, operations: 999 }, 0],
-    ['is not made when nobody has read the space', null, 0],
+    ['is not renewed while the log behind it is short', { ...FAR, operations: 999 }, 0],
+    ['is not made for a space without one', null, 0],
   ])('%s', async (_, snapshot, renewals) => {
     const { put, log, drain } = makeDrain();
     const renew = vi.fn(async () => undefined);
@@ -305,7 +305,7 @@ describe('[S4] the snapshot of a drained space', () => {
     expect(renew.mock.calls).toEqual(Array(renewals).fill([ADDRESS, 'one']));
   });
 
-  it('is renewed by one renewal at a time, and the drain ends after it', async () => {
+  it('has one renewal at a time, and the drain waits for it to end', async () => {
     const { put, log, clock, drain } = makeDrain();
     const { promise: held, resolve: release } = Promise.withResolvers<void>();
     const renew = vi.fn(() => held);

@@ -48,7 +48,7 @@ describe('[D1] a drain', () => {
     ]);
   });
 
-  it('needs two calls for the entries of the append that elected it', async () => {
+  it('commits the entries of the append that elected it without reading the log', async () => {
     const { log, world, takeCalls, runElected } = makeDrain();
     const entry = { seq: START + 1, prev: START, actor: null, waits: false, bytes: 24 };
     log.last = entry.seq;
@@ -62,7 +62,7 @@ describe('[D1] a drain', () => {
     expect(world.cursor).toBe(entry.seq);
   });
 
-  it('tells Redis how much was committed, and how long it had waited', async () => {
+  it('tells Redis how many operations it committed, and how long their entries had waited', async () => {
     const { put, clock, settles, drain } = makeDrain();
     put('a');
     await clock.pass(40);
@@ -84,13 +84,12 @@ describe('[D1] a drain', () => {
     expect(publishDrain).not.toHaveBeenCalled();
   });
 
-  it('ends after its batch when another drain is elected meanwhile', async () => {
+  it('stops after the entries that it has read when another drain is elected meanwhile', async () => {
     const { put, log, redis, runElected } = makeDrain();
     put('a');
     put('b');
     log.readMax = 1;
     meanwhile(redis.settle, () => Object.assign(log, { token: 'another' }));
-    // The read of the second entry was sent before; the third is not its own any more.
     put('c');
     expect(await runElected()).toMatchObject({ status: 'relieved', entries: 2 });
   });
@@ -115,8 +114,8 @@ describe('[D1] a drain', () => {
   });
 });
 
-describe('[D2] a batch that is too much', () => {
-  it('is retried with an eighth of its entries, and each batch after it is twice as large', async () => {
+describe('[D2] a batch', () => {
+  it('that is too much is retried with an eighth of its entries, and the batches after it double', async () => {
     const { put, postgres, batches, drain } = makeDrain();
     for (let i = 0; i < 64; i++) put(`o${i}`);
     postgres.applyBatch.mockRejectedValueOnce(tooMuch());
@@ -128,7 +127,7 @@ describe('[D2] a batch that is too much', () => {
     expect(batches().map(({ objects }) => objects.length)).toEqual([64, 8, 16, 32, 8]);
   });
 
-  it('stops the drain when it is one entry', async () => {
+  it('that is too much and holds one entry stops the drain', async () => {
     const { put, postgres, batches, drain } = makeDrain();
     put('a');
     postgres.applyBatch.mockRejectedValue(tooMuch());
@@ -136,7 +135,7 @@ describe('[D2] a batch that is too much', () => {
     expect(batches()).toHaveLength(1);
   });
 
-  it('never arises from the bytes of its entries: those above the limit go into the next', async () => {
+  it('holds at most 2 MiB of entries, and the next batch takes the others', async () => {
     const { add, batches, drain } = makeDrain();
     const half = 'x'.repeat(LIMITS.batchBytesMax / 2 - 50);
     for (const id of ['a', 'b', 'c']) add([{ op: 'put', id, properties: { half } }]);
@@ -145,8 +144,8 @@ describe('[D2] a batch that is too much', () => {
   });
 });
 
-describe('[D4] an elected drain', () => {
-  /** A drain whose batches each meet one more append, up to this many. */
+describe('[D4] a drain that was elected', () => {
+  /** During each of its first batches another entry is appended. */
   function makeBusy(appends: number) {
     const deps = makeDrain();
     deps.put('a');
@@ -195,7 +194,7 @@ describe('[D4] an elected drain', () => {
   ])('rests only %s', async (_, budgetMs, untilMs) => {
     const { put, clock, postgres, settles, runElected } = makeDrain();
     put('a');
-    // Somebody waits for it, so the drain reads on immediately, whatever it says at its settling.
+    // Redis grants no rest while a caller waits, so time passes only where this test lets it.
     const passAndPut = (ms: number) => async () => {
       await clock.pass(ms);
       put('b', true);
@@ -228,7 +227,7 @@ describe('[D4] an elected drain', () => {
     expect(pauses).toEqual([]);
   });
 
-  it('holds no lease that a drain without a token would need: that one does not rest', async () => {
+  it('rests, but a drain that was only called does not', async () => {
     const { goesOn, pauses, drain } = makeBusy(1);
     expect(await drain.run(ADDRESS, { token: null, ...BUDGET })).toMatchObject({ batches: 2 });
     expect(goesOn()).toEqual(['at once', 'at once']);
@@ -249,7 +248,7 @@ describe('[D4] a drain that does not finish', () => {
     expect(publishDrain.mock.calls).toEqual([[{ ...ADDRESS, delaySeconds: 5 }]]);
   });
 
-  it('stops at its budget also when it holds more entries', async () => {
+  it('stops at the end of its budget even when it has read more entries', async () => {
     const { put, log, clock, postgres, runElected } = makeDrain();
     put('a');
     put('b');
@@ -258,7 +257,7 @@ describe('[D4] a drain that does not finish', () => {
     expect(await runElected()).toMatchObject({ status: 'continues', entries: 1 });
   });
 
-  it('stops at its budget also when other drains move the cursor each time', async () => {
+  it('stops at the end of its budget even when other drains keep moving the cursor', async () => {
     const { put, clock, world, postgres, drain } = makeDrain();
     put('a');
     postgres.applyBatch.mockImplementation(async () => {
@@ -272,7 +271,7 @@ describe('[D4] a drain that does not finish', () => {
     expect(postgres.applyBatch).toHaveBeenCalledTimes(2);
   });
 
-  it('asks QStash when it fails, and tells why', async () => {
+  it('asks QStash to retry when it fails, and tells the cause', async () => {
     const { put, postgres, told, publishDrain, runElected } = makeDrain();
     put('a');
     const cause = away();
@@ -290,7 +289,7 @@ describe('[D4] a drain that does not finish', () => {
     expect(publishDrain).not.toHaveBeenCalled();
   });
 
-  it('[D5] is an incident, and is left to the sweep, when Postgres refuses its role', async () => {
+  it('[D5] tells an incident and leaves the space to the sweep when Postgres refuses its role', async () => {
     const { put, postgres, told, publishDrain, runElected } = makeDrain();
     put('a');
     postgres.applyBatch.mockRejectedValueOnce(new AppError('misconfigured', 'refused'));
@@ -302,7 +301,7 @@ describe('[D4] a drain that does not finish', () => {
     expect(publishDrain).not.toHaveBeenCalled();
   });
 
-  it('reports as usual when QStash does not answer either', async () => {
+  it('fails with its own error when QStash does not answer either', async () => {
     const { put, postgres, told, publishDrain, runElected } = makeDrain();
     put('a');
     postgres.applyBatch.mockRejectedValueOnce(away());

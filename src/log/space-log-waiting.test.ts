@@ -18,15 +18,15 @@ function makeElected() {
 /** A promise that never resolves. */
 const never = () => new Promise<never>(() => undefined);
 
-describe('[D8] a caller that waits and was elected to drain', () => {
-  it('is answered by its own drain, with no question to Postgres', async () => {
+describe('[D8] a waiting caller that was elected to drain', () => {
+  it('is answered by its own drain, without reading results from Postgres', async () => {
     const { commit, takeCalls, run } = makeElected();
     expect(await commit()).toEqual(APPLIED);
     expect(run.mock.calls).toMatchObject([[TARGET, { token: 'token-1', budgetMs: LIMITS.drainMsMax }]]);
     expect(takeCalls()).toEqual(['findFault', 'append', 'applyBatch', 'settle']);
   });
 
-  it('is given the results of several entries in the order of its operations', async () => {
+  it('gets the results of several entries in the order of its operations', async () => {
     const { commit, log } = makeElected();
     const large = 'x'.repeat(LIMITS.entryBytesMax / 2);
     const operations = ['c', 'a', 'b'].map((id): Operation => ({ op: 'put', id, properties: { large } }));
@@ -37,7 +37,7 @@ describe('[D8] a caller that waits and was elected to drain', () => {
     expect(log.entries).toHaveLength(3);
   });
 
-  it('is given no results of other callers', async () => {
+  it('gets no results of other callers', async () => {
     const { commit, run } = makeElected();
     run.mockImplementationOnce((_, { onResults }) => {
       const of = (seq: number, id: string) => ({ seq, results: [{ id, status: 'applied' as const }] });
@@ -47,14 +47,14 @@ describe('[D8] a caller that waits and was elected to drain', () => {
     expect(await commit()).toEqual(APPLIED);
   });
 
-  it('is answered when its entry has committed, though its drain goes on', async () => {
+  it('is answered once its entry has committed, even if its drain goes on', async () => {
     const { commit, put, postgres, deferred, world } = makeElected();
     meanwhile(postgres.applyBatch, () => put('behind'), never);
     expect(await commit()).toEqual(APPLIED);
     expect([world.cursor, deferred.length]).toEqual([FIRST, 1]);
   });
 
-  it('waits on while its drain has committed earlier entries only', async () => {
+  it('keeps waiting while its drain has committed only earlier entries', async () => {
     const { commit, put, log, world } = makeElected();
     put('earlier');
     log.readMax = 1;
@@ -62,14 +62,14 @@ describe('[D8] a caller that waits and was elected to drain', () => {
     expect(world.cursor).toBe(FIRST + 1);
   });
 
-  it('[D5] reads its results in Postgres when they were applied one by one', async () => {
+  it('[D5] reads its results from Postgres when its operations were applied one by one', async () => {
     const { commit, world, postgres } = makeElected();
     world.unkeepable.add('a');
     expect(await commit()).toMatchObject({ status: 'committed' });
     expect(postgres.readResults.mock.calls).toEqual([[TARGET, FIRST, FIRST]]);
   });
 
-  it('is answered queued after 10 s when its drain is not through', async () => {
+  it('gets queued after 10 s when its drain has not finished', async () => {
     const { commit, run, clock } = makeElected();
     run.mockImplementationOnce(never);
     const answer = commit();
@@ -99,7 +99,7 @@ describe('[D8] a caller that waits and was elected to drain', () => {
     expect(run.mock.calls[1]).toMatchObject([TARGET, { token: null, own: null }]);
   });
 
-  it('begins no second drain while its first one goes on', async () => {
+  it('starts no second drain while its first one runs', async () => {
     const { commit, run, clock } = makeElected();
     run.mockImplementationOnce((_, { onResults }) => {
       onResults?.([], FIRST);
@@ -113,8 +113,8 @@ describe('[D8] a caller that waits and was elected to drain', () => {
   });
 });
 
-describe('[D8] a caller that waits for the drain of another process', () => {
-  it('looks for its results more and more rarely, and is answered when it finds them', async () => {
+describe('[D8] a waiting caller when another drain is elected', () => {
+  it('polls Postgres, with growing pauses, and is answered when it finds its results', async () => {
     const { commit, clock, pauses, run, drainElsewhere } = makeSpaceLog();
     const answer = commit();
     await clock.pass(4 + 8 + 16 + 32 + 50);
@@ -125,7 +125,7 @@ describe('[D8] a caller that waits for the drain of another process', () => {
     expect(run).not.toHaveBeenCalled();
   });
 
-  it('drains itself after 400 ms without a commit', async () => {
+  it('starts a drain itself after 400 ms without a commit', async () => {
     const { commit, clock, run } = makeSpaceLog();
     const answer = commit();
     await clock.pass(399);
@@ -136,7 +136,7 @@ describe('[D8] a caller that waits for the drain of another process', () => {
     expect(clock.size).toBe(0);
   });
 
-  it('drains every 400 ms while its drains fail', async () => {
+  it('starts a drain every 400 ms while its drains fail', async () => {
     const { commit, clock, run } = makeSpaceLog();
     run.mockRejectedValue(away());
     const answer = commit();
@@ -146,7 +146,7 @@ describe('[D8] a caller that waits for the drain of another process', () => {
     expect(run.mock.calls.length).toBeLessThanOrEqual(WAIT_MS / 400);
   });
 
-  it('is answered queued after 10 s', async () => {
+  it('gets queued after 10 s', async () => {
     const { commit, clock, run } = makeSpaceLog();
     run.mockImplementation(never);
     const answer = commit();
@@ -155,40 +155,40 @@ describe('[D8] a caller that waits for the drain of another process', () => {
     expect(run).toHaveBeenCalledTimes(1);
   });
 
-  it("[F3'] is answered queued, and not an error, when Postgres is away", async () => {
+  it("[F3'] gets queued, and not an error, when Postgres is away", async () => {
     const { commit, postgres, clock } = makeSpaceLog();
     postgres.readResults.mockRejectedValueOnce(away());
     expect(await commit()).toEqual(QUEUED);
     expect(clock.size).toBe(0);
   });
 
-  it('learns of any other failure', async () => {
+  it('gets any other failure as an error', async () => {
     const { commit, postgres } = makeSpaceLog();
     postgres.readResults.mockRejectedValueOnce(new TypeError('wrong'));
     await expect(commit()).rejects.toBeInstanceOf(TypeError);
   });
 });
 
-describe('[D8] a caller whose results Postgres does not have', () => {
+describe('[D8] a waiting caller whose entry has committed without results', () => {
   const appended = {
     ...{ status: 'appended' as const, firstSeq: FIRST, seq: FIRST, accepted: 1, incarnation: 'one' },
     ...{ drainAfterMs: null, token: '', after: null, budget: null },
   };
 
-  it('is told that the outcome is unknown', async () => {
+  it('learns that the outcome is unknown', async () => {
     const { commit, world } = makeSpaceLog();
     world.cursor = FIRST;
     await expect(commit()).rejects.toMatchObject({ code: 'store_unavailable', retryAfterSeconds: 1 });
   });
 
-  it('[L4] is answered queued when it repeats a write that nobody waited for', async () => {
+  it('[L4] gets queued when its request repeats one that did not wait', async () => {
     const { commit, redis, world } = makeSpaceLog();
     world.cursor = FIRST;
     redis.append.mockResolvedValueOnce({ ...appended, isRepeat: true });
     expect(await commit()).toEqual(QUEUED);
   });
 
-  it('[L4] is given the first results when it repeats a write that it waited for', async () => {
+  it('[L4] gets the first results when its request repeats one that waited', async () => {
     const { commit, redis, world, run } = makeSpaceLog();
     world.cursor = FIRST;
     world.results.set(FIRST, [{ id: 'a', status: 'applied' }]);
@@ -199,7 +199,7 @@ describe('[D8] a caller whose results Postgres does not have', () => {
 });
 
 describe('[L7] a save of a whole world', () => {
-  it('is one entry of its own, whose caller waits', async () => {
+  it('is an entry of its own, and its caller waits', async () => {
     const { spaceLog, appending, log, postgres } = makeElected();
     postgres.readResults.mockResolvedValueOnce(new Map([[FIRST, [{ id: 'stage-1', status: 'applied' }]]]));
     const saved = await spaceLog.commitStage(TARGET, { stageId: 'stage-1', mode: 'replace' }, appending);
@@ -211,7 +211,7 @@ describe('[L7] a save of a whole world', () => {
   });
 });
 
-it('[L4] an append with an unknown outcome is an error also to a caller that waits', async () => {
+it('[L4] a waiting caller gets an error when the outcome of its append is unknown', async () => {
   const { commit, redis, run } = makeElected();
   redis.append.mockRejectedValueOnce(away());
   await expect(commit(PUT)).rejects.toMatchObject({ code: 'store_unavailable' });

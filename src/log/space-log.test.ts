@@ -19,14 +19,14 @@ describe('[L4] an append', () => {
     expect(takeCalls()).toEqual(['append']);
   });
 
-  it('[L3] joins the operations on one object, and answers how many were sent', async () => {
+  it('[L3] coalesces operations on one object, and still answers how many were sent', async () => {
     const { enqueue, redis } = makeSpaceLog();
     const move = (x: number): Operation => ({ op: 'patch', id: 'a', position: { x } });
     expect(await enqueue([move(1), move(2)])).toMatchObject({ accepted: 2 });
     expect(redis.append.mock.calls[0]?.[1].entries).toEqual([{ ops: JSON.stringify([move(2)]), count: 1 }]);
   });
 
-  it('[L3] joins none when its caller waits for their results', async () => {
+  it('[L3] coalesces nothing when its caller waits for the results', async () => {
     const { commit, log, redis } = makeSpaceLog();
     log.drainAfterMs = 0;
     await commit([...PUT, ...PUT]);
@@ -49,7 +49,7 @@ describe('[L4] an append', () => {
   });
 
   it.each([
-    ['of nobody carries neither key nor budget', { requestsPerMinute: 60 }, null],
+    ['without a principal carries neither key nor budget', { requestsPerMinute: 60 }, null],
     ['is not counted when no rate is set', {}, 'p'],
   ])('%s', async (_, options, principal) => {
     const { enqueue, redis } = makeSpaceLog(options);
@@ -60,7 +60,7 @@ describe('[L4] an append', () => {
     expect(redis.append.mock.calls[0]?.[1]).toMatchObject({ idempotency: null, budget: null });
   });
 
-  it('tells its caller what is left of the budget', async () => {
+  it('tells its caller the budget that is left', async () => {
     const { enqueue, redis } = makeSpaceLog();
     const seqs = { firstSeq: START + 1, seq: START + 1, accepted: 1, after: START };
     redis.append.mockResolvedValueOnce({
@@ -72,7 +72,7 @@ describe('[L4] an append', () => {
     expect(onBudget.mock.calls).toEqual([[LEFT]]);
   });
 
-  it('with an unknown outcome is not repeated, and its caller is told', async () => {
+  it('is not retried when its outcome is unknown: its caller learns of the failure', async () => {
     const { enqueue, redis, deferred } = makeSpaceLog();
     redis.append.mockRejectedValueOnce(away());
     await expect(enqueue()).rejects.toMatchObject({ code: 'store_unavailable' });
@@ -81,7 +81,7 @@ describe('[L4] an append', () => {
 });
 
 describe('[L4] an append to a space that Redis does not know', () => {
-  it('asks Postgres once, and is repeated with its answer', async () => {
+  it('asks Postgres once, and is sent again with its answer', async () => {
     const { enqueue, log, redis, postgres, takeCalls } = makeSpaceLog();
     log.status = 'cold';
     expect(await enqueue()).toMatchObject({ status: 'queued', seq: START + 1_000_000 });
@@ -102,7 +102,7 @@ describe('[L4] an append to a space that Redis does not know', () => {
     await expect(enqueue()).rejects.toMatchObject({ code: 'not_found' });
   });
 
-  it('is refused for now when Redis forgets it three times', async () => {
+  it('is refused with Retry-After when Redis forgets the space three times', async () => {
     const { enqueue, redis } = makeSpaceLog();
     redis.append.mockResolvedValue({ status: 'cold', isLogAbsent: false });
     await expect(enqueue()).rejects.toMatchObject({ code: 'store_unavailable', retryAfterSeconds: 1 });
@@ -116,7 +116,7 @@ describe('[L4] an append to a space that Redis does not know', () => {
     expect(redis.append).toHaveBeenCalledTimes(1);
   });
 
-  it('goes to the new space when the deleted one was created again', async () => {
+  it('goes to the new space when the space was deleted and created again', async () => {
     const { enqueue, log, world } = makeSpaceLog();
     log.status = 'deleted';
     world.incarnation = 'two';
@@ -145,7 +145,7 @@ describe('[L4] an append is refused', () => {
     },
   );
 
-  it('[D7] when too much of the space waits for Postgres', async () => {
+  it('[D7] when the backlog of the space is full', async () => {
     const { enqueue, redis } = makeSpaceLog();
     redis.append.mockResolvedValueOnce({ status: 'backlog_full', kind: 'entries', actual: 11, max: 10 });
     const refused = {
@@ -164,7 +164,7 @@ describe('[L4] an append is refused', () => {
 });
 
 describe('[D7] a Redis that evicts', () => {
-  it('takes no append, and is asked before each', async () => {
+  it('takes no append, and is asked again before the next one', async () => {
     const { enqueue, redis } = makeSpaceLog();
     redis.findFault.mockResolvedValue('evicts');
     for (let i = 0; i < 2; i++)
@@ -174,7 +174,7 @@ describe('[D7] a Redis that evicts', () => {
     expect(await enqueue()).toMatchObject({ status: 'queued' });
   });
 
-  it('is found within a minute, by one question a minute', async () => {
+  it('is noticed within a minute: Redis is asked once a minute', async () => {
     const { enqueue, redis, clock } = makeSpaceLog();
     await enqueue();
     await clock.pass(59_999);
@@ -189,7 +189,7 @@ describe('[D7] a Redis that evicts', () => {
     ['evicts', false, 'evicts'],
     [null, true, 'full'],
     [null, false, null],
-  ] as const)('is named to the health check: %s, full %s is %s', async (fault, isFull, found) => {
+  ] as const)('is told to the health check: fault %s, full %s gives %s', async (fault, isFull, found) => {
     const { spaceLog, redis } = makeSpaceLog();
     redis.findFault.mockResolvedValue(fault);
     redis.isFull.mockResolvedValue(isFull);
@@ -206,7 +206,7 @@ describe('[D4] an append that does not wait', () => {
     expect(run).not.toHaveBeenCalled();
   });
 
-  it('drains after its answer, without reading the log, when it is elected to drain now', async () => {
+  it('drains immediately, without reading the log, when it is elected with no delay', async () => {
     const { enqueue, settle, run, log, world, takeCalls } = makeSpaceLog();
     log.drainAfterMs = 0;
     const { seq } = await enqueue();
@@ -221,7 +221,7 @@ describe('[D4] an append that does not wait', () => {
     expect(takeCalls()).toEqual(['findFault', 'append', 'applyBatch', 'settle']);
   });
 
-  it('reads the log when other entries waited in it before', async () => {
+  it('drains by reading the log when earlier entries are pending', async () => {
     const { enqueue, settle, put, run, log, world } = makeSpaceLog();
     put('earlier');
     log.drainAfterMs = 0;
@@ -231,7 +231,7 @@ describe('[D4] an append that does not wait', () => {
     expect(world.cursor).toBe(seq);
   });
 
-  it('drains 100 ms later what has come until then, when it is elected for that', async () => {
+  it('drains after 100 ms, with the entries that came meanwhile, when it is elected with that delay', async () => {
     const { enqueue, settle, put, clock, run, log, world } = makeSpaceLog();
     log.drainAfterMs = 100;
     await enqueue();
@@ -244,7 +244,7 @@ describe('[D4] an append that does not wait', () => {
     expect(world.cursor).toBe(last);
   });
 
-  it('is queued all the same when its drain fails', async () => {
+  it('is still queued when its drain fails', async () => {
     const { enqueue, settle, run, log } = makeSpaceLog();
     log.drainAfterMs = 0;
     run.mockRejectedValueOnce(away());
@@ -281,7 +281,7 @@ describe('the lag of Postgres behind a log', () => {
   it.each([
     ['is the age of the oldest entry that Postgres does not have', START, 1_000],
     ['is 0 when Postgres has all of it', null, 0],
-    ['is never below 0, also when the clock of Redis is ahead', START + 9_000_000, 0],
+    ['is never negative, even when the clock of Redis is ahead', START + 9_000_000, 0],
   ])('%s', async (_, oldestSeq, durabilityLagMs) => {
     const { spaceLog, redis } = makeSpaceLog();
     redis.readBacklog.mockResolvedValue({ operations: 1, entries: 1, bytes: 9, oldestSeq, last: START });

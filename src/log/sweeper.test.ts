@@ -13,7 +13,7 @@ function makeSpaces(count: number) {
 }
 
 describe('[D4] a sweep', () => {
-  it('drains every space with pending entries, in order of waiting time', async () => {
+  it('drains every space with pending entries, the longest-waiting first', async () => {
     const { redis, drain } = makeDrain();
     redis.listDirty.mockResolvedValueOnce(makeSpaces(6));
     expect(await drain.sweep(BUDGET)).toMatchObject({ spaces: 6, left: 0 });
@@ -21,14 +21,14 @@ describe('[D4] a sweep', () => {
     expect(drained).toEqual(makeSpaces(6).map(({ spaceId }) => spaceId));
   });
 
-  it('adds up what its drains committed', async () => {
+  it('reports the sum of its drains', async () => {
     const { put, drain } = makeDrain();
     put('a');
     put('b');
     expect(await drain.sweep(BUDGET)).toEqual({ spaces: 1, operations: 2, entries: 2, batches: 1, left: 0 });
   });
 
-  it('drains the others when one cannot be drained, and puts that one last in the next sweep', async () => {
+  it('drains the other spaces when one fails, and takes that one last in the next sweep', async () => {
     const { redis, drain } = makeDrain();
     redis.listDirty.mockResolvedValue(makeSpaces(3));
     redis.read.mockRejectedValueOnce(away());
@@ -38,14 +38,14 @@ describe('[D4] a sweep', () => {
     expect(redis.read.mock.calls.map(([{ spaceId }]) => spaceId)).toEqual(['space-1', 'space-2', 'space-0']);
   });
 
-  it('fails when it could drain no space', async () => {
+  it('fails when every space failed', async () => {
     const { redis, drain } = makeDrain();
     redis.listDirty.mockResolvedValue(makeSpaces(2));
     redis.read.mockRejectedValue(away());
     await expect(drain.sweep(BUDGET)).rejects.toMatchObject({ code: 'store_unavailable' });
   });
 
-  it('drains four spaces at a time, and begins none after its budget is used up', async () => {
+  it('drains four spaces at a time, and begins none after the end of its budget', async () => {
     const { redis, clock, pause, drain } = makeDrain();
     redis.listDirty.mockResolvedValueOnce(makeSpaces(7));
     redis.read.mockImplementation(async () => {
@@ -59,7 +59,7 @@ describe('[D4] a sweep', () => {
     expect(await sweeping).toMatchObject({ spaces: 4, left: 3 });
   });
 
-  it('gives one space 5 s', async () => {
+  it('drains one space for 5 s at most', async () => {
     const { put, clock, postgres, publishDrain, drain } = makeDrain();
     put('a');
     postgres.applyBatch.mockImplementation(async () => {
@@ -73,7 +73,7 @@ describe('[D4] a sweep', () => {
 });
 
 describe('[D5] the records of drains', () => {
-  it('are swept every ten minutes, and results are kept for a minute at least', async () => {
+  it('are swept every ten minutes, and results are kept for at least a minute', async () => {
     const { postgres, clock, drain } = makeDrain();
     await drain.sweep(BUDGET);
     await clock.pass(RECORDS_SWEEP_MS - 1);
@@ -84,7 +84,7 @@ describe('[D5] the records of drains', () => {
     expect(postgres.sweepAllRecords).toHaveBeenCalledTimes(2);
   });
 
-  it('do not fail a sweep of the spaces when they cannot be swept', async () => {
+  it('do not fail the sweep when Postgres cannot remove them', async () => {
     const { put, postgres, told, drain } = makeDrain();
     put('a');
     postgres.sweepAllRecords.mockRejectedValueOnce(away());

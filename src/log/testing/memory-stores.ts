@@ -12,13 +12,12 @@ import { type AppendOptions, SpaceLog, type SpaceLogOptions } from '../space-log
 export const ADDRESS = { tenantId: 't', spaceId: 'main' };
 /** Where the log and Postgres are before the first append. */
 export const START: Seq = 999_000_000;
-/** Milliseconds that a drain rests where settling allows it. */
+/** Milliseconds that a drain rests when Redis lets it. */
 export const REST_MS = 250;
-
-/** What a drain may take, unless a test says otherwise. */
+/** The time of a drain, unless a test gives another. */
 export const BUDGET = { budgetMs: 20_000 };
 const TOKEN = 'elected';
-/** Who appends, and what, unless a test says otherwise. */
+/** The space, the author and the operations of an append, unless a test gives others. */
 export const TARGET = { ...ADDRESS, actor: 'mia' };
 export const PUT: Operation[] = [{ op: 'put', id: 'a' }];
 export const BACKLOG = { bytesMax: 1_000, entriesMax: 10, ageMsMax: 900 };
@@ -31,8 +30,8 @@ type Store = { [Name in keyof LogStore]: Mock<LogStore[Name]> } & {
 };
 
 /**
- * The log and the world of one space, in memory, as far as Drain and SpaceLog can tell them from Redis and Postgres.
- * Every method is a mock, so a test can read its calls and replace an answer. Time passes only by the clock.
+ * One space in memory: its log, as Redis holds it, and its world, as Postgres does. They follow the contracts of LogStore and
+ * DrainStore. Every method is a mock, so a test can read its calls and replace an answer. Only `clock.pass` lets time pass.
  */
 export function makeStores() {
   const clock = new ManualClock();
@@ -44,9 +43,9 @@ export function makeStores() {
     entries: [] as RawEntry[],
     /** Of the elected drain. */
     token: null as string | null,
-    /** Whether the next append elects its caller to drain, and after how long. */
+    /** Milliseconds after which the next append has its caller drain; null: another drain is elected. */
     drainAfterMs: null as number | null,
-    /** Entries that one read returns at most. */
+    /** The most entries that one read returns. */
     readMax: 1_000,
     snapshot: null as SnapshotLag | null,
   };
@@ -59,7 +58,7 @@ export function makeStores() {
     results: new Map<Seq, OperationResult[]>(),
   };
 
-  /** Puts an entry at the end of the log. */
+  /** Adds an entry at the log's end. @returns its seq */
   function add(ops: LogOperation[] | string, { waits = false, actor = null as string | null } = {}): Seq {
     const seq = Math.max(log.last + 1, clock.now() * 1_000);
     const text = typeof ops === 'string' ? ops : JSON.stringify(ops);
@@ -160,7 +159,7 @@ export function makeStores() {
     loadAvatars: vi.fn(async () => []),
   };
 
-  /** The names of all calls of both stores, in their order, since the last time it was asked. */
+  /** Returns the names of the methods called, in order, and forgets the calls. */
   function takeCalls(): string[] {
     const methods = Object.entries<Mock>({ ...redis, ...postgres });
     const calls = methods.flatMap(([name, { mock }]) =>
@@ -184,7 +183,7 @@ export function makeStores() {
   return { clock, pause, pauses, log, world, redis, postgres, add, put, takeCalls };
 }
 
-/** The stores with a drain over them, the events that it told and the messages that it sent to QStash. */
+/** The same stores with a drain, the events that it told and the messages that it sent to QStash. */
 export function makeDrain() {
   const stores = makeStores();
   const { clock, pause, log, redis, postgres } = stores;
@@ -207,7 +206,7 @@ export function makeDrain() {
   };
 }
 
-/** A space log over all that. Its drains are real, and `run` has their calls; `settle` waits for deferred work. */
+/** The same with a space log. `run` records each drain that it starts, and `settle` waits for deferred work. */
 export function makeSpaceLog(options: Partial<SpaceLogOptions> = {}) {
   const deps = makeDrain();
   const { clock, pause, redis, postgres, drain } = deps;
@@ -217,14 +216,8 @@ export function makeSpaceLog(options: Partial<SpaceLogOptions> = {}) {
     postgres,
     { run },
     {
-      ...{
-        now: () => clock.now(),
-        pause,
-        idempotencyTtlSeconds: 600,
-        backlog: BACKLOG,
-        commitsAlways: false,
-      },
-      ...{ requestsPerMinute: 0, updatesPerMinute: 0 },
+      ...{ now: () => clock.now(), pause, backlog: BACKLOG, commitsAlways: false },
+      ...{ idempotencyTtlSeconds: 600, requestsPerMinute: 0, updatesPerMinute: 0 },
       ...options,
     },
   );
@@ -241,7 +234,7 @@ export function makeSpaceLog(options: Partial<SpaceLogOptions> = {}) {
   };
 }
 
-/** Does these steps in the next calls of a method, one in each, before it answers. */
+/** Runs one of the steps in each of the next calls of a method, before the method answers. */
 export function meanwhile<Args extends unknown[], Answer>(
   method: Mock<(...args: Args) => Promise<Answer>>,
   ...steps: (() => unknown)[]
