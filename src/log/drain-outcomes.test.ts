@@ -84,6 +84,13 @@ describe('[D5] an operation that Postgres cannot keep', () => {
     expect(world.uncorrected).toEqual([]);
   });
 
+  it('is corrected together with those that earlier drains left', async () => {
+    const { world, runElected } = makePoisoned();
+    world.uncorrected.push(makeDead('left'));
+    expect(await runElected()).toMatchObject({ status: 'drained', operations: 5 });
+    expect(world.uncorrected).toEqual([]);
+  });
+
   it('does not hold up new writes when the drain cannot list the uncorrected ones', async () => {
     const { put, told, postgres, drain } = makeDrain();
     put('a');
@@ -168,11 +175,11 @@ describe('[L4] a space that Redis has forgotten', () => {
   });
 
   it('is opened at most once by a drain', async () => {
-    const { log, redis, postgres, runElected } = makeDrain();
-    log.status = 'cold';
-    redis.read.mockResolvedValue({ status: 'cold' });
+    const { put, redis, runElected } = makeDrain();
+    put('a');
+    for (let i = 0; i < 3; i++) redis.read.mockResolvedValueOnce({ status: 'cold' });
     expect(await runElected()).toMatchObject({ status: 'drained', seq: null });
-    expect(postgres.openLog).toHaveBeenCalledTimes(1);
+    expect(redis.read).toHaveBeenCalledTimes(2);
   });
 });
 
@@ -193,6 +200,24 @@ describe('[L7] a staged world', () => {
     ]);
   });
 
+  it('is applied while the renewer invalidates what else shows its people and models', async () => {
+    const { add, drain, postgres } = makeDrain();
+    const steps: string[] = [];
+    drain.renewsBy({
+      renew: async () => undefined,
+      async changing(tenantId, write) {
+        steps.push(`begins ${tenantId}`);
+        const written = await write();
+        steps.push('ends');
+        return written;
+      },
+    });
+    meanwhile(postgres.applyStage, () => steps.push('applied'));
+    add([STAGE]);
+    await drain.drainSpace(ADDRESS, BUDGET);
+    expect(steps).toEqual(['begins t', 'applied', 'ends']);
+  });
+
   it('becomes a dead letter when Postgres cannot keep it', async () => {
     const { add, postgres, told, world, drain } = makeDrain();
     add([STAGE]);
@@ -202,6 +227,16 @@ describe('[L7] a staged world', () => {
     });
     expect(await drain.drainSpace(ADDRESS, BUDGET)).toMatchObject({ status: 'drained' });
     expect(told).toEqual([{ event: 'dead_letters', address: ADDRESS, count: 1 }]);
+  });
+
+  it('is not given up while Postgres answers nothing else either', async () => {
+    const { add, clock, postgres, drain } = makeDrain();
+    add([STAGE]);
+    await clock.pass(STAGE_TRIED_MS + 1);
+    postgres.applyStage.mockRejectedValueOnce(tooMuch());
+    postgres.loadCursor.mockRejectedValueOnce(away());
+    await expect(drain.drainSpace(ADDRESS, BUDGET)).rejects.toMatchObject({ isTooMuch: false });
+    expect(postgres.dropStage).not.toHaveBeenCalled();
   });
 
   it.each([
@@ -305,20 +340,27 @@ describe('[S4] the snapshot of a drained space', () => {
     expect(renew.mock.calls).toEqual(Array(renewals).fill([ADDRESS, 'one']));
   });
 
-  it('has one renewal at a time, and the drain waits for it to end', async () => {
-    const { put, log, clock, drain } = makeDrain();
+  it('has one renewal at a time, beside the next batches, and the drain waits for it to end', async () => {
+    const { put, log, clock, postgres, drain } = makeDrain();
     const { promise: held, resolve: release } = Promise.withResolvers<void>();
     const renew = vi.fn(() => held);
     drain.renewsBy({ renew, changing: (_tenantId, write) => write() });
     for (const id of ['a', 'b', 'c']) put(id);
     Object.assign(log, { readMax: 1, snapshot: FAR });
     const ended = vi.fn();
+    let renewalsBefore = 0;
+    meanwhile(
+      postgres.applyBatch,
+      () => undefined,
+      () => undefined,
+      () => (renewalsBefore = renew.mock.calls.length),
+    );
     const running = drain.drainSpace(ADDRESS, BUDGET).then(ended);
     await clock.pass(0);
     await clock.pass(0);
     expect([log.committed === log.last, ended.mock.calls.length]).toEqual([true, 0]);
     release();
     await running;
-    expect(renew).toHaveBeenCalledTimes(1);
+    expect([renewalsBefore, renew.mock.calls.length]).toEqual([1, 1]);
   });
 });

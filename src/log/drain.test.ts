@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { AppError } from '../world/errors.ts';
 import { LIMITS } from '../world/limits.ts';
 import {
@@ -46,6 +46,49 @@ describe('[D1] a drain', () => {
       [START, second],
       [first, second],
     ]);
+  });
+
+  it('drops the entries that it was reading when another drain has committed them', async () => {
+    const { put, log, world, batches, drain } = makeDrain();
+    put('a');
+    world.cursor = put('b');
+    const third = put('c');
+    log.readMax = 1;
+    expect(await drain.drainSpace(ADDRESS, BUDGET)).toMatchObject({ status: 'drained', entries: 1 });
+    expect(batches()[1]).toMatchObject({ from: world.cursor - 1, to: third, objects: [{ id: 'c' }] });
+  });
+
+  it('settles one batch at a time, while the next one is applied', async () => {
+    const { put, log, clock, redis, batches, drain } = makeDrain();
+    const { promise: held, resolve: release } = Promise.withResolvers<void>();
+    for (const id of ['a', 'b', 'c']) put(id);
+    log.readMax = 1;
+    meanwhile(redis.settle, () => held);
+    const running = drain.drainSpace(ADDRESS, BUDGET);
+    await clock.pass(0);
+    expect([batches().length, redis.settle.mock.calls.length]).toEqual([2, 1]);
+    release();
+    expect(await running).toMatchObject({ status: 'drained', batches: 3 });
+  });
+
+  it('does not end before the settling of its last batch, even when the next batch fails', async () => {
+    const { put, log, clock, redis, postgres, drain } = makeDrain();
+    const { promise: held, resolve: release } = Promise.withResolvers<void>();
+    const ended = vi.fn();
+    for (const id of ['a', 'b']) put(id);
+    log.readMax = 1;
+    meanwhile(redis.settle, () => held);
+    meanwhile(
+      postgres.applyBatch,
+      () => undefined,
+      () => Promise.reject(away()),
+    );
+    const running = drain.drainSpace(ADDRESS, BUDGET).catch(ended);
+    await clock.pass(0);
+    expect([postgres.applyBatch.mock.calls.length, ended.mock.calls.length]).toEqual([2, 0]);
+    release();
+    await running;
+    expect(ended).toHaveBeenCalledTimes(1);
   });
 
   it('commits the entries of the append that elected it without reading the log', async () => {

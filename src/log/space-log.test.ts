@@ -60,6 +60,15 @@ describe('[L4] an append', () => {
     expect(redis.append.mock.calls[0]?.[1]).toMatchObject({ idempotency: null, budget: null });
   });
 
+  it.each([
+    ['requests', { requestsPerMinute: 60 }],
+    ['updates', { updatesPerMinute: 600 }],
+  ])('is counted when only the rate of %s is set', async (_, rate) => {
+    const { enqueue, redis } = makeSpaceLog(rate);
+    await enqueue();
+    expect(redis.append.mock.calls[0]?.[1].budget).toMatchObject({ principal: 'p', ...rate });
+  });
+
   it('tells its caller the budget that is left', async () => {
     const { enqueue, redis } = makeSpaceLog();
     const seqs = { firstSeq: START + 1, seq: START + 1, accepted: 1, after: START };
@@ -93,6 +102,13 @@ describe('[L4] an append to a space that Redis does not know', () => {
     });
     await enqueue();
     expect(takeCalls()).toEqual(['findFault', 'append', 'readInstance', 'openLog', 'append', 'append']);
+  });
+
+  it('tells Postgres whether the log is still there', async () => {
+    const { enqueue, redis, postgres } = makeSpaceLog();
+    redis.append.mockResolvedValueOnce({ status: 'cold', isLogAbsent: false });
+    await enqueue();
+    expect(postgres.openLog.mock.calls).toMatchObject([[ADDRESS, { isLogAbsent: false }]]);
   });
 
   it('is refused when Postgres does not know it either', async () => {
@@ -259,6 +275,13 @@ describe('[L4] opening a log', () => {
     await spaceLog.open(ADDRESS);
     expect(redis.append.mock.calls[0]?.[1]).toMatchObject({ entries: [], waits: false, budget: null });
     expect(takeCalls()).toEqual(['append']);
+  });
+
+  it('tells Postgres whether the log is still there', async () => {
+    const { spaceLog, redis, postgres } = makeSpaceLog();
+    redis.append.mockResolvedValueOnce({ status: 'cold', isLogAbsent: false });
+    await spaceLog.open(ADDRESS);
+    expect(postgres.openLog.mock.calls).toMatchObject([[ADDRESS, { isLogAbsent: false }]]);
   });
 
   it.each(['cold', 'deleted'] as const)('asks Postgres when Redis says %s', async (status) => {

@@ -73,7 +73,8 @@ export function makeStores() {
       const { status, incarnation, last, committed, drainAfterMs } = log;
       if (opened !== null && (status === 'cold' || opened.incarnation !== incarnation)) {
         const end = Math.max(last, opened.cursor);
-        Object.assign(log, { ...opened, status: 'open', last: end, committed: opened.cursor });
+        Object.assign(log, { status: 'open', last: end, committed: opened.cursor, token: null });
+        log.incarnation = opened.incarnation;
       } else if (status === 'cold') return { status, isLogAbsent: true };
       else if (status === 'deleted') return { status, incarnation };
       if (endsAt !== null && endsAt !== log.last) return { status: 'ahead' };
