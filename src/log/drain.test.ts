@@ -148,6 +148,17 @@ describe('[D1] a drain', () => {
     expect(redis.retire.mock.calls).toEqual([[ADDRESS, 'one']]);
   });
 
+  it.each([
+    ['batch', [{ op: 'put', id: 'a' }]],
+    ['staged world', [{ op: 'stage', id: 's', mode: 'replace' }]],
+  ] as const)('stops when Postgres takes its %s for a direct write', async (_, ops) => {
+    const { add, postgres, drain } = makeDrain();
+    add([...ops]);
+    postgres.applyBatch.mockResolvedValueOnce({ status: 'log_open' });
+    postgres.applyStage.mockResolvedValueOnce({ status: 'log_open' });
+    await expect(drain.drainSpace(ADDRESS, BUDGET)).rejects.toMatchObject({ code: 'internal' });
+  });
+
   it('does not write to a space that Redis knows to be deleted', async () => {
     const { put, log, batches, drain } = makeDrain();
     put('a');
@@ -175,6 +186,14 @@ describe('[D2] a batch', () => {
     put('a');
     postgres.applyBatch.mockRejectedValue(tooMuch());
     await expect(drain.drainSpace(ADDRESS, BUDGET)).rejects.toMatchObject({ isTooMuch: true });
+    expect(batches()).toHaveLength(1);
+  });
+
+  it('that fails for another reason stops the drain', async () => {
+    const { put, postgres, batches, drain } = makeDrain();
+    for (const id of ['a', 'b']) put(id);
+    postgres.applyBatch.mockRejectedValueOnce(away());
+    await expect(drain.drainSpace(ADDRESS, BUDGET)).rejects.toMatchObject({ code: 'store_unavailable' });
     expect(batches()).toHaveLength(1);
   });
 

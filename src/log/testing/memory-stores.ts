@@ -17,6 +17,8 @@ export const REST_MS = 250;
 /** The time of a drain, unless a test gives another. */
 export const BUDGET = { budgetMs: 20_000 };
 const TOKEN = 'elected';
+/** Reads and batches of one test: a drain that never ends fails its test, where it would block the process. */
+const STEPS_MAX = 500;
 /** The space, the author and the operations of an append, unless a test gives others. */
 export const TARGET = { ...ADDRESS, actor: 'mia' };
 export const PUT: Operation[] = [{ op: 'put', id: 'a' }];
@@ -37,6 +39,7 @@ export function makeStores() {
   const clock = new ManualClock();
   const pauses: number[] = [];
   let tokens = 0;
+  let steps = 0;
   const log = {
     status: 'open' as 'open' | 'cold' | 'deleted',
     ...{ incarnation: 'one', last: START, committed: START },
@@ -67,6 +70,9 @@ export function makeStores() {
     return seq;
   }
   const put = (id: string, waits = false) => add([{ op: 'put', id }], { waits });
+  function step(): void {
+    if (++steps > STEPS_MAX) throw new Error(`The drain did not end after ${STEPS_MAX} steps.`);
+  }
 
   const redis: Pick<Store, keyof LogStore> = {
     append: vi.fn(async (_, { actor, entries, waits, opened, endsAt = null }) => {
@@ -90,6 +96,7 @@ export function makeStores() {
     }),
     readInstance: vi.fn(async () => 'redis-1'),
     read: vi.fn(async (_, { after, token }) => {
+      step();
       const { status, incarnation, last, committed, entries, readMax } = log;
       if (status === 'cold') return { status };
       if (status === 'deleted') return { status, incarnation };
@@ -122,6 +129,7 @@ export function makeStores() {
     loadCursor: vi.fn(async () => ({ ...openedLog(), isLogOpen: world.isLogOpen })),
     loadSeqs: vi.fn(async () => ({ ...openedLog(), objects: new Map(world.objects), users: new Set() })),
     applyBatch: vi.fn(async (_, { incarnation, from, to, objects, singles, results, presumesObjects }) => {
+      step();
       const { cursor, unkeepable } = world;
       if (incarnation !== world.incarnation || from !== cursor)
         return { status: 'moved', cursor, incarnation: world.incarnation };
