@@ -17,7 +17,7 @@ export const REST_MS = 250;
 /** The time of a drain, unless a test gives another. */
 export const BUDGET = { budgetMs: 20_000 };
 const TOKEN = 'elected';
-/** Reads and batches of one test: a drain that never ends fails its test, where it would block the process. */
+/** Appends, reads and batches of one test. A drain that never ends fails its test, instead of blocking the process. */
 const STEPS_MAX = 500;
 /** The space, the author and the operations of an append, unless a test gives others. */
 export const TARGET = { ...ADDRESS, actor: 'mia' };
@@ -76,6 +76,7 @@ export function makeStores() {
 
   const redis: Pick<Store, keyof LogStore> = {
     append: vi.fn(async (_, { actor, entries, waits, opened, endsAt = null }) => {
+      step();
       const { status, incarnation, last, committed, drainAfterMs } = log;
       if (opened !== null && (status === 'cold' || opened.incarnation !== incarnation)) {
         const end = Math.max(last, opened.cursor);
