@@ -363,7 +363,7 @@ export class PersistenceLayer {
   #way(spaceId: string | undefined, queues = false): Way {
     const { tenantId, actor = null, principal = null, defer = this.#order.defer ?? ignore } = this.#options;
     return {
-      ...{ store: this.#store, log: this.#order.log, queues },
+      ...{ log: this.#order.log, queues },
       target: { tenantId, spaceId: this.#space(spaceId), actor },
       options: { principal, defer },
     };

@@ -60,11 +60,6 @@ export interface WorldStore {
     limit: number,
     after: string,
   ): Promise<{ objects: WorldObject[]; more: boolean } | null>;
-  loadWritten(
-    tenantId: string,
-    spaceId: string,
-    objectId: string,
-  ): Promise<{ object: WorldObject; createdSeq: Seq } | null>;
   loadWorld(
     tenantId: string,
     spaceId: string,

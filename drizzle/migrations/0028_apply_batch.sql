@@ -162,6 +162,7 @@ $$;
 -- so their order is of no account; what cannot be kept among them is named, nothing is applied, and the caller sends it again
 -- with those among p_singles, which are applied one by one, in order: what cannot be kept there goes to dead_letters.
 -- p_results: {seq: [{id, status}]}, over which the outcomes of the singles are written. p_incidents: [{id, kind, detail}].
+-- p_written_seqs, p_written_ids: the entries whose callers need an object as the entry left it, and the object of each.
 -- p_is_direct: the batch is from no log, and must not come between the entries of one.
 -- Outcomes: applied (unknown: moves and patches of what is not there; dead: [{id, seq, index, kind, target}]),
 -- moved (at_cursor, at_incarnation: where the space is), unknown_space, poisoned (poison: as find_poison has it), log_open: the
@@ -169,7 +170,8 @@ $$;
 CREATE FUNCTION apply_batch(
   p_space text, p_incarnation text, p_from bigint, p_to bigint,
   p_moves object_rows, p_patches object_rows, p_puts object_rows, p_deletes object_rows, p_avatars avatar_rows,
-  p_singles single_rows, p_results jsonb, p_incidents jsonb, p_is_direct boolean,
+  p_singles single_rows, p_results jsonb, p_written_seqs bigint[], p_written_ids text[], p_incidents jsonb,
+  p_is_direct boolean,
   OUT status text, OUT at_cursor bigint, OUT at_incarnation text, OUT unknown integer, OUT dead jsonb, OUT poison jsonb)
 LANGUAGE plpgsql
 -- Each row is found by its key, whatever the planner believes of the table: without statistics it has read all of it.
@@ -242,6 +244,10 @@ BEGIN
     RETURN;
   END;
 
+  IF cardinality(p_written_seqs) > 0 THEN
+    PERFORM keep_written(p_space, v_space.generation, p_written_seqs, p_written_ids);
+  END IF;
+
   dead := '[]';
   FOR v_i IN 1 .. coalesce(cardinality(p_singles.seqs), 0) LOOP
     v_seq := p_singles.seqs[v_i];
@@ -261,6 +267,9 @@ BEGIN
       v_status := apply_single(
         p_space, v_space.generation, v_space.generation_seq, (v_before ->> v_id)::bigint, v_now,
         v_seq, v_id, p_singles.actors[v_i], p_singles.ops[v_i]::jsonb);
+      IF v_status = 'applied' AND v_seq = ANY (p_written_seqs) THEN
+        PERFORM keep_written(p_space, v_space.generation, ARRAY[v_seq], ARRAY[v_id]);
+      END IF;
     EXCEPTION WHEN data_exception OR integrity_constraint_violation OR program_limit_exceeded THEN
       GET STACKED DIAGNOSTICS v_sqlstate = RETURNED_SQLSTATE, v_constraint = CONSTRAINT_NAME;
       v_status := 'rejected';

@@ -256,21 +256,23 @@ export class Drain {
     const presumed = isAsked ? presumeKnown(entries) : null;
     let known: Known | null = isAsked ? presumed : { objects: new Map(), users: new Set() };
     const apart = { objects: new Set<string>(), users: new Set<string>() };
+    // Redis's clock at its last append: callers of much older entries have been answered `queued`.
+    const returnsAfter = reader.last - LIMITS.writtenObjectsKeptMs * 1_000;
     for (let round = 0; ; round++) {
       if (known === null) {
         const loaded = await this.#postgres.loadSeqs(address, asked);
         if (loaded.cursor !== from) return reader.moveTo(loaded.cursor);
         known = loaded;
       }
-      const plan = planBatch(entries, known, { rowsMax: LIMITS.batchRowsMax, apart });
+      const plan = planBatch(entries, known, { rowsMax: LIMITS.batchRowsMax, apart, returnsAfter });
       const used = entries.slice(0, plan.used);
       // What is missing at the log's end is passed over too: the incident says so.
       const to = used.at(-1)?.seq ?? reader.last;
-      const { objects, avatars, singles, results, operations } = plan;
+      const { objects, avatars, singles, results, written, operations } = plan;
       reader.prefetch(plan.used);
       const presumesObjects = known === presumed;
       const batch = {
-        ...{ incarnation, from, to, objects, avatars, singles, results, incidents, presumesObjects },
+        ...{ incarnation, from, to, objects, avatars, singles, results, written, incidents, presumesObjects },
       };
       let outcome: BatchOutcome;
       try {
@@ -288,8 +290,10 @@ export class Drain {
         reader.advance(plan.used, to);
         this.#sizes.grow(address);
         this.#tellIncidents(address, incidents);
-        // What became of single operations is known to Postgres alone: who waits for them reads it there.
-        return { entries: used, operations, dead: outcome.dead, results: singles.length > 0 ? [] : results };
+        // Only Postgres knows what became of single operations: callers that wait for them read it there.
+        const apartSeqs = new Set(singles.map(({ seq }) => seq));
+        const decided = results.filter(({ seq }) => !apartSeqs.has(seq));
+        return { entries: used, operations, dead: outcome.dead, results: decided };
       }
       if (outcome.status === 'log_open') throw notDirect();
       // What is there is asked for after all.

@@ -1,7 +1,7 @@
 import type { Batch, BatchOutcome, DeadOperation, Incident } from '../world/batch.ts';
 import type { OperationResult } from '../world/operation.ts';
 import type { SnapshotLag } from '../world/snapshot-lag.ts';
-import type { JsonObject, SaveMode, Seq, WorldObject } from '../world/types.ts';
+import type { JsonObject, SaveMode, Seq, WorldObject, WrittenObject } from '../world/types.ts';
 
 /** A space's place in the stores. */
 export interface LogAddress {
@@ -15,6 +15,8 @@ export interface AppendRequest {
   entries: readonly { ops: string; count: number }[];
   /** Somebody waits for the outcome: the caller will drain at once if nobody is at it. */
   waits: boolean;
+  /** Whoever waits also needs the object as the one operation leaves it; see `DrainStore.readWritten`. */
+  returnsObject?: boolean;
   /** A repeat within `ttlSeconds` under the same key and principal gives the first answer and changes nothing. */
   idempotency: { principal: string; key: string; fingerprint: string; ttlSeconds: number } | null;
   /** What the principal may append to this space in a minute; 0: not counted. */
@@ -82,6 +84,7 @@ export interface RawEntry {
   ops: string;
   count: number;
   waits: boolean;
+  returnsObject?: boolean;
 }
 
 export interface ReadRequest {
@@ -193,6 +196,11 @@ export interface DrainStore {
   dropStage(address: LogAddress, stageId: string): Promise<void>;
   /** What became of the entries from `firstSeq` to `seq`; null while the cursor is before `seq`. */
   readResults(address: LogAddress, firstSeq: Seq, seq: Seq): Promise<Map<Seq, OperationResult[]> | null>;
+  /**
+   * The object as the entry at `seq`, which asked for it, left it; null where it was not applied, or more than
+   * `LIMITS.writtenObjectsKeptMs` ago.
+   */
+  readWritten(address: LogAddress, seq: Seq): Promise<WrittenObject | null>;
   /** Dead operations whose objects have not been put right in the log yet. */
   listUncorrected(address: LogAddress, limit: number): Promise<DeadOperation[]>;
   markCorrected(address: LogAddress, deadLetterIds: readonly string[]): Promise<void>;

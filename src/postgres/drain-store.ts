@@ -16,6 +16,7 @@ import {
 } from './operations/dead-letters.ts';
 import { deleteSpace } from './operations/delete-space.ts';
 import { dropStage } from './operations/drop-stage.ts';
+import { readWritten } from './operations/load-object.ts';
 import { loadAvatars, loadObjects } from './operations/load-some.ts';
 import { loadCursor, loadSeqs, openLog, readResults } from './operations/open-log.ts';
 import { stageWorldStream } from './operations/stage-stream.ts';
@@ -46,6 +47,7 @@ export function createDrainStore(postgres: Postgres): DrainStore & LogRecords {
     applyStage: (...args) => applyStage(postgres, ...args),
     dropStage: (...args) => dropStage(postgres, ...args),
     readResults: (...args) => readResults(postgres, ...args),
+    readWritten: (...args) => readWritten(postgres, ...args),
     listUncorrected: (...args) => listUncorrected(postgres, ...args),
     markCorrected: (...args) => markCorrected(postgres, ...args),
     loadObjects: (...args) => loadObjects(postgres, ...args),

@@ -58,10 +58,11 @@ export async function readEntries(
 /** An entry as read.lua and read-changes.lua reply it. */
 export function readEntry(head: RedisReply | undefined, ops: RedisReply | undefined): RawEntry {
   const [, seq, prev, count, waits, actor = ''] =
-    /^(\d+) (\d+) (\d+) ([01]) (.*)$/s.exec(readText(head)) ?? [];
+    /^(\d+) (\d+) (\d+) ([012]) (.*)$/s.exec(readText(head)) ?? [];
   return {
     ...{ seq: readSeq(seq), prev: readCount(prev), actor: actor === '' ? null : actor },
-    ...{ ops: readText(ops), count: readCount(count), waits: waits === '1' },
+    ...{ ops: readText(ops), count: readCount(count), waits: waits !== '0' },
+    ...(waits === '2' && { returnsObject: true }),
   };
 }
 

@@ -68,6 +68,10 @@ export const LIMITS = {
   entryBytesMax: 256 * 1024,
   /** Rows of one batch to Postgres. */
   batchRowsMax: 5_000,
+  /** Operations of one batch that are applied one by one because a caller needs the object from before them. */
+  batchFollowersMax: 64,
+  /** Milliseconds for which an object is stored as a write left it: longer than any caller waits. */
+  writtenObjectsKeptMs: 60_000,
   /** Bytes of entries in one batch: quotes and backslashes are four times as long on their way, of 10 MiB at most. */
   batchBytesMax: 2 * 1024 * 1024,
   /** Bytes and entries of a log that a drain holds of one read. */

@@ -72,6 +72,8 @@ export interface LogEntry {
   ops: LogOperation[];
   /** Somebody waits for the outcomes of its operations. */
   waits: boolean;
+  /** The waiting caller also needs the object as this entry left it. */
+  returnsObject?: boolean;
 }
 
 /**

@@ -1,4 +1,5 @@
-import type { AvatarChange, Batch, ObjectChange } from './batch.ts';
+import type { AvatarChange, Batch, ObjectChange, WrittenKey } from './batch.ts';
+import { LIMITS } from './limits.ts';
 import { canCompose, cloneJson, composeInto, composeIntoTwo, mergeInto } from './merge-patch.ts';
 import type {
   LogEntry,
@@ -23,9 +24,12 @@ export interface PlanOptions {
   rowsMax: number;
   /** Whose operations are to be applied one by one. */
   apart?: { objects: ReadonlySet<string>; users: ReadonlySet<string> };
+  /** Callers of entries at or before this seq no longer wait for their objects. */
+  returnsAfter?: Seq;
 }
 
 export interface BatchPlan extends Pick<Batch, 'objects' | 'avatars' | 'singles' | 'results'> {
+  written: WrittenKey[];
   /** Entries, from the front; 0 where the first makes a staged world the space's. */
   used: number;
   /** The seq of the last of them, or 0. */
@@ -80,16 +84,20 @@ export function presumeKnown(entries: readonly LogEntry[]): Known | null {
  * Conditions are decided by `known`, which must have what `findAsked` names; operations that fail leave nothing behind, and
  * those on what is known not to be there neither. Takes entries from the front, whole, until the rows are as many as they
  * may be or a staged world comes. The entries are not changed; what is returned may share parts with them.
+ *
+ * An object whose row a caller needs (`returnsObject`) is complete with that entry: later operations on it become `singles`,
+ * and a batch ends before they exceed `LIMITS.batchFollowersMax`.
  */
 export function planBatch(
   entries: readonly LogEntry[],
   known: Known,
-  { rowsMax, apart }: PlanOptions,
+  { rowsMax, apart, returnsAfter = 0 }: PlanOptions,
 ): BatchPlan {
-  const planner = new Planner(known, apart ?? { objects: new Set(), users: new Set() });
+  const planner = new Planner(known, apart ?? { objects: new Set(), users: new Set() }, returnsAfter);
   let used = 0;
   for (const entry of entries) {
-    if (isStage(entry) || (used > 0 && planner.countRowsWith(entry) > rowsMax)) break;
+    if (isStage(entry) || (used > 0 && (planner.countRowsWith(entry) > rowsMax || planner.isFull(entry))))
+      break;
     planner.add(entry);
     used++;
   }
@@ -121,12 +129,18 @@ class Planner {
   readonly #avatars = new Map<string, AvatarDraft>();
   readonly #singles: BatchPlan['singles'] = [];
   readonly #results: BatchPlan['results'] = [];
+  readonly #written: WrittenKey[] = [];
+  /** Objects whose rows are complete: a caller needs them as they are. */
+  readonly #complete = new Set<string>();
+  readonly #returnsAfter: Seq;
+  #followers = 0;
   #operations = 0;
 
-  constructor(known: Known, apart: NonNullable<PlanOptions['apart']>) {
+  constructor(known: Known, apart: NonNullable<PlanOptions['apart']>, returnsAfter: Seq) {
     this.#known = known;
     this.#apart = apart;
     this.#hasApart = apart.objects.size + apart.users.size > 0;
+    this.#returnsAfter = returnsAfter;
   }
 
   /** Rows at most, were the entry added. */
@@ -140,14 +154,28 @@ class Planner {
     return rows;
   }
 
+  /** Whether the entry would bring too many operations on objects that are complete. */
+  isFull({ ops }: LogEntry): boolean {
+    if (this.#complete.size === 0) return false;
+    let followers = this.#followers;
+    for (const op of ops) if (this.#isFollower(op)) followers++;
+    return followers > LIMITS.batchFollowersMax;
+  }
+
+  #isFollower({ op, id }: LogEntry['ops'][number]): boolean {
+    return op !== 'user.patch' && this.#complete.has(id);
+  }
+
   add(entry: LogEntry): void {
-    const { seq, actor, ops, waits } = entry;
+    const { seq, actor, ops, waits, returnsObject = false } = entry;
     const results: OperationResult[] | null = waits ? [] : null;
     let index = 0;
     for (const op of ops) {
       if (op.op === 'stage') throw new Error('A staged world must be alone in its entry.');
       let status: OperationStatus;
-      if (this.#hasApart && this.#isApart(op)) {
+      const isFollower = this.#isFollower(op);
+      if (isFollower) this.#followers++;
+      if (isFollower || (this.#hasApart && this.#isApart(op))) {
         this.#singles.push({ seq, index, actor, op });
         status = 'applied';
       } else if (op.op === 'user.patch') status = this.#moveAvatar(op, seq, waits);
@@ -157,6 +185,15 @@ class Planner {
     }
     this.#operations += ops.length;
     if (results !== null) this.#results.push({ seq, results });
+    if (returnsObject && seq > this.#returnsAfter) this.#keepObjects(entry, results ?? []);
+  }
+
+  #keepObjects({ seq, ops }: LogEntry, results: readonly OperationResult[]): void {
+    for (const [i, { op, id }] of ops.entries()) {
+      if ((op !== 'put' && op !== 'patch') || results[i]?.status !== 'applied') continue;
+      this.#written.push({ seq, id });
+      this.#complete.add(id);
+    }
   }
 
   finish(): Omit<BatchPlan, 'used' | 'to'> {
@@ -166,6 +203,7 @@ class Planner {
       avatars: Array.from(this.#avatars.values(), ({ change }) => change),
       singles: this.#singles,
       results: this.#results,
+      written: this.#written,
     };
   }
 
