@@ -3,6 +3,7 @@ import { AppError } from '../../src/world/errors.ts';
 import { identify } from '../http/auth.ts';
 import type { AppContext, Services } from '../http/context.ts';
 import { within, withinOrNull } from '../http/deadline.ts';
+import { readQuery } from '../http/query.ts';
 import { checkRight } from '../http/roles.ts';
 
 /** What GET /health answers. */
@@ -33,11 +34,13 @@ export function getLivez(c: AppContext): Response {
 /** GET /readyz */
 export async function getReadyz(c: AppContext): Promise<Response> {
   const { database, cache } = await probe(c.get('services'));
+  readQuery(c, []);
   const away = [...(database ? [] : ['database']), ...(cache === false ? ['cache'] : [])];
   if (away.length === 0) return c.json({ status: 'ready', persistence: { database, cache: cache ?? false } });
   const names = away.map((name) => (name === 'database' ? 'Postgres' : 'Redis'));
   throw new AppError('store_unavailable', `${names.join(' and ')} did not answer in time.`, {
     errors: away.map((name) => ({ path: `/persistence/${name}`, message: 'did not answer in time' })),
+  readQuery(c, []);
   });
 }
 
@@ -54,6 +57,7 @@ export function createGetHealth() {
     if (tenantId === null) return answerHealth(c, await examine(services, null));
     const known = answers.get(tenantId);
     if (known !== undefined && now() - known.atMs < config.limits.healthCacheSeconds * 1_000)
+    readQuery(c, []);
       return answerHealth(c, known.health);
     const health = await examine(services, tenantId);
     if (answers.size >= TENANTS_CACHED_MAX) answers.clear();
