@@ -7,12 +7,14 @@ import type { Postgres } from './client.ts';
 import { applyBatch } from './operations/apply-batch.ts';
 import { applyStage } from './operations/apply-stage.ts';
 import {
+  claimReplay,
   discardDeadLetter,
   listDeadLetters,
   listUncorrected,
   loadDeadLetter,
   markCorrected,
   markReplayed,
+  releaseReplay,
 } from './operations/dead-letters.ts';
 import { deleteSpace } from './operations/delete-space.ts';
 import { dropStage } from './operations/drop-stage.ts';
@@ -58,6 +60,8 @@ export function createDrainStore(postgres: Postgres): DrainStore & LogRecords {
     listDeadLetters: (...args) => listDeadLetters(postgres, ...args),
     loadDeadLetter: (...args) => loadDeadLetter(postgres, ...args),
     discardDeadLetter: (...args) => discardDeadLetter(postgres, ...args),
+    claimReplay: (...args) => claimReplay(postgres, ...args),
+    releaseReplay: (...args) => releaseReplay(postgres, ...args),
     markReplayed: (...args) => markReplayed(postgres, ...args),
     sweepRecords: (...args) => sweepRecords(postgres, ...args),
     sweepAllRecords: (...args) => sweepAllRecords(postgres, ...args),

@@ -76,6 +76,8 @@ export const LIMITS = {
   batchBytesMax: 2 * 1024 * 1024,
   /** Bytes and entries of a log that a drain holds of one read. */
   logReadBytesMax: 4 * 1024 * 1024,
+  /** Seconds for which one caller alone may send a dead letter again: longer than it waits for the outcome. */
+  replayClaimSeconds: 60,
   logReadEntriesMax: 5_000,
   /** What of a log is kept for who reads it live, after it is committed: the shortest of these. */
   replayWindowMsMax: 60_000,
