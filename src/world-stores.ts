@@ -28,6 +28,8 @@ export interface WriteTarget {
   tenantId: string;
   spaceId: string;
   actor: string | null;
+  /** The actor is a person in one space, who signs nothing as somebody else. */
+  isSession?: boolean;
 }
 
 export interface Saved {
