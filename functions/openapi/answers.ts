@@ -144,7 +144,11 @@ export const changesAnswer = z.strictObject({
     z.strictObject({
       seq: seqAnswer,
       actor: nullableId.describe('Whose change it is.'),
-      ops: z.array(z.custom<Operation>()).describe('As they were sent, in their order.'),
+      ops: z
+        .array(z.custom<Operation>())
+        .describe(
+          'The operations as they were sent, in their order; one whose condition failed is shown too. A write through an object route shows its `If-Match` or `If-None-Match` as `ifSeq` (a list) or `ifExists`: true for `If-Match: *`, false for `If-None-Match: *`. Only those routes write `ifExists`.',
+        ),
     }),
   ),
   head: seqAnswer.describe('Where the order ends.'),

@@ -66,6 +66,12 @@ export const LIMITS = {
   updatesBodyBytesMax: 1024 * 1024,
   /** Bytes of one entry's operations, as JSON: a larger request becomes several. */
   entryBytesMax: 256 * 1024,
+  /** Operations that came to nothing: noted of one batch, kept of a space, and for how long. All are counted. */
+  noEffectsNotedMax: 1_000,
+  noEffectsKeptMax: 10_000,
+  noEffectsKeptSeconds: 600,
+  /** Seqs that one condition may name. */
+  conditionSeqsMax: 100,
   /** Rows of one batch to Postgres. */
   batchRowsMax: 5_000,
   /** Operations of one batch that are applied one by one because a caller needs the object from before them. */

@@ -275,9 +275,10 @@ export function describeObjects(target: () => Target): void {
       ['If-Match', '"1" "2"'],
       ['If-Match', '"1'],
       ['If-Match', '*, "1"'],
+      ['If-Match', Array(101).fill('"1"').join()],
       ['If-None-Match', '"1"'],
       ['If-None-Match', 'none'],
-    ])('refuse a write with the header %s: %s', async (name, value) => {
+    ])('refuse a write with the header %s: %.20s', async (name, value) => {
       const { status, body } = await put('never', {}, { [name]: value });
       expect([status, body.code, body.errors[0]?.path]).toEqual([422, 'validation_failed', `/${name}`]);
       expect((await get('never')).status).toBe(404);
