@@ -15,7 +15,13 @@ export interface Health {
   /** Of one tenant; null where the database did not say in time, which is not the same as none. */
   worldState: { users: number | null; objects: number | null; models: number | null };
   /** Operations that went through the log, and milliseconds from append to commit; without a Redis nothing is queued. */
-  batchProcessor: { processed: number; queued: number; averageLatency: number };
+  batchProcessor: {
+    processed: number;
+    queued: number;
+    averageLatency: number;
+    /** Of those processed, what came to nothing: an object that was not there, a condition that did not hold. */
+    noEffect: number;
+  };
   durabilityLagMs: number;
   /**
    * Whether the log takes writes. `evicts`: Redis is set to lose what is queued, so nothing is. `full`: it has no memory left,
@@ -28,19 +34,19 @@ const TENANTS_CACHED_MAX = 100;
 
 /** GET /livez */
 export function getLivez(c: AppContext): Response {
+  readQuery(c, []);
   return c.json({ status: 'ok' });
 }
 
 /** GET /readyz */
 export async function getReadyz(c: AppContext): Promise<Response> {
-  const { database, cache } = await probe(c.get('services'));
   readQuery(c, []);
+  const { database, cache } = await probe(c.get('services'));
   const away = [...(database ? [] : ['database']), ...(cache === false ? ['cache'] : [])];
   if (away.length === 0) return c.json({ status: 'ready', persistence: { database, cache: cache ?? false } });
   const names = away.map((name) => (name === 'database' ? 'Postgres' : 'Redis'));
   throw new AppError('store_unavailable', `${names.join(' and ')} did not answer in time.`, {
     errors: away.map((name) => ({ path: `/persistence/${name}`, message: 'did not answer in time' })),
-  readQuery(c, []);
   });
 }
 
@@ -51,13 +57,13 @@ export async function getReadyz(c: AppContext): Promise<Response> {
 export function createGetHealth() {
   const answers = new Map<string, { atMs: number; health: Health }>();
   return async function getHealth(c: AppContext): Promise<Response> {
+    readQuery(c, []);
     const services = c.get('services');
     const { config, now } = services;
     const tenantId = await readTenant(c);
     if (tenantId === null) return answerHealth(c, await examine(services, null));
     const known = answers.get(tenantId);
     if (known !== undefined && now() - known.atMs < config.limits.healthCacheSeconds * 1_000)
-    readQuery(c, []);
       return answerHealth(c, known.health);
     const health = await examine(services, tenantId);
     if (answers.size >= TENANTS_CACHED_MAX) answers.clear();
@@ -104,6 +110,7 @@ async function examine(services: Services, tenantId: string | null): Promise<Hea
       processed: stats?.processed ?? 0,
       queued: stats?.queued ?? 0,
       averageLatency: stats?.averageLatencyMs ?? 0,
+      noEffect: stats?.noEffect ?? 0,
     },
     durabilityLagMs: stats?.durabilityLagMs ?? 0,
     log: spaceLog === null ? 'none' : cache === false ? 'away' : (fault ?? 'ok'),

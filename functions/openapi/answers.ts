@@ -238,6 +238,9 @@ export const healthAnswer: z.ZodType<Health> = z.strictObject({
     processed: countAnswer,
     queued: countAnswer,
     averageLatency: z.number().min(0).describe('Milliseconds from append to commit, of late.'),
+    noEffect: countAnswer.describe(
+      'Operations among `processed` that changed nothing: `unknown_object` or `conflict`.',
+    ),
   }),
   durabilityLagMs: z.number().min(0).describe('How long the oldest operation not committed yet has waited.'),
   log: z

@@ -1,6 +1,7 @@
-import type { BatchOutcome, DeadOperation, Incident } from '../world/batch.ts';
+import type { BatchOutcome, DeadOperation, Incident, NoEffect } from '../world/batch.ts';
 import { AppError } from '../world/errors.ts';
 import { LIMITS } from '../world/limits.ts';
+import { findNoEffects } from '../world/no-effects.ts';
 import type { OperationResult, StageOperation } from '../world/operation.ts';
 import { findAsked, type Known, planBatch, presumeKnown } from '../world/plan-batch.ts';
 import { isBehind } from '../world/snapshot-lag.ts';
@@ -196,6 +197,7 @@ export class Drain {
           token: reader.token,
           goesOn: isOut ? 'never' : mayRest ? 'after a rest' : 'at once',
           operations: step?.operations ?? 0,
+          noEffects: step?.noEffects ?? [],
           entries: step?.entries.length ?? 0,
           bytes: step?.entries.reduce((sum, entry) => sum + entry.bytes, 0) ?? 0,
           latencyMsSum:
@@ -268,11 +270,12 @@ export class Drain {
       const used = entries.slice(0, plan.used);
       // What is missing at the log's end is passed over too: the incident says so.
       const to = used.at(-1)?.seq ?? reader.last;
-      const { objects, avatars, singles, results, written, operations } = plan;
+      const { objects, avatars, singles, results, written, doubtful, operations } = plan;
       reader.prefetch(plan.used);
       const presumesObjects = known === presumed;
       const batch = {
-        ...{ incarnation, from, to, objects, avatars, singles, results, written, incidents, presumesObjects },
+        ...{ incarnation, from, to, objects, avatars, singles, results, written, doubtful, incidents },
+        presumesObjects,
       };
       let outcome: BatchOutcome;
       try {
@@ -293,7 +296,8 @@ export class Drain {
         // Only Postgres knows what became of single operations: callers that wait for them read it there.
         const apartSeqs = new Set(singles.map(({ seq }) => seq));
         const decided = results.filter(({ seq }) => !apartSeqs.has(seq));
-        return { entries: used, operations, dead: outcome.dead, results: decided };
+        const noEffects = findNoEffects(used, plan, outcome);
+        return { entries: used, operations, dead: outcome.dead, results: decided, noEffects };
       }
       if (outcome.status === 'log_open') throw notDirect();
       // What is there is asked for after all.
@@ -341,7 +345,7 @@ export class Drain {
     reader.advance(1, to);
     this.#tellIncidents(address, incidents);
     const dead = outcome.status === 'dead' ? [outcome.dead] : [];
-    return { entries: [entry], operations: 1, dead, results: [] };
+    return { entries: [entry], operations: 1, dead, results: [], noEffects: [] };
   }
 
   /** With a saved world come people, models, media and messages, which other spaces show too. */
@@ -391,4 +395,5 @@ interface Step {
   operations: number;
   dead: DeadOperation[];
   results: { seq: Seq; results: OperationResult[] }[];
+  noEffects: NoEffect[];
 }

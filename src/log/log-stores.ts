@@ -1,4 +1,4 @@
-import type { Batch, BatchOutcome, DeadOperation, Incident } from '../world/batch.ts';
+import type { Batch, BatchOutcome, DeadOperation, Incident, NoEffect } from '../world/batch.ts';
 import type { OperationResult } from '../world/operation.ts';
 import type { SnapshotLag } from '../world/snapshot-lag.ts';
 import type { JsonObject, SaveMode, Seq, WorldObject, WrittenObject } from '../world/types.ts';
@@ -116,6 +116,14 @@ export interface SettleRequest {
   bytes: number;
   /** Milliseconds from append to commit, summed over the entries. */
   latencyMsSum: number;
+  /** Of what was committed since the last settle, the operations that came to nothing. */
+  noEffects?: readonly NoEffect[];
+}
+
+export interface NoEffects {
+  /** Up to this seq it is known what came of operations; null where Redis does not know the space. */
+  committed: Seq | null;
+  operations: NoEffect[];
 }
 
 export interface Settled {
@@ -139,6 +147,8 @@ export interface LogStore {
   retire(address: LogAddress, incarnation: string): Promise<void>;
   /** The spaces with something to drain, oldest first, and since when (a seq: µs since 1970). Several commands, one round trip. */
   listDirty(limit: number): Promise<(LogAddress & { oldestSeq: Seq })[]>;
+  /** Which operations behind this seq came to nothing, as far as they are kept. Two commands, one round trip. */
+  readNoEffects(address: LogAddress, after: Seq): Promise<NoEffects>;
   readStats(tenantId: string): Promise<LogStats>;
   /** Of one space: how much is behind the cursor, and the log's end, null where Redis knows of none. */
   readBacklog(address: LogAddress): Promise<Backlog>;
@@ -166,6 +176,8 @@ export interface Retention {
 export interface LogStats {
   /** Operations committed since the counts began. */
   processed: number;
+  /** Of these, the operations that came to nothing: what they name was not there, or their condition did not hold. */
+  noEffect: number;
   /** Operations in logs and not committed. */
   queued: number;
   /** Milliseconds from append to commit, of late. */

@@ -43,6 +43,8 @@ export type Defer = (work: Promise<unknown>) => void;
 
 export interface Queued {
   status: 'queued';
+  /** Of the first entry; absent where the answer was not waited for any longer. */
+  firstSeq?: Seq;
   /** Of the last entry. */
   seq: Seq;
   accepted: number;
@@ -119,10 +121,10 @@ export class SpaceLog {
   ): Promise<Queued> {
     const entries = encodeEntries(coalesceOperations(operations));
     const appended = await this.#append(target, entries, operations.length, false, options);
-    const { seq, accepted, drainAfterMs } = appended;
+    const { firstSeq, seq, accepted, drainAfterMs } = appended;
     if (drainAfterMs !== null)
       options.defer(this.#drainAfter(target, entries, { ...appended, drainAfterMs }));
-    return { status: 'queued', seq, accepted };
+    return { status: 'queued', firstSeq, seq, accepted };
   }
 
   /**

@@ -76,14 +76,14 @@ export const LIMITS = {
   batchRowsMax: 5_000,
   /** Operations of one batch that are applied one by one because a caller needs the object from before them. */
   batchFollowersMax: 64,
+  /** Seconds for which one caller alone may send a dead letter again: longer than it waits for the outcome. */
+  replayClaimSeconds: 60,
   /** Milliseconds for which an object is stored as a write left it: longer than any caller waits. */
   writtenObjectsKeptMs: 60_000,
   /** Bytes of entries in one batch: quotes and backslashes are four times as long on their way, of 10 MiB at most. */
   batchBytesMax: 2 * 1024 * 1024,
   /** Bytes and entries of a log that a drain holds of one read. */
   logReadBytesMax: 4 * 1024 * 1024,
-  /** Seconds for which one caller alone may send a dead letter again: longer than it waits for the outcome. */
-  replayClaimSeconds: 60,
   logReadEntriesMax: 5_000,
   /** What of a log is kept for who reads it live, after it is committed: the shortest of these. */
   replayWindowMsMax: 60_000,

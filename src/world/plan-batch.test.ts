@@ -131,7 +131,8 @@ describe('planBatch', () => {
     ];
     expect(planBatch(entries, NOTHING, { rowsMax: 9 })).toMatchObject({ used: 1, to: 1, operations: 1 });
     expect(planBatch(entries.slice(1), NOTHING, { rowsMax: 9 })).toEqual({
-      ...{ used: 0, to: 0, operations: 0, objects: [], avatars: [], singles: [], results: [], written: [] },
+      ...{ used: 0, to: 0, operations: 0, objects: [], avatars: [], singles: [], results: [] },
+      ...{ written: [], doubtful: [], noEffects: [] },
     });
     expect(findAsked(entries)).toEqual({ objects: [], users: [] });
   });

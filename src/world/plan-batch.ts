@@ -1,4 +1,12 @@
-import type { AvatarChange, Batch, ObjectChange, WrittenKey } from './batch.ts';
+import type {
+  AvatarChange,
+  Batch,
+  NoEffect,
+  ObjectChange,
+  ObjectPatchChange,
+  ObjectPutChange,
+  WrittenKey,
+} from './batch.ts';
 import { LIMITS } from './limits.ts';
 import { canCompose, cloneJson, composeInto, composeIntoTwo, mergeInto } from './merge-patch.ts';
 import type {
@@ -30,6 +38,9 @@ export interface PlanOptions {
 
 export interface BatchPlan extends Pick<Batch, 'objects' | 'avatars' | 'singles' | 'results'> {
   written: WrittenKey[];
+  doubtful: string[];
+  /** What surely comes to nothing; see `findNoEffects` for the rest. */
+  noEffects: NoEffect[];
   /** Entries, from the front; 0 where the first makes a staged world the space's. */
   used: number;
   /** The seq of the last of them, or 0. */
@@ -130,6 +141,8 @@ class Planner {
   readonly #singles: BatchPlan['singles'] = [];
   readonly #results: BatchPlan['results'] = [];
   readonly #written: WrittenKey[] = [];
+  readonly #doubtful: string[] = [];
+  readonly #noEffects: NoEffect[] = [];
   /** Objects whose rows are complete: a caller needs them as they are. */
   readonly #complete = new Set<string>();
   readonly #returnsAfter: Seq;
@@ -181,6 +194,11 @@ class Planner {
       } else if (op.op === 'user.patch') status = this.#moveAvatar(op, seq, waits);
       else status = this.#changeObject(op, seq, actor, waits);
       results?.push({ id: op.id, status });
+      if (status === 'unknown_object' || status === 'conflict')
+        this.#noEffects.push({
+          ...{ seq, index, id: op.id, status },
+          kind: op.op === 'user.patch' ? 'avatar' : 'object',
+        });
       index++;
     }
     this.#operations += ops.length;
@@ -204,6 +222,8 @@ class Planner {
       singles: this.#singles,
       results: this.#results,
       written: this.#written,
+      doubtful: this.#doubtful,
+      noEffects: this.#noEffects,
     };
   }
 
@@ -218,6 +238,8 @@ class Planner {
       draft.kindBefore = draft.change.kind;
       draft.seqBefore = draft.change.seq;
     }
+    // Of what is gone already there is nothing to patch or delete.
+    if (draft?.change.kind === 'delete' && op.op !== 'put') return 'unknown_object';
     if (waits || isConditional(op)) {
       const base = this.#known.objects.get(op.id) ?? 0;
       const now = draft === undefined ? base : findSeq(draft.change.kind, draft.change.seq, base);
@@ -225,8 +247,10 @@ class Planner {
       const before = draft === undefined ? base : findSeq(draft.kindBefore, draft.seqBefore, base);
       if (!meetsCondition(op, before)) return 'conflict';
     }
-    if (draft !== undefined) changeAgain(draft, op, seq, actor);
-    else
+    if (draft !== undefined) {
+      if (op.op === 'put' && draft.change.kind !== 'put') this.#doubtful.push(op.id);
+      changeAgain(draft, op, seq, actor);
+    } else
       this.#objects.set(op.id, {
         change: toChange(op, seq, actor),
         isOwned: false,
@@ -279,8 +303,6 @@ function changeAgain(draft: ObjectDraft, op: ObjectOperation, seq: Seq, actor: s
     patchAgain(draft, op, seq, actor);
     return;
   }
-  // Of what is gone already there is nothing to delete.
-  if (op.op === 'delete' && change.kind === 'delete') return;
   const next = toChange(op, seq, actor);
   if (next.kind === 'put') {
     if (change.kind === 'delete') next.isNew = true;
@@ -295,8 +317,7 @@ function changeAgain(draft: ObjectDraft, op: ObjectOperation, seq: Seq, actor: s
 }
 
 function patchAgain(draft: ObjectDraft, op: PatchOperation, seq: Seq, actor: string | null): void {
-  const { change } = draft;
-  if (change.kind === 'delete') return;
+  const change = draft.change as ObjectPatchChange | ObjectPutChange;
   change.seq = seq;
   change.actor = actor;
   if (change.kind === 'patch') {

@@ -1,7 +1,14 @@
 import { type SQL, sql } from 'drizzle-orm';
 import { uuidv7 } from 'uuidv7';
 import type { LogAddress } from '../../log/log-stores.ts';
-import type { Batch, BatchOutcome, DeadOperation, Incident, WrittenKey } from '../../world/batch.ts';
+import type {
+  Batch,
+  BatchOutcome,
+  DeadOperation,
+  Incident,
+  NoEffect,
+  WrittenKey,
+} from '../../world/batch.ts';
 import type { LogOperation, OperationResult } from '../../world/operation.ts';
 import type { Seq } from '../../world/types.ts';
 import { NumberColumn, toTexts } from '../array-literal.ts';
@@ -14,6 +21,9 @@ interface BatchRow {
   atCursor: string | null;
   atIncarnation: string | null;
   unknown: number | null;
+  absentObjects: string[] | null;
+  absentUsers: string[] | null;
+  noEffects: Pick<NoEffect, 'seq' | 'index' | 'status'>[] | null;
   dead: { id: string; seq: Seq; index: number; kind: DeadOperation['kind']; target: string }[] | null;
   poison: Partial<Record<'moves' | 'patches' | 'puts' | 'avatars', number[]>> | null;
 }
@@ -25,7 +35,7 @@ export async function applyBatch(
   batch: Batch,
 ): Promise<BatchOutcome> {
   const { incarnation, from, to, objects, avatars, singles, results, incidents } = batch;
-  const { isDirect = false, presumesObjects = false, written = [] } = batch;
+  const { isDirect = false, presumesObjects = false, written = [], doubtful = [] } = batch;
   const call = presumesObjects ? sql`apply_batch_presumed` : sql`apply_batch`;
   const rows = { moves: new ObjectRows(), patches: new ObjectRows(), puts: new ObjectRows() };
   const deletes = new ObjectRows();
@@ -47,9 +57,12 @@ export async function applyBatch(
         unknown: sql<number | null>`unknown`,
         dead: sql<BatchRow['dead']>`dead`,
         poison: sql<BatchRow['poison']>`poison`,
+        absentObjects: sql<BatchRow['absentObjects']>`to_json(absent_objects)`,
+        absentUsers: sql<BatchRow['absentUsers']>`to_json(absent_users)`,
+        noEffects: sql<BatchRow['noEffects']>`no_effects`,
       })
       .from(
-        sql`${call}(${spaceId}, ${incarnation}, ${from}::bigint, ${to}::bigint, ${rows.moves.toSql()}, ${rows.patches.toSql()}, ${rows.puts.toSql()}, ${deletes.toSql()}, ${encodeAvatars(avatars)}, ${encodeSingles(singles, letterIds)}, ${encodeResults(results)}, ${encodeSeqs(stored)}, ${toTexts(stored.map(({ id }) => id))}::text[], ${encodeIncidents(incidents)}, ${isDirect}::boolean)`,
+        sql`${call}(${spaceId}, ${incarnation}, ${from}::bigint, ${to}::bigint, ${rows.moves.toSql()}, ${rows.patches.toSql()}, ${rows.puts.toSql()}, ${deletes.toSql()}, ${encodeAvatars(avatars)}, ${encodeSingles(singles, letterIds)}, ${encodeResults(results)}, ${encodeSeqs(stored)}, ${toTexts(stored.map(({ id }) => id))}::text[], ${toTexts(doubtful)}::text[], ${encodeIncidents(incidents)}, ${isDirect}::boolean)`,
       ),
     ...(returned === undefined ? [] : [selectObject(db, tenantId, spaceId, returned.id)]),
   ]);
@@ -58,6 +71,8 @@ export async function applyBatch(
       return {
         status: 'applied',
         unknown: row.unknown ?? 0,
+        absent: { objects: row.absentObjects ?? [], users: row.absentUsers ?? [] },
+        noEffects: row.noEffects ?? [],
         dead: (row.dead ?? []).map(({ id, target, ...rest }) => ({
           ...{ deadLetterId: id, id: target, ...rest },
           propertyKeys: readPropertyKeys(singles[letterIds.indexOf(id)]?.op),
