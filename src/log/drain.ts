@@ -1,7 +1,7 @@
 import type { BatchOutcome, DeadOperation, Incident, NoEffect } from '../world/batch.ts';
 import { AppError } from '../world/errors.ts';
 import { LIMITS } from '../world/limits.ts';
-import { findNoEffects } from '../world/no-effects.ts';
+import { findDecided, findNoEffects } from '../world/no-effects.ts';
 import type { OperationResult, StageOperation } from '../world/operation.ts';
 import { findAsked, type Known, planBatch, presumeKnown } from '../world/plan-batch.ts';
 import { isBehind } from '../world/snapshot-lag.ts';
@@ -270,13 +270,9 @@ export class Drain {
       const used = entries.slice(0, plan.used);
       // What is missing at the log's end is passed over too: the incident says so.
       const to = used.at(-1)?.seq ?? reader.last;
-      const { objects, avatars, singles, results, written, doubtful, operations } = plan;
       reader.prefetch(plan.used);
       const presumesObjects = known === presumed;
-      const batch = {
-        ...{ incarnation, from, to, objects, avatars, singles, results, written, doubtful, incidents },
-        presumesObjects,
-      };
+      const batch = { ...plan, incarnation, from, to, incidents, presumesObjects };
       let outcome: BatchOutcome;
       try {
         outcome = await this.#postgres.applyBatch(address, batch);
@@ -293,11 +289,9 @@ export class Drain {
         reader.advance(plan.used, to);
         this.#sizes.grow(address);
         this.#tellIncidents(address, incidents);
-        // Only Postgres knows what became of single operations: callers that wait for them read it there.
-        const apartSeqs = new Set(singles.map(({ seq }) => seq));
-        const decided = results.filter(({ seq }) => !apartSeqs.has(seq));
+        const results = findDecided(plan);
         const noEffects = findNoEffects(used, plan, outcome);
-        return { entries: used, operations, dead: outcome.dead, results: decided, noEffects };
+        return { entries: used, operations: plan.operations, dead: outcome.dead, results, noEffects };
       }
       if (outcome.status === 'log_open') throw notDirect();
       // What is there is asked for after all.

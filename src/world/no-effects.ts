@@ -36,6 +36,15 @@ export function findNoEffects(
   return found;
 }
 
+/** The results that the plan decides. What becomes of single operations only Postgres knows: callers that wait read it there. */
+export function findDecided({
+  results,
+  singles,
+}: Pick<BatchPlan, 'results' | 'singles'>): BatchPlan['results'] {
+  const apart = new Set(singles.map(({ seq }) => seq));
+  return results.filter(({ seq }) => !apart.has(seq));
+}
+
 function kindOf({ op }: { op: string }): NoEffect['kind'] {
   return op === 'user.patch' ? 'avatar' : 'object';
 }
