@@ -5,7 +5,13 @@ import { Redis } from 'ioredis';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { stack, uniqueName } from '../test/support.ts';
 import { startTcpProxy, type TcpProxy } from '../test/tcp-proxy.ts';
-import { BatchProcessor, CacheManager, type NodeBatchOptions, PersistenceLayer } from './index.ts';
+import {
+  type BatchNoEffect,
+  BatchProcessor,
+  CacheManager,
+  type NodeBatchOptions,
+  PersistenceLayer,
+} from './index.ts';
 import { Drain } from './log/drain.ts';
 
 /** Longer than any test: what is sent is not sent by the clock. */
@@ -366,6 +372,46 @@ describe('BatchProcessor, on a Node server with its stores over TCP', () => {
       expect(batch.getStats()).toMatchObject({ processed: 0, queued: 0, failed: 251 });
       proxy.clear();
       expect((await objects()).size).toBe(0);
+    });
+  });
+
+  describe('[D10] an operation that was taken and came to nothing', () => {
+    it('is told to the callback, by itself, and counted', async () => {
+      const told: BatchNoEffect[] = [];
+      const batch = open({ onNoEffect: (operation) => void told.push(operation) });
+      batch.add('objectSaves', { objectId: 'there' });
+      const lost = batch.add('objectUpdates', { objectId: 'none', name: 'n', updatedBy: 'ann' });
+      batch.add('operations', { op: 'patch', id: 'there', ifSeq: 1 });
+      await batch.flushAll();
+      await expect.poll(() => told.length, { timeout: 20_000 }).toBe(2);
+      expect(told.toSorted((a, b) => (a.type < b.type ? -1 : 1))).toEqual([
+        {
+          ...{ type: 'objectUpdates', spaceId: 'main', actor: 'ann', status: 'unknown_object' },
+          operation: { op: 'patch', id: 'none', name: 'n' },
+          seq: (await lost).seq,
+        },
+        {
+          ...{ type: 'operations', spaceId: 'main', actor: null, status: 'conflict' },
+          operation: { op: 'patch', id: 'there', ifSeq: 1 },
+          seq: expect.any(Number),
+        },
+      ]);
+      expect(batch.getStats()).toMatchObject({ processed: 3, failed: 0, noEffect: 2 });
+    });
+
+    it('is known when the processor has shut down', async () => {
+      const batch = open();
+      batch.add('objectDeletes', { objectId: 'none' });
+      await batch.shutdown();
+      expect(batch.getStats()).toMatchObject({ processed: 1, noEffect: 1 });
+    });
+
+    it('is known with the answer where every write waits for its commit', async () => {
+      const batch = open({ log: { commitsAlways: true } });
+      const added = batch.add('objectUpdates', { objectId: 'none' });
+      await batch.flushAll();
+      expect(await added).toMatchObject({ durability: 'committed' });
+      expect(batch.getStats()).toMatchObject({ processed: 1, noEffect: 1 });
     });
   });
 

@@ -1,3 +1,4 @@
+import { type AppendAnswer, BatchOutcomes, type NoEffectAt, type ReadNoEffects } from './batch-outcomes.ts';
 import { checkOperations } from './world/check-operations.ts';
 import { AppError } from './world/errors.ts';
 import { LIMITS } from './world/limits.ts';
@@ -15,7 +16,7 @@ export interface BatchSink {
       spaceId?: string;
       idempotency?: { key: string; fingerprint: string };
     },
-  ): Promise<{ status: 'queued' | 'committed'; seq: Seq }>;
+  ): Promise<AppendAnswer>;
 }
 
 export interface BatchOptions {
@@ -37,6 +38,10 @@ export interface BatchOptions {
   /** A name that is given once, as UUIDv7: what is sent again under it is not done again. */
   makeKey: () => string;
   pause?: (ms: number) => Promise<void>;
+  /** Called once for each operation that was taken and then changed nothing. What it throws is ignored. */
+  onNoEffect?: ((operation: BatchNoEffect) => void) | undefined;
+  /** Without it, that is known only of operations that had committed when `add` resolved. */
+  readNoEffects?: ReadNoEffects | undefined;
 }
 
 /**
@@ -59,6 +64,12 @@ export interface BatchResult {
   durability: 'queued' | 'committed';
 }
 
+/**
+ * An operation that changed nothing. `unknown_object`: what it names was not there. `conflict`: its condition did not hold.
+ * `seq` is the one that `add` resolved with, `actor` is `updatedBy`.
+ */
+export type BatchNoEffect = NoEffectAt & Pick<Item, 'type' | 'actor' | 'operation'>;
+
 export interface BatchStats {
   /** Operations that were taken by the log. */
   processed: number;
@@ -66,6 +77,8 @@ export interface BatchStats {
   queued: number;
   /** Operations that were refused. */
   failed: number;
+  /** Of those processed, operations that are known to have come to nothing: see `BatchOptions.onNoEffect`. */
+  noEffect: number;
   /** Appends made: one for each author and space of what is sent at once. */
   batches: number;
   /** Milliseconds from `add` to the log's answer, over all that were processed. */
@@ -105,7 +118,8 @@ const AUTHORS_AT_ONCE_MAX = 32;
  */
 export class BatchProcessor {
   readonly #sink: BatchSink;
-  readonly #options: Required<BatchOptions>;
+  readonly #options: Required<Omit<BatchOptions, 'onNoEffect' | 'readNoEffects'>>;
+  readonly #outcomes: BatchOutcomes<Item>;
   /** What was added and not sent yet, of all types. */
   #queue: Item[] = [];
   #timer: ReturnType<typeof setTimeout> | undefined;
@@ -125,7 +139,7 @@ export class BatchProcessor {
   #batches = 0;
   #latencyMsSum = 0;
 
-  constructor(sink: BatchSink, options: BatchOptions) {
+  constructor(sink: BatchSink, { onNoEffect, readNoEffects, ...options }: BatchOptions) {
     this.#sink = sink;
     this.#options = {
       flushMs: FLUSH_MS,
@@ -137,6 +151,10 @@ export class BatchProcessor {
       pause: (ms) => new Promise((resolve) => setTimeout(resolve, ms)),
       ...options,
     };
+    this.#outcomes = new BatchOutcomes({
+      ...{ readNoEffects: readNoEffects ?? null, now: this.#options.now },
+      onNoEffect: ({ type, actor, operation }, at) => onNoEffect?.({ type, actor, operation, ...at }),
+    });
   }
 
   /**
@@ -176,10 +194,16 @@ export class BatchProcessor {
       processed: this.#processed,
       queued: this.#held,
       failed: this.#failed,
+      noEffect: this.#outcomes.count,
       batches: this.#batches,
       averageLatency: this.#processed === 0 ? 0 : this.#latencyMsSum / this.#processed,
       queues,
     };
+  }
+
+  /** Asks now which operations came to nothing; otherwise that is known within a second of their commit. */
+  async checkNoEffects(): Promise<void> {
+    await this.#outcomes.check();
   }
 
   /**
@@ -188,6 +212,7 @@ export class BatchProcessor {
    */
   async shutdown(): Promise<void> {
     this.#isClosed = true;
+    this.#outcomes.end();
     this.#endMs = Math.min(this.#endMs, this.#options.now() + this.#options.shutdownTimeoutMs);
     for (const wake of this.#pauses) wake();
     await this.flushAll();
@@ -253,7 +278,7 @@ export class BatchProcessor {
     if (this.#lost > 0) return this.#fail(items, new AppError('store_unavailable', 'The end left no time.'));
     for (let delayMs = RETRY_FIRST_MS; ; delayMs = Math.min(2 * delayMs, RETRY_MS_MAX)) {
       try {
-        const { seq, status } = await sink.appendOperations(
+        const outcome = await sink.appendOperations(
           { ops },
           { spaceId: first.spaceId, idempotency: { key, fingerprint: key } },
         );
@@ -262,8 +287,9 @@ export class BatchProcessor {
         this.#held -= items.length;
         for (const { addedMs, resolve } of items) {
           this.#latencyMsSum += now() - addedMs;
-          resolve({ seq, durability: status });
+          resolve({ seq: outcome.seq, durability: outcome.status });
         }
+        this.#outcomes.follow(items, first.spaceId, outcome);
         return;
       } catch (error) {
         const leftMs = Math.min(this.#endMs, giveUpMs) - now();

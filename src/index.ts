@@ -77,7 +77,7 @@ export class CacheManager extends Cache {
 }
 
 /** How a Node server gathers its updates. */
-export interface NodeBatchOptions extends Partial<Omit<BatchOptions, 'makeKey'>> {
+export interface NodeBatchOptions extends Partial<Omit<BatchOptions, 'makeKey' | 'readNoEffects'>> {
   /** What is known of a drain that failed, an incident, dead letters: to be logged. */
   tell?: ConstructorParameters<typeof Drain>[2]['tell'];
   /** Days after which an operation that Postgres could not keep is removed. Default 30. */
@@ -139,7 +139,11 @@ export class BatchProcessor extends Batches {
     persistence.useLog({ log: spaceLog, defer, state });
     // Behind the time for which keys are remembered, what is sent again could be done twice.
     const retryMsMax = Math.min(options.retryMsMax ?? RETRY_MS_MAX, idempotencyTtlSeconds * 500);
-    super(persistence, { ...persistence.defaults, ...rest, now, retryMsMax, makeKey: uuidv7 });
+    const { tenantId } = { ...persistence.defaults, ...rest };
+    const readNoEffects = (spaceId: string, after: number) =>
+      stores[0].readNoEffects({ tenantId, spaceId }, after);
+    const known = { now, retryMsMax, makeKey: uuidv7, readNoEffects };
+    super(persistence, { ...persistence.defaults, ...rest, ...known });
     const sweep = () => defer(drain.sweep({ budgetMs: SWEEP_MS }));
     // What another process left in the logs when it ended.
     sweep();
@@ -159,6 +163,7 @@ export class BatchProcessor extends Batches {
       await super.shutdown();
     } finally {
       await this.#drains();
+      await this.checkNoEffects();
     }
   }
 }
@@ -192,7 +197,7 @@ function invalidOption(name: string, message: string): AppError {
   });
 }
 
-export type { BatchResult, BatchStats, BatchType } from './batch-processor.ts';
+export type { BatchNoEffect, BatchResult, BatchStats, BatchType } from './batch-processor.ts';
 export type { ActionDecision, CacheStats } from './cache-manager.ts';
 export { type Config, parseConfig } from './config.ts';
 export type { CommittedOperations, Queued } from './log/space-log.ts';

@@ -76,7 +76,7 @@ describe('PersistenceLayer at size', () => {
     await owner.query(stage, [tenantId, spaceId]);
     const objects = JSON.stringify(makeObjects(5).map(({ id }) => ({ id })));
     await owner.query(
-      `select set_config('app.tenant_id', $1, false), stage_objects('theirs', 'other', $2::json)`,
+      `select set_config('app.tenant_id', $1, false), stage_objects('theirs', 'other', false, $2::json)`,
       [tenantId, objects],
     );
     await layer.saveWorldState({ objects: makeObjects(4) });

@@ -1,7 +1,7 @@
 import type { StagedWorld } from './log/log-stores.ts';
 import type { AppendOptions, CommittedOperations, Queued } from './log/space-log.ts';
 import type { SpaceState, Version } from './state/space-state.ts';
-import { refuseOtherAvatars, refuseTenantParts, withinSpace } from './within-space.ts';
+import { readOwnParts, refuseOtherAvatars, withinSpace } from './within-space.ts';
 import { checkOperations } from './world/check-operations.ts';
 import { readCursor, writeCursor } from './world/cursor.ts';
 import { notFound } from './world/errors.ts';
@@ -284,8 +284,9 @@ export class PersistenceLayer {
     worldState: unknown,
     { spaceId, mode = 'replace' }: InSpace & { mode?: SaveMode } = {},
   ): Promise<Saved> {
-    const world = checkWorld(this.#read(worldState));
-    if (this.#options.withinSpace) refuseTenantParts(world);
+    const { withinSpace: isWithin, actor } = this.#options;
+    const checked = checkWorld(this.#read(worldState));
+    const world = isWithin ? readOwnParts(checked, actor) : checked;
     const way = this.#way(spaceId ?? spaceOf(worldState));
     return commitStage(way, { ...staged(await this.#store.stageWorld(way.target, world)), mode });
   }
@@ -298,7 +299,9 @@ export class PersistenceLayer {
     source: StateSource,
     { spaceId, mode = 'replace' }: InSpace & { mode?: SaveMode } = {},
   ): Promise<Saved> {
-    const items = this.#options.withinSpace ? withinSpace(readStateLines(source)) : readStateLines(source);
+    const { withinSpace: isWithin, actor } = this.#options;
+    const lines = readStateLines(source);
+    const items = isWithin ? withinSpace(lines, actor) : lines;
     const way = this.#way(spaceId);
     return commitStage(way, { ...staged(await this.#store.stageWorldStream(way.target, items)), mode });
   }
@@ -366,9 +369,10 @@ export class PersistenceLayer {
 
   #way(spaceId: string | undefined, queues = false): Way {
     const { tenantId, actor = null, principal = null, defer = this.#order.defer ?? ignore } = this.#options;
+    const isSession = this.#options.withinSpace ?? false;
     return {
-      ...{ store: this.#store, log: this.#order.log, queues },
-      target: { tenantId, spaceId: this.#space(spaceId), actor },
+      ...{ log: this.#order.log, queues },
+      target: { tenantId, spaceId: this.#space(spaceId), actor, isSession },
       options: { principal, defer },
     };
   }

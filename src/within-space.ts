@@ -12,18 +12,32 @@ export function refuseOtherAvatars(operations: readonly Operation[], actor: stri
   });
 }
 
-/** The lines of a world, refused where they bring along what is not the space's own. */
-export async function* withinSpace(groups: AsyncIterable<WorldItem[]>): AsyncGenerator<WorldItem[]> {
-  for await (const items of groups) {
-    for (const item of items) if (item.kind === 'around') refuseTenantParts(item.around);
-    yield items;
-  }
+/** The lines of a world as a session may save it; see `readOwnParts`. */
+export async function* withinSpace(
+  groups: AsyncIterable<WorldItem[]>,
+  actor: string | null | undefined,
+): AsyncGenerator<WorldItem[]> {
+  for await (const items of groups)
+    yield items.map((item) =>
+      item.kind === 'around' ? { ...item, around: readOwnParts(item.around, actor) } : item,
+    );
 }
 
-/** @throws forbidden for what a world brings along that is not the space's own. */
-export function refuseTenantParts(world: Omit<WorldInput, 'objects'>): void {
+/**
+ * A world as a session may save it: messages that it brings in the name of another person lose their author. A message that
+ * the space has already keeps its own.
+ * @throws forbidden for people, models and media, which are not the space's own
+ */
+export function readOwnParts<World extends Omit<WorldInput, 'objects'>>(
+  world: World,
+  actor: string | null | undefined,
+): World {
   const parts = (['users', 'models', 'media'] as const).filter((part) => (world[part]?.length ?? 0) > 0);
-  if (parts.length === 0) return;
+  if (parts.length === 0)
+    return {
+      ...world,
+      chat: world.chat.map((message) => (message.userId === actor ? message : { ...message, userId: null })),
+    };
   throw new AppError('forbidden', 'People, models and media belong to the tenant: a key may save them.', {
     errors: parts.map((part) => ({ path: `/${part}`, message: 'may only be saved with a key' })),
   });

@@ -28,6 +28,8 @@ export interface WriteTarget {
   tenantId: string;
   spaceId: string;
   actor: string | null;
+  /** The actor is a person in one space, who signs nothing as somebody else. */
+  isSession?: boolean;
 }
 
 export interface Saved {
@@ -60,11 +62,6 @@ export interface WorldStore {
     limit: number,
     after: string,
   ): Promise<{ objects: WorldObject[]; more: boolean } | null>;
-  loadWritten(
-    tenantId: string,
-    spaceId: string,
-    objectId: string,
-  ): Promise<{ object: WorldObject; createdSeq: Seq } | null>;
   loadWorld(
     tenantId: string,
     spaceId: string,

@@ -1,8 +1,8 @@
 import type { AppendOptions, CommittedOperations, Queued } from './log/space-log.ts';
 import { AppError, notFound } from './world/errors.ts';
 import type { Condition, Operation } from './world/operation.ts';
-import type { ObjectInput, ObjectPatch, SaveMode, Seq, WorldObject } from './world/types.ts';
-import type { Precondition, WorldLog, WorldStore, WriteTarget } from './world-stores.ts';
+import type { ObjectInput, ObjectPatch, SaveMode, Seq, WorldObject, WrittenObject } from './world/types.ts';
+import type { Precondition, WorldLog, WriteTarget } from './world-stores.ts';
 
 /** A write that is in the log and had not committed when its caller could wait no longer: it will be. */
 export class WriteQueued extends AppError {
@@ -24,7 +24,6 @@ export class WriteQueued extends AppError {
 
 /** Where a write goes, through which order, and what goes on after its answer. */
 export interface Way {
-  store: WorldStore;
   log: WorldLog;
   target: WriteTarget;
   options: AppendOptions;
@@ -37,9 +36,9 @@ export async function putObject(
   object: ObjectInput,
   precondition: Precondition,
 ): Promise<{ object: WorldObject; created: boolean }> {
-  const seq = await commitOne(way, { op: 'put', ...object, ...toCondition(precondition) });
-  const written = await loadWritten(way, object.id);
-  return { object: written.object, created: written.createdSeq === seq };
+  const operation: Operation = { op: 'put', ...object, ...toCondition(precondition) };
+  const { object: written, createdSeq } = await commitOne(way, operation);
+  return { object: written, created: createdSeq === written.seq };
 }
 
 export async function patchObject(
@@ -48,8 +47,8 @@ export async function patchObject(
   patch: ObjectPatch,
   precondition: Precondition,
 ): Promise<WorldObject> {
-  await commitOne(way, { op: 'patch', ...patch, id: objectId, ...toCondition(precondition) });
-  return (await loadWritten(way, objectId)).object;
+  const operation: Operation = { op: 'patch', ...patch, id: objectId, ...toCondition(precondition) };
+  return (await commitOne(way, operation)).object;
 }
 
 export async function deleteObject(
@@ -57,7 +56,8 @@ export async function deleteObject(
   objectId: string,
   precondition: Precondition,
 ): Promise<{ seq: Seq }> {
-  return { seq: await commitOne(way, { op: 'delete', id: objectId, ...toCondition(precondition) }) };
+  const { seq } = await commit(way, { op: 'delete', id: objectId, ...toCondition(precondition) }, false);
+  return { seq };
 }
 
 /** Makes a staged world the space's. @throws conflict where the stage was given up before its turn came; WriteQueued */
@@ -78,12 +78,24 @@ function toCondition({ ifSeq, ifExists }: Precondition): Condition {
   };
 }
 
-async function commitOne({ log, target, options, queues }: Way, operation: Operation): Promise<Seq> {
+/** @returns the object as the operation left it, whatever other writers did since. */
+async function commitOne(way: Way, operation: Operation): Promise<WrittenObject> {
+  const { written } = await commit(way, operation, true);
+  if (!written)
+    throw new AppError('internal', 'A write was applied, and the object that it left is missing.');
+  return written;
+}
+
+async function commit(
+  { log, target, options, queues }: Way,
+  operation: Operation,
+  returnsObject: boolean,
+): Promise<CommittedOperations> {
   const how = queues && !log.commitsAlways ? 'enqueue' : 'commit';
-  const { seq, results } = readCommitted(await log[how](target, [operation], options));
-  switch (results[0]?.status) {
+  const outcome = readCommitted(await log[how](target, [operation], { ...options, returnsObject }));
+  switch (outcome.results[0]?.status) {
     case 'applied':
-      return seq;
+      return outcome;
     case 'conflict':
       throw new AppError('precondition_failed', 'The object is not as the request requires it to be.');
     case 'rejected':
@@ -98,14 +110,4 @@ async function commitOne({ log, target, options, queues }: Way, operation: Opera
 function readCommitted(outcome: Queued | CommittedOperations): CommittedOperations {
   if (outcome.status === 'queued') throw new WriteQueued(outcome);
   return outcome;
-}
-
-/** As it is now: what was just written, unless another write came behind it. */
-async function loadWritten(
-  { store, target }: Way,
-  objectId: string,
-): Promise<{ object: WorldObject; createdSeq: Seq }> {
-  const written = await store.loadWritten(target.tenantId, target.spaceId, objectId);
-  if (written === null) throw notFound();
-  return written;
 }

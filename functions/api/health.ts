@@ -3,6 +3,7 @@ import { AppError } from '../../src/world/errors.ts';
 import { identify } from '../http/auth.ts';
 import type { AppContext, Services } from '../http/context.ts';
 import { within, withinOrNull } from '../http/deadline.ts';
+import { readQuery } from '../http/query.ts';
 import { checkRight } from '../http/roles.ts';
 
 /** What GET /health answers. */
@@ -14,7 +15,13 @@ export interface Health {
   /** Of one tenant; null where the database did not say in time, which is not the same as none. */
   worldState: { users: number | null; objects: number | null; models: number | null };
   /** Operations that went through the log, and milliseconds from append to commit; without a Redis nothing is queued. */
-  batchProcessor: { processed: number; queued: number; averageLatency: number };
+  batchProcessor: {
+    processed: number;
+    queued: number;
+    averageLatency: number;
+    /** Of those processed, what came to nothing: an object that was not there, a condition that did not hold. */
+    noEffect: number;
+  };
   durabilityLagMs: number;
   /**
    * Whether the log takes writes. `evicts`: Redis is set to lose what is queued, so nothing is. `full`: it has no memory left,
@@ -27,11 +34,13 @@ const TENANTS_CACHED_MAX = 100;
 
 /** GET /livez */
 export function getLivez(c: AppContext): Response {
+  readQuery(c, []);
   return c.json({ status: 'ok' });
 }
 
 /** GET /readyz */
 export async function getReadyz(c: AppContext): Promise<Response> {
+  readQuery(c, []);
   const { database, cache } = await probe(c.get('services'));
   const away = [...(database ? [] : ['database']), ...(cache === false ? ['cache'] : [])];
   if (away.length === 0) return c.json({ status: 'ready', persistence: { database, cache: cache ?? false } });
@@ -48,6 +57,7 @@ export async function getReadyz(c: AppContext): Promise<Response> {
 export function createGetHealth() {
   const answers = new Map<string, { atMs: number; health: Health }>();
   return async function getHealth(c: AppContext): Promise<Response> {
+    readQuery(c, []);
     const services = c.get('services');
     const { config, now } = services;
     const tenantId = await readTenant(c);
@@ -100,6 +110,7 @@ async function examine(services: Services, tenantId: string | null): Promise<Hea
       processed: stats?.processed ?? 0,
       queued: stats?.queued ?? 0,
       averageLatency: stats?.averageLatencyMs ?? 0,
+      noEffect: stats?.noEffect ?? 0,
     },
     durabilityLagMs: stats?.durabilityLagMs ?? 0,
     log: spaceLog === null ? 'none' : cache === false ? 'away' : (fault ?? 'ok'),

@@ -6,6 +6,7 @@ import { isFresh, readPrecondition, writeObjectEtag } from '../http/etag.ts';
 import { isJsonObject, readParam, refuseOther } from '../http/input.ts';
 import { applyWish, readPrefer } from '../http/prefer.ts';
 import { readQuery } from '../http/query.ts';
+import { answerWritten } from '../http/written.ts';
 
 /** GET /v1/spaces/{space}/objects */
 export async function listObjects(c: AppContext): Promise<Response> {
@@ -30,9 +31,8 @@ export async function putObject(c: AppContext): Promise<Response> {
   );
   if (saved instanceof Response) return saved;
   const { object, created } = saved;
-  if (!created) return c.json(object, 200, describe(object));
   const location = `/v1/spaces/${spaceId}/objects/${id}`;
-  return c.json(object, 201, { ...describe(object), Location: location });
+  return answerWritten(c, object, { created, location, headers: describe(object) });
 }
 
 /** PATCH /v1/spaces/{space}/objects/{id} */
@@ -41,8 +41,7 @@ export async function patchObject(c: AppContext): Promise<Response> {
   const object = await unlessQueued(c, (queues) =>
     c.get('worlds').updateObject(id, body, { spaceId, precondition, queues }),
   );
-  if (object instanceof Response) return object;
-  return c.json(object, 200, describe(object));
+  return object instanceof Response ? object : answerWritten(c, object, { headers: describe(object) });
 }
 
 /** DELETE /v1/spaces/{space}/objects/{id} */

@@ -3,6 +3,7 @@ import type { AppContext } from '../http/context.ts';
 import { refuseConditions } from '../http/etag.ts';
 import { readParam, refuseOther } from '../http/input.ts';
 import { readQuery } from '../http/query.ts';
+import { answerWritten } from '../http/written.ts';
 
 /** PUT /v1/spaces/{space} */
 export async function putSpace(c: AppContext): Promise<Response> {
@@ -12,8 +13,7 @@ export async function putSpace(c: AppContext): Promise<Response> {
   const body = await readJson(c, { bytesMax: c.get('services').config.limits.jsonBodyBytesMax });
   refuseOther(body, 'id', spaceId);
   const { space, created } = await c.get('worlds').putSpace(spaceId, body);
-  if (!created) return c.json(space, 200);
-  return c.json(space, 201, { Location: `/v1/spaces/${space.id}` });
+  return answerWritten(c, space, { created, location: `/v1/spaces/${space.id}` });
 }
 
 /** GET /v1/spaces */

@@ -3,6 +3,7 @@ import type { AppContext } from '../http/context.ts';
 import { refuseConditions } from '../http/etag.ts';
 import { isJsonObject, readParam, refuseOther } from '../http/input.ts';
 import { readQuery } from '../http/query.ts';
+import { answerWritten } from '../http/written.ts';
 
 /** PUT /v1/users/{id} */
 export async function putUser(c: AppContext): Promise<Response> {
@@ -12,7 +13,7 @@ export async function putUser(c: AppContext): Promise<Response> {
   const body = await readJson(c, { bytesMax: c.get('services').config.limits.jsonBodyBytesMax });
   refuseOther(body, 'id', id);
   const { user, created } = await c.get('worlds').putUser(isJsonObject(body) ? { ...body, id } : body);
-  return created ? c.json(user, 201, { Location: `/v1/users/${id}` }) : c.json(user);
+  return answerWritten(c, user, { created, location: `/v1/users/${id}` });
 }
 
 /** GET /v1/users/{id} */

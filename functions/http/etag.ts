@@ -1,5 +1,6 @@
 import type { Precondition } from '../../src/persistence-layer.ts';
 import { AppError } from '../../src/world/errors.ts';
+import { LIMITS } from '../../src/world/limits.ts';
 import type { Seq } from '../../src/world/types.ts';
 import type { AppContext } from './context.ts';
 
@@ -27,6 +28,11 @@ export function readPrecondition(c: AppContext): Precondition {
   const match = readTags(c, 'If-Match');
   const noneMatch = readTags(c, 'If-None-Match');
   if (noneMatch !== null && noneMatch !== '*') throw refuseHeader('If-None-Match', 'must be * on a write');
+  if (match !== null && match.length > LIMITS.conditionSeqsMax)
+    throw refuseHeader(
+      'If-Match',
+      `must name at most ${LIMITS.conditionSeqsMax} tags; it names ${match.length}`,
+    );
   if (match === '*' && noneMatch === '*')
     throw refuseHeader('If-None-Match', 'cannot be * where If-Match is * too');
   return {

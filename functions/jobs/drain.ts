@@ -8,6 +8,7 @@ import type { AppContext } from '../http/context.ts';
 import { describeError } from '../http/describe-error.ts';
 import { HttpError } from '../http/problem.ts';
 import { SIGNATURE_HELD_SECONDS, verifyQstash } from '../http/qstash-signature.ts';
+import { readQuery } from '../http/query.ts';
 import { drainAllInput, drainSpaceInput } from './drain-schemas.ts';
 
 /**
@@ -15,6 +16,7 @@ import { drainAllInput, drainSpaceInput } from './drain-schemas.ts';
  * not. A delivery that is signed as one already done is answered so: nothing is drained, though twice would be as good.
  */
 export async function postDrain(c: AppContext): Promise<Response> {
+  readQuery(c, []);
   const delivery = await verifyQstash(c);
   const space = readSpace(delivery.body);
   const { drains, finishedJobs, log } = c.get('services');

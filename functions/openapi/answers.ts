@@ -144,7 +144,11 @@ export const changesAnswer = z.strictObject({
     z.strictObject({
       seq: seqAnswer,
       actor: nullableId.describe('Whose change it is.'),
-      ops: z.array(z.custom<Operation>()).describe('As they were sent, in their order.'),
+      ops: z
+        .array(z.custom<Operation>())
+        .describe(
+          'The operations as they were sent, in their order; one whose condition failed is shown too. A write through an object route shows its `If-Match` or `If-None-Match` as `ifSeq` (a list) or `ifExists`: true for `If-Match: *`, false for `If-None-Match: *`. Only those routes write `ifExists`.',
+        ),
     }),
   ),
   head: seqAnswer.describe('Where the order ends.'),
@@ -234,6 +238,9 @@ export const healthAnswer: z.ZodType<Health> = z.strictObject({
     processed: countAnswer,
     queued: countAnswer,
     averageLatency: z.number().min(0).describe('Milliseconds from append to commit, of late.'),
+    noEffect: countAnswer.describe(
+      'Operations among `processed` that changed nothing: `unknown_object` or `conflict`.',
+    ),
   }),
   durabilityLagMs: z.number().min(0).describe('How long the oldest operation not committed yet has waited.'),
   log: z

@@ -100,7 +100,7 @@ export const HEALTH = {
   status: 'ok',
   persistence: { database: true, cache: true },
   worldState: { users: 1, objects: 1, models: 0 },
-  batchProcessor: { processed: 0, queued: 0, averageLatency: 0 },
+  batchProcessor: { processed: 0, queued: 0, averageLatency: 0, noEffect: 0 },
   durabilityLagMs: 0,
   log: 'ok',
 };

@@ -20,6 +20,11 @@ export function answer(
   return { description, headers, content: json(schema, example) };
 }
 
+/** Of a write, to a key without `read`. */
+export function unshown(headers: readonly HeaderName[] = []): AnswerDoc {
+  return { description: 'It is done. The key lacks `read`, so nothing is shown.', headers };
+}
+
 export const GONE: AnswerDoc = { description: 'It is gone.' };
 
 /** What a list takes. */

@@ -1,6 +1,6 @@
 import { readCursor, writeCursor } from '../world/cursor.ts';
 import { AppError, notFound } from '../world/errors.ts';
-import type { LogOperation } from '../world/operation.ts';
+import type { LogOperation, Operation } from '../world/operation.ts';
 import { checkId, checkPageLimit } from '../world/schemas.ts';
 import type { Page, Seq } from '../world/types.ts';
 import type { WorldLog } from '../world-stores.ts';
@@ -32,6 +32,9 @@ export interface DeadLetterStore {
   loadDeadLetter(tenantId: string, id: string): Promise<{ letter: DeadLetter; isOutlived: boolean } | null>;
   /** @returns whether it was there. */
   discardDeadLetter(tenantId: string, id: string): Promise<boolean>;
+  /** @returns whether this caller alone may send it again now; the claim ends by itself after `LIMITS.replayClaimSeconds`. */
+  claimReplay(tenantId: string, id: string): Promise<boolean>;
+  releaseReplay(tenantId: string, id: string): Promise<void>;
   markReplayed(tenantId: string, id: string): Promise<void>;
 }
 
@@ -57,7 +60,8 @@ export class DeadLetters {
   /**
    * Appends the operation once more, under the same conditions and the same author, and waits for what becomes of it. Where
    * it cannot be kept again, it is a dead letter again, under another id.
-   * @throws not_found; conflict for one that was replayed before, is a whole world, or is of a space that was made anew since
+   * @throws not_found; conflict for one that was replayed before or is being replayed, is a whole world, or is of a space
+   * that was deleted and made again since
    */
   async replay(
     tenantId: string,
@@ -68,22 +72,35 @@ export class DeadLetters {
     if (loaded === null) throw notFound();
     const { letter, isOutlived } = loaded;
     if (letter.replayedAt !== null) throw new AppError('conflict', 'This operation was sent again before.');
-    if (letter.op.op === 'stage')
-      throw new AppError('conflict', 'A whole world is not kept here: save it again.');
+    const { op } = letter;
+    if (op.op === 'stage') throw new AppError('conflict', 'A whole world is not kept here: save it again.');
     if (isOutlived)
       throw new AppError(
         'conflict',
         'Its space was deleted, and made anew: this is no operation of the new one.',
       );
-    const { spaceId, actor, op } = letter;
-    const outcome = await this.#log.commit({ tenantId, spaceId, actor }, [op], {
-      principal: 'replay',
-      // Two who replay at once have it done once.
-      idempotency: { key: id, fingerprint: id },
-      defer,
+    if (!(await this.#store.claimReplay(tenantId, id)))
+      throw new AppError('conflict', 'Another request has sent this operation again, or is doing so now.');
+    const outcome = await this.#append(tenantId, { ...letter, op }, defer).catch(async (error: unknown) => {
+      // Where this fails too, the claim ends by itself.
+      await this.#store.releaseReplay(tenantId, id).catch(() => undefined);
+      throw error;
     });
     await this.#store.markReplayed(tenantId, id);
     return outcome;
+  }
+
+  async #append(
+    tenantId: string,
+    { id, spaceId, actor, op }: Pick<DeadLetter, 'id' | 'spaceId' | 'actor'> & { op: Operation },
+    defer: AppendOptions['defer'],
+  ): Promise<Queued | CommittedOperations> {
+    return this.#log.commit({ tenantId, spaceId, actor }, [op], {
+      principal: 'replay',
+      // After an unknown outcome it is sent under the same key.
+      idempotency: { key: id, fingerprint: id },
+      defer,
+    });
   }
 
   async discard(tenantId: string, id: string): Promise<void> {

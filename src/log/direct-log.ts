@@ -1,9 +1,9 @@
 import { AppError, notFound } from '../world/errors.ts';
-import type { LogEntry, LogOperation, Operation, OperationResult } from '../world/operation.ts';
+import type { LogEntry, LogOperation, Operation } from '../world/operation.ts';
 import { findAsked, planBatch } from '../world/plan-batch.ts';
 import type { SaveMode, Seq } from '../world/types.ts';
 import type { DrainStore, LogAddress } from './log-stores.ts';
-import type { CommittedOperations, LogTarget } from './space-log.ts';
+import type { AppendOptions, CommittedOperations, LogTarget } from './space-log.ts';
 
 /** Writers of one space who meet try again: each time one of them is through. */
 const TRIES_MAX = 100;
@@ -27,11 +27,15 @@ export class DirectLog {
   }
 
   /** @throws not_found, conflict for a space that is written through a log in Redis, store_unavailable. */
-  async commit(target: LogTarget, operations: readonly Operation[]): Promise<CommittedOperations> {
-    const { seq, results } = await this.#write(target, operations, (from, seq, incarnation) =>
-      this.#apply(target, operations, { from, seq, incarnation }),
+  async commit(
+    target: LogTarget,
+    operations: readonly Operation[],
+    { returnsObject = false }: Partial<AppendOptions> = {},
+  ): Promise<CommittedOperations> {
+    const { seq, ...committed } = await this.#write(target, operations, (from, seq, incarnation) =>
+      this.#apply(target, operations, { from, seq, incarnation, returnsObject }),
     );
-    return { status: 'committed', seq, accepted: operations.length, results };
+    return { status: 'committed', seq, accepted: operations.length, ...committed };
   }
 
   async enqueue(target: LogTarget, operations: readonly Operation[]): Promise<CommittedOperations> {
@@ -50,7 +54,10 @@ export class DirectLog {
       if (outcome.status === 'moved') return 'moved';
       if (outcome.status === 'log_open') throw logOpen();
       if (outcome.status === 'unknown_space') throw notFound();
-      return [{ id: stageId, status: outcome.status === 'applied' ? 'applied' : 'rejected' }];
+      return {
+        results: [{ id: stageId, status: outcome.status === 'applied' ? 'applied' : 'rejected' }],
+        written: null,
+      };
     });
     return { status: 'committed', seq, accepted: 1, results };
   }
@@ -66,15 +73,15 @@ export class DirectLog {
   async #write(
     address: LogAddress,
     operations: readonly LogOperation[],
-    apply: (from: Seq, seq: Seq, incarnation: string) => Promise<OperationResult[] | 'moved'>,
-  ): Promise<{ seq: Seq; results: OperationResult[] }> {
+    apply: (from: Seq, seq: Seq, incarnation: string) => Promise<Applied | 'moved'>,
+  ): Promise<Applied & { seq: Seq }> {
     for (let tries = 0; tries < TRIES_MAX; tries++) {
       const opened = await this.#postgres.loadCursor(address);
       if (opened === null) throw notFound();
       if (opened.isLogOpen) throw logOpen();
       const seq = Math.max(opened.cursor + 1, this.#now() * 1_000);
-      const results = await apply(opened.cursor, seq, opened.incarnation);
-      if (results !== 'moved') return { seq, results };
+      const applied = await apply(opened.cursor, seq, opened.incarnation);
+      if (applied !== 'moved') return { seq, ...applied };
     }
     throw new AppError(
       'store_unavailable',
@@ -88,21 +95,28 @@ export class DirectLog {
   async #apply(
     target: LogTarget,
     operations: readonly Operation[],
-    { from, seq, incarnation }: { from: Seq; seq: Seq; incarnation: string },
-  ): Promise<OperationResult[] | 'moved'> {
-    const entry: LogEntry = { seq, prev: from, actor: target.actor, ops: [...operations], waits: true };
+    {
+      from,
+      seq,
+      incarnation,
+      returnsObject,
+    }: { from: Seq; seq: Seq; incarnation: string; returnsObject: boolean },
+  ): Promise<Applied | 'moved'> {
+    const { actor } = target;
+    const entry: LogEntry = { seq, prev: from, actor, ops: [...operations], waits: true, returnsObject };
     const known = await this.#postgres.loadSeqs(target, findAsked([entry]));
     if (known.cursor !== from) return 'moved';
     const apart = { objects: new Set<string>(), users: new Set<string>() };
     for (;;) {
-      const { objects, avatars, singles, results } = planBatch([entry], known, {
+      const { objects, avatars, singles, results, written } = planBatch([entry], known, {
         rowsMax: Number.POSITIVE_INFINITY,
         apart,
       });
       // What changes nothing takes no place in the order.
-      if (objects.length + avatars.length + singles.length === 0) return results[0]?.results ?? [];
+      if (objects.length + avatars.length + singles.length === 0)
+        return { results: results[0]?.results ?? [], written: null };
       const outcome = await this.#postgres.applyBatch(target, {
-        ...{ incarnation, from, to: seq, objects, avatars, singles, incidents: [] },
+        ...{ incarnation, from, to: seq, objects, avatars, singles, written, incidents: [] },
         // What becomes of single operations is known to Postgres alone, which writes it down.
         results: singles.length > 0 ? results : [],
         isDirect: true,
@@ -113,14 +127,19 @@ export class DirectLog {
       if (outcome.status === 'presumed_wrong')
         throw new AppError('internal', 'A batch is refused for what it does not presume.');
       if (outcome.status === 'applied') {
-        const written = singles.length > 0 ? await this.#postgres.readResults(target, seq, seq) : null;
-        return written?.get(seq) ?? results[0]?.results ?? [];
+        const noted = singles.length > 0 ? await this.#postgres.readResults(target, seq, seq) : null;
+        return {
+          results: noted?.get(seq) ?? results[0]?.results ?? [],
+          written: outcome.object ?? null,
+        };
       }
       for (const id of outcome.objectIds) apart.objects.add(id);
       for (const id of outcome.userIds) apart.users.add(id);
     }
   }
 }
+
+type Applied = Required<Pick<CommittedOperations, 'results' | 'written'>>;
 
 function logOpen(): AppError {
   return new AppError(

@@ -1,6 +1,7 @@
-import type { BatchOutcome, DeadOperation, Incident } from '../world/batch.ts';
+import type { BatchOutcome, DeadOperation, Incident, NoEffect } from '../world/batch.ts';
 import { AppError } from '../world/errors.ts';
 import { LIMITS } from '../world/limits.ts';
+import { findDecided, findNoEffects } from '../world/no-effects.ts';
 import type { OperationResult, StageOperation } from '../world/operation.ts';
 import { findAsked, type Known, planBatch, presumeKnown } from '../world/plan-batch.ts';
 import { isBehind } from '../world/snapshot-lag.ts';
@@ -196,6 +197,7 @@ export class Drain {
           token: reader.token,
           goesOn: isOut ? 'never' : mayRest ? 'after a rest' : 'at once',
           operations: step?.operations ?? 0,
+          noEffects: step?.noEffects ?? [],
           entries: step?.entries.length ?? 0,
           bytes: step?.entries.reduce((sum, entry) => sum + entry.bytes, 0) ?? 0,
           latencyMsSum:
@@ -256,22 +258,21 @@ export class Drain {
     const presumed = isAsked ? presumeKnown(entries) : null;
     let known: Known | null = isAsked ? presumed : { objects: new Map(), users: new Set() };
     const apart = { objects: new Set<string>(), users: new Set<string>() };
+    // Redis's clock at its last append: callers of much older entries have been answered `queued`.
+    const returnsAfter = reader.last - LIMITS.writtenObjectsKeptMs * 1_000;
     for (let round = 0; ; round++) {
       if (known === null) {
         const loaded = await this.#postgres.loadSeqs(address, asked);
         if (loaded.cursor !== from) return reader.moveTo(loaded.cursor);
         known = loaded;
       }
-      const plan = planBatch(entries, known, { rowsMax: LIMITS.batchRowsMax, apart });
+      const plan = planBatch(entries, known, { rowsMax: LIMITS.batchRowsMax, apart, returnsAfter });
       const used = entries.slice(0, plan.used);
       // What is missing at the log's end is passed over too: the incident says so.
       const to = used.at(-1)?.seq ?? reader.last;
-      const { objects, avatars, singles, results, operations } = plan;
       reader.prefetch(plan.used);
       const presumesObjects = known === presumed;
-      const batch = {
-        ...{ incarnation, from, to, objects, avatars, singles, results, incidents, presumesObjects },
-      };
+      const batch = { ...plan, incarnation, from, to, incidents, presumesObjects };
       let outcome: BatchOutcome;
       try {
         outcome = await this.#postgres.applyBatch(address, batch);
@@ -288,8 +289,9 @@ export class Drain {
         reader.advance(plan.used, to);
         this.#sizes.grow(address);
         this.#tellIncidents(address, incidents);
-        // What became of single operations is known to Postgres alone: who waits for them reads it there.
-        return { entries: used, operations, dead: outcome.dead, results: singles.length > 0 ? [] : results };
+        const results = findDecided(plan);
+        const noEffects = findNoEffects(used, plan, outcome);
+        return { entries: used, operations: plan.operations, dead: outcome.dead, results, noEffects };
       }
       if (outcome.status === 'log_open') throw notDirect();
       // What is there is asked for after all.
@@ -337,7 +339,7 @@ export class Drain {
     reader.advance(1, to);
     this.#tellIncidents(address, incidents);
     const dead = outcome.status === 'dead' ? [outcome.dead] : [];
-    return { entries: [entry], operations: 1, dead, results: [] };
+    return { entries: [entry], operations: 1, dead, results: [], noEffects: [] };
   }
 
   /** With a saved world come people, models, media and messages, which other spaces show too. */
@@ -387,4 +389,5 @@ interface Step {
   operations: number;
   dead: DeadOperation[];
   results: { seq: Seq; results: OperationResult[] }[];
+  noEffects: NoEffect[];
 }

@@ -8,8 +8,8 @@ export interface ReadEntry extends LogEntry {
   bytes: number;
 }
 
-export function readEntry({ seq, prev, actor, ops, waits }: Omit<RawEntry, 'count'>): ReadEntry {
-  return { seq, prev, actor, ops: JSON.parse(ops), waits, bytes: countBytes(ops) };
+export function readEntry({ ops, ...entry }: Omit<RawEntry, 'count'>): ReadEntry {
+  return { ...entry, ops: JSON.parse(ops), bytes: countBytes(ops) };
 }
 
 /** What an append knows of the log without reading it: it is the entries appended, behind `after`. */
@@ -113,9 +113,10 @@ export class LogReader {
   /** Each entry names the one before it: where that is not the one that was read, some are missing. */
   #take(after: Seq, raw: readonly RawEntry[]): void {
     let previous = after;
-    for (const { seq, prev, actor, ops, waits } of raw) {
+    for (const { count: _, ...entry } of raw) {
+      const { seq, prev } = entry;
       if (prev !== previous) this.#miss(previous, prev, seq);
-      this.entries.push(readEntry({ seq, prev, actor, ops, waits }));
+      this.entries.push(readEntry(entry));
       previous = seq;
     }
     this.#readTo = previous;

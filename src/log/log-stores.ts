@@ -1,7 +1,7 @@
-import type { Batch, BatchOutcome, DeadOperation, Incident } from '../world/batch.ts';
+import type { Batch, BatchOutcome, DeadOperation, Incident, NoEffect } from '../world/batch.ts';
 import type { OperationResult } from '../world/operation.ts';
 import type { SnapshotLag } from '../world/snapshot-lag.ts';
-import type { JsonObject, SaveMode, Seq, WorldObject } from '../world/types.ts';
+import type { JsonObject, SaveMode, Seq, WorldObject, WrittenObject } from '../world/types.ts';
 
 /** A space's place in the stores. */
 export interface LogAddress {
@@ -15,6 +15,8 @@ export interface AppendRequest {
   entries: readonly { ops: string; count: number }[];
   /** Somebody waits for the outcome: the caller will drain at once if nobody is at it. */
   waits: boolean;
+  /** Whoever waits also needs the object as the one operation leaves it; see `DrainStore.readWritten`. */
+  returnsObject?: boolean;
   /** A repeat within `ttlSeconds` under the same key and principal gives the first answer and changes nothing. */
   idempotency: { principal: string; key: string; fingerprint: string; ttlSeconds: number } | null;
   /** What the principal may append to this space in a minute; 0: not counted. */
@@ -82,6 +84,7 @@ export interface RawEntry {
   ops: string;
   count: number;
   waits: boolean;
+  returnsObject?: boolean;
 }
 
 export interface ReadRequest {
@@ -113,6 +116,14 @@ export interface SettleRequest {
   bytes: number;
   /** Milliseconds from append to commit, summed over the entries. */
   latencyMsSum: number;
+  /** Of what was committed since the last settle, the operations that came to nothing. */
+  noEffects?: readonly NoEffect[];
+}
+
+export interface NoEffects {
+  /** Up to this seq it is known what came of operations; null where Redis does not know the space. */
+  committed: Seq | null;
+  operations: NoEffect[];
 }
 
 export interface Settled {
@@ -136,6 +147,8 @@ export interface LogStore {
   retire(address: LogAddress, incarnation: string): Promise<void>;
   /** The spaces with something to drain, oldest first, and since when (a seq: µs since 1970). Several commands, one round trip. */
   listDirty(limit: number): Promise<(LogAddress & { oldestSeq: Seq })[]>;
+  /** Which operations behind this seq came to nothing, as far as they are kept. Two commands, one round trip. */
+  readNoEffects(address: LogAddress, after: Seq): Promise<NoEffects>;
   readStats(tenantId: string): Promise<LogStats>;
   /** Of one space: how much is behind the cursor, and the log's end, null where Redis knows of none. */
   readBacklog(address: LogAddress): Promise<Backlog>;
@@ -163,6 +176,8 @@ export interface Retention {
 export interface LogStats {
   /** Operations committed since the counts began. */
   processed: number;
+  /** Of these, the operations that came to nothing: what they name was not there, or their condition did not hold. */
+  noEffect: number;
   /** Operations in logs and not committed. */
   queued: number;
   /** Milliseconds from append to commit, of late. */
@@ -193,6 +208,11 @@ export interface DrainStore {
   dropStage(address: LogAddress, stageId: string): Promise<void>;
   /** What became of the entries from `firstSeq` to `seq`; null while the cursor is before `seq`. */
   readResults(address: LogAddress, firstSeq: Seq, seq: Seq): Promise<Map<Seq, OperationResult[]> | null>;
+  /**
+   * The object as the entry at `seq`, which asked for it, left it; null where it was not applied, or more than
+   * `LIMITS.writtenObjectsKeptMs` ago.
+   */
+  readWritten(address: LogAddress, seq: Seq): Promise<WrittenObject | null>;
   /** Dead operations whose objects have not been put right in the log yet. */
   listUncorrected(address: LogAddress, limit: number): Promise<DeadOperation[]>;
   markCorrected(address: LogAddress, deadLetterIds: readonly string[]): Promise<void>;

@@ -3,7 +3,7 @@ import { coalesceOperations } from '../world/coalesce.ts';
 import { AppError, notFound } from '../world/errors.ts';
 import { LIMITS } from '../world/limits.ts';
 import type { Operation, OperationResult, StageOperation } from '../world/operation.ts';
-import type { SaveMode, Seq } from '../world/types.ts';
+import type { SaveMode, Seq, WrittenObject } from '../world/types.ts';
 import { UNCOUNTED } from './correct-readers.ts';
 import type { Drain } from './drain.ts';
 import { type OwnLog, readEntry } from './log-reader.ts';
@@ -31,6 +31,8 @@ export interface AppendOptions {
   /** Whose idempotency keys and budget these are; null: neither is kept. */
   principal: string | null;
   idempotency?: { key: string; fingerprint: string } | null;
+  /** Of a single put or patch: `CommittedOperations.written` is the object as the operation left it. */
+  returnsObject?: boolean;
   /** Told what is left, also before a refusal. */
   onBudget?: (left: BudgetLeft) => void;
   /** Keeps work going that the answer does not wait for. */
@@ -41,6 +43,8 @@ export type Defer = (work: Promise<unknown>) => void;
 
 export interface Queued {
   status: 'queued';
+  /** Of the first entry; absent where the answer was not waited for any longer. */
+  firstSeq?: Seq;
   /** Of the last entry. */
   seq: Seq;
   accepted: number;
@@ -52,6 +56,8 @@ export interface CommittedOperations {
   accepted: number;
   /** One an operation, in their order. */
   results: OperationResult[];
+  /** Null where it was not asked for, or the operation was not applied. */
+  written?: WrittenObject | null;
 }
 
 type Appended = Extract<AppendOutcome, { status: 'appended' }>;
@@ -115,10 +121,10 @@ export class SpaceLog {
   ): Promise<Queued> {
     const entries = encodeEntries(coalesceOperations(operations));
     const appended = await this.#append(target, entries, operations.length, false, options);
-    const { seq, accepted, drainAfterMs } = appended;
+    const { firstSeq, seq, accepted, drainAfterMs } = appended;
     if (drainAfterMs !== null)
       options.defer(this.#drainAfter(target, entries, { ...appended, drainAfterMs }));
-    return { status: 'queued', seq, accepted };
+    return { status: 'queued', firstSeq, seq, accepted };
   }
 
   /**
@@ -130,7 +136,13 @@ export class SpaceLog {
     operations: readonly Operation[],
     options: AppendOptions,
   ): Promise<Queued | CommittedOperations> {
-    return this.#commit(target, encodeEntries(operations), operations.length, options);
+    const outcome = await this.#commit(target, encodeEntries(operations), operations.length, options);
+    if (!options.returnsObject || outcome.status === 'queued' || outcome.results[0]?.status !== 'applied')
+      return outcome;
+    const written = await unlessAway(this.#postgres.readWritten(target, outcome.seq));
+    if (written !== 'away' && written !== null) return { ...outcome, written };
+    // What was applied cannot be shown any more: the answer claims no more than it knows.
+    return { status: 'queued', seq: outcome.seq, accepted: outcome.accepted };
   }
 
   /** Makes a staged world the space's: an entry of its own, answered when it has committed. */
@@ -188,6 +200,7 @@ export class SpaceLog {
     options: AppendOptions,
   ): Promise<Queued | CommittedOperations> {
     const { now, pause } = this.#options;
+    const { returnsObject = false } = options;
     const appended = await this.#append(target, entries, count, true, options);
     const { firstSeq, seq, accepted, drainAfterMs, token, isRepeat } = appended;
     const endMs = now() + WAIT_MS_MAX;
@@ -204,7 +217,7 @@ export class SpaceLog {
       const run = this.#drain.run(target, {
         token: ownToken,
         budgetMs: LIMITS.drainMsMax,
-        own: ownToken === null ? null : readOwn(target, entries, appended, true),
+        own: ownToken === null ? null : readOwn(target, entries, appended, { waits: true, returnsObject }),
         onResults: (results, to) => {
           for (const result of results)
             if (result.seq >= firstSeq && result.seq <= seq) own.set(result.seq, result.results);
@@ -232,7 +245,7 @@ export class SpaceLog {
     }
     let impatientMs = now() + IMPATIENT_MS;
     for (let delayMs = POLL_FIRST_MS; ; delayMs = Math.min(delayMs * 2, POLL_MS_MAX)) {
-      const found = await this.#readResults(target, firstSeq, seq);
+      const found = await unlessAway(this.#postgres.readResults(target, firstSeq, seq));
       // What is in the log stays there, and is committed when Postgres is back.
       if (found === 'away') return queued;
       if (found !== null) {
@@ -255,19 +268,6 @@ export class SpaceLog {
     }
   }
 
-  async #readResults(
-    target: LogAddress,
-    firstSeq: Seq,
-    seq: Seq,
-  ): Promise<Map<Seq, OperationResult[]> | null | 'away'> {
-    try {
-      return await this.#postgres.readResults(target, firstSeq, seq);
-    } catch (error) {
-      if (error instanceof AppError && error.code === 'store_unavailable') return 'away';
-      throw error;
-    }
-  }
-
   async #drainAfter(
     target: LogTarget,
     entries: AppendRequest['entries'],
@@ -276,7 +276,7 @@ export class SpaceLog {
     const { drainAfterMs, token } = appended;
     if (drainAfterMs > 0) await this.#options.pause(drainAfterMs);
     // After a while there may be more in the log than these: then it is read.
-    const own = drainAfterMs > 0 ? null : readOwn(target, entries, appended, false);
+    const own = drainAfterMs > 0 ? null : readOwn(target, entries, appended, { waits: false });
     // It tells of its failure itself, and nobody here waits for it.
     await this.#drain.run(target, { token, budgetMs: LIMITS.drainMsMax, own }).catch(() => undefined);
   }
@@ -286,13 +286,13 @@ export class SpaceLog {
     entries: AppendRequest['entries'],
     count: number,
     waits: boolean,
-    { principal, idempotency = null, onBudget }: AppendOptions,
+    { principal, idempotency = null, returnsObject = false, onBudget }: AppendOptions,
   ): Promise<Appended> {
     await this.#refuseFaulty();
     const { idempotencyTtlSeconds, requestsPerMinute, updatesPerMinute, backlog } = this.#options;
     const isCounted = requestsPerMinute > 0 || updatesPerMinute > 0;
     const request: AppendRequest = {
-      ...{ actor, entries, waits, backlog, opened: null },
+      ...{ actor, entries, waits, returnsObject, backlog, opened: null },
       idempotency:
         principal === null || idempotency === null
           ? null
@@ -349,12 +349,21 @@ export class SpaceLog {
   }
 }
 
+async function unlessAway<T>(read: Promise<T>): Promise<T | 'away'> {
+  try {
+    return await read;
+  } catch (error) {
+    if (error instanceof AppError && error.code === 'store_unavailable') return 'away';
+    throw error;
+  }
+}
+
 /** The log as the append left it, where it is no more than that. */
 function readOwn(
   { actor }: LogTarget,
   entries: AppendRequest['entries'],
   { after, firstSeq, incarnation }: Appended,
-  waits: boolean,
+  caller: Pick<AppendRequest, 'waits' | 'returnsObject'>,
 ): OwnLog | null {
   if (after === null) return null;
   return {
@@ -362,7 +371,7 @@ function readOwn(
     // One script gave them their seqs, each the next.
     entries: entries.map(({ ops }, i) => {
       const prev = i === 0 ? after : firstSeq + i - 1;
-      return readEntry({ seq: firstSeq + i, prev, actor, ops, waits });
+      return readEntry({ seq: firstSeq + i, prev, actor, ops, ...caller });
     }),
   };
 }

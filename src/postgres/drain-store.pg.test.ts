@@ -2,6 +2,7 @@ import { afterAll, describe, expect, it } from 'vitest';
 import { DRIVERS } from '../../test/layers.ts';
 import { makeInput, makeLogSpace, queryAs } from '../../test/log-space.ts';
 import type { ObjectPutChange } from '../world/batch.ts';
+import { LIMITS } from '../world/limits.ts';
 import { seqToTime } from '../world/seq-time.ts';
 
 type Space = Awaited<ReturnType<typeof makeLogSpace>>;
@@ -71,6 +72,35 @@ describe.each(Object.entries(DRIVERS))('a log on Postgres, on %s', (_, openDrive
   });
 
   describe('a batch', () => {
+    it('[D8] stores an object as a write left it for a minute of the order, and no object that nobody needs', async () => {
+      const space = await makeLogSpace(postgres);
+      const { store, address } = space;
+      const write = async (seq: number, name: string) => {
+        const change = {
+          kind: 'put',
+          seq,
+          actor: null,
+          createdSeq: seq,
+          createdBy: null,
+          isNew: false,
+        } as const;
+        const objects = ['o', 'p'].map((id) => ({ ...change, id, object: { ...makeInput(id), name } }));
+        await space.apply({ to: seq, objects, written: [{ seq, id: 'o' }] });
+      };
+      const first = space.cursor + 1;
+      await write(first, 'first');
+      await write(first + LIMITS.writtenObjectsKeptMs * 1_000, 'second');
+      expect(await store.readWritten(address, first)).toMatchObject({ object: { id: 'o', name: 'first' } });
+      const last = space.cursor + 1;
+      await write(last, 'third');
+      expect(await store.readWritten(address, first)).toBeNull();
+      expect(await store.readWritten(address, last)).toMatchObject({
+        object: { id: 'o', name: 'third', seq: last },
+        createdSeq: first,
+      });
+      expect(await queryAs(space, 'select from written_objects')).toHaveLength(2);
+    });
+
     it('[D1] of two from the same cursor one is applied, and doubled it changes nothing', async () => {
       const space = await makeLogSpace(postgres);
       const { store, address, incarnation } = space;

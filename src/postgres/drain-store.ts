@@ -7,15 +7,18 @@ import type { Postgres } from './client.ts';
 import { applyBatch } from './operations/apply-batch.ts';
 import { applyStage } from './operations/apply-stage.ts';
 import {
+  claimReplay,
   discardDeadLetter,
   listDeadLetters,
   listUncorrected,
   loadDeadLetter,
   markCorrected,
   markReplayed,
+  releaseReplay,
 } from './operations/dead-letters.ts';
 import { deleteSpace } from './operations/delete-space.ts';
 import { dropStage } from './operations/drop-stage.ts';
+import { readWritten } from './operations/load-object.ts';
 import { loadAvatars, loadObjects } from './operations/load-some.ts';
 import { loadCursor, loadSeqs, openLog, readResults } from './operations/open-log.ts';
 import { stageWorldStream } from './operations/stage-stream.ts';
@@ -46,6 +49,7 @@ export function createDrainStore(postgres: Postgres): DrainStore & LogRecords {
     applyStage: (...args) => applyStage(postgres, ...args),
     dropStage: (...args) => dropStage(postgres, ...args),
     readResults: (...args) => readResults(postgres, ...args),
+    readWritten: (...args) => readWritten(postgres, ...args),
     listUncorrected: (...args) => listUncorrected(postgres, ...args),
     markCorrected: (...args) => markCorrected(postgres, ...args),
     loadObjects: (...args) => loadObjects(postgres, ...args),
@@ -56,6 +60,8 @@ export function createDrainStore(postgres: Postgres): DrainStore & LogRecords {
     listDeadLetters: (...args) => listDeadLetters(postgres, ...args),
     loadDeadLetter: (...args) => loadDeadLetter(postgres, ...args),
     discardDeadLetter: (...args) => discardDeadLetter(postgres, ...args),
+    claimReplay: (...args) => claimReplay(postgres, ...args),
+    releaseReplay: (...args) => releaseReplay(postgres, ...args),
     markReplayed: (...args) => markReplayed(postgres, ...args),
     sweepRecords: (...args) => sweepRecords(postgres, ...args),
     sweepAllRecords: (...args) => sweepAllRecords(postgres, ...args),

@@ -1,3 +1,4 @@
+import { Readable } from 'node:stream';
 import pg from 'pg';
 import { afterAll, describe, expect, it } from 'vitest';
 import { DRIVERS, makeWorld, openTestPg } from '../../test/layers.ts';
@@ -179,6 +180,61 @@ describe.each(Object.entries(DRIVERS))(
         ...{ objects: [{ id: 'o' }], users: [], models: [], chat: [{ id: 'c', text: 'hi' }] },
       });
       expect((await layer.loadWorldState()).objects).toMatchObject([{ id: 'o', createdBy: 'ann' }]);
+    });
+
+    it.each(['replace', 'merge'] as const)('signs nothing as another person in a %s', async (mode) => {
+      const { layer, tenantId } = await makeWorld(postgres);
+      await layer.forTenant(tenantId, 'bob').saveObject({ id: 'old' });
+      await layer.saveWorldState(
+        { objects: [], chat: [{ id: 'said', text: 'hi', userId: 'bob' }] },
+        { mode: 'merge' },
+      );
+      const guest = layer.forTenant(tenantId, 'ann', { withinSpace: true });
+      const signed = { createdBy: 'cleo', updatedBy: 'cleo' };
+      const objects = [
+        { id: 'old', ...signed },
+        { id: 'new', ...signed },
+      ];
+      const chat = [
+        { id: 'said', text: 'changed', userId: 'cleo' },
+        { id: 'own', text: 'mine', userId: 'ann' },
+        { id: 'forged', text: 'not mine', userId: 'bob' },
+      ];
+      await guest.saveWorldState({ objects, chat }, { mode });
+      const read = async () => {
+        const state = await layer.loadWorldState();
+        return [
+          state.objects.map(({ id, createdBy, updatedBy }) => [id, createdBy, updatedBy]),
+          state.chat.map(({ id, userId }) => [id, userId]).toSorted(),
+        ];
+      };
+      const expected = [
+        [
+          ['new', 'ann', 'ann'],
+          ['old', 'bob', 'ann'],
+        ],
+        [
+          ['forged', null],
+          ['own', 'ann'],
+          ['said', 'bob'],
+        ],
+      ] as const;
+      expect(await read()).toEqual(expected);
+      const lines = [
+        ...objects.map((object) => ({ kind: 'object', ...object })),
+        { kind: 'object', id: 'newer', ...signed },
+        { kind: 'chat', id: 'streamed', text: 'not mine', userId: 'bob' },
+        { kind: 'end' },
+      ];
+      await guest.saveWorldStream(Readable.from(lines), { mode });
+      const [[one, ...rest], said] = expected;
+      expect(await read()).toEqual([
+        [one, ['newer', 'ann', 'ann'], ...rest],
+        [...said, ['streamed', null]],
+      ]);
+      // A server may: that is how a world is brought from elsewhere.
+      await layer.saveWorldState({ objects: [{ id: 'new2', createdBy: 'cleo' }] }, { mode });
+      expect((await layer.getObject('new2')).createdBy).toBe('cleo');
     });
   },
 );

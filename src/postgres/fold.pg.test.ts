@@ -2,9 +2,11 @@ import fc from 'fast-check';
 import { afterAll, expect, it } from 'vitest';
 import { openTestPg } from '../../test/layers.ts';
 import { makeLogSpace } from '../../test/log-space.ts';
+import { findNoEffects } from '../world/no-effects.ts';
 import type { LogEntry, Operation } from '../world/operation.ts';
 import { findAsked, planBatch } from '../world/plan-batch.ts';
-import { type ReplayWorld, replayEntry } from '../world/replay.ts';
+import { type ReplayObject, type ReplayWorld, replayEntry } from '../world/replay.ts';
+import type { Seq, WorldObject } from '../world/types.ts';
 
 const postgres = openTestPg();
 afterAll(() => postgres.close());
@@ -49,6 +51,9 @@ const history = fc.array(
     // Where a batch ends behind it, and whether that batch is applied one by one.
     ends: fc.boolean(),
     apart: fc.boolean(),
+    // Whether its caller needs the object, which an entry of one operation can give.
+    returnsObject: fc.boolean(),
+    waits: fc.boolean(),
   }),
   { minLength: 1, maxLength: 8 },
 );
@@ -73,17 +78,28 @@ it('a log applied in batches, by rows or one by one, is the log replayed, with i
       });
       const base = space.cursor;
       const toSeq = (n: number) => (n === 0 ? 0 : base + n);
-      const entries = steps.map(({ actor, ops }, i): LogEntry => {
+      const entries = steps.map(({ actor, ops, returnsObject, waits }, i): LogEntry => {
         const atSeqs = ops.map((op) => {
           if (!('ifSeq' in op) || op.ifSeq === undefined) return op;
           return { ...op, ifSeq: typeof op.ifSeq === 'number' ? toSeq(op.ifSeq) : op.ifSeq.map(toSeq) };
         });
-        return { seq: base + i + 1, prev: base + i, actor, ops: atSeqs, waits: true };
+        const entry = { seq: base + i + 1, prev: base + i, actor, ops: atSeqs, waits };
+        return { ...entry, returnsObject: waits && returnsObject && ops.length === 1 };
       });
       const replayed: ReplayWorld = {
         ...{ objects: new Map(), avatars: new Map(), removed: new Map(), people: new Set(['ann']) },
       };
-      const expected = new Map(entries.map((entry) => [entry.seq, replayEntry(replayed, entry)]));
+      const left = new Map<Seq, ReplayObject | undefined>();
+      const expected = new Map(
+        entries.map((entry) => {
+          const results = replayEntry(replayed, entry);
+          const { op, id } = entry.ops[0] ?? {};
+          const isLeft = op !== 'delete' && op !== 'user.patch' && results[0]?.status === 'applied';
+          if (entry.returnsObject)
+            left.set(entry.seq, isLeft ? structuredClone(replayed.objects.get(id ?? '')) : undefined);
+          return [entry.seq, results];
+        }),
+      );
 
       let batch: LogEntry[] = [];
       for (const [i, entry] of entries.entries()) {
@@ -94,11 +110,26 @@ it('a log applied in batches, by rows or one by one, is the log replayed, with i
         const all = { objects: new Set(IDS), users: new Set(['ann', 'nobody']) };
         const none = { objects: new Set<string>(), users: new Set<string>() };
         const plan = planBatch(batch, known, { rowsMax: 1_000, apart: step?.apart ? all : none });
-        await space.apply({ ...plan, to: entry.seq });
+        const outcome = await space.apply({ ...plan, to: entry.seq });
+        const names = findNoEffects(batch, plan, outcome).map(
+          ({ seq, index, id, status }) => `${seq} ${index} ${id} ${status}`,
+        );
+        const expectedNames = batch.flatMap(({ seq }) =>
+          (expected.get(seq) ?? []).flatMap(({ id, status }, index) =>
+            status === 'applied' ? [] : [`${seq} ${index} ${id} ${status}`],
+          ),
+        );
+        expect(names.toSorted()).toEqual(expectedNames.toSorted());
         batch = [];
       }
       const results = await store.readResults(address, base + 1, space.cursor);
-      expect(results).toEqual(expected);
+      const waited = new Set(entries.flatMap(({ seq, waits }) => (waits ? [seq] : [])));
+      expect(results).toEqual(new Map([...expected].filter(([seq]) => waited.has(seq))));
+      for (const [seq, object] of left) {
+        const written = await store.readWritten(address, seq);
+        const { spaceId, createdAt, updatedAt, ...shown } = written?.object ?? ({} as WorldObject);
+        expect({ ...shown, ...(written && { createdSeq: written.createdSeq }) }).toEqual(object ?? {});
+      }
       const objects = await store.loadObjects(address, IDS);
       const avatars = await store.loadAvatars(address, ['ann', 'nobody']);
       const shown = objects.map(({ spaceId, createdAt, updatedAt, ...object }) => object);

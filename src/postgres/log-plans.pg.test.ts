@@ -89,6 +89,9 @@ describe('[D2] a batch', () => {
             { id: `u${round}`, seq, position: { x: 1, y: 1, z: 1 } },
           ],
           singles: [{ seq, index: 0, actor: null, op: { op: 'patch', id: 'o9000', name: 'S', ifSeq: 0 } }],
+          written: some(2_000)
+            .slice(0, 1)
+            .map((id) => ({ seq, id })),
         });
         expect(await counted.applyBatch(address, batch)).toMatchObject({ status: 'applied', dead: [] });
         space.cursor = batch.to;
@@ -96,12 +99,13 @@ describe('[D2] a batch', () => {
         await counted.loadObjects(address, some(9_000));
         await counted.loadAvatars(address, ['u1']);
         await counted.readResults(address, seq, batch.to);
+        expect(await counted.readWritten(address, seq)).toMatchObject({ object: { seq, name: 'N' } });
         await counted.loadCursor(address);
         await counted.listUncorrected(address, 10);
         await counted.markCorrected(address, ['none']);
         await counted.listDeadLetters(address.tenantId, 10, '');
       }
-      expect(seen.length).toBe(72);
+      expect(seen.length).toBe(80);
       // Tables of a few rows are read whole where that is least; of the large ones never.
       const large = ['world_objects', 'space_members', 'users'];
       for (const { scanned, fetched } of seen) {

@@ -1,7 +1,7 @@
 import pg from 'pg';
 import { afterAll, describe, expect, it } from 'vitest';
 import { DRIVERS } from '../../test/layers.ts';
-import { makeLogSpace, queryAs } from '../../test/log-space.ts';
+import { makeInput, makeLogSpace, queryAs } from '../../test/log-space.ts';
 import { stack } from '../../test/support.ts';
 
 type Space = Awaited<ReturnType<typeof makeLogSpace>>;
@@ -74,11 +74,15 @@ describe.each(Object.entries(DRIVERS))('the records of a log on Postgres, on %s'
         ['write_results', '1 day'],
         ['dead_letters', '7 days'],
         ['incidents', '90 days'],
+        ['written_objects', '1 minute'],
       ] as const;
       for (const space of spaces) {
         const seq = space.cursor + 1;
         const op = { op: 'put', id: 'o', parentId: 'a/b' } as const;
+        const change = { kind: 'put', id: 'w', seq, actor: null, object: makeInput('w') } as const;
         await space.apply({
+          objects: [{ ...change, createdSeq: seq, createdBy: null, isNew: false }],
+          written: [{ seq, id: 'w' }],
           singles: [{ seq, index: 0, actor: null, op }],
           results: [{ seq, results: [{ id: 'o', status: 'applied' }] }],
           incidents: [{ kind: 'log_gap', detail: {} }],
@@ -106,14 +110,14 @@ describe.each(Object.entries(DRIVERS))('the records of a log on Postgres, on %s'
       expect(await one.store.sweepRecords(one.address.tenantId, RETENTION)).toBe(0);
       await age(one, -60);
       await age(other, -60);
-      expect(await one.store.sweepRecords(one.address.tenantId, RETENTION)).toBe(3);
+      expect(await one.store.sweepRecords(one.address.tenantId, RETENTION)).toBe(4);
       expect([await count(one), await count(other)]).toEqual([
-        [0, 0, 0],
-        [1, 1, 1],
+        [0, 0, 0, 0],
+        [1, 1, 1, 1],
       ]);
       // Somebody else's sweep may have been there first: what counts is that nothing is left.
       await one.store.sweepAllRecords(RETENTION);
-      expect(await count(other)).toEqual([0, 0, 0]);
+      expect(await count(other)).toEqual([0, 0, 0, 0]);
       await owner.end();
     });
   });

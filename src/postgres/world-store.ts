@@ -4,7 +4,7 @@ import { deleteSpace } from './operations/delete-space.ts';
 import { ensureTenant } from './operations/ensure-tenant.ts';
 import { eraseUser } from './operations/erase-user.ts';
 import { countTenant, loadStateVersion, loadStatistics } from './operations/load-counts.ts';
-import { listObjects, loadObject, loadWritten } from './operations/load-object.ts';
+import { listObjects, loadObject } from './operations/load-object.ts';
 import { listSpaces, loadSpace } from './operations/load-space.ts';
 import { loadUser } from './operations/load-user.ts';
 import { loadWorld } from './operations/load-world.ts';
@@ -27,7 +27,6 @@ export function createWorldStore(postgres: Postgres): WorldStore {
     deleteSpace: (...args) => deleteSpace(postgres, ...args),
     loadObject: (...args) => loadObject(postgres, ...args),
     listObjects: (...args) => listObjects(postgres, ...args),
-    loadWritten: (...args) => loadWritten(postgres, ...args),
     loadWorld: (...args) => loadWorld(postgres, ...args),
     streamWorld: (...args) => streamWorld(postgres, ...args),
     stageWorld: (...args) => stageWorld(postgres, ...args),

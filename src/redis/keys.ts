@@ -141,6 +141,11 @@ export function drainStatsKey(tenantId: string): string {
   return `${KEY_PREFIX}:{${tenantId}}:drain-stats`;
 }
 
+/** Operations of a space that came to nothing: a sorted set by seq, for ten minutes. */
+export function noEffectsKey(space: SpaceAddress): string {
+  return `${KEY_PREFIX}:{${spaceMember(space)}}:no-effects`;
+}
+
 /** The name of this life of Redis: a string. */
 export const INSTANCE_KEY = `${KEY_PREFIX}:instance`;
 

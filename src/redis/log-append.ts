@@ -71,13 +71,23 @@ export async function appendEntries(
 function buildArguments(
   { options }: LogContext,
   address: LogAddress,
-  { actor, entries, waits, idempotency, budget, backlog, opened, endsAt = null }: AppendRequest,
+  {
+    actor,
+    entries,
+    waits,
+    returnsObject,
+    idempotency,
+    budget,
+    backlog,
+    opened,
+    endsAt = null,
+  }: AppendRequest,
   incarnation: string,
   token: string,
 ): string[] {
   return [
     ...[incarnation, spaceMember(address), liveChannel(address, incarnation), token],
-    ...[actor ?? '', JSON.stringify(actor), waits ? '1' : '0'],
+    ...[actor ?? '', JSON.stringify(actor), waits ? (returnsObject ? '2' : '1') : '0'],
     ...[options.atOnceOperations, options.soonMs * 1_000, options.restMs * 1_000].map(String),
     String(options.leaseMs * 1_000),
     ...[backlog.bytesMax, backlog.entriesMax, backlog.ageMsMax * 1_000].map(String),

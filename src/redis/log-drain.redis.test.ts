@@ -1,6 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { ENTRY, useLogs } from '../../test/redis-log.ts';
 import { REDIS_WAYS } from '../../test/redis-ways.ts';
+import type { NoEffect } from '../world/batch.ts';
+import { LIMITS } from '../world/limits.ts';
 
 const MINUTE_US = 60_000_000;
 
@@ -234,7 +236,7 @@ describe.each(REDIS_WAYS)('reading and settling a log, %s', (_, openWay) => {
     const space = await openSpace();
     const other = await openSpace({ tenantId: space.address.tenantId });
     expect(await space.log.readStats(space.address.tenantId)).toEqual({
-      ...{ processed: 0, queued: 0, averageLatencyMs: 0, durabilityLagMs: 0 },
+      ...{ processed: 0, noEffect: 0, queued: 0, averageLatencyMs: 0, durabilityLagMs: 0 },
     });
     const { seq } = await space.add({ entries: [{ ops: '[]', count: 7 }] });
     await other.add({ entries: [{ ops: '[]', count: 4 }] });
@@ -252,5 +254,39 @@ describe.each(REDIS_WAYS)('reading and settling a log, %s', (_, openWay) => {
     const after = await space.log.readStats(space.address.tenantId);
     expect(after.processed).toBe(7);
     expect(after.averageLatencyMs).toBeCloseTo(5, 1);
+  });
+
+  it('counts operations that came to nothing, and notes the last of a space for ten minutes', async () => {
+    const space = await openSpace();
+    const { log, address } = space;
+    const { seq } = await space.add();
+    const made = (index: number): NoEffect => ({
+      seq,
+      index,
+      kind: 'object',
+      id: `o${index}`,
+      status: 'conflict',
+    });
+    const person: NoEffect = { ...made(7), kind: 'avatar', status: 'unknown_object' };
+    expect(await log.readNoEffects(address, 0)).toEqual({ committed: 1_000, operations: [] });
+    await space.settle(seq, { operations: 9, noEffects: [person, made(8)] });
+    expect(await log.readNoEffects(address, seq - 1)).toEqual({
+      committed: seq,
+      operations: [person, made(8)],
+    });
+    expect((await log.readNoEffects(address, seq)).operations).toEqual([]);
+    const [key] = (await redis().command('KEYS', `wk:{${address.tenantId}!*:no-effects`)) as string[];
+    expect(await redis().command('TTL', key ?? '')).toBeGreaterThan(LIMITS.noEffectsKeptSeconds - 60);
+    // Of one batch some are noted, and all are counted.
+    const many = Array.from({ length: LIMITS.noEffectsNotedMax + 1 }, (_, i) => made(i));
+    for (let round = 0; round < 11; round++)
+      await space.settle(seq, {
+        operations: 1,
+        noEffects: many.map((one) => ({ ...one, seq: seq + round })),
+      });
+    expect((await log.readStats(address.tenantId)).noEffect).toBe(2 + 11 * many.length);
+    const { operations } = await log.readNoEffects(address, 0);
+    expect(operations).toHaveLength(LIMITS.noEffectsKeptMax);
+    expect(operations.at(-1)?.seq).toBe(seq + 10);
   });
 });

@@ -6,10 +6,20 @@ import type {
   Settled,
   SettleRequest,
 } from '../log/log-stores.ts';
+import { LIMITS } from '../world/limits.ts';
 import type { RedisReply } from './client.ts';
 import { createLostError } from './errors.ts';
-import { drainStatsKey, liveChannel, logKey, logMetaKey, snapshotKey, spaceMember } from './keys.ts';
+import {
+  drainStatsKey,
+  liveChannel,
+  logKey,
+  logMetaKey,
+  noEffectsKey,
+  snapshotKey,
+  spaceMember,
+} from './keys.ts';
 import type { LogContext } from './log-context.ts';
+import { encodeNoEffect } from './log-no-effects.ts';
 import { checkLength, readCount, readInteger, readList, readSeq, readText, readWord } from './log-reply.ts';
 import { READ, RETIRE, SETTLE } from './scripts.ts';
 
@@ -58,10 +68,11 @@ export async function readEntries(
 /** An entry as read.lua and read-changes.lua reply it. */
 export function readEntry(head: RedisReply | undefined, ops: RedisReply | undefined): RawEntry {
   const [, seq, prev, count, waits, actor = ''] =
-    /^(\d+) (\d+) (\d+) ([01]) (.*)$/s.exec(readText(head)) ?? [];
+    /^(\d+) (\d+) (\d+) ([012]) (.*)$/s.exec(readText(head)) ?? [];
   return {
     ...{ seq: readSeq(seq), prev: readCount(prev), actor: actor === '' ? null : actor },
-    ...{ ops: readText(ops), count: readCount(count), waits: waits === '1' },
+    ...{ ops: readText(ops), count: readCount(count), waits: waits !== '0' },
+    ...(waits === '2' && { returnsObject: true }),
   };
 }
 
@@ -69,13 +80,13 @@ export function readEntry(head: RedisReply | undefined, ops: RedisReply | undefi
 export async function settleLog(
   { redis, options, dirtyKey }: LogContext,
   address: LogAddress,
-  { incarnation, committed, token, goesOn, operations, entries, latencyMsSum }: SettleRequest,
+  { incarnation, committed, token, goesOn, operations, entries, latencyMsSum, noEffects = [] }: SettleRequest,
 ): Promise<Settled> {
   const reply = await redis.eval(
     SETTLE,
     [
       ...[logMetaKey(address), logKey(address, incarnation), dirtyKey(address)],
-      ...[drainStatsKey(address.tenantId), snapshotKey(address, incarnation)],
+      ...[drainStatsKey(address.tenantId), snapshotKey(address, incarnation), noEffectsKey(address)],
     ],
     [
       ...[incarnation, spaceMember(address), String(committed), token ?? '', GOES_ON[goesOn]],
@@ -83,6 +94,8 @@ export async function settleLog(
       String(Math.ceil(options.replayWindowMsMax / 1_000)),
       ...[options.replayWindowEntriesMax, options.replayWindowBytesMax].map(String),
       ...[options.restMs * 1_000, options.restlessOperations].map(String),
+      ...[noEffects.length, LIMITS.noEffectsKeptMax, LIMITS.noEffectsKeptSeconds].map(String),
+      ...noEffects.slice(0, LIMITS.noEffectsNotedMax).map(encodeNoEffect),
     ],
   );
   const list = readList(reply);

@@ -69,7 +69,7 @@ export async function readLogStats(context: LogContext, tenantId: string): Promi
   const [dirty, [counts, time]] = await Promise.all([
     listDirtySpaces(context, LISTED_SPACES_MAX),
     redis.pipeline([
-      ['HMGET', drainStatsKey(tenantId), 'processed', 'latencyMs', 'latencyEntries'],
+      ['HMGET', drainStatsKey(tenantId), 'processed', 'latencyMs', 'latencyEntries', 'noEffect'],
       ['TIME'],
     ]),
   ]);
@@ -77,12 +77,13 @@ export async function readLogStats(context: LogContext, tenantId: string): Promi
   const backlogs = await redis.pipeline(
     own.slice(0, COUNTED_SPACES_MAX).map((space) => ['HMGET', logMetaKey(space), ...COUNTERS]),
   );
-  const [processed, latencyMs, latencyEntries] = readList(counts);
+  const [processed, latencyMs, latencyEntries, noEffect] = readList(counts);
   const [seconds, micros] = readList(time).map(readInteger);
   const nowMs = (seconds ?? 0) * 1_000 + (micros ?? 0) / 1_000;
   const oldestSeq = own[0]?.oldestSeq;
   return {
     processed: readCount(processed ?? 0),
+    noEffect: readCount(noEffect ?? 0),
     queued: backlogs.reduce<number>((sum, reply) => sum + readCounters(reply).operations, 0),
     averageLatencyMs: Number(latencyMs ?? 0) / Math.max(Number(latencyEntries ?? 0), 1),
     durabilityLagMs: oldestSeq === undefined ? 0 : Math.max(0, nowMs - oldestSeq / 1_000),

@@ -8,6 +8,7 @@ import { appendEntries } from './log-append.ts';
 import { readChanges } from './log-changes.ts';
 import { createLogContext, type LogOptions } from './log-context.ts';
 import { readEntries, retireLog, settleLog } from './log-drain.ts';
+import { readNoEffects } from './log-no-effects.ts';
 import { readText } from './log-reply.ts';
 import { listDirtySpaces, readLogBacklog, readLogStats } from './log-stats.ts';
 import { NAME_INSTANCE } from './scripts.ts';
@@ -45,6 +46,7 @@ export function createLogStore(
     retire: (address, incarnation) => retireLog(context, address, incarnation),
     listDirty: (limit) => listDirtySpaces(context, limit),
     readStats: (tenantId) => readLogStats(context, tenantId),
+    readNoEffects: (address, after) => readNoEffects(context, address, after),
     readBacklog: (address) => readLogBacklog(context, address),
     async findFault() {
       const policy = await readSetting(redis, 'maxmemory-policy');

@@ -1,5 +1,5 @@
 import type { LogOperation, OperationResult } from './operation.ts';
-import type { JsonObject, ObjectInput, Quaternion, Seq, Vector3 } from './types.ts';
+import type { JsonObject, ObjectInput, Quaternion, Seq, Vector3, WrittenObject } from './types.ts';
 
 /** The net effect of a batch on one object: one row an object, each independent of the others. */
 export type ObjectChange = ObjectPatchChange | ObjectPutChange | ObjectDeleteChange;
@@ -66,6 +66,22 @@ export interface Incident {
   detail: JsonObject;
 }
 
+/** An operation that came to nothing: what it names was not there, or its condition did not hold. */
+export interface NoEffect {
+  seq: Seq;
+  /** Its place in its entry. */
+  index: number;
+  kind: 'object' | 'avatar';
+  id: string;
+  status: 'unknown_object' | 'conflict';
+}
+
+/** Names an object as the entry at `seq` left it. */
+export interface WrittenKey {
+  seq: Seq;
+  id: string;
+}
+
 /** A stretch of the log, to be applied in one transaction that moves the cursor from `from` to `to`. */
 export interface Batch {
   incarnation: string;
@@ -78,6 +94,10 @@ export interface Batch {
   /** By entry, for those who wait. What becomes of `singles` is written over the statuses here. */
   results: { seq: Seq; results: OperationResult[] }[];
   incidents: Incident[];
+  /** Puts and patches whose callers need the object as the operation left it, each with the seq of its entry. */
+  written?: readonly WrittenKey[];
+  /** Of the puts in `objects`, those that earlier operations of the batch took to be there. */
+  doubtful?: readonly string[];
   /** It is from no log, and is not applied to a space that has one. */
   isDirect?: boolean;
   /** `results` hold only if all objects that are patched are there: else nothing is applied. */
@@ -100,6 +120,12 @@ export type BatchOutcome =
       /** Of `objects`, patches of what is not there. */
       unknown: number;
       dead: DeadOperation[];
+      /** Of patches, deletions, `doubtful` and avatars, what was not there. */
+      absent: { objects: string[]; users: string[] };
+      /** Which of `singles` came to nothing. */
+      noEffects: Pick<NoEffect, 'seq' | 'index' | 'status'>[];
+      /** The object that a direct batch was asked for in `written`; null where its operation did not apply. */
+      object?: WrittenObject | null;
     }
   /** The cursor is not `from` any more, or the space another: nothing was applied. */
   | { status: 'moved'; cursor: Seq; incarnation: string }

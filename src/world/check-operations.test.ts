@@ -51,10 +51,11 @@ describe('checkOperations', () => {
     ]);
   });
 
-  it('takes a seq as condition of an object, and no other condition', () => {
+  it('takes a seq or a list of seqs as the condition of an object, and no other condition', () => {
     const ops = [
       { op: 'put', id: 'a', ifSeq: 0 },
       { op: 'delete', id: 'a', ifSeq: Number.MAX_SAFE_INTEGER },
+      { op: 'patch', id: 'a', ifSeq: Array.from({ length: LIMITS.conditionSeqsMax }, (_, i) => i) },
     ];
     expect(checkOperations({ ops })).toEqual(ops);
     expect(
@@ -62,17 +63,21 @@ describe('checkOperations', () => {
         { ...valid, ifSeq: -1 },
         { ...valid, ifSeq: 2 ** 53 },
         { ...valid, ifSeq: 1.5 },
-        { ...valid, ifSeq: [1] },
+        { ...valid, ifSeq: [] },
         { ...valid, ifSeq: null },
         { ...valid, ifExists: true },
         { op: 'user.patch', id: 'a', ifSeq: 1 },
         { op: 'stage', id: 'a', mode: 'merge' },
+        { ...valid, ifSeq: [1, -1] },
+        { ...valid, ifSeq: Array(LIMITS.conditionSeqsMax + 1).fill(1) },
       ),
     ).toEqual([
       ...[0, 1, 2, 3, 4].map((n) => `/ops/${n}/ifSeq`),
       '/ops/5/ifExists',
       '/ops/6/ifSeq',
       '/ops/7/op',
+      '/ops/8/ifSeq/1',
+      '/ops/9/ifSeq',
     ]);
   });
 
@@ -194,7 +199,24 @@ const anyNumber = fc.oneof(
 );
 const oddities = [
   ...[undefined, null, true, '', '1', 'a', 'x'.repeat(257), 'x'.repeat(256), 'a\0', '\ud800', 'é'],
-  ...['put', 'patch', 'delete', 'user.patch', 5, 1n, Symbol('s'), [], [1], {}, new Date(0), new Point()],
+  ...[
+    'put',
+    'patch',
+    'delete',
+    'user.patch',
+    5,
+    1n,
+    Symbol('s'),
+    [],
+    [1],
+    [2, -0],
+    [-1],
+    [1.5, 1],
+    [null],
+    {},
+    new Date(0),
+    new Point(),
+  ],
   ...[{ x: 1 }, { x: undefined, y: 1 }, { x: 1, y: 2, z: 3 }, { x: 1, y: 2, z: 3, w: 4 }, { w: 1 }],
   ...[Object.create({ x: 1, y: 2, z: 3 }), Object.assign(Object.create(null), { x: 1, y: 2, z: 3 })],
   ...[{ a: undefined }, { a: () => 1 }, { a: { b: Number.NaN } }, { a: 'x'.repeat(65_536) }, { a: '\ud800' }],

@@ -4,7 +4,7 @@ import type { LogOperation, Operation } from './operation.ts';
 import { operationCountSchema, operationsSchema } from './operation-schema.ts';
 import { keepRotation } from './quaternion.ts';
 import { check, ID_PATTERN } from './schemas.ts';
-import type { JsonObject, JsonValue, Quaternion, Vector3 } from './types.ts';
+import type { JsonObject, JsonValue, Quaternion, Seq, Vector3 } from './types.ts';
 
 export { operationsSchema } from './operation-schema.ts';
 
@@ -131,8 +131,9 @@ function readOperation(value: unknown): Operation | null {
   if (!isAvatar && value.ifSeq !== undefined) {
     const { ifSeq } = value;
     members++;
-    if (typeof ifSeq !== 'number' || !Number.isSafeInteger(ifSeq) || ifSeq < 0) return null;
-    result.ifSeq = ifSeq + 0;
+    const read = isSeq(ifSeq) ? ifSeq + 0 : readSeqs(ifSeq);
+    if (read === null) return null;
+    result.ifSeq = read;
   }
   // A member that is unknown, or known and undefined, is the schema's.
   return countMembers(value) === members ? (result as Operation) : null;
@@ -148,7 +149,7 @@ interface Draft {
   modelId?: string | null;
   parentId?: string | null;
   properties?: JsonObject;
-  ifSeq?: number;
+  ifSeq?: Seq | Seq[];
 }
 
 function startOperation(op: unknown, id: string): Draft | null {
@@ -208,6 +209,16 @@ function isName(value: unknown): value is string | null {
     value.isWellFormed() &&
     !value.includes('\0')
   );
+}
+
+function isSeq(value: unknown): value is Seq {
+  return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0;
+}
+
+function readSeqs(value: unknown): Seq[] | null {
+  if (!Array.isArray(value) || value.length === 0 || value.length > LIMITS.conditionSeqsMax) return null;
+  const seqs = Array.from(value, (seq: unknown) => (isSeq(seq) ? seq + 0 : null));
+  return seqs.every((seq) => seq !== null) ? seqs : null;
 }
 
 function isReference(value: unknown): value is string | null {

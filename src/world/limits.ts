@@ -66,8 +66,20 @@ export const LIMITS = {
   updatesBodyBytesMax: 1024 * 1024,
   /** Bytes of one entry's operations, as JSON: a larger request becomes several. */
   entryBytesMax: 256 * 1024,
+  /** Operations that came to nothing: noted of one batch, kept of a space, and for how long. All are counted. */
+  noEffectsNotedMax: 1_000,
+  noEffectsKeptMax: 10_000,
+  noEffectsKeptSeconds: 600,
+  /** Seqs that one condition may name. */
+  conditionSeqsMax: 100,
   /** Rows of one batch to Postgres. */
   batchRowsMax: 5_000,
+  /** Operations of one batch that are applied one by one because a caller needs the object from before them. */
+  batchFollowersMax: 64,
+  /** Seconds for which one caller alone may send a dead letter again: longer than it waits for the outcome. */
+  replayClaimSeconds: 60,
+  /** Milliseconds for which an object is stored as a write left it: longer than any caller waits. */
+  writtenObjectsKeptMs: 60_000,
   /** Bytes of entries in one batch: quotes and backslashes are four times as long on their way, of 10 MiB at most. */
   batchBytesMax: 2 * 1024 * 1024,
   /** Bytes and entries of a log that a drain holds of one read. */

@@ -3,11 +3,18 @@ import { LIMITS } from './limits.ts';
 import type { Operation } from './operation.ts';
 import { idSchema, nameSchema, propertiesSchema, rotationSchema, vectorSchema } from './schemas.ts';
 
-const ifSeq = z
+const seq = z
   .int('must be a whole number')
   .min(0, 'must not be below 0')
   // −0 is 0.
-  .transform((value) => value + 0)
+  .transform((value) => value + 0);
+const SEQS = `must hold 1 to ${LIMITS.conditionSeqsMax} seqs`;
+
+/** One seq, or several of which one must be the object's. */
+const ifSeq = z
+  .union([seq, z.array(seq).min(1, SEQS).max(LIMITS.conditionSeqsMax, SEQS)], {
+    error: 'must be a whole number, 0 or more, or a list of such numbers',
+  })
   .optional();
 
 const objectFields = {

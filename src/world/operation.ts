@@ -2,7 +2,8 @@ import type { JsonObject, Quaternion, SaveMode, Seq, Vector3 } from './types.ts'
 
 /**
  * What must be true of an object before the entry that holds the operation, decided in the log's order: its seq is this, or
- * one of these (0: it is not there). `ifExists` is not taken from callers: the object routes say If-Match: * with it.
+ * one of these (0: it is not there; at most `LIMITS.conditionSeqsMax` from a caller). Only the object routes write `ifExists`,
+ * for `If-Match: *` and `If-None-Match: *`; changes and streams show it.
  */
 export interface Condition {
   ifSeq?: Seq | Seq[];
@@ -72,6 +73,8 @@ export interface LogEntry {
   ops: LogOperation[];
   /** Somebody waits for the outcomes of its operations. */
   waits: boolean;
+  /** The waiting caller also needs the object as this entry left it. */
+  returnsObject?: boolean;
 }
 
 /**

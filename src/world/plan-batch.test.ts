@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { ObjectChange, SingleOperation } from './batch.ts';
+import { LIMITS } from './limits.ts';
 import { applyMergePatch } from './merge-patch.ts';
 import type { LogEntry, LogOperation, Operation, OperationResult } from './operation.ts';
 import { anyHistory, deepFreeze, OBJECT_IDS, PEOPLE, readWorld } from './operation-testing.ts';
@@ -107,6 +108,20 @@ describe('planBatch', () => {
     expect(take(5)).toEqual([5, 5, 8, 5]);
   });
 
+  it('[D8] completes the row of an object that a caller needs, and ends before too many follow', () => {
+    const needed = { ...makeEntry(3, 'ann', patch({ name: 'b' })), waits: true, returnsObject: true };
+    const others = Array.from({ length: 80 }, (_, i) => makeEntry(i + 4, null, patch({ name: `${i}` })));
+    const entries = [makeEntry(1, null, put({ name: 'a' })), makeEntry(2, null, patch()), needed, ...others];
+    const known: Known = { objects: new Map([['x', 1]]), users: new Set() };
+    const { used, objects, singles, written } = planBatch(entries, known, { rowsMax: 100 });
+    expect(objects).toMatchObject([{ seq: 3, object: { name: 'b' } }]);
+    expect(written).toEqual([{ seq: 3, id: 'x' }]);
+    expect(singles).toHaveLength(LIMITS.batchFollowersMax);
+    expect(used).toBe(3 + LIMITS.batchFollowersMax);
+    const late = planBatch(entries, known, { rowsMax: 100, returnsAfter: 3 });
+    expect([late.used, late.objects.length, late.singles, late.written]).toEqual([83, 1, [], []]);
+  });
+
   it('[L7] stops before a staged world', () => {
     const stage: LogOperation = { op: 'stage', id: 's', mode: 'replace' };
     const entries = [
@@ -117,6 +132,7 @@ describe('planBatch', () => {
     expect(planBatch(entries, NOTHING, { rowsMax: 9 })).toMatchObject({ used: 1, to: 1, operations: 1 });
     expect(planBatch(entries.slice(1), NOTHING, { rowsMax: 9 })).toEqual({
       ...{ used: 0, to: 0, operations: 0, objects: [], avatars: [], singles: [], results: [] },
+      ...{ written: [], doubtful: [], noEffects: [] },
     });
     expect(findAsked(entries)).toEqual({ objects: [], users: [] });
   });

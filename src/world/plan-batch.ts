@@ -1,4 +1,13 @@
-import type { AvatarChange, Batch, ObjectChange } from './batch.ts';
+import type {
+  AvatarChange,
+  Batch,
+  NoEffect,
+  ObjectChange,
+  ObjectPatchChange,
+  ObjectPutChange,
+  WrittenKey,
+} from './batch.ts';
+import { LIMITS } from './limits.ts';
 import { canCompose, cloneJson, composeInto, composeIntoTwo, mergeInto } from './merge-patch.ts';
 import type {
   LogEntry,
@@ -23,9 +32,15 @@ export interface PlanOptions {
   rowsMax: number;
   /** Whose operations are to be applied one by one. */
   apart?: { objects: ReadonlySet<string>; users: ReadonlySet<string> };
+  /** Callers of entries at or before this seq no longer wait for their objects. */
+  returnsAfter?: Seq;
 }
 
 export interface BatchPlan extends Pick<Batch, 'objects' | 'avatars' | 'singles' | 'results'> {
+  written: WrittenKey[];
+  doubtful: string[];
+  /** What surely comes to nothing; see `findNoEffects` for the rest. */
+  noEffects: NoEffect[];
   /** Entries, from the front; 0 where the first makes a staged world the space's. */
   used: number;
   /** The seq of the last of them, or 0. */
@@ -80,16 +95,20 @@ export function presumeKnown(entries: readonly LogEntry[]): Known | null {
  * Conditions are decided by `known`, which must have what `findAsked` names; operations that fail leave nothing behind, and
  * those on what is known not to be there neither. Takes entries from the front, whole, until the rows are as many as they
  * may be or a staged world comes. The entries are not changed; what is returned may share parts with them.
+ *
+ * An object whose row a caller needs (`returnsObject`) is complete with that entry: later operations on it become `singles`,
+ * and a batch ends before they exceed `LIMITS.batchFollowersMax`.
  */
 export function planBatch(
   entries: readonly LogEntry[],
   known: Known,
-  { rowsMax, apart }: PlanOptions,
+  { rowsMax, apart, returnsAfter = 0 }: PlanOptions,
 ): BatchPlan {
-  const planner = new Planner(known, apart ?? { objects: new Set(), users: new Set() });
+  const planner = new Planner(known, apart ?? { objects: new Set(), users: new Set() }, returnsAfter);
   let used = 0;
   for (const entry of entries) {
-    if (isStage(entry) || (used > 0 && planner.countRowsWith(entry) > rowsMax)) break;
+    if (isStage(entry) || (used > 0 && (planner.countRowsWith(entry) > rowsMax || planner.isFull(entry))))
+      break;
     planner.add(entry);
     used++;
   }
@@ -121,12 +140,20 @@ class Planner {
   readonly #avatars = new Map<string, AvatarDraft>();
   readonly #singles: BatchPlan['singles'] = [];
   readonly #results: BatchPlan['results'] = [];
+  readonly #written: WrittenKey[] = [];
+  readonly #doubtful: string[] = [];
+  readonly #noEffects: NoEffect[] = [];
+  /** Objects whose rows are complete: a caller needs them as they are. */
+  readonly #complete = new Set<string>();
+  readonly #returnsAfter: Seq;
+  #followers = 0;
   #operations = 0;
 
-  constructor(known: Known, apart: NonNullable<PlanOptions['apart']>) {
+  constructor(known: Known, apart: NonNullable<PlanOptions['apart']>, returnsAfter: Seq) {
     this.#known = known;
     this.#apart = apart;
     this.#hasApart = apart.objects.size + apart.users.size > 0;
+    this.#returnsAfter = returnsAfter;
   }
 
   /** Rows at most, were the entry added. */
@@ -140,23 +167,51 @@ class Planner {
     return rows;
   }
 
+  /** Whether the entry would bring too many operations on objects that are complete. */
+  isFull({ ops }: LogEntry): boolean {
+    if (this.#complete.size === 0) return false;
+    let followers = this.#followers;
+    for (const op of ops) if (this.#isFollower(op)) followers++;
+    return followers > LIMITS.batchFollowersMax;
+  }
+
+  #isFollower({ op, id }: LogEntry['ops'][number]): boolean {
+    return op !== 'user.patch' && this.#complete.has(id);
+  }
+
   add(entry: LogEntry): void {
-    const { seq, actor, ops, waits } = entry;
+    const { seq, actor, ops, waits, returnsObject = false } = entry;
     const results: OperationResult[] | null = waits ? [] : null;
     let index = 0;
     for (const op of ops) {
       if (op.op === 'stage') throw new Error('A staged world must be alone in its entry.');
       let status: OperationStatus;
-      if (this.#hasApart && this.#isApart(op)) {
+      const isFollower = this.#isFollower(op);
+      if (isFollower) this.#followers++;
+      if (isFollower || (this.#hasApart && this.#isApart(op))) {
         this.#singles.push({ seq, index, actor, op });
         status = 'applied';
       } else if (op.op === 'user.patch') status = this.#moveAvatar(op, seq, waits);
       else status = this.#changeObject(op, seq, actor, waits);
       results?.push({ id: op.id, status });
+      if (status === 'unknown_object' || status === 'conflict')
+        this.#noEffects.push({
+          ...{ seq, index, id: op.id, status },
+          kind: op.op === 'user.patch' ? 'avatar' : 'object',
+        });
       index++;
     }
     this.#operations += ops.length;
     if (results !== null) this.#results.push({ seq, results });
+    if (returnsObject && seq > this.#returnsAfter) this.#keepObjects(entry, results ?? []);
+  }
+
+  #keepObjects({ seq, ops }: LogEntry, results: readonly OperationResult[]): void {
+    for (const [i, { op, id }] of ops.entries()) {
+      if ((op !== 'put' && op !== 'patch') || results[i]?.status !== 'applied') continue;
+      this.#written.push({ seq, id });
+      this.#complete.add(id);
+    }
   }
 
   finish(): Omit<BatchPlan, 'used' | 'to'> {
@@ -166,6 +221,9 @@ class Planner {
       avatars: Array.from(this.#avatars.values(), ({ change }) => change),
       singles: this.#singles,
       results: this.#results,
+      written: this.#written,
+      doubtful: this.#doubtful,
+      noEffects: this.#noEffects,
     };
   }
 
@@ -180,6 +238,8 @@ class Planner {
       draft.kindBefore = draft.change.kind;
       draft.seqBefore = draft.change.seq;
     }
+    // Of what is gone already there is nothing to patch or delete.
+    if (draft?.change.kind === 'delete' && op.op !== 'put') return 'unknown_object';
     if (waits || isConditional(op)) {
       const base = this.#known.objects.get(op.id) ?? 0;
       const now = draft === undefined ? base : findSeq(draft.change.kind, draft.change.seq, base);
@@ -187,8 +247,10 @@ class Planner {
       const before = draft === undefined ? base : findSeq(draft.kindBefore, draft.seqBefore, base);
       if (!meetsCondition(op, before)) return 'conflict';
     }
-    if (draft !== undefined) changeAgain(draft, op, seq, actor);
-    else
+    if (draft !== undefined) {
+      if (op.op === 'put' && draft.change.kind !== 'put') this.#doubtful.push(op.id);
+      changeAgain(draft, op, seq, actor);
+    } else
       this.#objects.set(op.id, {
         change: toChange(op, seq, actor),
         isOwned: false,
@@ -241,8 +303,6 @@ function changeAgain(draft: ObjectDraft, op: ObjectOperation, seq: Seq, actor: s
     patchAgain(draft, op, seq, actor);
     return;
   }
-  // Of what is gone already there is nothing to delete.
-  if (op.op === 'delete' && change.kind === 'delete') return;
   const next = toChange(op, seq, actor);
   if (next.kind === 'put') {
     if (change.kind === 'delete') next.isNew = true;
@@ -257,8 +317,7 @@ function changeAgain(draft: ObjectDraft, op: ObjectOperation, seq: Seq, actor: s
 }
 
 function patchAgain(draft: ObjectDraft, op: PatchOperation, seq: Seq, actor: string | null): void {
-  const { change } = draft;
-  if (change.kind === 'delete') return;
+  const change = draft.change as ObjectPatchChange | ObjectPutChange;
   change.seq = seq;
   change.actor = actor;
   if (change.kind === 'patch') {

@@ -61,6 +61,12 @@ export interface WorldObject {
   updatedAt: string;
 }
 
+/** An object as one write left it. The write created it if `createdSeq` is the write's own seq. */
+export interface WrittenObject {
+  object: WorldObject;
+  createdSeq: Seq;
+}
+
 /** An object as a caller gives it whole; what is absent takes its default (null, origin, no rotation, scale 1, `{}`). */
 export interface ObjectInput {
   id: string;

@@ -1,5 +1,5 @@
 import { OBJECT, OBJECT_INPUT } from '../examples.ts';
-import { answer, GONE, json, PAGE_QUERY } from '../shorthand.ts';
+import { answer, GONE, json, PAGE_QUERY, unshown } from '../shorthand.ts';
 import type { RouteDoc } from '../types.ts';
 import { QUEUED_ANSWER } from './updates.ts';
 
@@ -34,9 +34,12 @@ export const OBJECT_ROUTES: readonly RouteDoc[] = [
     headers: ['If-Match', 'If-None-Match', 'Prefer'],
     body: json('ObjectInput', OBJECT_INPUT),
     answers: {
-      200: answer('It was there, and is replaced.', 'Object', OBJECT, ['ETag']),
+      200: answer('It was there, and is replaced: the object as this write left it.', 'Object', OBJECT, [
+        'ETag',
+      ]),
       201: answer('It is made.', 'Object', OBJECT, ['ETag', 'Location']),
       202: QUEUED_ANSWER,
+      204: unshown(['ETag']),
     },
     problems: ['not_found', 'conflict', 'properties_too_large', 'backlog_full'],
   },
@@ -52,7 +55,11 @@ export const OBJECT_ROUTES: readonly RouteDoc[] = [
         examples: { example: { position: { x: 5 }, properties: { colour: null } } },
       },
     },
-    answers: { 200: answer('The object as it is now.', 'Object', OBJECT, ['ETag']), 202: QUEUED_ANSWER },
+    answers: {
+      200: answer('The object as this write left it.', 'Object', OBJECT, ['ETag']),
+      202: QUEUED_ANSWER,
+      204: unshown(['ETag']),
+    },
     problems: ['not_found', 'conflict', 'properties_too_large', 'backlog_full'],
   },
   {

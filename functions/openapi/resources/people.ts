@@ -1,5 +1,5 @@
 import { ISSUED_SESSION, PRESENT_PERSON, SESSION_INPUT, USER, USER_INPUT } from '../examples.ts';
-import { answer, json, PAGE_QUERY } from '../shorthand.ts';
+import { answer, json, PAGE_QUERY, unshown } from '../shorthand.ts';
 import type { RouteDoc } from '../types.ts';
 
 const USER_PATH = '/v1/users/{id}';
@@ -26,6 +26,7 @@ export const PEOPLE_ROUTES: readonly RouteDoc[] = [
     answers: {
       200: answer('They were known.', 'User', USER),
       201: answer('They are known from now on.', 'User', USER, ['Location']),
+      204: unshown(),
     },
     problems: ['not_found', 'properties_too_large'],
   },

@@ -1,5 +1,5 @@
 import { SPACE, SPACE_INPUT, STATISTICS } from '../examples.ts';
-import { answer, GONE, json, PAGE_QUERY } from '../shorthand.ts';
+import { answer, GONE, json, PAGE_QUERY, unshown } from '../shorthand.ts';
 import type { RouteDoc } from '../types.ts';
 
 export const SPACE_ROUTES: readonly RouteDoc[] = [
@@ -24,6 +24,7 @@ export const SPACE_ROUTES: readonly RouteDoc[] = [
     answers: {
       200: answer('It was there.', 'Space', SPACE),
       201: answer('It is made.', 'Space', SPACE, ['Location']),
+      204: unshown(),
     },
     problems: ['not_found', 'properties_too_large'],
   },

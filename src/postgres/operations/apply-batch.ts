@@ -1,17 +1,29 @@
 import { type SQL, sql } from 'drizzle-orm';
 import { uuidv7 } from 'uuidv7';
 import type { LogAddress } from '../../log/log-stores.ts';
-import type { Batch, BatchOutcome, DeadOperation, Incident } from '../../world/batch.ts';
+import type {
+  Batch,
+  BatchOutcome,
+  DeadOperation,
+  Incident,
+  NoEffect,
+  WrittenKey,
+} from '../../world/batch.ts';
 import type { LogOperation, OperationResult } from '../../world/operation.ts';
 import type { Seq } from '../../world/types.ts';
+import { NumberColumn, toTexts } from '../array-literal.ts';
 import type { Postgres } from '../client.ts';
 import { encodeAvatars, encodeSingles, isMove, ObjectRows } from './batch-rows.ts';
+import { selectObject, toWritten } from './load-object.ts';
 
 interface BatchRow {
   status: BatchOutcome['status'];
   atCursor: string | null;
   atIncarnation: string | null;
   unknown: number | null;
+  absentObjects: string[] | null;
+  absentUsers: string[] | null;
+  noEffects: Pick<NoEffect, 'seq' | 'index' | 'status'>[] | null;
   dead: { id: string; seq: Seq; index: number; kind: DeadOperation['kind']; target: string }[] | null;
   poison: Partial<Record<'moves' | 'patches' | 'puts' | 'avatars', number[]>> | null;
 }
@@ -23,7 +35,7 @@ export async function applyBatch(
   batch: Batch,
 ): Promise<BatchOutcome> {
   const { incarnation, from, to, objects, avatars, singles, results, incidents } = batch;
-  const { isDirect = false, presumesObjects = false } = batch;
+  const { isDirect = false, presumesObjects = false, written = [], doubtful = [] } = batch;
   const call = presumesObjects ? sql`apply_batch_presumed` : sql`apply_batch`;
   const rows = { moves: new ObjectRows(), patches: new ObjectRows(), puts: new ObjectRows() };
   const deletes = new ObjectRows();
@@ -34,7 +46,9 @@ export async function applyBatch(
     else rows.patches.pushPatch(change);
   }
   const letterIds = singles.map(() => uuidv7());
-  const [[row]] = await postgres.inTenant(tenantId, (db) => [
+  // The only caller of a direct batch is answered here: nothing is stored for it.
+  const [stored, returned] = isDirect ? [[], written[0]] : [written, undefined];
+  const [[row], returnedRows] = await postgres.inTenant(tenantId, (db) => [
     db
       .select({
         status: sql<BatchRow['status']>`status`,
@@ -43,20 +57,27 @@ export async function applyBatch(
         unknown: sql<number | null>`unknown`,
         dead: sql<BatchRow['dead']>`dead`,
         poison: sql<BatchRow['poison']>`poison`,
+        absentObjects: sql<BatchRow['absentObjects']>`to_json(absent_objects)`,
+        absentUsers: sql<BatchRow['absentUsers']>`to_json(absent_users)`,
+        noEffects: sql<BatchRow['noEffects']>`no_effects`,
       })
       .from(
-        sql`${call}(${spaceId}, ${incarnation}, ${from}::bigint, ${to}::bigint, ${rows.moves.toSql()}, ${rows.patches.toSql()}, ${rows.puts.toSql()}, ${deletes.toSql()}, ${encodeAvatars(avatars)}, ${encodeSingles(singles, letterIds)}, ${encodeResults(results)}, ${encodeIncidents(incidents)}, ${isDirect}::boolean)`,
+        sql`${call}(${spaceId}, ${incarnation}, ${from}::bigint, ${to}::bigint, ${rows.moves.toSql()}, ${rows.patches.toSql()}, ${rows.puts.toSql()}, ${deletes.toSql()}, ${encodeAvatars(avatars)}, ${encodeSingles(singles, letterIds)}, ${encodeResults(results)}, ${encodeSeqs(stored)}, ${toTexts(stored.map(({ id }) => id))}::text[], ${toTexts(doubtful)}::text[], ${encodeIncidents(incidents)}, ${isDirect}::boolean)`,
       ),
+    ...(returned === undefined ? [] : [selectObject(db, tenantId, spaceId, returned.id)]),
   ]);
   switch (row?.status) {
     case 'applied':
       return {
         status: 'applied',
         unknown: row.unknown ?? 0,
+        absent: { objects: row.absentObjects ?? [], users: row.absentUsers ?? [] },
+        noEffects: row.noEffects ?? [],
         dead: (row.dead ?? []).map(({ id, target, ...rest }) => ({
           ...{ deadLetterId: id, id: target, ...rest },
           propertyKeys: readPropertyKeys(singles[letterIds.indexOf(id)]?.op),
         })),
+        ...(isDirect && { object: toWritten(returnedRows?.find(({ seq }) => seq === to)) }),
       };
     case 'moved':
       return { status: 'moved', cursor: Number(row.atCursor), incarnation: row.atIncarnation ?? '' };
@@ -87,6 +108,12 @@ function readPropertyKeys(op: LogOperation | undefined): string[] {
 function encodeResults(results: readonly { seq: Seq; results: OperationResult[] }[]): SQL {
   const bySeq = Object.fromEntries(results.map(({ seq, results }) => [seq, results]));
   return sql`${JSON.stringify(bySeq).replaceAll('\\u0000', '\\ufffd')}::jsonb`;
+}
+
+function encodeSeqs(keys: readonly WrittenKey[]): SQL {
+  const column = new NumberColumn();
+  for (const { seq } of keys) column.push(seq);
+  return sql`${`${column}`}::bigint[]`;
 }
 
 export function encodeIncidents(incidents: readonly Incident[]): SQL {

@@ -1,7 +1,8 @@
-import { and, asc, desc, eq, isNull, lt, sql } from 'drizzle-orm';
+import { and, asc, desc, eq, isNull, lt, or, sql } from 'drizzle-orm';
 import type { DeadLetter } from '../../log/dead-letters.ts';
 import type { LogAddress } from '../../log/log-stores.ts';
 import type { DeadOperation } from '../../world/batch.ts';
+import { LIMITS } from '../../world/limits.ts';
 import type { LogOperation } from '../../world/operation.ts';
 import { toTexts } from '../array-literal.ts';
 import type { Postgres } from '../client.ts';
@@ -100,6 +101,30 @@ export async function discardDeadLetter(postgres: Postgres, tenantId: string, id
   return rows.length > 0;
 }
 
+/**
+ * Lets this caller alone send the operation again, for `LIMITS.replayClaimSeconds`.
+ * @returns false where it was sent again before, or another caller is at it.
+ */
+export async function claimReplay(postgres: Postgres, tenantId: string, id: string): Promise<boolean> {
+  const { replayedAt, replayClaimedAt, deadLetterId } = deadLetters;
+  const expired = sql`${replayClaimedAt} < now() - make_interval(secs => ${LIMITS.replayClaimSeconds}::integer)`;
+  const [rows] = await postgres.inTenant(tenantId, (db) => [
+    db
+      .update(deadLetters)
+      .set({ replayClaimedAt: sql`now()` })
+      .where(and(isLetter(tenantId, id), isNull(replayedAt), or(isNull(replayClaimedAt), expired)))
+      .returning({ id: deadLetterId }),
+  ]);
+  return rows.length > 0;
+}
+
+/** Another caller may send the operation again: it is not known to have been. */
+export async function releaseReplay(postgres: Postgres, tenantId: string, id: string): Promise<void> {
+  await postgres.inTenant(tenantId, (db) => [
+    db.update(deadLetters).set({ replayClaimedAt: null }).where(isLetter(tenantId, id)),
+  ]);
+}
+
 /** Notes that its operation was sent once more. */
 export async function markReplayed(postgres: Postgres, tenantId: string, id: string): Promise<void> {
   await postgres.inTenant(tenantId, (db) => [
@@ -136,7 +161,7 @@ export async function listUncorrected(
             isOfThisIncarnation,
           ),
         )
-        .orderBy(asc(deadLetters.seq))
+        .orderBy(asc(deadLetters.seq), asc(deadLetters.index))
         .limit(limit),
     ],
     'snapshot',

@@ -1,8 +1,9 @@
-import { and, eq, sql } from 'drizzle-orm';
-import type { Seq, WorldObject } from '../../world/types.ts';
+import { and, eq, getTableColumns, sql } from 'drizzle-orm';
+import type { LogAddress } from '../../log/log-stores.ts';
+import type { Seq, WorldObject, WrittenObject } from '../../world/types.ts';
 import type { Database, Postgres } from '../client.ts';
 import { type ObjectRow, objectColumns, ofFunction, toWorldObject } from '../rows.ts';
-import { spaces, worldObjects } from '../schema/spaces.ts';
+import { spaces, worldObjects, writtenObjects } from '../schema/spaces.ts';
 import { isLive } from './load-space.ts';
 
 export function selectObject(db: Database, tenantId: string, spaceId: string, objectId: string) {
@@ -28,21 +29,30 @@ export async function loadObject(
   return row === undefined ? null : toWorldObject(row, spaceId, row.generationSeq);
 }
 
-/** The object, and the seq that made it: of whoever wrote it at that seq, the write made it. */
-export async function loadWritten(
+/** An object as the entry at `seq` left it. @returns null where none was stored, or not any more. */
+export async function readWritten(
   postgres: Postgres,
-  tenantId: string,
-  spaceId: string,
-  objectId: string,
-): Promise<{ object: WorldObject; createdSeq: Seq } | null> {
+  { tenantId, spaceId }: LogAddress,
+  seq: Seq,
+): Promise<WrittenObject | null> {
+  const { tenantId: ofTenant, spaceId: ofSpace, createdAt: _, ...columns } = getTableColumns(writtenObjects);
   const [rows] = await postgres.inTenant(
     tenantId,
-    (db) => [selectObject(db, tenantId, spaceId, objectId)],
+    (db) => [
+      db
+        .select({ ...columns, spaceId: ofSpace })
+        .from(writtenObjects)
+        .where(and(eq(ofTenant, tenantId), eq(ofSpace, spaceId), eq(writtenObjects.seq, seq))),
+    ],
     'snapshot',
   );
-  const row = rows[0];
+  return toWritten(rows[0]);
+}
+
+/** Of a row that a write has just left: neither of its seqs is that of its generation. */
+export function toWritten(row: (ObjectRow & { spaceId: string }) | undefined): WrittenObject | null {
   if (row === undefined) return null;
-  return { object: toWorldObject(row, spaceId, row.generationSeq), createdSeq: row.createdSeq };
+  return { object: toWorldObject(row, row.spaceId, row.createdSeq), createdSeq: row.createdSeq };
 }
 
 /** Bytes of one page of objects on its way from the database, whose answers end at 10 MiB. */

@@ -9,13 +9,13 @@ import type { Database, Postgres } from '../client.ts';
 import { asJson, toRecord } from '../rows.ts';
 
 /** The queries by which one world is staged and made its space's; each list of objects is a JSON text. */
-export function openStage({ spaceId, actor }: WriteTarget) {
+export function openStage({ spaceId, actor, isSession = false }: WriteTarget) {
   const stageId = uuidv7();
   return {
     stageId,
     begin: (db: Database) => callFunction(db, sql`begin_stage(${spaceId}, ${stageId})`),
     stage: (db: Database, chunk: string) =>
-      callFunction(db, sql`stage_objects(${stageId}, ${actor}, ${chunk}::json)`),
+      callFunction(db, sql`stage_objects(${stageId}, ${actor}, ${isSession}::boolean, ${chunk}::json)`),
     unstage: (db: Database, ids: readonly string[]) =>
       callFunction(db, sql`unstage_objects(${stageId}, ${asJson(ids)})`),
     queue: (db: Database, aside: Aside) =>

@@ -25,6 +25,8 @@ export const deadLetters = pgTable(
     constraintName: text('constraint_name'),
     createdAt: time('created_at').notNull().defaultNow(),
     correctedAt: time('corrected_at'),
+    /** Since when a caller has been sending it again; a claim that is over a minute old holds no longer. */
+    replayClaimedAt: time('replay_claimed_at'),
     replayedAt: time('replayed_at'),
   },
   (t) => [

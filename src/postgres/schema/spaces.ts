@@ -67,6 +67,29 @@ export const spaces = pgTable(
   ],
 );
 
+/** The columns that say what an object is. */
+const objectFields = () => ({
+  objectId: id('object_id').notNull(),
+  seq: seqColumn('seq').notNull(),
+  createdSeq: seqColumn('created_seq').notNull(),
+  positionX: coordinate('position_x').notNull(),
+  positionY: coordinate('position_y').notNull(),
+  positionZ: coordinate('position_z').notNull(),
+  rotationX: coordinate('rotation_x').notNull(),
+  rotationY: coordinate('rotation_y').notNull(),
+  rotationZ: coordinate('rotation_z').notNull(),
+  rotationW: coordinate('rotation_w').notNull(),
+  scaleX: coordinate('scale_x').notNull(),
+  scaleY: coordinate('scale_y').notNull(),
+  scaleZ: coordinate('scale_z').notNull(),
+  name: text('name'),
+  modelId: id('model_id'),
+  parentId: id('parent_id'),
+  createdBy: id('created_by'),
+  updatedBy: id('updated_by'),
+  properties: jsonb('properties').$type<JsonObject>().notNull().default({}),
+});
+
 /**
  * What stands in a world. Rows of a generation that no space names are a world being staged, or one that was replaced.
  * `seq` and `created_seq` 0 mean the seq at which the generation became the world. What `parent_id` and `model_id` name
@@ -79,28 +102,10 @@ export const worldObjects = pgTable(
     tenantId: tenantId(),
     spaceId: id('space_id').notNull(),
     generation: bigint('generation', { mode: 'number' }).notNull(),
-    objectId: id('object_id').notNull(),
-    seq: seqColumn('seq').notNull(),
-    createdSeq: seqColumn('created_seq').notNull(),
-    positionX: coordinate('position_x').notNull(),
-    positionY: coordinate('position_y').notNull(),
-    positionZ: coordinate('position_z').notNull(),
-    rotationX: coordinate('rotation_x').notNull(),
-    rotationY: coordinate('rotation_y').notNull(),
-    rotationZ: coordinate('rotation_z').notNull(),
-    rotationW: coordinate('rotation_w').notNull(),
-    scaleX: coordinate('scale_x').notNull(),
-    scaleY: coordinate('scale_y').notNull(),
-    scaleZ: coordinate('scale_z').notNull(),
+    ...objectFields(),
     cellX: gridCell('cell_x', 'position_x'),
     cellY: gridCell('cell_y', 'position_y'),
     cellZ: gridCell('cell_z', 'position_z'),
-    name: text('name'),
-    modelId: id('model_id'),
-    parentId: id('parent_id'),
-    createdBy: id('created_by'),
-    updatedBy: id('updated_by'),
-    properties: jsonb('properties').$type<JsonObject>().notNull().default({}),
   },
   (t) => [
     primaryKey({ columns: [t.tenantId, t.spaceId, t.generation, t.objectId] }),
@@ -123,6 +128,21 @@ export const worldObjects = pgTable(
     ),
     propertiesCheck('world_objects_properties_size', t.properties),
   ],
+);
+
+/**
+ * Objects as single writes left them, for the callers that wait for those answers. The next such write in the space removes
+ * rows that are older than `LIMITS.writtenObjectsKeptMs` in the space's order, and the sweep of the records removes the rest.
+ */
+export const writtenObjects = pgTable(
+  'written_objects',
+  {
+    tenantId: tenantId(),
+    spaceId: id('space_id').notNull(),
+    ...objectFields(),
+    createdAt: time('created_at').notNull().defaultNow(),
+  },
+  (t) => [primaryKey({ columns: [t.tenantId, t.spaceId, t.seq] })],
 );
 
 /**

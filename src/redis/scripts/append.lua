@@ -8,7 +8,7 @@ KEYS[1] meta, a hash: incarnation, incarnationSeq, deleted (1); seqs: last, comm
         the drain's token and lease: s while it sleeps or r, and until when in microseconds; rest, before which no drain
         begins but for who waits, in microseconds
 KEYS[2] log of the incarnation, a stream: id seq-0; p prev, a actor, n how many operations, c counts before it, o operations
-        as JSON, and w where somebody waits, in this order
+        as JSON, and w where somebody waits (1; 2 for the object as the entry leaves it too), in this order
 KEYS[3] dirty, a sorted set
 KEYS[4] what the idempotency key was answered, a string
 KEYS[5] the principal's budget, a string
@@ -19,7 +19,7 @@ ARGV[3] channel of the incarnation
 ARGV[4] a token that no other drain has
 ARGV[5] actor, '' for nobody
 ARGV[6] actor as JSON
-ARGV[7] 1 if somebody waits for the outcome, else 0
+ARGV[7] 1 if somebody waits for the outcome, 2 if for the object as well, else 0
 ARGV[8] operations in the backlog from which a drain begins at once
 ARGV[9] microseconds that a drain waits otherwise
 ARGV[10] microseconds of a rest
@@ -185,9 +185,9 @@ for i = ENTRIES, #ARGV, 2 do
   local prev = seq
   seq = print(math.max(prev + 1, least))
   first = first or seq
-  if ARGV[7] == '1' then
+  if ARGV[7] ~= '0' then
     redis.call(
-      'XADD', log, seq .. '-0', 'p', prev, 'a', ARGV[5], 'n', ARGV[i + 1], 'c', counts, 'o', ARGV[i], 'w', '1'
+      'XADD', log, seq .. '-0', 'p', prev, 'a', ARGV[5], 'n', ARGV[i + 1], 'c', counts, 'o', ARGV[i], 'w', ARGV[7]
     )
   else
     redis.call('XADD', log, seq .. '-0', 'p', prev, 'a', ARGV[5], 'n', ARGV[i + 1], 'c', counts, 'o', ARGV[i])
@@ -228,7 +228,7 @@ end
 local drain = -1
 if count > 0 then
   local soonUs, restUs, leaseUs = tonumber(ARGV[9]), tonumber(ARGV[10]), tonumber(ARGV[11])
-  local isAwaited = ARGV[7] == '1'
+  local isAwaited = ARGV[7] ~= '0'
   if isAwaited then
     change('waits', seq)
   end

@@ -13,7 +13,7 @@ ARGV[5] bytes of operations after which to stop; one entry is read at least
 ARGV[6] entries after which to stop
 
 Replies
-  {'read', after, last, head, ops, head, ops, …}  head: 'seq prev count waits actor', waits 0 or 1, actor may be empty
+  {'read', after, last, head, ops, head, ops, …}  head: 'seq prev count waits actor', waits 0, 1 or 2, actor may be empty
   {'cold'}                                         nothing is known of the space
   {'deleted', incarnation}
   {'moved', incarnation}                           the space has another incarnation: nothing was done

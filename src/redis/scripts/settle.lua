@@ -7,6 +7,7 @@ KEYS[2] log of the incarnation, a stream, as append.lua writes it
 KEYS[3] dirty, a sorted set
 KEYS[4] the tenant's counts, a hash
 KEYS[5] snapshot of the incarnation, a hash, as keep-snapshot.lua writes it
+KEYS[6] operations of the space that came to nothing, a sorted set: 'seq index kind status id' by seq
 
 ARGV[1] incarnation
 ARGV[2] the space's member of dirty
@@ -17,6 +18,9 @@ ARGV[6] its lease, in microseconds
 ARGV[7] [8] [9] committed since it last settled: operations, entries, milliseconds from append to commit, summed over those
 ARGV[10] [11] [12] of the log is kept at most: seconds, entries, bytes
 ARGV[13] [14] its rest, in microseconds, and the operations that are too many for one
+ARGV[15] of what was committed since it last settled, the operations that came to nothing
+ARGV[16] [17] of those that are noted: how many a space keeps at most, and for how many seconds
+ARGV[18] … the first of them, as KEYS[6] has them
 
 Replies {seq that the log is at, 1 if all of it is committed, else 0, microseconds that the drain is to rest now, objects of the
 snapshot, operations and bytes and microseconds by which it is behind what is committed}, the last four -1 where there is none. Of
@@ -27,7 +31,7 @@ local LATENCY_ENTRIES = 1000
 
 -- include counts.lua
 
-local metaKey, log, dirty, stats, snapshot = unpack(KEYS)
+local metaKey, log, dirty, stats, snapshot, noEffects = unpack(KEYS)
 if ARGV[7] ~= '0' or ARGV[8] ~= '0' then
   local counts = redis.call('HMGET', stats, 'latencyMs', 'latencyEntries')
   local latencyMs, latencyEntries = (counts[1] or 0) + ARGV[9], (counts[2] or 0) + ARGV[8]
@@ -37,6 +41,15 @@ if ARGV[7] ~= '0' or ARGV[8] ~= '0' then
     'HSET', stats, 'latencyMs', string.format('%.3f', latencyMs * share),
     'latencyEntries', string.format('%.3f', latencyEntries * share)
   )
+end
+
+if ARGV[15] ~= '0' then
+  redis.call('HINCRBY', stats, 'noEffect', ARGV[15])
+  for i = 18, #ARGV do
+    redis.call('ZADD', noEffects, string.match(ARGV[i], '^%d+'), ARGV[i])
+  end
+  redis.call('ZREMRANGEBYRANK', noEffects, 0, -1 - ARGV[16])
+  redis.call('EXPIRE', noEffects, ARGV[17])
 end
 
 local incarnation, deleted, last, committed, token, waits, counts, settled = unpack(redis.call(

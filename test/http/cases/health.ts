@@ -32,7 +32,7 @@ export function describeHealth(target: () => Target, env: () => TargetEnv): void
         persistence: { database: true, cache: true },
         worldState: { users: 1, objects: 2, models: 1 },
         // The save is one operation, whatever it holds.
-        batchProcessor: { processed: 1, queued: 0, averageLatency: expect.any(Number) },
+        batchProcessor: { processed: 1, queued: 0, averageLatency: expect.any(Number), noEffect: 0 },
         durabilityLagMs: 0,
         log: 'ok',
       });
@@ -41,12 +41,39 @@ export function describeHealth(target: () => Target, env: () => TargetEnv): void
     it('/health counts what went through the caller’s logs', async () => {
       const { at, call } = await openSpace(target());
       const nothing = (await call('GET', '/health')).body;
-      expect(nothing.batchProcessor).toEqual({ processed: 0, queued: 0, averageLatency: 0 });
+      expect(nothing.batchProcessor).toEqual({ processed: 0, queued: 0, averageLatency: 0, noEffect: 0 });
       const ops = ['a', 'b', 'c'].map((id) => ({ op: 'put', id }));
       await call('POST', `${at}/updates`, { json: { ops }, headers: { Prefer: 'wait' } });
       const { batchProcessor, durabilityLagMs } = (await call('GET', '/health')).body;
-      expect(batchProcessor).toEqual({ processed: 3, queued: 0, averageLatency: expect.any(Number) });
+      expect(batchProcessor).toEqual({
+        processed: 3,
+        queued: 0,
+        averageLatency: expect.any(Number),
+        noEffect: 0,
+      });
       expect([batchProcessor.averageLatency > 0, durabilityLagMs]).toEqual([true, 0]);
+    });
+
+    it('/health counts operations that were taken, and came to nothing', async () => {
+      const { at, call } = await openSpace(target());
+      const send = (ops: unknown[], headers: Record<string, string> = {}) =>
+        call('POST', `${at}/updates`, { json: { ops }, headers });
+      await send([{ op: 'put', id: 'o' }]);
+      await send([
+        { op: 'patch', id: 'none', name: 'lost' },
+        { op: 'put', id: 'o', ifSeq: 1 },
+        { op: 'delete', id: 'nothing' },
+        { op: 'user.patch', id: 'nobody' },
+      ]);
+      await send(
+        [
+          { op: 'patch', id: 'none' },
+          { op: 'patch', id: 'o' },
+        ],
+        { Prefer: 'wait' },
+      );
+      const { batchProcessor } = (await call('GET', '/health')).body;
+      expect(batchProcessor).toMatchObject({ processed: 7, queued: 0, noEffect: 5 });
     });
 
     it('/health counts the default tenant for a stranger, and no other', async () => {

@@ -1,5 +1,5 @@
 import { beforeAll, describe, expect, it } from 'vitest';
-import { createCall, type Door, openDoor } from '../client.ts';
+import { createCall, type Door, openDoor, openSpace } from '../client.ts';
 import type { Target } from '../targets.ts';
 
 export function describeKeys(target: () => Target): void {
@@ -134,6 +134,25 @@ export function describeKeys(target: () => Target): void {
         const { status } = await call(method, path, json === undefined ? {} : { json });
         expect([method, path, [200, 201, 204].includes(status)]).toEqual([method, path, true]);
       }
+    });
+
+    it('write is not shown what was there before its change: 204, with the ETag', async () => {
+      const own = await openSpace(target());
+      const person = { displayName: 'Ann', properties: { secret: 1 } };
+      await own.call('PUT', `${own.at}/objects/o`, { json: { properties: { secret: 1 } } });
+      await own.call('PUT', '/v1/users/ann', { json: person });
+      const call = createCall(target(), await own.apiKey(['write']));
+      const changes = [
+        await call('PATCH', `${own.at}/objects/o`, { json: {} }),
+        await call('PUT', `${own.at}/objects/o`, { json: {} }),
+        await call('PUT', '/v1/users/ann', { json: person }),
+        await call('PUT', own.at, { json: { name: 'Here' } }),
+      ];
+      expect(changes.map(({ status, text }) => [status, text])).toEqual(Array(4).fill([204, '']));
+      const { body, headers } = await own.call('GET', `${own.at}/objects/o`);
+      expect(changes[1]?.headers.get('ETag')).toBe(headers.get('ETag'));
+      const made = await call('PUT', `${own.at}/objects/new`, { json: { name: 'mine' } });
+      expect([made.status, made.body.name, body.seq < made.body.seq]).toEqual([201, 'mine', true]);
     });
 
     it.each([

@@ -98,6 +98,44 @@ export function describeObjects(target: () => Target): void {
       expect(etagOf(changed)).toBe(`"${changed.body.seq}"`);
     });
 
+    it('[D8] are answered as each PUT and PATCH left them, next to other writers', async () => {
+      await put('busy');
+      const other = (ops: unknown[]) => door.call('POST', `${door.at}/updates`, { json: { ops } });
+      const own = await Promise.all(
+        Array.from({ length: 24 }, async (_, i) => {
+          if (i % 4 === 0) await other([{ op: 'patch', id: 'busy', properties: { other: i } }]);
+          else if (i % 4 === 1) await other([{ op: 'delete', id: 'busy' }]);
+          else if (i % 4 === 2) return { i, answer: await put('busy', { properties: { mine: i } }) };
+          else return { i, answer: await patch('busy', { properties: { mine: i } }) };
+          return null;
+        }),
+      );
+      const tags = new Set<string>();
+      for (const { i, answer } of own.filter((one) => one !== null)) {
+        const isPut = i % 4 === 2;
+        if (!isPut && answer.status === 404) continue;
+        expect([200, 201]).toContain(answer.status);
+        expect(answer.body.properties.mine).toBe(i);
+        if (isPut) expect(answer.body.properties).toEqual({ mine: i });
+        expect(answer.headers.get('ETag')).toBe(`"${answer.body.seq}"`);
+        tags.add(etagOf(answer));
+      }
+      // Of all those tags one at most is the object's now.
+      const again = [...tags].map((etag) => patch('busy', {}, { 'If-Match': etag }));
+      const statuses = (await Promise.all(again)).map(({ status }) => status);
+      expect(statuses.filter((status) => status === 200).length).toBeLessThanOrEqual(1);
+    });
+
+    it('are answered to a PATCH that changes nothing', async () => {
+      const { body } = await put('same', { name: 'same', properties: { a: 1 } });
+      const answer = await patch('same', {});
+      expect(answer.body).toEqual({
+        ...body,
+        ...{ seq: expect.any(Number), updatedAt: expect.any(String), updatedBy: body.createdBy },
+      });
+      expect(answer.body.seq).toBeGreaterThan(body.seq);
+    });
+
     it('are deleted once', async () => {
       await put('deleted');
       const first = await door.call('DELETE', `${objects}/deleted`);
@@ -237,9 +275,10 @@ export function describeObjects(target: () => Target): void {
       ['If-Match', '"1" "2"'],
       ['If-Match', '"1'],
       ['If-Match', '*, "1"'],
+      ['If-Match', Array(101).fill('"1"').join()],
       ['If-None-Match', '"1"'],
       ['If-None-Match', 'none'],
-    ])('refuse a write with the header %s: %s', async (name, value) => {
+    ])('refuse a write with the header %s: %.20s', async (name, value) => {
       const { status, body } = await put('never', {}, { [name]: value });
       expect([status, body.code, body.errors[0]?.path]).toEqual([422, 'validation_failed', `/${name}`]);
       expect((await get('never')).status).toBe(404);

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { ROUTES } from '../../../functions/openapi/document.ts';
 import { createCall, openSpace } from '../client.ts';
 import type { Target } from '../targets.ts';
 
@@ -33,6 +34,17 @@ export function describeProtocol(target: () => Target): void {
         expect(headers.get('X-Request-Id')).toMatch(/^[0-9a-f-]{36}$/);
       }
       expect((await call('GET', '/livez')).headers.get('X-Request-Id')).toMatch(/^[0-9a-f-]{36}$/);
+    });
+
+    it('to a query that its route does not know is 422, and names it', async () => {
+      const own = await openSpace(target());
+      const keyed = createCall(target(), await own.apiKey(['read', 'write', 'admin']));
+      for (const { method, path, scope } of ROUTES) {
+        const at = path.replace('{space}', 'here').replace('{id}', 'o');
+        const ask = scope === 'open' || scope === 'signed' ? call : keyed;
+        const { status, body } = await ask(method.toUpperCase(), `${at}?unknown=1`);
+        expect([method, path, status, body?.errors?.[0]?.path]).toEqual([method, path, 422, '/unknown']);
+      }
     });
 
     it('to a method that is not served names those that are', async () => {

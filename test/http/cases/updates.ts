@@ -148,7 +148,11 @@ export function describeUpdates(target: () => Target): void {
       expect(statusesOf(both)).toEqual(['applied', 'applied']);
       expect((await get('if')).body).toMatchObject({ name: 'one', position: { x: 1 }, seq: both.body.seq });
       expect(statusesOf(await send([{ op: 'delete', id: 'if', ifSeq: seq }], WAIT))).toEqual(['conflict']);
-      expect(statusesOf(await send([{ op: 'delete', id: 'if', ifSeq: both.body.seq }], WAIT))).toEqual([
+      const listed = (...seqs: number[]) => send([{ op: 'patch', id: 'if', ifSeq: seqs }], WAIT);
+      expect(statusesOf(await listed(0, seq))).toEqual(['conflict']);
+      const third = await listed(seq, both.body.seq);
+      expect(statusesOf(third)).toEqual(['applied']);
+      expect(statusesOf(await send([{ op: 'delete', id: 'if', ifSeq: third.body.seq }], WAIT))).toEqual([
         'applied',
       ]);
       expect(statusesOf(await send([{ op: 'delete', id: 'if', ifSeq: 0 }], WAIT))).toEqual([
@@ -249,6 +253,8 @@ export function describeUpdates(target: () => Target): void {
       ],
       ['a seq below 0', '{"ops":[{"op":"put","id":"no","ifSeq":-1}]}', '/ops/0/ifSeq'],
       ['a seq with a fraction', '{"ops":[{"op":"put","id":"no","ifSeq":1.5}]}', '/ops/0/ifSeq'],
+      ['an empty list of seqs', '{"ops":[{"op":"put","id":"no","ifSeq":[]}]}', '/ops/0/ifSeq'],
+      ['a list of more than seqs', '{"ops":[{"op":"put","id":"no","ifSeq":[1,"1"]}]}', '/ops/0/ifSeq'],
       ['a seq as text', '{"ops":[{"op":"put","id":"no","ifSeq":"1"}]}', '/ops/0/ifSeq'],
       ['a seq that is not safe', '{"ops":[{"op":"put","id":"no","ifSeq":9007199254740993}]}', '/ops/0/ifSeq'],
       ['NUL in a name', '{"ops":[{"op":"put","id":"no","name":"a\\u0000"}]}', '/ops/0/name'],

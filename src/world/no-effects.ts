@@ -1,0 +1,54 @@
+import type { BatchOutcome, NoEffect } from './batch.ts';
+import type { LogEntry } from './operation.ts';
+import type { BatchPlan } from './plan-batch.ts';
+
+type Applied = Pick<Extract<BatchOutcome, { status: 'applied' }>, 'absent' | 'noEffects'>;
+
+/**
+ * Names the operations of an applied batch that came to nothing. The plan knows some of them. Postgres knows what was not
+ * there, and what became of single operations.
+ * @param entries those that the plan used
+ */
+export function findNoEffects(
+  entries: readonly LogEntry[],
+  { noEffects, singles }: Pick<BatchPlan, 'noEffects' | 'singles'>,
+  outcome: Applied,
+): NoEffect[] {
+  const { objects, users } = outcome.absent;
+  if (objects.length + users.length + outcome.noEffects.length === 0) return noEffects;
+  const found = [...noEffects];
+  const decided = new Set([...noEffects, ...singles].map(nameOf));
+  const operations = new Map(singles.map((single) => [nameOf(single), single.op]));
+  for (const { seq, index, status } of outcome.noEffects) {
+    const op = operations.get(nameOf({ seq, index }));
+    if (op !== undefined) found.push({ seq, index, status, id: op.id, kind: kindOf(op) });
+  }
+  const absent = { object: new Set(objects), avatar: new Set(users) };
+  for (const { seq, ops } of entries) {
+    for (const [index, op] of ops.entries()) {
+      const kind = kindOf(op);
+      if (!absent[kind].has(op.id) || decided.has(nameOf({ seq, index }))) continue;
+      // From here on it is there, and what is said of it is decided by the plan.
+      if (op.op === 'put') absent[kind].delete(op.id);
+      else found.push({ seq, index, kind, id: op.id, status: 'unknown_object' });
+    }
+  }
+  return found;
+}
+
+/** The results that the plan decides. What becomes of single operations only Postgres knows: callers that wait read it there. */
+export function findDecided({
+  results,
+  singles,
+}: Pick<BatchPlan, 'results' | 'singles'>): BatchPlan['results'] {
+  const apart = new Set(singles.map(({ seq }) => seq));
+  return results.filter(({ seq }) => !apart.has(seq));
+}
+
+function kindOf({ op }: { op: string }): NoEffect['kind'] {
+  return op === 'user.patch' ? 'avatar' : 'object';
+}
+
+function nameOf({ seq, index }: { seq: number; index: number }): string {
+  return `${seq} ${index}`;
+}
