@@ -122,6 +122,7 @@ export function makeStores() {
     readBacklog: vi.fn(),
     findFault: vi.fn(async () => null),
     isFull: vi.fn(async () => false),
+    readNoEffects: vi.fn(async () => ({ committed: log.committed, operations: [] })),
   };
 
   const openedLog = () => ({ incarnation: world.incarnation, incarnationSeq: 1, cursor: world.cursor });
@@ -149,7 +150,7 @@ export function makeStores() {
       world.uncorrected.push(...dead);
       for (const { seq, results: those } of results) world.results.set(seq, those);
       world.cursor = to;
-      return { status: 'applied', unknown: 0, dead };
+      return { status: 'applied', unknown: 0, dead, absent: { objects: [], users: [] }, noEffects: [] };
     }),
     applyStage: vi.fn(async (_, { to }) => {
       world.cursor = to;
@@ -165,6 +166,7 @@ export function makeStores() {
       world.uncorrected = world.uncorrected.filter(({ deadLetterId }) => !ids.includes(deadLetterId));
     }),
     sweepAllRecords: vi.fn(async () => 0),
+    readWritten: vi.fn(async () => null),
     loadObjects: vi.fn(async () => []),
     loadAvatars: vi.fn(async () => []),
   };
