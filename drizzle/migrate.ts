@@ -3,6 +3,9 @@ import { sql } from 'drizzle-orm';
 import { drizzle, type NodePgDatabase } from 'drizzle-orm/node-postgres';
 import { migrate as applyMigrations } from 'drizzle-orm/node-postgres/migrator';
 import pg from 'pg';
+import { readFacts } from '../src/postgres/errors.ts';
+import { explainRefusal } from '../src/postgres/refusals.ts';
+import { SELECT_SESSION_SETTINGS } from '../src/postgres/settings.ts';
 
 /** Held while migrating, so that two who migrate at once do it one after the other ("worldkeep" in ASCII). */
 const ADVISORY_LOCK = '8606216609143481712';
@@ -32,8 +35,9 @@ export async function migrate({
   const client = new pg.Client({ connectionString: migrationUrl, application_name: 'worldkeep-migrate' });
   await client.connect();
   try {
+    await client.query(SELECT_SESSION_SETTINGS);
     await client.query('select pg_advisory_lock($1)', [ADVISORY_LOCK]);
-    // Notices are of no use to whoever migrates: they tell of what is there already.
+    // Notices only name what exists already.
     await client.query('set client_min_messages = warning');
     const db = drizzle({ client });
     const before = await countApplied(db);
@@ -97,10 +101,19 @@ async function main(): Promise<void> {
   try {
     await migrate({ migrationUrl, appUrl, log: (line) => console.log(line) });
   } catch (error) {
-    const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
-    console.error(`Nothing was migrated: ${cause instanceof Error ? cause.message : String(cause)}`);
+    console.error(`Nothing was migrated: ${explain(error)}`);
     process.exitCode = 1;
   }
+}
+
+/** Names the variable of a connection that was refused. About a statement, Postgres's own words say most. */
+function explain(error: unknown): string {
+  const facts = readFacts(error);
+  const variable = 'DATABASE_MIGRATION_URL';
+  const refusal = explainRefusal(facts, { url: variable, address: variable });
+  if (refusal !== null && !facts.sqlState?.startsWith('42')) return `${refusal.cause} ${refusal.remedy}`;
+  const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
+  return cause instanceof Error ? cause.message : String(cause);
 }
 
 if (process.argv[1] !== undefined && import.meta.url === pathToFileURL(process.argv[1]).href) await main();
