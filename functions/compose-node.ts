@@ -6,6 +6,7 @@ import { openTcpLive } from '../src/redis/tcp-live.ts';
 import { openUpstash } from '../src/redis/upstash.ts';
 import { openUpstashLive } from '../src/redis/upstash-live.ts';
 import { type Composition, compose } from './compose.ts';
+import { readClientAddress } from './http/client-address.ts';
 import type { NodeBindings } from './node-server.ts';
 
 /**
@@ -21,7 +22,12 @@ export function composeNode(env: Env): Composition {
     openRedis: (redis) => (redis.kind === 'tcp' ? openTcpRedis(redis) : openUpstash(redis)),
     openLive: (redis) => (redis.kind === 'tcp' ? openTcpLive(redis) : openUpstashLive(redis)),
     endsStreams: true,
-    readAddress: (c) => (c.env as NodeBindings).remoteAddress,
+    readAddress: (c) =>
+      readClientAddress(
+        (c.env as NodeBindings).remoteAddress,
+        (header) => c.req.header(header),
+        c.get('services').config.trustedProxies,
+      ),
     cut: (c) => (c.env as NodeBindings).cut(),
   });
 }
