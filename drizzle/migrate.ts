@@ -33,6 +33,8 @@ export async function migrate({
   migrationsFolder = MIGRATIONS,
 }: MigrateOptions): Promise<number> {
   const client = new pg.Client({ connectionString: migrationUrl, application_name: 'worldkeep-migrate' });
+  // A connection that breaks fails the statement under way. Without a listener it would end the process too.
+  client.on('error', () => undefined);
   await client.connect();
   try {
     await client.query(SELECT_SESSION_SETTINGS);

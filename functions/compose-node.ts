@@ -1,4 +1,5 @@
 import type { Env } from '../src/config.ts';
+import { readTrustedProxies } from '../src/config-proxies.ts';
 import { openNeon } from '../src/postgres/neon.ts';
 import { openPg } from '../src/postgres/pg.ts';
 import { openTcpRedis } from '../src/redis/tcp.ts';
@@ -11,9 +12,10 @@ import type { NodeBindings } from './node-server.ts';
 
 /**
  * The functions on a server: Postgres over TCP, or over HTTP where DATABASE_HTTP_URL says so; Redis over TCP at
- * REDIS_HOST, or over HTTP at UPSTASH_REDIS_REST_URL. @throws misconfigured
+ * REDIS_URL or REDIS_HOST, or over HTTP at UPSTASH_REDIS_REST_URL. @throws misconfigured
  */
 export function composeNode(env: Env): Composition {
+  const trustedProxies = readTrustedProxies(env);
   return compose(env, {
     openPostgres: ({ url, httpUrl, poolSize, timeoutMs, readHeaders }) =>
       httpUrl === null
@@ -26,7 +28,7 @@ export function composeNode(env: Env): Composition {
       readClientAddress(
         (c.env as NodeBindings).remoteAddress,
         (header) => c.req.header(header),
-        c.get('services').config.trustedProxies,
+        trustedProxies,
       ),
     cut: (c) => (c.env as NodeBindings).cut(),
   });

@@ -10,7 +10,11 @@ export interface TrustedProxies {
   header: (typeof PROXY_HEADERS)[number];
 }
 
-/** @throws misconfigured */
+/**
+ * Apart from `parseConfig`: only Node has a use for it, and what reads addresses would be a fiftieth of the Worker.
+ * @returns null where no proxy is trusted. The caller is then the other end of the connection.
+ * @throws misconfigured
+ */
 export function readTrustedProxies(env: Env): TrustedProxies | null {
   const [list, name] = [read(env, 'TRUSTED_PROXIES'), read(env, 'TRUSTED_PROXY_HEADER')];
   if (list === null) {

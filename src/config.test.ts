@@ -20,7 +20,6 @@ describe('Config', () => {
   it('needs a database and nothing else', () => {
     expect(parseConfig({ DATABASE_URL })).toEqual({
       server: { host: '127.0.0.1', port: 8_080, shutdownTimeoutMs: 10_000 },
-      trustedProxies: null,
       database: { url: DATABASE_URL, poolSize: 20, httpUrl: null, timeoutMs: 15_000 },
       redis: null,
       qstash: null,

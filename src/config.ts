@@ -1,4 +1,3 @@
-import { readTrustedProxies, type TrustedProxies } from './config-proxies.ts';
 import { type DatabaseConfig, type RedisConfig, readDatabase, readRedis } from './config-stores.ts';
 import {
   CONFIG_VARIABLES,
@@ -16,7 +15,7 @@ import {
 } from './config-values.ts';
 import { LIMITS } from './world/limits.ts';
 
-export type { DatabaseConfig, RedisConfig, TrustedProxies };
+export type { DatabaseConfig, RedisConfig };
 export { CONFIG_VARIABLES, type ConfigVariable, type Env, isLoopback, misconfigured };
 
 export interface QstashConfig {
@@ -38,8 +37,6 @@ export interface ServerConfig {
 /** The environment, read once and checked as a whole. */
 export interface Config {
   server: ServerConfig;
-  /** Null: the caller is the other end of the connection. */
-  trustedProxies: TrustedProxies | null;
   database: DatabaseConfig | null;
   redis: RedisConfig | null;
   qstash: QstashConfig | null;
@@ -106,7 +103,6 @@ export function parseConfig(env: Env): Config {
   const redis = readRedis(env);
   const config: Config = {
     server: readServer(env),
-    trustedProxies: readTrustedProxies(env),
     database: readDatabase(env),
     redis,
     qstash: readQstash(env),

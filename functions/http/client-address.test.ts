@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { type Config, parseConfig } from '../../src/config.ts';
+import { readTrustedProxies } from '../../src/config-proxies.ts';
 import { readClientAddress } from './client-address.ts';
 
 function read(
@@ -8,11 +8,8 @@ function read(
   proxies: string,
   header = '',
 ): string | null {
-  const config: Config = parseConfig({
-    ...{ DATABASE_URL: 'postgres://u:p@h/d', TRUSTED_PROXIES: proxies },
-    ...{ TRUSTED_PROXY_HEADER: header },
-  });
-  return readClientAddress(peer, (name) => headers[name.toLowerCase()], config.trustedProxies);
+  const trusted = readTrustedProxies({ TRUSTED_PROXIES: proxies, TRUSTED_PROXY_HEADER: header });
+  return readClientAddress(peer, (name) => headers[name.toLowerCase()], trusted);
 }
 const PROXIES = '10.0.0.0/8, 192.0.2.7,2001:db8:ff::/48';
 const forwardedFor = (value: string) => ({ 'x-forwarded-for': value });

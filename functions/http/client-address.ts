@@ -1,4 +1,4 @@
-import type { TrustedProxies } from '../../src/config.ts';
+import type { TrustedProxies } from '../../src/config-proxies.ts';
 import { type IpAddress, isWithin, readIpAddress } from '../../src/ip-addresses.ts';
 
 /**

@@ -1,7 +1,5 @@
 import { createMiddleware } from 'hono/factory';
-import ipaddr from 'ipaddr.js';
 import type { RateDecision, RateLimit, RateSubject } from '../../src/access/rate-limiter.ts';
-import { readIpAddress } from '../../src/ip-addresses.ts';
 import type { AppContext, AppEnv } from './context.ts';
 import { HttpError } from './problem.ts';
 
@@ -133,14 +131,18 @@ function listBudgets(c: AppContext, stranger: Stranger | null): [RateSubject, Ra
 }
 
 /** An IPv6 address by its first 64 bits, because one caller has all addresses behind them; `unknown` for no address. */
-export function groupAddress(text: string): string {
-  const address = readIpAddress(text);
-  if (address === null) return 'unknown';
-  if (address instanceof ipaddr.IPv4) return address.toString();
-  return `${address.parts
-    .slice(0, 4)
-    .map((part) => part.toString(16))
-    .join(':')}::`;
+export function groupAddress(address: string): string {
+  const [withoutZone = ''] = address.toLowerCase().split('%');
+  if (!/^[0-9a-f.:]{2,45}$/.test(withoutZone)) return 'unknown';
+  const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/.exec(withoutZone)?.[1];
+  if (mapped !== undefined) return mapped;
+  if (!withoutZone.includes(':')) return withoutZone;
+  const [before = '', after] = withoutZone.split('::');
+  const head = before === '' ? [] : before.split(':');
+  const tail = after === undefined || after === '' ? [] : after.split(':');
+  const zeros = after === undefined ? 0 : Math.max(0, 8 - head.length - tail.length);
+  const groups = [...head, ...Array<string>(zeros).fill('0'), ...tail].slice(0, 4);
+  return `${groups.map((group) => group.replace(/^0+(?=.)/, '')).join(':')}::`;
 }
 
 function refuse(c: AppContext, policy: string, decision: RateDecision): HttpError {

@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import { RateLimiter } from '../../src/access/rate-limiter.ts';
 import { Sessions } from '../../src/access/sessions.ts';
@@ -38,8 +39,7 @@ function open() {
   return { ask, pass, countLookups: () => lookups };
 }
 
-let guesses = 0;
-const guess = (tenantId: string) => `wk_${tenantId}_${String(++guesses).padStart(43, 'x')}`;
+const guess = (tenantId: string) => `wk_${tenantId}_${randomBytes(32).toString('base64url')}`;
 
 describe('unknown credentials', () => {
   it('cost no lookup from an address that used up its budget, until it has one more', async () => {

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { readFacts } from './errors.ts';
+import { isRepeatable, readFacts } from './errors.ts';
 import { explainRefusal } from './refusals.ts';
 
 const failing = (message: string, code?: string) =>
@@ -55,4 +55,15 @@ it.each([
   failing('x', '57P01'),
 ])('names none for an outage: %s', (error) => {
   expect(explainRefusal(readFacts(error))).toBeNull();
+});
+
+it.each([
+  ['40001', true],
+  ['40P01', true],
+  // Postgres ended a connection that was idle, before it read the transaction.
+  ['57P05', true],
+  ['57P01', false],
+  ['25P03', false],
+])('a transaction that failed with %s may be retried: %s', (code, isRetried) => {
+  expect(isRepeatable(failing('x', code))).toBe(isRetried);
 });

@@ -1,6 +1,7 @@
 /**
  * Settings that change what Postgres reads, prints or refuses. A database, a role or a connection string may set any of them,
- * so each transaction sets them for itself, in the statement that names its tenant: that costs no round trip.
+ * so each transaction sets them for itself, in the statement that names its tenant: that costs no round trip, and Postgres about
+ * 50 µs. Comparing each with what it should be, and setting only those that differ, took longer.
  */
 export const FIXED_SETTINGS = {
   // Times are printed as ISO text in UTC. `toTime` reads nothing else.
@@ -15,6 +16,8 @@ export const FIXED_SETTINGS = {
   array_nulls: 'on',
   // When off, a query of a protected table is an error.
   row_security: 'on',
+  // When on, any error ends the connection, an error that a function handles too.
+  exit_on_error: 'off',
   // `statement_timeout` bounds the wait for a lock too.
   lock_timeout: '0',
 } as const;

@@ -141,6 +141,8 @@ describe('worldkeep doctor', () => {
     expect(report.wrong).toEqual(['config', 'api.key', 'postgres']);
     expect(report.find('config')?.message).toContain('CACHE_ENABLED is on, which needs a Redis');
     expect(report.find('postgres')?.message).toContain('ECONNREFUSED');
+    const proxies = await examine({ DATABASE_URL: stack().databaseUrl, TRUSTED_PROXIES: 'proxy.example' });
+    expect(proxies.find('config')?.message).toMatch(/^TRUSTED_PROXIES must be .* not "proxy\.example"/);
   });
 });
 

@@ -1,4 +1,5 @@
 import { type Config, type Env, parseConfig, type RedisConfig } from '../../config.ts';
+import { readTrustedProxies } from '../../config-proxies.ts';
 import { readFacts } from '../../postgres/errors.ts';
 import { explainRefusal } from '../../postgres/refusals.ts';
 import { AppError } from '../../world/errors.ts';
@@ -41,6 +42,7 @@ export async function examine(around: Surroundings): Promise<Finding[]> {
 
 function examineConfig(env: Env): { config: Config | null; finding: Finding } {
   try {
+    readTrustedProxies(env);
     return { config: parseConfig(env), finding: ok('config', 'the configuration has no contradictions') };
   } catch (error) {
     if (!(error instanceof AppError)) throw error;
