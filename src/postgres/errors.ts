@@ -32,8 +32,8 @@ export function toAppError(
     new AppError(
       'store_unavailable',
       mode === 'write'
-        ? 'The database does not answer now; whether the write was done is not known.'
-        : 'The database does not answer now.',
+        ? 'Postgres does not answer now. Whether the write was done is not known.'
+        : 'Postgres does not answer now.',
       { cause: error, retryAfterSeconds: 2, isTooMuch: tookTooLong(error, code) },
     );
   if (code === undefined && isAnswerTooLarge(error))
