@@ -1,13 +1,29 @@
+import { existsSync } from 'node:fs';
 import { defineConfig } from 'vitest/config';
+import { SlowFirst } from './test/slow-first.ts';
 
+export const ROOMS = '{src,functions,dev,test,drizzle,bench}';
+
+/** Holds the real scenes and the HTTP contract, which are not part of the repository. */
+export const SHARED = new URL('../shared', import.meta.url);
+
+/** Common to `npm test` and `npm run proof`. */
+export const settings = {
+  exclude: ['**/node_modules/**', ...(existsSync(SHARED) ? [] : ['**/*.shared.*'])],
+  globalSetup: ['test/global-setup.ts'],
+  maxWorkers: 2,
+  testTimeout: 30_000,
+  hookTimeout: 60_000,
+};
+
+/** `npm test`: every rule once, in less than five minutes on two cores. */
 export default defineConfig({
   test: {
-    include: ['{src,functions,dev,test,drizzle,bench}/**/*.test.ts'],
-    globalSetup: ['test/global-setup.ts'],
-    // Most of what is tested waits for stores, time-outs and processes: two files at once, also on two cores.
-    maxWorkers: 2,
-    testTimeout: 30_000,
-    hookTimeout: 60_000,
-    coverage: { include: ['{src,functions,dev}/**/*.ts'], exclude: ['**/*.test.ts'] },
+    ...settings,
+    include: [`${ROOMS}/**/*.test.ts`],
+    // Files share two processes: one process per file takes twice the CPU.
+    isolate: false,
+    sequence: { sequencer: SlowFirst },
+    coverage: { include: ['{src,functions,dev}/**/*.ts'], exclude: ['**/*.{test,proof}.ts'] },
   },
 });

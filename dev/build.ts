@@ -1,22 +1,44 @@
-/** `npm run prepare`, which npm runs after an install: the scripts for Redis as a module, and the package as JavaScript, for servers whose Node reads no TypeScript. */
-import { resolve } from 'node:path';
+/**
+ * Builds what the package ships, into dist/: index.js for servers, cli.js for the command line, the chunks they share, their
+ * types, and the licences of the packages that are bundled into them. The two database drivers stay dependencies: they open the
+ * connections, and a server must be able to update them by itself.
+ */
+import { rmSync } from 'node:fs';
+import { join, resolve } from 'node:path';
 import { build } from 'esbuild';
 import { writeScripts } from './build-scripts.ts';
+import { writeTypes } from './build-types.ts';
+import { writeLicences } from './bundled-licences.ts';
 
 const PROJECT = resolve(import.meta.dirname, '..');
+const DIST = join(PROJECT, 'dist');
 
 writeScripts();
-await build({
-  entryPoints: [resolve(PROJECT, 'src/index.ts')],
-  outfile: resolve(PROJECT, 'dist/index.js'),
+// Names in these folders change with their content.
+for (const folder of ['chunks', 'types']) rmSync(join(DIST, folder), { recursive: true, force: true });
+const { metafile } = await build({
+  absWorkingDir: PROJECT,
+  entryPoints: { index: 'src/index.ts', cli: 'src/cli/worldkeep.ts' },
+  outdir: DIST,
+  chunkNames: 'chunks/[name]-[hash]',
   bundle: true,
-  packages: 'external',
+  splitting: true,
+  external: ['ioredis', 'pg'],
   platform: 'node',
   format: 'esm',
-  target: 'node20',
-  // Of what is newer than that, `target` changes the syntax alone.
-  inject: [resolve(PROJECT, 'dev/node-20.ts')],
+  target: 'node20.19',
+  // `require` of a module that waits while it loads is refused by Node.
+  supported: { 'top-level-await': false },
+  // Of what is newer than that Node, `target` changes the syntax alone.
+  inject: [join(PROJECT, 'dev/node-20.ts')],
   define: { 'Promise.withResolvers': 'withResolvers', 'Map.groupBy': 'groupBy', 'URL.parse': 'parseUrl' },
-  sourcemap: true,
+  // cli-progress is CommonJS, and requires modules of Node.
+  banner: {
+    js: "import { createRequire as makeRequire } from 'node:module';\nconst require = makeRequire(import.meta.url);",
+  },
+  legalComments: 'none',
+  metafile: true,
   logLevel: 'warning',
 });
+writeLicences(Object.keys(metafile.inputs), join(DIST, 'THIRD-PARTY-LICENSES.txt'));
+writeTypes(join(DIST, 'types'));

@@ -1,10 +1,8 @@
-import { fileURLToPath, pathToFileURL } from 'node:url';
+import { fileURLToPath } from 'node:url';
 import { sql } from 'drizzle-orm';
 import { drizzle, type NodePgDatabase } from 'drizzle-orm/node-postgres';
 import { migrate as applyMigrations } from 'drizzle-orm/node-postgres/migrator';
 import pg from 'pg';
-import { readFacts } from '../src/postgres/errors.ts';
-import { explainRefusal } from '../src/postgres/refusals.ts';
 import { SELECT_SESSION_SETTINGS } from '../src/postgres/settings.ts';
 
 /** Held while migrating, so that two who migrate at once do it one after the other ("worldkeep" in ASCII). */
@@ -82,40 +80,3 @@ async function letAppLogIn(client: pg.Client, appUrl: string, log: (line: string
   await client.query(rows[0]?.statement ?? '');
   log('database: worldkeep_app may log in with the password of DATABASE_URL');
 }
-
-async function main(): Promise<void> {
-  // An empty value is the same as none.
-  const migrationUrl = process.env.DATABASE_MIGRATION_URL || undefined;
-  const appUrl = process.env.DATABASE_URL || undefined;
-  const wrong = (name: string, url: string | undefined) =>
-    url !== undefined && !/^postgres(ql)?:$/.test(URL.parse(url)?.protocol ?? '')
-      ? `${name} must be an address like postgresql://user:password@host/database.`
-      : undefined;
-  const problem =
-    migrationUrl === undefined
-      ? "Set DATABASE_MIGRATION_URL to the database's address as its owner (postgresql://owner:password@host/database)."
-      : (wrong('DATABASE_MIGRATION_URL', migrationUrl) ?? wrong('DATABASE_URL', appUrl));
-  if (migrationUrl === undefined || problem !== undefined) {
-    console.error(problem);
-    process.exitCode = 2;
-    return;
-  }
-  try {
-    await migrate({ migrationUrl, appUrl, log: (line) => console.log(line) });
-  } catch (error) {
-    console.error(`Nothing was migrated: ${explain(error)}`);
-    process.exitCode = 1;
-  }
-}
-
-/** Names the variable of a connection that was refused. About a statement, Postgres's own words say most. */
-function explain(error: unknown): string {
-  const facts = readFacts(error);
-  const variable = 'DATABASE_MIGRATION_URL';
-  const refusal = explainRefusal(facts, { url: variable, address: variable });
-  if (refusal !== null && !facts.sqlState?.startsWith('42')) return `${refusal.cause} ${refusal.remedy}`;
-  const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
-  return cause instanceof Error ? cause.message : String(cause);
-}
-
-if (process.argv[1] !== undefined && import.meta.url === pathToFileURL(process.argv[1]).href) await main();

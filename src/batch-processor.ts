@@ -3,6 +3,7 @@ import { AppError } from './world/errors.ts';
 import { LIMITS } from './world/limits.ts';
 import type { Operation } from './world/operation.ts';
 import { checkId } from './world/schemas.ts';
+import { readThreeValues } from './world/three-values.ts';
 import type { Seq } from './world/types.ts';
 
 /** What BatchProcessor needs of PersistenceLayer. */
@@ -349,7 +350,10 @@ function readItem(
 ): { spaceId: string | undefined; actor: string | null; operation: Operation; bytes: number } {
   if (typeof input !== 'object' || input === null || Array.isArray(input))
     throw invalid('', 'must be an object');
-  const { spaceId, updatedBy, objectId, userId, ...fields } = input as Record<string, unknown>;
+  const { spaceId, updatedBy, objectId, userId, ...fields } = readThreeValues(input) as Record<
+    string,
+    unknown
+  >;
   const named = type === 'userUpdates' ? userId : objectId;
   const operation = type === 'operations' ? fields : { ...fields, op: OP_OF[type], id: named ?? fields.id };
   const [checked] = checkOperations({ ops: [operation] });

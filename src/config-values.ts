@@ -1,4 +1,5 @@
 import { AppError } from './world/errors.ts';
+import { ID_PATTERN, ID_RULE } from './world/schemas.ts';
 
 /** Every variable that is read, and whether its value is a secret (which no message ever shows). */
 export const CONFIG_VARIABLES = {
@@ -58,7 +59,6 @@ export type ConfigVariable = keyof typeof CONFIG_VARIABLES;
 export type Env = Readonly<Record<string, string | undefined>>;
 
 const VALUE_SHOWN_LENGTH_MAX = 40;
-const ID = /^[A-Za-z0-9._:-]{1,128}$/;
 
 /** The least and greatest number of each field; Sunday is 0 and 7. */
 const CRON_FIELDS = [
@@ -115,8 +115,8 @@ export function readWhole(
 
 export function readId(env: Env, name: ConfigVariable, byDefault: string): string {
   const value = read(env, name) ?? byDefault;
-  if (ID.test(value)) return value;
-  throw refuseValue(env, name, 'must be 1 to 128 characters of A-Z a-z 0-9 . _ : -');
+  if (ID_PATTERN.test(value)) return value;
+  throw refuseValue(env, name, ID_RULE);
 }
 
 /** A service's address. What is sent there holds a password, so in the clear only to this machine itself. */

@@ -227,6 +227,7 @@ describe('Config', () => {
     ['a number out of range', { DATABASE_URL, DATABASE_POOL_SIZE: '0' }, /^DATABASE_POOL_SIZE .* 1 to 1000/],
     ['a URL for a host', { DATABASE_URL, HOST: 'http://0.0.0.0' }, /^HOST must be a host name/],
     ['an id that is none', { DATABASE_URL, DEFAULT_SPACE_ID: 'a/b' }, /^DEFAULT_SPACE_ID/],
+    ['an id of dots alone', { DATABASE_URL, DEFAULT_TENANT_ID: '..' }, /^DEFAULT_TENANT_ID/],
     ['a level that is none', { DATABASE_URL, LOG_LEVEL: 'loud' }, /^LOG_LEVEL must be one of .* not "loud"/],
     ['a short token', { DATABASE_URL, METRICS_TOKEN: 'hunter2' }, /^METRICS_TOKEN must be at least 16/],
     [

@@ -19,13 +19,14 @@ import { REDIS_URL_FORM, readRedisUrl } from './redis-url.ts';
 import { SpaceState } from './state/space-state.ts';
 import { AppError } from './world/errors.ts';
 import { LIMITS } from './world/limits.ts';
+import { readThreeValues } from './world/three-values.ts';
 
 /** What a BatchProcessor joins: each belongs to one of these. */
 const postgresOf = new WeakMap<Layer, Postgres>();
 const redisOf = new WeakMap<Cache, RedisClient>();
 
 /** How a Node server opens its worlds. */
-export interface NodePersistenceOptions extends Partial<PersistenceOptions> {
+export interface NodePersistenceOptions extends Partial<Omit<PersistenceOptions, 'readInput'>> {
   /** As the runtime role, over TCP: `postgresql://worldkeep_app:…@host/database`. Any Postgres serves. */
   databaseUrl: string;
   /** Connections at most. */
@@ -37,13 +38,18 @@ export interface NodePersistenceOptions extends Partial<PersistenceOptions> {
 /**
  * PersistenceLayer over plain Postgres, for any Node server. Where a call names no tenant or space, those given here
  * stand in (`default` and `main`); `connect()` makes them where they are new. By itself every write is one transaction; with
- * a BatchProcessor all writes go through the log that it keeps in Redis.
+ * a BatchProcessor all writes go through the log that it keeps in Redis. Positions, rotations and scales may be three.js's own.
+ * @throws validation_failed for a `databaseUrl` that is missing or is no URL of a Postgres
  */
 export class PersistenceLayer extends Layer {
   constructor({ databaseUrl, poolSize = 20, timeoutMs = 10_000, ...options }: NodePersistenceOptions) {
-    const postgres = openPg({ databaseUrl, poolSizeMax: poolSize, timeoutMs });
+    const url = readDatabaseUrl(databaseUrl);
+    const postgres = openPg({ databaseUrl: url, poolSizeMax: poolSize, timeoutMs });
     const log = new DirectLog(createDrainStore(postgres), Date.now);
-    super(createWorldStore(postgres), log, { tenantId: 'default', spaceId: 'main', ...options });
+    super(createWorldStore(postgres), log, {
+      ...{ tenantId: 'default', spaceId: 'main', readInput: readThreeValues },
+      ...options,
+    });
     postgresOf.set(this, postgres);
   }
 }
@@ -182,8 +188,24 @@ function readPort(port: number | string | undefined): number {
   if (port === undefined || port === '') return 6_379;
   const number = Number(port);
   if (Number.isInteger(number) && number >= 1 && number <= 65_535) return number;
-  const message = 'must be a whole number from 1 to 65535';
-  throw new AppError('validation_failed', `port ${message}.`, { errors: [{ path: '/port', message }] });
+  throw invalidOption('port', 'must be a whole number from 1 to 65535');
+}
+
+/** A driver without a URL would connect to this machine. The value is not repeated: it holds a password. */
+function readDatabaseUrl(url: unknown): string {
+  const isPostgres = typeof url === 'string' && /^postgres(ql)?:$/.test(URL.parse(url)?.protocol ?? '');
+  if (isPostgres) return url;
+  const given = url === undefined || url === null || url === '' ? 'is missing' : 'is not one';
+  throw invalidOption(
+    'databaseUrl',
+    `must be a URL like postgresql://user:password@host/database; it ${given}`,
+  );
+}
+
+function invalidOption(name: string, message: string): AppError {
+  return new AppError('validation_failed', `${name} ${message}.`, {
+    errors: [{ path: `/${name}`, message }],
+  });
 }
 
 export type { BatchResult, BatchStats, BatchType } from './batch-processor.ts';

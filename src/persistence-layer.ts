@@ -47,6 +47,8 @@ export interface PersistenceOptions {
   principal?: string | null;
   /** Keeps work going that no answer waits for. */
   defer?: (work: Promise<unknown>) => void;
+  /** Reads an input before it is checked; by default nothing but the API's own forms is taken. */
+  readInput?: (input: unknown) => unknown;
 }
 
 /** How operations are appended. */
@@ -86,11 +88,13 @@ export class PersistenceLayer {
   /** Shared by the layers of all tenants: `useLog` is for all of them. */
   readonly #order: Order;
   readonly #options: PersistenceOptions;
+  readonly #read: (input: unknown) => unknown;
 
   constructor(store: WorldStore, log: WorldLog | Order, options: PersistenceOptions) {
     this.#store = store;
     this.#order = 'log' in log ? log : { log };
     this.#options = options;
+    this.#read = options.readInput ?? ((input) => input);
   }
 
   /** From now on writes go through this log, and `defer` keeps going what they leave to be done; states are read by `state`. */
@@ -197,7 +201,7 @@ export class PersistenceLayer {
     objectData: unknown,
     { spaceId, precondition = {}, queues }: InSpaceIf = {},
   ): Promise<{ object: WorldObject; created: boolean }> {
-    const object = checkObject(objectData);
+    const object = checkObject(this.#read(objectData));
     return putObject(this.#way(spaceId ?? spaceOf(objectData), queues), object, precondition);
   }
 
@@ -208,7 +212,7 @@ export class PersistenceLayer {
     { spaceId, precondition = {}, queues }: InSpaceIf = {},
   ): Promise<WorldObject> {
     const id = checkId(objectId, '/id');
-    const patch = checkObjectPatch(updates);
+    const patch = checkObjectPatch(this.#read(updates));
     return patchObject(this.#way(spaceId, queues), id, patch, precondition);
   }
 
@@ -228,7 +232,7 @@ export class PersistenceLayer {
     input: unknown,
     { spaceId, waits = false, ...append }: OperationsOptions = {},
   ): Promise<Queued | CommittedOperations> {
-    const checked = checkOperations(input);
+    const checked = checkOperations(this.#read(input));
     if (this.#options.withinSpace) refuseOtherAvatars(checked, this.#options.actor);
     const { log, target, options } = this.#way(spaceId);
     const how = waits || log.commitsAlways ? 'commit' : 'enqueue';
@@ -280,7 +284,7 @@ export class PersistenceLayer {
     worldState: unknown,
     { spaceId, mode = 'replace' }: InSpace & { mode?: SaveMode } = {},
   ): Promise<Saved> {
-    const world = checkWorld(worldState);
+    const world = checkWorld(this.#read(worldState));
     if (this.#options.withinSpace) refuseTenantParts(world);
     const way = this.#way(spaceId ?? spaceOf(worldState));
     return commitStage(way, { ...staged(await this.#store.stageWorld(way.target, world)), mode });

@@ -70,7 +70,10 @@ export async function streamState(
   const { selection, include } = readView(view);
   const { store, state, address, defer } = way;
   await state?.waitUntilCommitted(address, defer);
-  const reader = await store.streamWorld(address.tenantId, address.spaceId, selection);
+  const reader = await store.streamWorld(address.tenantId, address.spaceId, {
+    ...selection,
+    withAllChat: include.has('chat'),
+  });
   if (reader === null) throw notFound();
   const { seq, rev, parts } = reader;
   return { seq, rev, lines: writeStateLines(parts, include) };

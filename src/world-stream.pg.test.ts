@@ -88,6 +88,34 @@ describe.each(Object.entries(DRIVERS))('a world line by line, on %s', (_, open) 
     expect(copied.users.map(({ id }) => id)).toEqual(['ada']);
   });
 
+  it('has every message, oldest first, and of a later save none', async () => {
+    const world = await makeWorld(postgres);
+    const { layer } = world;
+    const messages = Array.from({ length: 451 }, (_, i) => ({
+      id: `m${String((i * 7) % 451).padStart(3, '0')}`,
+      text: `message ${i}`,
+      // Several messages share a millisecond, and differ in the digits that no state shows.
+      createdAt: `2026-01-02T03:04:05.${String(Math.floor(i / 3)).padStart(3, '0')}${i % 3}00Z`,
+    }));
+    await layer.saveWorldState({ objects: [], chat: messages.toReversed() });
+    const later = { objects: [], chat: [{ id: 'later', text: 't', createdAt: messages[3]?.createdAt }] };
+    const saving = layerOn(
+      withHooks(postgres, {
+        async after(transaction) {
+          if (transaction === 1) await layer.saveWorldState(later, { mode: 'merge' });
+        },
+      }),
+      world,
+    );
+    const { of, end } = await stream(saving);
+    const texts = of('chat').map((line) => 'text' in line && line.text);
+    expect(texts).toEqual(messages.map(({ text }) => text));
+    expect(end).toMatchObject({ counts: { chat: 451 } });
+    expect((await layer.loadWorldState()).chat.map(({ text }) => text)).toEqual(texts.slice(-50));
+    const partly = await stream(layer, { include: ['objects'] });
+    expect(partly.kinds).toEqual(['space', 'end']);
+  });
+
   it('leaves out what is not asked for', async () => {
     const { layer } = await makeWorld(postgres);
     await layer.saveWorldState(WORLD);

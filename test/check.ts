@@ -34,6 +34,11 @@ const STEPS: Step[] = [
               'the schema has changed: keep the migration that was just made, under a name that says what it does',
           },
   },
+  { name: 'the package is well made', command: ['publint', '--strict'] },
+  {
+    name: 'the types of the package resolve for ES modules',
+    command: ['attw', '--pack', '.', '--profile', 'esm-only', '--no-color', '--no-emoji'],
+  },
   ...['', 'staging', 'production'].map((environment) => ({
     name: `the Worker builds${environment && ` for ${environment}`}`,
     command: ['wrangler', 'deploy', '--dry-run', '--outdir', bundle, '--env', environment],

@@ -41,6 +41,20 @@ describe('the package', () => {
     expect(() => new CacheManager({ port: 'sixty' })).toThrow('port must be a whole number');
   });
 
+  it.each([
+    [undefined, 'it is missing'],
+    ['', 'it is missing'],
+    ['hidden@localhost:5432/world', 'it is not one'],
+    ['mysql://me:hidden@localhost/world', 'it is not one'],
+  ])('refuses a databaseUrl that is none, without repeating it: %j', (databaseUrl, reason) => {
+    const sentence = `databaseUrl must be a URL like postgresql://user:password@host/database; ${reason}.`;
+    // What a program in JavaScript may pass.
+    const options = { databaseUrl } as { databaseUrl: string };
+    expect(() => new PersistenceLayer(options)).toThrow(
+      expect.objectContaining({ code: 'validation_failed', message: sentence }),
+    );
+  });
+
   it('says that the database is away, whatever is asked', async () => {
     const databaseUrl = 'postgresql://worldkeep_app:secret@127.0.0.1:9/nowhere';
     const persistence = new PersistenceLayer({ databaseUrl, timeoutMs: 2_000 });

@@ -68,7 +68,7 @@ const INPUTS = {
       chatHistory: z.array(z.looseObject({})).optional(),
     })
     .describe(
-      'The backup of an in-memory server, turned into a WorldInput and checked as one: members of an object that are none here are kept among its properties, and a rotation without `w` is taken for Euler angles (radians, XYZ).',
+      'The backup of an in-memory server, turned into a WorldInput and checked as one: members of an object that are none here are kept among its properties. A rotation is a quaternion or Euler angles (radians) with their `order`, by default XYZ; the lists and members that three.js writes are read too. White space in the `path` of a model is encoded.',
     ),
   // The path names the person; the body may.
   UserInput: userSchema.partial({ id: true }),

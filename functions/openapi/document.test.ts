@@ -1,5 +1,3 @@
-import { access, readFile } from 'node:fs/promises';
-import { basename, join } from 'node:path';
 import { Validator } from '@seriousme/openapi-schema-validator';
 import { describe, expect, it } from 'vitest';
 import type { JsonObject } from '../../src/world/types.ts';
@@ -112,82 +110,4 @@ function* listExamples(node: unknown, at: string): Generator<[string, JsonObject
   for (const [key, child] of Object.entries(node))
     if (key !== 'schemas' && key !== 'schema' && key !== 'examples')
       yield* listExamples(child, `${at}/${key}`);
-}
-
-const CONTRACT = join(import.meta.dirname, '../../../shared/API.md');
-const contract = await access(CONTRACT).then(
-  () => readFile(CONTRACT, 'utf8'),
-  () => null,
-);
-
-/** Promised, and not built yet. What is built must go from here. */
-const LATER = [
-  'GET /v1/spaces/{space}/chat',
-  'POST /v1/spaces/{space}/chat',
-  'DELETE /v1/spaces/{space}/chat/{id}',
-  ...['models', 'media'].flatMap((kind) => [
-    `POST /v1/${kind}`,
-    `GET /v1/${kind}`,
-    `GET /v1/${kind}/{id}`,
-    `DELETE /v1/${kind}/{id}`,
-    `GET /v1/${kind}/{id}/file`,
-  ]),
-  'POST /v1/events',
-  'GET /v1/audit',
-  'GET /v1/spaces/{space}/snapshots',
-  'POST /v1/spaces/{space}/snapshots',
-  'POST /v1/spaces/{space}/snapshots/{id}/restore',
-  'DELETE /v1/spaces/{space}/snapshots/{id}',
-  'GET /metrics',
-  'POST /jobs/cleanup',
-  'POST /jobs/refresh-views',
-];
-
-describe(`the contract${contract === null ? ' (skipped: ../shared/API.md is not there)' : ''}`, () => {
-  it.skipIf(contract === null)('has the routes that are described and those of later, and no others', () => {
-    const promised = listPromised(contract ?? '');
-    expect(promised.length).toBeGreaterThan(50);
-    expect([...described, ...LATER].toSorted()).toEqual(promised.toSorted());
-  });
-});
-
-/**
- * The routes of the contract's tables: in a row's first column, methods and a path in each `…` or behind each ` · `;
- * `…` stands for the path before, up to the collection it is in.
- */
-function listPromised(text: string): string[] {
-  const routes = new Set<string>();
-  // In the prose, not in a table.
-  for (const [, path] of text.matchAll(/`GET (\/openapi\.json|\/docs)`/g)) routes.add(`GET ${path}`);
-  let rowsRoutes: string[] = [];
-  for (const row of text.matchAll(/^\| (.+?) \|/gm)) {
-    const first = row[1] ?? '';
-    if (/^the same under/.test(first)) {
-      const [, kind = ''] = /`(\/v1\/\w+)`/.exec(first) ?? [];
-      for (const route of rowsRoutes) routes.add(route.replace(/\/v1\/\w+/, kind));
-      continue;
-    }
-    rowsRoutes = readRow(first);
-    for (const route of rowsRoutes) routes.add(route);
-  }
-  return [...routes];
-}
-
-function readRow(cell: string): string[] {
-  const routes: string[] = [];
-  let base = '';
-  for (const [, quoted = ''] of cell.matchAll(/`([^`]+)`/g)) {
-    const match = /^((?:(?:GET|PUT|POST|PATCH|DELETE) )*)(\S+)/.exec(quoted);
-    if (match === null || !/^[/…]/.test(match[2] ?? '')) continue;
-    const written = (match[2] ?? '').split('?')[0] ?? '';
-    const path = written.startsWith('…')
-      ? join(base, written.slice(1).replace(`/${basename(base)}/`, '/'))
-      : written;
-    if (!written.startsWith('…')) base = written.replace(/^(\/v1\/(?:spaces\/\{space\}\/)?[\w-]+).*$/, '$1');
-    const methods = (match[1] ?? '').trim().split(' ').filter(Boolean);
-    // A path without a method has that of its row: `POST /jobs/drain` · `/jobs/cleanup`.
-    for (const method of methods.length > 0 ? methods : [routes.at(-1)?.split(' ')[0] ?? 'GET'])
-      routes.push(`${method} ${path}`);
-  }
-  return routes;
 }

@@ -37,7 +37,7 @@ export const issueSchema = z.strictObject({
 });
 
 /** `wk_<tenant>_<secret>`; the secret is 32 random bytes in base64url, so its own `_` are no matter. */
-const CREDENTIAL = /^wk_([A-Za-z0-9._:-]{1,128})_[A-Za-z0-9_-]{43}$/;
+const CREDENTIAL = /^wk_((?!\.+_)[A-Za-z0-9._:-]{1,128})_[A-Za-z0-9_-]{43}$/;
 
 export interface ApiKeyOptions {
   /** Milliseconds since 1970. */

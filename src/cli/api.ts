@@ -1,6 +1,6 @@
 import * as z from 'zod';
 import type { FieldError } from '../world/errors.ts';
-import type { SaveMode } from '../world/types.ts';
+import type { Bounds, JsonObject, Page, SaveMode } from '../world/types.ts';
 import type { Connection } from './connection.ts';
 import { CommandError, systemCode } from './errors.ts';
 import { StateReader } from './state-lines.ts';
@@ -12,7 +12,17 @@ const WORLD_TIMEOUT_MS = 15 * 60_000;
 const UPLOAD_CHUNK_BYTES = 64 * 1024;
 export const NDJSON = 'application/x-ndjson';
 
-const savedSchema = z.object({ seq: z.number(), objects: z.number(), durability: z.string() });
+const spaceSchema = z.object({
+  id: z.string(),
+  name: z.string(),
+  description: z.string().nullable(),
+  settings: z.custom<JsonObject>((value) => typeof value === 'object' && value !== null),
+  bounds: z.custom<Bounds>((value) => typeof value === 'object').nullable(),
+});
+/** What a space says of itself and a caller may put. */
+export type SpaceAnswer = z.infer<typeof spaceSchema>;
+
+const savedSchema = z.object({ seq: z.number(), durability: z.string() });
 export type SavedState = z.infer<typeof savedSchema>;
 
 const keysSchema = z.object({
@@ -30,7 +40,12 @@ const keysSchema = z.object({
 });
 export type ListedKey = z.infer<typeof keysSchema>['items'][number];
 
-const KEYS_PAGE_ITEMS = '1000';
+const objectIdsSchema = z.object({
+  items: z.array(z.object({ id: z.string() })),
+  nextCursor: z.string().nullable(),
+});
+
+const PAGE_ITEMS = '1000';
 
 const problemSchema = z.object({
   code: z.string().optional(),
@@ -59,10 +74,11 @@ export class Api {
     this.#signal = signal;
   }
 
-  async hasSpace(space: string): Promise<boolean> {
+  /** @returns null where there is no such space. */
+  async getSpace(space: string): Promise<SpaceAnswer | null> {
     const response = await this.#request('GET', spacePath(space), { expected: [200, 404] });
-    await response.body?.cancel();
-    return response.status === 200;
+    const text = await response.text();
+    return response.status === 404 ? null : readAnswer(spaceSchema, text);
   }
 
   /** @returns whether the space was made by this; false where it was there already. */
@@ -95,7 +111,8 @@ export class Api {
       query: { mode },
       body: { ...body, onSent },
       timeoutMs: WORLD_TIMEOUT_MS,
-      expected: [200],
+      // 202: the world has its place in the order, and Postgres does not have it yet.
+      expected: [200, 202],
     });
     return readAnswer(savedSchema, await response.text());
   }
@@ -125,19 +142,31 @@ export class Api {
     return reader.finish();
   }
 
-  /** Every key of the tenant, page by page. */
+  /** Every key of the tenant. */
   async listKeys(): Promise<ListedKey[]> {
     const keys: ListedKey[] = [];
+    for await (const page of this.#readPages('/v1/keys', keysSchema)) keys.push(...page);
+    return keys;
+  }
+
+  /** The ids of a space's objects, as far as they are committed. */
+  async listObjectIds(space: string): Promise<Set<string>> {
+    const ids = new Set<string>();
+    for await (const page of this.#readPages(`${spacePath(space)}/objects`, objectIdsSchema))
+      for (const { id } of page) ids.add(id);
+    return ids;
+  }
+
+  async *#readPages<T>(path: string, schema: z.ZodType<Page<T>>): AsyncGenerator<T[]> {
     for (let cursor: string | null = ''; cursor !== null; ) {
-      const response = await this.#request('GET', '/v1/keys', {
-        query: { limit: KEYS_PAGE_ITEMS, ...(cursor !== '' && { cursor }) },
+      const response = await this.#request('GET', path, {
+        query: { limit: PAGE_ITEMS, ...(cursor !== '' && { cursor }) },
         expected: [200],
       });
-      const page: z.infer<typeof keysSchema> = readAnswer(keysSchema, await response.text());
-      keys.push(...page.items);
+      const page: Page<T> = readAnswer(schema, await response.text());
+      yield page.items;
       cursor = page.nextCursor;
     }
-    return keys;
   }
 
   /** @returns false where the tenant has no such key. */

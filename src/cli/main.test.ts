@@ -25,14 +25,17 @@ describe('worldkeep used wrongly exits with 2, a sentence and the usage', () => 
     [['help', 'explode'], 'unknown command: explode'],
     [['--loud'], 'unknown option: --loud'],
     [['keys', 'revoke'], 'missing required positional argument: ID'],
-    [['keys', 'revoke', 'a/b'], 'ID must be 1 to 128 characters of A-Z a-z 0-9 . _ : -, not "a/b"'],
+    [
+      ['keys', 'revoke', 'a/b'],
+      'ID must be 1 to 128 characters of A-Z a-z 0-9 . _ : - and not dots alone, not "a/b"',
+    ],
     [['import', '--space', 's'], 'missing required positional argument: FILE'],
     [['import', 'f.glb'], 'missing required argument: --space'],
     [['import', 'f.glb', '--space'], "option '--space <value>' argument missing"],
     [['import', 'f.glb', '--space='], '--space must not be empty'],
     [
       ['import', 'f.glb', '--space', 'a/b'],
-      '--space must be 1 to 128 characters of A-Z a-z 0-9 . _ : -, not "a/b"',
+      '--space must be 1 to 128 characters of A-Z a-z 0-9 . _ : - and not dots alone, not "a/b"',
     ],
     [['import', 'f.glb', '--space', 's', '--loud'], "unknown option '--loud'"],
     [['import', 'f.glb', 'g.glb', '--space', 's'], 'unexpected argument: g.glb'],
@@ -43,6 +46,10 @@ describe('worldkeep used wrongly exits with 2, a sentence and the usage', () => 
       '--scopes must be of read, write, admin with commas between, not "fly"',
     ],
     [['keys', 'create', '--tenant', 'a b', '--scopes', 'read'], '--tenant must be 1 to 128 characters'],
+    [
+      ['export', '--space', '..'],
+      '--space must be 1 to 128 characters of A-Z a-z 0-9 . _ : - and not dots alone',
+    ],
     [
       ['keys', 'create', '--tenant', 't', '--scopes', 'read', '--expires', 'soon'],
       '--expires must be a time like',

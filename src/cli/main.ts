@@ -11,8 +11,10 @@ import { importCommand } from './commands/import.ts';
 import { keysCreateCommand } from './commands/keys-create.ts';
 import { keysListCommand } from './commands/keys-list.ts';
 import { keysRevokeCommand } from './commands/keys-revoke.ts';
+import { migrateCommand } from './commands/migrate.ts';
 import { schedulesApplyCommand } from './commands/schedules-apply.ts';
 import { describeError, UsageError } from './errors.ts';
+import { PACKAGE_JSON } from './package-files.ts';
 import { createProgress, type ProgressStream } from './progress.ts';
 
 const PROGRAM = 'worldkeep';
@@ -24,6 +26,7 @@ const COMMANDS: readonly Command[] = [
   keysCreateCommand,
   keysListCommand,
   keysRevokeCommand,
+  migrateCommand,
   schedulesApplyCommand,
   drainCommand,
   cacheClearCommand,
@@ -154,6 +157,6 @@ function colours(stream: ProgressStream, env: NodeJS.ProcessEnv): boolean {
 }
 
 function readVersion(): string {
-  const text = readFileSync(new URL('../../package.json', import.meta.url), 'utf8');
+  const text = readFileSync(PACKAGE_JSON, 'utf8');
   return (JSON.parse(text) as { version: string }).version;
 }

@@ -1,6 +1,5 @@
 import type { ArgsDef } from 'citty';
-import { LIMITS } from '../world/limits.ts';
-import { idSchema } from '../world/schemas.ts';
+import { ID_RULE, idSchema } from '../world/schemas.ts';
 import { UsageError } from './errors.ts';
 
 export const SPACE_OPTION = {
@@ -9,9 +8,7 @@ export const SPACE_OPTION = {
 
 export function checkSpaceId(space: string): void {
   if (!idSchema.safeParse(space).success)
-    throw new UsageError(
-      `--space must be 1 to ${LIMITS.idLengthMax} characters of A-Z a-z 0-9 . _ : -, not ${JSON.stringify(space.slice(0, 60))}`,
-    );
+    throw new UsageError(`--space ${ID_RULE}, not ${JSON.stringify(space.slice(0, 60))}`);
 }
 
 /** Of commands that take one space, or all. */
@@ -31,5 +28,5 @@ export function checkOneOrAll({
   if (space !== undefined) checkSpaceId(space);
   if (tenant !== undefined && space === undefined) throw new UsageError('--tenant is for --space alone');
   if (tenant !== undefined && !idSchema.safeParse(tenant).success)
-    throw new UsageError('--tenant must be 1 to 128 characters of A-Z a-z 0-9 . _ : -');
+    throw new UsageError(`--tenant ${ID_RULE}`);
 }

@@ -66,9 +66,10 @@ export class SpaceStreams {
     const { from, isAllowed, defer } = request;
     const address = { tenantId: request.tenantId, spaceId: request.spaceId };
     const { clock, heartbeatMs, createId, tell, remembers } = this.#options;
+    const leaseMs = this.#leaseMs;
     const { incarnation, last, isKnown } = await this.#find(address);
     const place = placeOf(request, createId());
-    refuseFull(await this.#redis.places.take(place, LIMITS.streamLeaseMs), place);
+    refuseFull(await this.#redis.places.take(place, leaseMs), place);
     const stream = new SpaceStream({
       ...{ address, incarnation, cursor: from?.seq ?? last, isExact: from?.isExact ?? true },
       resetAt: !isKnown && from !== null && from.seq !== last ? last : null,
@@ -100,6 +101,11 @@ export class SpaceStreams {
     for (const stream of this.#open) stream.end('stopped');
   }
 
+  /** Milliseconds for which a stream has its place without a heartbeat. */
+  get #leaseMs(): number {
+    return LIMITS.streamLeaseHeartbeats * this.#options.heartbeatMs;
+  }
+
   #find(address: LogAddress) {
     if (this.#isStopping) throw stopping();
     return this.#changes.read(address, { after: null, bytesMax: 0, entriesMax: 0 });
@@ -111,6 +117,7 @@ export class SpaceStreams {
     isAllowed: () => Promise<boolean>,
   ): () => Promise<boolean> {
     const { clock, presence, tell } = this.#options;
+    const leaseMs = this.#leaseMs;
     const address = { tenantId, spaceId };
     let allowedAtMs = clock.now();
     const findAllowed = async () => {
@@ -125,7 +132,7 @@ export class SpaceStreams {
     };
     const holdPlace = async () => {
       try {
-        return (await this.#redis.places.take(place, LIMITS.streamLeaseMs)) === 'taken';
+        return (await this.#redis.places.take(place, leaseMs)) === 'taken';
       } catch {
         return true;
       }

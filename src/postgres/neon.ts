@@ -26,9 +26,6 @@ const TRANSACTION = {
   snapshot: { isolationLevel: 'RepeatableRead', readOnly: true },
 } as const;
 
-/** The driver has one endpoint for all clients, so each redirected host and port is kept with its own. */
-const endpoints = new Map<string, string>();
-
 /** Postgres through Neon's HTTP interface: no connection outlives a request, so it serves on Workers. */
 export function openNeon({
   databaseUrl,
@@ -37,9 +34,11 @@ export function openNeon({
   readHeaders,
   onTransaction,
 }: NeonOptions): Postgres {
-  neonConfig.fetchFunction = fetchWithHeaders;
-  const fetchOptions = () => ({ signal: AbortSignal.timeout(timeoutMs), moreHeaders: readHeaders?.() });
-  const client = neon(redirect(databaseUrl, fetchEndpoint));
+  neonConfig.fetchFunction = fetchAsTold;
+  const fetchOptions = (): OwnOptions => ({
+    ...{ signal: AbortSignal.timeout(timeoutMs), endpoint: fetchEndpoint, moreHeaders: readHeaders?.() },
+  });
+  const client = neon(databaseUrl);
   const databases = { write: openDatabase('write'), snapshot: openDatabase('snapshot') };
   const settings = sql.raw(listSettings(timeoutMs));
   const variables = { ...DATABASE_URL, ...(fetchEndpoint !== undefined && { address: 'DATABASE_HTTP_URL' }) };
@@ -90,29 +89,16 @@ export function openNeon({
   };
 }
 
-function redirect(databaseUrl: string, fetchEndpoint: string | undefined): string {
-  if (fetchEndpoint === undefined) return databaseUrl;
-  const [url, endpoint] = [new URL(databaseUrl), new URL(fetchEndpoint)];
-  url.hostname = endpoint.hostname;
-  url.port = endpoint.port;
-  endpoints.set(`${endpoint.hostname}:${endpoint.port}`, fetchEndpoint);
-  const byNeon = neonConfig.fetchEndpoint;
-  if (!redirected) {
-    redirected = true;
-    neonConfig.fetchEndpoint = (host, port, options) =>
-      endpoints.get(`${host}:${port}`) ??
-      (typeof byNeon === 'function' ? byNeon(host, port, options) : byNeon);
-  }
-  return url.href;
+/** Options of one client's requests, which the driver passes on to `fetch`. */
+interface OwnOptions {
+  signal: AbortSignal;
+  endpoint: string | undefined;
+  moreHeaders: Record<string, string> | undefined;
 }
 
-/** Headers given among the options would take the place of the driver's own: these join them. */
-function fetchWithHeaders(
-  url: string,
-  init: RequestInit & { moreHeaders?: Record<string, string> },
-): Promise<Response> {
-  const { moreHeaders, headers, ...rest } = init;
-  return fetch(url, { ...rest, headers: { ...(headers as Record<string, string>), ...moreHeaders } });
+/** The driver has one endpoint and one `fetch` for all clients of a process, so each request carries its client's own. */
+function fetchAsTold(url: string, init: RequestInit & OwnOptions): Promise<Response> {
+  const { endpoint = url, moreHeaders, headers, ...rest } = init;
+  // Headers given as options would replace the driver's own.
+  return fetch(endpoint, { ...rest, headers: { ...(headers as Record<string, string>), ...moreHeaders } });
 }
-
-let redirected = false;

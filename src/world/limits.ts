@@ -83,9 +83,9 @@ export const LIMITS = {
   streamsPerSpaceMax: 1_000,
   streamsPerKeyMax: 100,
   streamsPerSessionMax: 10,
-  /** Milliseconds after which the place of a stream that does not say more is free again. */
-  streamLeaseMs: 30_000,
-  /** Seconds between two signs of life of a stream, by default and at most: below its lease. */
+  /** Heartbeats after which a stream that sends none loses its place: 30 s by default. */
+  streamLeaseHeartbeats: 1.5,
+  /** Seconds between two heartbeats of a stream, by default and at most. */
   streamHeartbeatSecondsDefault: 20,
   streamHeartbeatSecondsMax: 25,
   /** Milliseconds after which a client comes again to a stream that ended. */

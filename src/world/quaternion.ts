@@ -17,14 +17,32 @@ export function keepRotation(rotation: Quaternion): Quaternion | null {
   return { x: scaled.x / norm, y: scaled.y / norm, z: scaled.z / norm, w: scaled.w / norm };
 }
 
-/** Euler angles in radians, applied in the order X, Y, Z about the body's own axes (three.js's default), as a quaternion. */
-export function eulerToQuaternion({ x, y, z }: Vector3): Quaternion {
+/**
+ * For each order the signs of the second product in x, y, z and w: turning about the body's own axes in another order
+ * changes nothing else.
+ */
+const EULER_SIGNS = {
+  XYZ: [1, -1, 1, -1],
+  YXZ: [1, -1, -1, 1],
+  ZXY: [-1, 1, 1, -1],
+  ZYX: [-1, 1, -1, 1],
+  YZX: [1, 1, -1, -1],
+  XZY: [-1, -1, 1, 1],
+} as const;
+
+/** The order in which Euler angles are applied, about the body's own axes, as three.js names it. */
+export type EulerOrder = keyof typeof EULER_SIGNS;
+export const EULER_ORDERS = Object.keys(EULER_SIGNS) as EulerOrder[];
+
+/** Euler angles in radians as a quaternion. @param order XYZ is three.js's default */
+export function eulerToQuaternion({ x, y, z }: Vector3, order: EulerOrder = 'XYZ'): Quaternion {
   const [c1, c2, c3] = [Math.cos(x / 2), Math.cos(y / 2), Math.cos(z / 2)];
   const [s1, s2, s3] = [Math.sin(x / 2), Math.sin(y / 2), Math.sin(z / 2)];
+  const [signX, signY, signZ, signW] = EULER_SIGNS[order];
   return {
-    x: s1 * c2 * c3 + c1 * s2 * s3,
-    y: c1 * s2 * c3 - s1 * c2 * s3,
-    z: c1 * c2 * s3 + s1 * s2 * c3,
-    w: c1 * c2 * c3 - s1 * s2 * s3,
+    x: s1 * c2 * c3 + signX * c1 * s2 * s3,
+    y: c1 * s2 * c3 + signY * s1 * c2 * s3,
+    z: c1 * c2 * s3 + signZ * s1 * s2 * c3,
+    w: c1 * c2 * c3 + signW * s1 * s2 * s3,
   };
 }

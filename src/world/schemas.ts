@@ -8,10 +8,11 @@ import type { JsonObject, ObjectInput, ObjectPatch, SpaceInput, UserInput } from
 /** The last millisecond that RFC 3339 can write with four digits for the year. */
 const LAST_MOMENT = Date.UTC(10_000, 0, 1) - 1;
 
-export const ID_PATTERN = /^[A-Za-z0-9._:-]{1,128}$/;
-const ID_MESSAGE = `must be 1 to ${LIMITS.idLengthMax} characters of A-Z a-z 0-9 . _ : -`;
+/** Ids of dots alone are refused: `.` and `..` vanish from the path of a URL, so nothing could reach them. */
+export const ID_PATTERN = /^(?!\.+$)[A-Za-z0-9._:-]{1,128}$/;
+export const ID_RULE = `must be 1 to ${LIMITS.idLengthMax} characters of A-Z a-z 0-9 . _ : - and not dots alone`;
 
-export const idSchema = z.string().regex(ID_PATTERN, ID_MESSAGE);
+export const idSchema = z.string().regex(ID_PATTERN, ID_RULE);
 const nullableId = idSchema.nullable();
 /** A number as it is kept: finite, and −0 as 0. */
 const number = z.number().transform((value) => value + 0);

@@ -1,7 +1,18 @@
 import * as z from 'zod';
 import { idSchema } from './schemas.ts';
-import { endSchema } from './state-lines.ts';
 import { assetSchema, avatarSchema, chatSchema, worldObjectSchema } from './world-input.ts';
+
+const count = z.int().min(0).optional();
+
+/** The last line, as a caller gives it. */
+const endSchema = z.strictObject({
+  seq: z.unknown().optional(),
+  rev: z.unknown().optional(),
+  counts: z
+    .strictObject({ object: count, gone: count, user: count, model: count, media: count, chat: count })
+    .optional()
+    .describe('How many lines of each kind there are before this one. Where it is given it must be so.'),
+});
 
 /** What a caller may give of each kind of line but its kind. What a space or `moved` says of itself is not heeded. */
 export const LINE_SCHEMAS = {

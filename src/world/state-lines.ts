@@ -12,7 +12,7 @@ export type LineCounts = Partial<Record<'object' | 'gone' | 'user' | 'model' | '
 
 /**
  * One line of a state as NDJSON. First the space, then its objects; where the world moved meanwhile `moved`, and behind it
- * what that changed; then the rest, and `end`. A line replaces an earlier one of its kind and id, and `gone` takes an object
+ * what that changed; then the rest, and `end`. Messages are all of them, oldest first. A line replaces an earlier one of its kind and id, and `gone` takes an object
  * away: what stands at the end is the world at the end's seq. Without `end` it is not whole.
  */
 export type StateLine =
@@ -31,6 +31,8 @@ export interface WorldSelection {
   region?: Region | undefined;
   /** False: everything but the objects. */
   withObjects?: boolean | undefined;
+  /** True: the messages before the last ones too, as parts of their own. Only a stream has room for them. */
+  withAllChat?: boolean | undefined;
 }
 
 /** What of a state is asked for. */
@@ -62,6 +64,8 @@ export type WorldPart =
   | { kind: 'objects'; objects: WorldObject[] }
   /** What brings the objects given so far to a later moment: those that are gone, then those that changed. */
   | { kind: 'moved'; space: Space; gone: string[]; objects: WorldObject[] }
+  /** Messages before those of `around`, oldest first. */
+  | { kind: 'chat'; messages: ChatMessage[] }
   /** The last, at the moment of the whole. */
   | ({ kind: 'around'; rev: number } & Omit<WorldState, 'seq' | 'durableSeq' | 'objects'>);
 
@@ -106,11 +110,13 @@ export async function* writeStateLines(
     }
     if (part.kind === 'objects' || part.kind === 'moved')
       for (const object of part.objects) yield counted({ kind: 'object', ...object });
+    if (part.kind === 'chat' && include.has('chat'))
+      for (const message of part.messages) yield counted(toAsideLine('chat', message));
     if (part.kind !== 'around') continue;
     yield* showSpace(part.space);
     for (const [name, kind] of ASIDE) {
       if (!include.has(name)) continue;
-      counts[kind] = 0;
+      counts[kind] ??= 0;
       for (const item of part[name]) yield counted(toAsideLine(kind, item));
     }
     yield { kind: 'end', seq: part.space.seq, rev: part.rev, counts };
@@ -131,15 +137,3 @@ function toAsideLine(kind: AsideKind, item: Avatar | Asset | ChatMessage): State
   const { kind: messageKind, ...message } = item as ChatMessage;
   return { kind, messageKind, ...message };
 }
-
-const count = z.int().min(0).optional();
-
-/** The last line, as a caller gives it. */
-export const endSchema = z.strictObject({
-  seq: z.unknown().optional(),
-  rev: z.unknown().optional(),
-  counts: z
-    .strictObject({ object: count, gone: count, user: count, model: count, media: count, chat: count })
-    .optional()
-    .describe('How many lines of each kind there are before this one. Where it is given it must be so.'),
-});

@@ -47,6 +47,17 @@ describe('checkWorld', () => {
     ]);
   });
 
+  it('encodes what no URL may hold in the path of a backup’s model', () => {
+    const paths = ['/uploads/My Chair.glb', '/a%20b.glb', '/tab\there.glb', '/ü.glb?v=1'];
+    const models = Object.fromEntries(paths.map((path, i) => [`m${i}`, { path }]));
+    expect(checkWorld({ objects: {}, models }).models.map(({ url }) => url)).toEqual([
+      '/uploads/My%20Chair.glb',
+      '/a%20b.glb',
+      '/tab%09here.glb',
+      '/ü.glb?v=1',
+    ]);
+  });
+
   it('gives a message without an id the same one each time', () => {
     const backup = {
       objects: {},

@@ -1,7 +1,7 @@
 import * as z from 'zod';
+import { readBackupRotation, readBackupVector } from './backup-transform.ts';
 import { AppError } from './errors.ts';
 import { LIMITS } from './limits.ts';
-import { eulerToQuaternion } from './quaternion.ts';
 import {
   check,
   idSchema,
@@ -80,7 +80,7 @@ export const worldSchema = z.strictObject({
  * @throws validation_failed naming what is wrong and where, the same id given twice included.
  */
 export function checkWorld(value: unknown): WorldInput {
-  const world = check(worldSchema, isBackup(value) ? readBackup(value) : value);
+  const world = check(worldSchema, toState(value));
   refuseRepeats(world.objects, '/objects');
   refuseRepeats(world.users ?? [], '/users');
   refuseRepeats(world.models, '/models');
@@ -105,6 +105,11 @@ type Members = Record<string, JsonValue | undefined>;
 
 function isMembers(value: unknown): value is Members {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+/** @returns a backup in the form of a state; anything else as it is. @throws validation_failed */
+export function toState(value: unknown): unknown {
+  return isBackup(value) ? readBackup(value) : value;
 }
 
 function isBackup(value: unknown): value is Members & { objects: Members } {
@@ -155,43 +160,71 @@ function readBackupObject(id: string, item: JsonValue | undefined): unknown {
   const given = isMembers(item.properties) ? (item.properties as JsonObject) : {};
   return {
     ...known,
-    rotation: readBackupRotation(item.rotation),
+    position: readBackupVector(item.position, ['objects', id, 'position']),
+    rotation: readBackupRotation(item.rotation, ['objects', id, 'rotation']),
+    scale: readBackupVector(item.scale, ['objects', id, 'scale']),
     properties:
       item.properties === undefined || isMembers(item.properties) ? { ...others, ...given } : item.properties,
   };
 }
 
-/** In-memory servers often keep Euler angles (radians, XYZ): a rotation without w is one. */
-function readBackupRotation(rotation: JsonValue | undefined): unknown {
-  if (!isMembers(rotation) || rotation.w !== undefined) return rotation;
-  const { x, y, z: roll } = rotation;
-  if (typeof x !== 'number' || typeof y !== 'number' || typeof roll !== 'number') return rotation;
-  return eulerToQuaternion({ x, y, z: roll });
+/** The members that are read of a backup's model, each under the first of its names that has a value. */
+export const BACKUP_MODEL_MEMBERS = {
+  name: ['name', 'filename'],
+  url: ['url', 'path'],
+  sha256: ['sha256'],
+  bytes: ['bytes', 'size'],
+  contentType: ['contentType', 'mimeType'],
+} as const;
+
+/** The same of a backup's message. */
+export const BACKUP_CHAT_MEMBERS = {
+  id: ['id'],
+  userId: ['userId'],
+  text: ['text', 'message'],
+  kind: ['kind', 'type'],
+  createdAt: ['createdAt', 'timestamp'],
+} as const;
+
+function readMembers<Name extends string>(
+  item: Members,
+  members: Record<Name, readonly string[]>,
+): Record<Name, JsonValue | undefined> {
+  const entries = Object.entries<readonly string[]>(members);
+  return Object.fromEntries(
+    entries.map(([name, names]) => [
+      name,
+      names.map((each) => item[each]).find((value) => value !== undefined && value !== null),
+    ]),
+  ) as Record<Name, JsonValue | undefined>;
 }
 
 function readBackupModel(id: string, item: JsonValue | undefined): unknown {
   if (!isMembers(item)) return item;
-  return {
-    id,
-    name: item.name ?? item.filename ?? id,
-    url: item.url ?? item.path,
-    sha256: item.sha256 ?? null,
-    bytes: item.bytes ?? item.size ?? null,
-    contentType: item.contentType ?? item.mimeType ?? null,
-  };
+  const {
+    name = id,
+    url,
+    sha256 = null,
+    bytes = null,
+    contentType = null,
+  } = readMembers(item, BACKUP_MODEL_MEMBERS);
+  return { id, name, url: encodeSpaces(url), sha256, bytes, contentType };
+}
+
+/** A path of a file system may hold what no URL may: white space and control characters. */
+function encodeSpaces(path: JsonValue | undefined): JsonValue | undefined {
+  if (typeof path !== 'string') return path;
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are among what is encoded
+  return path.replaceAll(/[\u0000-\u0020\u007f]/g, encodeURIComponent);
 }
 
 function readBackupChat(item: JsonValue, index: number): unknown {
   if (!isMembers(item)) return item;
-  const at = item.createdAt ?? item.timestamp;
+  const read = readMembers(item, BACKUP_CHAT_MEMBERS);
+  const { userId = null, text, kind = 'text', createdAt: at } = read;
   const createdAt =
     typeof at === 'number' && Number.isFinite(at) && Math.abs(at) < 8.64e15 ? new Date(at).toISOString() : at;
-  return {
-    // A message without an id gets the same one each time, so that a backup imported twice is not said twice.
-    id: item.id ?? `backup:${String(createdAt ?? '').replaceAll(/[^\w.:-]/g, '_')}:${index}`,
-    userId: item.userId ?? null,
-    text: item.text ?? item.message,
-    kind: item.kind ?? item.type ?? 'text',
-    createdAt: createdAt ?? null,
-  };
+  // A message without an id gets the same one each time, so that a backup imported twice is not said twice.
+  const { id = `backup:${String(createdAt ?? '').replaceAll(/[^\w.:-]/g, '_')}:${index}` } = read;
+  return { id, userId, text, kind, createdAt: createdAt ?? null };
 }

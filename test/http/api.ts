@@ -17,6 +17,7 @@ import { describeRateLimits } from './cases/rate-limit.ts';
 import { describeRoles } from './cases/roles.ts';
 import { describeSpaces } from './cases/spaces.ts';
 import { describeState } from './cases/state.ts';
+import { describeStateLines } from './cases/state-lines.ts';
 import { describeStream } from './cases/stream.ts';
 import { describeTenancy } from './cases/tenancy.ts';
 import { describeUpdateModes } from './cases/update-modes.ts';
@@ -24,17 +25,9 @@ import { describeUpdates } from './cases/updates.ts';
 import type { Runtime } from './runtimes.ts';
 import type { Target, TargetEnv } from './targets.ts';
 
-/** Everything the HTTP contract says, asked of one kind of target from outside. */
+/** Every case of the HTTP contract, asked of one runtime from outside. */
 export function describeApi(runtime: Runtime): void {
-  let running: Target;
-  let env: TargetEnv;
-  beforeAll(async () => {
-    env = runtime.makeEnv();
-    running = await runtime.start(env);
-  });
-  afterAll(() => running?.stop());
-  const target = () => running;
-
+  const { target, env } = useTarget(runtime);
   describeSpaces(target);
   describeObjects(target);
   describeState(target);
@@ -46,17 +39,40 @@ export function describeApi(runtime: Runtime): void {
   describePeople(target);
   describePresence(target);
   describeRoles(target);
-  describeProtocol(target);
-  describeHealth(target, () => env);
-  describeBadInput(target);
   describeFuzz(target);
-  describeOutages(runtime);
-  describeConfiguration(runtime);
   describeSessionsElsewhere(runtime);
   describePresenceElsewhere(runtime);
   describeRateLimits(runtime);
+  describeUpdateModes(runtime);
+  describeWhatRuntimesCanChange(runtime, target, env);
+}
+
+/** The cases whose outcome can depend on the runtime: headers, bodies, streams, configuration, logs, outages. */
+export function describeRuntime(runtime: Runtime): void {
+  const { target, env } = useTarget(runtime);
+  describeStateLines(target);
+  describeWhatRuntimesCanChange(runtime, target, env);
+}
+
+function describeWhatRuntimesCanChange(runtime: Runtime, target: () => Target, env: () => TargetEnv): void {
+  describeProtocol(target);
+  describeHealth(target, env);
+  describeBadInput(target);
+  describeOutages(runtime);
+  describeConfiguration(runtime);
   describeLogs(runtime);
   describeJobs(runtime);
-  describeUpdateModes(runtime);
   describeStream(runtime);
+}
+
+/** One copy of the functions for all cases that change nothing of its configuration. */
+function useTarget(runtime: Runtime): { target: () => Target; env: () => TargetEnv } {
+  let running: Target;
+  let env: TargetEnv;
+  beforeAll(async () => {
+    env = runtime.makeEnv();
+    running = await runtime.start(env);
+  });
+  afterAll(() => running?.stop());
+  return { target: () => running, env: () => env };
 }

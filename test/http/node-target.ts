@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { resolve } from 'node:path';
 import { createInterface } from 'node:readline';
+import { inject } from 'vitest';
 import { StartRefused } from './runtimes.ts';
 import type { Target, TargetEnv } from './targets.ts';
 
@@ -17,11 +17,9 @@ export interface NodeTarget extends Target {
   stop(): Promise<void>;
 }
 
-const ENTRY = resolve(import.meta.dirname, '../../functions/node.ts');
-
-/** Starts `functions/node.ts` with this environment and no other, on a free port unless it names one. */
+/** Starts the Node server with this environment and no other, on a free port unless the environment names one. */
 export async function startNode(env: TargetEnv): Promise<NodeTarget> {
-  const child = spawn(process.execPath, [ENTRY], {
+  const child = spawn(process.execPath, [inject('nodeServerPath')], {
     env: { PORT: '0', ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   });

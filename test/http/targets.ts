@@ -1,7 +1,8 @@
 import { execFile } from 'node:child_process';
+import { rmSync } from 'node:fs';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { promisify } from 'node:util';
 import { Log, LogLevel, Miniflare } from 'miniflare';
 import worker from '../../functions/worker.ts';
@@ -64,6 +65,17 @@ export const startInProcess: StartTarget = async (env) => ({
   lines: linesOfThisProcess,
   stop: async () => undefined,
 });
+
+let builtWorker: Promise<string> | undefined;
+
+/** Builds the Worker once for all test files of this process. @returns the path of its one module */
+export function buildWorkerOnce(): Promise<string> {
+  builtWorker ??= buildWorker().then(({ path }) => {
+    process.once('exit', () => rmSync(dirname(path), { recursive: true, force: true }));
+    return path;
+  });
+  return builtWorker;
+}
 
 /** Builds the Worker as it is deployed. @returns the path of its one module; `remove` takes it away. */
 export async function buildWorker(): Promise<{ path: string; remove(): Promise<void> }> {

@@ -19,15 +19,20 @@ it('[S1] what was answered 202 is read at once, and says that Postgres does not 
   expect((await node.read()).durableSeq).toBe(seq);
 });
 
-it('[S2] 500 readers of a space that nobody has read cause one load', async () => {
+it('[S2] 100 readers of a space that nobody has read cause one load', async () => {
   const address = await makeSpace(rig);
   await queue(address, [put('a', 'A')]);
   // By a clock that stands still nobody grows tired of waiting.
   const nodes = Array.from({ length: 5 }, () => openStateNode(rig, address, { now: () => 1 }));
-  const states = await Promise.all(nodes.flatMap((node) => Array.from({ length: 100 }, () => node.read())));
+  const states = await Promise.all(nodes.flatMap((node) => Array.from({ length: 20 }, () => node.read())));
   for (const { objects } of states) expect(objects).toMatchObject([{ id: 'a' }]);
   expect(nodes.reduce((sum, { loads }) => sum + loads.worlds, 0)).toBe(1);
   expect(nodes.reduce((sum, { loads }) => sum + loads.arounds, 0)).toBe(0);
+});
+
+it('a read of a space that does not exist is not_found', async () => {
+  const node = openStateNode(rig, { tenantId: 'nobody', spaceId: 'nowhere' });
+  await expect(node.read()).rejects.toMatchObject({ code: 'not_found' });
 });
 
 it('[S2] a read is one command, with a view held or without, and so is one that has nothing new', async () => {

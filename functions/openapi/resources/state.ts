@@ -31,7 +31,8 @@ export const STATE_ROUTES: readonly RouteDoc[] = [
     headers: ['If-Match', 'If-None-Match'],
     answers: {
       200: {
-        description: 'The world; as NDJSON where `Accept` asks for it, a StateLine a line.',
+        description:
+          'The world; as NDJSON where `Accept` asks for it, a StateLine a line. NDJSON has every message, JSON the last 50.',
         headers: ['ETag'],
         content: {
           ...json('State', STATE),

@@ -2,6 +2,8 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { uniqueName } from '../../../test/support.ts';
+import { runHere } from '../testing/run-here.ts';
+import { runJsonHere } from '../testing/run-json-here.ts';
 import { contentOf, openWorkplace, type Workplace } from '../testing/workplace.ts';
 
 let at: Workplace;
@@ -102,7 +104,7 @@ describe('worldkeep export --format gltf', () => {
 
   it('takes back what another program has moved, copied and hung elsewhere', async () => {
     const space = await makeSpace();
-    await at.runJson('export', '--space', space, '--format', 'gltf', '-o', 'edited.gltf');
+    await runJsonHere(at, 'export', '--space', space, '--format', 'gltf', '-o', 'edited.gltf');
     const json = await readJson('edited.gltf');
     const ids = json.nodes.map((node: { extras: { worldkeep: { id: string } } }) => node.extras.worldkeep.id);
     const orphan = ids.indexOf('orphan');
@@ -111,11 +113,20 @@ describe('worldkeep export --format gltf', () => {
     json.scenes[0].nodes = json.scenes[0].nodes.filter((index: number) => index !== orphan);
     json.scenes[0].nodes.push(json.nodes.length - 1);
     await writeFile(join(at.folder, 'edited.gltf'), JSON.stringify(json));
-    await at.runJson('import', 'edited.gltf', '--space', space);
-    const { objects } = await at.loadState(space);
-    const find = (id: string) => objects.find((object) => object.id === id);
-    expect(find('orphan')).toMatchObject({ parentId: 'house', position: { x: 0 } });
-    expect(find('edited:7')).toMatchObject({ parentId: null, position: { x: 7 } });
+    for (const mode of ['replace', 'merge']) {
+      const done = await runJsonHere(at, 'import', 'edited.gltf', '--space', space, '--mode', mode);
+      expect(done.notes).toContainEqual(expect.objectContaining({ code: 'copied_nodes', count: 1 }));
+      const { objects } = await at.loadState(space);
+      const find = (id: string) => objects.find((object) => object.id === id);
+      expect(find('orphan')).toMatchObject({ parentId: 'house', position: { x: 0 } });
+      const copies = objects.filter((object) => object.id.startsWith('edited:7-'));
+      expect(copies).toHaveLength(mode === 'replace' ? 1 : 2);
+      expect(copies[0]).toMatchObject({
+        parentId: 'gone',
+        position: { x: 7 },
+        properties: { extras: { a: 1 } },
+      });
+    }
   });
 
   it('writes a space without objects as a scene without nodes', async () => {
@@ -125,5 +136,76 @@ describe('worldkeep export --format gltf', () => {
     expect(code).toBe(0);
     expect(JSON.parse(stdout)).toMatchObject({ asset: { version: '2.0' }, scenes: [{ name: 'Empty' }] });
     expect(JSON.parse(stdout).nodes).toBeUndefined();
+    expect(JSON.stringify(JSON.parse(stdout))).not.toContain('"nodes":[]');
+    await writeFile(join(at.folder, 'empty.gltf'), stdout);
+    const copy = uniqueName('s');
+    const done = await runHere(['import', 'empty.gltf', '--space', copy], { env: at.env, cwd: at.folder });
+    expect(done.stdout).toContain(': 0 objects, ');
+    expect(done.stdout).toContain('note: the file has no nodes');
+    expect((await at.loadState(copy)).space.name).toBe('Empty');
+  });
+
+  const LAMP = {
+    asset: { version: '2.0', copyright: 'someone' },
+    extensionsUsed: ['KHR_lights_punctual', 'VENDOR_door'],
+    extensions: {
+      KHR_lights_punctual: { lights: [{ type: 'spot', name: 'red', intensity: 12.5, spot: {} }] },
+    },
+    cameras: [{ type: 'perspective', perspective: { yfov: 0.349, znear: 1 } }],
+    meshes: [{ primitives: [] }],
+    nodes: [
+      { name: 'lamp', extensions: { KHR_lights_punctual: { light: 0 }, VENDOR_door: { open: true } } },
+      { name: 'cam', camera: 0, mesh: 0, extras: { lens: 35 } },
+    ],
+    scene: 1,
+    scenes: [{ nodes: [0] }, { nodes: [1], extras: { my_scene_property: 42 } }],
+    extras: { made: 'here' },
+  };
+
+  it('writes lights, cameras, scenes, extras and extensions of a glTF file out again', async () => {
+    await writeFile(join(at.folder, 'lamp.gltf'), JSON.stringify(LAMP));
+    const space = uniqueName('s');
+    expect(await runJsonHere(at, 'import', 'lamp.gltf', '--space', space)).toMatchObject({
+      objects: 2,
+      notPreserved: [{ kind: 'meshes', count: 1 }],
+      notes: [{ code: 'outside_default_scene', count: 1 }],
+    });
+    await runJsonHere(at, 'export', '--space', space, '--format', 'gltf', '-o', 'lamp-out.gltf');
+    const json = await readJson('lamp-out.gltf');
+    const { asset, nodes, ...file } = LAMP;
+    const { meshes, ...kept } = file;
+    expect(json).toMatchObject(kept);
+    expect(json.asset).toEqual({ ...asset, generator: 'worldkeep' });
+    expect(json.nodes).toMatchObject([nodes[0], { name: 'cam', camera: 0, extras: { lens: 35 } }]);
+  });
+
+  it('keeps what a file says of itself in the settings of a space that is there, unless it is merged', async () => {
+    await writeFile(join(at.folder, 'town.gltf'), JSON.stringify(LAMP));
+    const space = uniqueName('s');
+    const settings = { sky: 'blue', gltf: { extras: { from: 'another file' } } };
+    await at.request(`/spaces/${space}`, 'PUT', { name: 'Plaza', description: 'old', settings });
+    const merged = await runJsonHere(at, 'import', 'town.gltf', '--space', space, '--mode', 'merge');
+    expect(merged.notPreserved).toEqual([
+      { kind: 'meshes', count: 1 },
+      { kind: 'asset information', count: 1 },
+      { kind: 'scenes', count: 1 },
+      { kind: 'extras of the file', count: 1 },
+    ]);
+    expect((await at.loadState(space)).space.settings).toEqual(settings);
+    const { stdout } = await runHere(['import', 'town.gltf', '--space', space], {
+      env: at.env,
+      cwd: at.folder,
+    });
+    expect(stdout).toContain('\nnot preserved: meshes (1)\n');
+    expect((await at.loadState(space)).space).toMatchObject({
+      ...{ name: 'Plaza', description: 'old' },
+      settings: {
+        sky: 'blue',
+        gltf: { asset: { copyright: 'someone' }, extras: { made: 'here' }, scene: 1 },
+      },
+    });
+    await writeFile(join(at.folder, 'bare.gltf'), JSON.stringify({ asset: { version: '2.0' }, nodes: [{}] }));
+    await runJsonHere(at, 'import', 'bare.gltf', '--space', space);
+    expect((await at.loadState(space)).space.settings).toEqual({ sky: 'blue' });
   });
 });

@@ -3,6 +3,8 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { uniqueName } from '../../../test/support.ts';
 import { runCli } from '../testing/run-cli.ts';
+import { runHere } from '../testing/run-here.ts';
+import { runJsonHere } from '../testing/run-json-here.ts';
 import { serveApp } from '../testing/serve-app.ts';
 import { contentOf, openWorkplace, type Workplace } from '../testing/workplace.ts';
 
@@ -51,25 +53,6 @@ describe('worldkeep import', () => {
     expect((await at.loadState(named)).space.name).toBe('Old town');
   });
 
-  it('takes a world above what one piece of JSON may hold, and export gives it back', {
-    timeout: 120_000,
-  }, async () => {
-    const text = 'x'.repeat(60_000);
-    await writeGltf(
-      'vast.gltf',
-      Array.from({ length: 600 }, (_, i) => ({ name: `n${i}`, extras: { text } })),
-    );
-    const space = uniqueName('s');
-    expect(await at.runJson('import', 'vast.gltf', '--space', space)).toMatchObject({ objects: 600 });
-    await at.runJson('export', '--space', space, '-o', 'vast.json');
-    const exported = JSON.parse(await readFile(join(at.folder, 'vast.json'), 'utf8'));
-    expect(exported).toEqual(await at.loadState(space));
-    expect(exported.objects[599].properties.extras.text).toBe(text);
-    const again = uniqueName('s');
-    expect(await at.runJson('import', 'vast.json', '--space', again)).toMatchObject({ objects: 600 });
-    expect(contentOf(await at.loadState(again))).toEqual(contentOf(exported));
-  });
-
   it('replaces what was there, or is merged into it', async () => {
     await writeGltf('one.gltf', [{}, {}]);
     await writeGltf('two.gltf', [{}]);
@@ -79,9 +62,33 @@ describe('worldkeep import', () => {
     expect(await at.runJson('import', 'two.gltf', '--space', space, '--mode', 'merge')).toMatchObject({
       created: false,
     });
-    expect(await ids()).toEqual(['one:0', 'one:1', 'two:0']);
+    const added = /^two:0-[0-9a-f]{12}$/;
+    expect(await ids()).toEqual(['one:0', 'one:1', expect.stringMatching(added)]);
     await at.runJson('import', 'two.gltf', '--space', space);
     expect(await ids()).toEqual(['two:0']);
+    // The node has no id of its own, so it is no object that is there.
+    await runJsonHere(at, 'import', 'two.gltf', '--space', space, '--mode', 'merge');
+    expect(await ids()).toEqual(['two:0', expect.stringMatching(added)]);
+  });
+
+  it('says how many objects of the space a merge replaces', async () => {
+    const space = uniqueName('s');
+    await at.request(`/spaces/${space}`, 'PUT', { name: 'Here' });
+    await at.request(`/spaces/${space}/state`, 'PUT', { objects: [{ id: 'lamp' }, { id: 'tree' }] });
+    const lamp = { name: 'their lamp', extras: { worldkeep: { id: 'lamp' } } };
+    await writeGltf('theirs.gltf', [lamp, { name: 'new' }]);
+    const merged = await runJsonHere(at, 'import', 'theirs.gltf', '--space', space, '--mode', 'merge');
+    expect(merged.notes).toEqual([
+      {
+        ...{ code: 'replaced_objects', count: 1 },
+        message: 'objects of the space with an id of the file were replaced (1)',
+      },
+    ]);
+    expect((await at.loadState(space)).objects.map(({ name }) => name)).toEqual([
+      'their lamp',
+      expect.anything(),
+      null,
+    ]);
   });
 
   it('says what it did in plain lines where there is no terminal', async () => {
@@ -110,6 +117,50 @@ describe('worldkeep import', () => {
       objects: [{ id: 'lamp', position: { x: 1, y: 2, z: 3 }, properties: { colour: 'red' } }],
       chat: [{ id: 'c1', text: 'hello' }],
     });
+  });
+
+  it('and export bring back every message, not the last 50', async () => {
+    const messages = Array.from({ length: 120 }, (_, i) => ({
+      ...{ id: `m${String(i).padStart(3, '0')}`, message: `message ${i}` },
+      timestamp: 1_700_000_000_000 + i * 1_000,
+    }));
+    await writeFile(
+      join(at.folder, 'talk.json'),
+      JSON.stringify({ objects: { a: {} }, chatHistory: messages }),
+    );
+    const spaces = [uniqueName('s'), uniqueName('s')] as const;
+    const exported = [];
+    for (const [i, space] of spaces.entries()) {
+      await runJsonHere(at, 'import', i === 0 ? 'talk.json' : 'talk-0.json', '--space', space);
+      await runJsonHere(at, 'export', '--space', space, '-o', `talk-${i}.json`);
+      exported.push(JSON.parse(await readFile(join(at.folder, `talk-${i}.json`), 'utf8')));
+    }
+    for (const { chat } of exported)
+      expect(chat.map(({ text }: { text: string }) => text)).toEqual(messages.map(({ message }) => message));
+    expect(contentOf(exported[1]).chat).toEqual(contentOf(exported[0]).chat);
+  });
+
+  it('keeps the space it made where the world is accepted and not yet committed', async () => {
+    await writeGltf('later.gltf', [{}]);
+    const { url, close } = await serveApp(async (incoming) => {
+      const { pathname } = new URL(incoming.url);
+      if (pathname.endsWith('/state'))
+        return Response.json({ seq: 7, accepted: 1, durability: 'queued' }, { status: 202 });
+      const headers = {
+        authorization: incoming.headers.get('authorization') ?? '',
+        'content-type': 'application/json',
+      };
+      const body = incoming.method === 'PUT' ? { body: await incoming.text() } : {};
+      return fetch(at.url + pathname, { method: incoming.method, headers, ...body });
+    });
+    const space = uniqueName('s');
+    const { code, stdout } = await runHere(['import', 'later.gltf', '--space', space], {
+      env: { ...at.env, WORLDKEEP_URL: url },
+      cwd: at.folder,
+    });
+    await close();
+    expect([code, stdout]).toEqual([0, expect.stringContaining('1 objects, seq 7, queued')]);
+    expect((await at.request(`/spaces/${space}`)).status).toBe(200);
   });
 
   it('leaves no space behind where the world does not get in', async () => {

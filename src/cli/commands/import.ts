@@ -1,20 +1,34 @@
+import { randomUUID } from 'node:crypto';
 import { constants } from 'node:fs';
-import { open } from 'node:fs/promises';
-import { basename, extname, resolve } from 'node:path';
+import { open, readFile, stat } from 'node:fs/promises';
+import { basename, dirname, extname, join, resolve } from 'node:path';
 import type { FieldError } from '../../world/errors.ts';
-import type { SaveMode } from '../../world/types.ts';
-import { Api, NDJSON } from '../api.ts';
+import { LIMITS } from '../../world/limits.ts';
+import type { JsonObject, SaveMode } from '../../world/types.ts';
+import { toState } from '../../world/world-input.ts';
+import { keepDocument, putOlderChat } from '../after-import.ts';
+import { Api, NDJSON, type SavedState } from '../api.ts';
+import { splitChat } from '../chat-batches.ts';
 import { type Context, defineCommand, JSON_OPTION } from '../command.ts';
 import { resolveConnection } from '../connection.ts';
 import { CommandError, systemCode } from '../errors.ts';
 import { readScene, SCENE_FILE_BYTES_MAX } from '../formats/read-scene.ts';
-import { type Scene, SceneError, type SceneSource, sceneErrorOf } from '../formats/scene.ts';
+import {
+  type Loss,
+  type Note,
+  type Scene,
+  SceneError,
+  type SceneSource,
+  sceneErrorOf,
+} from '../formats/scene.ts';
 import { showCount } from '../progress.ts';
 import { checkSpaceId, SPACE_OPTION } from '../space-option.ts';
 import { writeWorldLines } from '../state-lines.ts';
 
 /** Bytes of a state as JSON that the API takes in one piece; a larger one goes line by line. */
 const STATE_BODY_BYTES_MAX = 32 * 1024 * 1024;
+/** Bytes of users, models, media and chat that one save is given: below the API's limit, which counts other names. */
+const ASIDE_BYTES_MAX = LIMITS.stateAsideBytesMax - 1024 * 1024;
 
 export const importCommand = defineCommand({
   name: 'import',
@@ -32,7 +46,7 @@ export const importCommand = defineCommand({
       options: ['replace', 'merge'],
       default: 'replace',
       description:
-        'replace: the scene becomes the world. merge: it is added, objects of the same id are replaced',
+        'replace: the scene becomes the world. merge: it is added; what carries the id of an object replaces it',
     },
     name: { type: 'string', description: "Name of a space made for it; else the scene's or the file's" },
     ...JSON_OPTION,
@@ -41,13 +55,19 @@ export const importCommand = defineCommand({
   async run({ file, space, mode, name }, context) {
     checkSpaceId(space);
     const api = new Api(resolveConnection(context), context.signal);
-    const source = { file, stem: basename(file, extname(file)) };
+    const source = {
+      file,
+      stem: basename(file, extname(file)),
+      idStamp: mode === 'merge' ? makeIdStamp() : undefined,
+      readNear: (path: string) => readNear(resolve(context.cwd, file), path),
+    };
     const scene = await readScene(await readSceneFile(file, context), source);
     context.progress.note(`read ${file}: ${scene.format}, ${showCount(scene.objects)} objects`);
-    const body = encodeWorld(scene);
-    const { created, saved } = await send(
+    const { world, older } = splitChat(scene.world, ASIDE_BYTES_MAX);
+    const body = encodeWorld(world);
+    const { created, saved, losses, notes } = await send(
       api,
-      { space, mode: mode as SaveMode, name, scene, source, body },
+      { space, mode: mode as SaveMode, name, scene, source, body, older },
       context,
     );
     const document = {
@@ -58,12 +78,19 @@ export const importCommand = defineCommand({
       mode,
       objects: scene.objects,
       normalisedRotations: scene.normalisedRotations,
+      notPreserved: [...scene.notPreserved, ...losses],
+      notes: [...scene.notes, ...notes],
       seq: saved.seq,
       durability: saved.durability,
     };
     return { document, text: describe(document) };
   },
 });
+
+/** 48 random bits: no two imports have the same. */
+function makeIdStamp(): string {
+  return randomUUID().replaceAll('-', '').slice(-12);
+}
 
 interface Sending {
   space: string;
@@ -72,17 +99,21 @@ interface Sending {
   scene: Scene;
   source: SceneSource;
   body: Body;
+  /** Messages for which the world's own save has no room. */
+  older: readonly JsonObject[][];
 }
 
 /** A space that was made for the scene goes again where the scene does not get in. */
-async function send(api: Api, { space, mode, name, scene, source, body }: Sending, context: Context) {
+async function send(api: Api, { space, mode, name, scene, source, body, older }: Sending, context: Context) {
   const input = { ...scene.space, ...(name !== undefined && { name }) };
-  const created = !(await api.hasSpace(space)) && (await api.putSpace(space, input));
+  const before = await api.getSpace(space);
+  const created = before === null && (await api.putSpace(space, input));
+  const notes = mode === 'merge' && !created ? await findReplaced(api, space, scene, source.idStamp) : [];
   const task = context.progress.startBytes('sent', body.bytes.length);
+  let saved: SavedState;
   try {
-    const saved = await api.putState(space, mode, body, (bytes) => task.update(bytes));
+    saved = await api.putState(space, mode, body, (bytes) => task.update(bytes));
     task.finish();
-    return { created, saved };
   } catch (error) {
     const refused =
       error instanceof CommandError && error.details.errors !== undefined
@@ -91,6 +122,20 @@ async function send(api: Api, { space, mode, name, scene, source, body }: Sendin
     if (created) await undoSpace(api, space, refused);
     throw refused;
   }
+  await putOlderChat(api, space, older);
+  const losses = before === null ? [] : await keepDocument(api, before, scene, mode);
+  return { created, saved, losses, notes };
+}
+
+/** Counts the objects of the space that a merge replaces: the file may come from another space. */
+async function findReplaced(api: Api, space: string, scene: Scene, stamp = ''): Promise<Note[]> {
+  const { objects } = toState(scene.world) as { objects: { id: string }[] };
+  const given = objects.filter(({ id }) => !id.includes(`-${stamp}`));
+  if (given.length === 0) return [];
+  const there = await api.listObjectIds(space);
+  const count = given.filter(({ id }) => there.has(id)).length;
+  const message = `objects of the space with an id of the file were replaced (${showCount(count)})`;
+  return count === 0 ? [] : [{ code: 'replaced_objects', count, message }];
 }
 
 async function undoSpace(api: Api, space: string, because: unknown): Promise<void> {
@@ -137,6 +182,17 @@ async function readSceneFile(file: string, { cwd, progress }: Context): Promise<
   }
 }
 
+/** @returns null where it is no file that can be read: what it holds is then missing, which the scene's reader says. */
+async function readNear(scene: string, path: string): Promise<Uint8Array | null> {
+  try {
+    const near = join(dirname(scene), path);
+    const found = await stat(near);
+    return found.isFile() && found.size <= SCENE_FILE_BYTES_MAX ? await readFile(near) : null;
+  } catch {
+    return null;
+  }
+}
+
 function describeFileFailure(error: unknown): string {
   const code = systemCode(error);
   if (code === 'ENOENT' || code === 'ENOTDIR') return 'there is no such file';
@@ -151,7 +207,7 @@ interface Body {
   locate(error: FieldError): FieldError;
 }
 
-function encodeWorld({ world }: Scene): Body {
+function encodeWorld(world: JsonObject): Body {
   const bytes = new TextEncoder().encode(JSON.stringify(world));
   if (bytes.length <= STATE_BODY_BYTES_MAX)
     return { bytes, type: 'application/json', locate: (error) => error };
@@ -165,6 +221,8 @@ function describe(done: {
   mode: string;
   objects: number;
   normalisedRotations: number;
+  notPreserved: readonly Loss[];
+  notes: readonly Note[];
   seq: number;
   durability: string;
 }): string {
@@ -172,5 +230,9 @@ function describe(done: {
   const made = done.created ? ' (made)' : '';
   const turned =
     done.normalisedRotations > 0 ? `, ${showCount(done.normalisedRotations)} rotations normalised` : '';
-  return `${done.file} ${what} space ${done.space}${made}: ${showCount(done.objects)} objects${turned}, seq ${done.seq}, ${done.durability}`;
+  return [
+    `${done.file} ${what} space ${done.space}${made}: ${showCount(done.objects)} objects${turned}, seq ${done.seq}, ${done.durability}`,
+    ...done.notPreserved.map(({ kind, count }) => `not preserved: ${kind} (${showCount(count)})`),
+    ...done.notes.map(({ message }) => `note: ${message}`),
+  ].join('\n');
 }

@@ -1,10 +1,10 @@
 import { describe, expect, it } from 'vitest';
 import { stack, uniqueName } from '../../../test/support.ts';
-import { runCli } from '../testing/run-cli.ts';
+import { runHere } from '../testing/run-here.ts';
 
 describe('worldkeep keys create', () => {
   const create = (...args: string[]) =>
-    runCli(['keys', 'create', ...args], { env: { DATABASE_URL: stack().databaseUrl } });
+    runHere(['keys', 'create', ...args], { env: { DATABASE_URL: stack().databaseUrl } });
 
   it('makes the tenant where it is new, and prints the key once', async () => {
     const made = uniqueName('new');

@@ -1,4 +1,4 @@
-import { idSchema } from '../../world/schemas.ts';
+import { ID_RULE, idSchema } from '../../world/schemas.ts';
 import type { Scope } from '../../world/types.ts';
 import { defineCommand, JSON_OPTION } from '../command.ts';
 import { resolveDatabaseUrl } from '../connection.ts';
@@ -27,8 +27,7 @@ export const keysCreateCommand = defineCommand({
   },
   examples: ['keys create --tenant acme --scopes read,write'],
   async run({ tenant, scopes: scopeList, expires }, context) {
-    if (!idSchema.safeParse(tenant).success)
-      throw new UsageError('--tenant must be 1 to 128 characters of A-Z a-z 0-9 . _ : -');
+    if (!idSchema.safeParse(tenant).success) throw new UsageError(`--tenant ${ID_RULE}`);
     const scopes = readScopes(scopeList);
     const expiresAt = expires === undefined ? null : readExpiry(expires);
     const databaseUrl = resolveDatabaseUrl(context);

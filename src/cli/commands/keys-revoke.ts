@@ -1,4 +1,4 @@
-import { idSchema } from '../../world/schemas.ts';
+import { ID_RULE, idSchema } from '../../world/schemas.ts';
 import { Api } from '../api.ts';
 import { defineCommand, JSON_OPTION } from '../command.ts';
 import { resolveConnection } from '../connection.ts';
@@ -14,9 +14,7 @@ export const keysRevokeCommand = defineCommand({
   examples: ['keys revoke key_0123456789abcdef'],
   async run({ id }, context) {
     if (!idSchema.safeParse(id).success)
-      throw new UsageError(
-        `ID must be 1 to 128 characters of A-Z a-z 0-9 . _ : -, not ${JSON.stringify(id.slice(0, 60))}`,
-      );
+      throw new UsageError(`ID ${ID_RULE}, not ${JSON.stringify(id.slice(0, 60))}`);
     const revoked = await new Api(resolveConnection(context), context.signal).revokeKey(id);
     if (!revoked) throw new CommandError('not_found', `there is no key ${id}`, { status: 404 });
     return { document: { id, revoked }, text: `key ${id} is revoked` };

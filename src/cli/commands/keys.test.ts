@@ -1,12 +1,13 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { stack } from '../../../test/support.ts';
-import { type Run, runCli } from '../testing/run-cli.ts';
+import type { Run } from '../testing/run-cli.ts';
+import { runHere } from '../testing/run-here.ts';
 import { openWorkplace, type Workplace } from '../testing/workplace.ts';
 
 let at: Workplace;
 let runAsAdmin: (...args: string[]) => Promise<Run>;
 const createKey = async (...options: string[]) => {
-  const { stdout } = await runCli(['keys', 'create', '--tenant', at.tenant, ...options, '--json'], {
+  const { stdout } = await runHere(['keys', 'create', '--tenant', at.tenant, ...options, '--json'], {
     env: { DATABASE_URL: stack().databaseUrl },
   });
   return JSON.parse(stdout) as { id: string; secret: string };
@@ -14,7 +15,7 @@ const createKey = async (...options: string[]) => {
 beforeAll(async () => {
   at = await openWorkplace();
   const { secret } = await createKey('--scopes', 'admin');
-  runAsAdmin = (...args) => runCli(args, { env: { ...at.env, WORLDKEEP_API_KEY: secret } });
+  runAsAdmin = (...args) => runHere(args, { env: { ...at.env, WORLDKEEP_API_KEY: secret } });
 });
 afterAll(async () => {
   await at.close();

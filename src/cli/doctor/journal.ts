@@ -1,7 +1,6 @@
 import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
-
-const MIGRATIONS = new URL('../../../drizzle/migrations/', import.meta.url);
+import { MIGRATIONS } from '../package-files.ts';
 
 export interface JournalEntry {
   tag: string;

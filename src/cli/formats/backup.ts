@@ -1,19 +1,22 @@
 import type { JsonObject } from '../../world/types.ts';
+import { BACKUP_CHAT_MEMBERS, BACKUP_MODEL_MEMBERS } from '../../world/world-input.ts';
 import { isMembers, type Members, showValue } from './json-text.ts';
-import { countNormalisedRotations } from './rotations.ts';
-import type { Scene, SceneSource } from './scene.ts';
+import type { Loss, ParsedScene, SceneSource } from './scene.ts';
 import { locateInLists } from './state.ts';
 
 /** The backup of an in-memory server: `{objects: {id: {…}}, models: {id: {…}}, chatHistory: […]}`. The API takes it as it is. */
-export function readBackup(json: Members, { stem }: SceneSource): Scene {
-  const objects = json.objects as Members;
-  const ids = Object.keys(objects);
+export function readBackup(json: Members, { stem }: SceneSource): ParsedScene {
+  const ids = Object.keys(json.objects as Members);
   const models = isMembers(json.models) ? Object.keys(json.models) : [];
   return {
     format: 'backup',
     world: json as JsonObject,
     objects: ids.length,
-    normalisedRotations: countNormalisedRotations(Object.values(objects).filter(isMembers)),
+    notPreserved: [
+      ...findUnread(json.models, { id: ['id'], ...BACKUP_MODEL_MEMBERS }, 'models'),
+      ...findUnread(json.chatHistory, BACKUP_CHAT_MEMBERS, 'messages'),
+    ],
+    notes: [],
     space: { name: stem },
     locate: (path) => {
       const match = /^\/(objects|models)\/([^/]+)(.*)$/.exec(path);
@@ -26,4 +29,17 @@ export function readBackup(json: Members, { stem }: SceneSource): Scene {
       return { node: id === undefined ? `${kind} ${key}` : `${kind} ${showValue(id)}`, rest };
     },
   };
+}
+
+/** Members that no model or message here has a place for; of several names for the same, those that are not read. */
+function findUnread(list: unknown, members: Record<string, readonly string[]>, what: string): Loss[] {
+  const counts = new Map<string, number>();
+  const items = typeof list === 'object' && list !== null ? Object.values(list).filter(isMembers) : [];
+  const hasValue = (value: unknown) => value !== undefined && value !== null;
+  for (const item of items) {
+    const read = new Set(Object.values(members).map((names) => names.find((name) => hasValue(item[name]))));
+    for (const [name, value] of Object.entries(item))
+      if (hasValue(value) && !read.has(name)) counts.set(name, (counts.get(name) ?? 0) + 1);
+  }
+  return [...counts].map(([name, count]) => ({ kind: `"${name}" of ${what}`, count }));
 }

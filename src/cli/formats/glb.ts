@@ -1,9 +1,14 @@
+import { GLTF_1_ADVICE } from './gltf-check.ts';
 import { SceneError } from './scene.ts';
 
 const HEADER_BYTES = 12;
 const CHUNK_HEADER_BYTES = 8;
 /** 'JSON' read as a little-endian number. */
 const JSON_CHUNK = 0x4e4f534a;
+
+/** 'BIN' and NUL. */
+const BINARY_CHUNK = 0x004e4942;
+const SPACE = 0x20;
 
 /** Whether the bytes begin as a binary glTF does. */
 export function isGlb(bytes: Uint8Array): boolean {
@@ -20,7 +25,7 @@ export function sliceGlbJson(bytes: Uint8Array, file: string): Uint8Array {
     throw fail(`is a binary glTF cut off after ${bytes.length} bytes`);
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const version = view.getUint32(4, true);
-  if (version !== 2) throw fail(`is binary glTF version ${version}; version 2 can be imported`);
+  if (version !== 2) throw fail(`is binary glTF ${version}, ${GLTF_1_ADVICE}`);
   const total = view.getUint32(8, true);
   if (bytes.length < total)
     throw fail(`is cut off: its header says ${total} bytes, and it has ${bytes.length}`);
@@ -32,5 +37,22 @@ export function sliceGlbJson(bytes: Uint8Array, file: string): Uint8Array {
     throw fail(
       `is a binary glTF whose JSON chunk ends at byte ${end}, behind the end of the file at ${total}`,
     );
-  return bytes.subarray(HEADER_BYTES + CHUNK_HEADER_BYTES, end);
+  return withoutPadding(bytes.subarray(HEADER_BYTES + CHUNK_HEADER_BYTES, end));
+}
+
+/** @returns the binary chunk behind the JSON, or null where there is none that is whole. @param bytes that sliceGlbJson takes */
+export function sliceGlbBinary(bytes: Uint8Array): Uint8Array | null {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const at = HEADER_BYTES + CHUNK_HEADER_BYTES + view.getUint32(HEADER_BYTES, true);
+  if (at + CHUNK_HEADER_BYTES > bytes.length || view.getUint32(at + 4, true) !== BINARY_CHUNK) return null;
+  const begin = at + CHUNK_HEADER_BYTES;
+  const end = begin + view.getUint32(at, true);
+  return end > bytes.length ? null : bytes.subarray(begin, end);
+}
+
+/** glTF pads with spaces, which JSON allows; many programs pad with NUL. */
+function withoutPadding(bytes: Uint8Array): Uint8Array {
+  let end = bytes.length;
+  while (end > 0 && (bytes[end - 1] === 0 || bytes[end - 1] === SPACE)) end--;
+  return bytes.subarray(0, end);
 }

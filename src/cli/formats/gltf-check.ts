@@ -22,9 +22,7 @@ const TRANSFORM_PARTS = { translation: 3, rotation: 4, scale: 3, matrix: 16 } as
 export function checkGltf(json: unknown, file: string): CheckedGltf {
   if (!isMembers(json)) throw new SceneError(file, null, 'holds JSON, but no glTF object');
   checkVersion(json, file);
-  const { nodes } = json;
-  if (nodes === undefined || (Array.isArray(nodes) && nodes.length === 0))
-    throw new SceneError(file, null, 'has no nodes: there is nothing to import');
+  const { nodes = [] } = json;
   if (!Array.isArray(nodes)) throw new SceneError(file, null, 'nodes must be a list');
 
   const labels = nodes.map(labelNode);
@@ -43,14 +41,22 @@ export function checkGltf(json: unknown, file: string): CheckedGltf {
   return { json, nodes: nodes as Members[], parents, labels };
 }
 
-function checkVersion({ asset }: Members, file: string): void {
-  const version = isMembers(asset) ? asset.version : undefined;
-  if (typeof version !== 'string') throw new SceneError(file, null, 'has no asset.version');
-  const needed = isMembers(asset) && typeof asset.minVersion === 'string' ? asset.minVersion : '2.0';
-  if (!/^2\.\d+$/.test(version) || needed !== '2.0') {
-    const said = needed === '2.0' ? version : `${version} (at least ${needed})`;
-    throw new SceneError(file, null, `is glTF ${said}; version 2.0 can be imported`);
-  }
+export const GLTF_1_ADVICE =
+  'which is not read: convert it to glTF 2.0 first (gltf-pipeline converts it), then import the result';
+
+function checkVersion({ asset, scenes, nodes }: Members, file: string): void {
+  const fail = (what: string) => new SceneError(file, null, what);
+  const { version, minVersion } = isMembers(asset) ? asset : {};
+  const isFirst =
+    version === undefined ? isMembers(nodes) || isMembers(scenes) : /^1(\.|$)/.test(String(version));
+  if (isFirst) throw fail(`is glTF ${version ?? 1}, ${GLTF_1_ADVICE}`);
+  if (version === undefined) throw fail('has no asset.version');
+  if (typeof version !== 'string')
+    throw fail(`asset.version must be text such as "2.0", not ${showValue(version)}`);
+  const needed = typeof minVersion === 'string' ? minVersion : '2.0';
+  if (/^2\.\d+$/.test(version) && needed === '2.0') return;
+  const said = needed === '2.0' ? version : `${version} (at least ${needed})`;
+  throw fail(`is glTF ${said}; version 2.0 can be imported`);
 }
 
 function labelNode(node: unknown, index: number): string {

@@ -1,93 +1,129 @@
-import { type GLTF, type Node, NodeIO } from '@gltf-transform/core';
+import { isDeepStrictEqual } from 'node:util';
 import type { JsonObject, JsonValue, ObjectInput } from '../../world/types.ts';
-import { isGlb, sliceGlbJson } from './glb.ts';
+import { sliceGlbBinary, sliceGlbJson } from './glb.ts';
+import { createBufferLoader } from './gltf-buffers.ts';
 import { type CheckedGltf, checkGltf, lightOf, listLights } from './gltf-check.ts';
+import { applyDocumentEdits, putDocument, readDocument } from './gltf-document.ts';
+import { expandInstances } from './gltf-instances.ts';
+import { findLosses } from './gltf-losses.ts';
+import { applyEdits } from './gltf-natives.ts';
+import { countOutside, type Memberships, readMemberships, scenesOf } from './gltf-scenes.ts';
 import { isMembers, type Members, parseJsonBytes } from './json-text.ts';
-import { readKept, readKeptAssets } from './kept.ts';
+import { readKept, readKeptAssets, readKeptSpace } from './kept.ts';
 import { decomposeMatrix, type Transform } from './math.ts';
-import { toIdPrefix } from './object-id.ts';
-import { countNormalisedRotations } from './rotations.ts';
-import { locateInObjects, type Scene, SceneError, type SceneSource, toWorld } from './scene.ts';
+import { assignIds, stampOf, toIdPrefix } from './object-id.ts';
+import {
+  locateInObjects,
+  type Note,
+  type ParsedScene,
+  SceneError,
+  type SceneSource,
+  toWorld,
+} from './scene.ts';
+import { readSpace } from './state.ts';
 
-/** @returns the JSON of a glTF file, binary or text. @throws SceneError */
-export function parseGltfBytes(bytes: Uint8Array, file: string): unknown {
-  return parseJsonBytes(isGlb(bytes) ? sliceGlbJson(bytes, file) : bytes, file);
+/** Reads a binary glTF. @throws SceneError */
+export function readGlb(bytes: Uint8Array, source: SceneSource): Promise<ParsedScene> {
+  const json = parseJsonBytes(sliceGlbJson(bytes, source.file), source.file);
+  return readGltf(json, source, { format: 'glb', binary: sliceGlbBinary(bytes) });
 }
 
 /**
- * Every node becomes an object, in whatever scene or none: id `<file's name>:<node's index>`, its name, parent and
- * transform; one that was an object here is that object again. `properties.gltf` says what the node shows (mesh, camera, skin, light by index and name), `properties.extras`
- * are its extras. Geometry, images and animations stay in the file: they are not read, so they need not be there.
+ * Every node becomes an object, in whatever scene or none. A node that was exported from here is that object again, with
+ * what another program changed; any other is a new object: id `<file's name>:<node's index>`. `properties.gltf` says what
+ * the node shows: camera and light whole, mesh and skin by index and name. `properties.extras` are its extras. What the file
+ * says of itself goes to the space's settings. Geometry, images and animations are not read, so they need not be there.
  */
 export async function readGltf(
   json: unknown,
-  { file, stem }: SceneSource,
-  format: 'glb' | 'gltf',
-): Promise<Scene> {
-  const gltf = checkGltf(json, file);
-  const prefix = toIdPrefix(stem);
-  const read = await readNodes(gltf.nodes);
-  const memberships = readMemberships(gltf);
+  source: SceneSource,
+  { format = 'gltf', binary = null }: { format?: 'glb' | 'gltf'; binary?: Uint8Array | null } = {},
+): Promise<ParsedScene> {
+  const { file, stem, idStamp } = source;
+  const gltf = await expandInstances(checkGltf(json, file), createBufferLoader(binary, source.readNear));
   const kept = readKept(gltf.nodes);
-  const idOf = (index: number) => kept[index]?.id ?? `${prefix}:${index}`;
+  const keptSpace = readKeptSpace(gltf.json);
+  const isExport = keptSpace !== null || kept.some((own) => own !== null);
+  // In an export, an index may be the id of an object that another program removed.
+  const stamp = idStamp ?? (isExport ? stampOf(JSON.stringify(json)) : null);
+  const keptIds = kept.map((own) => own?.id ?? null);
+  const ids = assignIds(keptIds, toIdPrefix(stem), stamp);
+  const memberships = readMemberships(gltf);
   const objects = gltf.nodes.map((node, index): ObjectInput => {
-    const { position, rotation, scale, matrix } = readTransform(node, read[index]);
-    if (position === null) throw new SceneError(file, gltf.labels[index] ?? null, matrix);
+    const { matrix, ...transform } = readTransform(node, gltf.labels[index] ?? null, file);
     const parent = gltf.parents[index] ?? null;
     const own = kept[index];
+    const parts = describeNode(gltf.json, node, matrix);
     return {
-      id: idOf(index),
+      id: ids[index] ?? '',
       name: typeof node.name === 'string' ? node.name : null,
       modelId: own?.modelId ?? null,
-      parentId: parent === null ? (own?.parentId ?? null) : idOf(parent),
-      position,
-      rotation,
-      scale,
-      properties: own?.properties ?? {
-        gltf: describeNode(gltf.json, node, index, matrix, memberships?.get(index)),
-        ...(node.extras !== undefined && { extras: node.extras as JsonValue }),
-      },
+      parentId: parent === null ? (own?.parentId ?? null) : (ids[parent] ?? null),
+      ...transform,
+      properties: keepScenes(
+        own
+          ? keepProperties(own.properties, parts, gltf.json, node)
+          : {
+              gltf: { ...(gltf.instances.get(index) ?? { node: index }), ...parts },
+              ...(node.extras !== undefined && { extras: node.extras as JsonValue }),
+            },
+        index,
+        memberships,
+      ),
     };
   });
+  // The name of the scene inside says little: exporters call nearly every one `Scene`.
+  const space =
+    keptSpace === null ? { name: stem, settings: {} } : { settings: {}, ...readSpace(keptSpace, stem) };
+  const document =
+    keptSpace === null ? readDocument(gltf.json) : applyDocumentEdits(space.settings, space.name, gltf.json);
+  const { settings, losses } = putDocument(space.settings, document);
   return {
     format,
     world: { ...toWorld(objects), ...readKeptAssets(gltf.json) },
     objects: objects.length,
-    normalisedRotations: countNormalisedRotations(objects),
-    // The name of the scene inside says little: exporters call nearly every one `Scene`.
-    space: { name: stem },
+    notPreserved: [...findLosses(gltf.json, gltf.nodes), ...losses],
+    notes: findNotes(gltf, memberships, kept.filter((own) => own?.id === null).length),
+    document: isMembers(settings.gltf) ? (settings.gltf as JsonObject) : {},
+    space: { ...space, settings },
     locate: locateInObjects(gltf.labels),
   };
 }
 
-/** The library reads the node graph alone, so missing buffers, images and extensions that it does not know are no matter. */
-async function readNodes(nodes: readonly Members[]): Promise<Node[]> {
-  const defs = nodes.map(({ name, translation, rotation, scale }) => {
-    const def = { name, translation, rotation, scale };
-    return Object.fromEntries(Object.entries(def).filter(([, value]) => value !== undefined));
-  }) as GLTF.INode[];
-  const json: GLTF.IGLTF = { asset: { version: '2.0' }, nodes: defs };
-  const document = await new NodeIO().readJSON({ json, resources: {} });
-  return document.getRoot().listNodes();
+function findNotes(gltf: CheckedGltf, memberships: Memberships, copies: number): Note[] {
+  const outside = countOutside(gltf, memberships);
+  const notes: Note[] = [
+    { code: 'no_nodes', count: gltf.nodes.length === 0 ? 1 : 0, message: 'the file has no nodes' },
+    {
+      code: 'copied_nodes',
+      count: copies,
+      message: `nodes with the id of an earlier node are new objects (${copies})`,
+    },
+    {
+      code: 'outside_default_scene',
+      count: outside,
+      message: `nodes outside the default scene are objects too (${outside}); properties.gltf.scenes of their roots says where they are`,
+    },
+  ];
+  return notes.filter(({ count }) => count > 0);
 }
 
-type ReadTransform =
-  | (Transform & { matrix: number[] | undefined })
-  | { position: null; rotation: null; scale: null; matrix: string };
-
-/** @returns the transform, and the matrix where no transform is exactly that; a sentence where there is none at all. */
-function readTransform(node: Members, read: Node | undefined): ReadTransform {
+/** @returns the transform, and the matrix where no transform is exactly that. */
+function readTransform(
+  node: Members,
+  label: string | null,
+  file: string,
+): Transform & { matrix: number[] | undefined } {
   const matrix = node.matrix as number[] | undefined;
   if (matrix !== undefined) {
     const taken = decomposeMatrix(matrix);
-    if (taken === null)
-      return { position: null, rotation: null, scale: null, matrix: 'matrix has numbers too great to use' };
+    if (taken === null) throw new SceneError(file, label, 'matrix has numbers too great to use');
     const { exact, ...transform } = taken;
     return { ...transform, matrix: exact ? undefined : matrix };
   }
-  const [x, y, z] = read?.getTranslation() ?? [0, 0, 0];
-  const [rx, ry, rz, rw] = read?.getRotation() ?? [0, 0, 0, 1];
-  const [sx, sy, sz] = read?.getScale() ?? [1, 1, 1];
+  const [x = 0, y = 0, z = 0] = (node.translation ?? []) as number[];
+  const [rx = 0, ry = 0, rz = 0, rw = 1] = (node.rotation ?? []) as number[];
+  const [sx = 1, sy = 1, sz = 1] = (node.scale ?? []) as number[];
   return {
     position: { x, y, z },
     rotation: { x: rx, y: ry, z: rz, w: rw },
@@ -96,44 +132,56 @@ function readTransform(node: Members, read: Node | undefined): ReadTransform {
   };
 }
 
-function describeNode(
-  json: Members,
-  node: Members,
-  index: number,
-  matrix: number[] | undefined,
-  scenes: number[] | undefined,
-): JsonObject {
-  const refer = (list: unknown, at: unknown): JsonObject => {
+function describeNode(json: Members, node: Members, matrix: number[] | undefined): JsonObject {
+  const itemOf = (list: unknown, at: unknown): Members => {
     const item: unknown = Array.isArray(list) ? list[at as number] : undefined;
-    const { name, type } = isMembers(item) ? item : {};
-    return {
-      index: at as number,
-      ...(typeof name === 'string' && { name }),
-      ...(typeof type === 'string' && { type }),
-    };
+    return isMembers(item) ? item : {};
   };
+  const refer = (list: unknown, at: unknown): JsonObject => {
+    const { name } = itemOf(list, at);
+    return { index: at as number, ...(typeof name === 'string' && { name }) };
+  };
+  const copy = (list: unknown, at: unknown): JsonObject => ({
+    index: at as number,
+    ...(itemOf(list, at) as JsonObject),
+  });
   const light = lightOf(node);
   return {
-    node: index,
     ...(node.mesh !== undefined && { mesh: refer(json.meshes, node.mesh) }),
-    ...(node.camera !== undefined && { camera: refer(json.cameras, node.camera) }),
+    ...(node.camera !== undefined && { camera: copy(json.cameras, node.camera) }),
     ...(node.skin !== undefined && { skin: refer(json.skins, node.skin) }),
-    ...(light !== undefined && { light: refer(listLights(json), light) }),
+    ...(light !== undefined && { light: copy(listLights(json), light) }),
     ...(node.weights !== undefined && { weights: node.weights as JsonValue }),
     ...(node.extensions !== undefined && { extensions: node.extensions as JsonValue }),
     ...(matrix !== undefined && { matrix }),
-    ...(scenes !== undefined && { scenes }),
   };
 }
 
-/** Which scenes each root is in, where the file has not just one scene that holds them all. */
-function readMemberships({ json, parents }: CheckedGltf): Map<number, number[]> | null {
-  const scenes = (json.scenes ?? []) as { nodes?: number[] }[];
-  const memberships = new Map<number, number[]>();
-  for (const [index, parent] of parents.entries()) if (parent === null) memberships.set(index, []);
-  for (const [index, { nodes = [] }] of scenes.entries())
-    for (const node of nodes) memberships.get(node)?.push(index);
-  const plain =
-    scenes.length <= 1 && [...memberships.values()].every((list) => list.length === scenes.length);
-  return plain ? null : memberships;
+/**
+ * The properties that a node kept, with what another program changed. The parts that an export has no room for (mesh, skin,
+ * weights) stay as they were, unless the node has new ones.
+ */
+function keepProperties(
+  properties: JsonObject,
+  { mesh, skin, weights, matrix }: JsonObject,
+  json: Members,
+  node: Members,
+): JsonObject {
+  const edited = applyEdits(properties, json, node);
+  const gltf: JsonObject = isMembers(edited.gltf) ? { ...(edited.gltf as JsonObject) } : {};
+  const before = Object.keys(gltf).length;
+  for (const [name, value] of Object.entries({ mesh, skin, weights, matrix }))
+    if (value !== undefined) gltf[name] = value;
+  if (node.matrix !== undefined && matrix === undefined) delete gltf.matrix;
+  return Object.keys(gltf).length === 0 && before === 0 ? edited : { ...edited, gltf };
+}
+
+/** `gltf.scenes` says where a root is, unless it is where it would be written anyway. */
+function keepScenes(properties: JsonObject, index: number, memberships: Memberships): JsonObject {
+  const found = memberships.of.get(index);
+  const gltf: JsonObject = isMembers(properties.gltf) ? (properties.gltf as JsonObject) : {};
+  if (found === undefined || isDeepStrictEqual(scenesOf(gltf.scenes, memberships), found)) return properties;
+  const { scenes: _, ...others } = gltf;
+  const isShownAlone = found.length === 1 && found[0] === memberships.shown;
+  return { ...properties, gltf: isShownAlone ? others : { ...others, scenes: [...found] } };
 }

@@ -3,7 +3,8 @@ import { isMembers, type Members } from './json-text.ts';
 
 /** What a node says of the object that it was here. */
 export interface KeptObject {
-  id: string;
+  /** Null for the copy of another node, which is a new object. */
+  id: string | null;
   modelId: string | null;
   properties: JsonObject;
   /** Of a root whose parent is no node. */
@@ -11,17 +12,18 @@ export interface KeptObject {
 }
 
 /**
- * `extras.worldkeep` of each node, as writeGltf leaves it; null for a node that has none. Of nodes with the same id, as a
- * program makes them that copies a node, the first is the object.
+ * `extras.worldkeep` of each node, as writeGltf leaves it; null for a node that has none. Programs that copy a node copy its
+ * id as well: the first node with an id is the object, the others are copies of it.
  */
 export function readKept(nodes: readonly Members[]): (KeptObject | null)[] {
   const seen = new Set<string>();
   return nodes.map(({ extras }) => {
     const kept = readWorldkeep(extras);
-    if (kept === null || typeof kept.id !== 'string' || seen.has(kept.id)) return null;
+    if (kept === null || typeof kept.id !== 'string') return null;
+    const isCopy = seen.has(kept.id);
     seen.add(kept.id);
     return {
-      id: kept.id,
+      id: isCopy ? null : kept.id,
       modelId: typeof kept.modelId === 'string' ? kept.modelId : null,
       properties: isMembers(kept.properties) ? (kept.properties as JsonObject) : {},
       parentId: typeof kept.parentId === 'string' ? kept.parentId : null,
@@ -36,6 +38,12 @@ export function readKeptAssets({ extras }: Members): JsonObject {
     ...(Array.isArray(models) && { models }),
     ...(Array.isArray(media) && { media }),
   };
+}
+
+/** The space that the file was exported from, or null. */
+export function readKeptSpace({ extras }: Members): Members | null {
+  const { space } = readWorldkeep(extras) ?? {};
+  return isMembers(space) ? space : null;
 }
 
 function readWorldkeep(extras: unknown): Members | null {

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { checkWorld } from '../../world/world-input.ts';
 import { readScene } from './read-scene.ts';
 import { SceneError } from './scene.ts';
 
@@ -86,8 +87,35 @@ describe('a backup of an in-memory server', () => {
       world: backup,
       objects: 2,
       normalisedRotations: 1,
+      notPreserved: [],
       space: { name: 'world' },
     });
+  });
+
+  it('may have ids that other programs take for numbers or members of their own', async () => {
+    const ids = ['constructor', 'hasOwnProperty', '007', '1e3', 'A.', 'a:b', 'null', '-1', '.a', '...a'];
+    const { world } = await read({ objects: Object.fromEntries(ids.map((id) => [id, {}])) });
+    expect(checkWorld(world).objects.map(({ id }) => id)).toEqual(ids);
+  });
+
+  it('counts rotations that are lists, and members of models and messages that have no place here', async () => {
+    const { normalisedRotations, notPreserved } = await read({
+      objects: { a: { rotation: [0, 0, 0, 2] }, b: { rotation: [1, 2, 3] } },
+      models: {
+        m: { path: '/a b.glb', thumbnail: 'm.png', tags: null },
+        n: { url: '/n.glb', path: '/old.glb' },
+      },
+      chatHistory: [
+        { id: 'c', message: 'hello', colour: 'red' },
+        { id: 'd', text: 'yes', colour: 'blue' },
+      ],
+    });
+    expect(normalisedRotations).toBe(1);
+    expect(notPreserved).toEqual([
+      { kind: '"thumbnail" of models', count: 1 },
+      { kind: '"path" of models', count: 1 },
+      { kind: '"colour" of messages', count: 2 },
+    ]);
   });
 
   it.each<[string, unknown, string]>([
@@ -104,6 +132,16 @@ describe('a backup of an in-memory server', () => {
       'is not valid JSON: line 1, column 20: the member "a" is there twice',
     ],
     ['a model without an address', { objects: {}, models: { m: {} } }, 'model "m": url '],
+    [
+      'an id of dots alone',
+      { objects: { a: {}, '..': {} } },
+      'object "..": id must be 1 to 128 characters of A-Z a-z 0-9 . _ : - and not dots alone',
+    ],
+    [
+      'a rotation in an unknown order',
+      { objects: { a: {}, b: { rotation: { x: 1, y: 2, z: 3, order: 'XXX' } } } },
+      'object "b": rotation/order must be one of XYZ, YXZ, ZXY, ZYX, YZX, XZY',
+    ],
   ])('refuses %s', async (_, content, what) => {
     expect(await messageOf(content)).toContain(`folder/world.json: ${what}`);
   });
@@ -121,7 +159,7 @@ describe('what is no scene', () => {
     ],
     ['other JSON', { hello: 1 }, 'is JSON, but no scene that is known here'],
     ['a list', [], 'is JSON, but no scene that is known here'],
-    ['glTF without its asset', { nodes: [{}] }, 'is like glTF, but has no asset.version'],
+    ['glTF without its asset', { nodes: [{}] }, 'has no asset.version'],
     [
       'a picture',
       Buffer.from('89504e470d0a1a0a0000000d', 'hex'),

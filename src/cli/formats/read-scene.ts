@@ -1,10 +1,11 @@
 import { AppError } from '../../world/errors.ts';
 import { refuseUnkeepable } from '../../world/json-text.ts';
-import { checkWorld } from '../../world/world-input.ts';
+import { checkWorld, toState } from '../../world/world-input.ts';
 import { readBackup } from './backup.ts';
 import { isGlb } from './glb.ts';
 import { isMembers, parseJsonBytes } from './json-text.ts';
-import { type Scene, SceneError, type SceneSource, sceneErrorOf } from './scene.ts';
+import { countNormalisedRotations } from './rotations.ts';
+import { type ParsedScene, type Scene, SceneError, type SceneSource, sceneErrorOf } from './scene.ts';
 import { readSpoke } from './spoke.ts';
 import { readState } from './state.ts';
 
@@ -18,8 +19,10 @@ const KNOWN = 'glTF (.glb, .gltf), a Hubs scene (.spoke), an export of worldkeep
  * returns has passed the same check that the server makes.
  * @throws SceneError naming the file, the node where it is about one, and what is wrong.
  */
-export async function readScene(bytes: Uint8Array, source: SceneSource): Promise<Scene> {
-  const { file } = source;
+export async function readScene(bytes: Uint8Array, given: SceneSource): Promise<Scene> {
+  const { file } = given;
+  // Systems spell the same name in different code points (é, or e and an accent), and ids begin with it.
+  const source = { ...given, stem: given.stem.normalize('NFC') };
   if (bytes.length === 0) throw new SceneError(file, null, 'is empty');
   if (bytes.length > SCENE_FILE_BYTES_MAX)
     throw new SceneError(
@@ -31,29 +34,27 @@ export async function readScene(bytes: Uint8Array, source: SceneSource): Promise
   try {
     refuseUnkeepable(scene.world);
     checkWorld(scene.world);
+    return { ...scene, normalisedRotations: countNormalisedRotations(toState(scene.world)) };
   } catch (error) {
     if (error instanceof AppError) throw sceneErrorOf(file, scene, error.errors);
     throw error;
   }
-  return scene;
 }
 
-async function readKind(bytes: Uint8Array, source: SceneSource): Promise<Scene> {
+async function readKind(bytes: Uint8Array, source: SceneSource): Promise<ParsedScene> {
   const { file } = source;
-  if (isGlb(bytes)) {
-    const gltf = await import('./gltf.ts');
-    return gltf.readGltf(gltf.parseGltfBytes(bytes, file), source, 'glb');
-  }
+  if (isGlb(bytes)) return (await import('./gltf.ts')).readGlb(bytes, source);
   refuseOtherBinary(bytes, file);
   const json = parseJsonBytes(bytes, file);
   if (isMembers(json)) {
     if (isMembers(json.entities) || (json.root !== undefined && json.entities !== undefined))
       return readSpoke(json, source);
-    if (isMembers(json.asset)) return (await import('./gltf.ts')).readGltf(json, source, 'gltf');
+    if (isMembers(json.asset)) return (await import('./gltf.ts')).readGltf(json, source);
     if (Array.isArray(json.objects)) return readState(json, source);
     if (isMembers(json.objects)) return readBackup(json, source);
+    // glTF 1 may lack its asset: the reader of glTF says what is wrong.
     if (json.nodes !== undefined || json.scenes !== undefined)
-      throw new SceneError(file, null, 'is like glTF, but has no asset.version');
+      return (await import('./gltf.ts')).readGltf(json, source);
   }
   throw new SceneError(file, null, `is JSON, but no scene that is known here: ${KNOWN}`);
 }

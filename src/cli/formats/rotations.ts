@@ -1,14 +1,12 @@
 import { LIMITS } from '../../world/limits.ts';
-import type { Quaternion } from '../../world/types.ts';
+import { isMembers } from './json-text.ts';
 
-/** How many objects have a rotation that worldkeep will normalise, its length being too far from 1 to be kept as sent. */
-export function countNormalisedRotations(objects: Iterable<{ rotation?: unknown }>): number {
-  let count = 0;
-  for (const { rotation } of objects) {
-    const { x, y, z, w } = (rotation ?? {}) as Partial<Quaternion>;
-    if (typeof x !== 'number' || typeof y !== 'number' || typeof z !== 'number' || typeof w !== 'number')
-      continue;
-    if (Math.abs(Math.hypot(x, y, z, w) - 1) > LIMITS.rotationLengthTolerance) count++;
-  }
-  return count;
+/** @param world in the form of a state. @returns how many objects have a rotation too far from length 1 to be kept as sent */
+export function countNormalisedRotations(world: unknown): number {
+  const objects = isMembers(world) && Array.isArray(world.objects) ? world.objects : [];
+  return objects.filter((object) => {
+    if (!isMembers(object) || !isMembers(object.rotation)) return false;
+    const parts = ['x', 'y', 'z', 'w'].map((axis) => (object.rotation as Record<string, unknown>)[axis]);
+    return Math.abs(Math.hypot(...(parts as number[])) - 1) > LIMITS.rotationLengthTolerance;
+  }).length;
 }

@@ -23,6 +23,25 @@ export interface SceneSource {
   file: string;
   /** The file's name without folder and extension. */
   stem: string;
+  /**
+   * Text that no id has yet, for a merge: it becomes part of every id that is made, so that a node never replaces an object
+   * that is there already. Absent: the world is replaced, and the same file gives the same ids each time.
+   */
+  idStamp?: string | undefined;
+  /** Reads a file in the scene's folder, by its path from there; null where it is not there. */
+  readNear?: ((path: string) => Promise<Uint8Array | null>) | undefined;
+}
+
+/** A kind of thing that the world does not hold, and how many of it the file has. */
+export interface Loss {
+  kind: string;
+  count: number;
+}
+
+export interface Note {
+  code: 'no_nodes' | 'copied_nodes' | 'outside_default_scene' | 'replaced_objects';
+  count: number;
+  message: string;
 }
 
 /** A file's content in the form that the state of a space is put in. */
@@ -31,13 +50,22 @@ export interface Scene {
   /** The body of `PUT /v1/spaces/{space}/state`. */
   world: JsonObject;
   objects: number;
-  /** Rotations so far from length 1 that worldkeep will normalise them. */
-  normalisedRotations: number;
+  /** What of the file is not in the world, by kind. */
+  notPreserved: readonly Loss[];
+  /** What was read in a way that the caller should know of. */
+  notes: readonly Note[];
+  /** What the file says of itself, for `settings.gltf` of the space; absent where the format says nothing. */
+  document?: JsonObject;
   /** What a space made for this scene is given. */
   space: { name: string; description?: string | null; settings?: JsonObject; bounds?: Bounds | null };
+  /** Rotations so far from length 1 that worldkeep will normalise them. */
+  normalisedRotations: number;
   /** @returns what a path in `world` is called in the file and the rest of the path, or null where it is about the file. */
   locate(path: string): { node: string | null; rest: string };
 }
+
+/** A scene as a format reads it. */
+export type ParsedScene = Omit<Scene, 'normalisedRotations'>;
 
 /** Objects made from a file's nodes, with what each node is called in messages. */
 export function locateInObjects(labels: readonly string[]): Scene['locate'] {
@@ -54,7 +82,11 @@ export function toWorld(objects: readonly ObjectInput[]): JsonObject {
 }
 
 /** One sentence for the first thing that is wrong, and how many more there are. */
-export function sceneErrorOf(file: string, scene: Scene, errors: readonly FieldError[]): SceneError {
+export function sceneErrorOf(
+  file: string,
+  scene: Pick<Scene, 'locate'>,
+  errors: readonly FieldError[],
+): SceneError {
   const [first] = errors;
   if (first === undefined) return new SceneError(file, null, 'is not a world');
   const { node, rest } = scene.locate(first.path);

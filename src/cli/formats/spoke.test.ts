@@ -82,6 +82,20 @@ describe('reading a Hubs scene', () => {
     });
   });
 
+  it('is read of every version from 3 to 9, components and unknown members as they are', async () => {
+    for (const version of [3, 4, 5, 6, 7, 8, 9]) {
+      const visible = { name: 'visible', props: version === 3 ? { value: true } : { visible: true } };
+      const entities = { a: { name: 'A', parent: 'root', index: 0, components: [visible, transform({})] } };
+      const { world, objects, notPreserved } = await read(scene(entities, { version, origin: 'somewhere' }));
+      expect([objects, notPreserved]).toEqual([2, []]);
+      const properties = (world.objects as unknown as ObjectInput[]).map((object) => object.properties.spoke);
+      expect(properties).toMatchObject([
+        { root: true, version, file: { origin: 'somewhere' } },
+        { index: 0, components: [visible] },
+      ]);
+    }
+  });
+
   it('turns Euler angles into the rotation about x, then y, then z of the body', () => {
     type Q = [number, number, number, number];
     const times = ([ax, ay, az, aw]: Q, [bx, by, bz, bw]: Q): Q => [
@@ -116,11 +130,16 @@ describe('reading a broken Hubs scene names the file, the entity and what is wro
   it.each<[string, unknown, string]>([
     [
       'an older version',
-      scene({}, { version: 4 }),
-      'is a Hubs scene of version 4; version 8 can be imported: open it in Spoke and save it again',
+      scene({}, { version: 2 }),
+      'is a Hubs scene of version 2; versions 3 to 9 can be imported: open it in Spoke and save it again, which writes version 9',
     ],
-    ['no version', scene({}, { version: undefined }), 'is a Hubs scene of version 1; version 8'],
-    ['a newer version', scene({}, { version: 9 }), 'is a Hubs scene of version 9; version 8 can be imported'],
+    ['no version', scene({}, { version: undefined }), 'is a Hubs scene of version 1; versions 3 to 9'],
+    [
+      'a newer version',
+      scene({}, { version: 10 }),
+      'is a Hubs scene of version 10; versions 3 to 9 can be imported',
+    ],
+    ['a version between two', scene({}, { version: 8.5 }), 'is a Hubs scene of version 8.5; versions 3 to 9'],
     ['a root that is not there', scene({}, { root: 'other' }), 'root "other" is no entity of the file'],
     [
       'a parent that is not there',

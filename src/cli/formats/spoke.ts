@@ -1,13 +1,14 @@
 import { eulerToQuaternion } from '../../world/quaternion.ts';
-import { idSchema } from '../../world/schemas.ts';
+import { ID_RULE, idSchema } from '../../world/schemas.ts';
 import type { JsonObject, JsonValue, ObjectInput, Vector3 } from '../../world/types.ts';
 import { findCycle } from './hierarchy.ts';
 import { isMembers, type Members, showValue } from './json-text.ts';
 import type { Transform } from './math.ts';
-import { locateInObjects, type Scene, SceneError, type SceneSource, toWorld } from './scene.ts';
+import { locateInObjects, type ParsedScene, SceneError, type SceneSource, toWorld } from './scene.ts';
 
-/** The version of Mozilla Hubs' scene format that is read. */
-const SPOKE_VERSION = 8;
+/** The versions of Mozilla Hubs' scene format that are read: they differ in what components hold, which is kept as it is. */
+const OLDEST_VERSION = 3;
+const NEWEST_VERSION = 9;
 const IDENTITY: Transform = {
   position: { x: 0, y: 0, z: 0 },
   rotation: { x: 0, y: 0, z: 0, w: 1 },
@@ -18,11 +19,11 @@ const IDENTITY: Transform = {
  * Every entity becomes an object, the root too (it carries fog, background and sound settings): id is the entity's own,
  * Euler angles (radians, XYZ) become a quaternion. `properties.spoke` keeps the rest, so that the scene can be written
  * again: `index` among its siblings, `euler` as in the file, `components` without the transform, unknown members in
- * `other`; the root also has `root: true`, `version` and `metadata`.
+ * `other`; the root also has `root: true`, `version`, `metadata`, and unknown members of the file in `file`.
  */
-export function readSpoke(json: Members, { file, stem }: SceneSource): Scene {
-  const { version = 1, root, metadata, entities } = json;
-  if (version !== SPOKE_VERSION) throw new SceneError(file, null, refuseVersion(version));
+export function readSpoke(json: Members, { file, stem }: SceneSource): ParsedScene {
+  const { version = 1, root, metadata, entities, ...others } = json;
+  if (!isReadVersion(version)) throw new SceneError(file, null, refuseVersion(version));
   if (!isMembers(entities)) throw new SceneError(file, null, 'entities must be an object');
   const ids = Object.keys(entities);
   const labels = ids.map((id) => labelEntity(id, entities[id]));
@@ -41,6 +42,7 @@ export function readSpoke(json: Members, { file, stem }: SceneSource): Scene {
         root: true,
         version,
         ...(metadata !== undefined && { metadata: metadata as JsonValue }),
+        ...(Object.keys(others).length > 0 && { file: others as JsonObject }),
       };
     return result;
   });
@@ -57,16 +59,23 @@ export function readSpoke(json: Members, { file, stem }: SceneSource): Scene {
     format: 'spoke',
     world: toWorld(objects),
     objects: objects.length,
-    normalisedRotations: 0,
+    notPreserved: [],
+    notes: [],
     space: { name: typeof name === 'string' && name.trim() !== '' ? name : stem },
     locate: locateInObjects(labels),
   };
 }
 
+function isReadVersion(version: unknown): version is number {
+  return Number.isInteger(version) && Number(version) >= OLDEST_VERSION && Number(version) <= NEWEST_VERSION;
+}
+
 function refuseVersion(version: unknown): string {
-  const said = `is a Hubs scene of version ${showValue(version)}; version ${SPOKE_VERSION} can be imported`;
-  const older = typeof version === 'number' && version < SPOKE_VERSION;
-  return older ? `${said}: open it in Spoke and save it again, which brings it up to date` : said;
+  const said = `is a Hubs scene of version ${showValue(version)}; versions ${OLDEST_VERSION} to ${NEWEST_VERSION} can be imported`;
+  const isOlder = typeof version === 'number' && version < OLDEST_VERSION;
+  return isOlder
+    ? `${said}: open it in Spoke and save it again, which writes version ${NEWEST_VERSION}`
+    : said;
 }
 
 function labelEntity(id: string, entity: unknown): string {
@@ -79,7 +88,7 @@ function labelEntity(id: string, entity: unknown): string {
 /** @returns the object, or a sentence on what is wrong with the entity. */
 function readEntity(id: string, entity: Members, root: string, entities: Members): ObjectInput | string {
   const { name, parent, index, components = [], ...other } = entity;
-  if (!idSchema.safeParse(id).success) return 'its id must be 1 to 128 characters of A-Z a-z 0-9 . _ : -';
+  if (!idSchema.safeParse(id).success) return `its id ${ID_RULE}`;
   if (name !== undefined && typeof name !== 'string') return `name must be text, not ${showValue(name)}`;
   if (id === root && parent !== undefined && parent !== null)
     return 'is the root of the scene and yet has a parent';

@@ -1,13 +1,12 @@
 import type { JsonObject, JsonValue } from '../../world/types.ts';
 import { isMembers, type Members, showValue } from './json-text.ts';
-import { countNormalisedRotations } from './rotations.ts';
-import type { Scene, SceneSource } from './scene.ts';
+import type { ParsedScene, Scene, SceneSource } from './scene.ts';
 
 /** What a state says about itself that is not part of the world to be put. */
 const ABOUT_ITSELF = new Set(['space', 'seq', 'rev', 'durableSeq']);
 
 /** A state as `GET /v1/spaces/{space}/state` and `worldkeep export` give it: objects, avatars, models, media, chat. */
-export function readState(json: Members, { stem }: SceneSource): Scene {
+export function readState(json: Members, { stem }: SceneSource): ParsedScene {
   const objects = json.objects as unknown[];
   const world = Object.fromEntries(Object.entries(json).filter(([key]) => !ABOUT_ITSELF.has(key)));
   const space = isMembers(json.space) ? json.space : {};
@@ -15,13 +14,14 @@ export function readState(json: Members, { stem }: SceneSource): Scene {
     format: 'state',
     world: world as JsonObject,
     objects: objects.length,
-    normalisedRotations: countNormalisedRotations(objects.filter(isMembers)),
+    notPreserved: [],
+    notes: [],
     space: readSpace(space, stem),
     locate: (path) => locateInLists(json, path),
   };
 }
 
-function readSpace(space: Members, stem: string): Scene['space'] {
+export function readSpace(space: Members, stem: string): Scene['space'] {
   const { name, description, settings, bounds } = space;
   return {
     name: typeof name === 'string' && name !== '' ? name : stem,

@@ -1,5 +1,9 @@
-import { Document, type GLTF, type Node, NodeIO } from '@gltf-transform/core';
-import type { WorldObject, WorldState } from '../../world/types.ts';
+import type { GLTF } from '@gltf-transform/core';
+import type { JsonObject, WorldObject, WorldState } from '../../world/types.ts';
+import { writeDocument } from './gltf-document.ts';
+import { isEmpty, LIGHTS, type Natives, nativesOf } from './gltf-natives.ts';
+import { scenesOf } from './gltf-scenes.ts';
+import { isMembers } from './json-text.ts';
 
 /** What a world as glTF is, and what of it glTF cannot say as such. */
 export interface WrittenGltf {
@@ -9,39 +13,105 @@ export interface WrittenGltf {
 }
 
 /**
- * Every object becomes a node with its name, parent and transform. `extras.worldkeep` has what glTF has no place for: of a
- * node `id`, `modelId`, `properties`, and `parentId` where no node is that; of the file the space, models and media.
- * readGltf makes the same objects of it. Avatars and messages are no part of a scene and stay out.
+ * Every object becomes a node with its name, parent and transform, and with the camera, light, extensions and extras that
+ * its properties keep of a glTF file. `extras.worldkeep` has what glTF has no place for: of a node `id`, `modelId`,
+ * `properties`, and `parentId` where no node is that; of the file the space, models and media. readGltf makes the same
+ * objects of it. Avatars and messages are no part of a scene and stay out.
  */
-export async function writeGltf(state: WorldState): Promise<WrittenGltf> {
-  const { objects, space, models, media, seq } = state;
-  const document = new Document();
-  const scene = document.createScene(space.name);
-  const nodes = new Map(objects.map((object) => [object.id, document.createNode()]));
+export function writeGltf({ objects, space, models, media, seq }: WorldState): WrittenGltf {
+  const { asset, scene, scenes, extras, extensions, required } = writeDocument(space.settings, space.name);
+  const indices = new Map(objects.map(({ id }, index) => [id, index]));
   const detached = findDetached(objects);
-  for (const { id, parentId } of objects) {
-    const parent = parentId === null || detached.has(id) ? undefined : nodes.get(parentId);
-    (parent ?? scene).addChild(nodes.get(id) as Node);
+  const [cameras, lights] = [new Definitions(), new Definitions()];
+  const natives = objects.map(({ properties }) => nativesOf(properties));
+  const nodes = objects.map((object, index) =>
+    writeNode(object, natives[index] as Natives, { cameras, lights, isDetached: detached.has(object.id) }),
+  );
+  const roots: number[][] = scenes.map(() => []);
+  for (const [index, { id, parentId, properties }] of objects.entries()) {
+    const parent = parentId === null || detached.has(id) ? undefined : nodes[indices.get(parentId) ?? -1];
+    if (parent !== undefined) {
+      parent.children ??= [];
+      parent.children.push(index);
+    } else {
+      const gltf = isMembers(properties.gltf) ? (properties.gltf as JsonObject) : {};
+      for (const at of scenesOf(gltf.scenes, { scenes: scenes.length, shown: scene })) roots[at]?.push(index);
+    }
   }
-  const { json } = await new NodeIO().writeJSON(document);
-  // Written here: the library leaves out what is nearly its default, and the names it is given as empty.
-  for (const [index, object] of objects.entries())
-    Object.assign(json.nodes?.[index] ?? {}, describeNode(object, detached.has(object.id)));
-  json.asset.generator = 'worldkeep';
+  const fileExtensions = {
+    ...extensions,
+    ...(lights.items.length > 0 && { [LIGHTS]: { lights: lights.items } }),
+  };
   const { id, name, description, settings, bounds } = space;
-  json.extras = { worldkeep: { space: { id, name, description, settings, bounds }, seq, models, media } };
-  return { json, detached: [...detached] };
+  const json = {
+    asset: { ...asset, version: '2.0', generator: 'worldkeep' },
+    scene,
+    scenes: scenes.map((each, at) => ({ ...each, ...listUnlessEmpty('nodes', roots[at] ?? []) })),
+    ...listUnlessEmpty('nodes', nodes),
+    ...listUnlessEmpty('cameras', cameras.items),
+    ...(!isEmpty(fileExtensions) && { extensions: fileExtensions }),
+    extras: {
+      ...extras,
+      worldkeep: { space: { id, name, description, settings, bounds }, seq, models, media },
+    },
+  };
+  const used = [...findExtensions(json)].toSorted();
+  return {
+    json: {
+      ...json,
+      ...listUnlessEmpty('extensionsUsed', used),
+      ...listUnlessEmpty(
+        'extensionsRequired',
+        required.filter((name) => used.includes(name)),
+      ),
+    } as unknown as GLTF.IGLTF,
+    detached: [...detached],
+  };
 }
 
-function describeNode(object: WorldObject, isDetached: boolean): GLTF.INode {
+/** Cameras or lights of the file; equal ones are one. */
+class Definitions {
+  readonly items: JsonObject[] = [];
+  readonly #indices = new Map<string, number>();
+
+  add(definition: JsonObject): number {
+    const text = JSON.stringify(definition);
+    const index = this.#indices.get(text) ?? this.items.push(definition) - 1;
+    this.#indices.set(text, index);
+    return index;
+  }
+}
+
+function writeNode(
+  object: WorldObject,
+  { camera, light, extensions, extras }: Natives,
+  { cameras, lights, isDetached }: { cameras: Definitions; lights: Definitions; isDetached: boolean },
+): GLTF.INode {
   const { id, name, modelId, parentId, position, rotation, scale, properties } = object;
+  const nodeExtensions = { ...extensions, ...(light && { [LIGHTS]: { light: lights.add(light) } }) };
   return {
     ...(name !== null && { name }),
     translation: [position.x, position.y, position.z],
     rotation: [rotation.x, rotation.y, rotation.z, rotation.w],
     scale: [scale.x, scale.y, scale.z],
-    extras: { worldkeep: { id, modelId, properties, ...(isDetached && { parentId }) } },
+    ...(camera && { camera: cameras.add(camera) }),
+    ...(!isEmpty(nodeExtensions) && { extensions: nodeExtensions }),
+    extras: { ...extras, worldkeep: { id, modelId, properties, ...(isDetached && { parentId }) } },
   };
+}
+
+/** glTF forbids empty lists. */
+function listUnlessEmpty<Item>(name: string, list: readonly Item[]): Record<string, readonly Item[]> {
+  return list.length === 0 ? {} : { [name]: list };
+}
+
+/** The names of all extensions in a file; what worldkeep keeps in extras is none of it. */
+function findExtensions(value: unknown): Set<string> {
+  if (Array.isArray(value)) return new Set(value.flatMap((item) => [...findExtensions(item)]));
+  if (!isMembers(value)) return new Set();
+  const { extras: _, ...members } = value;
+  const own = isMembers(members.extensions) ? Object.keys(members.extensions) : [];
+  return new Set([...own, ...Object.values(members).flatMap((item) => [...findExtensions(item)])]);
 }
 
 /** Objects whose parent is not there, and of each ring of parents the one where it is cut. */

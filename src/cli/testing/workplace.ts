@@ -6,7 +6,8 @@ import { createApp } from '../../../functions/app.ts';
 import { composeWorker } from '../../../functions/compose-worker.ts';
 import { stack, uniqueName } from '../../../test/support.ts';
 import type { WorldState } from '../../world/types.ts';
-import { type Run, runCli } from './run-cli.ts';
+import type { Run } from './run-cli.ts';
+import { runHere } from './run-here.ts';
 import { serveApp } from './serve-app.ts';
 
 /** A folder, a served app on the real database, and a key of a tenant of its own. */
@@ -32,11 +33,11 @@ export async function openWorkplace(): Promise<Workplace> {
     composeWorker({ DATABASE_URL: databaseUrl, DATABASE_HTTP_URL: databaseHttpUrl, LOG_LEVEL: 'error' }),
   );
   const served = await serveApp((request) => app.fetch(request));
-  const made = await runCli(['keys', 'create', '--tenant', tenant, '--scopes', 'read,write'], {
+  const made = await runHere(['keys', 'create', '--tenant', tenant, '--scopes', 'read,write'], {
     env: { DATABASE_URL: databaseUrl },
   });
   const env = { WORLDKEEP_URL: served.url, WORLDKEEP_API_KEY: made.stdout.trim() };
-  const run = (...args: string[]) => runCli(args, { env, cwd: folder });
+  const run = (...args: string[]) => runHere(args, { env, cwd: folder });
   const request = (path: string, method = 'GET', body?: unknown) =>
     fetch(`${served.url}/v1${path}`, {
       method,

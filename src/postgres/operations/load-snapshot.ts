@@ -101,7 +101,7 @@ async function collect(
       const avatars = new Map(part.users.map((avatar) => [avatar.id, toReplayed(avatar)]));
       return { seq: part.space.seq, objects, avatars, around: toAround(part) };
     }
-    if (part.kind === 'begin') continue;
+    if (part.kind === 'begin' || part.kind === 'chat') continue;
     if (part.kind === 'moved')
       for (const id of part.gone) {
         characters -= objects.get(id)?.length ?? 0;

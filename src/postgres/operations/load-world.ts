@@ -48,7 +48,7 @@ async function collect(parts: AsyncIterable<WorldPart>): Promise<LoadedWorld> {
       return { space, seq: space.seq, durableSeq: space.seq, objects: list, ...rest };
     }
     if (part.kind === 'moved') for (const id of part.gone) objects.delete(id);
-    if (part.kind === 'begin') continue;
+    if (part.kind === 'begin' || part.kind === 'chat') continue;
     for (const object of part.objects) {
       inOrder &&= object.id > last;
       last = object.id;

@@ -16,6 +16,7 @@ import {
   type Place,
   type WorldReading,
 } from './object-pages.ts';
+import { readOlderChat } from './older-chat.ts';
 import {
   AROUND_RESULTS,
   type Around,
@@ -80,7 +81,7 @@ async function* readOn(source: Source, begun: Around, first: Page): AsyncGenerat
   const show = (rows: ObjectRow[]) => toObjects(source, rows, begun.generationSeq);
   yield { kind: 'objects', objects: show(first.rows) };
   if (pages === null || first.next === null) {
-    yield await toLastPart(source, begun);
+    yield* toLastParts(source, begun);
     return;
   }
   for (let place: Place | null = first.next; place !== null; ) {
@@ -120,7 +121,7 @@ async function* catchUp(source: Source, begun: Around): AsyncGenerator<WorldPart
     let changes = readChanges(source, begun, [results[7], results[8]]);
     if (seq > since) yield { kind: 'moved', space: around.space, ...changes.shown };
     if (changes.next === null) {
-      yield await toLastPart(source, around);
+      yield* toLastParts(source, around);
       return;
     }
     for (let place: ChangesPlace | null = changes.next; place !== null; place = changes.next) {
@@ -233,9 +234,15 @@ function toObjects({ spaceId, reading }: Source, rows: ObjectRow[], generationSe
 }
 
 /** @throws state_unsettled where a list too long for one answer moved while the rest of it was read. */
-async function toLastPart({ postgres, tenantId, spaceId }: Source, around: Around): Promise<WorldPart> {
+async function* toLastParts(
+  { postgres, tenantId, spaceId, reading }: Source,
+  around: Around,
+): AsyncGenerator<WorldPart> {
   if (!(await completeLists(postgres, tenantId, spaceId, around)))
     throw new AppError('state_unsettled', 'The world changed while it was read.', { retryAfterSeconds: 1 });
+  if (reading.withAllChat && around.chat.length === LIMITS.stateChatMessagesMax)
+    for await (const messages of readOlderChat(postgres, tenantId, spaceId, around))
+      yield { kind: 'chat', messages };
   const { generation, generationSeq, more, ...shown } = around;
-  return { kind: 'around', ...shown };
+  yield { kind: 'around', ...shown };
 }

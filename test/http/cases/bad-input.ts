@@ -100,6 +100,44 @@ export function describeBadInput(target: () => Target): void {
       );
     });
 
+    it('refuses ids of dots alone in every place that takes an id', async () => {
+      const state = (member: object) => ({ json: { objects: [], ...member } });
+      const updates = (op: object) => ({ json: { ops: [op] } });
+      const session = { userId: 'ada', spaceId: 'main' };
+      const places: [method: string, path: string, options: CallOptions, errorPath: string][] = [
+        ['PUT', '/v1/spaces/...', { json: { name: 'n' } }, '/space'],
+        ['PUT', `${door.at}/objects/...`, { json: {} }, '/id'],
+        ['PUT', `${door.at}/objects/new`, { json: { parentId: '..' } }, '/parentId'],
+        ['PATCH', `${door.at}/objects/there`, { json: { modelId: '.' } }, '/modelId'],
+        ['PUT', '/v1/users/...', { json: { displayName: 'n' } }, '/id'],
+        ['POST', '/v1/sessions', { json: { ...session, userId: '..' } }, '/userId'],
+        ['POST', '/v1/sessions', { json: { ...session, spaceId: '..' } }, '/spaceId'],
+        ['POST', '/v1/sessions/.../heartbeat', {}, '/id'],
+        ['DELETE', '/v1/keys/...', {}, '/id'],
+        ['DELETE', '/v1/dead-letters/...', {}, '/id'],
+        ['GET', '/v1/spaces/.../state', {}, '/space'],
+        ['PUT', `${door.at}/state`, state({ objects: [{ id: '.' }] }), '/objects/0/id'],
+        ['PUT', `${door.at}/state`, state({ objects: { '..': {} } }), '/objects/0/id'],
+        [
+          'PUT',
+          `${door.at}/state`,
+          state({ objects: [{ id: 'a', createdBy: '..' }] }),
+          '/objects/0/createdBy',
+        ],
+        ['PUT', `${door.at}/state`, state({ users: [{ id: '..', displayName: 'n' }] }), '/users/0/id'],
+        ['PUT', `${door.at}/state`, state({ models: [{ id: '..', url: '/m.glb' }] }), '/models/0/id'],
+        ['PUT', `${door.at}/state`, state({ media: [{ id: '..', url: '/m.png' }] }), '/media/0/id'],
+        ['PUT', `${door.at}/state`, state({ chat: [{ id: '..', text: 't' }] }), '/chat/0/id'],
+        ['PUT', `${door.at}/state`, state({ chat: [{ id: 'c', userId: '.', text: 't' }] }), '/chat/0/userId'],
+        ['POST', `${door.at}/updates`, updates({ op: 'put', id: '..' }), '/ops/0/id'],
+        ['POST', `${door.at}/updates`, updates({ op: 'delete', id: '...' }), '/ops/0/id'],
+        ['POST', `${door.at}/updates`, updates({ op: 'user.patch', id: '..' }), '/ops/0/id'],
+        ['POST', `${door.at}/updates`, updates({ op: 'put', id: 'a', parentId: '..' }), '/ops/0/parentId'],
+      ];
+      for (const [method, path, options, errorPath] of places)
+        await expectRefusal([method, path, options], [422, 'validation_failed', errorPath]);
+    });
+
     it('refuses 1e400 as a coordinate', async () => {
       await expectRefusal(
         ['PUT', `${door.at}/objects/new`, { text: '{"position":{"x":1e400,"y":0,"z":0}}' }],

@@ -1,41 +1,41 @@
 import { expect, it } from 'vitest';
 import type { LogAddress, LogStore } from '../../src/log/log-stores.ts';
 import { encodeEntries } from '../../src/world/check-operations.ts';
-import { AppError } from '../../src/world/errors.ts';
 import type { Operation } from '../../src/world/operation.ts';
 import { type ReplayWorld, replayEntry } from '../../src/world/replay.ts';
 import { seqToTime } from '../../src/world/seq-time.ts';
 import type { ObjectInput, Seq, WorldState } from '../../src/world/types.ts';
 import { anyObject, anyOperation, Chance, OBJECT_IDS } from './chance.ts';
 import { emptyWorld } from './fold.ts';
-import { killAt, makeSpace, PEOPLE, useRig } from './rig.ts';
+import { killAt, makeSpace, PEOPLE, type Rig, useRig } from './rig.ts';
 import { openStateNode, type StateNode } from './state-rig.ts';
 
-/** Histories by chance: more of them, or others, by these. */
 const SEED = Number(process.env.STATE_HISTORY_SEED ?? 1);
-const SEEDS = Number(process.env.STATE_HISTORY_SEEDS ?? 25);
 const STEPS = 30;
 
-const rig = useRig();
-
 /**
- * One writer, whose every acknowledged write is folded here as well, and several readers: one that remembers, one that does
- * not, one whose snapshots are small and short-lived. After each step a reader must see what was folded, and no less.
+ * Random histories, each from its own seed. One writer, whose acknowledged writes the test folds too, and three readers: one
+ * with memory, one without, one whose snapshots are small and expire soon. Every read must equal the fold.
+ * `STATE_HISTORY_SEED` and `STATE_HISTORY_SEEDS` choose other seeds.
  */
-it.concurrent.each(Array.from({ length: SEEDS }, (_, i) => SEED + i))(
-  '[S1] a state is all that was acknowledged, folded from the beginning (seed %i)',
-  { timeout: 120_000 },
-  async (seed) => {
-    const steps: string[] = [];
-    try {
-      await runHistory(new Chance(seed), (step) => void steps.push(step));
-    } catch (error) {
-      throw new Error(`STATE_HISTORY_SEED=${seed}, after\n${steps.join('\n')}`, { cause: error });
-    }
-  },
-);
+export function describeStateHistories(count: number): void {
+  const rig = useRig();
+  const seeds = Number(process.env.STATE_HISTORY_SEEDS ?? count);
+  it.concurrent.each(Array.from({ length: seeds }, (_, i) => SEED + i))(
+    '[S1] a state is all that was acknowledged, folded from the beginning (seed %i)',
+    { timeout: 120_000 },
+    async (seed) => {
+      const steps: string[] = [];
+      try {
+        await runHistory(rig, new Chance(seed), (step) => void steps.push(step));
+      } catch (error) {
+        throw new Error(`STATE_HISTORY_SEED=${seed}, after\n${steps.join('\n')}`, { cause: error });
+      }
+    },
+  );
+}
 
-async function runHistory(chance: Chance, note: (step: string) => void): Promise<void> {
+async function runHistory(rig: Rig, chance: Chance, note: (step: string) => void): Promise<void> {
   const address = await makeSpace(rig);
   // Little of the log is kept: a snapshot is soon out of its reach.
   const log: LogStore = rig.openLogStore(
@@ -52,7 +52,7 @@ async function runHistory(chance: Chance, note: (step: string) => void): Promise
   };
   const known: Known = { world: emptyWorld(), seqs: [] };
   for (let i = 0; i < STEPS; i++) {
-    await step(chance, { address, log, writer, readers, known, note });
+    await step(rig, chance, { address, log, writer, readers, known, note });
     const name = chance.pick(Object.keys(readers));
     const reader = readers[name] as StateNode;
     if (chance.is(0.7)) {
@@ -82,7 +82,11 @@ interface Step {
   note: (step: string) => void;
 }
 
-async function step(chance: Chance, { address, log, writer, readers, known, note }: Step): Promise<void> {
+async function step(
+  rig: Rig,
+  chance: Chance,
+  { address, log, writer, readers, known, note }: Step,
+): Promise<void> {
   const kind = chance.below(20);
   if (kind < 10) {
     const ops = Array.from({ length: 1 + chance.below(4) }, () => anyOperation(chance, known.seqs.slice(-6)));
@@ -160,9 +164,3 @@ function expectWorld(state: WorldState, world: ReplayWorld): void {
   expect(state.durableSeq).toBeLessThanOrEqual(state.seq);
   expect(state.seq).toBeGreaterThanOrEqual(Math.max(0, ...objects.map(({ seq }) => seq)));
 }
-
-it('is an AppError that a reader of no space meets', async () => {
-  const node = openStateNode(rig, { tenantId: 'nobody', spaceId: 'nowhere' });
-  await expect(node.read()).rejects.toBeInstanceOf(AppError);
-  await expect(node.read()).rejects.toMatchObject({ code: 'not_found' });
-});

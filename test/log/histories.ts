@@ -8,16 +8,13 @@ import type { ObjectInput, Seq } from '../../src/world/types.ts';
 import { WriteQueued } from '../../src/world-writes.ts';
 import { anyObject, anyOperation, Chance, OBJECT_IDS } from './chance.ts';
 import { expectDrained } from './fold.ts';
-import { killAt, makeSpace, openDrain, openSpaceLog, useRig } from './rig.ts';
+import { killAt, makeSpace, openDrain, openSpaceLog, type Rig, useRig } from './rig.ts';
 
-/** Histories by chance: more of them, or others, by these. A seed gives the same steps, though the stores have their own time. */
+/** A seed gives the same steps, but the stores keep their own time. */
 const SEED = Number(process.env.LOG_HISTORY_SEED ?? 1);
-const SEEDS = Number(process.env.LOG_HISTORY_SEEDS ?? 6);
 const WRITERS = 3;
 const STEPS = 12;
 const TRIES_MAX = 3;
-
-const rig = useRig();
 
 /** What a writer was told of its write, by the actor that it wrote as, which no other write has. */
 interface Told {
@@ -26,20 +23,25 @@ interface Told {
   results?: OperationResult[];
 }
 
-it.concurrent.each(Array.from({ length: SEEDS }, (_, i) => SEED + i))(
-  'no acknowledged write is missing, none is there twice, and the state is that of the order (seed %i)',
-  { timeout: 120_000 },
-  async (seed) => {
-    const steps: string[] = [];
-    try {
-      await runHistory(seed, steps);
-    } catch (error) {
-      throw new Error(`LOG_HISTORY_SEED=${seed}, after\n${steps.join('\n')}`, { cause: error });
-    }
-  },
-);
+/** Random histories of one space, each from its own seed. `LOG_HISTORY_SEED` and `LOG_HISTORY_SEEDS` choose others. */
+export function describeHistories(count: number): void {
+  const rig = useRig();
+  const seeds = Number(process.env.LOG_HISTORY_SEEDS ?? count);
+  it.concurrent.each(Array.from({ length: seeds }, (_, i) => SEED + i))(
+    'no acknowledged write is missing, none is there twice, and the state is that of the order (seed %i)',
+    { timeout: 120_000 },
+    async (seed) => {
+      const steps: string[] = [];
+      try {
+        await runHistory(rig, seed, steps);
+      } catch (error) {
+        throw new Error(`LOG_HISTORY_SEED=${seed}, after\n${steps.join('\n')}`, { cause: error });
+      }
+    },
+  );
+}
 
-async function runHistory(seed: number, steps: string[]): Promise<void> {
+async function runHistory(rig: Rig, seed: number, steps: string[]): Promise<void> {
   const address = await makeSpace(rig);
   const stages = new Map<string, ObjectInput[]>();
   const world: WorldStore = {
@@ -55,7 +57,7 @@ async function runHistory(seed: number, steps: string[]): Promise<void> {
   const faults: InjectedFault[] = [];
   const writers = Array.from({ length: WRITERS }, async (_, writer) => {
     const chance = new Chance(seed * 1_000 + writer);
-    const node = openNode(chance);
+    const node = openNode(rig, chance);
     const layer = new PersistenceLayer(
       world,
       { log: node.spaceLog, defer: node.defer },
@@ -64,7 +66,7 @@ async function runHistory(seed: number, steps: string[]): Promise<void> {
     for (let step = 0; step < STEPS; step++) {
       const name = `w${writer}-${step}`;
       const note = (text: string) => steps.push(`${name}: ${text}`);
-      faults.push(...disturb(chance, address, note));
+      faults.push(...disturb(rig, chance, address, note));
       const own = await write(chance, { layer, address, name, seqs, note, node });
       note(`${own.outcome} ${own.seq ?? ''}`);
       told.set(name, own);
@@ -91,7 +93,7 @@ async function runHistory(seed: number, steps: string[]): Promise<void> {
 }
 
 /** A process: a drain of few entries at a time, and the way into the log. */
-function openNode(chance: Chance) {
+function openNode(rig: Rig, chance: Chance) {
   const log: LogStore = {
     ...rig.log,
     read: (address, request) => rig.log.read(address, { ...request, entriesMax: 1 + chance.below(6) }),
@@ -101,7 +103,12 @@ function openNode(chance: Chance) {
 }
 
 /** Faults of the stores, drains at any time, and drains that end anywhere. */
-function disturb(chance: Chance, address: LogAddress, note: (text: string) => void): InjectedFault[] {
+function disturb(
+  rig: Rig,
+  chance: Chance,
+  address: LogAddress,
+  note: (text: string) => void,
+): InjectedFault[] {
   const faults: InjectedFault[] = [];
   const kind = chance.pick(['drop-reply', 'refuse'] as const);
   if (chance.is(0.1)) {

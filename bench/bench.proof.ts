@@ -1,0 +1,147 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { stack } from '../test/support.ts';
+import type { Bench, Sizes } from './harness/bench.ts';
+import { describeStack } from './harness/stack.ts';
+import { buildWorker } from './harness/worker.ts';
+import { SECTIONS } from './sections.ts';
+
+/** Enough to measure every figure once. */
+const TINY: Sizes = {
+  runs: 1,
+  opsPerRequest: 10,
+  connections: 2,
+  hotObjects: 20,
+  coldObjects: 40,
+  append: { warmUpSeconds: 0.1, seconds: 0.2 },
+  drain: { hotUpdates: 300, coldUpdates: 300 },
+  both: { warmUpSeconds: 0.1, seconds: 0.5, updatesPerSecond: 200 },
+  wait: { warmUpRequests: 1, requests: 3 },
+  idleCpu: { seconds: 0.5, updatesPerSecond: 200 },
+  bytes: { updates: 50, updatesPerSecond: 500, objects: [20] },
+  crash: { kills: 2, baselineKills: 1 },
+  state: {
+    ...{ warmUpSeconds: 0.1, seconds: 0.3, updatesPerSecond: 200 },
+    small: { objects: 20, readsPerSecond: 20 },
+    large: { objects: 40, readsPerSecond: 20 },
+  },
+  hitRate: { spaces: 3, objects: 10, seconds: 0.3, readsPerSecond: 20, writesPerSecond: 10, herd: 5 },
+  delivery: {
+    ...{ warmUpSeconds: 0.1, seconds: 0.3 },
+    one: { subscribers: 1, requestsPerSecond: 20, opsPerRequest: 1 },
+    many: { subscribers: 3, requestsPerSecond: 10, opsPerRequest: 10 },
+  },
+  cold: { objects: [20], loads: 2 },
+  routes: { requests: 2 },
+  commands: { seconds: 0.5, updatesPerSecond: 200, readsPerSecond: 10 },
+  baseline: { drizzleUpdates: 20, missionUpdates: 200, seconds: 0.2, hundreds: 10 },
+};
+
+/** What each section measures, by name. A figure is above 0 unless `EXACT` or `MAY_BE_0` has it. */
+const MEASURED: Record<string, string[]> = {
+  'drizzle-update': [
+    'one Drizzle UPDATE an object, through the same client',
+    'one Drizzle UPDATE an object: 100 updates of one client',
+    'one Drizzle UPDATE an object: CPU at saturation',
+  ],
+  mission: [
+    'a queue in memory, pg and ioredis',
+    'a queue in memory: CPU at saturation',
+    'a queue in memory: kept in Postgres',
+    'a queue in memory, one statement a batch, pg and ioredis',
+    'a queue in memory, one statement a batch: CPU at saturation',
+    'a queue in memory: acknowledged updates lost at SIGKILL',
+  ],
+  'durable-object': [
+    'a Durable Object with SQLite, rows upserted per batch of 10',
+    'a Durable Object: 100 updates of one client',
+    'a Durable Object: CPU at saturation',
+  ],
+  append: [
+    'at saturation, nothing draining',
+    'the same with LOG_LEVEL=warn: no line a request',
+    'script calls in Redis, at saturation',
+    'all commands in Redis',
+  ],
+  'drain-hot': ['over 20 objects, from the first commit to the last'],
+  'drain-cold': ['over 40 objects, from the first commit to the last'],
+  both: [
+    'accepted',
+    'durability lag, p50',
+    'durability lag, p99',
+    'durability lag, max',
+    'resident memory of the second half',
+  ],
+  wait: ['p50', 'p99'],
+  'idle-cpu': ['CPU of Worker, fronts, Redis and Postgres'],
+  bytes: ['Postgres, 20 objects', 'Redis, 20 objects'],
+  crash: ['acknowledged updates lost', 'objects that are as no request put them'],
+  state: ['p50', 'p99'],
+  cold: [
+    'p50',
+    'p99',
+    'the first answer of a Worker just started',
+    'a Durable Object reading its rows, p50',
+    'one SELECT with pg, made into JSON in the same process',
+  ],
+  'hit-rate': [
+    'reads answered from what is kept',
+    'worlds loaded from Postgres meanwhile',
+    'loads from Postgres for 5 readers of a space of which nothing is kept',
+  ],
+  delivery: ['p50', 'a Durable Object, p50', 'p99', 'a Durable Object, p99'],
+  routes: ['mean of the slowest of 21 routes'],
+  commands: ['Redis commands', 'Postgres statements', 'Postgres transactions', 'list price'],
+};
+const EXACT: Record<string, number> = {
+  'script calls in Redis, at saturation': 1,
+  'all commands in Redis': 1,
+  'acknowledged updates lost': 0,
+  'objects that are as no request put them': 0,
+  'loads from Postgres for 5 readers of a space of which nothing is kept': 1,
+};
+const MAY_BE_0 = new Set([
+  'a queue in memory: acknowledged updates lost at SIGKILL',
+  'worlds loaded from Postgres meanwhile',
+  'Postgres statements',
+  'Postgres transactions',
+]);
+
+describe('the benchmark', () => {
+  let built: Awaited<ReturnType<typeof buildWorker>>;
+  let bench: Bench;
+
+  beforeAll(async () => {
+    built = await buildWorker();
+    bench = {
+      ...{ sizes: TINY, workerPath: built.path, profile: false, tell: () => undefined },
+      // The stores that all tests share; nothing of them is stopped here.
+      openStack: async () => ({
+        ...(await describeStack(stack(), process.pid)),
+        stop: () => Promise.resolve(),
+      }),
+    };
+  });
+
+  afterAll(() => built.remove());
+
+  it.each(SECTIONS.map(({ name, measure }) => [name, measure] as const))(
+    'measures every figure of %s',
+    async (name, measure) => {
+      const figures = await measure(bench);
+      const names = new Set(
+        figures.filter(({ what }) => !/^[A-Z]+ (\/|…)/.test(what)).map(({ what }) => what),
+      );
+      expect([...names]).toEqual(MEASURED[name]);
+      for (const { what, values } of figures) {
+        expect(values, what).toHaveLength(1);
+        const [value = Number.NaN] = values;
+        expect(Number.isFinite(value), `${what}: ${value}`).toBe(true);
+        if (what in EXACT) expect(value, what).toBe(EXACT[what]);
+        else if (MAY_BE_0.has(what)) expect(value, what).toBeGreaterThanOrEqual(0);
+        else expect(value, what).toBeGreaterThan(0);
+      }
+      // Each route has a figure of its own.
+      if (name === 'routes') expect(figures).toHaveLength(22);
+    },
+  );
+});

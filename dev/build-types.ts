@@ -1,0 +1,35 @@
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join, relative, resolve } from 'node:path';
+
+const PROJECT = resolve(import.meta.dirname, '..');
+const IMPORT = /(\bfrom |\bimport\()(["'])([^"']+)\2/g;
+
+/**
+ * Writes the declarations that index.d.ts reaches. Those of the stores stay behind: they name the types of packages that a
+ * server does not install. @throws where a declaration that is reached names such a package
+ */
+export function writeTypes(target: string): void {
+  const all = mkdtempSync(join(tmpdir(), 'worldkeep-types-'));
+  try {
+    const tsc = join(PROJECT, 'node_modules/.bin/tsc');
+    execFileSync(tsc, ['-p', join(PROJECT, 'tsconfig.build.json'), '--outDir', all], {
+      stdio: ['ignore', 2, 2],
+    });
+    const reached = new Set<string>([join(all, 'index.d.ts')]);
+    for (const path of reached) {
+      const text = readFileSync(path, 'utf8').replace(IMPORT, (_, before, quote, name: string) => {
+        if (!name.startsWith('.'))
+          throw new Error(`${relative(all, path)} names ${name}, which is not shipped`);
+        reached.add(resolve(dirname(path), name.replace(/\.ts$/, '.d.ts')));
+        return `${before}${quote}${name.replace(/\.ts$/, '.js')}${quote}`;
+      });
+      const file = join(target, relative(all, path));
+      mkdirSync(dirname(file), { recursive: true });
+      writeFileSync(file, text);
+    }
+  } finally {
+    rmSync(all, { recursive: true });
+  }
+}

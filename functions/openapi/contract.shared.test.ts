@@ -1,0 +1,80 @@
+import { readFileSync } from 'node:fs';
+import { basename, join } from 'node:path';
+import { expect, it } from 'vitest';
+import { ROUTES } from './document.ts';
+
+const CONTRACT = join(import.meta.dirname, '../../../shared/API.md');
+
+/** Promised, but not built yet. Remove a route from here when it is built. */
+const LATER = [
+  'GET /v1/spaces/{space}/chat',
+  'POST /v1/spaces/{space}/chat',
+  'DELETE /v1/spaces/{space}/chat/{id}',
+  ...['models', 'media'].flatMap((kind) => [
+    `POST /v1/${kind}`,
+    `GET /v1/${kind}`,
+    `GET /v1/${kind}/{id}`,
+    `DELETE /v1/${kind}/{id}`,
+    `GET /v1/${kind}/{id}/file`,
+  ]),
+  ...['activity', 'spaces', 'models', 'retention'].map((report) => `GET /v1/analytics/${report}`),
+  'POST /v1/events',
+  'GET /v1/audit',
+  'GET /v1/spaces/{space}/snapshots',
+  'POST /v1/spaces/{space}/snapshots',
+  'POST /v1/spaces/{space}/snapshots/{id}/restore',
+  'DELETE /v1/spaces/{space}/snapshots/{id}',
+  'GET /',
+  'GET /ops',
+  'GET /metrics',
+  'POST /jobs/cleanup',
+  'POST /jobs/refresh-views',
+];
+
+it('the described routes and the later ones are those of the HTTP contract', () => {
+  const promised = listPromised(readFileSync(CONTRACT, 'utf8'));
+  expect(promised.length).toBeGreaterThan(50);
+  const described = ROUTES.map(({ method, path }) => `${method.toUpperCase()} ${path}`);
+  expect([...described, ...LATER].toSorted()).toEqual(promised.toSorted());
+});
+
+/**
+ * The routes of the contract's tables: in a row's first column, methods and a path in each `…` or behind each ` · `;
+ * `…` stands for the path before, up to the collection it is in.
+ */
+function listPromised(text: string): string[] {
+  const routes = new Set<string>();
+  // In the prose, not in a table.
+  for (const [, path] of text.matchAll(/`GET (\/openapi\.json|\/docs)`/g)) routes.add(`GET ${path}`);
+  let rowsRoutes: string[] = [];
+  for (const row of text.matchAll(/^\| (.+?) \|/gm)) {
+    const first = row[1] ?? '';
+    if (/^the same under/.test(first)) {
+      const [, kind = ''] = /`(\/v1\/\w+)`/.exec(first) ?? [];
+      for (const route of rowsRoutes) routes.add(route.replace(/\/v1\/\w+/, kind));
+      continue;
+    }
+    rowsRoutes = readRow(first);
+    for (const route of rowsRoutes) routes.add(route);
+  }
+  return [...routes];
+}
+
+function readRow(cell: string): string[] {
+  const routes: string[] = [];
+  let base = '';
+  for (const [, quoted = ''] of cell.matchAll(/`([^`]+)`/g)) {
+    const match = /^((?:(?:GET|PUT|POST|PATCH|DELETE) )*)(\S+)/.exec(quoted);
+    if (match === null || !/^[/…]/.test(match[2] ?? '')) continue;
+    const written = (match[2] ?? '').split('?')[0] ?? '';
+    const path = written.startsWith('…')
+      ? join(base, written.slice(1).replace(`/${basename(base)}/`, '/'))
+      : written;
+    if (!written.startsWith('…')) base = written.replace(/^(\/v1\/(?:spaces\/\{space\}\/)?[\w-]+).*$/, '$1');
+    const methods = (match[1] ?? '').trim().split(' ').filter(Boolean);
+    // A path without a method has that of its row: `POST /jobs/drain` · `/jobs/cleanup`.
+    for (const method of methods.length > 0 ? methods : [routes.at(-1)?.split(' ')[0] ?? 'GET'])
+      routes.push(`${method} ${path}`);
+  }
+  return routes;
+}

@@ -1,0 +1,68 @@
+import { and, asc, eq, isNull, lte, sql } from 'drizzle-orm';
+import { AppError } from '../../world/errors.ts';
+import type { ChatMessage } from '../../world/types.ts';
+import type { Database, Postgres } from '../client.ts';
+import { toTime } from '../rows.ts';
+import { chatMessages } from '../schema/spaces.ts';
+import { type Around, selectVersion } from './select-around.ts';
+
+/** Messages of one page. At 4,000 characters each a page is at most about 3 MiB. */
+const PAGE_MESSAGES_MAX = 200;
+
+/**
+ * The messages before those of `around`, oldest first, page by page. Messages never change, so the pages are those of
+ * `around`'s moment: later ones have a later seq. @throws not_found where the space goes meanwhile.
+ */
+export async function* readOlderChat(
+  postgres: Postgres,
+  tenantId: string,
+  spaceId: string,
+  { chat, space }: Around,
+): AsyncGenerator<ChatMessage[]> {
+  const [oldest] = chat;
+  if (oldest === undefined) return;
+  for (let after: string | null = null; ; ) {
+    const [[version], page]: Page = await postgres.inTenant(
+      tenantId,
+      (db) => [
+        selectVersion(db, tenantId, spaceId),
+        selectPage(db, tenantId, spaceId, { after, before: oldest.id, seqMax: space.seq }),
+      ],
+      'snapshot',
+    );
+    if (version === undefined) throw new AppError('not_found', 'There is no such thing here.');
+    if (page.length > 0) yield page.map((row) => ({ ...row, createdAt: toTime(row.createdAt) }));
+    if (page.length < PAGE_MESSAGES_MAX) return;
+    after = page.at(-1)?.id ?? null;
+  }
+}
+
+type Page = [Awaited<ReturnType<typeof selectVersion>>, Awaited<ReturnType<typeof selectPage>>];
+
+function selectPage(
+  db: Database,
+  tenantId: string,
+  spaceId: string,
+  { after, before, seqMax }: { after: string | null; before: string; seqMax: number },
+) {
+  const m = chatMessages;
+  // By the message and not by its time: a state shows fewer digits of a time than Postgres stores.
+  const placeOf = (id: string) =>
+    sql`(select ${m.createdAt}, ${m.messageId} from ${m} where ${m.tenantId} = ${tenantId} and ${m.spaceId} = ${spaceId} and ${m.messageId} = ${id})`;
+  const place = sql`(${m.createdAt}, ${m.messageId})`;
+  return db
+    .select({
+      ...{ id: m.messageId, userId: m.userId, text: m.text, kind: m.kind },
+      ...{ seq: m.seq, createdAt: m.createdAt },
+    })
+    .from(m)
+    .where(
+      and(
+        ...[eq(m.tenantId, tenantId), eq(m.spaceId, spaceId), isNull(m.deletedAt), lte(m.seq, seqMax)],
+        sql`${place} < ${placeOf(before)}`,
+        after === null ? undefined : sql`${place} > ${placeOf(after)}`,
+      ),
+    )
+    .orderBy(asc(m.createdAt), asc(m.messageId))
+    .limit(PAGE_MESSAGES_MAX);
+}

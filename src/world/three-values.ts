@@ -1,0 +1,135 @@
+import { AppError } from './errors.ts';
+import type { Quaternion, Vector3 } from './types.ts';
+
+/**
+ * For each order of the axes, the signs of the second product in x, y, z and w. `XYZ` turns about the body's own x axis first.
+ * Source: `Quaternion.setFromEuler` of three.js.
+ */
+const EULER_SIGNS = {
+  XYZ: [1, -1, 1, -1],
+  YXZ: [1, -1, -1, 1],
+  ZXY: [-1, 1, 1, -1],
+  ZYX: [-1, 1, -1, 1],
+  YZX: [1, 1, -1, -1],
+  XZY: [-1, -1, 1, 1],
+} as const;
+export type EulerOrder = keyof typeof EULER_SIGNS;
+
+/** @param x radians, as `y` and `z`. @returns a unit quaternion, bit for bit as three.js computes it */
+export function quaternionFromEuler(x: number, y: number, z: number, order: EulerOrder): Quaternion {
+  const [c1, c2, c3] = [Math.cos(x / 2), Math.cos(y / 2), Math.cos(z / 2)];
+  const [s1, s2, s3] = [Math.sin(x / 2), Math.sin(y / 2), Math.sin(z / 2)];
+  const [signX, signY, signZ, signW] = EULER_SIGNS[order];
+  return {
+    x: s1 * c2 * c3 + signX * c1 * s2 * s3,
+    y: c1 * s2 * c3 + signY * s1 * c2 * s3,
+    z: c1 * c2 * s3 + signZ * s1 * s2 * c3,
+    w: c1 * c2 * c3 + signW * s1 * s2 * s3,
+  };
+}
+
+type Members = Record<string, unknown>;
+
+/**
+ * Reads positions, rotations and scales as three.js has them: `Vector3`, `Quaternion` and `Euler`, their JSON, and the arrays of
+ * `toArray()`. It looks at the input itself, and at each item of its `ops`, `objects` and `users`.
+ * @returns the input with plain vectors and quaternions; everything else is left to the strict check that follows
+ * @throws validation_failed for an Euler angle that is no number, or an order of axes that does not exist
+ */
+export function readThreeValues(input: unknown): unknown {
+  if (!isMembers(input)) return input;
+  const read = readPose(input, '');
+  for (const list of ['ops', 'objects', 'users'] as const)
+    if (isMembers(input[list])) read[list] = readItems(input[list], `/${list}`);
+  return read;
+}
+
+/** A list, or members by their ids as in the backup of an in-memory server. */
+function readItems(items: Members | unknown[], at: string): unknown {
+  const readItem = (item: unknown, key: string | number) =>
+    isMembers(item) ? readPose(item, `${at}/${key}`) : item;
+  if (Array.isArray(items)) return items.map(readItem);
+  return Object.fromEntries(Object.entries(items).map(([key, item]) => [key, readItem(item, key)]));
+}
+
+function readPose(input: Members, at: string): Members {
+  const read = { ...input };
+  for (const name of ['position', 'scale'] as const)
+    if (isMembers(input[name])) read[name] = readVector(input[name]);
+  if (isMembers(input.rotation)) read.rotation = readRotation(input.rotation, `${at}/rotation`);
+  return read;
+}
+
+function readVector(value: Members | unknown[]): unknown {
+  if (Array.isArray(value)) {
+    const [x, y, z] = value;
+    return value.length === 3 ? { x, y, z } : value;
+  }
+  return isPlain(value) && value.isVector3 !== true ? value : pick(value, ['x', 'y', 'z']);
+}
+
+function readRotation(value: Members | unknown[], at: string): unknown {
+  if (Array.isArray(value)) {
+    const [x, y, z, last] = value;
+    // Euler.toArray() ends with its order, and Quaternion.toArray() with w.
+    if (value.length === 4 && typeof last !== 'string') return { x, y, z, w: last };
+    return value.length === 3 || value.length === 4 ? readEuler({ x, y, z }, last ?? 'XYZ', at) : value;
+  }
+  const order = value.order ?? value._order;
+  const isJson = isPlain(value);
+  if (isJson && !Object.keys(value).every((name) => THREE_MEMBERS.has(name))) return value;
+  if (value.isEuler === true || (order !== undefined && value.w === undefined)) {
+    const angles = value._x === undefined ? value : { x: value._x, y: value._y, z: value._z };
+    return readEuler(angles, order ?? 'XYZ', at);
+  }
+  if (isJson && value._w !== undefined) return { x: value._x, y: value._y, z: value._z, w: value._w };
+  return isJson && value.isQuaternion !== true ? value : pick(value, ['x', 'y', 'z', 'w']);
+}
+
+/** What the JSON of a three.js rotation may hold. With any other member it is none, and the strict check names that member. */
+const THREE_MEMBERS = new Set([
+  'isEuler',
+  'isQuaternion',
+  'x',
+  'y',
+  'z',
+  'w',
+  '_x',
+  '_y',
+  '_z',
+  '_w',
+  'order',
+  '_order',
+]);
+
+function readEuler(angles: Members, order: unknown, at: string): Quaternion {
+  const orders = Object.keys(EULER_SIGNS);
+  if (!orders.includes(order as string)) throw invalid(`${at}/order`, `must be one of ${orders.join(', ')}`);
+  const [x, y, z] = (['x', 'y', 'z'] as const).map((axis) => {
+    const angle = angles[axis];
+    if (typeof angle === 'number' && Number.isFinite(angle)) return angle;
+    throw invalid(`${at}/${axis}`, 'must be an angle in radians, a finite number');
+  }) as [number, number, number];
+  return quaternionFromEuler(x, y, z, order as EulerOrder);
+}
+
+/** The members that are there, own or inherited, data or getters. */
+function pick(value: Members, names: readonly (keyof Vector3 | keyof Quaternion)[]): Members {
+  return Object.fromEntries(
+    names.filter((name) => value[name] !== undefined).map((name) => [name, value[name]]),
+  );
+}
+
+function isMembers(value: unknown): value is Members {
+  return typeof value === 'object' && value !== null;
+}
+
+/** Whether it is no instance of a class. An object of another realm has another `Object.prototype`. */
+function isPlain(value: object): boolean {
+  const prototype: unknown = Object.getPrototypeOf(value);
+  return prototype === null || Object.getPrototypeOf(prototype) === null;
+}
+
+function invalid(path: string, message: string): AppError {
+  return new AppError('validation_failed', 'The input is not valid.', { errors: [{ path, message }] });
+}

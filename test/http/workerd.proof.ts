@@ -1,0 +1,14 @@
+import { describe } from 'vitest';
+import { describeApi } from './api.ts';
+import { describeConnections } from './cases/connections.ts';
+import { OVER_HTTP, type Runtime } from './runtimes.ts';
+import { buildWorkerOnce, startWorkerd } from './targets.ts';
+
+describe('HTTP, the built Worker in workerd', () => {
+  const runtime: Runtime = {
+    ...OVER_HTTP,
+    start: async (env) => startWorkerd(await buildWorkerOnce(), env),
+  };
+  describeApi(runtime);
+  describeConnections(runtime);
+});

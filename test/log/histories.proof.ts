@@ -1,0 +1,12 @@
+import { describe } from 'vitest';
+import { REDIS_WAYS } from '../redis-ways.ts';
+import { describeHistories } from './histories.ts';
+import { describeStateHistories } from './state-histories.ts';
+import { describeStreamCuts } from './stream-cuts.ts';
+
+/** Over HTTP each subscription is a request and a connection of its own, which takes longer. */
+const CUTS: Record<string, number> = { 'ioredis over TCP': 1_000, 'Upstash over HTTP': 200 };
+
+describe('many random histories of writes', () => describeHistories(30));
+describe('many random histories of states', () => describeStateHistories(100));
+describe.each(REDIS_WAYS)('a stream, %s', (name, openWay) => describeStreamCuts(openWay, CUTS[name] ?? 0));

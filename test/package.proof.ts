@@ -1,0 +1,156 @@
+import { execFile } from 'node:child_process';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { delimiter, join, resolve } from 'node:path';
+import { promisify } from 'node:util';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { stack, uniqueName } from './support.ts';
+
+const PROJECT = resolve(import.meta.dirname, '..');
+const NPM_INSTALL = ['install', '--no-audit', '--no-fund'];
+const INSTALL_MS = 300_000;
+
+/** A TypeScript program that uses the main classes. */
+const PROGRAM = `
+  import { AppError, BatchProcessor, type BatchResult, CacheManager, PersistenceLayer, type WorldState } from 'worldkeep';
+  const persistence = new PersistenceLayer({ databaseUrl: 'postgresql://127.0.0.1/world', tenantId: 'demo' });
+  const batches = new BatchProcessor(persistence, new CacheManager({ port: '6379' }), { deadLetterRetentionDays: 7 });
+  export async function move(): Promise<BatchResult> {
+    const { objects }: WorldState = await persistence.loadWorldState('main');
+    if (objects[0] === undefined) throw new AppError('not_found', 'The world is empty.');
+    return batches.add('objectUpdates', { objectId: objects[0].id, position: { x: 1 } });
+  }
+`;
+/** Saves an object and moves it through the log. Prints how each module system sees the package, and the object. */
+const SERVER = `
+  import { createRequire } from 'node:module';
+  import * as imported from 'worldkeep';
+  const required = createRequire(import.meta.url)('worldkeep');
+  const [databaseUrl, redisUrl, tenantId] = process.argv.slice(2);
+  const { hostname: host, port, password } = new URL(redisUrl);
+  const persistence = new imported.PersistenceLayer({ databaseUrl, tenantId });
+  const cache = new imported.CacheManager({ host, port, password: decodeURIComponent(password), tenantId });
+  const batches = new imported.BatchProcessor(persistence, cache);
+  await persistence.connect();
+  await persistence.saveObject({ id: 'chair' });
+  batches.add('objectUpdates', { objectId: 'chair', position: { x: 4 } });
+  await batches.shutdown();
+  const { objects } = await persistence.loadWorldState();
+  await Promise.all([cache.disconnect(), persistence.disconnect()]);
+  console.log(JSON.stringify({ same: required.PersistenceLayer === imported.PersistenceLayer, x: objects[0].position.x }));
+`;
+
+describe('the package, packed and installed in an empty project', () => {
+  let folder: string;
+  let project: string;
+  const run = async (program: string, args: readonly string[], { node = '', cwd = project } = {}) =>
+    promisify(execFile)(program, args, {
+      cwd,
+      encoding: 'utf8',
+      env: { ...process.env, PATH: [node, process.env.PATH].filter(Boolean).join(delimiter) },
+    });
+  /** @returns an empty project's folder */
+  const makeProject = (name: string): string => {
+    const path = join(folder, name);
+    mkdirSync(path);
+    writeFileSync(join(path, 'package.json'), '{"private": true, "type": "module"}');
+    return path;
+  };
+
+  beforeAll(async () => {
+    folder = mkdtempSync(join(tmpdir(), 'worldkeep-package-'));
+    project = makeProject('server');
+    const pack = ['pack', '--json', '--ignore-scripts', '--pack-destination', folder];
+    const [packed] = JSON.parse((await run('npm', pack, { cwd: PROJECT })).stdout);
+    await run('npm', [...NPM_INSTALL, join(folder, packed.filename)]);
+    const { stdout } = await run('du', ['-sk', 'node_modules']);
+    console.log(
+      `the package: ${(packed.size / 1024).toFixed(0)} KiB packed, ${(packed.unpackedSize / 1024).toFixed(0)} KiB unpacked; node_modules ${Number.parseInt(stdout, 10)} KiB`,
+    );
+  }, INSTALL_MS);
+  afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+  describe.each(['20.19.0', '22', '24'])('on Node %s', (version) => {
+    let node: string;
+    beforeAll(async () => {
+      const cwd = makeProject(`node-${version}`);
+      await run('npm', [...NPM_INSTALL, `node@${version}`], { cwd });
+      node = join(cwd, 'node_modules/node/bin');
+      expect((await run('node', ['--version'], { node })).stdout).toContain(`v${version}`);
+    }, INSTALL_MS);
+
+    it('keeps a world, imported and required', async () => {
+      writeFileSync(join(project, 'server.js'), SERVER);
+      const { databaseUrl, redisUrl } = stack();
+      const { stdout } = await run('node', ['server.js', databaseUrl, redisUrl, uniqueName('t')], { node });
+      expect(JSON.parse(stdout)).toEqual({ same: true, x: 4 });
+    });
+
+    it('has its command line, which knows its migrations', async () => {
+      expect((await run('npx', ['worldkeep', '--help'], { node })).stdout).toContain(
+        'USAGE worldkeep <command>',
+      );
+      const { databaseUrl: DATABASE_URL } = stack();
+      const keys = ['worldkeep', 'keys', 'create', '--tenant', uniqueName('t'), '--scopes', 'read', '--json'];
+      const made = await run('env', [`DATABASE_URL=${DATABASE_URL}`, 'npx', ...keys], { node });
+      expect(JSON.parse(made.stdout)).toMatchObject({ scopes: ['read'] });
+      const migrated = await run(
+        'env',
+        [`DATABASE_MIGRATION_URL=${stack().migrationUrl}`, 'npx', 'worldkeep', 'migrate', '--json'],
+        { node },
+      );
+      expect(JSON.parse(migrated.stdout)).toEqual({ applied: 0 });
+    });
+  });
+
+  it.each(['nodenext', 'bundler'])(
+    'has types that TypeScript takes whole, resolved as %s',
+    async (resolution) => {
+      const compilerOptions = {
+        strict: true,
+        exactOptionalPropertyTypes: true,
+        skipLibCheck: false,
+        noEmit: true,
+        target: 'es2022',
+        module: resolution === 'bundler' ? 'preserve' : resolution,
+        moduleResolution: resolution,
+        types: [],
+      };
+      writeFileSync(join(project, 'program.ts'), PROGRAM);
+      writeFileSync(
+        join(project, 'tsconfig.json'),
+        JSON.stringify({ compilerOptions, files: ['program.ts'] }),
+      );
+      const tsc = join(PROJECT, 'node_modules/.bin/tsc');
+      const { stdout, stderr } = await run(tsc, ['-p', '.']).catch((error) => error);
+      expect(`${stdout}${stderr}`).toBe('');
+    },
+  );
+});
+
+describe('a clone that was never installed', () => {
+  it(
+    'is packed and linked with its code and types',
+    async () => {
+      const folder = mkdtempSync(join(tmpdir(), 'worldkeep-clone-'));
+      const run = promisify(execFile);
+      try {
+        await run('git', ['clone', '--quiet', PROJECT, join(folder, 'clone')]);
+        const packed = await run('npm', ['pack', '--json', '--dry-run', './clone'], { cwd: folder });
+        const files = JSON.parse(packed.stdout)[0].files.map(({ path }: { path: string }) => path);
+        expect(files).toEqual(
+          expect.arrayContaining(['dist/index.js', 'dist/cli.js', 'dist/types/index.d.ts']),
+        );
+        mkdirSync(join(folder, 'server'));
+        rmSync(join(folder, 'clone/node_modules'), { recursive: true });
+        await run('npm', [...NPM_INSTALL, '../clone'], { cwd: join(folder, 'server') });
+        const script = "console.log(typeof require('worldkeep').PersistenceLayer)";
+        const { stdout } = await run('node', ['-e', script], { cwd: join(folder, 'server') });
+        expect(stdout).toBe('function\n');
+      } finally {
+        rmSync(folder, { recursive: true, force: true });
+      }
+    },
+    2 * INSTALL_MS,
+  );
+});

@@ -1,0 +1,14 @@
+import { BaseSequencer, type TestSpecification } from 'vitest/node';
+
+const SLOW = /\/test\/http\/|-size\.pg\.test\.ts$|\/world-stream\.pg\.test\.ts$/;
+
+/** Starts the slowest files first, so that no core is idle at the end while the other one works on them. */
+export class SlowFirst extends BaseSequencer {
+  override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
+    const sorted = await super.sort(files);
+    const { slow = [], others = [] } = Object.groupBy(sorted, ({ moduleId }) =>
+      SLOW.test(moduleId) ? 'slow' : 'others',
+    );
+    return [...slow, ...others];
+  }
+}
