@@ -13,6 +13,8 @@ export interface RedisOptions {
   port: number;
   password: string;
   logFile: string;
+  /** Lines of its configuration, behind the usual ones. */
+  settings?: readonly string[];
   /** False only for data that nobody needs after a crash of the machine: no fsync. */
   durable: boolean;
   log(line: string): void;
@@ -64,7 +66,7 @@ export async function startRedis(options: RedisOptions): Promise<RedisServer> {
   };
 }
 
-function buildConfig({ dataDir, port, password, durable }: RedisOptions): string {
+function buildConfig({ dataDir, port, password, durable, settings = [] }: RedisOptions): string {
   return [
     `port ${port}`,
     'bind 127.0.0.1',
@@ -78,6 +80,7 @@ function buildConfig({ dataDir, port, password, durable }: RedisOptions): string
     // killed process survives and a machine without power does not.
     `appendfsync ${durable ? 'always' : 'no'}`,
     'maxmemory-policy noeviction',
+    ...settings,
     '',
   ].join('\n');
 }

@@ -3,6 +3,7 @@ import { sql } from 'drizzle-orm';
 import { drizzle, type NodePgDatabase } from 'drizzle-orm/node-postgres';
 import { migrate as applyMigrations } from 'drizzle-orm/node-postgres/migrator';
 import pg from 'pg';
+import { SELECT_SESSION_SETTINGS } from '../src/postgres/settings.ts';
 
 /** Held while migrating, so that two who migrate at once do it one after the other ("worldkeep" in ASCII). */
 const ADVISORY_LOCK = '8606216609143481712';
@@ -30,10 +31,13 @@ export async function migrate({
   migrationsFolder = MIGRATIONS,
 }: MigrateOptions): Promise<number> {
   const client = new pg.Client({ connectionString: migrationUrl, application_name: 'worldkeep-migrate' });
+  // A connection that breaks fails the statement under way. Without a listener it would end the process too.
+  client.on('error', () => undefined);
   await client.connect();
   try {
+    await client.query(SELECT_SESSION_SETTINGS);
     await client.query('select pg_advisory_lock($1)', [ADVISORY_LOCK]);
-    // Notices are of no use to whoever migrates: they tell of what is there already.
+    // Notices only name what exists already.
     await client.query('set client_min_messages = warning');
     const db = drizzle({ client });
     const before = await countApplied(db);

@@ -1,4 +1,5 @@
 import type { Env } from '../src/config.ts';
+import { readTrustedProxies } from '../src/config-proxies.ts';
 import { openNeon } from '../src/postgres/neon.ts';
 import { openPg } from '../src/postgres/pg.ts';
 import { openTcpRedis } from '../src/redis/tcp.ts';
@@ -6,13 +7,15 @@ import { openTcpLive } from '../src/redis/tcp-live.ts';
 import { openUpstash } from '../src/redis/upstash.ts';
 import { openUpstashLive } from '../src/redis/upstash-live.ts';
 import { type Composition, compose } from './compose.ts';
+import { readClientAddress } from './http/client-address.ts';
 import type { NodeBindings } from './node-server.ts';
 
 /**
  * The functions on a server: Postgres over TCP, or over HTTP where DATABASE_HTTP_URL says so; Redis over TCP at
- * REDIS_HOST, or over HTTP at UPSTASH_REDIS_REST_URL. @throws misconfigured
+ * REDIS_URL or REDIS_HOST, or over HTTP at UPSTASH_REDIS_REST_URL. @throws misconfigured
  */
 export function composeNode(env: Env): Composition {
+  const trustedProxies = readTrustedProxies(env);
   return compose(env, {
     openPostgres: ({ url, httpUrl, poolSize, timeoutMs, readHeaders }) =>
       httpUrl === null
@@ -21,7 +24,12 @@ export function composeNode(env: Env): Composition {
     openRedis: (redis) => (redis.kind === 'tcp' ? openTcpRedis(redis) : openUpstash(redis)),
     openLive: (redis) => (redis.kind === 'tcp' ? openTcpLive(redis) : openUpstashLive(redis)),
     endsStreams: true,
-    readAddress: (c) => (c.env as NodeBindings).remoteAddress,
+    readAddress: (c) =>
+      readClientAddress(
+        (c.env as NodeBindings).remoteAddress,
+        (header) => c.req.header(header),
+        trustedProxies,
+      ),
     cut: (c) => (c.env as NodeBindings).cut(),
   });
 }

@@ -29,7 +29,7 @@ export function composeWorker(env: Env): Composition {
 function requireUpstash<Redis extends RedisConfig>(redis: Redis): Redis & { kind: 'upstash' } {
   if (redis.kind === 'upstash') return redis as Redis & { kind: 'upstash' };
   throw misconfigured(
-    'REDIS_HOST',
+    redis.variables.address,
     'cannot be reached by these functions, which speak HTTP: set UPSTASH_REDIS_REST_URL and UPSTASH_REDIS_REST_TOKEN instead.',
   );
 }

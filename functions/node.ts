@@ -41,6 +41,7 @@ async function run(): Promise<number> {
     return fail(1, explainListening(error, host, port));
   }
   log({ event: 'listening', url: server.url });
+  void reportStores(composition);
 
   log({ event: 'stopping', signal: await signalled });
   const deadlineMs = performance.now() + shutdownTimeoutMs;
@@ -51,6 +52,13 @@ async function run(): Promise<number> {
   const hasClosed = await settleBefore(deadlineMs, composition.close());
   log({ event: 'stopped', requestsCut: cut });
   return cut === 0 && hasClosed ? 0 : 1;
+}
+
+/** Says at start which store does not serve, and why. The server goes on: a store may come later than the server. */
+async function reportStores({ persistence, pingCache, log: report }: Composition): Promise<void> {
+  for (const outcome of await Promise.allSettled([persistence.ping(), pingCache?.()]))
+    if (outcome.status === 'rejected' && outcome.reason instanceof AppError)
+      report('error', 'store_unavailable', { message: outcome.reason.message });
 }
 
 /** Resolves with the first signal; a second one ends the process at once. */

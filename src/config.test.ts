@@ -14,6 +14,8 @@ const QSTASH = {
 };
 const SIGNING_KEY = 'hunter2-'.repeat(4);
 
+const REDIS_URL = 'redis://:hunter2@h';
+
 describe('Config', () => {
   it('needs a database and nothing else', () => {
     expect(parseConfig({ DATABASE_URL })).toEqual({
@@ -67,13 +69,25 @@ describe('Config', () => {
       BATCH_PROCESSING_ENABLED: 'true',
     });
     expect(config.redis).toEqual({
-      kind: 'tcp',
-      host: 'localhost',
-      port: 6_379,
-      password: 'your-password',
-      timeoutMs: 2_000,
+      ...{ kind: 'tcp', host: 'localhost', port: 6_379, username: null, password: 'your-password' },
+      ...{ database: 0, tls: false, timeoutMs: 2_000 },
+      variables: { address: 'REDIS_HOST', password: 'REDIS_PASSWORD' },
     });
     expect(config.cacheEnabled).toBe(true);
+  });
+
+  it.each([
+    ['redis://h', { host: 'h', port: 6_379, username: null, password: null, database: 0, tls: false }],
+    ['redis://h:7000/', { host: 'h', port: 7_000, username: null, password: null, database: 0, tls: false }],
+    [
+      'rediss://ann:p%40ss@[::1]:6380/12',
+      { host: '::1', port: 6_380, username: 'ann', password: 'p@ss', database: 12, tls: true },
+    ],
+  ])('reads a Redis out of its URL: %s', (url, address) => {
+    expect(parseConfig({ DATABASE_URL, REDIS_URL: url }).redis).toEqual({
+      ...{ kind: 'tcp', ...address, timeoutMs: 2_000 },
+      variables: { address: 'REDIS_URL', password: 'REDIS_URL' },
+    });
   });
 
   it('turns caching and batching on where there is a Redis', () => {
@@ -120,6 +134,52 @@ describe('Config', () => {
       'an address in the clear',
       { DATABASE_URL, DATABASE_HTTP_URL: 'http://db.example/sql' },
       /^DATABASE_HTTP_URL/,
+    ],
+    [
+      'a URL as the host of Redis',
+      { DATABASE_URL, REDIS_HOST: 'redis://:hunter2@h' },
+      /^REDIS_HOST must be a host/,
+    ],
+    [
+      'a Redis URL and its host',
+      { DATABASE_URL, REDIS_URL, REDIS_HOST: 'h' },
+      /^REDIS_HOST and REDIS_URL are both/,
+    ],
+    [
+      'a Redis URL and its port',
+      { DATABASE_URL, REDIS_URL, REDIS_PORT: '1' },
+      /^REDIS_PORT and REDIS_URL are both/,
+    ],
+    [
+      'a Redis URL and its password',
+      { DATABASE_URL, REDIS_URL, REDIS_PASSWORD: 'hunter2' },
+      /^REDIS_PASSWORD and REDIS_URL are both/,
+    ],
+    ['a Redis URL and Upstash', { DATABASE_URL, REDIS_URL, ...UPSTASH }, /^REDIS_URL and UPSTASH/],
+    [
+      'a Redis URL of HTTP',
+      { DATABASE_URL, REDIS_URL: 'https://h:6379' },
+      /^REDIS_URL must be a URL like rediss/,
+    ],
+    [
+      'a Redis URL without a host',
+      { DATABASE_URL, REDIS_URL: 'redis:///0' },
+      /^REDIS_URL must be a URL like rediss/,
+    ],
+    [
+      'parameters of a Redis URL',
+      { DATABASE_URL, REDIS_URL: `${REDIS_URL}?a=1` },
+      /^REDIS_URL must be a URL like/,
+    ],
+    [
+      'a database that is no number',
+      { DATABASE_URL, REDIS_URL: `${REDIS_URL}/main` },
+      /^REDIS_URL must be a URL/,
+    ],
+    [
+      'a broken character',
+      { DATABASE_URL, REDIS_URL: 'redis://:hunter2%e4x@h' },
+      /^REDIS_URL must be a URL like/,
     ],
     ['two kinds of Redis', { DATABASE_URL, REDIS_HOST: 'h', ...UPSTASH }, /^REDIS_HOST and UPSTASH/],
     [
@@ -279,8 +339,8 @@ describe('Config', () => {
       ...section('secrets').matchAll(/^ {2}"([A-Z_]+)",?$/gm),
       ...section('vars').matchAll(/^([A-Z_]+) = /gm),
     ].map((match) => match[1]);
-    const onNode = ['HOST', 'PORT', 'SHUTDOWN_TIMEOUT_MS'];
-    const overTcp = ['DATABASE_POOL_SIZE', 'REDIS_HOST', 'REDIS_PORT', 'REDIS_PASSWORD'];
+    const onNode = ['HOST', 'PORT', 'SHUTDOWN_TIMEOUT_MS', 'TRUSTED_PROXIES', 'TRUSTED_PROXY_HEADER'];
+    const overTcp = ['DATABASE_POOL_SIZE', 'REDIS_URL', 'REDIS_HOST', 'REDIS_PORT', 'REDIS_PASSWORD'];
     const served = Object.keys(CONFIG_VARIABLES).filter((name) => ![...onNode, ...overTcp].includes(name));
     expect(names.toSorted()).toEqual(served.toSorted());
   });

@@ -1,3 +1,4 @@
+import { type DatabaseConfig, type RedisConfig, readDatabase, readRedis } from './config-stores.ts';
 import {
   CONFIG_VARIABLES,
   type ConfigVariable,
@@ -14,21 +15,8 @@ import {
 } from './config-values.ts';
 import { LIMITS } from './world/limits.ts';
 
+export type { DatabaseConfig, RedisConfig };
 export { CONFIG_VARIABLES, type ConfigVariable, type Env, isLoopback, misconfigured };
-
-export interface DatabaseConfig {
-  /** `postgres://…`, with the password. */
-  url: string;
-  /** Connections kept over TCP (Node); HTTP keeps none. */
-  poolSize: number;
-  /** Where Neon's `/sql` is, if not where the URL's host says. */
-  httpUrl: string | null;
-  timeoutMs: number;
-}
-
-export type RedisConfig =
-  | { kind: 'upstash'; url: string; token: string; timeoutMs: number }
-  | { kind: 'tcp'; host: string; port: number; password: string | null; timeoutMs: number };
 
 export interface QstashConfig {
   url: string;
@@ -198,7 +186,7 @@ function refuseContradictions(config: Config): void {
     if (on)
       throw misconfigured(
         name,
-        `is ${name === 'PERSISTENCE_ENABLED' ? 'off' : 'on'}, which needs a Redis: set UPSTASH_REDIS_REST_URL and UPSTASH_REDIS_REST_TOKEN, or REDIS_HOST.`,
+        `is ${name === 'PERSISTENCE_ENABLED' ? 'off' : 'on'}, which needs a Redis: set UPSTASH_REDIS_REST_URL and UPSTASH_REDIS_REST_TOKEN, REDIS_URL or REDIS_HOST.`,
       );
 }
 
@@ -210,44 +198,6 @@ function readServer(env: Env): ServerConfig {
     port: readWhole(env, 'PORT', 8_080, 0, 65_535),
     shutdownTimeoutMs: readWhole(env, 'SHUTDOWN_TIMEOUT_MS', 10_000, 0, 600_000),
   };
-}
-
-function readDatabase(env: Env): DatabaseConfig | null {
-  const url = read(env, 'DATABASE_URL');
-  const httpUrl = readHttpUrl(env, 'DATABASE_HTTP_URL');
-  const poolSize = readWhole(env, 'DATABASE_POOL_SIZE', 20, 1, 1_000);
-  const timeoutMs = readWhole(env, 'DATABASE_TIMEOUT_MS', 15_000, 100, 120_000);
-  if (url === null) {
-    if (httpUrl === null) return null;
-    throw misconfigured('DATABASE_HTTP_URL', 'is set, and DATABASE_URL is not: it needs both.');
-  }
-  const parsed = URL.parse(url);
-  const isPostgres = parsed?.protocol === 'postgres:' || parsed?.protocol === 'postgresql:';
-  if (!isPostgres || parsed.hostname === '' || parsed.pathname.length < 2)
-    throw misconfigured('DATABASE_URL', 'must be a URL like postgresql://user:password@host:5432/database.');
-  return { url, poolSize, httpUrl, timeoutMs };
-}
-
-function readRedis(env: Env): RedisConfig | null {
-  const host = read(env, 'REDIS_HOST');
-  const port = readWhole(env, 'REDIS_PORT', 6_379, 1, 65_535);
-  const password = read(env, 'REDIS_PASSWORD');
-  const url = readHttpUrl(env, 'UPSTASH_REDIS_REST_URL');
-  const token = read(env, 'UPSTASH_REDIS_REST_TOKEN');
-  const timeoutMs = readWhole(env, 'REDIS_TIMEOUT_MS', 2_000, 50, 30_000);
-  if (host !== null && (url !== null || token !== null))
-    throw misconfigured(
-      'REDIS_HOST',
-      'and UPSTASH_REDIS_REST_URL name two Redis databases; leave one of them out.',
-    );
-  if (url !== null && token === null)
-    throw misconfigured('UPSTASH_REDIS_REST_URL', 'is set, and UPSTASH_REDIS_REST_TOKEN is not.');
-  if (url === null && token !== null)
-    throw misconfigured('UPSTASH_REDIS_REST_TOKEN', 'is set, and UPSTASH_REDIS_REST_URL is not.');
-  if (host === null && password !== null)
-    throw misconfigured('REDIS_PASSWORD', 'is set, and REDIS_HOST is not.');
-  if (host !== null) return { kind: 'tcp', host, port, password, timeoutMs };
-  return url === null || token === null ? null : { kind: 'upstash', url, token, timeoutMs };
 }
 
 function readQstash(env: Env): QstashConfig | null {
@@ -304,7 +254,10 @@ export function parseQueueConfig(env: Env): QueueConfig {
 export function parseRedisConfig(env: Env): { redis: RedisConfig; defaultTenantId: string } {
   const redis = readRedis(env);
   if (redis === null)
-    throw misconfigured('UPSTASH_REDIS_REST_URL', 'or REDIS_HOST must be set: it names the Redis.');
+    throw misconfigured(
+      'UPSTASH_REDIS_REST_URL',
+      'or REDIS_URL or REDIS_HOST must be set: it names the Redis.',
+    );
   return { redis, defaultTenantId: readId(env, 'DEFAULT_TENANT_ID', 'default') };
 }
 

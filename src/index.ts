@@ -15,6 +15,7 @@ import type { RedisClient } from './redis/client.ts';
 import { createLogStore } from './redis/log.ts';
 import { createStateStore } from './redis/snapshot.ts';
 import { openTcpRedis } from './redis/tcp.ts';
+import { REDIS_URL_FORM, readRedisUrl } from './redis-url.ts';
 import { SpaceState } from './state/space-state.ts';
 import { AppError } from './world/errors.ts';
 import { LIMITS } from './world/limits.ts';
@@ -55,6 +56,8 @@ export class PersistenceLayer extends Layer {
 
 /** How a Node server opens its cache. */
 export interface NodeCacheOptions extends Partial<CacheOptions> {
+  /** `rediss://user:password@host:6379/0`, in place of host, port and password; `redis://` is without TLS. */
+  url?: string | undefined;
   /** Any Redis from version 7, over TCP. Default `127.0.0.1`. */
   host?: string | undefined;
   /** Default 6379; text, as the environment has it, is read as a number. */
@@ -66,11 +69,11 @@ export interface NodeCacheOptions extends Partial<CacheOptions> {
 
 /**
  * CacheManager over plain Redis, for any Node server. It connects by itself, and again whenever the connection is lost;
- * `disconnect()` ends it. @throws validation_failed for a port that is none
+ * `disconnect()` ends it. @throws validation_failed for a port or a URL that is none, or for a URL beside another member
  */
 export class CacheManager extends Cache {
-  constructor({ host, port, password, timeoutMs = 2_000, ...options }: NodeCacheOptions = {}) {
-    const redis = openTcpRedis({ host: host || '127.0.0.1', port: readPort(port), password, timeoutMs });
+  constructor({ url, host, port, password, timeoutMs = 2_000, ...options }: NodeCacheOptions = {}) {
+    const redis = openTcpRedis({ ...readAddress({ url, host, port, password }), timeoutMs });
     super(createCacheStore(redis), { tenantId: 'default', ...options });
     redisOf.set(this, redis);
   }
@@ -171,6 +174,19 @@ export class BatchProcessor extends Batches {
 /** It keeps no process alive: that do the connections, for as long as they are open. */
 function pause(ms: number): Promise<void> {
   return new Promise((resolve) => void setTimeout(resolve, ms).unref());
+}
+
+function readAddress({ url, host, port, password }: NodeCacheOptions) {
+  if (!url)
+    return {
+      ...{ host: host || '127.0.0.1', port: readPort(port), password },
+      variables: { address: 'host', password: 'password' },
+    };
+  const address = readRedisUrl(url);
+  const message = host || port || password ? 'must not stand beside host, port or password' : REDIS_URL_FORM;
+  if (address === null || message !== REDIS_URL_FORM)
+    throw new AppError('validation_failed', `url ${message}.`, { errors: [{ path: '/url', message }] });
+  return { ...address, variables: { address: 'url', password: 'url' } };
 }
 
 function readPort(port: number | string | undefined): number {

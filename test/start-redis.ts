@@ -13,11 +13,12 @@ export interface TestRedis {
   stop(): Promise<void>;
 }
 
-export async function startTestRedis(password: string): Promise<TestRedis> {
+/** @param settings lines of its configuration */
+export async function startTestRedis(password: string, settings: readonly string[] = []): Promise<TestRedis> {
   const dir = mkdtempSync(join(tmpdir(), 'worldkeep-redis-'));
   const { url, port, stop } = await startRedis({
     ...{ dataDir: join(dir, 'data'), cacheDir: CACHE_DIR, port: await findFreePort(0) },
-    ...{ password, durable: false, logFile: join(dir, 'redis.log'), log: () => undefined },
+    ...{ password, settings, durable: false, logFile: join(dir, 'redis.log'), log: () => undefined },
   });
   return {
     url,

@@ -1,5 +1,5 @@
 import type { TenantCounts } from '../../src/persistence-layer.ts';
-import { AppError } from '../../src/world/errors.ts';
+import { AppError, isAway } from '../../src/world/errors.ts';
 import { identify } from '../http/auth.ts';
 import type { AppContext, Services } from '../http/context.ts';
 import { within, withinOrNull } from '../http/deadline.ts';
@@ -38,16 +38,17 @@ export function getLivez(c: AppContext): Response {
   return c.json({ status: 'ok' });
 }
 
-/** GET /readyz */
+/** GET /readyz. Names the variable and the cause of a store that refuses, as far as they are known. */
 export async function getReadyz(c: AppContext): Promise<Response> {
   readQuery(c, []);
   const { database, cache } = await probe(c.get('services'));
-  const away = [...(database ? [] : ['database']), ...(cache === false ? ['cache'] : [])];
-  if (away.length === 0) return c.json({ status: 'ready', persistence: { database, cache: cache ?? false } });
-  const names = away.map((name) => (name === 'database' ? 'Postgres' : 'Redis'));
-  throw new AppError('store_unavailable', `${names.join(' and ')} did not answer in time.`, {
-    errors: away.map((name) => ({ path: `/persistence/${name}`, message: 'did not answer in time' })),
-  });
+  const errors = Object.entries({ database, cache }).flatMap(([name, message]) =>
+    typeof message === 'string' ? [{ path: `/persistence/${name}`, message }] : [],
+  );
+  if (errors.length === 0)
+    return c.json({ status: 'ready', persistence: { database: true, cache: cache === true } });
+  const detail = errors.map(({ message }) => message).join(' ');
+  throw new AppError('store_unavailable', detail, { errors });
 }
 
 /**
@@ -89,7 +90,7 @@ async function readTenant(c: AppContext): Promise<string | null> {
 async function examine(services: Services, tenantId: string | null): Promise<Health> {
   const { config, persistence, spaceLog } = services;
   const { readyzTimeoutMs } = config.limits;
-  const [{ database, cache }, stats, fault, counts] = await Promise.all([
+  const [probed, stats, fault, counts] = await Promise.all([
     probe(services),
     spaceLog && withinOrNull(readyzTimeoutMs, spaceLog.readStats(tenantId ?? config.defaultTenantId)),
     spaceLog && withinOrNull(readyzTimeoutMs, spaceLog.findFault()),
@@ -102,6 +103,8 @@ async function examine(services: Services, tenantId: string | null): Promise<Hea
     objects: null,
     models: null,
   };
+  const database = probed.database === true;
+  const cache = probed.cache === null ? null : probed.cache === true;
   return {
     status: !database ? 'down' : cache === false || fault ? 'degraded' : 'ok',
     persistence: { database, cache: cache ?? false },
@@ -117,17 +120,21 @@ async function examine(services: Services, tenantId: string | null): Promise<Hea
   };
 }
 
-/** Asks both stores at once. `cache` is null where no Redis is configured. */
-async function probe(services: Services): Promise<{ database: boolean; cache: boolean | null }> {
+/** Asks both stores together. @returns true for a store that serves, else why not. `cache` is null without a Redis. */
+async function probe(services: Services): Promise<{ database: true | string; cache: true | string | null }> {
   const { persistence, pingCache, config } = services;
-  const answers = async (ping: Promise<void>) =>
-    (await withinOrNull(
-      config.limits.readyzTimeoutMs,
-      ping.then(() => true),
-    )) ?? false;
+  const ask = async (store: string, ping: Promise<void>): Promise<true | string> => {
+    try {
+      await within(config.limits.readyzTimeoutMs, ping, store);
+      return true;
+    } catch (error) {
+      if (isAway(error)) return error.message;
+      throw error;
+    }
+  };
   const [database, cache] = await Promise.all([
-    answers(persistence.ping()),
-    pingCache === null ? null : answers(pingCache()),
+    ask('Postgres', persistence.ping()),
+    pingCache === null ? null : ask('Redis', pingCache()),
   ]);
   return { database, cache };
 }

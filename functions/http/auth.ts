@@ -2,7 +2,7 @@ import { createMiddleware } from 'hono/factory';
 import { AppError } from '../../src/world/errors.ts';
 import type { AppContext, AppEnv, Principal } from './context.ts';
 import { readDefer } from './defer.ts';
-import { countStranger, refuseStranger } from './rate-limit.ts';
+import { countStranger, refuseStranger, type Stranger } from './rate-limit.ts';
 import { checkRight, type GuardedRoute } from './roles.ts';
 
 /**
@@ -51,10 +51,17 @@ export async function identify(c: AppContext): Promise<Principal | null> {
 
 /** @throws unauthorized for a credential that is not known, rate_limited. */
 async function recognizeKnown(c: AppContext, credential: string | undefined): Promise<Principal> {
+  let stranger: Stranger | null = null;
+  const beforeLookup = (named: Stranger) => {
+    stranger = named;
+    refuseStranger(c, named);
+  };
   const principal =
-    credential !== undefined && CREDENTIAL.test(credential) ? await recognize(c, credential) : null;
+    credential !== undefined && CREDENTIAL.test(credential)
+      ? await recognize(c, credential, beforeLookup)
+      : null;
   if (principal !== null) return principal;
-  await countStranger(c);
+  await countStranger(c, stranger);
   throw new AppError('unauthorized', 'The credential is not known.');
 }
 
@@ -71,7 +78,10 @@ function readBearer(header: string): string | undefined {
 export async function isStillAllowed(c: AppContext, route: GuardedRoute): Promise<boolean> {
   const header = c.req.header('Authorization');
   const credential = header === undefined ? c.req.query('access_token') : readBearer(header);
-  const principal = credential === undefined ? null : await recognize(c, credential);
+  const principal =
+    credential === undefined
+      ? null
+      : await recognize(c, credential, (stranger) => refuseStranger(c, stranger));
   if (principal === null || principal.id !== c.get('principal').id) return false;
   try {
     checkRight(principal, route, c);
@@ -81,9 +91,13 @@ export async function isStillAllowed(c: AppContext, route: GuardedRoute): Promis
   }
 }
 
-async function recognize(c: AppContext, credential: string): Promise<Principal | null> {
+/** @param beforeLookup called before a store is asked about a credential that was never good here; its error goes on. */
+async function recognize(
+  c: AppContext,
+  credential: string,
+  beforeLookup: (stranger: Stranger) => void,
+): Promise<Principal | null> {
   const { apiKeys, sessions } = c.get('services');
-  const beforeLookup = () => refuseStranger(c);
   if (credential.startsWith('wk_')) {
     const key = await apiKeys.authenticate(credential, beforeLookup);
     return key && { kind: 'key', id: key.id, tenantId: key.tenantId, actor: key.id, scopes: key.scopes };

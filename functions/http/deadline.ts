@@ -1,11 +1,11 @@
 import { AppError } from '../../src/world/errors.ts';
 
 /** Resolves as `work` does, or rejects with store_unavailable after `timeoutMs`: a store that hangs must not hang the answer. */
-export async function within<T>(timeoutMs: number, work: Promise<T>): Promise<T> {
+export async function within<T>(timeoutMs: number, work: Promise<T>, store = 'A store'): Promise<T> {
   let timer: ReturnType<typeof setTimeout> | undefined;
   const late = new Promise<never>((_, reject) => {
     timer = setTimeout(
-      () => reject(new AppError('store_unavailable', `A store did not answer within ${timeoutMs} ms.`)),
+      () => reject(new AppError('store_unavailable', `${store} did not answer within ${timeoutMs} ms.`)),
       timeoutMs,
     );
   });

@@ -76,33 +76,61 @@ export function limitFailures(requestsPerMinute: number) {
   });
 }
 
+/** What a credential that no store has confirmed says of itself. */
+export type Stranger = { tenantId: string } | { tenantId: string; sessionId: string };
+
+/** Tenants whose budgets an address may use up before all its lookups of unknown credentials stop. */
+const STRANGE_TENANTS = 10;
+
 /**
- * Strangers are those whose credential is not known, by their address. One that memory says has no tries left is refused
- * before a store is asked about its credential; keys and sessions this process knows pass, whatever their neighbours do.
- * @throws rate_limited
+ * Refuses the lookup of a credential that was never good here, where its budget is known to be used up: a flood of guesses
+ * costs the database no more than that. Credentials that were good are looked up without this. @throws rate_limited
  */
-export function refuseStranger(c: AppContext): void {
-  const { limiter, config } = c.get('services');
-  if (config.limits.rateLimitUnknownCredentialsPerMinute === 0) return;
-  const block = limiter.findBlock(strangerOf(c));
-  if (block !== null) throw refuse(c, 'unknown-credentials', block);
+export function refuseStranger(c: AppContext, stranger: Stranger): void {
+  const { limiter } = c.get('services');
+  for (const [subject] of listBudgets(c, stranger)) {
+    const block = limiter.findBlock(subject);
+    if (block !== null) throw refuse(c, 'unknown-credentials', block);
+  }
 }
 
-/** Counts a credential that was not known. @throws rate_limited where it was one too many. */
-export async function countStranger(c: AppContext): Promise<void> {
-  const { limiter, config } = c.get('services');
+/**
+ * Charges a credential that turned out to be unknown.
+ * @param stranger null where the credential alone showed it, and no store was asked
+ * @throws rate_limited where it was one too many
+ */
+export async function countStranger(c: AppContext, stranger: Stranger | null): Promise<void> {
+  const { limiter } = c.get('services');
+  const budgets = listBudgets(c, stranger);
+  const decisions = await Promise.all(budgets.map(([subject, limit]) => limiter.take(subject, limit)));
+  const refused = decisions.find(({ allowed }) => !allowed);
+  if (refused !== undefined) throw refuse(c, 'unknown-credentials', refused);
+}
+
+/**
+ * An address has a budget for each tenant that its guesses name, so that guesses about one do not stop keys of another, and a
+ * larger one for all of them, so that inventing tenants does not help. A session's token was signed here, so nobody guesses
+ * it: each session has a budget of its own.
+ */
+function listBudgets(c: AppContext, stranger: Stranger | null): [RateSubject, RateLimit][] {
+  const { config, readAddress } = c.get('services');
   const requests = config.limits.rateLimitUnknownCredentialsPerMinute;
-  if (requests === 0) return;
-  const decision = await limiter.take(strangerOf(c), { requests, windowSeconds: WINDOW_SECONDS });
-  if (!decision.allowed) throw refuse(c, 'unknown-credentials', decision);
+  if (requests === 0) return [];
+  const limit: RateLimit = { requests, windowSeconds: WINDOW_SECONDS };
+  if (stranger !== null && 'sessionId' in stranger)
+    return [[{ tenantId: stranger.tenantId, kind: 'unknown-session', name: stranger.sessionId }, limit]];
+  const name = groupAddress(readAddress(c) ?? '');
+  if (stranger === null) return [[{ tenantId: null, kind: 'address', name }, limit]];
+  return [
+    [{ tenantId: stranger.tenantId, kind: 'address', name }, limit],
+    [
+      { tenantId: null, kind: 'lookups', name },
+      { ...limit, requests: requests * STRANGE_TENANTS },
+    ],
+  ];
 }
 
-function strangerOf(c: AppContext): RateSubject {
-  const address = c.get('services').readAddress(c);
-  return { tenantId: null, kind: 'address', name: groupAddress(address ?? '') };
-}
-
-/** An IPv6 address by its first 64 bits, for a single caller has all that lie behind them; `unknown` for what is none. */
+/** An IPv6 address by its first 64 bits, because one caller has all addresses behind them; `unknown` for no address. */
 export function groupAddress(address: string): string {
   const [withoutZone = ''] = address.toLowerCase().split('%');
   if (!/^[0-9a-f.:]{2,45}$/.test(withoutZone)) return 'unknown';

@@ -1,9 +1,9 @@
 import * as z from 'zod';
 import { readCursor, writeCursor } from '../world/cursor.ts';
-import { AppError, isAway } from '../world/errors.ts';
-import { LIMITS } from '../world/limits.ts';
+import { AppError } from '../world/errors.ts';
 import { check, checkId, checkPageLimit, timeSchema } from '../world/schemas.ts';
 import type { ApiKey, Page, Scope } from '../world/types.ts';
+import { KnownCredentials } from './known-credentials.ts';
 
 /** What ApiKeys needs of a database. */
 export interface ApiKeyStore {
@@ -39,33 +39,24 @@ export const issueSchema = z.strictObject({
 /** `wk_<tenant>_<secret>`; the secret is 32 random bytes in base64url, so its own `_` are no matter. */
 const CREDENTIAL = /^wk_((?!\.+_)[A-Za-z0-9._:-]{1,128})_[A-Za-z0-9_-]{43}$/;
 
-/** Found keys kept in one process at most. */
-const CACHED_KEYS_MAX = 10_000;
-
 export interface ApiKeyOptions {
   /** Milliseconds since 1970. */
   now: () => number;
   /** For how long a key once found is taken without asking again: so long a key revoked elsewhere may still serve. */
   cacheMs: number;
-  /** Shared by the instances of one process, where each request makes its own. */
-  cache?: KeyCache;
 }
-
-/** By credential, in memory alone. `askedAt`: when the database was last asked, whether it answered or not. */
-export type KeyCache = Map<string, { key: ApiKey; foundAt: number; askedAt: number }>;
 
 /** The credentials of servers. Only the SHA-256 of a secret is stored anywhere. */
 export class ApiKeys {
   readonly #store: ApiKeyStore;
   readonly #now: () => number;
-  readonly #cacheMs: number;
-  readonly #cache: KeyCache;
+  /** By credential. */
+  readonly #known: KnownCredentials<ApiKey>;
 
-  constructor(store: ApiKeyStore, { now, cacheMs, cache = new Map() }: ApiKeyOptions) {
+  constructor(store: ApiKeyStore, { now, cacheMs }: ApiKeyOptions) {
     this.#store = store;
     this.#now = now;
-    this.#cacheMs = cacheMs;
-    this.#cache = cache;
+    this.#known = new KnownCredentials({ now, cacheMs, isValid });
   }
 
   /** Gives out a key. @param input `{scopes, expiresAt?}`. @throws not_found for an unknown tenant. */
@@ -91,34 +82,21 @@ export class ApiKeys {
   }
 
   /**
-   * @param beforeLookup called where the database must be asked; what it throws goes on.
+   * @param beforeLookup called with the tenant that the credential names, before the database is asked about one that was
+   * never good here; its error goes on.
    * @returns whose credential this is, or null: unknown, revoked and expired look the same.
    */
-  async authenticate(credential: string, beforeLookup?: () => void): Promise<ApiKey | null> {
+  async authenticate(
+    credential: string,
+    beforeLookup?: (named: { tenantId: string }) => void,
+  ): Promise<ApiKey | null> {
     const tenantId = CREDENTIAL.exec(credential)?.[1];
     if (tenantId === undefined) return null;
-    const now = this.#now();
-    const cached = this.#cache.get(credential);
-    if (cached !== undefined && now - cached.askedAt < this.#cacheMs)
-      return isValid(cached.key, now) ? cached.key : null;
-    beforeLookup?.();
-    let key: ApiKey | null;
-    try {
-      key = await this.#store.findKey(tenantId, await sha256Hex(credential));
-    } catch (error) {
-      // While the database is away what was good is good, for a while: what is written then is queued.
-      if (cached === undefined || !isAway(error) || now - cached.foundAt >= LIMITS.credentialStaleMsMax)
-        throw error;
-      cached.askedAt = now;
-      return isValid(cached.key, now) ? cached.key : null;
-    }
-    if (key === null || !isValid(key, now)) {
-      this.#cache.delete(credential);
-      return null;
-    }
-    if (this.#cache.size >= CACHED_KEYS_MAX) this.#cache.clear();
-    this.#cache.set(credential, { key, foundAt: now, askedAt: now });
-    return key;
+    return this.#known.find(
+      credential,
+      async () => this.#store.findKey(tenantId, await sha256Hex(credential)),
+      () => beforeLookup?.({ tenantId }),
+    );
   }
 
   async list(
@@ -136,8 +114,7 @@ export class ApiKeys {
   async revoke(tenantId: string, id: string): Promise<void> {
     if (!(await this.#store.revokeKey(tenantId, checkId(id, '/id'))))
       throw new AppError('not_found', 'There is no such thing here.');
-    for (const [credential, { key }] of this.#cache)
-      if (key.tenantId === tenantId && key.id === id) this.#cache.delete(credential);
+    this.#known.forget((key) => key.tenantId === tenantId && key.id === id);
   }
 }
 

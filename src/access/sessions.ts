@@ -2,10 +2,11 @@ import { decodeProtectedHeader, errors, jwtVerify, SignJWT } from 'jose';
 import { uuidv7 } from 'uuidv7';
 import * as z from 'zod';
 import type { Presence, Stay } from '../live/presence.ts';
-import { AppError, isAway, notFound } from '../world/errors.ts';
+import { AppError, notFound } from '../world/errors.ts';
 import { LIMITS } from '../world/limits.ts';
 import { check, checkId, idSchema } from '../world/schemas.ts';
 import type { Role, Session } from '../world/types.ts';
+import { KnownCredentials } from './known-credentials.ts';
 
 /** What Sessions needs of a database. */
 export interface SessionStore {
@@ -76,8 +77,6 @@ const ALGORITHM = 'HS256';
 const TOKEN = /^[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+$/;
 /** Characters above which nothing is a token of ours: three ids of 128 characters are 1,100 of them. */
 const TOKEN_LENGTH_MAX = 2_048;
-/** Found sessions kept in one process at most. */
-const CACHED_SESSIONS_MAX = 10_000;
 /** Milliseconds that an answer waits for presence to be told. */
 const PRESENCE_TIMEOUT_MS = 500;
 /** Spaces in which the presence of a person who is erased is ended at once; in others it ends by its silence. */
@@ -104,12 +103,12 @@ export interface SessionOptions {
 export class Sessions {
   readonly #store: SessionStore;
   readonly #now: () => number;
-  readonly #cacheMs: number;
+  /** By `<tenant> <id>`. */
+  readonly #known: KnownCredentials<Session>;
   readonly #keys: SigningKeys | null;
   readonly #presence: SessionPresence | null;
   readonly #onPresenceAway: (cause: unknown) => void;
   #isPresenceAway = false;
-  readonly #cache = new Map<string, { session: Session; foundAt: number; askedAt: number }>();
   #signers: Signer[] | null = null;
 
   constructor(
@@ -118,7 +117,7 @@ export class Sessions {
   ) {
     this.#store = store;
     this.#now = now;
-    this.#cacheMs = cacheMs;
+    this.#known = new KnownCredentials({ now, cacheMs, isValid: isOpen });
     this.#keys = keys;
     this.#presence = presence;
     this.#onPresenceAway = onPresenceAway;
@@ -158,12 +157,20 @@ export class Sessions {
   /**
    * @returns whose token this is, or null: forged, expired and ended look the same. No store is asked about a token that
    * was not signed here. What the session may do is read from the store, so the token only says which one it is.
-   * @param beforeLookup called where the store must be asked; what it throws goes on.
+   * @param beforeLookup called before the store is asked about a session that was never open here; its error goes on.
    */
-  async authenticate(token: string, beforeLookup?: () => void): Promise<Session | null> {
+  async authenticate(
+    token: string,
+    beforeLookup?: (named: { tenantId: string; sessionId: string }) => void,
+  ): Promise<Session | null> {
     const claims = await this.#verify(token);
     if (claims === null) return null;
-    const session = await this.#find(claims.tenant, claims.jti, beforeLookup);
+    const { tenant: tenantId, jti: sessionId } = claims;
+    const session = await this.#known.find(
+      `${tenantId} ${sessionId}`,
+      () => this.#store.findSession(tenantId, sessionId),
+      () => beforeLookup?.({ tenantId, sessionId }),
+    );
     if (session === null || session.userId !== claims.sub || session.spaceId !== claims.space) return null;
     return session;
   }
@@ -179,7 +186,7 @@ export class Sessions {
   /** @throws not_found where the tenant has no such stay. */
   async end(tenantId: string, id: string): Promise<void> {
     const place = await this.#store.endSession(tenantId, checkId(id, '/id'), toTime(this.#now()));
-    this.#cache.delete(cacheKey(tenantId, id));
+    this.#known.delete(`${tenantId} ${id}`);
     if (place === null) throw notFound();
     await this.#tell((presence) => presence.leave({ tenantId, sessionId: id, ...place }));
   }
@@ -194,7 +201,7 @@ export class Sessions {
             ...([tenantId, checkId(userId, '/id'), toTime(this.#now()), ERASED_SPACES_MAX] as const),
           );
     await erase();
-    this.#forget((session) => session.tenantId === tenantId && session.userId === userId);
+    this.#known.forget((session) => session.tenantId === tenantId && session.userId === userId);
     await this.#tell((presence) =>
       Promise.all(spaceIds.map((spaceId) => presence.leaveWhole({ tenantId, spaceId, userId }))),
     );
@@ -202,12 +209,8 @@ export class Sessions {
 
   /** Takes a space's sessions for found or present no longer: it has just been deleted. */
   async closeSpace(tenantId: string, spaceId: string): Promise<void> {
-    this.#forget((session) => session.tenantId === tenantId && session.spaceId === spaceId);
+    this.#known.forget((session) => session.tenantId === tenantId && session.spaceId === spaceId);
     await this.#tell((presence) => presence.clear({ tenantId, spaceId }));
-  }
-
-  #forget(isGone: (session: Session) => boolean): void {
-    for (const [key, { session }] of this.#cache) if (isGone(session)) this.#cache.delete(key);
   }
 
   /** Waits for it no longer than a moment, and lets go what fails: the next heartbeat, or the silence, puts it right. */
@@ -252,32 +255,6 @@ export class Sessions {
     }
   }
 
-  async #find(tenantId: string, id: string, beforeLookup?: () => void): Promise<Session | null> {
-    const key = cacheKey(tenantId, id);
-    const now = this.#now();
-    const cached = this.#cache.get(key);
-    if (cached !== undefined && now - cached.askedAt < this.#cacheMs)
-      return isOpen(cached.session, now) ? cached.session : null;
-    beforeLookup?.();
-    let session: Session | null;
-    try {
-      session = await this.#store.findSession(tenantId, id);
-    } catch (error) {
-      // As for keys: while the database is away what was good is good, for a while.
-      if (cached === undefined || !isAway(error) || now - cached.foundAt >= LIMITS.credentialStaleMsMax)
-        throw error;
-      cached.askedAt = now;
-      return isOpen(cached.session, now) ? cached.session : null;
-    }
-    if (session === null || !isOpen(session, now)) {
-      this.#cache.delete(key);
-      return null;
-    }
-    if (this.#cache.size >= CACHED_SESSIONS_MAX) this.#cache.clear();
-    this.#cache.set(key, { session, foundAt: now, askedAt: now });
-    return session;
-  }
-
   async #readSigners(): Promise<Signer[]> {
     const texts = this.#keys === null ? [] : [this.#keys.key, this.#keys.previousKey];
     // Kept only once it is there: on Workers no request may wait for a promise of another.
@@ -301,10 +278,6 @@ async function readSigner(text: string): Promise<Signer> {
 
 function isOpen({ expiresAt, endedAt }: Session, now: number): boolean {
   return endedAt === null && Date.parse(expiresAt) > now;
-}
-
-function cacheKey(tenantId: string, id: string): string {
-  return `${tenantId} ${id}`;
 }
 
 function toTime(ms: number): string {

@@ -7,7 +7,7 @@ interface Surroundings {
 }
 
 /** Where one of these is set, nothing of the local stack is mixed with it. */
-const STORES = ['DATABASE_URL', 'REDIS_HOST', 'UPSTASH_REDIS_REST_URL'] as const;
+const STORES = ['DATABASE_URL', 'REDIS_URL', 'REDIS_HOST', 'UPSTASH_REDIS_REST_URL'] as const;
 
 /** The variables of the stores that the environment names, if it names any; else of the local stack's. @throws UsageError */
 export function readStoresEnv({ env, cwd }: Surroundings): Env {

@@ -190,7 +190,7 @@ describe('where the server is', () => {
     const env = { DATABASE_URL: 'postgresql://me:hush@127.0.0.1:9/db' };
     const { code, stderr } = await runHere(['keys', 'create', '--tenant', 't', '--scopes', 'read'], { env });
     expect(code).toBe(1);
-    expect(stderr).toContain('The database does not answer now');
+    expect(stderr).toContain('Postgres cannot be reached at the host and port in DATABASE_URL');
     expect(stderr).not.toContain('hush');
   });
 });

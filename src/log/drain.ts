@@ -126,8 +126,8 @@ export class Drain {
       return report;
     } catch (cause) {
       this.#options.tell({ event: 'drain_failed', address, cause });
-      // Where Postgres does not let it, no repeat will: the schedule comes back to it, and nobody sooner.
-      const isRefused = cause instanceof AppError && cause.code === 'misconfigured';
+      // No retry succeeds until an operator acts. The schedule is the next to try.
+      const isRefused = cause instanceof AppError && cause.needsOperator;
       if (isRefused) this.#options.tell({ event: 'drain_incident', address, kind: 'refused_by_postgres' });
       else if (publishes) await this.#goOnLater(address);
       throw cause;

@@ -1,3 +1,4 @@
+import { sql } from 'drizzle-orm';
 import type { PgDatabase, PgQueryResultHKT } from 'drizzle-orm/pg-core';
 
 /** Where queries are built; it runs none itself. */
@@ -22,7 +23,12 @@ export interface Postgres {
     build: (db: Database) => Queries,
     mode?: TransactionMode,
   ): Promise<Results<Queries>>;
-  /** Resolves when the database answers. */
+  /** Resolves when the database answers, is migrated and lets the role read. @throws store_unavailable */
   ping(): Promise<void>;
   close(): Promise<void>;
+}
+
+/** Reads no row, so it costs the same however much there is. */
+export async function ping(postgres: Pick<Postgres, 'inTenant'>): Promise<void> {
+  await postgres.inTenant('', (db) => [db.execute(sql`SELECT FROM spaces LIMIT 0`)], 'snapshot');
 }

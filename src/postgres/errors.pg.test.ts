@@ -1,6 +1,8 @@
+import { type AddressInfo, connect, createServer } from 'node:net';
 import { describe, expect, it } from 'vitest';
 import { openTestNeon, openTestPg } from '../../test/layers.ts';
 import { stack } from '../../test/support.ts';
+import type { AppError } from '../world/errors.ts';
 import type { Postgres } from './client.ts';
 import { openNeon } from './neon.ts';
 import { openPg } from './pg.ts';
@@ -21,7 +23,7 @@ const WAYS: Record<string, (change: (url: URL) => void) => Postgres> = {
   },
 };
 
-async function codeOf(postgres: Postgres, query = 'select 1'): Promise<unknown> {
+async function fail(postgres: Postgres, query = 'select 1'): Promise<Partial<AppError>> {
   const error = await postgres
     .inTenant('t', (db) => [db.execute(query)])
     .then(
@@ -29,7 +31,11 @@ async function codeOf(postgres: Postgres, query = 'select 1'): Promise<unknown> 
       (thrown: unknown) => thrown,
     );
   await postgres.close();
-  return (error as { code?: unknown }).code;
+  return error as Partial<AppError>;
+}
+
+async function codeOf(postgres: Postgres, query?: string): Promise<unknown> {
+  return (await fail(postgres, query)).code;
 }
 
 describe.each(Object.entries(WAYS))('what fails on %s', (name, open) => {
@@ -42,16 +48,28 @@ describe.each(Object.entries(WAYS))('what fails on %s', (name, open) => {
     expect(await codeOf(away)).toBe('store_unavailable');
   });
 
-  it('is a wrong configuration for a refused password, an unknown database and a missing table', async () => {
-    const wrongPassword = open((url) => {
-      url.password = 'wrong';
-    });
-    const noDatabase = open((url) => {
-      url.pathname = '/nowhere';
-    });
-    expect(await codeOf(wrongPassword)).toBe('misconfigured');
-    expect(await codeOf(noDatabase)).toBe('misconfigured');
-    expect(await codeOf(openPlain(), 'select * from not_migrated')).toBe('misconfigured');
+  it('names the variable and what an operator has to change, and no secret', async () => {
+    for (const [cause, change] of [
+      ['the password in DATABASE_URL', { password: 'hunter2' }],
+      ['the password in DATABASE_URL', { username: 'hunter2' }],
+      ['database that DATABASE_URL names does not exist', { pathname: '/hunter2' }],
+    ] as const) {
+      const error = await fail(open((url) => void Object.assign(url, change)));
+      expect(error).toMatchObject({ code: 'store_unavailable', needsOperator: true });
+      expect(error.message).toContain(cause);
+      expect(error.message).not.toContain('hunter2');
+    }
+    for (const [cause, query] of [
+      ['is not migrated', 'select * from not_migrated'],
+      ['is not migrated', 'select no_function()'],
+      ['lacks a right', 'truncate world_objects'],
+      ['is read-only', 'set transaction read only; insert into tenants values (1)'],
+    ] as const) {
+      if (query.includes(';') && name !== 'pg over TCP') continue;
+      const error = await fail(openPlain(), query);
+      expect(error).toMatchObject({ code: 'store_unavailable', needsOperator: true });
+      expect(error.message).toContain(cause);
+    }
   });
 
   it('is unavailable for what a repeat may mend, bad input for what it cannot, and ours otherwise', async () => {
@@ -60,7 +78,6 @@ describe.each(Object.entries(WAYS))('what fails on %s', (name, open) => {
       expect(await codeOf(openPlain(), raise(state)), state).toBe('store_unavailable');
     for (const state of ['22003', '23514', '54000'])
       expect(await codeOf(openPlain(), raise(state)), state).toBe('validation_failed');
-    expect(await codeOf(openPlain(), raise('42501'))).toBe('misconfigured');
     expect(await codeOf(openPlain(), raise('42601'))).toBe('internal');
   });
 
@@ -72,4 +89,23 @@ describe.each(Object.entries(WAYS))('what fails on %s', (name, open) => {
     );
     await postgres.close();
   });
+});
+
+it('leaves no connection open over TCP where the password is missing', async () => {
+  const url = new URL(stack().databaseUrl);
+  const port = Number(url.port);
+  const server = createServer((client) => {
+    const store = connect(port, '127.0.0.1');
+    client.on('error', () => store.destroy()).pipe(store);
+    store.on('error', () => client.destroy()).pipe(client);
+  });
+  await new Promise<void>((resolve) => void server.listen(0, '127.0.0.1', resolve));
+  Object.assign(url, { password: '', port: String((server.address() as AddressInfo).port) });
+  const postgres = openPg({ databaseUrl: url.href, poolSizeMax: 1, timeoutMs: 5_000 });
+  for (let i = 0; i < 3; i++) await expect(postgres.ping()).rejects.toMatchObject({ needsOperator: true });
+  const countOpen = () =>
+    new Promise((resolve) => server.getConnections((_, connections) => resolve(connections)));
+  await expect.poll(countOpen).toBe(0);
+  await postgres.close();
+  server.close();
 });

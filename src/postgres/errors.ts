@@ -1,5 +1,6 @@
-import { AppError } from '../world/errors.ts';
+import { AppError, listCauses, readSystemCode } from '../world/errors.ts';
 import type { TransactionMode } from './client.ts';
+import { DATABASE_URL, type ErrorFacts, explainRefusal, type PostgresVariables } from './refusals.ts';
 
 /** Constraints that a caller can break, with the member of the input each is about. */
 const CONSTRAINT_PATHS: Record<string, string> = {
@@ -18,24 +19,32 @@ interface DatabaseFailure {
 /**
  * What a driver threw, as an AppError. The driver's own words stay in `cause`: they may hold what was written, so they are
  * neither shown nor logged.
- * @param mode what was under way: of a write it is not known whether it was done.
+ * @param mode of a write whose answer was lost, nobody knows whether it was done
  */
-export function toAppError(error: unknown, mode: TransactionMode = 'snapshot'): AppError {
+export function toAppError(
+  error: unknown,
+  mode: TransactionMode = 'snapshot',
+  variables: PostgresVariables = DATABASE_URL,
+): AppError {
   if (error instanceof AppError) return error;
   const { code, constraint } = findSqlState(error);
   const unavailable = () =>
     new AppError(
       'store_unavailable',
       mode === 'write'
-        ? 'The database does not answer now; whether the write was done is not known.'
-        : 'The database does not answer now.',
+        ? 'Postgres does not answer now. Whether the write was done is not known.'
+        : 'Postgres does not answer now.',
       { cause: error, retryAfterSeconds: 2, isTooMuch: tookTooLong(error, code) },
     );
   if (code === undefined && isAnswerTooLarge(error))
     return new AppError('internal', 'Something went wrong here.', { cause: error, isTooMuch: true });
-  // Neon gives a refused password no code, only words.
-  if (code === undefined && /password authentication failed/.test(wordsOf(error)))
-    return misconfigured(error);
+  const refusal = explainRefusal(readFacts(error), variables);
+  if (refusal !== null) {
+    const { cause, remedy, needsOperator } = refusal;
+    return new AppError('store_unavailable', `${cause} ${remedy}`, {
+      ...{ cause: error, needsOperator, retryAfterSeconds: needsOperator ? 30 : 2 },
+    });
+  }
   if (code === undefined) return isLostConnection(error) ? unavailable() : internal(error);
   const path = constraint === undefined ? undefined : CONSTRAINT_PATHS[constraint];
   if (code === '23514' && path !== undefined)
@@ -49,9 +58,6 @@ export function toAppError(error: unknown, mode: TransactionMode = 'snapshot'): 
       cause: error,
       errors: [{ path: '', message: `is refused by the database (${constraint ?? code})` }],
     });
-  // Authorisation, an unknown database, a missing table or function: the deployment is wrong, not the request.
-  if (/^(28|3D)/.test(code) || ['42501', '42P01', '42883', '42703', '42704'].includes(code))
-    return misconfigured(error);
   // Lost connections, too little of something, shutdowns, serialisation: a repeat may succeed.
   if (/^(08|53|55|57|58|25P|40|XX)/.test(code)) return unavailable();
   return internal(error);
@@ -59,22 +65,16 @@ export function toAppError(error: unknown, mode: TransactionMode = 'snapshot'): 
 
 /** Whether the database's HTTP interface refused a request or an answer for its size (10 MiB): never the caller's fault. */
 export function isAnswerTooLarge(error: unknown): boolean {
-  return /(request|response) is too large/.test(wordsOf(error));
+  return /(request|response) is too large/.test(readFacts(error).words);
 }
 
-function misconfigured(error: unknown): AppError {
-  return new AppError(
-    'misconfigured',
-    'The database refuses DATABASE_URL or is not migrated: run `npm run db:migrate`.',
-    { cause: error, retryAfterSeconds: 30 },
-  );
-}
-
-function wordsOf(error: unknown): string {
-  let words = '';
-  for (let at = error, depth = 0; at instanceof Error && depth < 5; depth++, at = at.cause)
-    words += `${at.message}\n`;
-  return words;
+/** What a driver threw, for `explainRefusal`. */
+export function readFacts(error: unknown): ErrorFacts {
+  return {
+    sqlState: findSqlState(error).code,
+    systemCode: readSystemCode(error),
+    words: Array.from(listCauses(error), ({ message }) => message).join('\n'),
+  };
 }
 
 function internal(error: unknown): AppError {
@@ -84,25 +84,33 @@ function internal(error: unknown): AppError {
 /** Whether it was given up for the time it took, here or by the server. */
 function tookTooLong(error: unknown, code: string | undefined): boolean {
   if (code === '57014') return true;
-  for (let at = error, depth = 0; at instanceof Error && depth < 5; at = at.cause, depth++)
+  for (const at of listCauses(error))
     if (at.name === 'TimeoutError' || at.message === 'Query read timeout') return true;
   return false;
 }
 
 /** What the drivers throw where the server did not answer: the Neon client its own error, `pg` system errors and plain ones. */
 function isLostConnection(error: unknown): boolean {
-  for (let at = error, depth = 0; at instanceof Error && depth < 5; depth++) {
+  for (const at of listCauses(error)) {
     if (at.name === 'NeonDbError' || at.name === 'TimeoutError' || at.name === 'AbortError') return true;
-    if ('code' in at && typeof at.code === 'string' && /^E[A-Z]+$/.test(at.code)) return true;
+    if (typeof at.code === 'string' && /^E[A-Z]+$/.test(at.code)) return true;
     if (/^(Connection terminated|Query read timeout|timeout e)/.test(at.message)) return true;
-    at = at.cause;
   }
   return false;
 }
 
-/** Whether nothing was done and the same transaction may be tried again at once. */
+/**
+ * Whether nothing was done and the same transaction may be retried immediately. `57P05`: Postgres ended a connection that was
+ * idle for longer than `idle_session_timeout`, before it read the transaction's first statement.
+ */
 export function isRepeatable(error: unknown): boolean {
-  return findSqlState(error).code?.startsWith('40') ?? false;
+  const { code = '' } = findSqlState(error);
+  return code.startsWith('40') || code === '57P05';
+}
+
+/** Whether a transaction was to write, and Postgres had made it read-only. */
+export function isReadOnly(error: unknown): boolean {
+  return findSqlState(error).code === '25006';
 }
 
 /** Whether a failure, as an AppError or as a driver threw it, is of the constraint. */

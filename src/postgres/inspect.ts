@@ -1,4 +1,10 @@
 import pg from 'pg';
+import {
+  FIXED_SETTINGS,
+  SELECT_SESSION_SETTINGS,
+  TIMEOUT_SETTINGS,
+  TRANSACTION_SETTINGS,
+} from './settings.ts';
 
 /** What a database says of itself to the role that the product runs as. */
 export interface DatabaseFacts {
@@ -13,11 +19,14 @@ export interface DatabaseFacts {
     /** Tables, functions, schemas and the database itself. */
     owns: string[];
   };
+  /** Settings that are not the server's own: a database, a role, a connection string or a file set them. */
+  settings: { name: string; value: string; source: string }[];
   /** Every table with a tenant_id. */
   tables: {
     name: string;
     isEnabled: boolean;
     isForced: boolean;
+    isReadable: boolean;
     /** Those that hold for the role, as Postgres prints them. */
     policies: { name: string; using: string | null; check: string | null }[];
   }[];
@@ -49,8 +58,13 @@ const ROLE = `
     ) as owns
   from pg_roles r where r.rolname = current_user`;
 
+const SETTINGS = `
+  select name, setting || coalesce(' ' || unit, '') as value, source from pg_catalog.pg_settings
+  where name = any($1) and source <> 'default' order by name`;
+
 const TABLES = `
   select c.relname as name, c.relrowsecurity as "isEnabled", c.relforcerowsecurity as "isForced",
+    has_table_privilege(c.oid, 'SELECT') as "isReadable",
     coalesce((
       select json_agg(json_build_object('name', p.polname, 'using', pg_get_expr(p.polqual, p.polrelid),
         'check', pg_get_expr(p.polwithcheck, p.polrelid)) order by p.polname)
@@ -85,8 +99,17 @@ export async function inspectDatabase(
   });
   // A connection that breaks between two questions fails the next one.
   client.on('error', () => undefined);
-  await client.connect();
   try {
+    await client.connect();
+    const settings = await client.query<DatabaseFacts['settings'][number]>(SETTINGS, [
+      [
+        ...Object.keys(FIXED_SETTINGS),
+        ...TIMEOUT_SETTINGS,
+        ...TRANSACTION_SETTINGS,
+        'session_replication_role',
+      ],
+    ]);
+    await client.query(SELECT_SESSION_SETTINGS);
     const before = Date.now();
     const clock = await client.query<{ ms: number }>(
       'select (extract(epoch from clock_timestamp()) * 1000)::float8 as ms',
@@ -98,6 +121,7 @@ export async function inspectDatabase(
     return {
       version,
       role: rest,
+      settings: settings.rows,
       tables: (await client.query<DatabaseFacts['tables'][number]>(TABLES)).rows,
       migrations: await readMigrations(client),
       logRecords: await readLogRecords(client, tenantId),
@@ -105,7 +129,8 @@ export async function inspectDatabase(
       roundTripMs: after - before,
     };
   } finally {
-    await client.end();
+    // Not awaited: a connection that was never made never says that it ended.
+    client.end().catch(() => undefined);
   }
 }
 

@@ -1,8 +1,10 @@
 import { neon, neonConfig } from '@neondatabase/serverless';
 import { sql } from 'drizzle-orm';
 import { drizzle, type NeonHttpDatabase } from 'drizzle-orm/neon-http';
-import type { Database, Postgres, TransactionMode } from './client.ts';
-import { isRepeatable, toAppError } from './errors.ts';
+import { type Database, type Postgres, ping, type TransactionMode } from './client.ts';
+import { isReadOnly, isRepeatable, toAppError } from './errors.ts';
+import { DATABASE_URL } from './refusals.ts';
+import { listSettings } from './settings.ts';
 
 export interface NeonOptions {
   /** As the runtime role: `postgresql://worldkeep_app:…@host/database`. */
@@ -18,6 +20,11 @@ export interface NeonOptions {
 }
 
 const ATTEMPTS_MAX = 3;
+/** In full: the database or the role may have another default. */
+const TRANSACTION = {
+  write: { isolationLevel: 'ReadCommitted' },
+  snapshot: { isolationLevel: 'RepeatableRead', readOnly: true },
+} as const;
 
 /** Postgres through Neon's HTTP interface: no connection outlives a request, so it serves on Workers. */
 export function openNeon({
@@ -33,6 +40,9 @@ export function openNeon({
   });
   const client = neon(databaseUrl);
   const databases = { write: openDatabase('write'), snapshot: openDatabase('snapshot') };
+  const settings = sql.raw(listSettings(timeoutMs));
+  const variables = { ...DATABASE_URL, ...(fetchEndpoint !== undefined && { address: 'DATABASE_HTTP_URL' }) };
+  let isReadOnlyByDefault = false;
 
   function openDatabase(mode: TransactionMode): NeonHttpDatabase {
     // drizzle gives a batch neither an isolation level nor a time-out of its own: both are added on the way through.
@@ -41,7 +51,7 @@ export function openNeon({
       transaction: (queries: Parameters<typeof client.transaction>[0], options: object) =>
         client.transaction(queries, {
           ...options,
-          ...(mode === 'snapshot' && { isolationLevel: 'RepeatableRead', readOnly: true }),
+          ...TRANSACTION[mode],
           fetchOptions: fetchOptions(),
         }),
     };
@@ -53,23 +63,27 @@ export function openNeon({
       const db = databases[mode];
       for (let attempt = 1; ; attempt++) {
         const queries = build(db as unknown as Database);
-        const setTenant = db.execute(sql`select set_config('app.tenant_id', ${tenantId}, true)`);
-        onTransaction?.(queries.length + 1);
+        const begin = [
+          // Neon's interface takes no READ WRITE, and a SELECT comes too late for it.
+          ...(isReadOnlyByDefault && mode === 'write' ? [db.execute(sql`SET TRANSACTION READ WRITE`)] : []),
+          db.execute(sql`SELECT pg_catalog.set_config('app.tenant_id', ${tenantId}, true), ${settings}`),
+        ];
+        onTransaction?.(queries.length + begin.length);
         try {
-          const [, ...results] = await db.batch([setTenant, ...(queries as unknown as [typeof setTenant])]);
+          const results = await db.batch([...begin, ...queries] as unknown as [(typeof begin)[number]]);
           // Each query's own rows, in their order: the type of `batch` has lost which.
-          return results as never;
+          return results.slice(begin.length) as never;
         } catch (error) {
-          if (!isRepeatable(error) || attempt === ATTEMPTS_MAX) throw toAppError(error, mode);
+          if (isReadOnly(error) && mode === 'write' && !isReadOnlyByDefault) {
+            isReadOnlyByDefault = true;
+            continue;
+          }
+          if (!isRepeatable(error) || attempt === ATTEMPTS_MAX) throw toAppError(error, mode, variables);
         }
       }
     },
-    async ping() {
-      try {
-        await client.query('select 1', [], { fetchOptions: fetchOptions() });
-      } catch (error) {
-        throw toAppError(error);
-      }
+    ping() {
+      return ping(this);
     },
     close: () => Promise.resolve(),
   };

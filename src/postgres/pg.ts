@@ -1,10 +1,15 @@
 import { drizzle } from 'drizzle-orm/node-postgres';
 import pg from 'pg';
-import type { Database, Postgres, TransactionMode } from './client.ts';
+import { type Database, type Postgres, ping, type TransactionMode } from './client.ts';
 import { hasSqlState, isRepeatable, toAppError } from './errors.ts';
+import { listSettings } from './settings.ts';
 
 const ATTEMPTS_MAX = 3;
-const BEGIN = { write: 'begin', snapshot: 'begin isolation level repeatable read, read only' } as const;
+/** Each in full: the database or the role may have other defaults. */
+const BEGIN = {
+  write: 'begin isolation level read committed, read write',
+  snapshot: 'begin isolation level repeatable read, read only',
+} as const;
 
 /** Postgres over TCP, for Node: any Postgres serves. `poolSizeMax` connections at most. */
 export function openPg({
@@ -18,6 +23,7 @@ export function openPg({
   timeoutMs: number;
 }): Postgres {
   const pool = new pg.Pool({
+    Client: ClosingClient,
     connectionString: databaseUrl,
     max: poolSizeMax,
     connectionTimeoutMillis: timeoutMs,
@@ -38,17 +44,29 @@ export function openPg({
         }
       }
     },
-    async ping() {
-      try {
-        await pool.query('select 1');
-      } catch (error) {
-        throw toAppError(error);
-      }
+    ping() {
+      return ping(this);
     },
     async close() {
       await pool.end();
     },
   };
+}
+
+/**
+ * Ends a connection that could not be made. The driver leaves one open whose password it misses, and Postgres waits a minute for
+ * that password: a server that tries again would use up its connections.
+ */
+class ClosingClient extends pg.Client {
+  override connect(): Promise<pg.Client>;
+  override connect(callback: (error: Error) => void): void;
+  override connect(callback?: (error: Error) => void): unknown {
+    if (callback === undefined) return super.connect();
+    return super.connect((error: Error) => {
+      if (error) this.end().catch(() => undefined);
+      callback(error);
+    });
+  }
 }
 
 /**
@@ -85,13 +103,6 @@ async function transact(
 
 /** In one round trip. The server gives up by itself too, so that no lock outlives a process that is gone. */
 function beginAs(tenantId: string, mode: TransactionMode, timeoutMs: number): string {
-  const settings = {
-    'app.tenant_id': tenantId,
-    statement_timeout: String(timeoutMs),
-    idle_in_transaction_session_timeout: String(timeoutMs),
-  };
-  const set = Object.entries(settings).map(
-    ([name, value]) => `set_config('${name}', ${pg.escapeLiteral(value)}, true)`,
-  );
-  return `${BEGIN[mode]}; select ${set.join(', ')}`;
+  const tenant = `pg_catalog.set_config('app.tenant_id', ${pg.escapeLiteral(tenantId)}, true)`;
+  return `${BEGIN[mode]}; SELECT ${tenant}, ${listSettings(timeoutMs)}`;
 }

@@ -184,6 +184,9 @@ describe.each(REDIS_WAYS)('RedisClient, %s', (_, openWay) => {
 
   it('is away for who has not the password', async () => {
     const stranger = open({ password: 'another' });
-    await expect(stranger.ping()).rejects.toMatchObject({ code: 'store_unavailable' });
+    await expect(stranger.ping()).rejects.toMatchObject({
+      code: 'store_unavailable',
+      message: expect.stringMatching(/password in (REDIS_PASSWORD|UPSTASH_REDIS_REST_TOKEN)\. Correct it\.$/),
+    });
   });
 });

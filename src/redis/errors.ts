@@ -1,4 +1,5 @@
 import { AppError } from '../world/errors.ts';
+import { explainRefusal, type RedisVariables } from './refusals.ts';
 
 /** Redis did not answer, or the answer never came: what was sent may have been run. */
 export function createLostError(cause?: unknown): AppError {
@@ -9,8 +10,10 @@ export function createLostError(cause?: unknown): AppError {
  * What Redis said is wrong, as an AppError. Its words stay in `cause`: a script's may hold what was written.
  * @param text as Redis sends it: `WRONGTYPE Operation against …`
  */
-export function toAppError(text: string): AppError {
+export function toAppError(text: string, variables: RedisVariables): AppError {
   const cause = Object.assign(new Error(text), { name: 'RedisReplyError', code: readErrorCode(text) });
+  const refusal = explainRefusal(cause, variables);
+  if (refusal !== null) return refusal;
   return isMistake(text)
     ? new AppError('internal', 'Something went wrong here.', { cause })
     : new AppError('store_unavailable', 'Redis cannot serve now.', { cause, retryAfterSeconds: 2 });
@@ -24,5 +27,5 @@ export function readErrorCode(text: string): string {
 /** Whether the command itself is wrong, so that no repeat of it can succeed; a quota used up is not that. */
 function isMistake(text: string): boolean {
   if (/^ERR (max |DB capacity )/.test(text)) return false;
-  return ['ERR', 'WRONGTYPE', 'CROSSSLOT', 'NOSCRIPT', 'EXECABORT'].includes(readErrorCode(text));
+  return ['ERR', 'WRONGTYPE', 'NOSCRIPT', 'EXECABORT'].includes(readErrorCode(text));
 }

@@ -1,11 +1,14 @@
 import type { RedisClient, RedisCommand, RedisReply, RedisScript } from './client.ts';
 import { createLostError, readErrorCode, toAppError } from './errors.ts';
+import { explainRefusal, type RedisVariables } from './refusals.ts';
 
 /** What became of one command: its reply, or the words with which Redis refused it. */
 export type RedisOutcome = { reply: RedisReply } | { refusal: string };
 
 /** How commands get to Redis and replies back. */
 export interface RedisTransport {
+  /** What its address and password are called, for errors. */
+  variables: RedisVariables;
   /** One round trip, each command at most once. Rejects, with whatever it likes, where the answer did not come. */
   send(commands: readonly RedisCommand[]): Promise<RedisOutcome[]>;
   /** The script as this way to Redis takes it. */
@@ -22,7 +25,7 @@ export function createRedisClient(transport: RedisTransport): RedisClient {
     try {
       outcomes = await transport.send(commands);
     } catch (cause) {
-      throw createLostError(cause);
+      throw explainRefusal(cause, transport.variables) ?? createLostError(cause);
     }
     if (outcomes.length !== commands.length) throw createLostError();
     return outcomes;
@@ -42,6 +45,11 @@ export function createRedisClient(transport: RedisTransport): RedisClient {
     return made;
   }
 
+  function readReply(outcome: RedisOutcome): RedisReply {
+    if ('refusal' in outcome) throw toAppError(outcome.refusal, transport.variables);
+    return outcome.reply;
+  }
+
   return {
     command: async (name, ...args) => readReply(await sendOne([name, ...args])),
     pipeline: async (commands) => (commands.length === 0 ? [] : (await send(commands)).map(readReply)),
@@ -57,11 +65,6 @@ export function createRedisClient(transport: RedisTransport): RedisClient {
     },
     close: () => transport.close(),
   };
-}
-
-function readReply(outcome: RedisOutcome): RedisReply {
-  if ('refusal' in outcome) throw toAppError(outcome.refusal);
-  return outcome.reply;
 }
 
 async function hashSha1(text: string): Promise<string> {

@@ -16,6 +16,7 @@ export interface UpstashOptions {
 export function openUpstash(options: UpstashOptions): RedisClient {
   const upstash = new PlainUpstash(options);
   return createRedisClient({
+    variables: { address: 'UPSTASH_REDIS_REST_URL', password: 'UPSTASH_REDIS_REST_TOKEN' },
     send: (commands) => upstash.sendAll(commands),
     prepare: ({ source }) => source,
     close: () => Promise.resolve(),

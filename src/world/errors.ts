@@ -39,6 +39,8 @@ export class AppError extends Error {
   readonly retryAfterSeconds: number | undefined;
   /** Less of it at once may succeed: it was too large, or took too long. */
   readonly isTooMuch: boolean;
+  /** No retry succeeds until an operator changes something: a password, a right, a migration. */
+  readonly needsOperator: boolean;
 
   constructor(
     code: ErrorCode,
@@ -48,6 +50,7 @@ export class AppError extends Error {
       errors?: readonly FieldError[];
       retryAfterSeconds?: number;
       isTooMuch?: boolean;
+      needsOperator?: boolean;
     } = {},
   ) {
     super(message, { cause: options.cause });
@@ -56,15 +59,33 @@ export class AppError extends Error {
     this.errors = options.errors ?? [];
     this.retryAfterSeconds = options.retryAfterSeconds;
     this.isTooMuch = options.isTooMuch ?? false;
+    this.needsOperator = options.needsOperator ?? false;
   }
 }
 
 /** Whether a failure is that a store does not answer: nothing is known to be wrong with what was asked. */
-export function isAway(error: unknown): boolean {
+export function isAway(error: unknown): error is AppError {
   return error instanceof AppError && error.code === 'store_unavailable';
 }
 
 /** There is nothing of that name, or it belongs to another tenant: nobody can tell the two apart. */
 export function notFound(): AppError {
   return new AppError('not_found', 'There is no such thing here.');
+}
+
+const CAUSES_MAX = 5;
+
+/** An error and its causes. The Neon client keeps its own under another name. */
+export function* listCauses(error: unknown): Generator<Error & { code?: unknown }> {
+  for (let at = error, depth = 0; at instanceof Error && depth < CAUSES_MAX; depth++) {
+    yield at;
+    at = at.cause ?? (at as { sourceError?: unknown }).sourceError;
+  }
+}
+
+/** @returns the code of the system or of TLS, such as ENOTFOUND, wherever in the causes it is. */
+export function readSystemCode(error: unknown): string | undefined {
+  for (const { code } of listCauses(error))
+    if (typeof code === 'string' && /^[A-Z][A-Z_]{3,}[A-Z]$/.test(code)) return code;
+  return undefined;
 }

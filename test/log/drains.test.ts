@@ -227,7 +227,9 @@ describe('[D4] a drain that does not come to its end', () => {
     });
     const { drain, published, told } = openDrain(rig, { store });
     const run = { token: null, budgetMs: 60_000 };
-    await expect(drain.run(address, run)).rejects.toMatchObject({ code: 'misconfigured' });
+    await expect(drain.run(address, run)).rejects.toMatchObject({
+      ...{ code: 'store_unavailable', needsOperator: true },
+    });
     expect(told.map(({ event, kind }) => [event, kind])).toEqual([
       ['drain_failed', undefined],
       ['drain_incident', 'refused_by_postgres'],

@@ -150,10 +150,11 @@ it('says in one sentence what is wrong', async () => {
   };
   expect(await run([], {})).toEqual([
     2,
-    expect.stringContaining('UPSTASH_REDIS_REST_URL or REDIS_HOST must'),
+    expect.stringContaining('UPSTASH_REDIS_REST_URL or REDIS_URL or REDIS_HOST must'),
   ]);
   expect(await run([], { REDIS_HOST: '127.0.0.1', REDIS_PORT: '9' })).toEqual([
-    ...[1, 'worldkeep: Redis does not answer.'],
+    1,
+    expect.stringContaining('Redis cannot be reached at the host and port in REDIS_HOST'),
   ]);
   expect(await run(['--tenant', 't'], tcpEnv())).toEqual([2, 'worldkeep: --tenant is for --space alone']);
   expect(await run(['--space', 'a/b'], tcpEnv())).toEqual([2, expect.stringContaining('--space must be')]);

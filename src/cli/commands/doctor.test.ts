@@ -110,7 +110,7 @@ describe('worldkeep doctor', () => {
     });
     expect(report.code).toBe(1);
     expect(report.wrong).toEqual(['api', 'postgres', 'redis']);
-    expect(report.find('postgres')?.message).toContain('refuses the address in DATABASE_URL');
+    expect(report.find('postgres')?.message).toContain('refuses the role or the password in DATABASE_URL');
     expect(report.text).not.toContain(secret);
   });
 
@@ -141,6 +141,8 @@ describe('worldkeep doctor', () => {
     expect(report.wrong).toEqual(['config', 'api.key', 'postgres']);
     expect(report.find('config')?.message).toContain('CACHE_ENABLED is on, which needs a Redis');
     expect(report.find('postgres')?.message).toContain('ECONNREFUSED');
+    const proxies = await examine({ DATABASE_URL: stack().databaseUrl, TRUSTED_PROXIES: 'proxy.example' });
+    expect(proxies.find('config')?.message).toMatch(/^TRUSTED_PROXIES must be .* not "proxy\.example"/);
   });
 });
 
@@ -200,6 +202,37 @@ describe('worldkeep doctor, of a database', () => {
     expect(owner.wrong).toEqual(expect.arrayContaining(['postgres.role_rights', 'postgres.ownership']));
     const superuser = await examineDatabase(stack().superuserUrl);
     expect(superuser.find('postgres.role_rights')?.message).toContain('is a SUPERUSER');
+  });
+
+  it('whose settings are overridden, and one that cannot be', async () => {
+    const set = (setting: string) =>
+      `DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET ${setting}', current_database()); END $$`;
+    const url = await makeDatabase({
+      migrated: false,
+      statements: [
+        ...["datestyle = ''German''", "timezone = ''Asia/Kathmandu''", 'extra_float_digits = 0'].map(set),
+        ...['lock_timeout = 99', 'default_transaction_read_only = on'].map(set),
+        ...["search_path = ''pg_catalog''", "bytea_output = ''hex''"].map(set),
+        set('session_replication_role = replica'),
+      ],
+    });
+    const report = await examineDatabase(url);
+    expect(report.find('postgres.settings')).toMatchObject({ status: 'ok' });
+    for (const setting of [
+      ...['DateStyle = German, DMY (database)', 'TimeZone = Asia/Kathmandu (database)'],
+      ...['default_transaction_read_only = on (database)', 'extra_float_digits = 0 (database)'],
+      ...['search_path = pg_catalog (database)', 'lock_timeout = 99 ms (database)'],
+    ])
+      expect(report.find('postgres.settings')?.message).toContain(setting);
+    expect(report.find('postgres.settings')?.message).not.toMatch(/bytea_output|statement_timeout/);
+    expect(report.find('postgres.triggers')).toMatchObject({
+      status: 'wrong',
+      message: expect.stringContaining('session_replication_role is replica (database)'),
+      remedy: expect.stringContaining('RESET session_replication_role'),
+    });
+    const plain = await examineDatabase(stack().databaseUrl);
+    expect(plain.find('postgres.settings')?.message).toMatch(/^no setting .* has to be overridden$/);
+    expect(plain.find('postgres.triggers')).toBeUndefined();
   });
 
   it('reached as a role that owns something', async () => {

@@ -82,7 +82,7 @@ it('exits with 1 and names what is left where the database is away', async () =>
   expect(operations).toBe(0);
   expect(left).toContainEqual({
     ...{ tenantId: at.tenant, spaceId },
-    reason: expect.stringContaining('does not answer'),
+    reason: expect.stringContaining('cannot be reached at the host and port in DATABASE_URL'),
   });
   expect(stdout + stderr).not.toContain('hush');
   expect(await runHere(['drain', '--space', spaceId], { env })).toMatchObject({ code: 0 });
@@ -105,7 +105,10 @@ it('says in one sentence what is wrong', async () => {
   expect(await run(['--tenant', 'other'])).toEqual([2, 'worldkeep: --tenant is for --space alone']);
   expect(await run([], { REDIS_HOST: '', REDIS_PASSWORD: '' })).toEqual([
     2,
-    expect.stringContaining('UPSTASH_REDIS_REST_URL or REDIS_HOST must be set'),
+    expect.stringContaining('UPSTASH_REDIS_REST_URL, REDIS_URL or REDIS_HOST must be set'),
   ]);
-  expect(await run([], { REDIS_PORT: '9' })).toEqual([1, expect.stringContaining('Redis does not answer')]);
+  expect(await run([], { REDIS_PORT: '9' })).toEqual([
+    1,
+    expect.stringContaining('Redis cannot be reached at the host and port in REDIS_HOST'),
+  ]);
 });

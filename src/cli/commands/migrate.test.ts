@@ -30,7 +30,11 @@ it('applies every migration of the package once, and none the second time', asyn
 it.each([
   [{}, 2, 'set DATABASE_MIGRATION_URL'],
   [{ DATABASE_MIGRATION_URL: 'mysql://me:hidden@db/world' }, 2, 'DATABASE_MIGRATION_URL must be an address'],
-  [{ DATABASE_MIGRATION_URL: 'postgresql://me:hidden@127.0.0.1:9/world' }, 1, 'ECONNREFUSED 127.0.0.1:9'],
+  [
+    { DATABASE_MIGRATION_URL: 'postgresql://me:hidden@127.0.0.1:9/world' },
+    1,
+    'in DATABASE_MIGRATION_URL (ECONNREFUSED)',
+  ],
 ])('names what is wrong without a password: %j', async (env, code, sentence) => {
   const run = await runHere(['migrate'], { env });
   expect(run).toMatchObject({ code, stdout: '', stderr: expect.stringContaining(sentence) });

@@ -1,4 +1,6 @@
 import { fileURLToPath } from 'node:url';
+import { readFacts } from '../../postgres/errors.ts';
+import { explainRefusal } from '../../postgres/refusals.ts';
 import { defineCommand, JSON_OPTION } from '../command.ts';
 import { CommandError, UsageError } from '../errors.ts';
 import { MIGRATIONS } from '../package-files.ts';
@@ -29,12 +31,20 @@ export const migrateCommand = defineCommand({
       const text = applied === 0 ? 'the schema is the newest' : `${applied} migrations applied`;
       return { document: { applied }, text };
     } catch (error) {
-      const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
-      const message = cause instanceof Error ? cause.message : String(cause);
-      throw new CommandError('migration_failed', `nothing was migrated: ${message}`, {}, error);
+      throw new CommandError('migration_failed', `nothing was migrated: ${explain(error)}`, {}, error);
     }
   },
 });
+
+/** Names the variable of a connection that was refused. About a statement, Postgres's own words say most. */
+function explain(error: unknown): string {
+  const facts = readFacts(error);
+  const variable = 'DATABASE_MIGRATION_URL';
+  const refusal = explainRefusal(facts, { url: variable, address: variable });
+  if (refusal !== null && !facts.sqlState?.startsWith('42')) return `${refusal.cause} ${refusal.remedy}`;
+  const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
+  return cause instanceof Error ? cause.message : String(cause);
+}
 
 /** An empty value is the same as none. @throws UsageError without the URL: it holds a password. */
 function readUrl(

@@ -1,5 +1,7 @@
 import { type Config, type Env, parseConfig, type RedisConfig } from '../../config.ts';
-import { toAppError } from '../../postgres/errors.ts';
+import { readTrustedProxies } from '../../config-proxies.ts';
+import { readFacts } from '../../postgres/errors.ts';
+import { explainRefusal } from '../../postgres/refusals.ts';
 import { AppError } from '../../world/errors.ts';
 import { type Connection, resolveConnection } from '../connection.ts';
 import { readQueueEnv, readStoresEnv } from '../deployment.ts';
@@ -40,6 +42,7 @@ export async function examine(around: Surroundings): Promise<Finding[]> {
 
 function examineConfig(env: Env): { config: Config | null; finding: Finding } {
   try {
+    readTrustedProxies(env);
     return { config: parseConfig(env), finding: ok('config', 'the configuration has no contradictions') };
   } catch (error) {
     if (!(error instanceof AppError)) throw error;
@@ -89,19 +92,19 @@ async function examinePostgres(databaseUrl: string | undefined, tenantId: string
 
 /** The driver's words are left out: they may hold what was sent. */
 function explainDatabase(error: unknown): Finding {
-  const code = systemCode(error) ?? 'no answer';
-  if (toAppError(error).code === 'misconfigured' || /^(28|3D)/.test(code))
-    return wrong(
-      'postgres',
-      `Postgres refuses the address in DATABASE_URL (${code})`,
-      'Check its role, password and database; npm run db:migrate lets worldkeep_app log in with the password in DATABASE_URL.',
-    );
+  const refusal = explainRefusal(readFacts(error));
+  if (refusal !== null) return wrong('postgres', refusal.cause, refusal.remedy);
   return wrong(
     'postgres',
-    `Postgres does not answer over TCP (${code})`,
+    `Postgres does not answer over TCP (${systemCode(error) ?? 'no answer'})`,
     'Check the host and port in DATABASE_URL, that the server runs, and that this machine may reach it.',
   );
 }
+
+const REDIS_REMEDY = {
+  upstash: 'Check UPSTASH_REDIS_REST_URL and UPSTASH_REDIS_REST_TOKEN, and that the database is not paused.',
+  tcp: 'Check REDIS_URL, or REDIS_HOST, REDIS_PORT and REDIS_PASSWORD, and that the server runs.',
+};
 
 async function examineRedis(config: RedisConfig | null): Promise<Finding[]> {
   if (config === null)
@@ -109,7 +112,7 @@ async function examineRedis(config: RedisConfig | null): Promise<Finding[]> {
       unknown(
         'redis',
         'Redis was not asked: none is configured',
-        'Set UPSTASH_REDIS_REST_URL and _TOKEN, or REDIS_HOST.',
+        'Set UPSTASH_REDIS_REST_URL and _TOKEN, REDIS_URL or REDIS_HOST.',
       ),
     ];
   const [{ openUpstash }, { openTcpRedis }, { inspectRedis }, { createLogStore }] = await Promise.all([
@@ -130,15 +133,7 @@ async function examineRedis(config: RedisConfig | null): Promise<Finding[]> {
     ];
   } catch (error) {
     if (!(error instanceof AppError)) throw error;
-    return [
-      wrong(
-        'redis',
-        `Redis does not answer ${way}: ${error.message}`,
-        config.kind === 'upstash'
-          ? 'Check UPSTASH_REDIS_REST_URL and UPSTASH_REDIS_REST_TOKEN, and that the database is not paused.'
-          : 'Check REDIS_HOST, REDIS_PORT and REDIS_PASSWORD, and that the server runs.',
-      ),
-    ];
+    return [wrong('redis', `Redis does not serve ${way}: ${error.message}`, REDIS_REMEDY[config.kind])];
   } finally {
     await redis.close();
   }

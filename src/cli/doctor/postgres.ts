@@ -1,4 +1,5 @@
 import type { DatabaseFacts } from '../../postgres/inspect.ts';
+import { FIXED_SETTINGS } from '../../postgres/settings.ts';
 import { type Finding, judgeClock, ok, unknown, wrong } from './finding.ts';
 import type { JournalEntry } from './journal.ts';
 
@@ -13,8 +14,10 @@ export function judgeDatabase(facts: DatabaseFacts, journal: readonly JournalEnt
     judgeVersion(facts),
     judgeMigrations(facts, journal),
     judgeRights(facts),
+    judgeAccess(facts),
     judgeOwnership(facts),
     judgeRowSecurity(facts),
+    ...judgeSettings(facts),
     judgeClock('postgres.clock', 'Postgres', facts),
   ];
 }
@@ -74,6 +77,19 @@ function judgeRights({ role }: DatabaseFacts): Finding {
   return ok(id, `${role.name} has neither SUPERUSER nor BYPASSRLS`);
 }
 
+function judgeAccess({ role, tables }: DatabaseFacts): Finding {
+  const id = 'postgres.access';
+  const closed = tables
+    .filter(({ isEnabled, isReadable }) => isEnabled && !isReadable)
+    .map(({ name }) => name);
+  if (closed.length === 0) return ok(id, `${role.name} may read all tables with tenants`);
+  return wrong(
+    id,
+    `${role.name} lacks the rights that the migrations grant to worldkeep_app: it may not read ${list(closed)}`,
+    'Let DATABASE_URL name the role worldkeep_app, and run npm run db:migrate as the owner.',
+  );
+}
+
 function judgeOwnership({ role }: DatabaseFacts): Finding {
   const id = 'postgres.ownership';
   if (role.owns.length === 0) return ok(id, `${role.name} owns nothing`);
@@ -97,6 +113,41 @@ function judgeRowSecurity({ tables }: DatabaseFacts): Finding {
     `row security does not hold on ${list(open)}`,
     "As the owner, for each: ALTER TABLE <table> ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY; drop policies that are not the migrations'; where none is left, CREATE POLICY tenant_isolation ON <table> TO worldkeep_app USING (tenant_id = current_tenant()) WITH CHECK (tenant_id = current_tenant()).",
   );
+}
+
+/** What worldkeep overrides in each of its transactions; and what it cannot. */
+function judgeSettings({ settings }: DatabaseFacts): Finding[] {
+  const replication = settings.find(({ name }) => name === 'session_replication_role');
+  const overridden = settings.filter((setting) => setting !== replication && !isHarmless(setting));
+  const shown = overridden.map(({ name, value, source }) => `${name} = ${value} (${source})`);
+  return [
+    ok(
+      'postgres.settings',
+      shown.length === 0
+        ? 'no setting of the database, the role or the connection has to be overridden'
+        : `worldkeep overrides in its own transactions: ${shown.join(', ')}`,
+    ),
+    ...(replication === undefined || replication.value === 'origin'
+      ? []
+      : [
+          wrong(
+            'postgres.triggers',
+            `session_replication_role is ${replication.value} (${replication.source}): triggers do not run, and only a superuser may change that`,
+            'As a superuser: ALTER DATABASE <database> RESET session_replication_role; the same for the role.',
+          ),
+        ]),
+  ];
+}
+
+/** The value that worldkeep sets, the server's own default, or what the migrations give the role. */
+function isHarmless({ name, value }: DatabaseFacts['settings'][number]): boolean {
+  const fixed: Readonly<Record<string, string>> = FIXED_SETTINGS;
+  if (value.toLowerCase() === fixed[name]?.toLowerCase()) return true;
+  if (name === 'DateStyle') return value.startsWith('ISO');
+  if (name === 'TimeZone') return ['Etc/UTC', 'GMT'].includes(value);
+  if (name === 'search_path') return value === '"$user", public';
+  if (name === 'statement_timeout') return ['0 ms', '30000 ms'].includes(value);
+  return ['0 ms', 'off', 'read committed'].includes(value) && !(name in fixed);
 }
 
 function findFault({ isEnabled, isForced, policies }: DatabaseFacts['tables'][number]): string | null {

@@ -178,9 +178,10 @@ export function describeLogs({ start, makeEnv, openFragileStores }: Runtime): vo
     });
 
     it('calls made over HTTP for a request join its trace', async () => {
-      const seen: (string | undefined)[] = [];
+      const seen: unknown[] = [];
       const server = createServer((request, response) => {
-        seen.push(String(request.headers.traceparent));
+        // A Node server asks its stores when it starts too, and that belongs to no request.
+        if (request.headers.traceparent !== undefined) seen.push(request.headers.traceparent);
         response.writeHead(503).end();
       });
       server.listen(0, '127.0.0.1');

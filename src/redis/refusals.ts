@@ -1,0 +1,66 @@
+import { AppError, readSystemCode } from '../world/errors.ts';
+
+/** Names for the places where an operator set how to reach Redis. */
+export interface RedisVariables {
+  /** Where the host is: `REDIS_HOST`. */
+  address: string;
+  /** Where the password or the token is: `REDIS_PASSWORD`. */
+  password: string;
+}
+
+const CLUSTER = /^(MOVED|ASK|CLUSTERDOWN|CROSSSLOT|TRYAGAIN)\b|SELECT is not allowed in cluster mode/;
+const CERTIFICATE =
+  /^(DEPTH_ZERO_SELF_SIGNED_CERT|SELF_SIGNED_CERT_IN_CHAIN|UNABLE_TO_\w+|CERT_\w+|HOSTNAME_MISMATCH|ERR_TLS_\w+)$/;
+
+/**
+ * Why Redis does not serve, in words that hold no secret.
+ * @param error what a client threw, or the words with which Redis refused a command
+ * @returns null where the cause is not known, or is not the operator's.
+ */
+export function explainRefusal(error: unknown, { address, password }: RedisVariables): AppError | null {
+  const words = error instanceof Error ? error.message : String(error);
+  const code = readSystemCode(error) ?? '';
+  const refuse = (message: string, needsOperator = true) =>
+    new AppError('store_unavailable', message, {
+      ...{ cause: error, needsOperator, retryAfterSeconds: needsOperator ? 30 : 2 },
+    });
+  if (CLUSTER.test(words)) return createClusterError(address, error);
+  if (/^(Unauthorized: )?(WRONGPASS|NOAUTH)\b/.test(words))
+    return refuse(`Redis refuses the user or the password in ${password}. Correct it.`);
+  if (/^NOPERM\b/.test(words))
+    return refuse(
+      `The user of Redis in ${address} may not run a command that worldkeep needs. Allow it with ACL SETUSER.`,
+    );
+  if (/^READONLY\b/.test(words))
+    return refuse(`The Redis in ${address} is a read-only replica. Name the primary server.`);
+  if (/^ERR (DB index|invalid DB index|SELECT)/.test(words))
+    return refuse(`The Redis in ${address} does not have the database of that number. Correct the number.`);
+  if (CERTIFICATE.test(code))
+    return refuse(
+      `The TLS certificate of Redis at ${address} is not trusted (${code}). Name the file of its authority in NODE_EXTRA_CA_CERTS.`,
+    );
+  if (/^(EPROTO|ERR_SSL_\w+)$/.test(code))
+    return refuse(
+      `Redis at ${address} does not complete the TLS handshake (${code}). Check that it offers TLS.`,
+    );
+  if (['ENOTFOUND', 'EAI_AGAIN', 'EAI_NODATA'].includes(code))
+    return refuse(
+      `The host in ${address} cannot be found (${code}). Correct the name, or repair DNS.`,
+      false,
+    );
+  if (['ECONNREFUSED', 'EHOSTUNREACH', 'ENETUNREACH'].includes(code))
+    return refuse(
+      `Redis cannot be reached at the host and port in ${address} (${code}). Start Redis, or correct the address.`,
+      false,
+    );
+  return null;
+}
+
+/** A script writes keys of several slots at once, which a cluster refuses. */
+export function createClusterError(address: string, cause?: unknown): AppError {
+  return new AppError(
+    'store_unavailable',
+    `The Redis in ${address} runs in cluster mode, which worldkeep does not support. Use a Redis with cluster-enabled no.`,
+    { cause, needsOperator: true, retryAfterSeconds: 30 },
+  );
+}
