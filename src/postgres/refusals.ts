@@ -64,7 +64,7 @@ export function explainRefusal(
   if (sqlState?.startsWith('28') || PASSWORD.test(words))
     return refuse(
       `Postgres refuses the role or the password in ${url}.`,
-      'Correct them. npm run db:migrate gives worldkeep_app the password in DATABASE_URL.',
+      'Correct them. npx worldkeep migrate gives worldkeep_app the password in DATABASE_URL.',
     );
   if (words.includes('URI malformed'))
     return refuse(
@@ -89,12 +89,12 @@ export function explainRefusal(
   if (sqlState === '42501')
     return refuse(
       `The role in ${url} lacks a right that the migrations grant to worldkeep_app.`,
-      'Connect as worldkeep_app, or run npm run db:migrate.',
+      'Connect as worldkeep_app, or run npx worldkeep migrate.',
     );
   if (sqlState !== undefined && NOT_MIGRATED.includes(sqlState))
     return refuse(
       `The database that ${url} names is not migrated to this version.`,
-      'Run npm run db:migrate with DATABASE_MIGRATION_URL set.',
+      'Run npx worldkeep migrate with DATABASE_MIGRATION_URL set.',
     );
   if (sqlState === '25006' || (sqlState === '0A000' && words.includes('recovery')))
     return refuse(

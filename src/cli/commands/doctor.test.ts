@@ -153,7 +153,7 @@ describe('worldkeep doctor, of a database', () => {
     const report = await examineDatabase(await makeDatabase({ migrated: false }));
     expect(report.code).toBe(1);
     expect(report.wrong).toEqual(['postgres.migrations', 'postgres.row_security']);
-    expect(report.find('postgres.migrations')?.remedy).toContain('npm run db:migrate');
+    expect(report.find('postgres.migrations')?.remedy).toContain('npx worldkeep migrate');
   });
 
   it('that lacks the newest migration, has one that is not known here, or one that was edited', async () => {

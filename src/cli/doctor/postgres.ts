@@ -5,7 +5,7 @@ import type { JournalEntry } from './journal.ts';
 
 const VERSION_MIN = 16;
 const POLICY = '(tenant_id = current_tenant())';
-const MIGRATE = 'Run DATABASE_MIGRATION_URL=<as the owner> npm run db:migrate.';
+const MIGRATE = 'Run DATABASE_MIGRATION_URL=<as the owner> npx worldkeep migrate.';
 const NAMES_SHOWN_MAX = 5;
 
 /** What a database's own words mean for the worlds in it. */
@@ -86,7 +86,7 @@ function judgeAccess({ role, tables }: DatabaseFacts): Finding {
   return wrong(
     id,
     `${role.name} lacks the rights that the migrations grant to worldkeep_app: it may not read ${list(closed)}`,
-    'Let DATABASE_URL name the role worldkeep_app, and run npm run db:migrate as the owner.',
+    'Let DATABASE_URL name the role worldkeep_app, and run npx worldkeep migrate as the owner.',
   );
 }
 
