@@ -1,13 +1,17 @@
 import { AppError } from '../../src/world/errors.ts';
 
-/** Resolves as `work` does, or rejects with store_unavailable after `timeoutMs`: a store that hangs must not hang the answer. */
-export async function within<T>(timeoutMs: number, work: Promise<T>): Promise<T> {
+/**
+ * Resolves as `work` does, or rejects after `timeoutMs`: what hangs must not hang the answer.
+ * @param createError default store_unavailable
+ */
+export async function within<T>(
+  timeoutMs: number,
+  work: Promise<T>,
+  createError = () => new AppError('store_unavailable', `A store did not answer within ${timeoutMs} ms.`),
+): Promise<T> {
   let timer: ReturnType<typeof setTimeout> | undefined;
   const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(
-      () => reject(new AppError('store_unavailable', `A store did not answer within ${timeoutMs} ms.`)),
-      timeoutMs,
-    );
+    timer = setTimeout(() => reject(createError()), timeoutMs);
   });
   try {
     return await Promise.race([work, late]);
