@@ -121,6 +121,16 @@ export function describeConnections({ start, makeEnv }: Runtime): void {
       expect((await door.call('GET', `${door.at}/objects/cut`)).status).toBe(404);
     });
 
+    it('that is still sending when a line of it is refused gets the answer', async () => {
+      const lines: (typeof PARTIAL)[number] = [
+        'lines that go on',
+        '/state',
+        ['Content-Type: application/x-ndjson', 'Transfer-Encoding: chunked'],
+        '9\r\nnonsense\n\r\n',
+      ];
+      expect(await text(await sendPartial(lines))).toMatch(/^HTTP\/1\.1 422 .*"code":"malformed_json"/s);
+    });
+
     it('that is cut in the middle of a body leaves nothing written', async () => {
       const socket = await open();
       socket.write(
