@@ -1,9 +1,17 @@
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join, resolve } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { CONFIG_VARIABLES, type ConfigVariable } from '../src/config.ts';
-import { killProcess, type StartedProcess, startProcess, stopProcess } from './process.ts';
+import {
+  killProcess,
+  listDescendants,
+  readCommandLine,
+  readProcessStart,
+  type StartedProcess,
+  startProcess,
+  stopProcess,
+} from './process.ts';
 import type { StackValues } from './stack.ts';
 
 export type WorkerVariables = Partial<Record<ConfigVariable, string>>;
@@ -20,6 +28,9 @@ export interface WorkerOptions {
 export interface DevWorker {
   process: StartedProcess;
   pid: number;
+  port: number;
+  /** Settles with how it died: wrangler ended, or one of its workerd processes is gone. */
+  died: Promise<string>;
   /** `http://127.0.0.1:PORT` */
   url: string;
   stop(): Promise<void>;
@@ -31,6 +42,9 @@ const PROJECT = resolve(import.meta.dirname, '..');
 const START_MS_MAX = 60_000;
 const STOP_GRACE_MS = 5_000;
 const POLL_MS = 50;
+const RUNTIME_CHECK_MS = 500;
+/** wrangler replaces a workerd when the code changes: one that is gone for longer has died. */
+const RUNTIME_ABSENT_MS_MAX = 3_000;
 const LOG_LINES_SHOWN_MAX = 15;
 /** What wrangler needs of this environment; the rest could reach the Worker as variables. */
 const PASSED_ON = ['PATH', 'HOME', 'TMPDIR', 'LANG', 'NODE_OPTIONS', 'NODE_EXTRA_CA_CERTS'];
@@ -61,6 +75,8 @@ export async function startWorker(options: WorkerOptions): Promise<DevWorker> {
   // A file of its owner, not arguments: those can be read by every user of the machine.
   writeFileSync(envFile, formatEnv({ PUBLIC_URL: url, ...options.variables }), { mode: 0o600 });
   const logFile = join(dir, 'worker.log');
+  // After a crash, the log of the run before says why.
+  if (existsSync(logFile)) renameSync(logFile, `${logFile}.previous`);
   const wrangler = join(
     dirname(createRequire(import.meta.url).resolve('wrangler/package.json')),
     'bin/wrangler.js',
@@ -87,10 +103,40 @@ export async function startWorker(options: WorkerOptions): Promise<DevWorker> {
   return {
     process: started,
     pid: started.pid,
+    port,
+    died: waitUntilDead(started),
     url,
     stop: () => stopProcess(started, 'SIGTERM', STOP_GRACE_MS),
     kill: () => killProcess(started),
   };
+}
+
+/** wrangler itself neither ends nor recovers when a workerd process dies. */
+function waitUntilDead(started: StartedProcess): Promise<string> {
+  let runtimes = listRuntimes(started.pid);
+  const expected = runtimes.length;
+  let absentMs = 0;
+  return new Promise((resolve) => {
+    const timer = setInterval(() => {
+      // A list of all processes is expensive, so it is made only when one of these is gone.
+      if (absentMs > 0 || !runtimes.every(isRunning)) runtimes = listRuntimes(started.pid);
+      absentMs = runtimes.length < expected ? absentMs + RUNTIME_CHECK_MS : 0;
+      if (absentMs > RUNTIME_ABSENT_MS_MAX) end('a workerd process ended');
+    }, RUNTIME_CHECK_MS).unref();
+    const end = (how: string) => {
+      clearInterval(timer);
+      resolve(how);
+    };
+    void started.exited.then((how) => end(`wrangler ended with ${how}`));
+  });
+}
+
+function isRunning(pid: number): boolean {
+  return readProcessStart(pid) !== null;
+}
+
+function listRuntimes(wranglerPid: number): number[] {
+  return listDescendants(wranglerPid).filter((pid) => /\/workerd serve /.test(readCommandLine(pid) ?? ''));
 }
 
 function formatEnv(variables: WorkerVariables): string {
