@@ -90,6 +90,7 @@ export async function startLocal(options: LocalOptions): Promise<Local> {
     const start = async () =>
       startWorker({
         ...{ dir: dataDir, port: await findFreePort(0), onSpawn: stack.lock.record, variables },
+        log,
       });
     const worker = await keepWorker({
       ...{ start, log, now: () => performance.now() },
