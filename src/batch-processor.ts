@@ -1,7 +1,7 @@
 import { checkOperations } from './world/check-operations.ts';
 import { AppError } from './world/errors.ts';
 import { LIMITS } from './world/limits.ts';
-import type { Operation } from './world/operation.ts';
+import type { Operation, OperationResult, OperationStatus } from './world/operation.ts';
 import { checkId } from './world/schemas.ts';
 import type { Seq } from './world/types.ts';
 
@@ -14,7 +14,7 @@ export interface BatchSink {
       spaceId?: string;
       idempotency?: { key: string; fingerprint: string };
     },
-  ): Promise<{ status: 'queued' | 'committed'; seq: Seq }>;
+  ): Promise<{ status: 'queued' | 'committed'; seq: Seq; results?: readonly OperationResult[] }>;
 }
 
 export interface BatchOptions {
@@ -56,6 +56,8 @@ export type BatchType = (typeof BATCH_TYPES)[number];
 export interface BatchResult {
   seq: Seq;
   durability: 'queued' | 'committed';
+  /** What became of a committed operation; absent while it is queued. Only `applied` changed the world. */
+  status?: OperationStatus;
 }
 
 export interface BatchStats {
@@ -252,16 +254,17 @@ export class BatchProcessor {
     if (this.#lost > 0) return this.#fail(items, new AppError('store_unavailable', 'The end left no time.'));
     for (let delayMs = RETRY_FIRST_MS; ; delayMs = Math.min(2 * delayMs, RETRY_MS_MAX)) {
       try {
-        const { seq, status } = await sink.appendOperations(
+        const { seq, status, results } = await sink.appendOperations(
           { ops },
           { spaceId: first.spaceId, idempotency: { key, fingerprint: key } },
         );
         this.#batches++;
         this.#processed += items.length;
         this.#held -= items.length;
-        for (const { addedMs, resolve } of items) {
+        for (const [i, { addedMs, resolve }] of items.entries()) {
           this.#latencyMsSum += now() - addedMs;
-          resolve({ seq, durability: status });
+          const result = results?.[i];
+          resolve({ seq, durability: status, ...(result && { status: result.status }) });
         }
         return;
       } catch (error) {
