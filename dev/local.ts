@@ -1,9 +1,11 @@
 import { renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { migrate } from '../drizzle/migrate.ts';
-import { CONFIG_VARIABLES, type ConfigVariable, parseQueueConfig } from '../src/config.ts';
+import { CONFIG_VARIABLES, type ConfigVariable, parseConfig, parseQueueConfig } from '../src/config.ts';
 import { createSchedules } from '../src/qstash/schedules.ts';
 import { DEMO_SPACE_ID, DEMO_TENANT_ID, ensureFirstWorld, type FirstWorld } from './first-world.ts';
+import { startWorkerFront } from './fronts/worker.ts';
+import { keepWorker } from './keep-worker.ts';
 import { findFreePort } from './ports.ts';
 import { acquireRunLock } from './run-lock.ts';
 import {
@@ -33,10 +35,13 @@ export interface Local extends FirstWorld {
   url: string;
   values: StackValues;
   workerLogFile: string;
-  /** Settles with a sentence when one of the processes ends. */
+  /** Settles with a sentence when a store ends, or when the Worker dies too often. */
   ended: Promise<string>;
   stop(): Promise<void>;
 }
+
+/** Milliseconds by which the Worker's own answer to a body that stops arriving comes before the front's. */
+const BODY_GRACE_MS = 1_000;
 
 /** Starts all that a developer needs: the stack, migrated, the Worker, a first world, and the file that names them. */
 export async function startLocal(options: LocalOptions): Promise<Local> {
@@ -76,24 +81,34 @@ export async function startLocal(options: LocalOptions): Promise<Local> {
       ...readOwnVariables(),
       ...buildWorkerVariables(values),
       ...{ DEFAULT_TENANT_ID: DEMO_TENANT_ID, DEFAULT_SPACE_ID: DEMO_SPACE_ID },
+      PUBLIC_URL: `http://127.0.0.1:${port}`,
     };
-    const worker = await startWorker({ dir: dataDir, port, onSpawn: stack.lock.record, variables });
+    const { bodyTimeoutMs } = parseConfig(variables).limits;
+    const front = await startWorkerFront({ port, bodySilenceMsMax: bodyTimeoutMs + BODY_GRACE_MS });
+    undo.push(front.close);
+    const { url } = front;
+    const start = async () =>
+      startWorker({
+        ...{ dir: dataDir, port: await findFreePort(0), onSpawn: stack.lock.record, variables },
+        log,
+      });
+    const worker = await keepWorker({
+      ...{ start, log, now: () => performance.now() },
+      onChange: (running) => front.setTarget(running?.port ?? null),
+    });
     undo.push(worker.stop);
     signal.throwIfAborted();
 
     // Where the Worker has another port than before, the schedule moves along.
-    await createSchedules(parseQueueConfig({ ...variables, PUBLIC_URL: worker.url })).apply();
-    const world = await ensureFirstWorld(dataDir, { url: worker.url, databaseUrl: values.databaseUrl, log });
+    await createSchedules(parseQueueConfig(variables)).apply();
+    const world = await ensureFirstWorld(dataDir, { url, databaseUrl: values.databaseUrl, log });
     const devFile = join(dir, 'dev.json');
-    writeWhole(devFile, { url: worker.url, ...world, ...values });
+    writeWhole(devFile, { url, ...world, ...values });
     if (options.ephemeral) undo.push(() => rmSync(devFile, { force: true }));
     const workerLogFile = join(dataDir, 'worker.log');
     return {
-      ...{ url: worker.url, values, workerLogFile, stop, ...world },
-      ended: Promise.race([
-        stack.ended,
-        worker.process.exited.then((how) => `The Worker ended (${how}); its log is ${workerLogFile}`),
-      ]),
+      ...{ url, values, workerLogFile, stop, ...world },
+      ended: Promise.race([stack.ended, worker.ended.then((how) => `${how}; its log is ${workerLogFile}`)]),
     };
   } catch (error) {
     await stop();

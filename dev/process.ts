@@ -149,7 +149,8 @@ function signalGroup(pid: number, signal: NodeJS.Signals): void {
   signalProcess(-pid, signal);
 }
 
-function listDescendants(root: number): number[] {
+/** The processes that a process has started, and the processes that those have started. */
+export function listDescendants(root: number): number[] {
   const parents = listParents();
   const found = new Set([root]);
   for (let before = 0; before < found.size; ) {

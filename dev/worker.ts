@@ -1,9 +1,17 @@
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join, resolve } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { CONFIG_VARIABLES, type ConfigVariable } from '../src/config.ts';
-import { killProcess, type StartedProcess, startProcess, stopProcess } from './process.ts';
+import {
+  killProcess,
+  listDescendants,
+  readCommandLine,
+  readProcessStart,
+  type StartedProcess,
+  startProcess,
+  stopProcess,
+} from './process.ts';
 import type { StackValues } from './stack.ts';
 
 export type WorkerVariables = Partial<Record<ConfigVariable, string>>;
@@ -15,11 +23,15 @@ export interface WorkerOptions {
   variables: WorkerVariables;
   /** Told of the process before it answers. */
   onSpawn?(started: StartedProcess): void;
+  log?(line: string): void;
 }
 
 export interface DevWorker {
   process: StartedProcess;
   pid: number;
+  port: number;
+  /** Settles with how it died: wrangler ended, or does not answer after one of its workerd processes ended. */
+  died: Promise<string>;
   /** `http://127.0.0.1:PORT` */
   url: string;
   stop(): Promise<void>;
@@ -31,6 +43,9 @@ const PROJECT = resolve(import.meta.dirname, '..');
 const START_MS_MAX = 60_000;
 const STOP_GRACE_MS = 5_000;
 const POLL_MS = 50;
+const RUNTIME_CHECK_MS = 1_000;
+/** Milliseconds that wrangler has to replace a workerd process that is gone. */
+const RECOVERY_MS_MAX = 5_000;
 const LOG_LINES_SHOWN_MAX = 15;
 /** What wrangler needs of this environment; the rest could reach the Worker as variables. */
 const PASSED_ON = ['PATH', 'HOME', 'TMPDIR', 'LANG', 'NODE_OPTIONS', 'NODE_EXTRA_CA_CERTS'];
@@ -61,6 +76,8 @@ export async function startWorker(options: WorkerOptions): Promise<DevWorker> {
   // A file of its owner, not arguments: those can be read by every user of the machine.
   writeFileSync(envFile, formatEnv({ PUBLIC_URL: url, ...options.variables }), { mode: 0o600 });
   const logFile = join(dir, 'worker.log');
+  // After a crash, the log of the run before says why.
+  if (existsSync(logFile)) renameSync(logFile, `${logFile}.previous`);
   const wrangler = join(
     dirname(createRequire(import.meta.url).resolve('wrangler/package.json')),
     'bin/wrangler.js',
@@ -87,10 +104,42 @@ export async function startWorker(options: WorkerOptions): Promise<DevWorker> {
   return {
     process: started,
     pid: started.pid,
+    port,
+    died: waitUntilDead(started, url, options.log ?? (() => undefined)),
     url,
     stop: () => stopProcess(started, 'SIGTERM', STOP_GRACE_MS),
     kill: () => killProcess(started),
   };
+}
+
+/**
+ * wrangler replaces a workerd when the code changes or a workerd crashes. After a crash of its proxy it goes on without ever
+ * answering again.
+ */
+async function waitUntilDead(
+  started: StartedProcess,
+  url: string,
+  log: (line: string) => void,
+): Promise<string> {
+  let runtimes = listRuntimes(started.pid);
+  for (;;) {
+    await delay(RUNTIME_CHECK_MS);
+    const ended = started.ended();
+    if (ended !== null) return `wrangler ended with ${ended}`;
+    if (runtimes.every(isRunning)) continue;
+    if (!(await isAnswering(started, url, RECOVERY_MS_MAX)))
+      return `a workerd process ended, and nothing has answered for ${RECOVERY_MS_MAX / 1_000} s`;
+    log('wrangler has replaced a workerd process');
+    runtimes = listRuntimes(started.pid);
+  }
+}
+
+function isRunning(pid: number): boolean {
+  return readProcessStart(pid) !== null;
+}
+
+function listRuntimes(wranglerPid: number): number[] {
+  return listDescendants(wranglerPid).filter((pid) => /\/workerd serve /.test(readCommandLine(pid) ?? ''));
 }
 
 function formatEnv(variables: WorkerVariables): string {
@@ -103,17 +152,28 @@ function formatEnv(variables: WorkerVariables): string {
 }
 
 async function waitUntilAnswering(started: StartedProcess, url: string, logFile: string): Promise<void> {
-  const deadline = Date.now() + START_MS_MAX;
-  while (started.ended() === null && Date.now() < deadline) {
-    if (await isAlive(url)) return;
-    // A Worker that does not build waits for the next change; here nobody would see why.
-    if (/\[ERROR\]/.test(readFileSync(logFile, 'utf8'))) break;
-    await delay(POLL_MS);
-  }
+  // A Worker that does not build waits for the next change; here nobody would see why.
+  const hasFailed = () => /\[ERROR\]/.test(readFileSync(logFile, 'utf8'));
+  if (await isAnswering(started, url, START_MS_MAX, hasFailed)) return;
   const how = started.ended() ?? 'it does not answer';
   await killProcess(started);
   const lines = readFileSync(logFile, 'utf8').trim().split('\n').slice(-LOG_LINES_SHOWN_MAX);
   throw new Error(`The Worker did not start (${how}). The end of its log, ${logFile}:\n${lines.join('\n')}`);
+}
+
+async function isAnswering(
+  started: StartedProcess,
+  url: string,
+  timeoutMs: number,
+  hasFailed = () => false,
+): Promise<boolean> {
+  const deadline = Date.now() + timeoutMs;
+  while (started.ended() === null && Date.now() < deadline) {
+    if (await isAlive(url)) return true;
+    if (hasFailed()) return false;
+    await delay(POLL_MS);
+  }
+  return false;
 }
 
 async function isAlive(url: string): Promise<boolean> {

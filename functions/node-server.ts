@@ -42,7 +42,8 @@ export async function startServer({ fetch, host, port }: ServerOptions): Promise
   const underWay = new Map<ServerResponse, IncomingMessage>();
   let isStopping = false;
 
-  const server = createServer({ keepAliveTimeout: KEEP_ALIVE_MS });
+  // Node would end a long upload after 5 minutes. A body that stops arriving is ended by BODY_TIMEOUT_MS instead.
+  const server = createServer({ keepAliveTimeout: KEEP_ALIVE_MS, requestTimeout: 0 });
   const listener = getRequestListener(
     async (request, { incoming, outgoing }) => {
       const response = await fetch(request, {

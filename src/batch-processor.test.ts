@@ -74,6 +74,19 @@ describe('BatchProcessor, on a Node server with its stores over TCP', () => {
     }));
   }
 
+  it('says what became of each operation where every write waits for its commit', async () => {
+    const batch = open({ flushMs: 1, log: { commitsAlways: true } });
+    const [made, again, unknown] = await Promise.all([
+      batch.add('objectSaves', { objectId: 'lamp', ifSeq: 0 }),
+      batch.add('objectSaves', { objectId: 'lamp', ifSeq: 7 }),
+      batch.add('objectDeletes', { objectId: 'nothing' }),
+    ]);
+    expect(made).toEqual({ seq: expect.any(Number), durability: 'committed', status: 'applied' });
+    expect([again, unknown].map(({ status }) => status)).toEqual(['conflict', 'unknown_object']);
+    const queued = await open({ flushMs: 1 }).add('objectDeletes', { objectId: 'lamp' });
+    expect(queued).toEqual({ seq: expect.any(Number), durability: 'queued' });
+  });
+
   it('is used as it always was: nobody awaits add, and what is refused ends no process', async () => {
     const script = `
       import { BatchProcessor, CacheManager, PersistenceLayer } from ${JSON.stringify(resolve(import.meta.dirname, 'index.ts'))};

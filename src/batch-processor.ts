@@ -2,7 +2,7 @@ import { type AppendAnswer, BatchOutcomes, type NoEffectAt, type ReadNoEffects }
 import { checkOperations } from './world/check-operations.ts';
 import { AppError } from './world/errors.ts';
 import { LIMITS } from './world/limits.ts';
-import type { Operation } from './world/operation.ts';
+import type { Operation, OperationStatus } from './world/operation.ts';
 import { checkId } from './world/schemas.ts';
 import { readThreeValues } from './world/three-values.ts';
 import type { Seq } from './world/types.ts';
@@ -62,6 +62,8 @@ export type BatchType = (typeof BATCH_TYPES)[number];
 export interface BatchResult {
   seq: Seq;
   durability: 'queued' | 'committed';
+  /** What became of a committed operation; absent while it is queued. Only `applied` changed the world. */
+  status?: OperationStatus;
 }
 
 /**
@@ -285,9 +287,10 @@ export class BatchProcessor {
         this.#batches++;
         this.#processed += items.length;
         this.#held -= items.length;
-        for (const { addedMs, resolve } of items) {
+        for (const [i, { addedMs, resolve }] of items.entries()) {
           this.#latencyMsSum += now() - addedMs;
-          resolve({ seq: outcome.seq, durability: outcome.status });
+          const result = outcome.status === 'committed' ? outcome.results[i] : undefined;
+          resolve({ seq: outcome.seq, durability: outcome.status, ...(result && { status: result.status }) });
         }
         this.#outcomes.follow(items, first.spaceId, outcome);
         return;

@@ -40,6 +40,7 @@ export const CONFIG_VARIABLES = {
   CORS_ALLOWED_ORIGINS: 'plain',
   JSON_BODY_BYTES_MAX: 'plain',
   STATE_BODY_BYTES_MAX: 'plain',
+  BODY_TIMEOUT_MS: 'plain',
   API_KEY_CACHE_SECONDS: 'plain',
   READYZ_TIMEOUT_MS: 'plain',
   HEALTH_CACHE_SECONDS: 'plain',

@@ -41,6 +41,7 @@ describe('Config', () => {
         idempotencyTtlSeconds: 3_600,
         jsonBodyBytesMax: 1_048_576,
         stateBodyBytesMax: 33_554_432,
+        bodyTimeoutMs: 8_000,
         apiKeyCacheSeconds: 5,
         readyzTimeoutMs: 1_000,
         healthCacheSeconds: 3,

@@ -62,6 +62,8 @@ export interface Config {
     idempotencyTtlSeconds: number;
     jsonBodyBytesMax: number;
     stateBodyBytesMax: number;
+    /** Milliseconds without a byte after which a request's body is given up. */
+    bodyTimeoutMs: number;
     apiKeyCacheSeconds: number;
     readyzTimeoutMs: number;
     healthCacheSeconds: number;
@@ -124,6 +126,7 @@ export function parseConfig(env: Env): Config {
       idempotencyTtlSeconds: readWhole(env, 'IDEMPOTENCY_TTL_SECONDS', 3_600, 1, 86_400),
       jsonBodyBytesMax: readWhole(env, 'JSON_BODY_BYTES_MAX', MIB, 1_024, 32 * MIB),
       stateBodyBytesMax: readWhole(env, 'STATE_BODY_BYTES_MAX', 32 * MIB, 1_024, 100 * MIB),
+      bodyTimeoutMs: readWhole(env, 'BODY_TIMEOUT_MS', 8_000, 50, 600_000),
       apiKeyCacheSeconds: readWhole(env, 'API_KEY_CACHE_SECONDS', 5, 0, 300),
       readyzTimeoutMs: readWhole(env, 'READYZ_TIMEOUT_MS', 1_000, 50, 10_000),
       healthCacheSeconds: readWhole(env, 'HEALTH_CACHE_SECONDS', 3, 0, 60),

@@ -1,205 +1,202 @@
-import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { createServer, type Server as HttpServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { resolve } from 'node:path';
-import { createInterface } from 'node:readline';
+import { Server } from 'socket.io';
 import { io, type Socket } from 'socket.io-client';
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest';
 import { BatchProcessor, CacheManager, PersistenceLayer } from 'worldkeep';
 import { stack, uniqueName } from './support.ts';
-
-const SERVER = resolve(import.meta.dirname, '../docs/examples/socket-io/server.js');
-const USERS = ['ann', 'bob', 'cy', 'dan', 'eve'];
-const MOVES = 60;
 
 interface Reply {
   ok: boolean;
   [member: string]: unknown;
 }
-
-const tenantId = uniqueName('socket-io');
-const redisUrl = new URL(stack().redisUrl);
-const redisEnv = {
-  REDIS_HOST: redisUrl.hostname,
-  REDIS_PORT: redisUrl.port,
-  REDIS_PASSWORD: decodeURIComponent(redisUrl.password),
-};
+type Heard = [event: string, data: Record<string, unknown>];
 
 let persistence: PersistenceLayer;
 let cache: CacheManager;
-let batches: BatchProcessor;
-let server: ChildProcess;
-const lines: string[] = [];
-const clients: Socket[] = [];
-let observer: Socket;
+let batchProcessor: BatchProcessor;
+let server: Server;
+let serveWorld: (io: unknown, classes: object) => { close(): Promise<void> };
+let url: string;
+let ann: Socket;
+let bob: Socket;
+/** What each client heard of the others. */
+let heardByAnn: Heard[];
+let heardByBob: Heard[];
 
-/** What the example's server holds too, seen from a process beside it. */
 beforeAll(async () => {
-  const { databaseUrl } = stack();
-  const { REDIS_HOST: host, REDIS_PORT: port, REDIS_PASSWORD: password } = redisEnv;
-  persistence = new PersistenceLayer({ databaseUrl, tenantId });
-  cache = new CacheManager({ host, port, password, tenantId });
-  batches = new BatchProcessor(persistence, cache);
+  const { databaseUrl, redisUrl } = stack();
+  const { hostname: host, port, password } = new URL(redisUrl);
+  const tenantId = uniqueName('socket-io');
+  persistence = new PersistenceLayer({ databaseUrl, tenantId, poolSize: 4 });
+  cache = new CacheManager({ host, port, password: decodeURIComponent(password), tenantId });
+  batchProcessor = new BatchProcessor(persistence, cache, { flushMs: 5, log: { commitsAlways: true } });
   await persistence.connect();
-  const objects = ['shared', ...USERS.map((id) => `of-${id}`)].map((id) => ({ id, name: id }));
-  await persistence.saveWorldState({ objects });
-
-  server = spawn(process.execPath, [SERVER], {
-    env: { ...redisEnv, DATABASE_URL: databaseUrl, DEFAULT_TENANT_ID: tenantId, PORT: '0' },
-    stdio: ['ignore', 'pipe', 'pipe'],
-  });
-  process.once('exit', () => server.kill('SIGKILL'));
-  const listening = Promise.withResolvers<number>();
-  for (const stream of [server.stdout, server.stderr])
-    createInterface({ input: stream as NonNullable<typeof stream> }).on('line', (line) => {
-      lines.push(line);
-      const port = /"event":"listening","port":(\d+)/.exec(line)?.[1];
-      if (port !== undefined) listening.resolve(Number(port));
-    });
-  const ended = once(server, 'close').then(() => Promise.reject(new Error(lines.join('\n'))));
-  ended.catch(() => undefined);
-  const url = `http://127.0.0.1:${await Promise.race([listening.promise, ended])}`;
-  // One over plain HTTP, as behind a proxy that knows no WebSocket.
-  const connect = (i: number) => io(url, { transports: [i === 0 ? 'polling' : 'websocket'], forceNew: true });
-  clients.push(...USERS.map((_, i) => connect(i)));
-  observer = connect(1);
-  // It has what `once` calls, and a narrower type of it.
-  await Promise.all([...clients, observer].map((client) => once(client as never, 'connect')));
+  const httpServer: HttpServer = createServer();
+  server = new Server(httpServer);
+  // The example is JavaScript, as its readers write it.
+  ({ serveWorld } = await import(resolve(import.meta.dirname, '../docs/examples/socket-io/world.js')));
+  serveWorld(server, { persistence, cache, batchProcessor });
+  await once(httpServer.listen(0, '127.0.0.1'), 'listening');
+  url = `http://127.0.0.1:${(httpServer.address() as AddressInfo).port}`;
+  // Ann speaks plain HTTP, as behind a proxy that knows no WebSocket.
+  ann = io(url, { transports: ['polling'], forceNew: true });
+  bob = io(url, { transports: ['websocket'], forceNew: true });
+  await Promise.all([ann, bob].map((client) => once(client as never, 'connect')));
+  ann.onAny((...heard: Heard) => heardByAnn.push(heard));
+  bob.onAny((...heard: Heard) => heardByBob.push(heard));
+});
+beforeEach(() => {
+  heardByAnn = [];
+  heardByBob = [];
 });
 afterAll(async () => {
-  for (const client of [...clients, observer]) client?.disconnect();
-  server?.kill('SIGKILL');
-  await batches?.shutdown();
+  for (const client of [ann, bob]) client?.disconnect();
+  await server?.close();
+  await batchProcessor?.shutdown();
   await cache?.disconnect();
   await persistence?.disconnect();
 });
 
 const ask = (client: Socket, event: string, ...args: unknown[]): Promise<Reply> =>
   client.timeout(20_000).emitWithAck(event, ...args);
-/** A move leaves its number in the object, so that each can be looked for, not the last alone. */
-const move = (objectId: string, user: string, i: number) => ({
-  ...{ objectId, position: { x: i, y: USERS.indexOf(user), z: i / 3 } },
-  properties: { [`${user}-${i}`]: i },
-});
-const readMoves = async () => {
-  const { objects } = await persistence.loadWorldState('main');
-  return new Map(objects.map(({ id, properties }) => [id, properties]));
-};
+const load = async () => (await persistence.loadWorldState('main')).objects;
+/** Bob is sent a last event behind all others: what he has not heard by then, he was not sent. */
+async function settle(): Promise<void> {
+  const objectId = uniqueName('last');
+  await ask(ann, 'object-create', { objectId });
+  await ask(ann, 'object-delete', { objectId });
+  const isLast = ([event, data]: Heard) => event === 'object-delete' && data.objectId === objectId;
+  await expect.poll(() => heardByBob.some(isLast)).toBe(true);
+  heardByBob = heardByBob.filter(([, data]) => data.objectId !== objectId);
+}
 
-it('spawns people: they are in Postgres, and what is known of their session is cached', async () => {
-  const replies = await Promise.all(
-    clients.map((client, i) => ask(client, 'user-spawn', { id: USERS[i], displayName: `The ${USERS[i]}` })),
-  );
-  for (const [i, reply] of replies.entries()) {
-    expect(reply).toMatchObject({ ok: true, user: { id: USERS[i] } });
-    expect(await persistence.getUser(USERS[i] ?? '')).toMatchObject({ displayName: `The ${USERS[i]}` });
-    expect(await cache.getUserSession(USERS[i] ?? '')).toEqual({
-      ...{ socketId: clients[i]?.id, spawnedAt: expect.any(String) },
-    });
-  }
+it('spawns a person: the database has them, and the cache their session', async () => {
+  expect(await ask(ann, 'user-spawn', { id: 'ann', displayName: 'Ann' })).toMatchObject({
+    ...{ ok: true, user: { id: 'ann' } },
+  });
+  expect(await persistence.getUser('ann')).toMatchObject({ displayName: 'Ann' });
+  expect(await cache.getUserSession('ann')).toEqual({ socketId: ann.id, spawnedAt: expect.any(String) });
 });
 
-it('goes on when a client sends what is wrong, and tells it', async () => {
-  const [client] = clients as [Socket];
-  for (const [event, data] of [
-    ['user-spawn', null],
+it('creates, moves and deletes: acknowledged when the database has it, and told to everybody else', async () => {
+  const create = { objectId: 'lamp', name: 'Lamp', position: { x: 1, y: 2, z: 3 } };
+  expect(await ask(ann, 'object-create', create)).toMatchObject({
+    ...{ ok: true, objectId: 'lamp', durability: 'committed' },
+  });
+  const created = await persistence.getObject('lamp');
+  expect(created).toMatchObject({ name: 'Lamp', createdBy: 'ann' });
+  const move = { objectId: 'lamp', position: { x: 5, y: 0, z: 0 }, properties: { lit: true } };
+  expect(await ask(ann, 'object-move', move)).toMatchObject({ ok: true, durability: 'committed' });
+  expect(await persistence.getObject('lamp')).toMatchObject({ position: { x: 5 }, name: 'Lamp' });
+  expect(await ask(ann, 'object-delete', { objectId: 'lamp' })).toMatchObject({ ok: true });
+  await expect(persistence.getObject('lamp')).rejects.toMatchObject({ code: 'not_found' });
+  await expect.poll(() => heardByBob.length).toBe(3);
+  expect(heardByBob).toEqual([
+    ['object-create', { ...create, ifSeq: 0 }],
+    ['object-move', move],
+    ['object-delete', { objectId: 'lamp' }],
+  ]);
+  expect(heardByAnn).toEqual([]);
+});
+
+it('gives an object an id where the client gives none', async () => {
+  const { objectId } = await ask(ann, 'object-create', { name: 'Nameless' });
+  expect(await persistence.getObject(String(objectId))).toMatchObject({ name: 'Nameless' });
+});
+
+it('tells the sender alone what was refused', async () => {
+  await ask(ann, 'object-create', { objectId: 'chair', position: { x: 1, y: 1, z: 1 } });
+  await settle();
+  const before = await load();
+  heardByBob = [];
+  const refused: [string, unknown][] = [
+    ['object-move', { objectId: 'chair', position: { x: Number.NaN, y: 0, z: 0 } }],
+    ['object-move', { objectId: 'chair', position: { x: null } }],
+    ['object-move', { objectId: 'chair', position: { x: 'far' } }],
+    ['object-move', { position: { x: 1 } }],
+    ['object-create', { objectId: 'a/b' }],
+    ['object-create', { objectId: 'new', colour: 'red' }],
+    ['object-delete', {}],
     ['user-spawn', { id: 'a/b', displayName: 'A' }],
-    ['object-move', null],
-    ['object-move', { objectId: 'shared', position: { x: 'far' } }],
-  ] as const) {
-    client.emit(event, data);
-    expect(await ask(client, event, data)).toMatchObject({ ok: false, code: 'validation_failed' });
-  }
-  client.emit('world-load', 'no function');
-});
-
-it('has every move in Postgres that it acknowledged, of clients that move their own and the same', async () => {
-  const replies = await Promise.all(
-    clients.flatMap((client, n) => {
-      const user = USERS[n] ?? '';
-      return Array.from({ length: MOVES }, (_, i) =>
-        ask(client, 'object-move', move(i % 2 === 0 ? 'shared' : `of-${user}`, user, i)),
-      );
-    }),
-  );
-  for (const reply of replies) expect(reply).toMatchObject({ ok: true, durability: expect.any(String) });
-  const expected = (user: string, isShared: boolean) =>
-    Object.fromEntries(
-      Array.from({ length: MOVES }, (_, i) => [`${user}-${i}`, i] as const).filter(
-        ([, i]) => (i % 2 === 0) === isShared,
-      ),
-    );
-  // What is queued is shown, and is on its way to Postgres.
-  await expect
-    .poll(
-      async () => {
-        const { seq, durableSeq } = await persistence.loadWorldState('main');
-        return durableSeq === seq;
-      },
-      { timeout: 20_000 },
-    )
-    .toBe(true);
-  const kept = await readMoves();
-  expect(kept.get('shared')).toEqual(Object.assign({}, ...USERS.map((user) => expected(user, true))));
-  for (const user of USERS) expect(kept.get(`of-${user}`)).toEqual(expected(user, false));
-  const object = await persistence.getObject('of-bob');
-  expect(object).toMatchObject({ position: { x: MOVES - 1, y: 1 }, updatedBy: 'bob' });
-});
-
-it('gives the world whole, which goes through the cache and back into Postgres as it was', async () => {
-  const worldState = await persistence.loadWorldState('main');
-  // The server's own copy may be a second old.
-  for (const client of clients)
-    await expect.poll(() => ask(client, 'world-load'), { timeout: 10_000 }).toEqual({ ok: true, worldState });
-  expect(await cache.cacheWorldState('main', worldState)).toBe(true);
-  const cached = await cache.getCachedWorldState('main');
-  expect(cached).toEqual(worldState);
-  await persistence.saveWorldState(cached);
-  const contentOf = ({ objects }: typeof worldState) =>
-    objects.map(({ seq, updatedAt, updatedBy, ...content }) => content);
-  const again = await persistence.loadWorldState('main');
-  expect(contentOf(again)).toEqual(contentOf(worldState));
-  expect(again.seq).toBeGreaterThan(worldState.seq);
-});
-
-it('loses nothing that was added when SIGTERM ends it in the middle', async () => {
-  const seen: { objectId: string; properties: Record<string, number> }[] = [];
-  const enough = Promise.withResolvers<void>();
-  observer.on('object-move', (data) => {
-    // Told to others when it was added, which is before it is stored.
-    seen.push(data);
-    if (seen.length === 300) enough.resolve();
-  });
-  const acknowledged: string[] = [];
-  let isOver = false;
-  const moving = clients.map(async (client, n) => {
-    const user = USERS[n] ?? '';
-    for (let i = MOVES; !isOver; i++) {
-      const name = `${user}-${i}`;
-      client.emit(
-        'object-move',
-        move(`of-${user}`, user, i),
-        (reply: Reply) => reply.ok && acknowledged.push(name),
-      );
-      if (i % 20 === 0) await new Promise((resolve) => setImmediate(resolve));
-      if (i > 2_000) return;
-    }
-  });
-  await enough.promise;
-  const exited = once(server, 'close');
-  server.kill('SIGTERM');
-  const [code] = await exited;
-  isOver = true;
-  await Promise.all(moving);
-  expect([code, lines.filter((line) => !line.startsWith('{'))]).toEqual([0, []]);
-  expect(JSON.parse(lines.at(-1) ?? '')).toMatchObject({ event: 'stopped', queued: 0 });
-
-  const kept = await readMoves();
-  const missing = [
-    ...seen.flatMap(({ objectId, properties }) =>
-      Object.keys(properties).filter((name) => kept.get(objectId)?.[name] === undefined),
-    ),
-    ...acknowledged.filter((name) => kept.get(`of-${name.split('-')[0]}`)?.[name] === undefined),
   ];
-  expect(missing).toEqual([]);
-  expect(seen.length).toBeGreaterThanOrEqual(300);
+  for (const [event, data] of refused)
+    expect([data, await ask(ann, event, data)]).toEqual([
+      data,
+      expect.objectContaining({ ok: false, code: 'validation_failed', errors: expect.any(Array) }),
+    ]);
+  await settle();
+  expect(heardByBob).toEqual([]);
+  expect(await load()).toEqual(before);
+});
+
+it('tells the sender alone that an operation had no effect', async () => {
+  await ask(ann, 'object-create', { objectId: 'table', name: 'Table' });
+  await settle();
+  heardByBob = [];
+  for (const [event, data, code] of [
+    ['object-move', { objectId: 'nothing', position: { x: 1 } }, 'unknown_object'],
+    ['object-delete', { objectId: 'nothing' }, 'unknown_object'],
+    ['object-create', { objectId: 'table', name: 'Another' }, 'conflict'],
+  ] as const)
+    expect(await ask(ann, event, data)).toMatchObject({ ok: false, code, message: expect.any(String) });
+  await settle();
+  expect(heardByBob).toEqual([]);
+  expect(await persistence.getObject('table')).toMatchObject({ name: 'Table' });
+});
+
+it('survives garbage, and answers wherever an answer is asked for', async () => {
+  const garbage = [null, 'text', 7, [], [[]], { objectId: 'o', properties: 7 }];
+  const events = ['user-spawn', 'object-create', 'object-move', 'object-delete'];
+  for (const event of [...events, 'world-load', 'no-such-event']) {
+    bob.emit(event);
+    for (const data of garbage) bob.emit(event, data);
+  }
+  for (const event of events)
+    for (const data of garbage)
+      expect(await ask(ann, event, data)).toMatchObject({ ok: false, code: 'validation_failed' });
+  // Deeper than the client itself could send.
+  const deep = `${'{"a":'.repeat(6_000)}1${'}'.repeat(6_000)}`;
+  for (const data of [deep, `{"objectId":"o","properties":${deep}}`, `{"objectId":${deep}}`])
+    for (const event of events) bob.io.engine.write(`2["${event}",${data}]`);
+  expect(await ask(bob, 'object-move')).toMatchObject({ ok: false });
+  expect(await ask(bob, 'object-move', null, 2, 3)).toMatchObject({ ok: false });
+  expect(await ask(bob, 'world-load', 'an argument')).toMatchObject({ ok: true });
+  await settle();
+  expect([heardByBob, (await load()).some(({ id }) => id === 'o')]).toEqual([[], false]);
+});
+
+it('writes to its own space alone, and signs with the person who spawned', async () => {
+  const claims = { spaceId: 'other', updatedBy: 'bob' };
+  expect(await ask(ann, 'object-create', { objectId: 'mine', ...claims })).toMatchObject({ ok: true });
+  expect(await persistence.getObject('mine')).toMatchObject({ spaceId: 'main', createdBy: 'ann' });
+});
+
+it('gives the world whole', async () => {
+  const worldState = await persistence.loadWorldState('main');
+  // The copy in the cache may be a second old.
+  await expect.poll(() => ask(bob, 'world-load'), { timeout: 10_000 }).toEqual({ ok: true, worldState });
+});
+
+it('answers what came before its end, and nothing after', async () => {
+  const stored = Promise.withResolvers<{ seq: number; durability: string }>();
+  const added: unknown[] = [];
+  const add = (_: string, { objectId }: { objectId: string }) => {
+    added.push(objectId);
+    return stored.promise;
+  };
+  const ending = serveWorld(server.of('/ending'), { persistence, cache, batchProcessor: { add } });
+  const client = io(`${url}/ending`, { transports: ['websocket'], forceNew: true });
+  await once(client as never, 'connect');
+  const first = ask(client, 'object-create', { objectId: 'first' });
+  await expect.poll(() => added).toEqual(['first']);
+  const closed = ending.close();
+  await expect(client.timeout(100).emitWithAck('object-create', { objectId: 'late' })).rejects.toThrow();
+  stored.resolve({ seq: 1, durability: 'committed' });
+  await closed;
+  expect(await first).toEqual({ ok: true, objectId: 'first', seq: 1, durability: 'committed' });
+  expect(added).toEqual(['first']);
+  client.disconnect();
 });

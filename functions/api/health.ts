@@ -2,7 +2,7 @@ import type { TenantCounts } from '../../src/persistence-layer.ts';
 import { AppError, isAway } from '../../src/world/errors.ts';
 import { identify } from '../http/auth.ts';
 import type { AppContext, Services } from '../http/context.ts';
-import { within, withinOrNull } from '../http/deadline.ts';
+import { lateStore, within, withinOrNull } from '../http/deadline.ts';
 import { readQuery } from '../http/query.ts';
 import { checkRight } from '../http/roles.ts';
 
@@ -123,9 +123,10 @@ async function examine(services: Services, tenantId: string | null): Promise<Hea
 /** Asks both stores together. @returns true for a store that serves, else why not. `cache` is null without a Redis. */
 async function probe(services: Services): Promise<{ database: true | string; cache: true | string | null }> {
   const { persistence, pingCache, config } = services;
+  const timeoutMs = config.limits.readyzTimeoutMs;
   const ask = async (store: string, ping: Promise<void>): Promise<true | string> => {
     try {
-      await within(config.limits.readyzTimeoutMs, ping, store);
+      await within(timeoutMs, ping, () => lateStore(store, timeoutMs));
       return true;
     } catch (error) {
       if (isAway(error)) return error.message;

@@ -1,13 +1,14 @@
 import { AppError } from '../../src/world/errors.ts';
 
-/** Resolves as `work` does, or rejects with store_unavailable after `timeoutMs`: a store that hangs must not hang the answer. */
-export async function within<T>(timeoutMs: number, work: Promise<T>, store = 'A store'): Promise<T> {
+/** Resolves as `work` does, or rejects after `timeoutMs` with what `createError` makes: a hanging call must not hang the answer. */
+export async function within<T>(
+  timeoutMs: number,
+  work: Promise<T>,
+  createError = () => lateStore('A store', timeoutMs),
+): Promise<T> {
   let timer: ReturnType<typeof setTimeout> | undefined;
   const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(
-      () => reject(new AppError('store_unavailable', `${store} did not answer within ${timeoutMs} ms.`)),
-      timeoutMs,
-    );
+    timer = setTimeout(() => reject(createError()), timeoutMs);
   });
   try {
     return await Promise.race([work, late]);
@@ -16,7 +17,12 @@ export async function within<T>(timeoutMs: number, work: Promise<T>, store = 'A 
   }
 }
 
-/** The same, with what a store's absence makes of it: null. Other failures are bugs and go on. */
+/** The error about a store that did not answer in time. @param store its name, as a sentence begins with it */
+export function lateStore(store: string, timeoutMs: number): AppError {
+  return new AppError('store_unavailable', `${store} did not answer within ${timeoutMs} ms.`);
+}
+
+/** As `within`, but null when a store is away. Other failures are bugs, and are thrown on. */
 export async function withinOrNull<T>(timeoutMs: number, work: Promise<T>): Promise<T | null> {
   try {
     return await within(timeoutMs, work);

@@ -1,5 +1,6 @@
 import { AppError } from '../../src/world/errors.ts';
 import { checkMediaType } from './body.ts';
+import { BodyReader } from './body-reader.ts';
 import type { AppContext } from './context.ts';
 import { describeError } from './describe-error.ts';
 
@@ -15,22 +16,22 @@ export function sendsNdjson(c: AppContext): boolean {
 }
 
 /**
- * The body piece by piece, read no faster than the pieces are used. A reader who stops early ends the body too.
- * @throws unsupported_media_type, and malformed_json where the body breaks off.
+ * The body piece by piece, read no faster than the pieces are used. What a reader who stops early leaves is discarded.
+ * @throws unsupported_media_type, body_timeout, and malformed_json where the body breaks off.
  */
 export async function* readPieces(c: AppContext): AsyncGenerator<Uint8Array> {
   checkMediaType(c, NDJSON);
-  const reader: ReadableStreamDefaultReader<Uint8Array> | undefined = c.req.raw.body?.getReader();
+  const body = BodyReader.open(c);
+  if (body === null) return;
+  let piece = await body.read();
   try {
-    while (reader !== undefined) {
-      const piece = await reader.read().catch((cause: unknown) => {
-        throw new AppError('malformed_json', 'The body could not be read to its end.', { cause });
-      });
-      if (piece.done) return;
-      yield piece.value;
-    }
+    for (; piece !== null; piece = await body.read()) yield piece;
+  } catch (error) {
+    piece = null;
+    throw error;
   } finally {
-    await reader?.cancel().catch(() => undefined);
+    // The reader stopped before the end.
+    if (piece !== null) await body.discard();
   }
 }
 

@@ -15,6 +15,7 @@ export const PROBLEMS: Record<ProblemCode, { status: ContentfulStatusCode; title
   forbidden: { status: 403, title: 'The credential does not allow this' },
   not_found: { status: 404, title: 'Not found' },
   method_not_allowed: { status: 405, title: 'The method is not served here' },
+  body_timeout: { status: 408, title: 'The body did not arrive' },
   conflict: { status: 409, title: 'In conflict with what is there' },
   key_expired: { status: 409, title: 'The idempotency key is too old' },
   trimmed: { status: 410, title: 'The log no longer has what came behind this' },

@@ -8,7 +8,12 @@ import type { RouteDoc } from './types.ts';
 const ANYWHERE: readonly ProblemCode[] = ['validation_failed', 'internal', 'misconfigured'];
 const SIGNED: readonly ProblemCode[] = ['unauthorized', 'store_unavailable'];
 const WITH_CREDENTIAL: readonly ProblemCode[] = ['unauthorized', 'forbidden', 'rate_limited'];
-const WITH_BODY: readonly ProblemCode[] = ['unsupported_media_type', 'body_too_large', 'malformed_json'];
+const WITH_BODY: readonly ProblemCode[] = [
+  'unsupported_media_type',
+  'body_too_large',
+  'body_timeout',
+  'malformed_json',
+];
 
 const HEADERS_BY_CODE: Partial<Record<ProblemCode, readonly HeaderName[]>> = {
   unauthorized: ['WWW-Authenticate'],

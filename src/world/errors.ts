@@ -4,6 +4,7 @@ export type ErrorCode =
   | 'validation_failed'
   | 'properties_too_large'
   | 'body_too_large'
+  | 'body_timeout'
   | 'unsupported_media_type'
   | 'unauthorized'
   | 'forbidden'

@@ -13,6 +13,6 @@ export const JOB_ROUTES: readonly RouteDoc[] = [
     answers: {
       200: answer('It has drained, or time ran out and another call goes on.', 'DrainReport', REPORT),
     },
-    problems: ['job_refused', 'body_too_large'],
+    problems: ['job_refused', 'body_too_large', 'body_timeout', 'malformed_json'],
   },
 ];

@@ -19,6 +19,37 @@ const NONSENSE: [string, string][] = [
   ['NUL in a header', 'GET /livez HTTP/1.1\r\nHost: here\r\nX: a\0b\r\n\r\n'],
 ];
 
+/** Bodies that end before their end, and what stands before each. */
+const PARTIAL: [string, path: string, headers: string[], bytes: string][] = [
+  ['a length and no byte', '/objects/cut', ['Content-Type: application/json', 'Content-Length: 1000'], ''],
+  [
+    'a length and fewer bytes',
+    '/objects/cut',
+    ['Content-Type: application/json', 'Content-Length: 1000'],
+    '{"name":',
+  ],
+  [
+    'a large length and a few bytes',
+    '/state',
+    ['Content-Type: application/json', 'Content-Length: 3000000'],
+    '{"objects":',
+  ],
+  [
+    'chunks without the last one',
+    '/objects/cut',
+    ['Content-Type: application/json', 'Transfer-Encoding: chunked'],
+    '8\r\n{"name":\r\n',
+  ],
+  [
+    'lines without the last one',
+    '/state',
+    ['Content-Type: application/x-ndjson', 'Transfer-Encoding: chunked'],
+    '8\r\n{"kind":\r\n',
+  ],
+];
+/** Milliseconds: short, and longer than a busy machine takes from one piece of a body to the next. */
+const BODY_TIMEOUT_MS = 1_000;
+
 /** What only shows on a wire: for targets that listen. */
 export function describeConnections({ start, makeEnv }: Runtime): void {
   describe('a connection', () => {
@@ -26,7 +57,7 @@ export function describeConnections({ start, makeEnv }: Runtime): void {
     let door: Door & { at: string };
     let key: string;
     beforeAll(async () => {
-      target = await start(makeEnv());
+      target = await start(makeEnv({ BODY_TIMEOUT_MS: String(BODY_TIMEOUT_MS) }));
       door = await openSpace(target);
       key = await door.apiKey(['read', 'write']);
     });
@@ -51,6 +82,53 @@ export function describeConnections({ start, makeEnv }: Runtime): void {
       const answer = await text(socket).catch(() => '');
       expect(answer).toMatch(/^(HTTP\/1\.1 4\d\d |$)/);
       expect(await livez()).toBe(200);
+    });
+
+    async function sendPartial([, path, headers, bytes]: (typeof PARTIAL)[number]): Promise<Socket> {
+      const socket = await open();
+      const head = [
+        `PUT ${door.at}${path} HTTP/1.1`,
+        'Host: here',
+        `Authorization: Bearer ${key}`,
+        ...headers,
+      ];
+      socket.write(`${head.join('\r\n')}\r\n\r\n${bytes}`);
+      return socket;
+    }
+
+    it('whose body stops arriving is answered 408 and closed, and nothing is written', async () => {
+      const before = (await door.call('GET', `${door.at}/state`)).body.seq;
+      const answers = PARTIAL.map(async (partial) => text(await sendPartial(partial)));
+      for (const [i, answer] of (await Promise.all(answers)).entries()) {
+        expect([PARTIAL[i]?.[0], answer]).toEqual([
+          PARTIAL[i]?.[0],
+          expect.stringMatching(/^HTTP\/1\.1 408 .*"code":"body_timeout"/s),
+        ]);
+        expect(answer).toContain(`No byte of the body arrived for ${BODY_TIMEOUT_MS} ms`);
+      }
+      expect(await livez()).toBe(200);
+      expect((await door.call('GET', `${door.at}/state`)).body.seq).toBe(before);
+    });
+
+    it('whose body ends too early is answered 400 or 422, never 500', async () => {
+      for (const partial of PARTIAL) {
+        const socket = await sendPartial(partial);
+        socket.end();
+        const answer = await text(socket).catch(() => '');
+        expect([partial[0], answer]).toEqual([partial[0], expect.stringMatching(/^HTTP\/1\.1 4(00|22) /)]);
+        expect(answer).not.toMatch(/ at .*\.(js|ts):/);
+      }
+      expect((await door.call('GET', `${door.at}/objects/cut`)).status).toBe(404);
+    });
+
+    it('that is still sending when a line of it is refused gets the answer', async () => {
+      const lines: (typeof PARTIAL)[number] = [
+        'lines that go on',
+        '/state',
+        ['Content-Type: application/x-ndjson', 'Transfer-Encoding: chunked'],
+        '9\r\nnonsense\n\r\n',
+      ];
+      expect(await text(await sendPartial(lines))).toMatch(/^HTTP\/1\.1 422 .*"code":"malformed_json"/s);
     });
 
     it('that is cut in the middle of a body leaves nothing written', async () => {
