@@ -16,8 +16,8 @@ import { drainAllInput, drainSpaceInput } from './drain-schemas.ts';
  * not. A delivery that is signed as one already done is answered so: nothing is drained, though twice would be as good.
  */
 export async function postDrain(c: AppContext): Promise<Response> {
-  readQuery(c, []);
   const delivery = await verifyQstash(c);
+  readQuery(c, []);
   const space = readSpace(delivery.body);
   const { drains, finishedJobs, log } = c.get('services');
   if (!drains || finishedJobs === null)
