@@ -17,7 +17,9 @@ import { SpaceStreams } from '../src/live/space-streams.ts';
 import { DeadLetters } from '../src/log/dead-letters.ts';
 import { DirectLog } from '../src/log/direct-log.ts';
 import { Drain } from '../src/log/drain.ts';
+import { createFindCursor } from '../src/log/find-cursor.ts';
 import type { DrainStore, LogStore } from '../src/log/log-stores.ts';
+import { createNoteAhead } from '../src/log/readers-ahead.ts';
 import { SpaceLog } from '../src/log/space-log.ts';
 import { pause, startTimer } from '../src/pause.ts';
 import { PersistenceLayer } from '../src/persistence-layer.ts';
@@ -30,6 +32,7 @@ import { createWorldStore } from '../src/postgres/world-store.ts';
 import { createQueue } from '../src/qstash/queue.ts';
 import type { RedisClient } from '../src/redis/client.ts';
 import { createFinishedJobs } from '../src/redis/jobs.ts';
+import { KnownLogs } from '../src/redis/known-logs.ts';
 import { createLogStore } from '../src/redis/log.ts';
 import { createPresenceStore } from '../src/redis/presence.ts';
 import { createRateLimitStore } from '../src/redis/rate-limit.ts';
@@ -83,12 +86,13 @@ export function compose(env: Env, runtime: Runtime): Composition {
   const now = () => Date.now();
   const log = createLog({ level: config.logLevel, now });
   const drainStore = createDrainStore(postgres);
-  const logStore = redis === null ? null : createLogStore(redis);
+  const logs = redis && openLogs(redis, drainStore, { now, log });
+  const logStore = logs?.store ?? null;
   const { spaceLog, drain } = openLog(config, logStore, drainStore, { now, log });
-  const state = openState(config, redis, createStateLoader(postgres), { spaceLog, drain, now, log });
+  const state = openState(config, redis, createStateLoader(postgres), { spaceLog, drain, logs, now, log });
   const presence = redis && new Presence(createPresenceStore(redis));
   const live = config.redis === null ? null : runtime.openLive({ ...config.redis, readHeaders });
-  const changes = logStore && new SpaceChanges(logStore, drainStore);
+  const changes = logs && new SpaceChanges(logs.store, drainStore, logs.noteAhead);
   const streams =
     redis === null || logStore === null || live === null || changes === null
       ? null
@@ -101,6 +105,7 @@ export function compose(env: Env, runtime: Runtime): Composition {
             createId: () => crypto.randomUUID(),
             presence,
             remembers: runtime.endsStreams,
+            openLog: async (address) => spaceLog?.open(address),
             tell: ({ event, address, cause }) =>
               log(event === 'stream_dropped' ? 'info' : 'error', event, {
                 tenantId: address.tenantId,
@@ -160,6 +165,18 @@ export function compose(env: Env, runtime: Runtime): Composition {
   };
 }
 
+/** The logs in Redis, what this process knows of them, and who is told of readers that are ahead of them. */
+function openLogs(redis: RedisClient, drainStore: DrainStore, { now, log }: { now: () => number; log: Log }) {
+  const known = new KnownLogs(redis, { findCursor: createFindCursor(drainStore, { now, pause }) });
+  const store = createLogStore(redis, {}, known);
+  const noteAhead = createNoteAhead(drainStore, store, {
+    now,
+    onFailure: ({ tenantId }, cause) =>
+      log('warn', 'reader_ahead_failed', { tenantId, causes: describeError(cause) }),
+  });
+  return { known, store, noteAhead };
+}
+
 /** The log of all spaces, and what drains it; null where there is no Redis. */
 function openLog(
   config: Config,
@@ -209,12 +226,20 @@ function openState(
   {
     spaceLog,
     drain,
+    logs,
     now,
     log,
-  }: { spaceLog: SpaceLog | null; drain: Drain | null; now: () => number; log: Log },
+  }: {
+    spaceLog: SpaceLog | null;
+    drain: Drain | null;
+    logs: ReturnType<typeof openLogs> | null;
+    now: () => number;
+    log: Log;
+  },
 ): SpaceState | null {
-  if (redis === null || spaceLog === null || drain === null) return null;
-  const state = new SpaceState(createStateStore(redis), loader, spaceLog, drain, {
+  if (redis === null || spaceLog === null || drain === null || logs === null) return null;
+  const state = new SpaceState(createStateStore(redis, {}, logs.known), loader, spaceLog, drain, {
+    noteAhead: logs.noteAhead,
     ...{ now, pause, createToken: () => crypto.randomUUID(), keeps: config.cacheEnabled },
     tell: ({ event, address, cause }) =>
       log('warn', event, { tenantId: address.tenantId, causes: describeError(cause) }),

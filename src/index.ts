@@ -3,6 +3,7 @@ import { BatchProcessor as Batches, type BatchOptions } from './batch-processor.
 import { CacheManager as Cache, type CacheOptions } from './cache-manager.ts';
 import { DirectLog } from './log/direct-log.ts';
 import { Drain } from './log/drain.ts';
+import { createFindCursor } from './log/find-cursor.ts';
 import { SpaceLog, type SpaceLogOptions } from './log/space-log.ts';
 import { PersistenceLayer as Layer, type PersistenceOptions } from './persistence-layer.ts';
 import type { Postgres } from './postgres/client.ts';
@@ -12,6 +13,7 @@ import { openPg } from './postgres/pg.ts';
 import { createWorldStore } from './postgres/world-store.ts';
 import { createCacheStore } from './redis/cache.ts';
 import type { RedisClient } from './redis/client.ts';
+import { KnownLogs } from './redis/known-logs.ts';
 import { createLogStore } from './redis/log.ts';
 import { createStateStore } from './redis/snapshot.ts';
 import { openTcpRedis } from './redis/tcp.ts';
@@ -119,7 +121,9 @@ export class BatchProcessor extends Batches {
       );
     const { tell = () => undefined, log = {}, deadLetterRetentionDays = 30, ...rest } = options;
     const now = options.now ?? Date.now;
-    const stores = [createLogStore(redis), createDrainStore(postgres)] as const;
+    const drainStore = createDrainStore(postgres);
+    const knownLogs = new KnownLogs(redis, { findCursor: createFindCursor(drainStore, { now, pause }) });
+    const stores = [createLogStore(redis, {}, knownLogs), drainStore] as const;
     const { idempotencyTtlSeconds = 3_600 } = log;
     const retention = { resultsSeconds: idempotencyTtlSeconds, deadLetterDays: deadLetterRetentionDays };
     const drain = new Drain(...stores, { now, pause, tell, publishDrain: null, retention });
@@ -134,10 +138,16 @@ export class BatchProcessor extends Batches {
       ...log,
       idempotencyTtlSeconds,
     });
-    const state = new SpaceState(createStateStore(redis), createStateLoader(postgres), spaceLog, drain, {
-      ...{ now, pause, createToken: uuidv7 },
-      tell: () => undefined,
-    });
+    const state = new SpaceState(
+      createStateStore(redis, {}, knownLogs),
+      createStateLoader(postgres),
+      spaceLog,
+      drain,
+      {
+        ...{ now, pause, createToken: uuidv7 },
+        tell: () => undefined,
+      },
+    );
     drain.renewsBy(state);
     persistence.useLog({ log: spaceLog, defer, state });
     // Behind the time for which keys are remembered, what is sent again could be done twice.

@@ -1,7 +1,15 @@
 import { afterAll, beforeAll } from 'vitest';
 import type { ChangesStore } from '../src/live/live-stores.ts';
-import type { AppendOutcome, AppendRequest, LogAddress, LogStore, OpenedLog } from '../src/log/log-stores.ts';
+import type {
+  AppendOutcome,
+  AppendRequest,
+  FindCursor,
+  LogAddress,
+  LogStore,
+  OpenedLog,
+} from '../src/log/log-stores.ts';
 import type { RedisClient } from '../src/redis/client.ts';
+import { KnownLogs } from '../src/redis/known-logs.ts';
 import { createLogStore } from '../src/redis/log.ts';
 import type { LogOptions } from '../src/redis/log-context.ts';
 import type { OpenWay, RedisWay } from './redis-ways.ts';
@@ -35,6 +43,12 @@ export interface LogSpace {
   dump(): Promise<unknown>;
 }
 
+export type SpaceOptions = Partial<LogOptions> & {
+  tenantId?: string;
+  isOpened?: boolean;
+  findCursor?: FindCursor | null;
+};
+
 export const NO_LIMITS = { bytesMax: 2 ** 40, entriesMax: 2 ** 40, ageMsMax: 2 ** 40 };
 export const ENTRY = { ops: '[{"op":"delete","id":"a"}]', count: 1 };
 
@@ -46,7 +60,7 @@ export function useLogs(openWay: OpenWay): {
   redisUrl(): string;
   redis(): RedisClient;
   way(): RedisWay;
-  openSpace(options?: Partial<LogOptions> & { tenantId?: string; isOpened?: boolean }): Promise<LogSpace>;
+  openSpace(options?: SpaceOptions): Promise<LogSpace>;
 } {
   let server: TestRedis;
   let way: RedisWay;
@@ -71,17 +85,13 @@ export function useLogs(openWay: OpenWay): {
 
 export async function openSpace(
   redis: RedisClient,
-  {
-    tenantId = uniqueName('tenant'),
-    isOpened = true,
-    ...options
-  }: Partial<LogOptions> & { tenantId?: string; isOpened?: boolean } = {},
+  { tenantId = uniqueName('tenant'), isOpened = true, findCursor = null, ...options }: SpaceOptions = {},
 ): Promise<LogSpace> {
   const address = { tenantId, spaceId: uniqueName('space') };
   const opened: OpenedLog = { incarnation: uniqueName('i'), incarnationSeq: 10, cursor: 1_000 };
   const prefix = `wk:{${address.tenantId}!${address.spaceId}}`;
   const keys = { meta: `${prefix}:meta`, log: `${prefix}:${opened.incarnation}:log` };
-  const log = createLogStore(redis, options);
+  const log = createLogStore(redis, options, new KnownLogs(redis, { findCursor }));
   const append: LogSpace['append'] = (request = {}) =>
     log.append(address, {
       ...{ actor: null, entries: [ENTRY], waits: false, idempotency: null, budget: null },

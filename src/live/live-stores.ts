@@ -7,6 +7,8 @@ export interface ReadChangesRequest {
   /** Of operations; one entry is read at least. */
   bytesMax: number;
   entriesMax: number;
+  /** The log told the caller that it was there. */
+  seen?: { incarnation: string; seq: Seq };
 }
 
 export type ChangesOutcome =

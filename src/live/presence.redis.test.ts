@@ -66,6 +66,21 @@ describe.each(REDIS_WAYS)('Presence, %s', (_, openWay) => {
   }
   const brief = (told: readonly Told[]) => told.map(({ event, userId }) => `${userId} ${event}`);
 
+  it.each(['stays', 'people', 'names'])(
+    '[R3] a space that lost its %s forgets all its people, and has those who come again',
+    async (lost) => {
+      const { prefix, touch, leave, list } = await openSpace();
+      await touch('ann');
+      await touch('mia');
+      await redis.command('DEL', `${prefix}:presence:${lost}`);
+      await touch('ann');
+      expect((await list()).map(({ userId }) => userId)).toEqual(['ann']);
+      await touch('mia');
+      await leave('ann');
+      expect((await list()).map(({ userId }) => userId)).toEqual(['mia']);
+    },
+  );
+
   it('lists who is there by their ids, a page at a time', async () => {
     const { presence, space, touch } = await openSpace();
     const before = Date.now();

@@ -1,4 +1,5 @@
-import type { DrainStore, LogAddress, RawEntry } from '../log/log-stores.ts';
+import type { DrainStore, LogAddress, RawEntry, ReaderAhead } from '../log/log-stores.ts';
+import type { NoteAhead } from '../log/readers-ahead.ts';
 import { replacesWorld } from '../world/change.ts';
 import { AppError, notFound } from '../world/errors.ts';
 import { LIMITS } from '../world/limits.ts';
@@ -27,10 +28,17 @@ export interface ChangesPage {
 export class SpaceChanges {
   readonly #redis: ChangesStore;
   readonly #postgres: Pick<DrainStore, 'loadCursor'>;
+  readonly #noteAhead: NoteAhead;
 
-  constructor(redis: ChangesStore, postgres: Pick<DrainStore, 'loadCursor'>) {
+  /** @param noteAhead told of readers that have seen more than the log has */
+  constructor(
+    redis: ChangesStore,
+    postgres: Pick<DrainStore, 'loadCursor'>,
+    noteAhead: NoteAhead = async () => undefined,
+  ) {
     this.#redis = redis;
     this.#postgres = postgres;
+    this.#noteAhead = noteAhead;
   }
 
   /**
@@ -44,8 +52,9 @@ export class SpaceChanges {
   ): Promise<ChangesPage> {
     const entriesMax = checkPageLimit(limit);
     const piece = await this.read(address, { after: since, bytesMax: LIMITS.changesBytesMax, entriesMax });
-    const { last: head } = piece;
+    const { last: head, incarnation } = piece;
     if (since === null) return { changes: [], head };
+    if (since > head) await this.noteAhead(address, { incarnation, seen: since, last: head, next: null });
     const replacement = piece.entries.findIndex(({ ops }) => replacesWorld(ops));
     const entries = replacement < 0 ? piece.entries : piece.entries.slice(0, replacement);
     const [first] = piece.entries;
@@ -70,5 +79,10 @@ export class SpaceChanges {
     const { incarnation, cursor: last } = known;
     if (outcome.status === 'deleted' && outcome.incarnation === incarnation) throw notFound();
     return { incarnation, last, entries: [], isKnown: false };
+  }
+
+  /** A reader has seen more than the log has. Never rejects. */
+  async noteAhead(address: LogAddress, ahead: ReaderAhead): Promise<void> {
+    await this.#noteAhead(address, ahead);
   }
 }

@@ -1,4 +1,4 @@
-import type { LogAddress } from '../log/log-stores.ts';
+import type { LogAddress, ReaderAhead } from '../log/log-stores.ts';
 import {
   type Change,
   HEARTBEAT_EVENT,
@@ -32,10 +32,16 @@ export interface StreamOptions {
   isExact: boolean;
   /** The cursor is none of this log, which ends here: the stream begins with a reset. */
   resetAt: Seq | null;
+  /** The reader named the cursor. */
+  isNamed: boolean;
   changes: ChangesStore;
   live: LiveSource;
   clock: Clock;
   heartbeatMs: number;
+  /** The reader named a seq that the log does not have: it ends at `last`, or continues there. */
+  onAhead: (ahead: ReaderAhead) => void;
+  /** Redis has forgotten a log that the stream read. */
+  onForgotten: () => void;
   /** At every heartbeat. @returns whether the stream may go on. Never rejects. */
   onHeartbeat: () => Promise<boolean>;
   /** Called once. `cause`: of a failure. */
@@ -65,6 +71,8 @@ export class SpaceStream {
   #incarnation: string;
   #cursor: Seq;
   #isExact: boolean;
+  /** The cursor is as the reader named it: the log has not confirmed it. */
+  #isNamed: boolean;
   #subscription: LiveSubscription | null = null;
   /** Of the subscription that counts: of others nothing is heeded. */
   #round = 0;
@@ -86,6 +94,7 @@ export class SpaceStream {
     this.#incarnation = options.incarnation;
     this.#cursor = options.cursor;
     this.#isExact = options.isExact;
+    this.#isNamed = options.isNamed;
   }
 
   /** Resolves when nothing can be missed any more. @throws store_unavailable */
@@ -185,6 +194,7 @@ export class SpaceStream {
   #moveTo(seq: Seq): void {
     this.#cursor = seq;
     this.#isExact = true;
+    this.#isNamed = false;
   }
 
   #wait(change: Change): void {
@@ -221,6 +231,7 @@ export class SpaceStream {
         try {
           outcome = await changes.readChanges(address, {
             ...{ after: this.#cursor, bytesMax: LIMITS.streamReadBytesMax, entriesMax: READ_ENTRIES_MAX },
+            ...(!this.#isNamed && { seen: { incarnation: this.#incarnation, seq: this.#cursor } }),
           });
         } catch (error) {
           if (!isAway(error)) throw error;
@@ -244,7 +255,10 @@ export class SpaceStream {
   /** @returns false where there may be more to read. */
   #take(outcome: ChangesOutcome): boolean {
     // Redis does not know the space, or not this incarnation of it: nothing can be said before it does.
-    if (outcome.status === 'cold') return true;
+    if (outcome.status === 'cold') {
+      if (!this.#isNamed) this.#options.onForgotten();
+      return true;
+    }
     if (outcome.status === 'deleted') {
       if (outcome.incarnation === this.#incarnation) this.end('retired');
       return true;
@@ -257,11 +271,20 @@ export class SpaceStream {
       void this.#resubscribe();
       return true;
     }
+    if (this.#isNamed) this.#compareNamed(outcome);
     const isWhole = entries.every((entry) => this.#follow(toChange(entry)));
     if (isWhole && entries.length > 0) return this.#cursor === last;
     // Trimmed away, lost, or a cursor that is none of this log.
     if (this.#cursor !== last) this.#reset(last);
     return true;
+  }
+
+  /** The next entry names the one before it: where that is older than what the reader has seen, the log does not have this. */
+  #compareNamed({ incarnation, last, entries: [entry] }: Extract<ChangesOutcome, { status: 'read' }>): void {
+    const seen = this.#cursor;
+    if (entry === undefined && seen > last) this.#options.onAhead({ incarnation, seen, last, next: null });
+    if (entry !== undefined && this.#isExact && entry.prev < seen)
+      this.#options.onAhead({ incarnation, seen, last: entry.prev, next: entry.seq });
   }
 
   #scheduleHeartbeat(): void {

@@ -1,5 +1,5 @@
 import type { LogAddress } from '../log/log-stores.ts';
-import { AppError } from '../world/errors.ts';
+import { AppError, isAway } from '../world/errors.ts';
 import { LIMITS } from '../world/limits.ts';
 import type { Seq } from '../world/types.ts';
 import type { ChangesStore, LiveSource, PresenceHook, StreamPlace, StreamPlaces } from './live-stores.ts';
@@ -31,6 +31,8 @@ export interface SpaceStreamsOptions {
   /** A name that no other stream has. */
   createId: () => string;
   presence: PresenceHook | null;
+  /** Has Redis know of a log again that it has forgotten. */
+  openLog?: (address: LogAddress) => Promise<void>;
   tell: (told: StreamTold) => void;
   /** Whether `endAll` will be called: where streams end with their requests, nothing remembers them. */
   remembers: boolean;
@@ -73,6 +75,10 @@ export class SpaceStreams {
     const stream = new SpaceStream({
       ...{ address, incarnation, cursor: from?.seq ?? last, isExact: from?.isExact ?? true },
       resetAt: !isKnown && from !== null && from.seq !== last ? last : null,
+      // Where Redis knows of no log, there is none to have seen.
+      isNamed: from !== null || !isKnown,
+      onAhead: (ahead) => defer(this.#changes.noteAhead(address, ahead)),
+      onForgotten: () => defer(this.#reopen(address, () => stream.end('retired'))),
       ...{ changes: this.#redis.changes, live: this.#redis.live, clock, heartbeatMs },
       onHeartbeat: this.#createHeartbeat(request, place, isAllowed),
       onEnd: (end, cause) => {
@@ -99,6 +105,16 @@ export class SpaceStreams {
   endAll(): void {
     this.#isStopping = true;
     for (const stream of this.#open) stream.end('stopped');
+  }
+
+  /** Until it succeeds, each heartbeat tries again. */
+  async #reopen(address: LogAddress, onDeleted: () => void): Promise<void> {
+    try {
+      await this.#options.openLog?.(address);
+    } catch (cause) {
+      if (cause instanceof AppError && cause.code === 'not_found') onDeleted();
+      else if (!isAway(cause)) this.#options.tell({ event: 'stream_failed', address, cause });
+    }
   }
 
   /** Milliseconds for which a stream has its place without a heartbeat. */

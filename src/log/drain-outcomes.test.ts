@@ -109,39 +109,56 @@ describe('[D5] an operation that Postgres cannot keep', () => {
 });
 
 describe('[L2] a log that has lost entries', () => {
-  it('is drained past the gap, and its batch records a log_gap incident', async () => {
-    const { put, log, told, batches, drain } = makeDrain();
+  it('[L8b] is drained past the gap, records a log_gap incident once, and is broken for its readers', async () => {
+    const { put, log, redis, told, batches, drain } = makeDrain();
     put('a');
     const prev = put('lost');
     const next = put('c');
     log.entries.splice(1, 1);
-    expect(await drain.drainSpace(ADDRESS, BUDGET)).toMatchObject({
-      status: 'drained',
-      entries: 2,
-      seq: next,
-    });
+    expect(await drain.drainSpace(ADDRESS, BUDGET)).toMatchObject({ status: 'drained', entries: 2 });
+    expect(redis.tear.mock.calls).toEqual([[ADDRESS, { incarnation: 'one', after: prev - 1, to: prev }]]);
+    expect(log.last).toBeGreaterThan(next);
     expect(batches()).toMatchObject([
-      { incidents: [{ kind: 'log_gap', detail: { after: prev - 1, prev, next } }] },
+      { to: next, incidents: [{ kind: 'log_gap', detail: { after: prev - 1, prev, next } }] },
+      { from: next, to: log.last, objects: [], incidents: [] },
     ]);
     expect(told).toEqual([{ event: 'drain_incident', address: ADDRESS, kind: 'log_gap' }]);
   });
 
   it('is drained to its end when it lost the last entries', async () => {
-    const { put, log, batches, drain } = makeDrain();
+    const { put, log, redis, batches, drain } = makeDrain();
     const last = put('lost');
     log.entries.pop();
-    expect(await drain.drainSpace(ADDRESS, BUDGET)).toMatchObject({
-      status: 'drained',
-      entries: 0,
-      seq: last,
-    });
+    expect(await drain.drainSpace(ADDRESS, BUDGET)).toMatchObject({ status: 'drained', entries: 0 });
     expect(batches()).toMatchObject([
       {
-        from: START,
-        to: last,
+        ...{ from: START, to: log.last },
         incidents: [{ kind: 'log_gap', detail: { after: START, prev: last, next: null } }],
       },
     ]);
+    expect(redis.tear).not.toHaveBeenCalled();
+  });
+
+  it('[L8e] records a break behind a cursor of Postgres as a lost log', async () => {
+    const { log, redis, batches, drain } = makeDrain();
+    log.last += 1;
+    log.tear = { at: log.last, why: 'behind', lostTo: log.last };
+    expect(await drain.drainSpace(ADDRESS, BUDGET)).toMatchObject({ status: 'drained', seq: log.last });
+    const incidents = [{ kind: 'log_lost', detail: { durableSeq: START } }];
+    expect(batches()).toMatchObject([{ from: START, to: log.last, incidents }]);
+    expect(redis.tear).not.toHaveBeenCalled();
+  });
+
+  it('[L8f] records that Redis restarted with the last entry that waited, and once', async () => {
+    const { put, log, redis, batches, drain } = makeDrain();
+    put('a');
+    log.restartedAt = put('b');
+    put('c');
+    log.readMax = 1;
+    await drain.drainSpace(ADDRESS, BUDGET);
+    const incidents = [{ kind: 'redis_restarted', detail: { after: log.restartedAt } }];
+    expect(batches()).toMatchObject([{ incidents: [] }, { incidents }, { incidents: [] }]);
+    expect(redis.tear).not.toHaveBeenCalled();
   });
 
   it('is no incident when another drain has already committed past the gap', async () => {

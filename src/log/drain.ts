@@ -177,6 +177,9 @@ export class Drain {
         }
         report.seq = reader.cursor;
         await settling;
+        const missing = reader.takeUntold();
+        if (missing !== null)
+          await this.#redis.tear(address, { incarnation: reader.incarnation, ...missing });
         if (step !== null) {
           report.operations += step.operations;
           report.entries += step.entries.length;
@@ -248,7 +251,8 @@ export class Drain {
     const incidents = reader.takeIncidents();
     const entries = this.#sizes.take(address, reader.entries);
     const first = entries[0];
-    if (first === undefined && incidents.length === 0) return null;
+    // A break that an incident tells of already is passed over in silence.
+    if (first === undefined && incidents.length === 0 && reader.last <= from) return null;
     const stage = first?.ops[0];
     if (first !== undefined && stage?.op === 'stage')
       return this.#applyStage(address, reader, first, stage, incidents);

@@ -2,7 +2,7 @@ import type { Incident } from '../world/batch.ts';
 import { LIMITS } from '../world/limits.ts';
 import type { LogEntry } from '../world/operation.ts';
 import type { Seq } from '../world/types.ts';
-import type { LogAddress, LogStore, RawEntry, ReadOutcome } from './log-stores.ts';
+import type { LogAddress, LogStore, LogTear, RawEntry, ReadOutcome } from './log-stores.ts';
 
 export interface ReadEntry extends LogEntry {
   bytes: number;
@@ -36,6 +36,8 @@ export class LogReader {
   #readTo: Seq | null = null;
   #fetching: Promise<ReadOutcome> | null = null;
   #incidents: Incident[] = [];
+  #tear: LogTear | null = null;
+  #untold: { after: Seq; to: Seq } | null = null;
 
   constructor(redis: LogStore, address: LogAddress, token: string | null, own: OwnLog | null = null) {
     this.#redis = redis;
@@ -63,7 +65,8 @@ export class LogReader {
     if (this.#readTo === null) this.cursor = read.after;
     this.incarnation = read.incarnation;
     this.last = read.last;
-    this.#take(read.after, read.entries);
+    this.#tear = read.tear;
+    this.#take(read.after, read.entries, read.restartedAt);
     return 'filled';
   }
 
@@ -86,6 +89,7 @@ export class LogReader {
     this.#readTo = cursor;
     this.entries = [];
     this.#incidents = [];
+    this.#untold = null;
     this.end();
     return 'moved';
   }
@@ -96,6 +100,13 @@ export class LogReader {
     return incidents;
   }
 
+  /** The seqs that are missing and that no break in the log stands for: behind `after`, up to `to`. Null: none. */
+  takeUntold(): { after: Seq; to: Seq } | null {
+    const untold = this.#untold;
+    this.#untold = null;
+    return untold;
+  }
+
   /** What is still being fetched is let go. */
   end(): void {
     this.#fetching = null;
@@ -104,6 +115,7 @@ export class LogReader {
   #fetch(): Promise<ReadOutcome> {
     return this.#redis.read(this.#address, {
       after: this.#readTo,
+      incarnation: this.incarnation,
       token: this.token,
       bytesMax: LIMITS.logReadBytesMax,
       entriesMax: LIMITS.logReadEntriesMax,
@@ -111,12 +123,13 @@ export class LogReader {
   }
 
   /** Each entry names the one before it: where that is not the one that was read, some are missing. */
-  #take(after: Seq, raw: readonly RawEntry[]): void {
+  #take(after: Seq, raw: readonly RawEntry[], restartedAt: Seq): void {
     let previous = after;
     for (const { count: _, ...entry } of raw) {
       const { seq, prev } = entry;
       if (prev !== previous) this.#miss(previous, prev, seq);
       this.entries.push(readEntry(entry));
+      if (seq === restartedAt) this.#incidents.push({ kind: 'redis_restarted', detail: { after: seq } });
       previous = seq;
     }
     this.#readTo = previous;
@@ -127,7 +140,12 @@ export class LogReader {
   }
 
   #miss(after: Seq, prev: Seq, next: Seq | null): void {
-    this.#incidents.push({ kind: 'log_gap', detail: { after, prev, next } });
+    const tear = this.#tear?.at === prev ? this.#tear : null;
+    const why = tear?.why;
+    if (why === 'told') return;
+    if (why === 'behind') this.#incidents.push({ kind: 'log_lost', detail: { durableSeq: after } });
+    else this.#incidents.push({ kind: 'log_gap', detail: { after, prev: tear?.lostTo ?? prev, next } });
+    if (tear === null) this.#untold = { after: this.#untold?.after ?? after, to: Math.max(after, prev) };
   }
 }
 

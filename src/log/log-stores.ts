@@ -40,7 +40,12 @@ export interface OpenedLog {
   incarnationSeq: Seq;
   /** The seq that Postgres is at: no seq is given again at or below it. */
   cursor: Seq;
+  /** The log was open before; `lost`: an incident says now that it was lost. Absent: it was not open. */
+  reopened?: 'open' | 'lost';
 }
+
+/** Where Postgres is, in this incarnation of the space; null: it knows no such space; `away`: it does not answer. */
+export type FindCursor = (address: LogAddress, incarnation: string) => Promise<Seq | null | 'away'>;
 
 /** What of a budget is left, and the milliseconds until it is whole again. */
 export interface BudgetLeft {
@@ -90,6 +95,8 @@ export interface RawEntry {
 export interface ReadRequest {
   /** Entries behind this seq; null: behind what Redis believes is committed. */
   after: Seq | null;
+  /** The incarnation whose log was at `after`. */
+  incarnation?: string;
   /** Null: whoever else drains. */
   token: string | null;
   bytesMax: number;
@@ -97,11 +104,32 @@ export interface ReadRequest {
 }
 
 export type ReadOutcome =
-  | { status: 'read'; incarnation: string; after: Seq; last: Seq; entries: RawEntry[] }
+  | {
+      status: 'read';
+      incarnation: string;
+      after: Seq;
+      last: Seq;
+      entries: RawEntry[];
+      /** The newest break in the log: a seq that no entry has, where entries before it were lost or may have been. */
+      tear: LogTear | null;
+      /** Where the log ended when Redis restarted while entries waited; 0: never. */
+      restartedAt: Seq;
+    }
   | { status: 'cold' }
   | { status: 'deleted'; incarnation: string }
   /** Another drain has been elected since. */
   | { status: 'relieved' };
+
+export interface LogTear {
+  at: Seq;
+  /**
+   * `lost`: what was acknowledged is missing. `behind`: Redis came back older than Postgres. `told`: an incident says so
+   * already.
+   */
+  why: 'lost' | 'behind' | 'told';
+  /** Of `lost`, the highest seq that is known to be missing. */
+  lostTo: Seq;
+}
 
 export interface SettleRequest {
   incarnation: string;
@@ -142,6 +170,10 @@ export interface LogStore {
   /** Names this life of Redis: another one after it lost its memory. */
   readInstance(): Promise<string>;
   read(address: LogAddress, request: ReadRequest): Promise<ReadOutcome>;
+  /** An incident says what is missing, the seqs behind `after` up to `to`: who read the log before begins again. */
+  tear(address: LogAddress, missing: { incarnation: string; after: Seq; to: Seq }): Promise<void>;
+  /** Postgres was seen to be there: a log that ends before that is found to be too old. No command. */
+  noteDurable(address: LogAddress, incarnation: string, cursor: Seq): void;
   settle(address: LogAddress, request: SettleRequest): Promise<Settled>;
   /** The space is deleted: its log goes, and appends are answered `deleted`. */
   retire(address: LogAddress, incarnation: string): Promise<void>;
@@ -186,6 +218,16 @@ export interface LogStats {
   durabilityLagMs: number;
 }
 
+/** A reader named a seq that the log does not have. */
+export interface ReaderAhead {
+  incarnation: string;
+  /** What the reader named. */
+  seen: Seq;
+  /** The log ends here, before that, or continues from here with `next`, behind that. */
+  last: Seq;
+  next: Seq | null;
+}
+
 export interface StagedWorld {
   stageId: string;
   objects: number;
@@ -197,6 +239,8 @@ export interface DrainStore {
   openLog(address: LogAddress, redis: { instance: string; isLogAbsent: boolean }): Promise<OpenedLog | null>;
   /** `isLogOpen`: the space is written through a log in Redis, and in no other way. Null: no such space. */
   loadCursor(address: LogAddress): Promise<(OpenedLog & { isLogOpen: boolean }) | null>;
+  /** Writes an incident where it can be true, one a space in an hour. @returns null where the space has no such incarnation. */
+  noteReaderAhead(address: LogAddress, ahead: ReaderAhead): Promise<{ cursor: Seq; isNoted: boolean } | null>;
   /** The seqs of objects (those not there are left out), and which of the people are known. */
   loadSeqs(
     address: LogAddress,

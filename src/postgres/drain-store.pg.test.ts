@@ -33,11 +33,18 @@ describe.each(Object.entries(DRIVERS))('a log on Postgres, on %s', (_, openDrive
       const lost = () => queryAs(space, "select detail from incidents where kind = 'log_lost'");
       // A log that was just opened has nothing in it.
       for (const isLogAbsent of [false, true])
-        expect(await store.openLog(address, { instance: 'first', isLogAbsent })).toEqual(opened);
+        expect(await store.openLog(address, { instance: 'first', isLogAbsent })).toEqual({
+          ...{ ...opened, reopened: 'open' },
+        });
       expect(await lost()).toEqual([]);
-      expect(await store.openLog(address, { instance: 'second', isLogAbsent: true })).toEqual(opened);
+      expect(await store.openLog(address, { instance: 'second', isLogAbsent: true })).toEqual({
+        ...{ ...opened, reopened: 'lost' },
+      });
       expect(await lost()).toEqual([{ detail: { durableSeq: cursor } }]);
-      await store.openLog(address, { instance: 'second', isLogAbsent: true });
+      // One that opens it just after the other is told too.
+      expect(await store.openLog(address, { instance: 'second', isLogAbsent: true })).toMatchObject({
+        reopened: 'lost',
+      });
       expect(await lost()).toHaveLength(1);
       await queryAs(space, "update spaces set log_opened_at = now() - interval '61 seconds'");
       await store.openLog(address, { instance: 'second', isLogAbsent: false });
@@ -45,6 +52,22 @@ describe.each(Object.entries(DRIVERS))('a log on Postgres, on %s', (_, openDrive
       await store.openLog(address, { instance: 'second', isLogAbsent: true });
       await store.openLog(address, { instance: 'second', isLogAbsent: true });
       expect(await lost()).toHaveLength(2);
+    });
+
+    it('notes a reader that is ahead of the log where that can be, once in an hour', async () => {
+      const space = await makeLogSpace(postgres);
+      const { store, address, incarnation, cursor } = space;
+      const ahead = { incarnation, last: cursor, next: null };
+      const note = (seen: number, changes = {}) =>
+        store.noteReaderAhead(address, { ...ahead, seen, ...changes });
+      const noted = () => queryAs(space, "select detail from incidents where kind = 'reader_ahead'");
+      const future = Date.now() * 1_000 + 120_000_000;
+      for (const seen of [cursor, future]) expect(await note(seen)).toEqual({ cursor, isNoted: false });
+      expect(await note(cursor + 1, { incarnation: 'another' })).toBeNull();
+      expect(await noted()).toEqual([]);
+      expect(await note(cursor + 1)).toEqual({ cursor, isNoted: true });
+      expect(await note(cursor + 2, { last: cursor + 1 })).toEqual({ cursor, isNoted: false });
+      expect(await noted()).toEqual([{ detail: { after: cursor, seen: cursor + 1, next: null } }]);
     });
 
     it('begins anew with a space that was deleted, and knows none that is not there', async () => {

@@ -20,7 +20,7 @@ import { deleteSpace } from './operations/delete-space.ts';
 import { dropStage } from './operations/drop-stage.ts';
 import { readWritten } from './operations/load-object.ts';
 import { loadAvatars, loadObjects } from './operations/load-some.ts';
-import { loadCursor, loadSeqs, openLog, readResults } from './operations/open-log.ts';
+import { loadCursor, loadSeqs, noteReaderAhead, openLog, readResults } from './operations/open-log.ts';
 import { stageWorldStream } from './operations/stage-stream.ts';
 import { stageWorld } from './operations/stage-world.ts';
 import { sweepAllRecords, sweepRecords } from './operations/sweep-records.ts';
@@ -44,6 +44,7 @@ export function createDrainStore(postgres: Postgres): DrainStore & LogRecords {
   return {
     openLog: (...args) => openLog(postgres, ...args),
     loadCursor: (...args) => loadCursor(postgres, ...args),
+    noteReaderAhead: (...args) => noteReaderAhead(postgres, ...args),
     loadSeqs: (...args) => loadSeqs(postgres, ...args),
     applyBatch: (...args) => applyBatch(postgres, ...args),
     applyStage: (...args) => applyStage(postgres, ...args),

@@ -33,7 +33,13 @@ export interface DatabaseFacts {
   /** Newest last; null where none ever ran, `denied` where the role may not see. */
   migrations: { when: number; hash: string }[] | null | 'denied';
   /** Of one tenant: operations that could not be kept and were not sent again; what was found wrong in the last day. Null before the migration. */
-  logRecords: { deadLetters: number; logsLost: number; logGaps: number } | null;
+  logRecords: {
+    deadLetters: number;
+    logsLost: number;
+    logGaps: number;
+    redisRestarts: number;
+    readersAhead: number;
+  } | null;
   /** Milliseconds by which its clock is before (+) or behind (−) this machine's, give or take half of `roundTripMs`. */
   clockDifferenceMs: number;
   roundTripMs: number;
@@ -81,7 +87,9 @@ const RECORDS = `
   select
     (select count(*)::int from dead_letters where tenant_id = $1 and replayed_at is null) as "deadLetters",
     count(*) filter (where kind = 'log_lost')::int as "logsLost",
-    count(*) filter (where kind = 'log_gap')::int as "logGaps"
+    count(*) filter (where kind = 'log_gap')::int as "logGaps",
+    count(*) filter (where kind = 'redis_restarted')::int as "redisRestarts",
+    count(*) filter (where kind = 'reader_ahead')::int as "readersAhead"
   from incidents where tenant_id = $1 and created_at > now() - interval '1 day'`;
 
 const JOURNAL = 'drizzle.__drizzle_migrations';

@@ -33,6 +33,7 @@ describe.each(REDIS_WAYS)('append, %s', (_, openWay) => {
     expect(second.seq).toBeGreaterThan(first.seq);
     expect(await space.read()).toEqual({
       ...{ status: 'read', incarnation: space.opened.incarnation, after: 1_000, last: second.seq },
+      ...{ tear: null, restartedAt: 0 },
       entries: [
         { seq: first.firstSeq, prev: 1_000, actor: 'OK', ops: '[1]', count: 1, waits: false },
         { seq: first.seq, prev: first.firstSeq, actor: 'OK', ops: '[2,3]', count: 2, waits: false },

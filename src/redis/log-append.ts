@@ -2,13 +2,14 @@ import type { AppendOutcome, AppendRequest, BudgetLeft, LogAddress } from '../lo
 import { AppError } from '../world/errors.ts';
 import type { RedisReply } from './client.ts';
 import { budgetKey, idempotencyKey, liveChannel, logKey, logMetaKey, spaceMember } from './keys.ts';
+import type { KnownLog } from './known-logs.ts';
 import type { LogContext } from './log-context.ts';
 import { checkLength, readCount, readInteger, readList, readSeq, readText, readWord } from './log-reply.ts';
 import { APPEND } from './scripts.ts';
 
 const STATUSES = [
   ...(['appended', 'repeated', 'cold', 'deleted', 'moved'] as const),
-  ...(['ahead', 'key_reused', 'over_budget', 'backlog_full'] as const),
+  ...(['unverified', 'ahead', 'key_reused', 'over_budget', 'backlog_full'] as const),
 ];
 
 /** One command where the space's incarnation is known here, else one more. @throws store_unavailable */
@@ -17,14 +18,15 @@ export async function appendEntries(
   address: LogAddress,
   request: AppendRequest,
 ): Promise<AppendOutcome> {
-  const { redis, incarnations, createToken } = context;
+  const { redis, known, createToken } = context;
   const { opened, idempotency, budget } = request;
   const token = createToken();
-  return incarnations.call<AppendOutcome>(address, opened?.incarnation, async (incarnation, isFirst) => {
+  return known.call<AppendOutcome>(address, opened?.incarnation, async (log, isFirst) => {
+    const { incarnation } = log;
     const keys = [
       logMetaKey(address),
       logKey(address, incarnation),
-      context.dirtyKey(address),
+      known.dirtyKey(address),
       idempotency === null
         ? logMetaKey(address)
         : idempotencyKey(address, idempotency.principal, idempotency.key),
@@ -35,7 +37,7 @@ export async function appendEntries(
       context,
       address,
       { ...request, opened: isFirst ? opened : null },
-      incarnation,
+      log,
       token,
     );
     const list = readList(await redis.eval(APPEND, keys, args).catch(explainFull));
@@ -44,11 +46,15 @@ export async function appendEntries(
       case 'moved':
         checkLength(list, 2);
         return { movedTo: readText(list[1]) };
+      case 'unverified':
+        checkLength(list, 1);
+        return { isUnverified: true };
       case 'appended': {
         const replaced = readText(list[5]);
         // Another incarnation's log, which no command names any more.
         if (replaced !== '' && replaced !== incarnation)
           await redis.command('UNLINK', logKey(address, replaced)).catch(() => null);
+        known.note(address, incarnation, { seen: readSeqs(list).seq });
         const drainMs = readInteger(list[4]);
         return {
           ...{ status, ...readSeqs(list), isRepeat: false, incarnation },
@@ -82,7 +88,7 @@ function buildArguments(
     opened,
     endsAt = null,
   }: AppendRequest,
-  incarnation: string,
+  { incarnation, seen, isUnchecked }: KnownLog,
   token: string,
 ): string[] {
   return [
@@ -94,7 +100,8 @@ function buildArguments(
     ...[String(idempotency?.ttlSeconds ?? 0), idempotency?.fingerprint ?? ''],
     ...[budget?.requestsPerMinute ?? 0, budget?.updatesPerMinute ?? 0].map(String),
     ...(opened === null ? ['', ''] : [String(opened.incarnationSeq), String(opened.cursor)]),
-    endsAt === null ? '' : String(endsAt),
+    ...[endsAt === null ? '' : String(endsAt), String(seen), isUnchecked ? '1' : '0'],
+    opened?.reopened ?? '',
     ...entries.flatMap(({ ops, count }) => [ops, String(count)]),
   ];
 }

@@ -14,7 +14,12 @@ describe.each(REDIS_WAYS)('the log, for who follows it: %s', (_, openWay) => {
     const { firstSeq, seq } = await add({ actor: 'ann', entries: [ops('a'), ops('ü🌍')] });
     const behind = await log.readChanges(address, { after: opened.cursor, ...ALL });
     expect(behind).toEqual({
-      ...{ status: 'read', incarnation: opened.incarnation, last: seq, committed: opened.cursor },
+      ...{
+        status: 'read',
+        incarnation: opened.incarnation,
+        last: seq,
+        committed: opened.cursor,
+      },
       entries: [
         { seq: firstSeq, prev: opened.cursor, actor: 'ann', ops: ops('a').ops, count: 1, waits: false },
         { seq, prev: firstSeq, actor: 'ann', ops: ops('ü🌍').ops, count: 1, waits: false },

@@ -105,23 +105,32 @@ describe.each(REDIS_WAYS)('reading and settling a log, %s', (_, openWay) => {
     });
   });
 
-  it('is not drained while the end of the log is missing, and goes on behind it', async () => {
+  it('[L2] puts a break where the end of the log is missing, and continues behind it', async () => {
     const space = await openSpace();
     const { seq } = await space.add();
     await redis().command('DEL', space.keys.log);
-    expect(await space.read()).toMatchObject({ last: seq, entries: [] });
-    expect(await space.settle(1_000)).toEqual({ last: seq, isDrained: false, restMs: 0, snapshot: null });
-    expect(await space.dirtySince()).toBe(seq);
-    expect(await space.settle(seq)).toEqual({ last: seq, isDrained: true, restMs: 0, snapshot: null });
+    const read = await space.read();
+    if (read.status !== 'read') throw new Error(read.status);
+    const { last } = read;
+    expect(last).toBeGreaterThan(seq);
+    expect(read).toMatchObject({ entries: [], tear: { at: last, why: 'lost', lostTo: seq } });
+    // Once.
+    expect(await space.read()).toMatchObject({ last, tear: { at: last } });
+    expect(await space.settle(1_000)).toMatchObject({ last, isDrained: false });
+    expect(await space.dirtySince()).toBe(last);
+    expect(await space.settle(last)).toMatchObject({ last, isDrained: true });
+    expect((await space.add()).seq).toBeGreaterThan(last);
+    expect(await space.read()).toMatchObject({ entries: [{ prev: last }] });
   });
 
-  it('never gives a seq again that Postgres is at', async () => {
+  it('[L2] puts a break where Postgres is ahead of the log, and gives no seq again that Postgres is at', async () => {
     const space = await openSpace();
     await space.add();
     const cursor = Date.now() * 1_000 + 60 * MINUTE_US;
-    expect(await space.settle(cursor)).toEqual({ last: cursor, isDrained: true, restMs: 0, snapshot: null });
-    expect((await space.add()).seq).toBe(cursor + 1);
-    expect(await space.read()).toMatchObject({ entries: [{ prev: cursor }] });
+    expect(await space.settle(cursor)).toMatchObject({ last: cursor + 1, isDrained: false });
+    expect(await space.read()).toMatchObject({ after: cursor, tear: { at: cursor + 1, why: 'behind' } });
+    expect((await space.add()).seq).toBe(cursor + 2);
+    expect(await space.read()).toMatchObject({ entries: [{ prev: cursor + 1 }] });
   });
 
   it('[D6] lets a drained log expire, and keeps it when something comes', async () => {

@@ -7,6 +7,7 @@ import type {
   SettleRequest,
 } from '../log/log-stores.ts';
 import { LIMITS } from '../world/limits.ts';
+import type { Seq } from '../world/types.ts';
 import type { RedisReply } from './client.ts';
 import { createLostError } from './errors.ts';
 import {
@@ -23,7 +24,8 @@ import { encodeNoEffect } from './log-no-effects.ts';
 import { checkLength, readCount, readInteger, readList, readSeq, readText, readWord } from './log-reply.ts';
 import { READ, RETIRE, SETTLE } from './scripts.ts';
 
-const READ_STATUSES = ['read', 'cold', 'deleted', 'moved', 'relieved'] as const;
+const READ_STATUSES = ['read', 'cold', 'deleted', 'moved', 'unverified', 'relieved'] as const;
+const TEARS = ['', 'lost', 'behind', 'told'] as const;
 /** As settle.lua has it. */
 const GOES_ON = { never: '0', 'at once': '1', 'after a rest': '2' } as const;
 /** What came to a deleted space from one who had not heard is told so for a day. */
@@ -31,17 +33,32 @@ const DELETED_SECONDS = 86_400;
 
 /** @throws store_unavailable */
 export async function readEntries(
-  { redis, incarnations, options }: LogContext,
+  { redis, known, options }: LogContext,
   address: LogAddress,
-  { after, token, bytesMax, entriesMax }: ReadRequest,
+  { after, token, bytesMax, entriesMax, incarnation: ofAfter }: ReadRequest,
 ): Promise<ReadOutcome> {
-  return incarnations.call<ReadOutcome>(address, undefined, async (incarnation) => {
+  return known.call<ReadOutcome>(address, undefined, async ({ incarnation, isUnchecked }) => {
+    const seen = ofAfter === incarnation ? (after ?? 0) : 0;
+    const readOnce = () => known.readWhole(address, incarnation, () => read(incarnation, isUnchecked), seen);
+    const outcome = await readOnce();
+    if (!('entries' in outcome) || outcome.entries.length > 0 || outcome.after >= outcome.last)
+      return outcome;
+    // The log's end is missing: a break takes its place, unless there is one.
+    const isTorn = await known.tear(address, incarnation, { reason: 'end', seq: outcome.after });
+    return isTorn ? readOnce() : outcome;
+  });
+
+  async function read(
+    incarnation: string,
+    isUnchecked: boolean,
+  ): Promise<(ReadOutcome | { movedTo: string } | { isUnverified: true }) & { last?: Seq }> {
     const reply = await redis.eval(
       READ,
       [logMetaKey(address), logKey(address, incarnation)],
       [
         ...[incarnation, token ?? '', String(options.leaseMs * 1_000)],
         ...[after === null ? '' : String(after), String(bytesMax), String(entriesMax)],
+        isUnchecked ? '1' : '0',
       ],
     );
     const list = readList(reply);
@@ -55,14 +72,21 @@ export async function readEntries(
         return { status, incarnation: readText(list[1]) };
       case 'read': {
         const entries: RawEntry[] = [];
-        for (let i = 3; i < list.length; i += 2) entries.push(readEntry(list[i], list[i + 1]));
-        return { status, incarnation, after: readCount(list[1]), last: readCount(list[2]), entries };
+        for (let i = 7; i < list.length; i += 2) entries.push(readEntry(list[i], list[i + 1]));
+        const [after = 0, last = 0, at = 0] = [1, 2, 3].map((i) => readCount(list[i]));
+        const why = readWord(list[4], TEARS);
+        const lostTo = Number(readText(list[5]).split(' ')[1] ?? at);
+        const tear = why === '' ? null : { at, why, lostTo };
+        return { status, incarnation, after, last, entries, tear, restartedAt: readCount(list[6]) };
       }
+      case 'unverified':
+        checkLength(list, 1);
+        return { isUnverified: true };
       default:
         checkLength(list, 1);
         return { status };
     }
-  });
+  }
 }
 
 /** An entry as read.lua and read-changes.lua reply it. */
@@ -78,14 +102,14 @@ export function readEntry(head: RedisReply | undefined, ops: RedisReply | undefi
 
 /** @throws store_unavailable */
 export async function settleLog(
-  { redis, options, dirtyKey }: LogContext,
+  { redis, options, known }: LogContext,
   address: LogAddress,
   { incarnation, committed, token, goesOn, operations, entries, latencyMsSum, noEffects = [] }: SettleRequest,
 ): Promise<Settled> {
   const reply = await redis.eval(
     SETTLE,
     [
-      ...[logMetaKey(address), logKey(address, incarnation), dirtyKey(address)],
+      ...[logMetaKey(address), logKey(address, incarnation), known.dirtyKey(address)],
       ...[drainStatsKey(address.tenantId), snapshotKey(address, incarnation), noEffectsKey(address)],
     ],
     [
@@ -111,13 +135,13 @@ export async function settleLog(
 
 /** @throws store_unavailable */
 export async function retireLog(
-  { redis, dirtyKey }: LogContext,
+  { redis, known }: LogContext,
   address: LogAddress,
   incarnation: string,
 ): Promise<void> {
   const reply = await redis.eval(
     RETIRE,
-    [logMetaKey(address), logKey(address, incarnation), dirtyKey(address)],
+    [logMetaKey(address), logKey(address, incarnation), known.dirtyKey(address)],
     [incarnation, spaceMember(address), String(DELETED_SECONDS), liveChannel(address, incarnation)],
   );
   readCount(reply);

@@ -4,6 +4,7 @@ import { LIMITS } from '../world/limits.ts';
 import type { RedisClient } from './client.ts';
 import { isFull, readMemory, readSetting } from './inspect.ts';
 import { INSTANCE_KEY } from './keys.ts';
+import type { KnownLogs } from './known-logs.ts';
 import { appendEntries } from './log-append.ts';
 import { readChanges } from './log-changes.ts';
 import { createLogContext, type LogOptions } from './log-context.ts';
@@ -23,18 +24,17 @@ const DEFAULTS: LogOptions = {
   replayWindowMsMax: LIMITS.replayWindowMsMax,
   replayWindowEntriesMax: LIMITS.replayWindowEntriesMax,
   replayWindowBytesMax: LIMITS.replayWindowBytesMax,
-  incarnationsMax: 10_000,
 };
 
 /**
- * The logs of all spaces, in Redis. One of these a process: it remembers the spaces' incarnations, so that what names them
- * is one command. A reply that is none of the script's is store_unavailable: what was asked for may have been done.
+ * The logs of all spaces, in Redis. One of these a process, with the `KnownLogs` that whatever else reads logs has too. A reply that is none of the script's is store_unavailable: what was asked for may have been done.
  */
 export function createLogStore(
   redis: RedisClient,
   options: Partial<LogOptions> = {},
+  known?: KnownLogs,
 ): LogStore & ChangesStore {
-  const context = createLogContext(redis, { ...DEFAULTS, ...options });
+  const context = createLogContext(redis, { ...DEFAULTS, ...options }, known);
   return {
     append: (address, request) => appendEntries(context, address, request),
     async readInstance() {
@@ -42,6 +42,10 @@ export function createLogStore(
     },
     read: (address, request) => readEntries(context, address, request),
     readChanges: (address, request) => readChanges(context, address, request),
+    async tear(address, { incarnation, after, to }) {
+      await context.known.tear(address, incarnation, { reason: 'told', after, to });
+    },
+    noteDurable: (address, incarnation, durable) => context.known.note(address, incarnation, { durable }),
     settle: (address, request) => settleLog(context, address, request),
     retire: (address, incarnation) => retireLog(context, address, incarnation),
     listDirty: (limit) => listDirtySpaces(context, limit),

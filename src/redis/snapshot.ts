@@ -8,6 +8,7 @@ import type {
   StateStore,
 } from '../state/state-stores.ts';
 import type { ReplayAvatar } from '../world/replay.ts';
+import type { Seq } from '../world/types.ts';
 import type { RedisClient, RedisCommand, RedisReply } from './client.ts';
 import { createLostError } from './errors.ts';
 import {
@@ -21,7 +22,7 @@ import {
   stateLoaderKey,
   tenantMarksKey,
 } from './keys.ts';
-import { Incarnations } from './log-context.ts';
+import { type KnownLog, KnownLogs } from './known-logs.ts';
 import { readEntry } from './log-drain.ts';
 import { checkLength, readCount, readInteger, readList, readSeq, readText, readWord } from './log-reply.ts';
 import { KEEP_SNAPSHOT, MARK_TENANT, READ_STATE } from './scripts.ts';
@@ -40,7 +41,6 @@ export interface SnapshotOptions {
   partCharactersMax: number;
   entriesMax: number;
   bytesMax: number;
-  incarnationsMax: number;
 }
 
 const DEFAULTS: SnapshotOptions = {
@@ -52,41 +52,49 @@ const DEFAULTS: SnapshotOptions = {
   partCharactersMax: 512 * 1024,
   entriesMax: 5_000,
   bytesMax: 4 * 1024 * 1024,
-  incarnationsMax: 10_000,
 };
 
 /** Bytes of what is kept, as it is written: more than any world of which a snapshot is kept. */
 const EXPANDED_BYTES_MAX = 128 * 1024 * 1024;
 /** Seconds that a snapshot may take to be written aside. */
 const ASIDE_SECONDS = 60;
-const STATUSES = ['cold', 'deleted', 'moved', 'same', 'large', 'missing', 'state'] as const;
+const STATUSES = ['cold', 'deleted', 'moved', 'unverified', 'same', 'large', 'missing', 'state'] as const;
 /** Items of a `state` reply that stand before its parts and entries. */
 const STATE_HEAD = 16;
 
 /** Snapshots of worlds and what stands around them, in Redis. */
-export function createStateStore(redis: RedisClient, changes: Partial<SnapshotOptions> = {}): StateStore {
+export function createStateStore(
+  redis: RedisClient,
+  changes: Partial<SnapshotOptions> = {},
+  known = new KnownLogs(redis),
+): StateStore {
   const options = { ...DEFAULTS, ...changes };
-  const incarnations = new Incarnations(options.incarnationsMax);
   return {
     read: (address, request) =>
-      incarnations.call<StateReply>(address, undefined, async (incarnation) => {
+      known.call<StateReply>(address, undefined, (log) => {
+        const { incarnation } = log;
         const keys = [
           ...[logMetaKey(address), logKey(address, incarnation), snapshotKey(address, incarnation)],
           ...[aroundKey(address, incarnation), tenantMarksKey(address.tenantId)],
           ...[stateLoaderKey(address, incarnation), cacheStatsKey(address.tenantId)],
         ];
-        const args = toArguments(incarnation, request, options);
-        const list = readList(await redis.eval(READ_STATE, keys, args));
-        try {
-          return await readReply(list, incarnation);
-        } catch {
-          // What cannot be read now cannot be read later either: it is only a copy.
-          await redis.command('UNLINK', snapshotKey(address, incarnation), aroundKey(address, incarnation));
-          return readReply(readList(await redis.eval(READ_STATE, keys, args)), incarnation);
-        }
+        const args = toArguments(log, request, options);
+        const read = async () => {
+          const list = readList(await redis.eval(READ_STATE, keys, args));
+          try {
+            return withLast(await readReply(list, incarnation));
+          } catch {
+            // What cannot be read now cannot be read later either: it is only a copy.
+            await redis.command('UNLINK', snapshotKey(address, incarnation), aroundKey(address, incarnation));
+            return withLast(await readReply(readList(await redis.eval(READ_STATE, keys, args)), incarnation));
+          }
+        };
+        const { held } = request;
+        return known.readWhole(address, incarnation, read, held?.incarnation === incarnation ? held.seq : 0);
       }),
 
     async keepWorld(address, incarnation, { world, marks, token, isRenewed = false }) {
+      known.note(address, incarnation, { durable: world.seq });
       const name = crypto.randomUUID();
       const aside = snapshotAsideKey(address, incarnation, name);
       const text = await compressText(writeWorld(world));
@@ -111,6 +119,7 @@ export function createStateStore(redis: RedisClient, changes: Partial<SnapshotOp
     },
 
     async keepAround(address, incarnation, { around, marks }) {
+      known.note(address, incarnation, { durable: around.seq });
       const id = crypto.randomUUID();
       const key = aroundKey(address, incarnation);
       const fields = {
@@ -153,7 +162,16 @@ export function createStateStore(redis: RedisClient, changes: Partial<SnapshotOp
   };
 }
 
-function toArguments(incarnation: string, request: StateRequest, options: SnapshotOptions): string[] {
+/** Where a reply says that the log ends. */
+function withLast<Reply extends object>(reply: Reply): Reply & { last?: Seq } {
+  return 'seq' in reply ? { ...reply, last: reply.seq as Seq } : reply;
+}
+
+function toArguments(
+  { incarnation, isUnchecked }: KnownLog,
+  request: StateRequest,
+  options: SnapshotOptions,
+): string[] {
   const { aroundId, version, atLeast, token, hits, misses } = request;
   // A space that was made again shows nothing of what was there before.
   const held = request.held?.incarnation === incarnation ? request.held : null;
@@ -162,14 +180,14 @@ function toArguments(incarnation: string, request: StateRequest, options: Snapsh
     ...[incarnation, held?.seq ?? '', held?.epoch ?? '', aroundId === 'own' ? '*' : (aroundId ?? '')],
     ...[...known, atLeast, token],
     ...[options.loadMs, options.bytesMax, options.entriesMax, hits, misses],
-    ...[options.aroundSeconds * 1_000_000, options.snapshotSeconds],
+    ...[options.aroundSeconds * 1_000_000, options.snapshotSeconds, isUnchecked ? 1 : 0],
   ].map(String);
 }
 
 async function readReply(
   list: readonly RedisReply[],
   incarnation: string,
-): Promise<StateReply | { movedTo: string }> {
+): Promise<StateReply | { movedTo: string } | { isUnverified: true }> {
   const status = readWord(list[0], STATUSES);
   switch (status) {
     case 'cold':
@@ -179,6 +197,9 @@ async function readReply(
     case 'moved':
       checkLength(list, 2);
       return { movedTo: readText(list[1]) };
+    case 'unverified':
+      checkLength(list, 1);
+      return { isUnverified: true };
     case 'same':
       checkLength(list, 8);
       return {

@@ -226,6 +226,9 @@ class StateReading {
     const { views, options } = this.#parts;
     const { incarnation, snapshot, marks, entries, last, committed, behind } = found;
     this.#renewAround(found);
+    const version = this.#version;
+    if (version !== null && version !== 'any' && version.seq > last)
+      this.#defer(options.noteAhead(this.#address, { incarnation, seen: version.seq, last, next: null }));
     const { spaceId } = this.#address;
     const view =
       snapshot === null

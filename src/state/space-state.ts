@@ -46,6 +46,7 @@ export class SpaceState {
         viewCharactersMax: LIMITS.viewCharactersMax,
         countMs: COUNT_MS,
         renewMs: RENEW_MS,
+        noteAhead: async () => undefined,
         ...options,
         renew: (address, incarnation, defer) => {
           if (this.#mayRenew(address)) defer(this.renew(address, incarnation));

@@ -1,5 +1,6 @@
 import type { Drain } from '../log/drain.ts';
 import type { LogAddress } from '../log/log-stores.ts';
+import type { NoteAhead } from '../log/readers-ahead.ts';
 import type { Defer, SpaceLog } from '../log/space-log.ts';
 import type { Seq } from '../world/types.ts';
 import type { WorldView } from '../world/world-view.ts';
@@ -14,6 +15,8 @@ export interface StateOptions {
   createToken: () => string;
   /** Told of what nobody waits for. */
   tell: (told: { event: 'snapshot_failed'; address: LogAddress; cause: unknown }) => void;
+  /** Told of readers whose tag is of a later state than there is. */
+  noteAhead?: NoteAhead;
   /** Characters of a world's objects above which no snapshot is kept of it. */
   worldCharactersMax?: number;
   /** Characters of all the views that this process keeps; 0: none. */

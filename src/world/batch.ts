@@ -61,8 +61,11 @@ export interface SingleOperation {
 
 /** What a drain found wrong with the log: written down in the same transaction. */
 export interface Incident {
-  /** `log_lost`: Redis forgot the log. `log_gap`: entries between two that are there are missing. */
-  kind: 'log_lost' | 'log_gap';
+  /**
+   * `log_lost`: Redis forgot the log, or came back older than Postgres. `log_gap`: acknowledged entries are missing.
+   * `redis_restarted`: Redis restarted while entries waited; some that were acknowledged last may be missing.
+   */
+  kind: 'log_lost' | 'log_gap' | 'redis_restarted';
   detail: JsonObject;
 }
 

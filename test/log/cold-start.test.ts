@@ -83,8 +83,9 @@ describe('[L4] a log that Redis forgot', () => {
     expect(await append(address, 'b')).toBe(ahead + 2);
     await drain(address);
     await rig.admin.command('FLUSHALL');
-    expect(await append(address, 'c')).toBe(ahead + 3);
-    expect(await append(address, 'd')).toBe(ahead + 4);
+    // One seq is the break that tells readers of the loss.
+    expect(await append(address, 'c')).toBe(ahead + 4);
+    expect(await append(address, 'd')).toBe(ahead + 5);
     await drain(address);
     expect(await idsIn(address)).toEqual(['a', 'b', 'c', 'd']);
     expect(await listIncidents(rig, address)).toMatchObject([{ kind: 'log_lost' }]);
@@ -154,7 +155,9 @@ describe('[L2] a log that lost entries', () => {
     await drain(address);
     const last = await append(address, 'lost');
     await rig.admin.command('DEL', await findLogKey(address));
-    expect(await drain(address)).toMatchObject({ status: 'drained', seq: last });
+    const drained = await drain(address);
+    expect(drained.status).toBe('drained');
+    expect(drained.seq).toBeGreaterThan(last);
     expect(await listIncidents(rig, address)).toEqual([
       { kind: 'log_gap', detail: { after: first, prev: last, next: null } },
     ]);

@@ -2,7 +2,9 @@ import { afterAll, afterEach, beforeAll } from 'vitest';
 import type { Faults } from '../../dev/fronts/faults.ts';
 import { startNeonFront } from '../../dev/fronts/neon.ts';
 import { startUpstashFront } from '../../dev/fronts/upstash.ts';
+import type { LiveSource } from '../../src/live/live-stores.ts';
 import { Drain, type DrainOptions, type DrainTold } from '../../src/log/drain.ts';
+import { createFindCursor } from '../../src/log/find-cursor.ts';
 import {
   type DrainStore,
   type LogAddress,
@@ -16,9 +18,11 @@ import { createDrainStore } from '../../src/postgres/drain-store.ts';
 import { openNeon } from '../../src/postgres/neon.ts';
 import { createWorldStore } from '../../src/postgres/world-store.ts';
 import type { RedisClient } from '../../src/redis/client.ts';
+import { KnownLogs } from '../../src/redis/known-logs.ts';
 import { createLogStore } from '../../src/redis/log.ts';
 import { openTcpRedis } from '../../src/redis/tcp.ts';
 import { openUpstash } from '../../src/redis/upstash.ts';
+import { openUpstashLive } from '../../src/redis/upstash-live.ts';
 import { startTestRedis } from '../start-redis.ts';
 import { stack, uniqueName } from '../support.ts';
 
@@ -35,11 +39,17 @@ export interface Rig {
   /** A Redis of the file's own, past the front. */
   admin: RedisClient;
   redis: RedisClient;
+  live: LiveSource;
   postgres: Postgres;
   neon: Faults;
   upstash: Faults;
   /** Another process's view of the logs: it knows no incarnation yet. */
-  openLogStore(options?: Parameters<typeof createLogStore>[1]): LogStore;
+  openLogStore(
+    options?: Parameters<typeof createLogStore>[1],
+    known?: KnownLogs,
+  ): ReturnType<typeof createLogStore>;
+  /** What a process knows of the logs, which is nothing yet. */
+  openKnownLogs(): KnownLogs;
   log: LogStore;
   store: ReturnType<typeof createDrainStore>;
   world: WorldStore;
@@ -62,11 +72,17 @@ export function useRig(): Rig {
     });
     closing.push(() => admin.close());
     const redis = openUpstash({ url: upstash.url, token: PASSWORD, timeoutMs: TIMEOUT_MS });
+    const live = openUpstashLive({ url: upstash.url, token: PASSWORD, timeoutMs: TIMEOUT_MS });
     const postgres = openNeon({ databaseUrl, fetchEndpoint: neon.sqlUrl, timeoutMs: TIMEOUT_MS });
-    const openLogStore: Rig['openLogStore'] = (options) => createLogStore(redis, { ...KEPT, ...options });
+    const store = createDrainStore(postgres);
+    const openKnownLogs = () =>
+      new KnownLogs(redis, { findCursor: createFindCursor(store, { now: Date.now, pause }) });
+    const openLogStore: Rig['openLogStore'] = (options, known = openKnownLogs()) =>
+      createLogStore(redis, { ...KEPT, ...options }, known);
     Object.assign(rig, {
-      ...{ admin, redis, postgres, neon: neon.faults, upstash: upstash.faults, openLogStore },
-      ...{ log: openLogStore(), store: createDrainStore(postgres), world: createWorldStore(postgres) },
+      live,
+      ...{ admin, redis, postgres, neon: neon.faults, upstash: upstash.faults, openKnownLogs, openLogStore },
+      ...{ log: openLogStore(), store, world: createWorldStore(postgres) },
     });
   });
   afterEach(() => {

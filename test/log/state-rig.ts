@@ -1,6 +1,7 @@
 import type { LogAddress } from '../../src/log/log-stores.ts';
 import { PersistenceLayer } from '../../src/persistence-layer.ts';
 import { createStateLoader } from '../../src/postgres/operations/load-snapshot.ts';
+import type { KnownLogs } from '../../src/redis/known-logs.ts';
 import { createStateStore, type SnapshotOptions } from '../../src/redis/snapshot.ts';
 import {
   SpaceState,
@@ -33,12 +34,14 @@ export function openStateNode(
     stores,
     snapshots,
     loader,
+    known = rig.openKnownLogs(),
     around = (_method, call) => call(),
     ...changes
   }: {
     stores?: Stores;
     snapshots?: Partial<SnapshotOptions>;
     loader?: StateLoader;
+    known?: KnownLogs;
     around?: Parameters<typeof wrapStore<StateStore>>[1];
   } & Partial<StateOptions> = {},
 ): StateNode {
@@ -51,7 +54,7 @@ export function openStateNode(
     if (method === 'loadAround') loads.arounds++;
     return call();
   });
-  const store = wrapStore(createStateStore(rig.redis, snapshots), around);
+  const store = wrapStore(createStateStore(rig.redis, snapshots, known), around);
   const state = new SpaceState(store, counted, node.spaceLog, drain, {
     ...{ now: Date.now, pause, createToken: () => crypto.randomUUID(), countMs: 0, renewMs: 0 },
     tell: (event) => void told.push(event),

@@ -51,19 +51,24 @@ async function drainWith(
       { showUsage: false },
     );
   // Loaded here: no other command needs both stores.
-  const [{ openPg }, { createDrainStore }, { openUpstash }, { openTcpRedis }, { createLogStore }, { Drain }] =
-    await Promise.all([
-      import('../../postgres/pg.ts'),
-      import('../../postgres/drain-store.ts'),
-      import('../../redis/upstash.ts'),
-      import('../../redis/tcp.ts'),
-      import('../../redis/log.ts'),
-      import('../../log/drain.ts'),
-    ]);
+  const [{ openPg }, { createDrainStore }, { openUpstash }, { openTcpRedis }] = await Promise.all([
+    import('../../postgres/pg.ts'),
+    import('../../postgres/drain-store.ts'),
+    import('../../redis/upstash.ts'),
+    import('../../redis/tcp.ts'),
+  ]);
+  const [{ createLogStore }, { KnownLogs }, { createFindCursor }, { Drain }] = await Promise.all([
+    import('../../redis/log.ts'),
+    import('../../redis/known-logs.ts'),
+    import('../../log/find-cursor.ts'),
+    import('../../log/drain.ts'),
+  ]);
   const postgres = openPg({ databaseUrl: database.url, poolSizeMax: 1, timeoutMs: database.timeoutMs });
   const client = redis.kind === 'upstash' ? openUpstash(redis) : openTcpRedis(redis);
   try {
-    const [log, store] = [createLogStore(client), createDrainStore(postgres)];
+    const store = createDrainStore(postgres);
+    const findCursor = createFindCursor(store, { now: Date.now, pause });
+    const log = createLogStore(client, {}, new KnownLogs(client, { findCursor }));
     if (space !== null && (await store.loadCursor(space)) === null)
       throw new CommandError('not_found', `there is no space ${space.spaceId} of tenant ${space.tenantId}`);
     const drain = new Drain(log, store, {

@@ -52,7 +52,7 @@ describe('worldkeep doctor, of what the drain wrote down', () => {
     });
     expect(report.find('log.incidents')).toMatchObject({
       status: 'warning',
-      message: `incidents of tenant ${at.tenant} in the last day: log_lost 1, log_gap 1`,
+      message: `incidents of tenant ${at.tenant} in the last day: log_lost 1, log_gap 1, redis_restarted 0, reader_ahead 0`,
     });
     await query(
       `DELETE FROM dead_letters WHERE tenant_id = '${at.tenant}'`,

@@ -32,17 +32,17 @@ export function judgeBacklog(dirty: readonly (LogAddress & { oldestSeq: number }
 
 /** What the drain wrote down of one tenant. */
 export function judgeLogRecords(
-  { deadLetters, logsLost, logGaps }: NonNullable<DatabaseFacts['logRecords']>,
+  { deadLetters, logsLost, logGaps, redisRestarts, readersAhead }: NonNullable<DatabaseFacts['logRecords']>,
   tenantId: string,
 ): Finding[] {
   const [incidents, letters] = ['log.incidents', 'log.dead_letters'];
   return [
-    logsLost + logGaps === 0
+    logsLost + logGaps + redisRestarts + readersAhead === 0
       ? ok(incidents, `no log of tenant ${tenantId} has lost anything in the last day`)
       : warning(
           incidents,
-          `incidents of tenant ${tenantId} in the last day: log_lost ${showCount(logsLost)}, log_gap ${showCount(logGaps)}`,
-          'What was queued in them and not committed is gone: the table incidents names the spaces and the seqs. See redis.eviction and redis.durability.',
+          `incidents of tenant ${tenantId} in the last day: log_lost ${showCount(logsLost)}, log_gap ${showCount(logGaps)}, redis_restarted ${showCount(redisRestarts)}, reader_ahead ${showCount(readersAhead)}`,
+          'log_lost and log_gap: writes that were queued and not committed are gone. redis_restarted and reader_ahead: some may be. The table incidents names the spaces and the seqs. See redis.eviction and redis.durability.',
         ),
     deadLetters === 0
       ? ok(letters, `tenant ${tenantId} has no dead letters`)

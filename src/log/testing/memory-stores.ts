@@ -6,7 +6,7 @@ import type { LogOperation, Operation, OperationResult } from '../../world/opera
 import type { SnapshotLag } from '../../world/snapshot-lag.ts';
 import type { Seq } from '../../world/types.ts';
 import { Drain, type DrainRun, type DrainTold } from '../drain.ts';
-import type { DrainStore, LogAddress, LogStore, RawEntry } from '../log-stores.ts';
+import type { DrainStore, LogAddress, LogStore, LogTear, RawEntry } from '../log-stores.ts';
 import { type AppendOptions, SpaceLog, type SpaceLogOptions } from '../space-log.ts';
 
 export const ADDRESS = { tenantId: 't', spaceId: 'main' };
@@ -44,6 +44,10 @@ export function makeStores() {
     status: 'open' as 'open' | 'cold' | 'deleted',
     ...{ incarnation: 'one', last: START, committed: START },
     entries: [] as RawEntry[],
+    /** The newest break. */
+    tear: null as LogTear | null,
+    /** Where the log ended when Redis restarted while entries waited. */
+    restartedAt: 0,
     /** Of the elected drain. */
     token: null as string | null,
     /** Milliseconds after which the next append has its caller drain; null: another drain is elected. */
@@ -68,6 +72,10 @@ export function makeStores() {
     log.entries.push({ seq, prev: log.last, actor, ops: text, count: JSON.parse(text).length, waits });
     log.last = seq;
     return seq;
+  }
+  function tear(why: LogTear['why'], lostTo: Seq): void {
+    log.last = Math.max(log.last + 1, clock.now() * 1_000);
+    log.tear = { at: log.last, why, lostTo };
   }
   const put = (id: string, waits = false) => add([{ op: 'put', id }], { waits });
   function step(): void {
@@ -98,14 +106,26 @@ export function makeStores() {
     readInstance: vi.fn(async () => 'redis-1'),
     read: vi.fn(async (_, { after, token }) => {
       step();
-      const { status, incarnation, last, committed, entries, readMax } = log;
+      const { status, incarnation, committed, entries, readMax, restartedAt } = log;
       if (status === 'cold') return { status };
       if (status === 'deleted') return { status, incarnation };
       if (token !== null && token !== log.token) return { status: 'relieved' };
       const from = after ?? committed;
       const found = entries.filter(({ seq }) => seq > from).slice(0, readMax);
-      return { status: 'read', incarnation, after: from, last, entries: found };
+      const isEndMissing = found.length === 0 && from >= committed && log.last > from;
+      if (isEndMissing && log.last !== log.tear?.at) tear('lost', log.last);
+      return {
+        status: 'read',
+        incarnation,
+        after: from,
+        last: log.last,
+        entries: found,
+        tear: log.tear,
+        restartedAt,
+      };
     }),
+    tear: vi.fn(async (_, { to }) => tear('told', to)),
+    noteDurable: vi.fn(),
     settle: vi.fn(async (_, { committed, token, goesOn }) => {
       log.committed = Math.max(log.committed, committed);
       const { last, entries, snapshot } = log;
@@ -129,6 +149,7 @@ export function makeStores() {
   const postgres: Pick<Store, keyof DrainStore> = {
     openLog: vi.fn(async () => openedLog()),
     loadCursor: vi.fn(async () => ({ ...openedLog(), isLogOpen: world.isLogOpen })),
+    noteReaderAhead: vi.fn(),
     loadSeqs: vi.fn(async () => ({ ...openedLog(), objects: new Map(world.objects), users: new Set() })),
     applyBatch: vi.fn(async (_, { incarnation, from, to, objects, singles, results, presumesObjects }) => {
       step();

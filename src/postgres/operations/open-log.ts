@@ -1,6 +1,6 @@
 import { and, eq, sql } from 'drizzle-orm';
 import { uuidv7 } from 'uuidv7';
-import type { LogAddress, OpenedLog } from '../../log/log-stores.ts';
+import type { LogAddress, OpenedLog, ReaderAhead } from '../../log/log-stores.ts';
 import type { OperationResult } from '../../world/operation.ts';
 import type { Seq } from '../../world/types.ts';
 import { toTexts } from '../array-literal.ts';
@@ -22,12 +22,31 @@ export async function openLog(
         incarnation: sql<string>`incarnation`,
         incarnationSeq: sql<string>`incarnation_seq`,
         cursor: sql<string>`log_cursor`,
+        wasOpen: sql<boolean>`was_open`,
+        isLost: sql<boolean>`is_lost`,
       })
       .from(sql`open_log(${spaceId}, ${instance}, ${isLogAbsent}::boolean, ${uuidv7()})`),
   ]);
   if (row === undefined) return null;
-  const { incarnation, incarnationSeq, cursor } = row;
-  return { incarnation, incarnationSeq: Number(incarnationSeq), cursor: Number(cursor) };
+  const { incarnation, incarnationSeq, cursor, wasOpen, isLost } = row;
+  const opened = { incarnation, incarnationSeq: Number(incarnationSeq), cursor: Number(cursor) };
+  return wasOpen ? { ...opened, reopened: isLost ? 'lost' : 'open' } : opened;
+}
+
+/** See note_reader_ahead. @returns null where the space has no such incarnation. */
+export async function noteReaderAhead(
+  postgres: Postgres,
+  { tenantId, spaceId }: LogAddress,
+  { incarnation, seen, last, next }: ReaderAhead,
+): Promise<{ cursor: Seq; isNoted: boolean } | null> {
+  const [[row]] = await postgres.inTenant(tenantId, (db) => [
+    db
+      .select({ cursor: sql<string>`log_cursor`, isNoted: sql<boolean>`is_noted` })
+      .from(
+        sql`note_reader_ahead(${spaceId}, ${incarnation}, ${seen}::bigint, ${last}::bigint, ${next}::bigint)`,
+      ),
+  ]);
+  return row === undefined ? null : { cursor: Number(row.cursor), isNoted: row.isNoted };
 }
 
 export async function loadCursor(

@@ -69,6 +69,9 @@ export const incidents = pgTable(
     primaryKey({ columns: [t.tenantId, t.incidentId] }),
     index('incidents_oldest').on(t.tenantId, t.createdAt),
     idCheck('incidents_id_form', t.incidentId),
-    check('incidents_kind_known', sql`${t.kind} in ('log_lost', 'log_gap')`),
+    check(
+      'incidents_kind_known',
+      sql`${t.kind} in ('log_lost', 'log_gap', 'redis_restarted', 'reader_ahead')`,
+    ),
   ],
 );

@@ -6,7 +6,10 @@ here. Without allow-oom, a full memory refuses the script before its first line.
 KEYS[1] meta, a hash: incarnation, incarnationSeq, deleted (1); seqs: last, committed, oldest ('' where all is committed);
         counts of all that was appended and settled of all before the oldest; waits, the newest seq that somebody waits for;
         the drain's token and lease: s while it sleeps or r, and until when in microseconds; rest, before which no drain
-        begins but for who waits, in microseconds
+        begins but for who waits, in microseconds; torn, the newest break in the log (see shared/tear.lua), why it is there
+        (lost, behind; told, where an incident says so already) and what is missing before it ('after to', seqs); run and runAt,
+        the run of Redis in which the log was compared with Postgres, and when that was last looked at; restartedAt, where the
+        log ended when entries waited in a new run
 KEYS[2] log of the incarnation, a stream: id seq-0; p prev, a actor, n how many operations, c counts before it, o operations
         as JSON, and w where somebody waits (1; 2 for the object as the entry leaves it too), in this order
 KEYS[3] dirty, a sorted set
@@ -30,7 +33,11 @@ ARGV[16] fingerprint of the request
 ARGV[17] [18] requests and operations a minute, 0 for not counted
 ARGV[19] [20] what Postgres says of the incarnation: its own seq and the cursor; '' where it was not asked
 ARGV[21] seq that the log must end at, '' for any
-ARGV[22] … operations of an entry and their count, operations of the next and their count, …; none only opens the log
+ARGV[22] the highest seq of this log that the caller knows, 0 for none
+ARGV[23] 1 where the log cannot be compared with Postgres now, else 0
+ARGV[24] what Postgres says of a log that was open before: lost, where an incident says that it was lost, else open; '' of
+         one that was not
+ARGV[25] … operations of an entry and their count, operations of the next and their count, …; none only opens the log
 
 Replies; budget is: requests remaining, ms until whole, operations remaining, ms until whole; -1 remaining for not counted
   {'appended', first seq, last seq, operations, drain, replaced incarnation or '', after, budget…}
@@ -40,6 +47,7 @@ Replies; budget is: requests remaining, ms until whole, operations remaining, ms
   {'cold', 1 if the log of the incarnation is there, else 0}            nothing is known of the space
   {'deleted', incarnation}
   {'moved', incarnation}                                                the space has another incarnation
+  {'unverified'}                                                        the log is to be compared with Postgres: see tear.lua
   {'ahead'}                                                             the log does not end where it must
   {'key_reused'}
   {'over_budget', requests or updates, ms to wait, budget…}
@@ -47,12 +55,15 @@ Replies; budget is: requests remaining, ms until whole, operations remaining, ms
 ]]
 local MINUTE = 60000000
 -- The first operations among ARGV.
-local ENTRIES = 22
+local ENTRIES = 25
 
 -- include counts.lua
+-- include run.lua
+-- include tear.lua
 
 local metaKey, log = KEYS[1], KEYS[2]
 local known, openedSeq = ARGV[1], tonumber(ARGV[19])
+local seen, isUnchecked = tonumber(ARGV[22]), ARGV[23] == '1'
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
 
@@ -61,31 +72,45 @@ local now = time[1] * 1000000 + time[2]
 local incarnation, deleted, last, oldest, lease, rest, counts, settled = unpack(redis.call(
   'HMGET', metaKey, 'incarnation', 'deleted', 'last', 'oldest', 'lease', 'rest', 'counts', 'settled'
 ))
+local committed, torn, missing, run, runAt = unpack(redis.call(
+  'HMGET', metaKey, 'committed', 'torn', 'missing', 'run', 'runAt'
+))
 local isOpening = openedSeq ~= nil and (
   not incarnation
   or (incarnation ~= known and openedSeq > tonumber(redis.call('HGET', metaKey, 'incarnationSeq') or -1))
 )
 -- The first seq given now is not below this.
 local least = now
+-- Why the log has to be broken here, if it has to be.
+local why
 if isOpening then
+  findRun()
   -- Above what another incarnation had; but no entry of that is missing from this one, whose first names the cursor.
   least = math.max(least, (last or 0) + 1)
   local from = tonumber(ARGV[20])
-  oldest, lease, rest, counts = '', '', nil, '0 0 0'
+  local lastEntry
+  oldest, lease, rest, counts, missing, committed = '', '', nil, '0 0 0', '', ARGV[20]
   -- Where the hash alone was lost, the stream says how far it had come.
-  if redis.call('EXISTS', log) == 1 then
+  local hasLog = redis.call('EXISTS', log) == 1
+  if hasLog then
     local info = redis.call('XINFO', 'STREAM', log)
     for i = 1, #info, 2 do
       if info[i] == 'last-generated-id' then
         from = math.max(from, tonumber(string.match(info[i + 1], '^%d+')))
       elseif info[i] == 'last-entry' and info[i + 1] then
         local fields = info[i + 1][2]
+        lastEntry = tonumber(string.match(info[i + 1][1], '^%d+'))
         local ops, entries, bytes = readCounts(fields[8])
         counts = print(ops + fields[6]) .. ' ' .. print(entries + 1) .. ' ' .. print(bytes + #fields[10])
       end
     end
   end
   last, settled = print(from), counts
+  -- Where the log begins is no entry's seq, and not one that was lost.
+  torn = lastEntry == from and '0' or last
+  if not hasLog and ARGV[24] ~= '' then
+    why = (ARGV[24] == 'open' and seen > from) and 'lost' or 'told'
+  end
   local open = redis.call('XRANGE', log, '(' .. ARGV[20] .. '-0', '+', 'COUNT', 1)[1]
   if open then
     oldest, settled = string.sub(open[1], 1, -3), open[2][8]
@@ -96,6 +121,31 @@ elseif deleted then
   return {'deleted', incarnation}
 elseif incarnation ~= known then
   return {'moved', incarnation}
+elseif not isUnchecked and isOfOtherRun(run, runAt, now) then
+  return {'unverified'}
+end
+
+-- What the caller knows of the log and the log does not have was lost, unless a break behind it says so already. An entry
+-- that was trimmed away is named by the first one that is left, or stands before that.
+local function isMissing(seq)
+  if seq <= tonumber(torn or 0) or #redis.call('XRANGE', log, print(seq), print(seq), 'COUNT', 1) > 0 then
+    return false
+  end
+  local first = redis.call('XRANGE', log, '-', '+', 'COUNT', 1)[1]
+  return first and tonumber(first[2][2]) < seq
+end
+if not why and (seen > tonumber(last) or (seen < tonumber(last) and isMissing(seen))) then
+  why = 'lost'
+end
+if why then
+  if why == 'lost' then
+    missing = print(math.min(tonumber(last), seen - 1)) .. ' ' .. print(seen)
+  end
+  last = findBreak(last, seen, now)
+  torn = last
+  if oldest == '' then
+    oldest = last
+  end
 end
 
 if ARGV[21] ~= '' and tonumber(ARGV[21]) ~= tonumber(last) then
@@ -136,12 +186,20 @@ end
 
 -- What may refuse
 
+local function isLost(seq)
+  local after, to = string.match(missing or '', '^(%d+) (%d+)$')
+  if after and seq > tonumber(after) and seq <= tonumber(to) then
+    return true
+  end
+  return seq > tonumber(committed or 0) and #redis.call('XRANGE', log, print(seq), print(seq), 'COUNT', 1) == 0
+end
+
 if ARGV[15] ~= '0' then
   local answered = redis.call('GET', KEYS[4])
   if answered then
     local first, seq, accepted, of, fingerprint = string.match(answered, '^(%d+) (%d+) (%d+) (%S+) (.*)$')
-    -- What was appended to another incarnation went with it: it is appended to this one.
-    if of == known then
+    -- What was appended to another incarnation went with it, and what was lost is gone: it is appended again.
+    if of == known and not isLost(tonumber(seq)) then
       if fingerprint ~= ARGV[16] then
         return {'key_reused'}
       end
@@ -212,8 +270,18 @@ if isOpening then
   change('incarnationSeq', ARGV[19])
   change('committed', ARGV[20])
   change('settled', settled)
+  change('torn', torn)
 end
-if isOpening or isClean then
+if thisRun and thisRun ~= '' and not isUnchecked then
+  change('run', thisRun)
+  change('runAt', print(now))
+end
+if why then
+  change('torn', torn)
+  change('why', why)
+  change('missing', missing or '')
+end
+if isOpening or isClean or why then
   if oldest == '' and first then
     oldest = first
   end
@@ -221,8 +289,11 @@ if isOpening or isClean then
   if oldest ~= '' then
     -- A log that is drained is left to expire.
     redis.call('PERSIST', log)
-    redis.call('ZADD', KEYS[3], oldest, ARGV[2])
   end
+end
+-- Also where it is there already: the set may have been lost.
+if oldest ~= '' then
+  redis.call('ZADD', KEYS[3], oldest, ARGV[2])
 end
 
 local drain = -1

@@ -22,11 +22,13 @@ ARGV[10] [11] bytes and entries of the log at most; one entry is read at least
 ARGV[12] [13] hits and misses to be counted
 ARGV[14] microseconds for which an around holds
 ARGV[15] seconds for which a snapshot is kept, from when it was last read
+ARGV[16] 1 where the log cannot be compared with Postgres now, else 0
 
 Replies; marks is: version, epoch, pendingUntil, 1 if somebody is being erased, else 0
   {'cold', 1 if the caller is to open the log, else 0}
   {'deleted', the same}
   {'moved', incarnation}        as read.lua
+  {'unverified'}                as read.lua
   {'same', last, rev, 1 if the caller is to renew the around, else 0, marks…}
   {'large', last, committed}    the world is too large for a snapshot
   {'missing', 1 if a world is missing, 1 if an around is, 1 if the caller is to load it, last, committed, marks…}
@@ -35,6 +37,7 @@ Replies; marks is: version, epoch, pendingUntil, 1 if somebody is being erased, 
    behind, -1 where there is none, marks…, 1 if the caller is to renew the around, else 0, part, part, …, head, ops, head, ops, …}   head: as in read.lua
 ]]
 -- include counts.lua
+-- include run.lua
 -- include entries.lua
 
 local meta, log, snapshotKey, aroundKey, marksKey, loaderKey, countsKey = unpack(KEYS)
@@ -45,8 +48,8 @@ if ARGV[13] ~= '0' then
   redis.call('HINCRBY', countsKey, 'misses', ARGV[13])
 end
 
-local incarnation, deleted, last, committed, counts = unpack(redis.call(
-  'HMGET', meta, 'incarnation', 'deleted', 'last', 'committed', 'counts'
+local incarnation, deleted, last, committed, counts, torn, run, runAt = unpack(redis.call(
+  'HMGET', meta, 'incarnation', 'deleted', 'last', 'committed', 'counts', 'torn', 'run', 'runAt'
 ))
 local function choose()
   return redis.call('SET', loaderKey, ARGV[8], 'NX', 'PX', ARGV[9]) and 1 or 0
@@ -60,6 +63,9 @@ elseif incarnation ~= ARGV[1] then
 end
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
+if ARGV[16] ~= '1' and isOfOtherRun(run, runAt, now) then
+  return {'unverified'}
+end
 local version, epoch, pendingUntil, erasingUntil = unpack(redis.call(
   'HMGET', marksKey, 'version', 'epoch', 'pendingUntil', 'erasingUntil'
 ))
@@ -90,18 +96,20 @@ if hasAround and (ARGV[5] == 'any' or (ARGV[5] == last and ARGV[6] == around[2])
   return withMarks({'same', last, around[2], chooseRenewer()})
 end
 
--- A world at `seq` serves where the log goes on from there without a gap, and ends where it says.
+-- A world at `seq` serves where the log continues from there without a gap, has no break behind it, and ends where it says.
 local newest = redis.call('XREVRANGE', log, '+', '-', 'COUNT', 1)[1]
 local endsAt = newest and tonumber(string.sub(newest[1], 1, -3)) or 0
 local function goesOn(seq)
-  if tonumber(seq) < tonumber(ARGV[7]) then
+  if tonumber(seq) < math.max(tonumber(ARGV[7]), tonumber(torn or 0)) then
     return false
   end
   if endsAt <= tonumber(seq) then
-    return tonumber(seq) == tonumber(last)
+    -- What is committed is trimmed away in time, and a break is no entry: else the last entry was lost.
+    local isKept = endsAt == tonumber(last) or tonumber(last) <= tonumber(committed) or last == torn
+    return isKept and tonumber(seq) == tonumber(last)
   end
   local entry = redis.call('XRANGE', log, '(' .. seq .. '-0', '+', 'COUNT', 1)[1]
-  return endsAt == tonumber(last) and tonumber(entry[2][2]) <= tonumber(seq), entry
+  return endsAt == tonumber(last) and tonumber(entry[2][2]) == tonumber(seq), entry
 end
 
 local snapshot = redis.call('HMGET', snapshotKey, 'seq', 'epoch', 'parts', 'isLarge')

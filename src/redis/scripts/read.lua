@@ -11,18 +11,28 @@ ARGV[3] its lease, in microseconds
 ARGV[4] seq behind which to read, '' for what is known to be committed
 ARGV[5] bytes of operations after which to stop; one entry is read at least
 ARGV[6] entries after which to stop
+ARGV[7] 1 where the log cannot be compared with Postgres now, else 0
 
 Replies
-  {'read', after, last, head, ops, head, ops, …}  head: 'seq prev count waits actor', waits 0, 1 or 2, actor may be empty
-  {'cold'}                                         nothing is known of the space
+  {'read', after, last, torn, why, missing, restartedAt, head, ops, …}
+                                                             head: 'seq prev count waits actor', waits 0, 1 or 2, actor may be
+                                                             empty; torn … restartedAt as in meta, 0 and '' for none
+  {'cold'}                                                   nothing is known of the space
   {'deleted', incarnation}
-  {'moved', incarnation}                           the space has another incarnation: nothing was done
-  {'relieved'}                                     another drain has been elected since
+  {'moved', incarnation}                                     the space has another incarnation: nothing was done
+  {'unverified'}                                             the log is to be compared with Postgres: see tear.lua
+  {'relieved'}                                               another drain has been elected since
 ]]
+-- include run.lua
 -- include entries.lua
 
-local meta = redis.call('HMGET', KEYS[1], 'incarnation', 'deleted', 'last', 'committed', 'token')
-local incarnation, deleted, last, committed, token = unpack(meta)
+local meta = redis.call(
+  'HMGET', KEYS[1], 'incarnation', 'deleted', 'last', 'committed', 'token', 'torn', 'why', 'missing', 'restartedAt', 'run',
+  'runAt'
+)
+local incarnation, deleted, last, committed, token, torn, why, missing, restartedAt, run, runAt = unpack(meta)
+local time = redis.call('TIME')
+local now = time[1] * 1000000 + time[2]
 if not incarnation then
   return {'cold'}
 end
@@ -32,15 +42,17 @@ end
 if incarnation ~= ARGV[1] then
   return {'moved', incarnation}
 end
+if ARGV[7] ~= '1' and isOfOtherRun(run, runAt, now) then
+  return {'unverified'}
+end
 if ARGV[2] ~= '' then
   if ARGV[2] ~= token then
     return {'relieved'}
   end
-  local time = redis.call('TIME')
-  redis.call('HSET', KEYS[1], 'lease', string.format('r%.0f', time[1] * 1000000 + time[2] + ARGV[3]))
+  redis.call('HSET', KEYS[1], 'lease', string.format('r%.0f', now + ARGV[3]))
 end
 
 local after = ARGV[4] == '' and committed or ARGV[4]
-local reply = {'read', after, last}
+local reply = {'read', after, last, torn or '0', why or '', missing or '', restartedAt or '0'}
 addEntries(reply, KEYS[2], after, tonumber(ARGV[5]), tonumber(ARGV[6]))
 return reply

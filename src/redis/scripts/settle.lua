@@ -30,6 +30,7 @@ another incarnation nothing is left; of a space that nothing is known of, nobody
 local LATENCY_ENTRIES = 1000
 
 -- include counts.lua
+-- include tear.lua
 
 local metaKey, log, dirty, stats, snapshot, noEffects = unpack(KEYS)
 if ARGV[7] ~= '0' or ARGV[8] ~= '0' then
@@ -61,16 +62,25 @@ elseif deleted or incarnation ~= ARGV[1] then
   return {ARGV[3], 1, 0, -1, -1, -1, -1}
 end
 committed = math.max(tonumber(ARGV[3]), tonumber(committed))
-last = math.max(tonumber(last), committed)
-local isDrained = last == committed
+last = tonumber(last)
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
 
-local changes = {'last', print(last), 'committed', print(committed)}
+local changes = {'committed', print(committed)}
 local function change(field, value)
   changes[#changes + 1] = field
   changes[#changes + 1] = value
 end
+if last < committed then
+  -- This Redis came back older than Postgres since the drain read the log.
+  local torn = findBreak(last, committed, now)
+  last = tonumber(torn)
+  change('last', torn)
+  change('torn', torn)
+  change('why', 'behind')
+  change('missing', '')
+end
+local isDrained = last == committed
 if isDrained then
   settled = counts
   change('oldest', '')

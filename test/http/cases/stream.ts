@@ -87,10 +87,15 @@ export function describeStream({ start, makeEnv, withoutRedis, openOwnRedis }: R
     });
 
     it('[R1] resets where the log no longer has what came behind, and goes on', async () => {
-      const { open, put, prefix, incarnation } = await openPlace();
+      const { open, put, prefix, incarnation, call, at } = await openPlace();
       const first = await put('a');
       await put('b');
-      const head = await put('c');
+      // Trimmed before they are committed, the first two would be lost.
+      const committed = await call('POST', `${at}/updates`, {
+        ...{ json: { ops: [{ op: 'put', id: 'c' }] }, headers: { Prefer: 'wait' } },
+      });
+      expect(committed.status).toBe(200);
+      const head = committed.body.seq;
       await own.client.xtrim(`${prefix}:${await incarnation()}:log`, 'MINID', head);
       const client = await open({ query: `?since=${first}` });
       await put('d');

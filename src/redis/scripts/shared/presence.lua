@@ -13,6 +13,11 @@ local metaKey, stays, people, names, ended = unpack(KEYS)
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 
+-- Where one of the three was lost, the others tell of people who never leave: all begin again with their next heartbeats.
+if redis.call('EXISTS', stays, people, names) % 3 ~= 0 then
+  redis.call('UNLINK', stays, people, names)
+end
+
 -- As `..` prints a number it has 14 digits.
 local function print(number)
   return string.format('%.0f', number)
