@@ -193,7 +193,8 @@ describe('objects stored for answers', () => {
     await rig.admin.command('HSET', meta ?? '', 'last', String((last ?? 0) + 61_000_000));
     const waits = await write(x('patch', { soon: 1 }));
     await letGo();
-    expect(batches).toMatchObject([[{}, { written: [{ id: 'x' }], singles: [] }]]);
+    // The jump of the log's end looks like a loss, so a second batch passes over it.
+    expect(batches[0]).toMatchObject([{}, { written: [{ id: 'x' }], singles: [] }]);
     expect(await count(address)).toBe(1);
     expect(await show(waits)).toMatchObject({ soon: 1 });
   });

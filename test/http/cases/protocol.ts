@@ -39,9 +39,10 @@ export function describeProtocol(target: () => Target): void {
     it('to a query that its route does not know is 422, and names it', async () => {
       const own = await openSpace(target());
       const keyed = createCall(target(), await own.apiKey(['read', 'write', 'admin']));
-      for (const { method, path, scope } of ROUTES) {
+      // A route for signed deliveries answers 401 first.
+      for (const { method, path, scope } of ROUTES.filter((route) => route.scope !== 'signed')) {
         const at = path.replace('{space}', 'here').replace('{id}', 'o');
-        const ask = scope === 'open' || scope === 'signed' ? call : keyed;
+        const ask = scope === 'open' ? call : keyed;
         const { status, body } = await ask(method.toUpperCase(), `${at}?unknown=1`);
         expect([method, path, status, body?.errors?.[0]?.path]).toEqual([method, path, 422, '/unknown']);
       }
