@@ -3,8 +3,8 @@ import { gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { buildWorker } from './http/targets.ts';
 
-/** Workers take 3 MiB after gzip on the free plan; what is kept far below starts fast, with the log and its scripts in it. */
-const GZIP_BYTES_MAX = 340 * 1024;
+/** The free plan takes 3 MiB after gzip. A Worker far below that starts fast. */
+const GZIP_BYTES_MAX = 380 * 1024;
 
 describe('the built Worker', () => {
   let built: Awaited<ReturnType<typeof buildWorker>>;

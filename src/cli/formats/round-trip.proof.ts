@@ -1,3 +1,3 @@
 import { describeRoundTrips } from '../testing/describe-round-trips.ts';
 
-describeRoundTrips(3_000);
+describeRoundTrips(1_000);
