@@ -18,7 +18,11 @@ function makeWorkers() {
   return { start, deaths, killed };
 }
 
-async function keep(workers = makeWorkers()) {
+type Workers = Omit<ReturnType<typeof makeWorkers>, 'start'> & {
+  start(signal: AbortSignal): Promise<Mortal & { n: number }>;
+};
+
+async function keep(workers: Workers = makeWorkers()) {
   let nowMs = 0;
   const lines: string[] = [];
   const running: (number | null)[] = [];
@@ -86,4 +90,22 @@ it('gives up with its reason when a restart fails', async () => {
   });
   deaths[0]?.('signal SIGKILL');
   expect(await kept.ended).toBe('it does not build');
+});
+
+it('stops without waiting for a restart that is under way', async () => {
+  const workers = makeWorkers();
+  let starts = 0;
+  const { kept, deaths } = await keep({
+    ...workers,
+    start: (signal: AbortSignal) =>
+      ++starts === 1
+        ? workers.start()
+        : new Promise((_, reject) => {
+            signal.addEventListener('abort', () => reject(new Error('it was stopped')));
+          }),
+  });
+  deaths[0]?.('signal SIGKILL');
+  await expect.poll(() => starts, { interval: 1 }).toBe(2);
+  await kept.stop();
+  expect(await kept.ended).toBe('it was stopped');
 });

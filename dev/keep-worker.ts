@@ -8,7 +8,8 @@ export interface Mortal {
 }
 
 export interface KeepOptions<T extends Mortal> {
-  start(): Promise<T>;
+  /** @param signal aborted by `stop()`: a start that is under way ends soon after, and may reject */
+  start(signal: AbortSignal): Promise<T>;
   /** Told of each start, and with null of each death. */
   onChange(worker: T | null): void;
   log(line: string): void;
@@ -33,14 +34,14 @@ export async function keepWorker<T extends Mortal>({
   log,
   now,
 }: KeepOptions<T>): Promise<KeptWorker> {
-  let worker = await start();
+  const stopping = new AbortController();
+  let worker = await start(stopping.signal);
   onChange(worker);
-  let isStopping = false;
   let restartsMs: number[] = [];
   const keep = async (): Promise<string> => {
     for (;;) {
       const how = await worker.died;
-      if (isStopping) return `The Worker ended (${how})`;
+      if (stopping.signal.aborted) return `The Worker ended (${how})`;
       onChange(null);
       await worker.kill();
       restartsMs = restartsMs.filter((atMs) => now() - atMs < RESTARTS_WINDOW_MS);
@@ -48,8 +49,8 @@ export async function keepWorker<T extends Mortal>({
         return `The Worker died (${how}) after ${RESTARTS_MAX} restarts within ${RESTARTS_WINDOW_MS / 1_000} s`;
       restartsMs.push(now());
       log(`the Worker died (${how}): restarting it`);
-      worker = await start();
-      if (isStopping) {
+      worker = await start(stopping.signal);
+      if (stopping.signal.aborted) {
         await worker.stop();
         continue;
       }
@@ -61,7 +62,7 @@ export async function keepWorker<T extends Mortal>({
   return {
     ended,
     async stop() {
-      isStopping = true;
+      stopping.abort();
       await worker.stop();
       await ended;
     },

@@ -87,10 +87,10 @@ export async function startLocal(options: LocalOptions): Promise<Local> {
     const front = await startWorkerFront({ port, bodySilenceMsMax: bodyTimeoutMs + BODY_GRACE_MS });
     undo.push(front.close);
     const { url } = front;
-    const start = async () =>
+    const start = async (stopping: AbortSignal) =>
       startWorker({
         ...{ dir: dataDir, port: await findFreePort(0), onSpawn: stack.lock.record, variables },
-        log,
+        ...{ log, signal: stopping },
       });
     const worker = await keepWorker({
       ...{ start, log, now: () => performance.now() },

@@ -24,6 +24,8 @@ export interface WorkerOptions {
   /** Told of the process before it answers. */
   onSpawn?(started: StartedProcess): void;
   log?(line: string): void;
+  /** Gives up a start that is under way: it rejects. */
+  signal?: AbortSignal;
 }
 
 export interface DevWorker {
@@ -100,7 +102,10 @@ export async function startWorker(options: WorkerOptions): Promise<DevWorker> {
     lastSignal: 'SIGKILL',
   });
   options.onSpawn?.(started);
+  const giveUp = () => void killProcess(started);
+  options.signal?.addEventListener('abort', giveUp, { once: true });
   await waitUntilAnswering(started, url, logFile);
+  options.signal?.removeEventListener('abort', giveUp);
   return {
     process: started,
     pid: started.pid,
