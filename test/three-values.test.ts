@@ -1,12 +1,12 @@
 import { Euler, Object3D, Vector3 } from 'three';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { BatchProcessor, CacheManager, PersistenceLayer } from '../src/index.ts';
-import { quaternionFromEuler } from '../src/world/three-values.ts';
+import { eulerToQuaternion } from '../src/world/quaternion.ts';
 import { makeWorld, openTestPg } from './layers.ts';
 import { stack, uniqueName } from './support.ts';
 
 const POSITION = { x: 1, y: 2, z: 3 };
-const TURNED = quaternionFromEuler(0.5, 1, 0.25, 'YXZ');
+const TURNED = eulerToQuaternion({ x: 0.5, y: 1, z: 0.25 }, 'YXZ');
 
 /** An object of a scene, turned about its axes in the order YXZ. */
 function makeMesh(): Object3D {
@@ -37,7 +37,7 @@ describe("three.js's values in a Node server", () => {
       rotation: new Euler(0.5, 1, 0.25, 'ZYX'),
     });
     expect(moved.position).toEqual({ x: 4, y: 5, z: 6 });
-    expect(moved.rotation).toEqual(quaternionFromEuler(0.5, 1, 0.25, 'ZYX'));
+    expect(moved.rotation).toEqual(eulerToQuaternion({ x: 0.5, y: 1, z: 0.25 }, 'ZYX'));
   });
 
   it('are taken for another tenant, and in a whole world', async () => {

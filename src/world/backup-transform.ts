@@ -1,5 +1,5 @@
 import { AppError } from './errors.ts';
-import { EULER_ORDERS, type EulerOrder, eulerToQuaternion } from './quaternion.ts';
+import { EULER_ORDERS, eulerToQuaternion, isEulerOrder } from './quaternion.ts';
 import { toPointer } from './schemas.ts';
 import type { JsonValue } from './types.ts';
 
@@ -53,10 +53,6 @@ function readEuler({ x, y, z, order = 'XYZ', ...others }: Members, path: readonl
   if (!isNumber(x) || !isNumber(y) || !isNumber(z)) throw refuse(path, ROTATION_FORMS);
   if (!isEulerOrder(order)) throw refuse([...path, 'order'], `must be one of ${EULER_ORDERS.join(', ')}`);
   return eulerToQuaternion({ x, y, z }, order);
-}
-
-function isEulerOrder(value: JsonValue): value is EulerOrder {
-  return EULER_ORDERS.some((order) => order === value);
 }
 
 function withoutFlags(members: Members): Members {

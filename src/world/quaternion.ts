@@ -34,7 +34,11 @@ const EULER_SIGNS = {
 export type EulerOrder = keyof typeof EULER_SIGNS;
 export const EULER_ORDERS = Object.keys(EULER_SIGNS) as EulerOrder[];
 
-/** Euler angles in radians as a quaternion. @param order XYZ is three.js's default */
+export function isEulerOrder(value: unknown): value is EulerOrder {
+  return EULER_ORDERS.some((order) => order === value);
+}
+
+/** Euler angles in radians as a quaternion, bit for bit as three.js computes it. @param order XYZ is three.js's default */
 export function eulerToQuaternion({ x, y, z }: Vector3, order: EulerOrder = 'XYZ'): Quaternion {
   const [c1, c2, c3] = [Math.cos(x / 2), Math.cos(y / 2), Math.cos(z / 2)];
   const [s1, s2, s3] = [Math.sin(x / 2), Math.sin(y / 2), Math.sin(z / 2)];

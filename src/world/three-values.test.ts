@@ -1,7 +1,8 @@
 import fc from 'fast-check';
 import { Euler, Object3D, Quaternion, Vector3 } from 'three';
 import { describe, expect, it } from 'vitest';
-import { type EulerOrder, quaternionFromEuler, readThreeValues } from './three-values.ts';
+import { type EulerOrder, eulerToQuaternion } from './quaternion.ts';
+import { readThreeValues } from './three-values.ts';
 
 const ORDERS: EulerOrder[] = ['XYZ', 'YXZ', 'ZXY', 'ZYX', 'YZX', 'XZY'];
 const angle = fc.double({ min: -7, max: 7, noNaN: true });
@@ -9,12 +10,12 @@ const toPlain = ({ x, y, z, w }: Quaternion) => ({ x, y, z, w });
 const readRotation = (rotation: unknown) => (readThreeValues({ rotation }) as { rotation: unknown }).rotation;
 const HALF_TURN = { x: 0, y: 1, z: 0, w: 0 };
 
-describe('quaternionFromEuler', () => {
+describe('eulerToQuaternion', () => {
   it.each(ORDERS)('is what three.js computes, bit for bit, in the order %s', (order) => {
     fc.assert(
       fc.property(angle, angle, angle, (x, y, z) => {
         const expected = new Quaternion().setFromEuler(new Euler(x, y, z, order));
-        expect(quaternionFromEuler(x, y, z, order)).toEqual(toPlain(expected));
+        expect(eulerToQuaternion({ x, y, z }, order)).toEqual(toPlain(expected));
       }),
     );
   });
@@ -69,7 +70,7 @@ describe('readThreeValues', () => {
   });
 
   it('reads three angles without an order as three.js does: XYZ', () => {
-    expect(readRotation([0.5, 1, 0.25])).toEqual(quaternionFromEuler(0.5, 1, 0.25, 'XYZ'));
+    expect(readRotation([0.5, 1, 0.25])).toEqual(eulerToQuaternion({ x: 0.5, y: 1, z: 0.25 }, 'XYZ'));
   });
 
   it('reads each operation, object and avatar', () => {

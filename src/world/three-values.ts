@@ -1,32 +1,6 @@
 import { AppError } from './errors.ts';
+import { EULER_ORDERS, eulerToQuaternion, isEulerOrder } from './quaternion.ts';
 import type { Quaternion, Vector3 } from './types.ts';
-
-/**
- * For each order of the axes, the signs of the second product in x, y, z and w. `XYZ` turns about the body's own x axis first.
- * Source: `Quaternion.setFromEuler` of three.js.
- */
-const EULER_SIGNS = {
-  XYZ: [1, -1, 1, -1],
-  YXZ: [1, -1, -1, 1],
-  ZXY: [-1, 1, 1, -1],
-  ZYX: [-1, 1, -1, 1],
-  YZX: [1, 1, -1, -1],
-  XZY: [-1, -1, 1, 1],
-} as const;
-export type EulerOrder = keyof typeof EULER_SIGNS;
-
-/** @param x radians, as `y` and `z`. @returns a unit quaternion, bit for bit as three.js computes it */
-export function quaternionFromEuler(x: number, y: number, z: number, order: EulerOrder): Quaternion {
-  const [c1, c2, c3] = [Math.cos(x / 2), Math.cos(y / 2), Math.cos(z / 2)];
-  const [s1, s2, s3] = [Math.sin(x / 2), Math.sin(y / 2), Math.sin(z / 2)];
-  const [signX, signY, signZ, signW] = EULER_SIGNS[order];
-  return {
-    x: s1 * c2 * c3 + signX * c1 * s2 * s3,
-    y: c1 * s2 * c3 + signY * s1 * c2 * s3,
-    z: c1 * c2 * s3 + signZ * s1 * s2 * c3,
-    w: c1 * c2 * c3 + signW * s1 * s2 * s3,
-  };
-}
 
 type Members = Record<string, unknown>;
 
@@ -103,14 +77,13 @@ const THREE_MEMBERS = new Set([
 ]);
 
 function readEuler(angles: Members, order: unknown, at: string): Quaternion {
-  const orders = Object.keys(EULER_SIGNS);
-  if (!orders.includes(order as string)) throw invalid(`${at}/order`, `must be one of ${orders.join(', ')}`);
+  if (!isEulerOrder(order)) throw invalid(`${at}/order`, `must be one of ${EULER_ORDERS.join(', ')}`);
   const [x, y, z] = (['x', 'y', 'z'] as const).map((axis) => {
     const angle = angles[axis];
     if (typeof angle === 'number' && Number.isFinite(angle)) return angle;
     throw invalid(`${at}/${axis}`, 'must be an angle in radians, a finite number');
   }) as [number, number, number];
-  return quaternionFromEuler(x, y, z, order as EulerOrder);
+  return eulerToQuaternion({ x, y, z }, order);
 }
 
 /** The members that are there, own or inherited, data or getters. */
