@@ -1,4 +1,5 @@
-import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import pg from 'pg';
@@ -31,7 +32,21 @@ const newest = readFileSync(new URL('./migrations/meta/_journal.json', import.me
   /"tag"/g,
 );
 
+/** The last migration that has landed, and the SHA-256 of all files up to it. A database has run them and does not run them again. */
+const LANDED = {
+  through: '0034_apply_batch_presumed.sql',
+  sha256: 'ff2a4f096fc465fed9a92555a3e4c62efc36b51ba15ef448d41b8029f8294aaf',
+};
+
 describe('migrations', () => {
+  it('that have landed are never edited: an older database would not get the change', () => {
+    const folder = new URL('./migrations/', import.meta.url);
+    const landed = readdirSync(folder).filter((name) => name.endsWith('.sql') && name <= LANDED.through);
+    const digest = createHash('sha256');
+    for (const name of landed.sort()) digest.update(readFileSync(new URL(name, folder)));
+    expect(digest.digest('hex')).toBe(LANDED.sha256);
+  });
+
   it('are applied once, by whoever comes first of two at once, and not again', async () => {
     const migrationUrl = await makeDatabase();
     const applied = await Promise.all([migrate({ migrationUrl }), migrate({ migrationUrl })]);

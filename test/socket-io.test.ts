@@ -176,8 +176,20 @@ it('writes to its own space alone, and signs with the person who spawned', async
 
 it('gives the world whole', async () => {
   const worldState = await persistence.loadWorldState('main');
-  // The copy in the cache may be a second old.
-  await expect.poll(() => ask(bob, 'world-load'), { timeout: 10_000 }).toEqual({ ok: true, worldState });
+  expect(await ask(bob, 'world-load')).toEqual({ ok: true, worldState });
+});
+
+it('gives who comes after a write a world with that write, which they cannot hear any more', async () => {
+  const before = await persistence.loadWorldState('main');
+  for (const objectId of ['early', 'late']) {
+    await ask(ann, 'object-create', { objectId });
+    const { worldState } = await ask(bob, 'world-load');
+    expect(worldState).toMatchObject({
+      objects: expect.arrayContaining([expect.objectContaining({ id: objectId })]),
+    });
+    // As a load leaves it that began before the write, and ends behind it.
+    await cache.cacheWorldState('main', before, 60);
+  }
 });
 
 it('answers what came before its end, and nothing after', async () => {

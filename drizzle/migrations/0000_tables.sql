@@ -8,7 +8,7 @@ CREATE TABLE "media_assets" (
 	"content_type" text,
 	"created_at" timestamp with time zone DEFAULT now() NOT NULL,
 	CONSTRAINT "media_assets_tenant_id_media_id_pk" PRIMARY KEY("tenant_id","media_id"),
-	CONSTRAINT "media_assets_id_form" CHECK (("media_assets"."media_id" ~ '^[.]*[A-Za-z0-9_:-][A-Za-z0-9._:-]*$' and octet_length("media_assets"."media_id") <= 128)),
+	CONSTRAINT "media_assets_id_form" CHECK (("media_assets"."media_id" ~ '^[A-Za-z0-9._:-]+$' and octet_length("media_assets"."media_id") <= 128)),
 	CONSTRAINT "media_assets_name_size" CHECK (char_length("media_assets"."name") <= 256),
 	CONSTRAINT "media_assets_url_size" CHECK (char_length("media_assets"."url") <= 2048),
 	CONSTRAINT "media_assets_bytes_range" CHECK ("media_assets"."bytes" >= 0 and octet_length("media_assets"."sha256") = 32)
@@ -24,7 +24,7 @@ CREATE TABLE "uploaded_models" (
 	"content_type" text,
 	"created_at" timestamp with time zone DEFAULT now() NOT NULL,
 	CONSTRAINT "uploaded_models_tenant_id_model_id_pk" PRIMARY KEY("tenant_id","model_id"),
-	CONSTRAINT "uploaded_models_id_form" CHECK (("uploaded_models"."model_id" ~ '^[.]*[A-Za-z0-9_:-][A-Za-z0-9._:-]*$' and octet_length("uploaded_models"."model_id") <= 128)),
+	CONSTRAINT "uploaded_models_id_form" CHECK (("uploaded_models"."model_id" ~ '^[A-Za-z0-9._:-]+$' and octet_length("uploaded_models"."model_id") <= 128)),
 	CONSTRAINT "uploaded_models_name_size" CHECK (char_length("uploaded_models"."name") <= 256),
 	CONSTRAINT "uploaded_models_url_size" CHECK (char_length("uploaded_models"."url") <= 2048),
 	CONSTRAINT "uploaded_models_bytes_range" CHECK ("uploaded_models"."bytes" >= 0 and octet_length("uploaded_models"."sha256") = 32)
@@ -41,7 +41,7 @@ CREATE TABLE "sessions" (
 	"last_heartbeat_at" timestamp with time zone,
 	"ended_at" timestamp with time zone,
 	CONSTRAINT "sessions_tenant_id_session_id_pk" PRIMARY KEY("tenant_id","session_id"),
-	CONSTRAINT "sessions_id_form" CHECK (("sessions"."session_id" ~ '^[.]*[A-Za-z0-9_:-][A-Za-z0-9._:-]*$' and octet_length("sessions"."session_id") <= 128) and ("sessions"."space_id" ~ '^[.]*[A-Za-z0-9_:-][A-Za-z0-9._:-]*$' and octet_length("sessions"."space_id") <= 128)),
+	CONSTRAINT "sessions_id_form" CHECK (("sessions"."session_id" ~ '^[A-Za-z0-9._:-]+$' and octet_length("sessions"."session_id") <= 128) and ("sessions"."space_id" ~ '^[A-Za-z0-9._:-]+$' and octet_length("sessions"."space_id") <= 128)),
 	CONSTRAINT "sessions_role_known" CHECK ("sessions"."role" in ('viewer', 'editor', 'owner'))
 );
 --> statement-breakpoint
@@ -54,7 +54,7 @@ CREATE TABLE "users" (
 	"created_at" timestamp with time zone DEFAULT now() NOT NULL,
 	"last_seen_at" timestamp with time zone,
 	CONSTRAINT "users_tenant_id_user_id_pk" PRIMARY KEY("tenant_id","user_id"),
-	CONSTRAINT "users_id_form" CHECK (("users"."user_id" ~ '^[.]*[A-Za-z0-9_:-][A-Za-z0-9._:-]*$' and octet_length("users"."user_id") <= 128)),
+	CONSTRAINT "users_id_form" CHECK (("users"."user_id" ~ '^[A-Za-z0-9._:-]+$' and octet_length("users"."user_id") <= 128)),
 	CONSTRAINT "users_display_name_size" CHECK (char_length("users"."display_name") <= 256),
 	CONSTRAINT "users_avatar_url_size" CHECK (char_length("users"."avatar_url") <= 2048),
 	CONSTRAINT "users_properties_size" CHECK (jsonb_typeof("users"."properties") = 'object' and octet_length("users"."properties"::text) <= 65536)
@@ -71,7 +71,7 @@ CREATE TABLE "chat_messages" (
 	"created_at" timestamp with time zone NOT NULL,
 	"deleted_at" timestamp with time zone,
 	CONSTRAINT "chat_messages_tenant_id_space_id_message_id_pk" PRIMARY KEY("tenant_id","space_id","message_id"),
-	CONSTRAINT "chat_messages_id_form" CHECK (("chat_messages"."message_id" ~ '^[.]*[A-Za-z0-9_:-][A-Za-z0-9._:-]*$' and octet_length("chat_messages"."message_id") <= 128)),
+	CONSTRAINT "chat_messages_id_form" CHECK (("chat_messages"."message_id" ~ '^[A-Za-z0-9._:-]+$' and octet_length("chat_messages"."message_id") <= 128)),
 	CONSTRAINT "chat_messages_text_size" CHECK (char_length("chat_messages"."text") <= 4000),
 	CONSTRAINT "chat_messages_kind_size" CHECK (char_length("chat_messages"."kind") <= 128)
 );
@@ -115,7 +115,7 @@ CREATE TABLE "spaces" (
 	"updated_at" timestamp with time zone DEFAULT now() NOT NULL,
 	"deleted_at" timestamp with time zone,
 	CONSTRAINT "spaces_tenant_id_space_id_pk" PRIMARY KEY("tenant_id","space_id"),
-	CONSTRAINT "spaces_id_form" CHECK (("spaces"."space_id" ~ '^[.]*[A-Za-z0-9_:-][A-Za-z0-9._:-]*$' and octet_length("spaces"."space_id") <= 128) and ("spaces"."incarnation" ~ '^[.]*[A-Za-z0-9_:-][A-Za-z0-9._:-]*$' and octet_length("spaces"."incarnation") <= 128)),
+	CONSTRAINT "spaces_id_form" CHECK (("spaces"."space_id" ~ '^[A-Za-z0-9._:-]+$' and octet_length("spaces"."space_id") <= 128) and ("spaces"."incarnation" ~ '^[A-Za-z0-9._:-]+$' and octet_length("spaces"."incarnation") <= 128)),
 	CONSTRAINT "spaces_name_size" CHECK (char_length("spaces"."name") <= 256),
 	CONSTRAINT "spaces_description_size" CHECK (char_length("spaces"."description") <= 4096),
 	CONSTRAINT "spaces_settings_size" CHECK (jsonb_typeof("spaces"."settings") = 'object' and octet_length("spaces"."settings"::text) <= 65536),
@@ -147,9 +147,9 @@ CREATE TABLE "world_objects" (
 	"updated_by" text COLLATE "C",
 	"properties" jsonb DEFAULT '{}'::jsonb NOT NULL,
 	CONSTRAINT "world_objects_tenant_id_space_id_generation_object_id_pk" PRIMARY KEY("tenant_id","space_id","generation","object_id"),
-	CONSTRAINT "world_objects_id_form" CHECK (("world_objects"."object_id" ~ '^[.]*[A-Za-z0-9_:-][A-Za-z0-9._:-]*$' and octet_length("world_objects"."object_id") <= 128)),
-	CONSTRAINT "world_objects_model_id_form" CHECK (("world_objects"."model_id" ~ '^[.]*[A-Za-z0-9_:-][A-Za-z0-9._:-]*$' and octet_length("world_objects"."model_id") <= 128)),
-	CONSTRAINT "world_objects_parent_id_form" CHECK (("world_objects"."parent_id" ~ '^[.]*[A-Za-z0-9_:-][A-Za-z0-9._:-]*$' and octet_length("world_objects"."parent_id") <= 128)),
+	CONSTRAINT "world_objects_id_form" CHECK (("world_objects"."object_id" ~ '^[A-Za-z0-9._:-]+$' and octet_length("world_objects"."object_id") <= 128)),
+	CONSTRAINT "world_objects_model_id_form" CHECK (("world_objects"."model_id" ~ '^[A-Za-z0-9._:-]+$' and octet_length("world_objects"."model_id") <= 128)),
+	CONSTRAINT "world_objects_parent_id_form" CHECK (("world_objects"."parent_id" ~ '^[A-Za-z0-9._:-]+$' and octet_length("world_objects"."parent_id") <= 128)),
 	CONSTRAINT "world_objects_name_size" CHECK (char_length("world_objects"."name") <= 256),
 	CONSTRAINT "world_objects_position_finite" CHECK (("world_objects"."position_x" > '-Infinity' and "world_objects"."position_x" < 'Infinity') and ("world_objects"."position_y" > '-Infinity' and "world_objects"."position_y" < 'Infinity') and ("world_objects"."position_z" > '-Infinity' and "world_objects"."position_z" < 'Infinity')),
 	CONSTRAINT "world_objects_rotation_finite" CHECK (("world_objects"."rotation_x" > '-Infinity' and "world_objects"."rotation_x" < 'Infinity') and ("world_objects"."rotation_y" > '-Infinity' and "world_objects"."rotation_y" < 'Infinity') and ("world_objects"."rotation_z" > '-Infinity' and "world_objects"."rotation_z" < 'Infinity') and ("world_objects"."rotation_w" > '-Infinity' and "world_objects"."rotation_w" < 'Infinity')),
@@ -166,7 +166,7 @@ CREATE TABLE "world_stages" (
 	"objects" integer DEFAULT 0 NOT NULL,
 	"touched_at" timestamp with time zone DEFAULT now() NOT NULL,
 	CONSTRAINT "world_stages_tenant_id_stage_id_pk" PRIMARY KEY("tenant_id","stage_id"),
-	CONSTRAINT "world_stages_id_form" CHECK (("world_stages"."stage_id" ~ '^[.]*[A-Za-z0-9_:-][A-Za-z0-9._:-]*$' and octet_length("world_stages"."stage_id") <= 128))
+	CONSTRAINT "world_stages_id_form" CHECK (("world_stages"."stage_id" ~ '^[A-Za-z0-9._:-]+$' and octet_length("world_stages"."stage_id") <= 128))
 );
 --> statement-breakpoint
 CREATE TABLE "api_keys" (
@@ -179,7 +179,7 @@ CREATE TABLE "api_keys" (
 	"revoked_at" timestamp with time zone,
 	CONSTRAINT "api_keys_tenant_id_key_id_pk" PRIMARY KEY("tenant_id","key_id"),
 	CONSTRAINT "api_keys_secret" UNIQUE("tenant_id","secret_sha256"),
-	CONSTRAINT "api_keys_id_form" CHECK (("api_keys"."key_id" ~ '^[.]*[A-Za-z0-9_:-][A-Za-z0-9._:-]*$' and octet_length("api_keys"."key_id") <= 128)),
+	CONSTRAINT "api_keys_id_form" CHECK (("api_keys"."key_id" ~ '^[A-Za-z0-9._:-]+$' and octet_length("api_keys"."key_id") <= 128)),
 	CONSTRAINT "api_keys_secret_size" CHECK (octet_length("api_keys"."secret_sha256") = 32),
 	CONSTRAINT "api_keys_scopes_known" CHECK ("api_keys"."scopes" <@ array['read', 'write', 'admin'] and cardinality("api_keys"."scopes") > 0)
 );
@@ -188,7 +188,7 @@ CREATE TABLE "tenants" (
 	"tenant_id" text COLLATE "C" PRIMARY KEY NOT NULL,
 	"rev" bigint DEFAULT 0 NOT NULL,
 	"created_at" timestamp with time zone DEFAULT now() NOT NULL,
-	CONSTRAINT "tenants_id_form" CHECK (("tenants"."tenant_id" ~ '^[.]*[A-Za-z0-9_:-][A-Za-z0-9._:-]*$' and octet_length("tenants"."tenant_id") <= 128))
+	CONSTRAINT "tenants_id_form" CHECK (("tenants"."tenant_id" ~ '^[A-Za-z0-9._:-]+$' and octet_length("tenants"."tenant_id") <= 128))
 );
 --> statement-breakpoint
 ALTER TABLE "media_assets" ADD CONSTRAINT "media_assets_tenant_id_tenants_tenant_id_fk" FOREIGN KEY ("tenant_id") REFERENCES "public"."tenants"("tenant_id") ON DELETE no action ON UPDATE no action;--> statement-breakpoint

@@ -5,7 +5,7 @@ CREATE TABLE "object_removals" (
 	"object_id" text COLLATE "C" NOT NULL,
 	"seq" bigint NOT NULL,
 	CONSTRAINT "object_removals_tenant_id_space_id_generation_object_id_pk" PRIMARY KEY("tenant_id","space_id","generation","object_id"),
-	CONSTRAINT "object_removals_id_form" CHECK (("object_removals"."object_id" ~ '^[.]*[A-Za-z0-9_:-][A-Za-z0-9._:-]*$' and octet_length("object_removals"."object_id") <= 128))
+	CONSTRAINT "object_removals_id_form" CHECK (("object_removals"."object_id" ~ '^[A-Za-z0-9._:-]+$' and octet_length("object_removals"."object_id") <= 128))
 );
 --> statement-breakpoint
 ALTER TABLE "world_objects" ADD COLUMN "cell_x" integer GENERATED ALWAYS AS (greatest(-2147483648, least(2147483647, floor(floor(position_x) / 32)))::integer) STORED;--> statement-breakpoint

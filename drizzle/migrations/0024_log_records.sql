@@ -15,7 +15,7 @@ CREATE TABLE "dead_letters" (
 	"corrected_at" timestamp with time zone,
 	"replayed_at" timestamp with time zone,
 	CONSTRAINT "dead_letters_tenant_id_dead_letter_id_pk" PRIMARY KEY("tenant_id","dead_letter_id"),
-	CONSTRAINT "dead_letters_id_form" CHECK (("dead_letters"."dead_letter_id" ~ '^[.]*[A-Za-z0-9_:-][A-Za-z0-9._:-]*$' and octet_length("dead_letters"."dead_letter_id") <= 128)),
+	CONSTRAINT "dead_letters_id_form" CHECK (("dead_letters"."dead_letter_id" ~ '^[A-Za-z0-9._:-]+$' and octet_length("dead_letters"."dead_letter_id") <= 128)),
 	CONSTRAINT "dead_letters_kind_known" CHECK ("dead_letters"."kind" in ('object', 'avatar', 'stage'))
 );
 --> statement-breakpoint
@@ -27,7 +27,7 @@ CREATE TABLE "incidents" (
 	"detail" jsonb NOT NULL,
 	"created_at" timestamp with time zone DEFAULT now() NOT NULL,
 	CONSTRAINT "incidents_tenant_id_incident_id_pk" PRIMARY KEY("tenant_id","incident_id"),
-	CONSTRAINT "incidents_id_form" CHECK (("incidents"."incident_id" ~ '^[.]*[A-Za-z0-9_:-][A-Za-z0-9._:-]*$' and octet_length("incidents"."incident_id") <= 128)),
+	CONSTRAINT "incidents_id_form" CHECK (("incidents"."incident_id" ~ '^[A-Za-z0-9._:-]+$' and octet_length("incidents"."incident_id") <= 128)),
 	CONSTRAINT "incidents_kind_known" CHECK ("incidents"."kind" in ('log_lost', 'log_gap'))
 );
 --> statement-breakpoint

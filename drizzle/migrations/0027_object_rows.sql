@@ -177,31 +177,12 @@ BEGIN
 END
 $$;
 --> statement-breakpoint
--- Which of these objects are not there.
-CREATE FUNCTION find_absent(p_space text, p_generation bigint, p_ids text[]) RETURNS text[]
-LANGUAGE plpgsql STABLE
-AS $$
-DECLARE
-  v_tenant text := current_tenant();
-BEGIN
-  RETURN ARRAY(
-    SELECT c.id FROM unnest(p_ids) AS c (id)
-    LEFT JOIN LATERAL (
-      SELECT w.object_id FROM world_objects w
-      WHERE w.tenant_id = v_tenant AND w.space_id = p_space AND w.generation = p_generation AND w.object_id = c.id
-      OFFSET 0
-    ) AS w ON true
-    WHERE w.object_id IS NULL);
-END
-$$;
---> statement-breakpoint
--- Removes the objects that are there, and notes that it did, for an hour of the space's order. Which it removed.
-CREATE FUNCTION remove_objects(p_space text, p_generation bigint, r object_rows) RETURNS text[]
+-- Removes the objects that are there, and notes that it did, for an hour of the space's order.
+CREATE FUNCTION remove_objects(p_space text, p_generation bigint, r object_rows) RETURNS void
 LANGUAGE plpgsql
 AS $$
 DECLARE
   v_tenant text := current_tenant();
-  v_removed text[];
 BEGIN
   WITH gone AS (
     DELETE FROM world_objects o USING (
@@ -219,16 +200,13 @@ BEGIN
     ) AS c
     WHERE o.ctid = c.place
     RETURNING o.object_id, c.seq
-  ), noted AS (
-    INSERT INTO object_removals (tenant_id, space_id, generation, object_id, seq)
-    SELECT v_tenant, p_space, p_generation, g.object_id, g.seq FROM gone g
-    ON CONFLICT (tenant_id, space_id, generation, object_id) DO UPDATE SET seq = excluded.seq
   )
-  SELECT coalesce(array_agg(g.object_id), '{}') INTO v_removed FROM gone g;
+  INSERT INTO object_removals (tenant_id, space_id, generation, object_id, seq)
+  SELECT v_tenant, p_space, p_generation, g.object_id, g.seq FROM gone g
+  ON CONFLICT (tenant_id, space_id, generation, object_id) DO UPDATE SET seq = excluded.seq;
   DELETE FROM object_removals o
   WHERE o.tenant_id = v_tenant AND o.space_id = p_space
     AND o.seq < (SELECT max(s) FROM unnest(r.seqs) AS s) - 3600000000;
-  RETURN v_removed;
 END
 $$;
 --> statement-breakpoint
@@ -249,14 +227,13 @@ AS $$
   )::avatar_rows
 $$;
 --> statement-breakpoint
--- Moves avatars, and puts those of known people there who have none yet: at the origin, where no position is given. How many.
-CREATE FUNCTION move_avatars(p_space text, r avatar_rows) RETURNS integer
+-- Moves avatars, and puts those of known people there who have none yet: at the origin, where no position is given.
+CREATE FUNCTION move_avatars(p_space text, r avatar_rows) RETURNS void
 LANGUAGE plpgsql
 AS $$
 DECLARE
   v_tenant text := current_tenant();
   v_count integer;
-  v_added integer;
 BEGIN
   UPDATE space_members m SET
     seq = c.seq,
@@ -284,7 +261,7 @@ BEGIN
   WHERE m.ctid = c.place;
   GET DIAGNOSTICS v_count = ROW_COUNT;
   IF v_count = cardinality(r.ids) THEN
-    RETURN v_count;
+    RETURN;
   END IF;
   INSERT INTO space_members (
     tenant_id, space_id, user_id, seq, position_x, position_y, position_z,
@@ -310,7 +287,5 @@ BEGIN
     position_x = excluded.position_x, position_y = excluded.position_y, position_z = excluded.position_z,
     rotation_x = excluded.rotation_x, rotation_y = excluded.rotation_y, rotation_z = excluded.rotation_z,
     rotation_w = excluded.rotation_w;
-  GET DIAGNOSTICS v_added = ROW_COUNT;
-  RETURN v_count + v_added;
 END
 $$;

@@ -162,21 +162,15 @@ $$;
 -- so their order is of no account; what cannot be kept among them is named, nothing is applied, and the caller sends it again
 -- with those among p_singles, which are applied one by one, in order: what cannot be kept there goes to dead_letters.
 -- p_results: {seq: [{id, status}]}, over which the outcomes of the singles are written. p_incidents: [{id, kind, detail}].
--- p_written_seqs, p_written_ids: the entries whose callers need an object as the entry left it, and the object of each.
--- p_doubtful: of p_puts, the objects that earlier operations of the batch took to be there.
 -- p_is_direct: the batch is from no log, and must not come between the entries of one.
--- Outcomes: applied (unknown: moves and patches of what is not there; dead: [{id, seq, index, kind, target}]; absent_objects,
--- absent_users: of moves, patches, deletions, p_doubtful and avatars, what was not there; no_effects: [{seq, index, status}] of
--- singles that changed nothing),
+-- Outcomes: applied (unknown: moves and patches of what is not there; dead: [{id, seq, index, kind, target}]),
 -- moved (at_cursor, at_incarnation: where the space is), unknown_space, poisoned (poison: as find_poison has it), log_open: the
 -- space is written through its log, and the batch is not from there.
 CREATE FUNCTION apply_batch(
   p_space text, p_incarnation text, p_from bigint, p_to bigint,
   p_moves object_rows, p_patches object_rows, p_puts object_rows, p_deletes object_rows, p_avatars avatar_rows,
-  p_singles single_rows, p_results jsonb, p_written_seqs bigint[], p_written_ids text[], p_doubtful text[],
-  p_incidents jsonb, p_is_direct boolean,
-  OUT status text, OUT at_cursor bigint, OUT at_incarnation text, OUT unknown integer, OUT dead jsonb, OUT poison jsonb,
-  OUT absent_objects text[], OUT absent_users text[], OUT no_effects jsonb)
+  p_singles single_rows, p_results jsonb, p_incidents jsonb, p_is_direct boolean,
+  OUT status text, OUT at_cursor bigint, OUT at_incarnation text, OUT unknown integer, OUT dead jsonb, OUT poison jsonb)
 LANGUAGE plpgsql
 -- Each row is found by its key, whatever the planner believes of the table: without statistics it has read all of it.
 SET enable_seqscan = off
@@ -200,7 +194,6 @@ DECLARE
   v_status text;
   v_sqlstate text;
   v_constraint text;
-  v_removed text[];
 BEGIN
   SELECT * INTO v_space FROM spaces s
   WHERE s.tenant_id = v_tenant AND s.space_id = p_space AND s.deleted_at IS NULL FOR NO KEY UPDATE;
@@ -220,8 +213,6 @@ BEGIN
   END IF;
 
   unknown := 0;
-  absent_objects := '{}';
-  absent_users := '{}';
   BEGIN
     UPDATE spaces s SET log_cursor = p_to WHERE s.tenant_id = v_tenant AND s.space_id = p_space;
     IF cardinality(p_moves.ids) > 0 THEN
@@ -232,28 +223,14 @@ BEGIN
       unknown := unknown + cardinality(p_patches.ids)
         - patch_objects(p_space, v_space.generation, v_space.generation_seq, p_patches);
     END IF;
-    IF unknown > 0 THEN
-      absent_objects := find_absent(p_space, v_space.generation, p_moves.ids || p_patches.ids);
-    END IF;
-    IF cardinality(p_doubtful) > 0 THEN
-      absent_objects := absent_objects || find_absent(p_space, v_space.generation, p_doubtful);
-    END IF;
     IF cardinality(p_puts.ids) > 0 THEN
       PERFORM put_objects(p_space, v_space.generation, v_space.generation_seq, p_puts);
     END IF;
     IF cardinality(p_deletes.ids) > 0 THEN
-      v_removed := remove_objects(p_space, v_space.generation, p_deletes);
-      IF cardinality(v_removed) < cardinality(p_deletes.ids) THEN
-        absent_objects := absent_objects || ARRAY(SELECT unnest(p_deletes.ids) EXCEPT SELECT unnest(v_removed));
-      END IF;
+      PERFORM remove_objects(p_space, v_space.generation, p_deletes);
     END IF;
-    IF cardinality(p_avatars.ids) > 0 AND move_avatars(p_space, p_avatars) < cardinality(p_avatars.ids) THEN
-      absent_users := ARRAY(
-        SELECT c.id FROM unnest(p_avatars.ids) AS c (id)
-        LEFT JOIN LATERAL (
-          SELECT u.user_id FROM users u WHERE u.tenant_id = v_tenant AND u.user_id = c.id OFFSET 0
-        ) AS u ON true
-        WHERE u.user_id IS NULL);
+    IF cardinality(p_avatars.ids) > 0 THEN
+      PERFORM move_avatars(p_space, p_avatars);
     END IF;
   EXCEPTION WHEN data_exception OR integrity_constraint_violation OR program_limit_exceeded THEN
     poison := find_poison(
@@ -265,12 +242,7 @@ BEGIN
     RETURN;
   END;
 
-  IF cardinality(p_written_seqs) > 0 THEN
-    PERFORM keep_written(p_space, v_space.generation, p_written_seqs, p_written_ids);
-  END IF;
-
   dead := '[]';
-  no_effects := '[]';
   FOR v_i IN 1 .. coalesce(cardinality(p_singles.seqs), 0) LOOP
     v_seq := p_singles.seqs[v_i];
     v_id := p_singles.ids[v_i];
@@ -289,9 +261,6 @@ BEGIN
       v_status := apply_single(
         p_space, v_space.generation, v_space.generation_seq, (v_before ->> v_id)::bigint, v_now,
         v_seq, v_id, p_singles.actors[v_i], p_singles.ops[v_i]::jsonb);
-      IF v_status = 'applied' AND v_seq = ANY (p_written_seqs) THEN
-        PERFORM keep_written(p_space, v_space.generation, ARRAY[v_seq], ARRAY[v_id]);
-      END IF;
     EXCEPTION WHEN data_exception OR integrity_constraint_violation OR program_limit_exceeded THEN
       GET STACKED DIAGNOSTICS v_sqlstate = RETURNED_SQLSTATE, v_constraint = CONSTRAINT_NAME;
       v_status := 'rejected';
@@ -304,9 +273,6 @@ BEGIN
         'id', p_singles.letters[v_i], 'seq', v_seq, 'index', p_singles.indexes[v_i], 'kind', p_singles.kinds[v_i],
         'target', v_id);
     END;
-    IF v_status IN ('unknown_object', 'conflict') THEN
-      no_effects := no_effects || jsonb_build_object('seq', v_seq, 'index', p_singles.indexes[v_i], 'status', v_status);
-    END IF;
     IF v_results ? v_seq::text THEN
       v_results := jsonb_set(
         v_results, ARRAY[v_seq::text, p_singles.indexes[v_i]::text, 'status'], to_jsonb(v_status));

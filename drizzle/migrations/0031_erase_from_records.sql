@@ -22,13 +22,6 @@ BEGIN
   GET DIAGNOSTICS v_count = ROW_COUNT;
   v_erased := v_erased + v_count;
 
-  UPDATE written_objects SET
-    created_by = CASE WHEN created_by = p_user THEN p_pseudonym ELSE created_by END,
-    updated_by = CASE WHEN updated_by = p_user THEN p_pseudonym ELSE updated_by END
-  WHERE tenant_id = v_tenant AND (created_by = p_user OR updated_by = p_user);
-  GET DIAGNOSTICS v_count = ROW_COUNT;
-  v_erased := v_erased + v_count;
-
   UPDATE chat_messages SET user_id = NULL WHERE tenant_id = v_tenant AND user_id = p_user;
   GET DIAGNOSTICS v_count = ROW_COUNT;
   v_erased := v_erased + v_count;

@@ -3,18 +3,14 @@
 CREATE FUNCTION apply_batch_presumed(
   p_space text, p_incarnation text, p_from bigint, p_to bigint,
   p_moves object_rows, p_patches object_rows, p_puts object_rows, p_deletes object_rows, p_avatars avatar_rows,
-  p_singles single_rows, p_results jsonb, p_written_seqs bigint[], p_written_ids text[], p_doubtful text[],
-  p_incidents jsonb, p_is_direct boolean,
-  OUT status text, OUT at_cursor bigint, OUT at_incarnation text, OUT unknown integer, OUT dead jsonb, OUT poison jsonb,
-  OUT absent_objects text[], OUT absent_users text[], OUT no_effects jsonb)
+  p_singles single_rows, p_results jsonb, p_incidents jsonb, p_is_direct boolean,
+  OUT status text, OUT at_cursor bigint, OUT at_incarnation text, OUT unknown integer, OUT dead jsonb, OUT poison jsonb)
 LANGUAGE plpgsql
 AS $$
 BEGIN
-  SELECT * INTO status, at_cursor, at_incarnation, unknown, dead, poison, absent_objects, absent_users, no_effects
-  FROM apply_batch(
+  SELECT * INTO status, at_cursor, at_incarnation, unknown, dead, poison FROM apply_batch(
     p_space, p_incarnation, p_from, p_to, p_moves, p_patches, p_puts, p_deletes, p_avatars,
-    p_singles, p_results, p_written_seqs, p_written_ids, p_doubtful, p_incidents,
-    p_is_direct);
+    p_singles, p_results, p_incidents, p_is_direct);
   IF status = 'applied' AND unknown > 0 THEN
     RAISE EXCEPTION USING ERRCODE = 'WK000', MESSAGE = 'undone';
   END IF;

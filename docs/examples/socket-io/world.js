@@ -14,6 +14,8 @@ const NO_EFFECT = {
 export function serveWorld(io, { persistence, cache, batchProcessor }) {
   const underWay = new Set();
   let isClosed = false;
+  /** The newest write that was told to everybody. A world older than it lacks what a new client can hear no more. */
+  let toldSeq = 0;
 
   // Use in Socket.IO. The server believes clients who they are: a real server asks for a credential first.
   io.on('connection', (socket) => {
@@ -40,9 +42,9 @@ export function serveWorld(io, { persistence, cache, batchProcessor }) {
     answer('object-delete', (data) => write('object-delete', 'objectDeletes', data));
 
     answer('world-load', async () => {
-      // A crowd that arrives together loads it once a second.
+      // A crowd that arrives together, while nobody writes, loads it once a second.
       const cached = await cache.getCachedWorldState('main');
-      if (cached !== null) return { worldState: cached };
+      if (cached !== null && cached.seq >= toldSeq) return { worldState: cached };
       const worldState = await persistence.loadWorldState('main');
       await cache.cacheWorldState('main', worldState, 1);
       return { worldState };
@@ -55,6 +57,7 @@ export function serveWorld(io, { persistence, cache, batchProcessor }) {
       const { status = 'applied', seq, durability } = await batchProcessor.add(type, operation);
       if (status !== 'applied') return { ok: false, code: status, message: NO_EFFECT[status], errors: [] };
 
+      toldSeq = Math.max(toldSeq, seq);
       socket.broadcast.emit(event, data);
       return { objectId: data.objectId, seq, durability };
     }
