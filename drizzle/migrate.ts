@@ -5,6 +5,8 @@ import { migrate as applyMigrations } from 'drizzle-orm/node-postgres/migrator';
 import pg from 'pg';
 import { SELECT_SESSION_SETTINGS } from '../src/postgres/settings.ts';
 
+/** What is no Postgres may take a connection and say nothing. */
+const CONNECT_MS_MAX = 15_000;
 /** Held while migrating, so that two who migrate at once do it one after the other ("worldkeep" in ASCII). */
 const ADVISORY_LOCK = '8606216609143481712';
 
@@ -30,7 +32,11 @@ export async function migrate({
   log = () => {},
   migrationsFolder = MIGRATIONS,
 }: MigrateOptions): Promise<number> {
-  const client = new pg.Client({ connectionString: migrationUrl, application_name: 'worldkeep-migrate' });
+  const client = new pg.Client({
+    connectionString: migrationUrl,
+    application_name: 'worldkeep-migrate',
+    connectionTimeoutMillis: CONNECT_MS_MAX,
+  });
   // A connection that breaks fails the statement under way. Without a listener it would end the process too.
   client.on('error', () => undefined);
   await client.connect();

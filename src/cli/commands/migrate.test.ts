@@ -1,3 +1,5 @@
+import { once } from 'node:events';
+import { type AddressInfo, createServer } from 'node:net';
 import pg from 'pg';
 import { expect, it } from 'vitest';
 import { stack, uniqueName } from '../../../test/support.ts';
@@ -38,5 +40,19 @@ it.each([
 ])('names what is wrong without a password: %j', async (env, code, sentence) => {
   const run = await runHere(['migrate'], { env });
   expect(run).toMatchObject({ code, stdout: '', stderr: expect.stringContaining(sentence) });
+  expect(run.stderr).not.toContain('hidden');
+});
+
+it('names the variable where something else than Postgres listens', async () => {
+  const other = createServer((socket) => socket.end('HTTP/1.1 400 Bad Request\r\n\r\n'));
+  await once(other.listen(0, '127.0.0.1'), 'listening');
+  const { port } = other.address() as AddressInfo;
+  const env = { DATABASE_MIGRATION_URL: `postgresql://me:hidden@127.0.0.1:${port}/world` };
+  const run = await runHere(['migrate'], { env });
+  other.close();
+  expect(run).toMatchObject({
+    code: 1,
+    stderr: expect.stringContaining('the host and port in DATABASE_MIGRATION_URL ended the connection'),
+  });
   expect(run.stderr).not.toContain('hidden');
 });

@@ -36,12 +36,17 @@ export const migrateCommand = defineCommand({
   },
 });
 
+/** The driver's words for a connection that was taken and then ended, or led to nothing. */
+const CUT_OFF = /timeout expired|Connection terminated/;
+
 /** Names the variable of a connection that was refused. About a statement, Postgres's own words say most. */
 function explain(error: unknown): string {
   const facts = readFacts(error);
   const variable = 'DATABASE_MIGRATION_URL';
   const refusal = explainRefusal(facts, { url: variable, address: variable });
   if (refusal !== null && !facts.sqlState?.startsWith('42')) return `${refusal.cause} ${refusal.remedy}`;
+  if (facts.sqlState === undefined && CUT_OFF.test(facts.words))
+    return `the host and port in ${variable} ended the connection or did not answer. Check that Postgres listens there.`;
   const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
   return cause instanceof Error ? cause.message : String(cause);
 }
