@@ -89,15 +89,18 @@ it('creates, moves and deletes: acknowledged when the database has it, and told 
   const created = await persistence.getObject('lamp');
   expect(created).toMatchObject({ name: 'Lamp', createdBy: 'ann' });
   const move = { objectId: 'lamp', position: { x: 5, y: 0, z: 0 }, properties: { lit: true } };
-  expect(await ask(ann, 'object-move', move)).toMatchObject({ ok: true, durability: 'committed' });
+  // Ann claims to be somebody else, in another space.
+  const claims = { ...move, updatedBy: 'bob', spaceId: 'elsewhere' };
+  expect(await ask(ann, 'object-move', claims)).toMatchObject({ ok: true, durability: 'committed' });
   expect(await persistence.getObject('lamp')).toMatchObject({ position: { x: 5 }, name: 'Lamp' });
   expect(await ask(ann, 'object-delete', { objectId: 'lamp' })).toMatchObject({ ok: true });
   await expect(persistence.getObject('lamp')).rejects.toMatchObject({ code: 'not_found' });
   await expect.poll(() => heardByBob.length).toBe(3);
+  const by = { spaceId: 'main', updatedBy: 'ann' };
   expect(heardByBob).toEqual([
-    ['object-create', { ...create, ifSeq: 0 }],
-    ['object-move', move],
-    ['object-delete', { objectId: 'lamp' }],
+    ['object-create', { ...create, ifSeq: 0, ...by }],
+    ['object-move', { ...move, ...by }],
+    ['object-delete', { objectId: 'lamp', ...by }],
   ]);
   expect(heardByAnn).toEqual([]);
 });

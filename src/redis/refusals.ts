@@ -53,6 +53,14 @@ export function explainRefusal(error: unknown, { address, password }: RedisVaria
       `Redis cannot be reached at the host and port in ${address} (${code}). Start Redis, or correct the address.`,
       false,
     );
+  // The client names no cause when the server closes a TLS handshake, or never answers it.
+  if (code === 'ETIMEDOUT' && words.startsWith('connect'))
+    return refuse(
+      `No connection to Redis at ${address} was made in time (${code}). Check the host, the port and the firewall, and that Redis offers TLS if the address begins with rediss://.`,
+      false,
+    );
+  if (/^(Unknown RESP type|Protocol error)/.test(words))
+    return refuse(`The server at ${address} does not answer as Redis does. Correct the host and the port.`);
   return null;
 }
 

@@ -58,7 +58,8 @@ export function serveWorld(io, { persistence, cache, batchProcessor }) {
       if (status !== 'applied') return { ok: false, code: status, message: NO_EFFECT[status], errors: [] };
 
       toldSeq = Math.max(toldSeq, seq);
-      socket.broadcast.emit(event, data);
+      // With the author that the server knows, not the one that the client claims.
+      socket.broadcast.emit(event, operation);
       return { objectId: data.objectId, seq, durability };
     }
 
