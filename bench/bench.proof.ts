@@ -1,7 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { stack } from '../test/support.ts';
 import type { Bench, Sizes } from './harness/bench.ts';
-import { describeStack } from './harness/stack.ts';
+import { type BenchStack, startBenchStack } from './harness/stack.ts';
 import { buildWorker } from './harness/worker.ts';
 import { SECTIONS } from './sections.ts';
 
@@ -108,21 +107,23 @@ const MAY_BE_0 = new Set([
 
 describe('the benchmark', () => {
   let built: Awaited<ReturnType<typeof buildWorker>>;
+  let stack: BenchStack;
   let bench: Bench;
 
   beforeAll(async () => {
     built = await buildWorker();
+    // Stores that no other file uses: the benchmark counts every command.
+    stack = await startBenchStack();
     bench = {
       ...{ sizes: TINY, workerPath: built.path, profile: false, tell: () => undefined },
-      // The stores that all tests share; nothing of them is stopped here.
-      openStack: async () => ({
-        ...(await describeStack(stack(), process.pid)),
-        stop: () => Promise.resolve(),
-      }),
+      openStack: async () => ({ ...stack, stop: () => Promise.resolve() }),
     };
   });
 
-  afterAll(() => built.remove());
+  afterAll(async () => {
+    built?.remove();
+    await stack?.stop();
+  });
 
   it.each(SECTIONS.map(({ name, measure }) => [name, measure] as const))(
     'measures every figure of %s',
