@@ -248,7 +248,8 @@ export function describeBadInput(target: () => Target): void {
         json: { properties: { b: 'x'.repeat(40_000) } },
       });
       expect([status, body.code, body.errors[0]?.path]).toEqual([422, 'properties_too_large', '/properties']);
-      expect((await own.call('GET', path)).text).toBe(full.text);
+      // A correction may follow in the log ([D5]): the same object under a new seq.
+      expect((await own.call('GET', path)).body.properties).toEqual(full.body.properties);
     });
 
     it('refuses a body above the limit, naming the limit and the size', async () => {
