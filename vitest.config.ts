@@ -11,7 +11,8 @@ export const SHARED = new URL('../shared', import.meta.url);
 export const settings = {
   exclude: ['**/node_modules/**', ...(existsSync(SHARED) ? [] : ['**/*.shared.*'])],
   globalSetup: ['test/global-setup.ts'],
-  maxWorkers: 2,
+  // Half of the time is spent waiting for stores and processes, so one file more than two cores can compute.
+  maxWorkers: 3,
   testTimeout: 30_000,
   hookTimeout: 60_000,
 };
@@ -21,7 +22,7 @@ export default defineConfig({
   test: {
     ...settings,
     include: [`${ROOMS}/**/*.test.ts`],
-    // Files share two processes: one process per file takes twice the CPU.
+    // Files share processes: one process per file takes twice the CPU.
     isolate: false,
     sequence: { sequencer: SlowFirst },
     coverage: { include: ['{src,functions,dev}/**/*.ts'], exclude: ['**/*.{test,proof}.ts'] },
