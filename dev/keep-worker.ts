@@ -1,4 +1,4 @@
-/** What is kept running. */
+/** A Worker that is restarted when it dies. */
 export interface Mortal {
   /** Settles with how it died, also after `stop()`. */
   died: Promise<string>;

@@ -389,7 +389,7 @@ describe('BatchProcessor, on a Node server with its stores over TCP', () => {
   });
 
   describe('[D10] an operation that was taken and came to nothing', () => {
-    it('is told to the callback, by itself, and counted', async () => {
+    it('is counted, and BatchProcessor passes it to the callback', async () => {
       const told: BatchNoEffect[] = [];
       const batch = open({ onNoEffect: (operation) => void told.push(operation) });
       batch.add('objectSaves', { objectId: 'there' });

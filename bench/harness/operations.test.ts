@@ -17,7 +17,7 @@ describe('the load', () => {
       expect(ops).toHaveLength(10);
       for (const { op, id, position, rotation } of ops) {
         expect(op).toBe('patch');
-        // Within what is kept as sent.
+        // The server stores a rotation of this length unchanged.
         expect(Math.abs(Math.hypot(rotation.y, rotation.w) - 1)).toBeLessThan(1e-4);
         const before = places.get(id);
         places.set(id, position);
