@@ -5,7 +5,7 @@ import { DirectLog } from '../src/log/direct-log.ts';
 import { PersistenceLayer } from '../src/persistence-layer.ts';
 import { createDrainStore } from '../src/postgres/drain-store.ts';
 import { openNeon } from '../src/postgres/neon.ts';
-import { worldObjects } from '../src/postgres/schema/spaces.ts';
+import { spaces, worldObjects } from '../src/postgres/schema/spaces.ts';
 import { createWorldStore } from '../src/postgres/world-store.ts';
 
 export interface Task {
@@ -56,7 +56,7 @@ async function loadRaw(): Promise<void> {
   await client.query("select set_config('app.tenant_id', $1, true)", [tenantId]);
   const startedAt = performance.now();
   const { rowCount } = await client.query(
-    'select o.* from world_objects o join spaces s using (tenant_id, space_id, generation) where tenant_id = $1',
+    'select o.* from world_objects o join spaces s using (world) where s.tenant_id = $1',
     [tenantId],
   );
   measured = performance.now() - startedAt;
@@ -69,6 +69,8 @@ async function loadRaw(): Promise<void> {
 async function saveOneByOne(objects: ReturnType<typeof makeObjects>): Promise<void> {
   const other = `${tenantId}-single`;
   await new PersistenceLayer(createWorldStore(postgres), log, { tenantId: other, spaceId }).connect();
+  const [found] = await postgres.inTenant(other, (db) => [db.select({ world: spaces.world }).from(spaces)]);
+  const world = found[0]?.world ?? '';
   const startedAt = performance.now();
   statements = 0;
   for (const { id, name, parentId, position, rotation, scale, properties } of objects) {
@@ -81,20 +83,15 @@ async function saveOneByOne(objects: ReturnType<typeof makeObjects>): Promise<vo
     await postgres.inTenant(other, (db) => [
       db
         .insert(worldObjects)
-        .values({ tenantId: other, spaceId, generation: 1, objectId: id, ...values })
+        .values({ world, objectId: id, ...values })
         .onConflictDoUpdate({
-          target: [
-            worldObjects.tenantId,
-            worldObjects.spaceId,
-            worldObjects.generation,
-            worldObjects.objectId,
-          ],
+          target: [worldObjects.world, worldObjects.objectId],
           set: values,
         }),
     ]);
   }
   measured = performance.now() - startedAt;
-  await postgres.inTenant(other, (db) => [db.delete(worldObjects).where(eq(worldObjects.tenantId, other))]);
+  await postgres.inTenant(other, (db) => [db.delete(worldObjects).where(eq(worldObjects.world, world))]);
 }
 
 let measured = 0;

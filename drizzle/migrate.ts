@@ -1,5 +1,6 @@
 import { fileURLToPath } from 'node:url';
 import { sql } from 'drizzle-orm';
+import { readMigrationFiles } from 'drizzle-orm/migrator';
 import { drizzle, type NodePgDatabase } from 'drizzle-orm/node-postgres';
 import { migrate as applyMigrations } from 'drizzle-orm/node-postgres/migrator';
 import pg from 'pg';
@@ -46,9 +47,10 @@ export async function migrate({
     // Notices only name what exists already.
     await client.query('set client_min_messages = warning');
     const db = drizzle({ client });
-    const before = await countApplied(db);
+    const before = await readApplied(db);
+    refuseOther(before, migrationsFolder);
     await applyMigrations(db, { migrationsFolder });
-    const applied = (await countApplied(db)) - before;
+    const applied = (await readApplied(db)).length - before.length;
     log(applied === 0 ? 'database: up to date' : `database: ${applied} migrations applied`);
     if (appUrl !== undefined) await letAppLogIn(client, appUrl, log);
     return applied;
@@ -57,15 +59,24 @@ export async function migrate({
   }
 }
 
-async function countApplied(db: NodePgDatabase): Promise<number> {
+/** @returns the hashes of the migrations that the database has run. */
+async function readApplied(db: NodePgDatabase): Promise<string[]> {
   const { rows } = await db.execute<{ there: string | null }>(
     sql`select to_regclass('drizzle.__drizzle_migrations') as there`,
   );
-  if (rows[0]?.there == null) return 0;
-  const counted = await db.execute<{ n: number }>(
-    sql`select count(*)::int as n from drizzle.__drizzle_migrations`,
-  );
-  return counted.rows[0]?.n ?? 0;
+  if (rows[0]?.there == null) return [];
+  const applied = await db.execute<{ hash: string }>(sql`select hash from drizzle.__drizzle_migrations`);
+  return applied.rows.map(({ hash }) => hash);
+}
+
+/** @throws where the database has run a migration that is none of these. */
+function refuseOther(applied: readonly string[], migrationsFolder: string): void {
+  const known = new Set(readMigrationFiles({ migrationsFolder }).map(({ hash }) => hash));
+  const other = applied.find((hash) => !known.has(hash));
+  if (other !== undefined)
+    throw new Error(
+      `Another version of worldkeep made this database (migration ${other.slice(0, 12)}): use an empty database, or, for \`npm run dev\`, remove the folder .worldkeep, which deletes the local world.`,
+    );
 }
 
 /** The runtime role has no password until somebody gives it one: no migration holds a secret. */

@@ -1,7 +1,7 @@
 /** One Drizzle UPDATE an object, each a request of its own, through the client that the functions have. Reads BENCH_UPDATES. */
 import { and, eq } from 'drizzle-orm';
 import { openNeon } from '../../src/postgres/neon.ts';
-import { worldObjects } from '../../src/postgres/schema/spaces.ts';
+import { spaces, worldObjects } from '../../src/postgres/schema/spaces.ts';
 import { createRandom, nameObject, placeObject } from '../harness/operations.ts';
 import type { UpdatePhase, UpdateResult, UpdateTask } from './drizzle-update.ts';
 
@@ -25,14 +25,7 @@ async function update(): Promise<void> {
         ...{ positionX: x + random(), positionZ: z + random(), seq: Date.now() * 1_000 },
         ...{ rotationY: Math.sin(heading), rotationW: Math.cos(heading) },
       })
-      .where(
-        and(
-          eq(worldObjects.tenantId, tenantId),
-          eq(worldObjects.spaceId, spaceId),
-          eq(worldObjects.generation, generation),
-          eq(worldObjects.objectId, nameObject(i)),
-        ),
-      ),
+      .where(and(eq(worldObjects.world, world), eq(worldObjects.objectId, nameObject(i)))),
   ]);
 }
 
@@ -47,9 +40,9 @@ async function run({ updates, concurrency }: UpdatePhase): Promise<UpdateResult>
 }
 
 const [found] = await postgres.inTenant(tenantId, (db) => [
-  db.selectDistinct({ generation: worldObjects.generation }).from(worldObjects),
+  db.select({ world: spaces.world }).from(spaces).where(eq(spaces.spaceId, spaceId)),
 ]);
-const generation = Number((found as { generation: number }[])[0]?.generation);
+const world = found[0]?.world ?? '';
 process.on('message', (phase: UpdatePhase) => {
   run(phase).then(
     (result) => process.send?.(result),

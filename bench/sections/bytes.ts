@@ -53,7 +53,7 @@ function measureOnce(bench: Bench, objects: number, seed: number): Promise<Measu
         await watch.waitUntilDrained();
         const { rows } = await watch.postgres.query<{ bytes: string; objects: string }>(
           `select pg_total_relation_size('world_objects') as bytes,
-             (select count(*) from world_objects where tenant_id = $1) as objects`,
+             (select count(*) from world_objects join spaces using (world) where tenant_id = $1) as objects`,
           [inSpace.space.address.tenantId],
         );
         if (Number(rows[0]?.objects) !== objects) throw new Error(`${rows[0]?.objects} objects are there`);

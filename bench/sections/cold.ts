@@ -140,7 +140,7 @@ async function measureFresh({ workerPath }: Bench, inSpace: SpaceSetting): Promi
 async function measureInProcess({ watch, space, objects }: SpaceSetting): Promise<number> {
   const startedAt = performance.now();
   const { rows } = await watch.postgres.query(
-    'select o.* from world_objects o join spaces s using (tenant_id, space_id, generation) where tenant_id = $1 and space_id = $2 order by object_id',
+    'select o.* from world_objects o join spaces s using (world) where s.tenant_id = $1 and s.space_id = $2 order by object_id',
     [space.address.tenantId, space.address.spaceId],
   );
   const text = JSON.stringify({ objects: rows });

@@ -136,8 +136,8 @@ function pickObjects(objects: number, count: number, random: () => number): Set<
 async function readRows({ postgres }: SpaceWatch, { address }: BenchSpace): Promise<Row[]> {
   const { rows } = await postgres.query<{ id: string; seq: string; x: number }>(
     `select o.object_id as id, o.seq::text, o.position_x as x
-     from world_objects o join spaces s using (tenant_id, space_id, generation)
-     where tenant_id = $1 and space_id = $2`,
+     from world_objects o join spaces s using (world)
+     where s.tenant_id = $1 and s.space_id = $2`,
     [address.tenantId, address.spaceId],
   );
   return rows.map((row) => ({ ...row, seq: Number(row.seq) }));

@@ -1,6 +1,7 @@
 import { AppError, notFound } from '../world/errors.ts';
+import { findDecided } from '../world/no-effects.ts';
 import type { LogEntry, LogOperation, Operation } from '../world/operation.ts';
-import { findAsked, planBatch } from '../world/plan-batch.ts';
+import { planBatch } from '../world/plan-batch.ts';
 import type { SaveMode, Seq } from '../world/types.ts';
 import type { DrainStore, LogAddress } from './log-stores.ts';
 import type { AppendOptions, CommittedOperations, LogTarget } from './space-log.ts';
@@ -104,19 +105,29 @@ export class DirectLog {
   ): Promise<Applied | 'moved'> {
     const { actor } = target;
     const entry: LogEntry = { seq, prev: from, actor, ops: [...operations], waits: true, returnsObject };
-    const known = await this.#postgres.loadSeqs(target, findAsked([entry]));
-    if (known.cursor !== from) return 'moved';
+    // Of all objects, so that a write which changes nothing is known before it takes a place in the order.
+    const { cursor, seqs } = await this.#postgres.loadSeqs(target, listObjects(operations));
+    if (cursor !== from) return 'moved';
     const apart = { objects: new Set<string>(), users: new Set<string>() };
     for (;;) {
-      const { objects, avatars, singles, results, written } = planBatch([entry], known, {
+      const plan = planBatch([entry], seqs, {
         rowsMax: Number.POSITIVE_INFINITY,
         apart,
       });
+      const { objects, avatars, singles, results, written } = plan;
       // What changes nothing takes no place in the order.
       if (objects.length + avatars.length + singles.length === 0)
         return { results: results[0]?.results ?? [], written: null };
       const outcome = await this.#postgres.applyBatch(target, {
-        ...{ incarnation, from, to: seq, objects, avatars, singles, written, incidents: [] },
+        incarnation,
+        from,
+        to: seq,
+        objects,
+        avatars,
+        singles,
+        written,
+        incidents: [],
+        presumed: plan.presumed,
         // What becomes of single operations is known to Postgres alone, which writes it down.
         results: singles.length > 0 ? results : [],
         isDirect: true,
@@ -124,12 +135,10 @@ export class DirectLog {
       if (outcome.status === 'unknown_space') throw notFound();
       if (outcome.status === 'moved') return 'moved';
       if (outcome.status === 'log_open') throw logOpen();
-      if (outcome.status === 'presumed_wrong')
-        throw new AppError('internal', 'A batch is refused for what it does not presume.');
       if (outcome.status === 'applied') {
         const noted = singles.length > 0 ? await this.#postgres.readResults(target, seq, seq) : null;
         return {
-          results: noted?.get(seq) ?? results[0]?.results ?? [],
+          results: noted?.get(seq) ?? findDecided(plan, outcome)[0]?.results ?? [],
           written: outcome.object ?? null,
         };
       }
@@ -137,6 +146,11 @@ export class DirectLog {
       for (const id of outcome.userIds) apart.users.add(id);
     }
   }
+}
+
+function listObjects(operations: readonly Operation[]): string[] {
+  const ids = operations.flatMap(({ op, id }) => (op === 'user.patch' ? [] : [id]));
+  return [...new Set(ids)];
 }
 
 type Applied = Required<Pick<CommittedOperations, 'results' | 'written'>>;

@@ -3,7 +3,7 @@ import { AppError } from '../world/errors.ts';
 import { LIMITS } from '../world/limits.ts';
 import { findDecided, findNoEffects } from '../world/no-effects.ts';
 import type { OperationResult, StageOperation } from '../world/operation.ts';
-import { findAsked, type Known, planBatch, presumeKnown } from '../world/plan-batch.ts';
+import { findAsked, type Known, planBatch } from '../world/plan-batch.ts';
 import { isBehind } from '../world/snapshot-lag.ts';
 import type { Seq } from '../world/types.ts';
 import { BatchSizes } from './batch-sizes.ts';
@@ -258,25 +258,22 @@ export class Drain {
       return this.#applyStage(address, reader, first, stage, incidents);
 
     const asked = findAsked(entries);
-    const isAsked = asked.objects.length + asked.users.length > 0;
-    const presumed = isAsked ? presumeKnown(entries) : null;
-    let known: Known | null = isAsked ? presumed : { objects: new Map(), users: new Set() };
+    let known: Known = new Map();
+    if (asked.length > 0) {
+      const { cursor, seqs } = await this.#postgres.loadSeqs(address, asked);
+      if (cursor !== from) return reader.moveTo(cursor);
+      known = seqs;
+    }
     const apart = { objects: new Set<string>(), users: new Set<string>() };
     // Redis's clock at its last append: callers of much older entries have been answered `queued`.
     const returnsAfter = reader.last - LIMITS.writtenObjectsKeptMs * 1_000;
     for (let round = 0; ; round++) {
-      if (known === null) {
-        const loaded = await this.#postgres.loadSeqs(address, asked);
-        if (loaded.cursor !== from) return reader.moveTo(loaded.cursor);
-        known = loaded;
-      }
       const plan = planBatch(entries, known, { rowsMax: LIMITS.batchRowsMax, apart, returnsAfter });
       const used = entries.slice(0, plan.used);
       // What is missing at the log's end is passed over too: the incident says so.
       const to = used.at(-1)?.seq ?? reader.last;
       reader.prefetch(plan.used);
-      const presumesObjects = known === presumed;
-      const batch = { ...plan, incarnation, from, to, incidents, presumesObjects };
+      const batch = { ...plan, incarnation, from, to, incidents };
       let outcome: BatchOutcome;
       try {
         outcome = await this.#postgres.applyBatch(address, batch);
@@ -293,14 +290,11 @@ export class Drain {
         reader.advance(plan.used, to);
         this.#sizes.grow(address);
         this.#tellIncidents(address, incidents);
-        const results = findDecided(plan);
+        const results = findDecided(plan, outcome);
         const noEffects = findNoEffects(used, plan, outcome);
         return { entries: used, operations: plan.operations, dead: outcome.dead, results, noEffects };
       }
       if (outcome.status === 'log_open') throw notDirect();
-      // What is there is asked for after all.
-      if (presumesObjects) known = null;
-      if (outcome.status === 'presumed_wrong') continue;
       for (const id of outcome.objectIds) apart.objects.add(id);
       for (const id of outcome.userIds) apart.users.add(id);
       if (round === POISON_ROUNDS_MAX)

@@ -241,11 +241,8 @@ export interface DrainStore {
   loadCursor(address: LogAddress): Promise<(OpenedLog & { isLogOpen: boolean }) | null>;
   /** Writes an incident where it can be true, one a space in an hour. @returns null where the space has no such incarnation. */
   noteReaderAhead(address: LogAddress, ahead: ReaderAhead): Promise<{ cursor: Seq; isNoted: boolean } | null>;
-  /** The seqs of objects (those not there are left out), and which of the people are known. */
-  loadSeqs(
-    address: LogAddress,
-    ids: { objects: readonly string[]; users: readonly string[] },
-  ): Promise<{ cursor: Seq; objects: Map<string, Seq>; users: Set<string> }>;
+  /** The seqs of objects at the cursor; 0 for those that are not there. */
+  loadSeqs(address: LogAddress, ids: readonly string[]): Promise<{ cursor: Seq; seqs: Map<string, Seq> }>;
   applyBatch(address: LogAddress, batch: Batch): Promise<BatchOutcome>;
   applyStage(address: LogAddress, step: StageStep): Promise<StageOutcome>;
   /** Gives a staged world up: applying it then is `dead`. */

@@ -106,10 +106,10 @@ it('a log applied in batches, by rows or one by one, is the log replayed, with i
         batch.push(entry);
         const step = steps[i];
         if (step?.ends !== true && i < entries.length - 1) continue;
-        const known = await store.loadSeqs(address, findAsked(batch));
+        const { seqs } = await store.loadSeqs(address, findAsked(batch));
         const all = { objects: new Set(IDS), users: new Set(['ann', 'nobody']) };
         const none = { objects: new Set<string>(), users: new Set<string>() };
-        const plan = planBatch(batch, known, { rowsMax: 1_000, apart: step?.apart ? all : none });
+        const plan = planBatch(batch, seqs, { rowsMax: 1_000, apart: step?.apart ? all : none });
         const outcome = await space.apply({ ...plan, to: entry.seq });
         const names = findNoEffects(batch, plan, outcome).map(
           ({ seq, index, id, status }) => `${seq} ${index} ${id} ${status}`,

@@ -95,7 +95,7 @@ describe('[D2] a batch', () => {
         });
         expect(await counted.applyBatch(address, batch)).toMatchObject({ status: 'applied', dead: [] });
         space.cursor = batch.to;
-        await counted.loadSeqs(address, { objects: some(8_000), users: ['u1', 'u2'] });
+        await counted.loadSeqs(address, some(8_000));
         await counted.loadObjects(address, some(9_000));
         await counted.loadAvatars(address, ['u1']);
         await counted.readResults(address, seq, batch.to);

@@ -2,7 +2,7 @@ import { afterAll, describe, expect, it } from 'vitest';
 import { DRIVERS } from '../../test/layers.ts';
 import { makeInput, makeLogSpace, queryAs } from '../../test/log-space.ts';
 import type { WorldInput } from '../world/types.ts';
-import { sweepGenerations } from './operations/stage.ts';
+import { sweepWorlds } from './operations/stage.ts';
 
 type Space = Awaited<ReturnType<typeof makeLogSpace>>;
 
@@ -64,8 +64,13 @@ describe.each(Object.entries(DRIVERS))('[L7] a staged world in the log, on %s', 
       { id: stageId, status: 'applied', objects: 2 },
     ]);
     // What it brought has no seq of its own yet: to a condition it is the one at which it came.
-    const { objects } = await store.loadSeqs(address, { objects: ['a', 'none'], users: [] });
-    expect(objects).toEqual(new Map([['a', step.to]]));
+    const { seqs } = await store.loadSeqs(address, ['a', 'none']);
+    expect(seqs).toEqual(
+      new Map([
+        ['a', step.to],
+        ['none', 0],
+      ]),
+    );
     space.cursor = step.to;
     await space.apply({
       objects: [{ kind: 'patch', id: 'a', seq: step.to + 1, actor: 'bob', position: { x: 1 } }],
@@ -143,7 +148,7 @@ describe.each(Object.entries(DRIVERS))('[L7] a staged world in the log, on %s', 
         space,
         `update world_stages set touched_at = now() - interval '${interval}', queued_at = now() - interval '${interval}'`,
       );
-    const sweep = () => sweepGenerations(postgres, space.address.tenantId, space.address.spaceId);
+    const sweep = () => sweepWorlds(postgres, space.address.tenantId, space.address.spaceId);
     await age('6 days');
     await sweep();
     expect(await queryAs(space, 'select from world_stages')).toHaveLength(1);

@@ -145,22 +145,21 @@ describe('plans', () => {
     await owner.end();
   });
 
-  it('[S5] a region reads what is in it, of 20,000 objects, with statistics and without', async () => {
+  it('[S5] a region is read by the key, page by page, and gives what is in it, with statistics and without', async () => {
     const { layer, tenantId, spaceId } = await makeWorld(openTestNeon());
-    const [across, count] = [150, 20_000];
-    const objects = Array.from({ length: count }, (_, i) => ({
+    const objects = Array.from({ length: 5_000 }, (_, i) => ({
       id: `o${String(i).padStart(6, '0')}`,
-      position: { x: (i % across) * 10, y: 0, z: Math.floor(i / across) * 10 },
+      position: { x: (i % 70) * 10, y: 0, z: Math.floor(i / 70) * 10 },
     }));
     await layer.saveWorldState({ objects });
-    const region = { near: { x: 750, y: 0, z: 650 }, radius: 40 };
+    const region = { near: { x: 350, y: 0, z: 350 }, radius: 40 };
     const expected = objects.filter(({ position }) => isInRegion(region, position)).map(({ id }) => id);
     expect(expected.length).toBeGreaterThan(30);
     const owner = new pg.Client({ connectionString: stack().migrationUrl });
     await owner.connect();
     for (const statistics of ['', 'analyze world_objects']) {
       if (statistics) await owner.query(statistics);
-      const { postgres, scanned, rowsRead } = openWatched(client);
+      const { postgres, scanned } = openWatched(client);
       const store = createWorldStore(postgres);
       // More often than a plan is made for each call: then one plan serves all.
       for (let i = 0; i < 8; i++) {
@@ -168,9 +167,6 @@ describe('plans', () => {
         expect(state?.objects.map(({ id }) => id)).toEqual(expected);
       }
       expect(scanned.filter(({ table }) => table === 'world_objects')).toEqual([]);
-      // The cells around hold more than the sphere, and far less than the space.
-      for (const rows of rowsRead) expect(rows).toBeLessThan(1_000);
-      expect(Math.max(...rowsRead)).toBeGreaterThanOrEqual(expected.length);
     }
     await owner.end();
   });

@@ -25,30 +25,36 @@ export function toTime(printed: string): string {
   return new Date(printed).toISOString();
 }
 
+/** Rows of objects name their authors by number. Both are joined to a query whose rows are called `world_objects`. */
+export const CREATOR = [sql`authors as creator`, sql`creator.number = world_objects.created_by`] as const;
+export const UPDATER = [sql`authors as updater`, sql`updater.number = world_objects.updated_by`] as const;
+
+/** Of rows of the table, or that a function gives under its name; see `CREATOR`. */
 export const objectColumns = {
-  objectId: worldObjects.objectId,
-  seq: worldObjects.seq,
-  createdSeq: worldObjects.createdSeq,
-  name: worldObjects.name,
-  modelId: worldObjects.modelId,
-  parentId: worldObjects.parentId,
-  positionX: worldObjects.positionX,
-  positionY: worldObjects.positionY,
-  positionZ: worldObjects.positionZ,
-  rotationX: worldObjects.rotationX,
-  rotationY: worldObjects.rotationY,
-  rotationZ: worldObjects.rotationZ,
-  rotationW: worldObjects.rotationW,
-  scaleX: worldObjects.scaleX,
-  scaleY: worldObjects.scaleY,
-  scaleZ: worldObjects.scaleZ,
-  properties: worldObjects.properties,
-  createdBy: worldObjects.createdBy,
-  updatedBy: worldObjects.updatedBy,
+  ...take({
+    objectId: worldObjects.objectId,
+    seq: worldObjects.seq,
+    createdSeq: worldObjects.createdSeq,
+    name: worldObjects.name,
+    modelId: worldObjects.modelId,
+    parentId: worldObjects.parentId,
+    positionX: worldObjects.positionX,
+    positionY: worldObjects.positionY,
+    positionZ: worldObjects.positionZ,
+    rotationX: worldObjects.rotationX,
+    rotationY: worldObjects.rotationY,
+    rotationZ: worldObjects.rotationZ,
+    rotationW: worldObjects.rotationW,
+    scaleX: worldObjects.scaleX,
+    scaleY: worldObjects.scaleY,
+    scaleZ: worldObjects.scaleZ,
+    properties: worldObjects.properties,
+  }),
+  createdBy: sql<string | null>`creator.author_id`,
+  updatedBy: sql<string | null>`updater.author_id`,
 };
 
-/** Columns of rows that a function gives, under the name of their table. */
-export function ofFunction<Columns extends Record<string, AnyPgColumn>>(
+function take<Columns extends Record<string, AnyPgColumn>>(
   columns: Columns,
 ): { [Name in keyof Columns]: SQL<Columns[Name]['_']['data']> } {
   const taken = Object.entries(columns).map(([name, column]) => [name, sql`${column}`.mapWith(column)]);

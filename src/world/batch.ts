@@ -79,6 +79,9 @@ export interface NoEffect {
   status: 'unknown_object' | 'conflict';
 }
 
+/** A result that holds only if the object, or the person of the avatar, was there before the batch. */
+export type PresumedResult = Pick<NoEffect, 'seq' | 'index' | 'kind' | 'id'>;
+
 /** Names an object as the entry at `seq` left it. */
 export interface WrittenKey {
   seq: Seq;
@@ -103,8 +106,8 @@ export interface Batch {
   doubtful?: readonly string[];
   /** It is from no log, and is not applied to a space that has one. */
   isDirect?: boolean;
-  /** `results` hold only if all objects that are patched are there: else nothing is applied. */
-  presumesObjects?: boolean;
+  /** Of `results`, those that say `applied` because what they name was presumed to be there. */
+  presumed?: readonly PresumedResult[];
 }
 
 export interface DeadOperation {
@@ -133,8 +136,6 @@ export type BatchOutcome =
   /** The cursor is not `from` any more, or the space another: nothing was applied. */
   | { status: 'moved'; cursor: Seq; incarnation: string }
   | { status: 'unknown_space' }
-  /** Some of the objects that were presumed to be there are not: nothing was applied. */
-  | { status: 'presumed_wrong' }
   /** The space is written through its log, and the batch is direct: nothing was applied. */
   | { status: 'log_open' }
   /** Rows that Postgres cannot keep: nothing was applied; to be sent again with these as `singles`. */

@@ -36,11 +36,20 @@ export function findNoEffects(
   return found;
 }
 
-/** The results that the plan decides. What becomes of single operations only Postgres knows: callers that wait read it there. */
-export function findDecided({
-  results,
-  singles,
-}: Pick<BatchPlan, 'results' | 'singles'>): BatchPlan['results'] {
+/**
+ * The results of an applied batch. What becomes of single operations only Postgres knows: callers that wait read it there, and
+ * their entries are left out.
+ */
+export function findDecided(
+  { results, singles, presumed }: Pick<BatchPlan, 'results' | 'singles' | 'presumed'>,
+  { absent }: Pick<Applied, 'absent'>,
+): BatchPlan['results'] {
+  if (absent.objects.length + absent.users.length > 0) {
+    const gone = { object: new Set(absent.objects), avatar: new Set(absent.users) };
+    const bySeq = new Map(results.map(({ seq, results }) => [seq, results]));
+    for (const { seq, index, kind, id } of presumed)
+      if (gone[kind].has(id)) bySeq.get(seq)?.splice(index, 1, { id, status: 'unknown_object' });
+  }
   const apart = new Set(singles.map(({ seq }) => seq));
   return results.filter(({ seq }) => !apart.has(seq));
 }

@@ -5,6 +5,7 @@ import type {
   ObjectChange,
   ObjectPatchChange,
   ObjectPutChange,
+  PresumedResult,
   WrittenKey,
 } from './batch.ts';
 import { LIMITS } from './limits.ts';
@@ -20,12 +21,11 @@ import type {
 import { isConditional, isStage, meetsCondition, setFields, toObject } from './operation-effects.ts';
 import type { JsonObject, Seq } from './types.ts';
 
-/** What Postgres has of the ids that were asked for, at the cursor before the entries. */
-export interface Known {
-  /** Seqs; what is absent is not there. */
-  objects: ReadonlyMap<string, Seq>;
-  users: ReadonlySet<string>;
-}
+/**
+ * Seqs of objects as Postgres has them at the cursor before the entries; 0 where it has none. An object that is not named is
+ * presumed to be there: Postgres tells after the batch which ones were not.
+ */
+export type Known = ReadonlyMap<string, Seq>;
 
 export interface PlanOptions {
   /** Rows at most, unless the first entry alone makes more. */
@@ -39,6 +39,7 @@ export interface PlanOptions {
 export interface BatchPlan extends Pick<Batch, 'objects' | 'avatars' | 'singles' | 'results'> {
   written: WrittenKey[];
   doubtful: string[];
+  presumed: PresumedResult[];
   /** What surely comes to nothing; see `findNoEffects` for the rest. */
   noEffects: NoEffect[];
   /** Entries, from the front; 0 where the first makes a staged world the space's. */
@@ -49,51 +50,21 @@ export interface BatchPlan extends Pick<Batch, 'objects' | 'avatars' | 'singles'
   operations: number;
 }
 
-/**
- * What has to be known before `planBatch`: the seqs of objects with conditions or in entries that somebody waits for, and
- * which of the people in such entries there are. What comes after a staged world is left out.
- */
-export function findAsked(entries: readonly LogEntry[]): { objects: string[]; users: string[] } {
+/** The objects whose seqs `planBatch` must know: those with conditions. What comes after a staged world is left out. */
+export function findAsked(entries: readonly LogEntry[]): string[] {
   const objects = new Set<string>();
-  const users = new Set<string>();
   for (const entry of entries) {
     if (isStage(entry)) break;
-    for (const op of entry.ops) {
-      if (op.op === 'user.patch') {
-        if (entry.waits) users.add(op.id);
-      } else if (op.op !== 'stage' && (entry.waits || isConditional(op))) objects.add(op.id);
-    }
+    for (const op of entry.ops)
+      if (op.op !== 'user.patch' && op.op !== 'stage' && isConditional(op)) objects.add(op.id);
   }
-  return { objects: [...objects], users: [...users] };
-}
-
-/**
- * Of what `findAsked` names, what may be presumed to be there without asking: nothing but patches comes of it, and a batch
- * finds out whether those are of objects that are there. Null where more has to be known.
- */
-export function presumeKnown(entries: readonly LogEntry[]): Known | null {
-  const presumed = new Map<string, Seq>();
-  const put = new Set<string>();
-  for (const entry of entries) {
-    if (isStage(entry)) break;
-    for (const op of entry.ops) {
-      if (op.op === 'user.patch') {
-        if (entry.waits) return null;
-      } else if (op.op === 'stage' || op.op === 'delete' || isConditional(op)) return null;
-      else if (op.op === 'put') {
-        // No row would be left of the patch that came before.
-        if (presumed.has(op.id)) return null;
-        put.add(op.id);
-      } else if (entry.waits && !put.has(op.id)) presumed.set(op.id, 1);
-    }
-  }
-  return { objects: presumed, users: new Set() };
+  return [...objects];
 }
 
 /**
  * The net effect of entries of one log, in its order: a row for each object and avatar, however often it was changed.
- * Conditions are decided by `known`, which must have what `findAsked` names; operations that fail leave nothing behind, and
- * those on what is known not to be there neither. Takes entries from the front, whole, until the rows are as many as they
+ * Conditions are decided by `known`, which must have what `findAsked` names. Operations that fail leave nothing behind, and
+ * neither do operations on what is known not to be there. Takes entries from the front, whole, until the rows are as many as they
  * may be or a staged world comes. The entries are not changed; what is returned may share parts with them.
  *
  * An object whose row a caller needs (`returnsObject`) is complete with that entry: later operations on it become `singles`,
@@ -142,6 +113,7 @@ class Planner {
   readonly #results: BatchPlan['results'] = [];
   readonly #written: WrittenKey[] = [];
   readonly #doubtful: string[] = [];
+  readonly #presumed: PresumedResult[] = [];
   readonly #noEffects: NoEffect[] = [];
   /** Objects whose rows are complete: a caller needs them as they are. */
   readonly #complete = new Set<string>();
@@ -191,12 +163,20 @@ class Planner {
       if (isFollower || (this.#hasApart && this.#isApart(op))) {
         this.#singles.push({ seq, index, actor, op });
         status = 'applied';
-      } else if (op.op === 'user.patch') status = this.#moveAvatar(op, seq, waits);
-      else status = this.#changeObject(op, seq, actor, waits);
+      } else if (op.op === 'user.patch') {
+        status = this.#moveAvatar(op, seq);
+        if (waits) this.#presumed.push({ seq, index, kind: 'avatar', id: op.id });
+      } else {
+        if (waits && this.#isPresumed(op)) this.#presumed.push({ seq, index, kind: 'object', id: op.id });
+        status = this.#changeObject(op, seq, actor);
+      }
       results?.push({ id: op.id, status });
       if (status === 'unknown_object' || status === 'conflict')
         this.#noEffects.push({
-          ...{ seq, index, id: op.id, status },
+          seq,
+          index,
+          id: op.id,
+          status,
           kind: op.op === 'user.patch' ? 'avatar' : 'object',
         });
       index++;
@@ -223,6 +203,7 @@ class Planner {
       results: this.#results,
       written: this.#written,
       doubtful: this.#doubtful,
+      presumed: this.#presumed,
       noEffects: this.#noEffects,
     };
   }
@@ -231,7 +212,14 @@ class Planner {
     return (op === 'user.patch' ? this.#apart.users : this.#apart.objects).has(id);
   }
 
-  #changeObject(op: ObjectOperation, seq: Seq, actor: string | null, waits: boolean): OperationStatus {
+  /** Whether the operation applies only if the object was there before the batch, and nobody knows. */
+  #isPresumed({ op, id }: ObjectOperation): boolean {
+    if (op === 'put' || this.#known.has(id)) return false;
+    const kind = this.#objects.get(id)?.change.kind;
+    return kind === undefined || kind === 'patch';
+  }
+
+  #changeObject(op: ObjectOperation, seq: Seq, actor: string | null): OperationStatus {
     const draft = this.#objects.get(op.id);
     if (draft !== undefined && draft.entrySeq !== seq) {
       draft.entrySeq = seq;
@@ -240,8 +228,8 @@ class Planner {
     }
     // Of what is gone already there is nothing to patch or delete.
     if (draft?.change.kind === 'delete' && op.op !== 'put') return 'unknown_object';
-    if (waits || isConditional(op)) {
-      const base = this.#known.objects.get(op.id) ?? 0;
+    const base = this.#known.get(op.id);
+    if (base !== undefined) {
       const now = draft === undefined ? base : findSeq(draft.change.kind, draft.change.seq, base);
       if (op.op !== 'put' && now === 0) return 'unknown_object';
       const before = draft === undefined ? base : findSeq(draft.kindBefore, draft.seqBefore, base);
@@ -261,8 +249,7 @@ class Planner {
     return 'applied';
   }
 
-  #moveAvatar(op: UserPatchOperation, seq: Seq, waits: boolean): OperationStatus {
-    if (waits && !this.#known.users.has(op.id)) return 'unknown_object';
+  #moveAvatar(op: UserPatchOperation, seq: Seq): OperationStatus {
     let draft = this.#avatars.get(op.id);
     if (draft === undefined) {
       draft = { change: { id: op.id, seq }, isOwned: false };

@@ -1,14 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import {
-  boundRegion,
-  CELL_COLUMNS_MAX,
-  CELL_METRES,
-  checkRegion,
-  isInRegion,
-  toCell,
-  toCells,
-} from './region.ts';
+import { boundRegion, checkRegion, isInRegion } from './region.ts';
 
 const coordinate = fc.oneof(
   fc.double({ noNaN: true, noDefaultInfinity: true }),
@@ -19,7 +11,7 @@ const vector = fc.record({ x: coordinate, y: coordinate, z: coordinate });
 const radius = coordinate.map(Math.abs);
 
 describe('a region', () => {
-  it('is within its box, and its box within its cells', () => {
+  it('is within its box', () => {
     fc.assert(
       fc.property(vector, radius, vector, (near, radius, position) => {
         const region = { near, radius };
@@ -28,8 +20,6 @@ describe('a region', () => {
           expect(Number.isFinite(min[axis]) && Number.isFinite(max[axis])).toBe(true);
           if (!isInRegion(region, position)) continue;
           expect(min[axis] <= position[axis] && position[axis] <= max[axis]).toBe(true);
-          expect(toCell(min[axis]) <= toCell(position[axis])).toBe(true);
-          expect(toCell(position[axis]) <= toCell(max[axis])).toBe(true);
         }
       }),
       { numRuns: 2_000 },
@@ -44,18 +34,6 @@ describe('a region', () => {
     const box = { min: { x: 0, y: 0, z: 0 }, max: { x: 1, y: 0, z: 0 } };
     expect(isInRegion(box, { x: 1, y: 0, z: 0 })).toBe(true);
     expect(isInRegion(box, { x: 1, y: 0, z: 5e-324 })).toBe(false);
-  });
-
-  it('is looked for in few columns of cells, or in none', () => {
-    const around = (reach: number) =>
-      toCells({ min: { x: 0, y: -1e308, z: 0 }, max: { x: reach, y: 1e308, z: reach } });
-    const edge = Math.sqrt(CELL_COLUMNS_MAX);
-    expect(around(CELL_METRES * edge - 1)).toEqual({
-      x: [0, edge - 1],
-      y: [-2147483648, 2147483647],
-      z: [0, edge - 1],
-    });
-    expect(around(CELL_METRES * edge)).toBeNull();
   });
 
   it.each([

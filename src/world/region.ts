@@ -2,23 +2,11 @@ import * as z from 'zod';
 import { check, vectorSchema } from './schemas.ts';
 import type { Bounds, Vector3 } from './types.ts';
 
-/** Edge of the cells by which objects are found, in metres. A change needs a migration: the cells are columns. */
-export const CELL_METRES = 32;
-/** Columns of cells that are looked into one by one; a wider region is found by reading the whole space. */
-export const CELL_COLUMNS_MAX = 4_096;
 type Axis = 'x' | 'y' | 'z';
 const AXES: readonly Axis[] = ['x', 'y', 'z'];
-const [CELL_MIN, CELL_MAX] = [-2_147_483_648, 2_147_483_647];
 
 /** A part of a world: what is within `radius` metres of a point, or in a box whose faces belong to it. */
 export type Region = { near: Vector3; radius: number } | Bounds;
-
-/** Cells from … to, both included. */
-export interface CellRange {
-  x: readonly [number, number];
-  y: readonly [number, number];
-  z: readonly [number, number];
-}
 
 const sphereSchema = z.strictObject({
   near: vectorSchema,
@@ -67,19 +55,6 @@ export function boundRegion(region: Region): Bounds {
     min: { x: reach('x', -1), y: reach('y', -1), z: reach('z', -1) },
     max: { x: reach('x', 1), y: reach('y', 1), z: reach('z', 1) },
   };
-}
-
-/** @returns the cell of the grid that a coordinate is in; the outermost cells hold all that is beyond them. */
-export function toCell(coordinate: number): number {
-  return clamp(Math.floor(Math.floor(coordinate) / CELL_METRES), CELL_MIN, CELL_MAX);
-}
-
-/** @returns the cells that a box touches, or null where its columns are too many to look into one by one. */
-export function toCells({ min, max }: Bounds): CellRange | null {
-  const range = (axis: Axis) => [toCell(min[axis]), toCell(max[axis])] as const;
-  const cells = { x: range('x'), y: range('y'), z: range('z') };
-  const columns = (cells.x[1] - cells.x[0] + 1) * (cells.z[1] - cells.z[0] + 1);
-  return columns > CELL_COLUMNS_MAX ? null : cells;
 }
 
 function clamp(value: number, min: number, max: number): number {

@@ -74,7 +74,7 @@ describe('[D8] whoever waits for the commit', () => {
         { id: 'none', status: 'unknown_object' },
       ],
     });
-    expect(calls.slice(2)).toEqual(['applyBatch', 'loadSeqs', 'applyBatch']);
+    expect(calls.slice(2)).toEqual(['applyBatch']);
     await settle();
     await expectDrained(rig, address);
   });

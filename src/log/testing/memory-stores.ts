@@ -150,18 +150,22 @@ export function makeStores() {
     openLog: vi.fn(async () => openedLog()),
     loadCursor: vi.fn(async () => ({ ...openedLog(), isLogOpen: world.isLogOpen })),
     noteReaderAhead: vi.fn(),
-    loadSeqs: vi.fn(async () => ({ ...openedLog(), objects: new Map(world.objects), users: new Set() })),
-    applyBatch: vi.fn(async (_, { incarnation, from, to, objects, singles, results, presumesObjects }) => {
+    loadSeqs: vi.fn(async (_, ids) => ({
+      cursor: world.cursor,
+      seqs: new Map(ids.map((id) => [id, world.objects.get(id) ?? 0])),
+    })),
+    applyBatch: vi.fn(async (_, { incarnation, from, to, objects, singles, results }) => {
       step();
       const { cursor, unkeepable } = world;
       if (incarnation !== world.incarnation || from !== cursor)
         return { status: 'moved', cursor, incarnation: world.incarnation };
-      if (presumesObjects && objects.some(({ kind, id }) => kind === 'patch' && !world.objects.has(id)))
-        return { status: 'presumed_wrong' };
       const objectIds = objects.flatMap(({ kind, id }) =>
         kind !== 'delete' && unkeepable.has(id) ? [id] : [],
       );
       if (objectIds.length > 0) return { status: 'poisoned', objectIds, userIds: [] };
+      const absent = objects.flatMap(({ kind, id }) =>
+        kind !== 'put' && !world.objects.has(id) ? [id] : [],
+      );
       for (const { kind, id, seq } of objects)
         if (kind === 'delete') world.objects.delete(id);
         else if (kind === 'put' || world.objects.has(id)) world.objects.set(id, seq);
@@ -171,7 +175,7 @@ export function makeStores() {
       world.uncorrected.push(...dead);
       for (const { seq, results: those } of results) world.results.set(seq, those);
       world.cursor = to;
-      return { status: 'applied', unknown: 0, dead, absent: { objects: [], users: [] }, noEffects: [] };
+      return { status: 'applied', unknown: 0, dead, absent: { objects: absent, users: [] }, noEffects: [] };
     }),
     applyStage: vi.fn(async (_, { to }) => {
       world.cursor = to;

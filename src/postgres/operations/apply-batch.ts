@@ -12,8 +12,9 @@ import type {
 import type { LogOperation, OperationResult } from '../../world/operation.ts';
 import type { Seq } from '../../world/types.ts';
 import { NumberColumn, toTexts } from '../array-literal.ts';
+import { AuthorList } from '../author-list.ts';
 import type { Postgres } from '../client.ts';
-import { encodeAvatars, encodeSingles, isMove, ObjectRows } from './batch-rows.ts';
+import { encodeAvatars, encodePresumed, encodeSingles, isMove, ObjectRows } from './batch-rows.ts';
 import { selectObject, toWritten } from './load-object.ts';
 
 interface BatchRow {
@@ -35,10 +36,14 @@ export async function applyBatch(
   batch: Batch,
 ): Promise<BatchOutcome> {
   const { incarnation, from, to, objects, avatars, singles, results, incidents } = batch;
-  const { isDirect = false, presumesObjects = false, written = [], doubtful = [] } = batch;
-  const call = presumesObjects ? sql`apply_batch_presumed` : sql`apply_batch`;
-  const rows = { moves: new ObjectRows(), patches: new ObjectRows(), puts: new ObjectRows() };
-  const deletes = new ObjectRows();
+  const { isDirect = false, written = [], doubtful = [], presumed = [] } = batch;
+  const authors = new AuthorList();
+  const rows = {
+    moves: new ObjectRows(authors),
+    patches: new ObjectRows(authors),
+    puts: new ObjectRows(authors),
+  };
+  const deletes = new ObjectRows(authors);
   for (const change of objects) {
     if (change.kind === 'put') rows.puts.pushPut(change);
     else if (change.kind === 'delete') deletes.pushDelete(change);
@@ -46,6 +51,7 @@ export async function applyBatch(
     else rows.patches.pushPatch(change);
   }
   const letterIds = singles.map(() => uuidv7());
+  const singleRows = encodeSingles(singles, letterIds, authors);
   // The only caller of a direct batch is answered here: nothing is stored for it.
   const [stored, returned] = isDirect ? [[], written[0]] : [written, undefined];
   const [[row], returnedRows] = await postgres.inTenant(tenantId, (db) => [
@@ -62,7 +68,7 @@ export async function applyBatch(
         noEffects: sql<BatchRow['noEffects']>`no_effects`,
       })
       .from(
-        sql`${call}(${spaceId}, ${incarnation}, ${from}::bigint, ${to}::bigint, ${rows.moves.toSql()}, ${rows.patches.toSql()}, ${rows.puts.toSql()}, ${deletes.toSql()}, ${encodeAvatars(avatars)}, ${encodeSingles(singles, letterIds)}, ${encodeResults(results)}, ${encodeSeqs(stored)}, ${toTexts(stored.map(({ id }) => id))}::text[], ${toTexts(doubtful)}::text[], ${encodeIncidents(incidents)}, ${isDirect}::boolean)`,
+        sql`apply_batch(${spaceId}, ${incarnation}, ${from}::bigint, ${to}::bigint, ${rows.moves.toSql()}, ${rows.patches.toSql()}, ${rows.puts.toSql()}, ${deletes.toSql()}, ${encodeAvatars(avatars)}, ${singleRows}, ${toTexts(authors.ids)}::text[], ${encodeResults(results)}, ${encodePresumed(presumed)}, ${encodeSeqs(stored)}, ${toTexts(stored.map(({ id }) => id))}::text[], ${toTexts(doubtful)}::text[], ${encodeIncidents(incidents)}, ${isDirect}::boolean)`,
       ),
     ...(returned === undefined ? [] : [selectObject(db, tenantId, spaceId, returned.id)]),
   ]);
@@ -74,7 +80,9 @@ export async function applyBatch(
         absent: { objects: row.absentObjects ?? [], users: row.absentUsers ?? [] },
         noEffects: row.noEffects ?? [],
         dead: (row.dead ?? []).map(({ id, target, ...rest }) => ({
-          ...{ deadLetterId: id, id: target, ...rest },
+          deadLetterId: id,
+          id: target,
+          ...rest,
           propertyKeys: readPropertyKeys(singles[letterIds.indexOf(id)]?.op),
         })),
         ...(isDirect && { object: toWritten(returnedRows?.find(({ seq }) => seq === to)) }),
@@ -91,7 +99,6 @@ export async function applyBatch(
     }
     case 'unknown_space':
     case 'log_open':
-    case 'presumed_wrong':
       return { status: row.status };
     default:
       throw new Error('apply_batch gave no outcome');

@@ -3,7 +3,7 @@ import { uuidv7 } from 'uuidv7';
 import type { LogAddress, StageOutcome, StageStep } from '../../log/log-stores.ts';
 import type { Postgres } from '../client.ts';
 import { encodeIncidents } from './apply-batch.ts';
-import { sweepGenerations } from './stage.ts';
+import { sweepWorlds } from './stage.ts';
 
 /** Makes a staged world the space's, where its entry stands in the log; see apply_stage. The world before it is swept after. */
 export async function applyStage(
@@ -26,7 +26,7 @@ export async function applyStage(
   ]);
   switch (row?.status) {
     case 'applied':
-      await sweepGenerations(postgres, tenantId, spaceId);
+      await sweepWorlds(postgres, tenantId, spaceId);
       return { status: 'applied', objects: row.objects ?? 0 };
     case 'dead':
       return {

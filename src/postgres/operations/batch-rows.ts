@@ -1,7 +1,14 @@
 import { type SQL, sql } from 'drizzle-orm';
-import type { AvatarChange, ObjectPatchChange, ObjectPutChange, SingleOperation } from '../../world/batch.ts';
+import type {
+  AvatarChange,
+  ObjectPatchChange,
+  ObjectPutChange,
+  PresumedResult,
+  SingleOperation,
+} from '../../world/batch.ts';
 import type { JsonObject } from '../../world/types.ts';
 import { NumberColumn, TextColumn } from '../array-literal.ts';
+import type { AuthorList } from '../author-list.ts';
 
 /** As object_rows has them. */
 const MARKS = { name: 1, model: 2, parent: 4, patches: 8, plainPatch: 16, isNew: 32 } as const;
@@ -11,7 +18,7 @@ export class ObjectRows {
   readonly ids: string[] = [];
   readonly #id = new TextColumn();
   readonly #seq = new NumberColumn();
-  readonly #actor = new TextColumn();
+  readonly #author = new NumberColumn();
   readonly #numbers = Array.from({ length: 10 }, () => new NumberColumn());
   readonly #marks = new NumberColumn();
   readonly #name = new TextColumn();
@@ -19,7 +26,12 @@ export class ObjectRows {
   readonly #parent = new TextColumn();
   readonly #props = new TextColumn();
   readonly #createdSeq = new NumberColumn();
-  readonly #createdBy = new TextColumn();
+  readonly #creator = new NumberColumn();
+  readonly #authors: AuthorList;
+
+  constructor(authors: AuthorList) {
+    this.#authors = authors;
+  }
 
   pushDelete({ id, seq }: { id: string; seq: number }): void {
     this.ids.push(id);
@@ -29,7 +41,7 @@ export class ObjectRows {
 
   pushMove({ id, seq, actor, position, rotation }: ObjectPatchChange): void {
     this.pushDelete({ id, seq });
-    this.#actor.push(actor);
+    this.#author.push(this.#authors.place(actor));
     this.#pushTransform(position, rotation);
   }
 
@@ -50,13 +62,13 @@ export class ObjectRows {
   pushPut({ id, seq, actor, object, createdSeq, createdBy, isNew }: ObjectPutChange): void {
     const { position, rotation, scale, name, modelId, parentId, properties } = object;
     this.pushDelete({ id, seq });
-    this.#actor.push(actor);
+    this.#author.push(this.#authors.place(actor));
     this.#pushTransform(position, rotation);
     this.#pushScale(scale);
     this.#marks.push(isNew ? MARKS.isNew : 0);
     this.#pushTexts(name, modelId, parentId, JSON.stringify(properties));
     this.#createdSeq.push(createdSeq);
-    this.#createdBy.push(createdBy);
+    this.#creator.push(this.#authors.place(createdBy));
   }
 
   #pushTransform(position: ObjectPatchChange['position'], rotation: ObjectPatchChange['rotation']): void {
@@ -92,7 +104,7 @@ export class ObjectRows {
   toSql(): SQL {
     if (this.ids.length === 0) return sql`null::object_rows`;
     const numbers = this.#numbers.map((column) => sql`${`${column}`}::float8[]`);
-    return sql`row(${`${this.#id}`}::text[], ${`${this.#seq}`}::bigint[], ${`${this.#actor}`}::text[], ${sql.join(numbers, sql`, `)}, ${`${this.#marks}`}::integer[], ${`${this.#name}`}::text[], ${`${this.#model}`}::text[], ${`${this.#parent}`}::text[], ${`${this.#props}`}::text[], ${`${this.#createdSeq}`}::bigint[], ${`${this.#createdBy}`}::text[])::object_rows`;
+    return sql`row(${`${this.#id}`}::text[], ${`${this.#seq}`}::bigint[], ${`${this.#author}`}::integer[], ${sql.join(numbers, sql`, `)}, ${`${this.#marks}`}::integer[], ${`${this.#name}`}::text[], ${`${this.#model}`}::text[], ${`${this.#parent}`}::text[], ${`${this.#props}`}::text[], ${`${this.#createdSeq}`}::bigint[], ${`${this.#creator}`}::integer[])::object_rows`;
   }
 }
 
@@ -120,20 +132,37 @@ export function encodeAvatars(avatars: readonly AvatarChange[]): SQL {
 }
 
 /** Rows of `single_rows`. @param letterIds of the dead letter that each may become. */
-export function encodeSingles(singles: readonly SingleOperation[], letterIds: readonly string[]): SQL {
+export function encodeSingles(
+  singles: readonly SingleOperation[],
+  letterIds: readonly string[],
+  authors: AuthorList,
+): SQL {
   if (singles.length === 0) return sql`null::single_rows`;
-  const [seqs, indexes] = [new NumberColumn(), new NumberColumn()];
-  const [kinds, ids, actors, letters, ops] = Array.from({ length: 5 }, () => new TextColumn());
+  const [seqs, indexes, places] = [new NumberColumn(), new NumberColumn(), new NumberColumn()];
+  const [kinds, ids, letters, ops] = Array.from({ length: 4 }, () => new TextColumn());
   for (const [i, { seq, index, actor, op }] of singles.entries()) {
     seqs.push(seq);
     indexes.push(index);
     kinds?.push(op.op === 'user.patch' ? 'avatar' : 'object');
     ids?.push(op.id);
-    actors?.push(actor);
+    places.push(authors.place(actor));
     letters?.push(letterIds[i]);
     ops?.push(JSON.stringify(op, keepInfinity));
   }
-  return sql`row(${`${seqs}`}::bigint[], ${`${indexes}`}::integer[], ${`${kinds}`}::text[], ${`${ids}`}::text[], ${`${actors}`}::text[], ${`${letters}`}::text[], ${`${ops}`}::text[])::single_rows`;
+  return sql`row(${`${seqs}`}::bigint[], ${`${indexes}`}::integer[], ${`${kinds}`}::text[], ${`${ids}`}::text[], ${`${places}`}::integer[], ${`${letters}`}::text[], ${`${ops}`}::text[])::single_rows`;
+}
+
+/** Rows of `presumed_rows`. */
+export function encodePresumed(presumed: readonly PresumedResult[]): SQL {
+  if (presumed.length === 0) return sql`null::presumed_rows`;
+  const [seqs, indexes, ids] = [new NumberColumn(), new NumberColumn(), new TextColumn()];
+  for (const { seq, index, id } of presumed) {
+    seqs.push(seq);
+    indexes.push(index);
+    ids.push(id);
+  }
+  const areUsers = `{${presumed.map(({ kind }) => kind === 'avatar').join(',')}}`;
+  return sql`row(${`${seqs}`}::bigint[], ${`${indexes}`}::integer[], ${`${ids}`}::text[], ${areUsers}::boolean[])::presumed_rows`;
 }
 
 /** JSON would make null of it, which is to leave the field as it is. */

@@ -1,8 +1,8 @@
-import { and, eq, getTableColumns, sql } from 'drizzle-orm';
+import { and, eq, getTableColumns, type SQL, sql } from 'drizzle-orm';
 import type { LogAddress } from '../../log/log-stores.ts';
-import type { Seq, WorldObject, WrittenObject } from '../../world/types.ts';
+import type { Bounds, Seq, WorldObject, WrittenObject } from '../../world/types.ts';
 import type { Database, Postgres } from '../client.ts';
-import { type ObjectRow, objectColumns, ofFunction, toWorldObject } from '../rows.ts';
+import { CREATOR, type ObjectRow, objectColumns, toWorldObject, UPDATER } from '../rows.ts';
 import { spaces, worldObjects, writtenObjects } from '../schema/spaces.ts';
 import { isLive } from './load-space.ts';
 
@@ -11,6 +11,8 @@ export function selectObject(db: Database, tenantId: string, spaceId: string, ob
     .select({ ...objectColumns, generationSeq: spaces.generationSeq, spaceId: spaces.spaceId })
     .from(spaces)
     .innerJoin(worldObjects, and(isInWorld(), eq(worldObjects.objectId, objectId)))
+    .leftJoin(...CREATOR)
+    .leftJoin(...UPDATER)
     .where(isLive(tenantId, spaceId));
 }
 
@@ -40,8 +42,15 @@ export async function readWritten(
     tenantId,
     (db) => [
       db
-        .select({ ...columns, spaceId: ofSpace })
+        .select({
+          ...columns,
+          createdBy: objectColumns.createdBy,
+          updatedBy: objectColumns.updatedBy,
+          spaceId: ofSpace,
+        })
         .from(writtenObjects)
+        .leftJoin(sql`authors as creator`, sql`creator.number = ${writtenObjects.createdBy}`)
+        .leftJoin(sql`authors as updater`, sql`updater.number = ${writtenObjects.updatedBy}`)
         .where(and(eq(ofTenant, tenantId), eq(ofSpace, spaceId), eq(writtenObjects.seq, seq))),
     ],
     'snapshot',
@@ -62,13 +71,26 @@ export const PAGE_BYTES_MAX = 6 * 1024 * 1024;
 export function selectObjectsPage(
   db: Database,
   spaceId: string,
-  { after, rowsMax, bytesMax = PAGE_BYTES_MAX, since = -1 }: PageQuery,
+  { after, rowsMax, bytesMax = PAGE_BYTES_MAX, since = -1, box }: PageQuery,
 ) {
   return db
-    .select(ofFunction(objectColumns))
-    .from(
-      sql`objects_page(${spaceId}, ${since}::bigint, ${after}, ${rowsMax}::integer, ${bytesMax}::bigint) as world_objects`,
-    );
+    .select(objectColumns)
+    .from(sql`${callObjectsPage(spaceId, { after, rowsMax, bytesMax, since, box })} as world_objects`)
+    .leftJoin(...CREATOR)
+    .leftJoin(...UPDATER)
+    .orderBy(sql`world_objects.object_id`);
+}
+
+export function callObjectsPage(
+  spaceId: string,
+  { after, rowsMax, bytesMax = PAGE_BYTES_MAX, since = -1, box }: PageQuery,
+): SQL {
+  const { min, max } = box ?? {};
+  const sides =
+    min === undefined || max === undefined
+      ? null
+      : `{${[min.x, max.x, min.y, max.y, min.z, max.z].join(',')}}`;
+  return sql`objects_page(${spaceId}, ${since}::bigint, ${sides}::float8[], ${after}, ${rowsMax}::integer, ${bytesMax}::bigint)`;
 }
 
 export interface PageQuery {
@@ -76,7 +98,9 @@ export interface PageQuery {
   rowsMax: number;
   bytesMax?: number;
   /** Only what has changed since. */
-  since?: Seq;
+  since?: Seq | undefined;
+  /** Only what is in it. */
+  box?: Bounds | undefined;
 }
 
 /** Takes off the row that says that nothing is left behind a page: it has no id, nor anything else. */
@@ -86,13 +110,9 @@ export function takeEnd<Row extends ObjectRow>(rows: Row[]): { rows: Row[]; ende
   return { rows: ended ? rows.slice(0, -1) : rows, ended };
 }
 
-/** The condition that an object's row is of the generation that is its space's world. */
+/** The condition that an object's row is of its space's world. */
 export function isInWorld() {
-  return and(
-    eq(worldObjects.tenantId, spaces.tenantId),
-    eq(worldObjects.spaceId, spaces.spaceId),
-    eq(worldObjects.generation, spaces.generation),
-  );
+  return eq(worldObjects.world, spaces.world);
 }
 
 /**

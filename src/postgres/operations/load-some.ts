@@ -3,7 +3,7 @@ import type { DrainStore, LogAddress } from '../../log/log-stores.ts';
 import type { WorldObject } from '../../world/types.ts';
 import { toTexts } from '../array-literal.ts';
 import type { Postgres } from '../client.ts';
-import { objectColumns, ofFunction, toWorldObject } from '../rows.ts';
+import { CREATOR, objectColumns, toWorldObject, UPDATER } from '../rows.ts';
 import { spaceMembers, spaces } from '../schema/spaces.ts';
 import { isLive } from './load-space.ts';
 
@@ -18,8 +18,10 @@ export async function loadObjects(
     (db) => [
       db.select({ generationSeq: spaces.generationSeq }).from(spaces).where(isLive(tenantId, spaceId)),
       db
-        .select(ofFunction(objectColumns))
-        .from(sql`find_objects(${spaceId}, ${toTexts(new Set(ids))}::text[]) as world_objects`),
+        .select(objectColumns)
+        .from(sql`find_objects(${spaceId}, ${toTexts(new Set(ids))}::text[]) as world_objects`)
+        .leftJoin(...CREATOR)
+        .leftJoin(...UPDATER),
     ],
     'snapshot',
   );

@@ -2,7 +2,8 @@ import { sql } from 'drizzle-orm';
 import { rememberLast, seqToTime } from '../../world/seq-time.ts';
 import type { Seq } from '../../world/types.ts';
 import type { Database } from '../client.ts';
-import { PAGE_BYTES_MAX } from './load-object.ts';
+import { CREATOR, objectColumns, UPDATER } from '../rows.ts';
+import { callObjectsPage } from './load-object.ts';
 
 /** An object on its way to be shown as JSON: what Postgres can print is printed there, and read by nobody on the way. */
 export interface TextRow {
@@ -34,12 +35,13 @@ export function selectObjectTexts(db: Database, spaceId: string, rowsMax: number
       properties: sql<string>`properties::text`,
       seq: sql<string>`seq`,
       createdSeq: sql<string>`created_seq`,
-      createdBy: sql<string | null>`created_by`,
-      updatedBy: sql<string | null>`updated_by`,
+      createdBy: objectColumns.createdBy,
+      updatedBy: objectColumns.updatedBy,
     })
-    .from(
-      sql`objects_page(${spaceId}, -1::bigint, '', ${rowsMax}::integer, ${PAGE_BYTES_MAX}::bigint) as world_objects`,
-    );
+    .from(sql`${callObjectsPage(spaceId, { after: '', rowsMax })} as world_objects`)
+    .leftJoin(...CREATOR)
+    .leftJoin(...UPDATER)
+    .orderBy(sql`object_id`);
 }
 
 /**

@@ -6,7 +6,6 @@ import type { Seq } from '../../world/types.ts';
 import { toTexts } from '../array-literal.ts';
 import type { Database, Postgres } from '../client.ts';
 import { writeResults } from '../schema/log.ts';
-import { users } from '../schema/people.ts';
 import { spaces } from '../schema/spaces.ts';
 import { isLive } from './load-space.ts';
 
@@ -75,13 +74,13 @@ function selectCursor(db: Database, tenantId: string, spaceId: string) {
   return db.select({ cursor: spaces.logCursor }).from(spaces).where(isLive(tenantId, spaceId));
 }
 
-/** The cursor of a space that is not there is 0. */
+/** The seqs of objects, 0 for those that are not there. The cursor of a space that is not there is 0. */
 export async function loadSeqs(
   postgres: Postgres,
   { tenantId, spaceId }: LogAddress,
-  ids: { objects: readonly string[]; users: readonly string[] },
-): Promise<{ cursor: Seq; objects: Map<string, Seq>; users: Set<string> }> {
-  const [[space], objects, people] = await postgres.inTenant(
+  ids: readonly string[],
+): Promise<{ cursor: Seq; seqs: Map<string, Seq> }> {
+  const [[space], objects] = await postgres.inTenant(
     tenantId,
     (db) => [
       db
@@ -90,20 +89,14 @@ export async function loadSeqs(
         .where(isLive(tenantId, spaceId)),
       db
         .select({ id: sql<string>`object_id`, seq: sql<string>`seq` })
-        .from(sql`find_objects(${spaceId}, ${toTexts(ids.objects)}::text[])`),
-      db
-        .select({ id: users.userId })
-        .from(users)
-        .where(and(eq(users.tenantId, tenantId), sql`${users.userId} = any(${toTexts(ids.users)}::text[])`)),
+        .from(sql`find_objects(${spaceId}, ${toTexts(ids)}::text[])`),
     ],
     'snapshot',
   );
   const { cursor = 0, generationSeq = 0 } = space ?? {};
-  return {
-    cursor,
-    objects: new Map(objects.map(({ id, seq }) => [id, Number(seq) || generationSeq])),
-    users: new Set(people.map(({ id }) => id)),
-  };
+  const seqs = new Map(ids.map((id) => [id, 0]));
+  for (const { id, seq } of objects) seqs.set(id, Number(seq) || generationSeq);
+  return { cursor, seqs };
 }
 
 /** @returns null while the cursor is before `seq`, or where the space is not there. */

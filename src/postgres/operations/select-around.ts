@@ -19,7 +19,7 @@ export interface Around extends Omit<WorldState, 'space' | 'seq' | 'durableSeq' 
   space: Space;
   rev: number;
   /** Which rows are the world's, and since when. */
-  generation: number;
+  world: string;
   generationSeq: number;
   /** Which lists go on behind what is read of them: `completeLists` reads the rest. */
   more: { avatars: boolean; models: boolean; media: boolean };
@@ -30,7 +30,7 @@ export function selectVersion(db: Database, tenantId: string, spaceId: string) {
   return db
     .select({
       seq: spaces.logCursor,
-      generation: spaces.generation,
+      world: spaces.world,
       generationSeq: spaces.generationSeq,
       rev: tenants.rev,
     })
@@ -174,9 +174,13 @@ type AvatarRow = Awaited<ReturnType<typeof selectAvatars>>[0];
 export function toAround(results: readonly [...AroundRows, ...unknown[]]): Around | null {
   const [[found], [version], [more], avatars, models, media, chat] = results;
   if (found === undefined || version === undefined || more === undefined) return null;
-  const { rev, generation, generationSeq } = version;
+  const { rev, world, generationSeq } = version;
   return {
-    ...{ space: toSpace(found.space), rev, generation, generationSeq, more },
+    space: toSpace(found.space),
+    rev,
+    world,
+    generationSeq,
+    more,
     users: avatars.map(toAvatar),
     models: models.map(toAsset),
     media: media.map(toAsset),

@@ -4,6 +4,7 @@ import type { WriteTarget } from '../../persistence-layer.ts';
 import { AppError } from '../../world/errors.ts';
 import type { WorldItem } from '../../world/state-lines.ts';
 import type { WorldInput } from '../../world/types.ts';
+import { AuthorList } from '../author-list.ts';
 import type { Postgres } from '../client.ts';
 import { hasConstraint } from '../errors.ts';
 import { worldObjects, worldStages } from '../schema/spaces.ts';
@@ -14,7 +15,7 @@ import {
   openStage,
   readQueued,
   type StageQueries,
-  sweepGenerations,
+  sweepWorlds,
 } from './stage.ts';
 
 /**
@@ -66,11 +67,14 @@ class Staging {
   /** Records by id, in their order; null for an object that is gone. */
   #chunk = new Map<string, { line: number; record: string } | null>();
   #length = 0;
+  /** Of the chunk. */
+  #authors: AuthorList;
 
   constructor(postgres: Postgres, target: WriteTarget) {
     this.#postgres = postgres;
     this.#target = target;
     this.queries = openStage(target);
+    this.#authors = new AuthorList(target.actor);
   }
 
   async take(item: Exclude<WorldItem, { kind: 'around' }>): Promise<'unknown_space' | undefined> {
@@ -87,7 +91,7 @@ class Staging {
     } else {
       const { line, object } = item;
       if (!this.#replaces && this.#chunk.has(object.id)) throw givenTwice(line, object.id);
-      const record = encodeObject(object);
+      const record = encodeObject(object, this.#authors);
       this.#chunk.set(object.id, { line, record });
       this.#length += record.length;
     }
@@ -109,13 +113,14 @@ class Staging {
     try {
       const [, [staged]] = await this.#postgres.inTenant(tenantId, (db) => [
         unstage(db, ids),
-        stage(db, `[${records.join(',')}]`),
+        stage(db, `[${records.join(',')}]`, this.#authors),
       ]);
       if (staged?.done !== true) throw givenUp();
     } catch (error) {
       throw hasConstraint(error, OBJECT_KEY) ? await this.#findRepeat() : error;
     }
     this.#chunk = new Map();
+    this.#authors = new AuthorList(this.#target.actor);
     this.#length = 0;
     return undefined;
   }
@@ -128,14 +133,7 @@ class Staging {
       db
         .select({ id: worldObjects.objectId })
         .from(worldStages)
-        .innerJoin(
-          worldObjects,
-          and(
-            eq(worldObjects.tenantId, worldStages.tenantId),
-            eq(worldObjects.spaceId, worldStages.spaceId),
-            eq(worldObjects.generation, worldStages.generation),
-          ),
-        )
+        .innerJoin(worldObjects, eq(worldObjects.world, worldStages.world))
         .where(
           and(
             eq(worldStages.tenantId, tenantId),
@@ -161,14 +159,14 @@ class Staging {
           .delete(worldStages)
           .where(and(eq(worldStages.tenantId, tenantId), eq(worldStages.stageId, this.queries.stageId))),
       ]);
-      await sweepGenerations(this.#postgres, tenantId, spaceId);
+      await sweepWorlds(this.#postgres, tenantId, spaceId);
     } catch (error) {
       if (!(error instanceof AppError)) throw error;
     }
   }
 }
 
-const OBJECT_KEY = 'world_objects_tenant_id_space_id_generation_object_id_pk';
+const OBJECT_KEY = 'world_objects_world_object_id_pk';
 
 function givenTwice(line: number, id: string): AppError {
   return new AppError('validation_failed', 'The input is not valid.', {

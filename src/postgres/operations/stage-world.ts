@@ -1,6 +1,7 @@
 import type { StagedWorld } from '../../log/log-stores.ts';
 import type { WriteTarget } from '../../persistence-layer.ts';
 import type { WorldInput } from '../../world/types.ts';
+import { AuthorList } from '../author-list.ts';
 import type { Postgres } from '../client.ts';
 import { countTravelBytes, encodeAside, encodeObject, openStage, readQueued } from './stage.ts';
 
@@ -22,39 +23,47 @@ export async function stageWorld(
   const { tenantId } = target;
   const { stageId, begin, stage, queue } = openStage(target);
   const aside = encodeAside(world);
-  const chunks = encodeChunks(world);
+  const chunks = encodeChunks(world, target.actor);
   const first = chunks.next();
   const second = chunks.next();
-  const only = first.value ?? '[]';
-  if (second.done && countTravelBytes(only) + aside.bytes <= REQUEST_BYTES_MAX) {
+  const only = first.value ?? { json: '[]', authors: new AuthorList(target.actor) };
+  if (second.done && countTravelBytes(only.json) + aside.bytes <= REQUEST_BYTES_MAX) {
     const [[begun], , rows] = await postgres.inTenant(tenantId, (db) => [
       begin(db),
-      stage(db, only),
+      stage(db, only.json, only.authors),
       queue(db, aside),
     ]);
     return begun?.done === true ? readQueued(rows, stageId) : 'unknown_space';
   }
   const [[begun]] = await postgres.inTenant(tenantId, (db) => [begin(db)]);
   if (begun?.done !== true) return 'unknown_space';
-  for (const chunk of [only, ...(second.done ? [] : [second.value]), ...chunks])
-    await postgres.inTenant(tenantId, (db) => [stage(db, chunk)]);
+  for (const { json, authors } of [only, ...(second.done ? [] : [second.value]), ...chunks])
+    await postgres.inTenant(tenantId, (db) => [stage(db, json, authors)]);
   const [rows] = await postgres.inTenant(tenantId, (db) => [queue(db, aside)]);
   return readQueued(rows, stageId);
 }
 
-function* encodeChunks(world: WorldInput): Generator<string, undefined> {
+interface Chunk {
+  json: string;
+  authors: AuthorList;
+}
+
+function* encodeChunks(world: WorldInput, actor: string | null): Generator<Chunk, undefined> {
+  let authors = new AuthorList(actor);
   let records: string[] = [];
   let chunkBytes = 0;
   for (const object of world.objects) {
-    const record = encodeObject(object);
+    let record = encodeObject(object, authors);
     const bytes = countTravelBytes(record) + 1;
     if (records.length > 0 && chunkBytes + bytes > CHUNK_BYTES_MAX) {
-      yield `[${records.join(',')}]`;
+      yield { json: `[${records.join(',')}]`, authors };
       records = [];
       chunkBytes = 0;
+      authors = new AuthorList(actor);
+      record = encodeObject(object, authors);
     }
     records.push(record);
     chunkBytes += bytes;
   }
-  if (records.length > 0) yield `[${records.join(',')}]`;
+  if (records.length > 0) yield { json: `[${records.join(',')}]`, authors };
 }

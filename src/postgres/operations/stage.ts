@@ -5,17 +5,23 @@ import type { WriteTarget } from '../../persistence-layer.ts';
 import { AppError } from '../../world/errors.ts';
 import { LIMITS } from '../../world/limits.ts';
 import type { Asset, WorldInput } from '../../world/types.ts';
+import { toTexts } from '../array-literal.ts';
+import type { AuthorList } from '../author-list.ts';
 import type { Database, Postgres } from '../client.ts';
 import { asJson, toRecord } from '../rows.ts';
 
 /** The queries by which one world is staged and made its space's; each list of objects is a JSON text. */
-export function openStage({ spaceId, actor, isSession = false }: WriteTarget) {
+export function openStage({ spaceId, isSession = false }: WriteTarget) {
   const stageId = uuidv7();
   return {
     stageId,
     begin: (db: Database) => callFunction(db, sql`begin_stage(${spaceId}, ${stageId})`),
-    stage: (db: Database, chunk: string) =>
-      callFunction(db, sql`stage_objects(${stageId}, ${actor}, ${isSession}::boolean, ${chunk}::json)`),
+    /** @param authors of the objects in the chunk */
+    stage: (db: Database, chunk: string, authors: AuthorList) =>
+      callFunction(
+        db,
+        sql`stage_objects(${stageId}, ${toTexts(authors.ids)}::text[], ${isSession}::boolean, ${chunk}::json)`,
+      ),
     unstage: (db: Database, ids: readonly string[]) =>
       callFunction(db, sql`unstage_objects(${stageId}, ${asJson(ids)})`),
     queue: (db: Database, aside: Aside) =>
@@ -44,10 +50,10 @@ function callFunction(db: Database, call: ReturnType<typeof sql>) {
 }
 
 /** What a save leaves behind is only space, and the next save sweeps it too: a sweep that fails fails nothing. */
-export async function sweepGenerations(postgres: Postgres, tenantId: string, spaceId: string): Promise<void> {
+export async function sweepWorlds(postgres: Postgres, tenantId: string, spaceId: string): Promise<void> {
   try {
     await postgres.inTenant(tenantId, (db) => [
-      db.select({ removed: sql<string>`removed` }).from(sql`sweep_generations(${spaceId}) as removed`),
+      db.select({ removed: sql<string>`removed` }).from(sql`sweep_worlds(${spaceId}) as removed`),
     ]);
   } catch (error) {
     if (!(error instanceof AppError)) throw error;
@@ -66,12 +72,12 @@ export function countTravelBytes(json: string): number {
   return bytes;
 }
 
-/** An object as `stage` takes it. */
-export function encodeObject(object: WorldInput['objects'][number]): string {
+/** An object as `stage` takes it, its author being one of `authors`. */
+export function encodeObject(object: WorldInput['objects'][number], authors: AuthorList): string {
   const { createdAt, createdBy } = object;
   return JSON.stringify({
     ...toRecord(object),
-    ...(createdBy !== null && { createdBy }),
+    ...(createdBy !== null && { creator: authors.place(createdBy) }),
     ...(createdAt !== null && { createdSeq: Math.max(1, Date.parse(createdAt) * 1000) }),
   });
 }

@@ -8,14 +8,7 @@ import type { Database, Postgres } from '../client.ts';
 import { type ObjectRow, toWorldObject } from '../rows.ts';
 import { objectRemovals, worldObjects } from '../schema/spaces.ts';
 import { selectObjectsPage, takeEnd } from './load-object.ts';
-import {
-  BEGINNING,
-  choosePages,
-  type Page,
-  type Pages,
-  type Place,
-  type WorldReading,
-} from './object-pages.ts';
+import { type Page, readPage, selectPage, type WorldReading } from './object-pages.ts';
 import { readOlderChat } from './older-chat.ts';
 import {
   AROUND_RESULTS,
@@ -51,19 +44,19 @@ export async function streamWorld(
   }: WorldSelection & Partial<WorldReading>,
 ): Promise<WorldReader | null> {
   const reading = { ...what, pageRowsMax, pageBytesMax };
-  const pages = choosePages(spaceId, reading);
+  const hasObjects = reading.withObjects !== false;
   const results = await postgres.inTenant(
     tenantId,
     (db) => [
       ...selectAround(db, tenantId, spaceId),
-      ...(pages === null ? [] : [pages.select(db, BEGINNING)]),
+      ...(hasObjects ? [selectPage(db, spaceId, reading, '')] : []),
     ],
     'snapshot',
   );
   const around = toAround(results);
   if (around === null) return null;
-  const first = pages?.read(results[AROUND_RESULTS] ?? []) ?? { rows: [], next: null };
-  const parts = readOn({ postgres, tenantId, spaceId, reading, pages }, around, first);
+  const first = hasObjects ? readPage(results[AROUND_RESULTS] ?? []) : { rows: [], next: null };
+  const parts = readOn({ postgres, tenantId, spaceId, reading }, around, first);
   return { seq: around.space.seq, rev: around.rev, parts };
 }
 
@@ -72,35 +65,33 @@ interface Source {
   tenantId: string;
   spaceId: string;
   reading: WorldReading;
-  pages: Pages | null;
 }
 
 async function* readOn(source: Source, begun: Around, first: Page): AsyncGenerator<WorldPart> {
-  const { pages } = source;
   yield { kind: 'begin', space: begun.space, rev: begun.rev };
   const show = (rows: ObjectRow[]) => toObjects(source, rows, begun.generationSeq);
   yield { kind: 'objects', objects: show(first.rows) };
-  if (pages === null || first.next === null) {
+  if (first.next === null) {
     yield* toLastParts(source, begun);
     return;
   }
-  for (let place: Place | null = first.next; place !== null; ) {
-    const page: Page = await readPage(source, pages, begun, place);
+  for (let after: string | null = first.next; after !== null; ) {
+    const page: Page = await loadPage(source, begun, after);
     yield { kind: 'objects', objects: show(page.rows) };
-    place = page.next;
+    after = page.next;
   }
   yield* catchUp(source, begun);
 }
 
-async function readPage(source: Source, pages: Pages, begun: Around, from: Place): Promise<Page> {
-  const { postgres, tenantId, spaceId } = source;
+async function loadPage(source: Source, begun: Around, after: string): Promise<Page> {
+  const { postgres, tenantId, spaceId, reading } = source;
   const [[version], rows] = await postgres.inTenant(
     tenantId,
-    (db) => [selectVersion(db, tenantId, spaceId), pages.select(db, from)],
+    (db) => [selectVersion(db, tenantId, spaceId), selectPage(db, spaceId, reading, after)],
     'snapshot',
   );
   checkSameWorld(begun, version);
-  return pages.read(rows);
+  return readPage(rows);
 }
 
 /** From pages read at different moments to the world of one. */
@@ -148,9 +139,9 @@ interface ChangesPlace {
 }
 
 function selectChanges(
-  { tenantId, spaceId, reading }: Source,
+  { spaceId, reading }: Source,
   db: Database,
-  { generation }: Around,
+  { world }: Around,
   since: Seq,
   after: ChangesPlace = { gone: '', changed: '' },
 ) {
@@ -160,9 +151,7 @@ function selectChanges(
     .from(objectRemovals)
     .where(
       and(
-        eq(objectRemovals.tenantId, tenantId),
-        eq(objectRemovals.spaceId, spaceId),
-        eq(objectRemovals.generation, generation),
+        eq(objectRemovals.world, world),
         gt(objectRemovals.seq, since),
         gt(objectRemovals.objectId, after.gone),
         // What went and came again is among the changed.
@@ -172,9 +161,7 @@ function selectChanges(
             .from(worldObjects)
             .where(
               and(
-                eq(worldObjects.tenantId, objectRemovals.tenantId),
-                eq(worldObjects.spaceId, objectRemovals.spaceId),
-                eq(worldObjects.generation, objectRemovals.generation),
+                eq(worldObjects.world, objectRemovals.world),
                 eq(worldObjects.objectId, objectRemovals.objectId),
               ),
             ),
@@ -216,12 +203,12 @@ function readChanges(
 const LAST_ID = '~';
 
 /** @throws state_unsettled, not_found where what is read is not the world any more that was begun. */
-function checkSameWorld<Now extends { generation: number }>(
+function checkSameWorld<Now extends { world: string }>(
   begun: Around,
   now: Now | undefined,
 ): asserts now is Now {
   if (now === undefined) throw new AppError('not_found', 'There is no such thing here.');
-  if (now.generation === begun.generation) return;
+  if (now.world === begun.world) return;
   throw new AppError('state_unsettled', 'The world was replaced while it was read.', {
     retryAfterSeconds: 1,
   });
@@ -243,6 +230,6 @@ async function* toLastParts(
   if (reading.withAllChat && around.chat.length === LIMITS.stateChatMessagesMax)
     for await (const messages of readOlderChat(postgres, tenantId, spaceId, around))
       yield { kind: 'chat', messages };
-  const { generation, generationSeq, more, ...shown } = around;
+  const { world, generationSeq, more, ...shown } = around;
   yield { kind: 'around', ...shown };
 }

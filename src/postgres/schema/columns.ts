@@ -1,14 +1,5 @@
 import { type SQL, sql } from 'drizzle-orm';
-import {
-  type AnyPgColumn,
-  bigint,
-  check,
-  customType,
-  doublePrecision,
-  integer,
-  timestamp,
-} from 'drizzle-orm/pg-core';
-import { CELL_METRES } from '../../world/region.ts';
+import { type AnyPgColumn, bigint, check, customType, doublePrecision, timestamp } from 'drizzle-orm/pg-core';
 
 /** Ids sort and compare by their bytes: keyset pages and index probes need no locale, and it is several times faster. */
 const idText = customType<{ data: string }>({ dataType: () => 'text COLLATE "C"' });
@@ -21,20 +12,15 @@ export const hexBytes = customType<{ data: string; driverData: string }>({
     typeof value === 'string' ? value.replace(/^\\x/, '') : Buffer.from(value).toString('hex'),
 });
 
+/** A number above what JavaScript keeps exact: here it is a text that nobody counts with. */
+const opaqueNumber = customType<{ data: string }>({ dataType: () => 'bigint', fromDriver: String });
+
+export const worldNumber = () => opaqueNumber('world').notNull();
 export const id = (name: string) => idText(name);
 export const tenantId = () => idText('tenant_id').notNull();
 export const seqColumn = (name: string) => bigint(name, { mode: 'number' });
 export const time = (name: string) => timestamp(name, { withTimezone: true, mode: 'string' });
 export const coordinate = (name: string) => doublePrecision(name);
-
-/**
- * The cell of the grid that a coordinate is in, as `toCell` counts it. Floored before it is divided, for 5e-324 / 32 is an
- * error in Postgres; what is outside the integers is in the outermost cells.
- */
-export const gridCell = (name: string, of: string) =>
-  integer(name).generatedAlwaysAs(
-    sql.raw(`greatest(-2147483648, least(2147483647, floor(floor(${of}) / ${CELL_METRES})))::integer`),
-  );
 
 export function idCheck(name: string, ...columns: AnyPgColumn[]) {
   return check(

@@ -1,12 +1,14 @@
 import { sql } from 'drizzle-orm';
 import {
   bigint,
+  boolean,
   check,
   foreignKey,
   index,
   integer,
   json,
   jsonb,
+  pgSequence,
   pgTable,
   primaryKey,
   text,
@@ -15,7 +17,6 @@ import type { Bounds, JsonObject } from '../../world/types.ts';
 import {
   coordinate,
   finiteCheck,
-  gridCell,
   id,
   idCheck,
   lengthCheck,
@@ -23,15 +24,19 @@ import {
   seqColumn,
   tenantId,
   time,
+  worldNumber,
 } from './columns.ts';
 import { users } from './people.ts';
 import { tenants } from './tenants.ts';
 
+/** The lower 39 bits of the number of a world. The upper 24 are the number of its tenant: see next_world. */
+export const worldNumbers = pgSequence('world_numbers', { minValue: 1, maxValue: 549_755_813_887 });
+
 /**
- * Worlds. `log_cursor` is the last seq that is applied here; `generation` names the rows of `world_objects` that are the
- * world now, and `generation_seq` is the seq at which they became it. `incarnation` is new whenever the space is, and began at
- * `incarnation_seq`. `log_instance` names the life of Redis that holds the space's log: from then on nothing else moves the
- * cursor; NULL, there is no log.
+ * Spaces. `log_cursor` is the last seq that is applied here. `world` is the number of the generation whose rows in
+ * `world_objects` are the space's world now, and `generation_seq` is the seq at which they became it. `incarnation` is new
+ * whenever the space is, and began at `incarnation_seq`. `log_instance` names the life of Redis that holds the space's log:
+ * from then on nothing else moves the cursor; NULL, there is no log.
  */
 export const spaces = pgTable(
   'spaces',
@@ -44,9 +49,8 @@ export const spaces = pgTable(
     settings: jsonb('settings').$type<JsonObject>().notNull().default({}),
     bounds: jsonb('bounds').$type<Bounds>(),
     logCursor: seqColumn('log_cursor').notNull(),
-    generation: bigint('generation', { mode: 'number' }).notNull().default(1),
+    world: worldNumber(),
     generationSeq: seqColumn('generation_seq').notNull(),
-    nextGeneration: bigint('next_generation', { mode: 'number' }).notNull().default(2),
     incarnationSeq: seqColumn('incarnation_seq').notNull(),
     logInstance: text('log_instance'),
     logOpenedAt: time('log_opened_at'),
@@ -63,11 +67,20 @@ export const spaces = pgTable(
     propertiesCheck('spaces_settings_size', t.settings),
     // 2^53 - 1: every seq is a safe integer where it is a JavaScript number.
     check('spaces_seq_safe', sql`${t.logCursor} between 0 and 9007199254740991`),
-    check('spaces_generation_named', sql`${t.generation} < ${t.nextGeneration}`),
   ],
 );
 
-/** The columns that say what an object is. */
+/**
+ * Every generation that a space has drawn a number for, until its rows are swept. A number is drawn once, so rows of another
+ * tenant or of an older world never have it.
+ */
+export const worlds = pgTable(
+  'worlds',
+  { tenantId: tenantId(), spaceId: id('space_id').notNull(), world: worldNumber() },
+  (t) => [primaryKey({ columns: [t.tenantId, t.spaceId, t.world] })],
+);
+
+/** The columns that say what an object is. `created_by` and `updated_by` are numbers of `authors`. */
 const objectFields = () => ({
   objectId: id('object_id').notNull(),
   seq: seqColumn('seq').notNull(),
@@ -85,50 +98,32 @@ const objectFields = () => ({
   name: text('name'),
   modelId: id('model_id'),
   parentId: id('parent_id'),
-  createdBy: id('created_by'),
-  updatedBy: id('updated_by'),
+  createdBy: bigint('created_by', { mode: 'number' }),
+  updatedBy: bigint('updated_by', { mode: 'number' }),
   properties: jsonb('properties').$type<JsonObject>().notNull().default({}),
 });
 
 /**
- * What stands in a world. Rows of a generation that no space names are a world being staged, or one that was replaced.
- * `seq` and `created_seq` 0 mean the seq at which the generation became the world. What `parent_id` and `model_id` name
- * may not be there: order and cuts never change an outcome. The cells are what a region is found by: integers, for under row
- * security only operators that leak nothing may use an index.
+ * What stands in a world. Rows of a number that no space names are a world being staged, or one that was replaced.
+ * `seq` and `created_seq` 0 mean the seq at which the generation became the world. `parent_id` and `model_id` may name what is
+ * not there: order and cuts never change an outcome. The key is short, for it is half of what a row costs to write, and it is
+ * the only index, so that a move stays within its page.
  */
-export const worldObjects = pgTable(
-  'world_objects',
-  {
-    tenantId: tenantId(),
-    spaceId: id('space_id').notNull(),
-    generation: bigint('generation', { mode: 'number' }).notNull(),
-    ...objectFields(),
-    cellX: gridCell('cell_x', 'position_x'),
-    cellY: gridCell('cell_y', 'position_y'),
-    cellZ: gridCell('cell_z', 'position_z'),
-  },
-  (t) => [
-    primaryKey({ columns: [t.tenantId, t.spaceId, t.generation, t.objectId] }),
-    // Height last: a region is walked column by column, and each column is one range of heights. The condition is always
-    // true; for who does not ask for a height it hides the index, or else the planner, where it knows nothing of a space
-    // yet, takes this for looking up one object and reads the whole space.
-    index('world_objects_cells')
-      .on(t.tenantId, t.spaceId, t.generation, t.cellX, t.cellZ, t.cellY)
-      .where(sql`cell_y is not null`),
-    idCheck('world_objects_id_form', t.objectId),
-    idCheck('world_objects_model_id_form', t.modelId),
-    idCheck('world_objects_parent_id_form', t.parentId),
-    lengthCheck('world_objects_name_size', t.name, 256),
-    finiteCheck('world_objects_position_finite', t.positionX, t.positionY, t.positionZ),
-    finiteCheck('world_objects_rotation_finite', t.rotationX, t.rotationY, t.rotationZ, t.rotationW),
-    finiteCheck('world_objects_scale_finite', t.scaleX, t.scaleY, t.scaleZ),
-    check(
-      'world_objects_rotation_length',
-      sql`${t.rotationX} <> 0 or ${t.rotationY} <> 0 or ${t.rotationZ} <> 0 or ${t.rotationW} <> 0`,
-    ),
-    propertiesCheck('world_objects_properties_size', t.properties),
-  ],
-);
+export const worldObjects = pgTable('world_objects', { world: worldNumber(), ...objectFields() }, (t) => [
+  primaryKey({ columns: [t.world, t.objectId] }),
+  idCheck('world_objects_id_form', t.objectId),
+  idCheck('world_objects_model_id_form', t.modelId),
+  idCheck('world_objects_parent_id_form', t.parentId),
+  lengthCheck('world_objects_name_size', t.name, 256),
+  finiteCheck('world_objects_position_finite', t.positionX, t.positionY, t.positionZ),
+  finiteCheck('world_objects_rotation_finite', t.rotationX, t.rotationY, t.rotationZ, t.rotationW),
+  finiteCheck('world_objects_scale_finite', t.scaleX, t.scaleY, t.scaleZ),
+  check(
+    'world_objects_rotation_length',
+    sql`${t.rotationX} <> 0 or ${t.rotationY} <> 0 or ${t.rotationZ} <> 0 or ${t.rotationW} <> 0`,
+  ),
+  propertiesCheck('world_objects_properties_size', t.properties),
+]);
 
 /**
  * Objects as single writes left them, for the callers that wait for those answers. The next such write in the space removes
@@ -146,31 +141,17 @@ export const writtenObjects = pgTable(
 );
 
 /**
- * What was taken out of a world of late, so that a reader who has it already can be told. Whatever removes an object from the
- * generation that is the world notes it here; what is older than `LIMITS.removalsKeptMs` in the space's order goes again.
+ * Objects that were removed from a world, so that a reader who has already read them can be told. Whatever removes an object
+ * from a living world notes it here; rows older than `LIMITS.removalsKeptMs` in the space's order go again.
  */
 export const objectRemovals = pgTable(
   'object_removals',
-  {
-    tenantId: tenantId(),
-    spaceId: id('space_id').notNull(),
-    generation: bigint('generation', { mode: 'number' }).notNull(),
-    objectId: id('object_id').notNull(),
-    seq: seqColumn('seq').notNull(),
-  },
-  (t) => [
-    primaryKey({ columns: [t.tenantId, t.spaceId, t.generation, t.objectId] }),
-    foreignKey({
-      columns: [t.tenantId, t.spaceId],
-      foreignColumns: [spaces.tenantId, spaces.spaceId],
-    }).onDelete('cascade'),
-    index('object_removals_newest').on(t.tenantId, t.spaceId, t.seq),
-    idCheck('object_removals_id_form', t.objectId),
-  ],
+  { world: worldNumber(), objectId: id('object_id').notNull(), seq: seqColumn('seq').notNull() },
+  (t) => [primaryKey({ columns: [t.world, t.objectId] }), index('object_removals_newest').on(t.world, t.seq)],
 );
 
 /**
- * A world on its way in, under a generation of its own, until one transaction makes it the space's. One that an entry of the
+ * A world on its way in, under a number of its own, until one transaction makes it the space's. One that an entry of the
  * log names is `queued_at`, and `aside` is what comes with its objects: {users, models, media, chat}, as flip_stage takes them.
  */
 export const worldStages = pgTable(
@@ -179,8 +160,10 @@ export const worldStages = pgTable(
     tenantId: tenantId(),
     stageId: id('stage_id').notNull(),
     spaceId: id('space_id').notNull(),
-    generation: bigint('generation', { mode: 'number' }).notNull(),
+    world: worldNumber(),
     objects: integer('objects').notNull().default(0),
+    /** It came from a session, which may not sign as another person. */
+    isSession: boolean('is_session').notNull().default(false),
     touchedAt: time('touched_at').notNull().defaultNow(),
     queuedAt: time('queued_at'),
     aside: json('aside'),

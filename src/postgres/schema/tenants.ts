@@ -2,11 +2,14 @@ import { sql } from 'drizzle-orm';
 import { bigint, check, foreignKey, pgTable, primaryKey, text, unique } from 'drizzle-orm/pg-core';
 import { hexBytes, id, idCheck, tenantId, time } from './columns.ts';
 
-/** Who owns worlds. `rev` moves with every write to what is outside a space's order: users, models, media. */
+/**
+ * Who owns worlds. `number` is part of the number of each of its worlds (see next_world). `rev` moves with every write to what is outside a space's order: users, models, media.
+ */
 export const tenants = pgTable(
   'tenants',
   {
     tenantId: id('tenant_id').primaryKey(),
+    number: bigint('number', { mode: 'number' }).generatedAlwaysAsIdentity({ maxValue: 16_777_215 }).unique(),
     rev: bigint('rev', { mode: 'number' }).notNull().default(0),
     createdAt: time('created_at').notNull().defaultNow(),
   },
@@ -36,4 +39,18 @@ export const apiKeys = pgTable(
       sql`${t.scopes} <@ array['read', 'write', 'admin'] and cardinality(${t.scopes}) > 0`,
     ),
   ],
+);
+
+/**
+ * Numbers for the people and keys that sign objects: shorter in each row than their ids. An author who is erased keeps the
+ * number, under a pseudonym.
+ */
+export const authors = pgTable(
+  'authors',
+  {
+    tenantId: tenantId(),
+    authorId: id('author_id').notNull(),
+    number: bigint('number', { mode: 'number' }).generatedAlwaysAsIdentity().primaryKey(),
+  },
+  (t) => [unique('authors_id').on(t.tenantId, t.authorId)],
 );

@@ -1,12 +1,38 @@
 -- Operations that are applied one by one. ops: the text of each.
 CREATE TYPE single_rows AS (
-  seqs bigint[], indexes integer[], kinds text[], ids text[], actors text[], letters text[], ops text[]
+  seqs bigint[], indexes integer[], kinds text[], ids text[], authors integer[], letters text[], ops text[]
 );
+--> statement-breakpoint
+-- Operations whose result says `applied` because their object or person was presumed to be there.
+CREATE TYPE presumed_rows AS (seqs bigint[], indexes integer[], ids text[], are_users boolean[]);
+--> statement-breakpoint
+CREATE FUNCTION slice_rows(r object_rows, p_first integer, p_last integer) RETURNS object_rows
+LANGUAGE sql IMMUTABLE
+AS $$
+  SELECT ROW(
+    r.ids[p_first:p_last], r.seqs[p_first:p_last], r.authors[p_first:p_last],
+    r.px[p_first:p_last], r.py[p_first:p_last], r.pz[p_first:p_last],
+    r.rx[p_first:p_last], r.ry[p_first:p_last], r.rz[p_first:p_last], r.rw[p_first:p_last],
+    r.sx[p_first:p_last], r.sy[p_first:p_last], r.sz[p_first:p_last],
+    r.marks[p_first:p_last], r.names[p_first:p_last], r.models[p_first:p_last], r.parents[p_first:p_last],
+    r.props[p_first:p_last], r.created_seqs[p_first:p_last], r.creators[p_first:p_last]
+  )::object_rows
+$$;
+--> statement-breakpoint
+CREATE FUNCTION slice_rows(r avatar_rows, p_first integer, p_last integer) RETURNS avatar_rows
+LANGUAGE sql IMMUTABLE
+AS $$
+  SELECT ROW(
+    r.ids[p_first:p_last], r.seqs[p_first:p_last], r.px[p_first:p_last], r.py[p_first:p_last], r.pz[p_first:p_last],
+    r.rx[p_first:p_last], r.ry[p_first:p_last], r.rz[p_first:p_last], r.rw[p_first:p_last],
+    r.marks[p_first:p_last], r.props[p_first:p_last]
+  )::avatar_rows
+$$;
 --> statement-breakpoint
 -- Which rows cannot be kept, as {moves, patches, puts, avatars: [place, …]}, each counted from 1; NULL where all can. Tries by
 -- halves, and undoes what it tries: 1 such row of 5,000 takes two batches' time, not 5,000 subtransactions.
 CREATE FUNCTION find_poison(
-  p_space text, p_generation bigint, p_generation_seq bigint,
+  p_space text, p_world bigint, p_world_seq bigint, p_authors bigint[],
   p_moves object_rows, p_patches object_rows, p_puts object_rows, p_avatars avatar_rows
 ) RETURNS jsonb
 LANGUAGE plpgsql
@@ -37,11 +63,11 @@ BEGIN
       BEGIN
         CASE v_kind
           WHEN 1 THEN
-            PERFORM move_objects(p_space, p_generation, p_generation_seq, slice_rows(p_moves, v_first, v_last));
+            PERFORM move_objects(p_world, p_world_seq, p_authors, slice_rows(p_moves, v_first, v_last));
           WHEN 2 THEN
-            PERFORM patch_objects(p_space, p_generation, p_generation_seq, slice_rows(p_patches, v_first, v_last));
+            PERFORM patch_objects(p_world, p_world_seq, p_authors, slice_rows(p_patches, v_first, v_last));
           WHEN 3 THEN
-            PERFORM put_objects(p_space, p_generation, p_generation_seq, slice_rows(p_puts, v_first, v_last));
+            PERFORM put_objects(p_world, p_world_seq, p_authors, slice_rows(p_puts, v_first, v_last));
           ELSE
             PERFORM move_avatars(p_space, slice_rows(p_avatars, v_first, v_last));
         END CASE;
@@ -73,8 +99,8 @@ $$;
 -- Applies one operation to what is there. p_was: the object's seq before the entry, 0 where it was not there.
 -- Outcomes: applied, unknown_object, conflict.
 CREATE FUNCTION apply_single(
-  p_space text, p_generation bigint, p_generation_seq bigint, p_was bigint, p_now bigint,
-  p_seq bigint, p_id text, p_actor text, p_op jsonb
+  p_space text, p_world bigint, p_world_seq bigint, p_was bigint, p_now bigint,
+  p_seq bigint, p_id text, p_author bigint, p_op jsonb
 ) RETURNS text
 LANGUAGE plpgsql
 AS $$
@@ -112,10 +138,10 @@ BEGIN
   v_row.ids := ARRAY[p_id];
   v_row.seqs := ARRAY[p_seq];
   IF p_op ->> 'op' = 'delete' THEN
-    PERFORM remove_objects(p_space, p_generation, v_row);
+    PERFORM remove_objects(p_world, v_row);
     RETURN 'applied';
   END IF;
-  v_row.actors := ARRAY[p_actor];
+  v_row.authors := ARRAY[1];
   v_row.px := ARRAY[(v_position ->> 'x')::float8];
   v_row.py := ARRAY[(v_position ->> 'y')::float8];
   v_row.pz := ARRAY[(v_position ->> 'z')::float8];
@@ -134,7 +160,7 @@ BEGIN
       CASE WHEN p_op ? 'name' THEN 1 ELSE 0 END + CASE WHEN p_op ? 'modelId' THEN 2 ELSE 0 END
         + CASE WHEN p_op ? 'parentId' THEN 4 ELSE 0 END + CASE WHEN p_op ? 'properties' THEN 8 ELSE 0 END];
     v_row.props := ARRAY[jsonb_build_array(p_op -> 'properties')::text];
-    PERFORM patch_objects(p_space, p_generation, p_generation_seq, v_row);
+    PERFORM patch_objects(p_world, p_world_seq, ARRAY[p_author], v_row);
     RETURN 'applied';
   END IF;
   -- What a put leaves out has its default.
@@ -151,136 +177,35 @@ BEGIN
   v_row.marks := ARRAY[0];
   v_row.props := ARRAY[coalesce(p_op -> 'properties', '{}')::text];
   v_row.created_seqs := ARRAY[p_seq];
-  v_row.created_bys := ARRAY[p_actor];
-  PERFORM put_objects(p_space, p_generation, p_generation_seq, v_row);
+  v_row.creators := ARRAY[1];
+  PERFORM put_objects(p_world, p_world_seq, ARRAY[p_author], v_row);
   RETURN 'applied';
 END
 $$;
 --> statement-breakpoint
--- Applies a stretch of a space's log, in one transaction that moves the cursor from p_from to p_to. Where the cursor is not at
--- p_from, nothing is done: a batch that comes twice, or late, changes nothing. The rows of a batch are each of another object,
--- so their order is of no account; what cannot be kept among them is named, nothing is applied, and the caller sends it again
--- with those among p_singles, which are applied one by one, in order: what cannot be kept there goes to dead_letters.
--- p_results: {seq: [{id, status}]}, over which the outcomes of the singles are written. p_incidents: [{id, kind, detail}].
--- p_is_direct: the batch is from no log, and must not come between the entries of one.
--- Outcomes: applied (unknown: moves and patches of what is not there; dead: [{id, seq, index, kind, target}]),
--- moved (at_cursor, at_incarnation: where the space is), unknown_space, poisoned (poison: as find_poison has it), log_open: the
--- space is written through its log, and the batch is not from there.
-CREATE FUNCTION apply_batch(
-  p_space text, p_incarnation text, p_from bigint, p_to bigint,
-  p_moves object_rows, p_patches object_rows, p_puts object_rows, p_deletes object_rows, p_avatars avatar_rows,
-  p_singles single_rows, p_results jsonb, p_incidents jsonb, p_is_direct boolean,
-  OUT status text, OUT at_cursor bigint, OUT at_incarnation text, OUT unknown integer, OUT dead jsonb, OUT poison jsonb)
-LANGUAGE plpgsql
--- Each row is found by its key, whatever the planner believes of the table: without statistics it has read all of it.
-SET enable_seqscan = off
-SET enable_hashjoin = off
-SET enable_mergejoin = off
-SET enable_material = off
-SET enable_memoize = off
-SET random_page_cost = 4
-SET plan_cache_mode = force_generic_plan
-SET jit = off
+-- The results of a batch, where those that presumed an object or a person to be there, and it is not, say unknown_object.
+CREATE FUNCTION mark_absent(p_results jsonb, p_presumed presumed_rows, p_objects text[], p_users text[]) RETURNS jsonb
+LANGUAGE plpgsql IMMUTABLE
 AS $$
 DECLARE
-  v_tenant text := current_tenant();
-  v_space spaces%ROWTYPE;
-  v_results jsonb := p_results;
-  v_entry bigint := 0;
-  v_before jsonb := '{}';
-  v_seq bigint;
-  v_id text;
-  v_now bigint;
-  v_status text;
-  v_sqlstate text;
-  v_constraint text;
+  v_absent jsonb;
 BEGIN
-  SELECT * INTO v_space FROM spaces s
-  WHERE s.tenant_id = v_tenant AND s.space_id = p_space AND s.deleted_at IS NULL FOR NO KEY UPDATE;
-  IF NOT FOUND THEN
-    status := 'unknown_space';
-    RETURN;
+  IF cardinality(p_presumed.seqs) IS NULL OR cardinality(p_objects || p_users) = 0 THEN
+    RETURN p_results;
   END IF;
-  IF p_is_direct AND v_space.log_instance IS NOT NULL THEN
-    status := 'log_open';
-    RETURN;
+  SELECT jsonb_object_agg(p.seq || ' ' || p.index, true) INTO v_absent
+  FROM unnest(p_presumed.seqs, p_presumed.indexes, p_presumed.ids, p_presumed.are_users) AS p (seq, index, id, is_user)
+  WHERE p.id = ANY (CASE WHEN p.is_user THEN p_users ELSE p_objects END);
+  IF v_absent IS NULL THEN
+    RETURN p_results;
   END IF;
-  IF v_space.log_cursor <> p_from OR v_space.incarnation <> p_incarnation THEN
-    status := 'moved';
-    at_cursor := v_space.log_cursor;
-    at_incarnation := v_space.incarnation;
-    RETURN;
-  END IF;
-
-  unknown := 0;
-  BEGIN
-    UPDATE spaces s SET log_cursor = p_to WHERE s.tenant_id = v_tenant AND s.space_id = p_space;
-    IF cardinality(p_moves.ids) > 0 THEN
-      unknown := unknown + cardinality(p_moves.ids)
-        - move_objects(p_space, v_space.generation, v_space.generation_seq, p_moves);
-    END IF;
-    IF cardinality(p_patches.ids) > 0 THEN
-      unknown := unknown + cardinality(p_patches.ids)
-        - patch_objects(p_space, v_space.generation, v_space.generation_seq, p_patches);
-    END IF;
-    IF cardinality(p_puts.ids) > 0 THEN
-      PERFORM put_objects(p_space, v_space.generation, v_space.generation_seq, p_puts);
-    END IF;
-    IF cardinality(p_deletes.ids) > 0 THEN
-      PERFORM remove_objects(p_space, v_space.generation, p_deletes);
-    END IF;
-    IF cardinality(p_avatars.ids) > 0 THEN
-      PERFORM move_avatars(p_space, p_avatars);
-    END IF;
-  EXCEPTION WHEN data_exception OR integrity_constraint_violation OR program_limit_exceeded THEN
-    poison := find_poison(
-      p_space, v_space.generation, v_space.generation_seq, p_moves, p_patches, p_puts, p_avatars);
-    IF poison IS NULL THEN
-      RAISE;
-    END IF;
-    status := 'poisoned';
-    RETURN;
-  END;
-
-  dead := '[]';
-  FOR v_i IN 1 .. coalesce(cardinality(p_singles.seqs), 0) LOOP
-    v_seq := p_singles.seqs[v_i];
-    v_id := p_singles.ids[v_i];
-    IF v_seq <> v_entry THEN
-      v_entry := v_seq;
-      v_before := '{}';
-    END IF;
-    v_now := coalesce((
-      SELECT coalesce(nullif(o.seq, 0), v_space.generation_seq) FROM world_objects o
-      WHERE o.tenant_id = v_tenant AND o.space_id = p_space AND o.generation = v_space.generation AND o.object_id = v_id
-    ), 0);
-    IF NOT v_before ? v_id THEN
-      v_before := v_before || jsonb_build_object(v_id, v_now);
-    END IF;
-    BEGIN
-      v_status := apply_single(
-        p_space, v_space.generation, v_space.generation_seq, (v_before ->> v_id)::bigint, v_now,
-        v_seq, v_id, p_singles.actors[v_i], p_singles.ops[v_i]::jsonb);
-    EXCEPTION WHEN data_exception OR integrity_constraint_violation OR program_limit_exceeded THEN
-      GET STACKED DIAGNOSTICS v_sqlstate = RETURNED_SQLSTATE, v_constraint = CONSTRAINT_NAME;
-      v_status := 'rejected';
-      INSERT INTO dead_letters (
-        tenant_id, dead_letter_id, space_id, incarnation, seq, index, actor, kind, target_id, op, sql_state, constraint_name)
-      VALUES (
-        v_tenant, p_singles.letters[v_i], p_space, p_incarnation, v_seq, p_singles.indexes[v_i], p_singles.actors[v_i],
-        p_singles.kinds[v_i], v_id, p_singles.ops[v_i]::json, v_sqlstate, nullif(v_constraint, ''));
-      dead := dead || jsonb_build_object(
-        'id', p_singles.letters[v_i], 'seq', v_seq, 'index', p_singles.indexes[v_i], 'kind', p_singles.kinds[v_i],
-        'target', v_id);
-    END;
-    IF v_results ? v_seq::text THEN
-      v_results := jsonb_set(
-        v_results, ARRAY[v_seq::text, p_singles.indexes[v_i]::text, 'status'], to_jsonb(v_status));
-    END IF;
-  END LOOP;
-
-  PERFORM note_in_log(p_space, v_results, p_incidents);
-  status := 'applied';
+  RETURN (
+    SELECT jsonb_object_agg(e.key, (
+      SELECT jsonb_agg(
+        CASE WHEN v_absent ? (e.key || ' ' || (r.ordinality - 1)) THEN r.value || '{"status": "unknown_object"}'
+        ELSE r.value END ORDER BY r.ordinality)
+      FROM jsonb_array_elements(e.value) WITH ORDINALITY AS r))
+    FROM jsonb_each(p_results) AS e);
 END
 $$;
 --> statement-breakpoint
@@ -302,37 +227,165 @@ BEGIN
 END
 $$;
 --> statement-breakpoint
--- The objects of the world with these ids, each found by its key.
-CREATE FUNCTION find_objects(p_space text, p_ids text[]) RETURNS SETOF world_objects
-LANGUAGE plpgsql STABLE
+-- Applies a stretch of a space's log, in one transaction that moves the cursor from p_from to p_to. Where the cursor is not at
+-- p_from, nothing is done: a batch that comes twice, or late, changes nothing. The rows of a batch are each of another object,
+-- so their order is of no account; what cannot be kept among them is named, nothing is applied, and the caller sends it again
+-- with those among p_singles, which are applied one by one, in order: what cannot be kept there goes to dead_letters.
+-- p_results: {seq: [{id, status}]}, over which the outcomes of the singles are written. p_incidents: [{id, kind, detail}].
+-- p_written_seqs, p_written_ids: the entries whose callers need an object as the entry left it, and the object of each.
+-- p_doubtful: of p_puts, the objects that earlier operations of the batch took to be there.
+-- p_is_direct: the batch is from no log, and must not come between the entries of one.
+-- Outcomes: applied (unknown: moves and patches of what is not there; dead: [{id, seq, index, kind, target}]; absent_objects,
+-- absent_users: of moves, patches, deletions, p_doubtful and avatars, what was not there; no_effects: [{seq, index, status}] of
+-- singles that changed nothing),
+-- moved (at_cursor, at_incarnation: where the space is), unknown_space, poisoned (poison: as find_poison has it), log_open: the
+-- space is written through its log, and the batch is not from there.
+CREATE FUNCTION apply_batch(
+  p_space text, p_incarnation text, p_from bigint, p_to bigint,
+  p_moves object_rows, p_patches object_rows, p_puts object_rows, p_deletes object_rows, p_avatars avatar_rows,
+  p_singles single_rows, p_authors text[], p_results jsonb, p_presumed presumed_rows, p_written_seqs bigint[], p_written_ids text[], p_doubtful text[],
+  p_incidents jsonb, p_is_direct boolean,
+  OUT status text, OUT at_cursor bigint, OUT at_incarnation text, OUT unknown integer, OUT dead jsonb, OUT poison jsonb,
+  OUT absent_objects text[], OUT absent_users text[], OUT no_effects jsonb)
+LANGUAGE plpgsql
+-- Each row is found by its key, whatever the planner believes of the table: without statistics it has read all of it.
 SET enable_seqscan = off
 SET enable_hashjoin = off
 SET enable_mergejoin = off
+SET enable_material = off
+SET enable_memoize = off
+SET random_page_cost = 4
+SET plan_cache_mode = force_generic_plan
 SET jit = off
 AS $$
+DECLARE
+  v_tenant text := current_tenant();
+  v_space spaces%ROWTYPE;
+  v_results jsonb;
+  v_entry bigint := 0;
+  v_before jsonb := '{}';
+  v_seq bigint;
+  v_id text;
+  v_now bigint;
+  v_status text;
+  v_sqlstate text;
+  v_constraint text;
+  v_removed text[];
+  v_authors bigint[] := number_authors(p_authors);
 BEGIN
-  RETURN QUERY
-  SELECT o.* FROM spaces s
-  CROSS JOIN LATERAL (SELECT * FROM unnest(p_ids) AS c (id) OFFSET 0) AS c
-  CROSS JOIN LATERAL (
-    SELECT w.* FROM world_objects w
-    WHERE w.tenant_id = s.tenant_id AND w.space_id = s.space_id AND w.generation = s.generation AND w.object_id = c.id
-    OFFSET 0
-  ) AS o
-  WHERE s.tenant_id = current_tenant() AND s.space_id = p_space AND s.deleted_at IS NULL;
-END
-$$;
---> statement-breakpoint
--- The names of the properties that an operation gives; none of those that no jsonb can hold.
-CREATE FUNCTION property_keys(p_op json) RETURNS json
-LANGUAGE plpgsql IMMUTABLE
-AS $$
-BEGIN
-  IF json_typeof(p_op -> 'properties') <> 'object' THEN
-    RETURN '[]';
+  SELECT * INTO v_space FROM spaces s
+  WHERE s.tenant_id = v_tenant AND s.space_id = p_space AND s.deleted_at IS NULL FOR NO KEY UPDATE;
+  IF NOT FOUND THEN
+    status := 'unknown_space';
+    RETURN;
   END IF;
-  RETURN (SELECT coalesce(json_agg(k), '[]') FROM json_object_keys(p_op -> 'properties') AS k);
-EXCEPTION WHEN data_exception THEN
-  RETURN '[]';
+  IF p_is_direct AND v_space.log_instance IS NOT NULL THEN
+    status := 'log_open';
+    RETURN;
+  END IF;
+  IF v_space.log_cursor <> p_from OR v_space.incarnation <> p_incarnation THEN
+    status := 'moved';
+    at_cursor := v_space.log_cursor;
+    at_incarnation := v_space.incarnation;
+    RETURN;
+  END IF;
+
+  unknown := 0;
+  absent_objects := '{}';
+  absent_users := '{}';
+  BEGIN
+    UPDATE spaces s SET log_cursor = p_to WHERE s.tenant_id = v_tenant AND s.space_id = p_space;
+    IF cardinality(p_moves.ids) > 0 THEN
+      unknown := unknown + cardinality(p_moves.ids)
+        - move_objects(v_space.world, v_space.generation_seq, v_authors, p_moves);
+    END IF;
+    IF cardinality(p_patches.ids) > 0 THEN
+      unknown := unknown + cardinality(p_patches.ids)
+        - patch_objects(v_space.world, v_space.generation_seq, v_authors, p_patches);
+    END IF;
+    IF unknown > 0 THEN
+      absent_objects := find_absent(v_space.world, p_moves.ids || p_patches.ids);
+    END IF;
+    IF cardinality(p_doubtful) > 0 THEN
+      absent_objects := absent_objects || find_absent(v_space.world, p_doubtful);
+    END IF;
+    IF cardinality(p_puts.ids) > 0 THEN
+      PERFORM put_objects(v_space.world, v_space.generation_seq, v_authors, p_puts);
+    END IF;
+    IF cardinality(p_deletes.ids) > 0 THEN
+      v_removed := remove_objects(v_space.world, p_deletes);
+      IF cardinality(v_removed) < cardinality(p_deletes.ids) THEN
+        absent_objects := absent_objects || ARRAY(SELECT unnest(p_deletes.ids) EXCEPT SELECT unnest(v_removed));
+      END IF;
+    END IF;
+    IF cardinality(p_avatars.ids) > 0 AND move_avatars(p_space, p_avatars) < cardinality(p_avatars.ids) THEN
+      absent_users := ARRAY(
+        SELECT c.id FROM unnest(p_avatars.ids) AS c (id)
+        LEFT JOIN LATERAL (
+          SELECT u.user_id FROM users u WHERE u.tenant_id = v_tenant AND u.user_id = c.id OFFSET 0
+        ) AS u ON true
+        WHERE u.user_id IS NULL);
+    END IF;
+  EXCEPTION WHEN data_exception OR integrity_constraint_violation OR program_limit_exceeded THEN
+    poison := find_poison(
+      p_space, v_space.world, v_space.generation_seq, v_authors, p_moves, p_patches, p_puts, p_avatars);
+    IF poison IS NULL THEN
+      RAISE;
+    END IF;
+    status := 'poisoned';
+    RETURN;
+  END;
+
+  v_results := mark_absent(p_results, p_presumed, absent_objects, absent_users);
+  IF cardinality(p_written_seqs) > 0 THEN
+    PERFORM keep_written(p_space, v_space.world, p_written_seqs, p_written_ids);
+  END IF;
+
+  dead := '[]';
+  no_effects := '[]';
+  FOR v_i IN 1 .. coalesce(cardinality(p_singles.seqs), 0) LOOP
+    v_seq := p_singles.seqs[v_i];
+    v_id := p_singles.ids[v_i];
+    IF v_seq <> v_entry THEN
+      v_entry := v_seq;
+      v_before := '{}';
+    END IF;
+    v_now := coalesce((
+      SELECT coalesce(nullif(o.seq, 0), v_space.generation_seq) FROM world_objects o
+      WHERE o.world = v_space.world AND o.object_id = v_id
+    ), 0);
+    IF NOT v_before ? v_id THEN
+      v_before := v_before || jsonb_build_object(v_id, v_now);
+    END IF;
+    BEGIN
+      v_status := apply_single(
+        p_space, v_space.world, v_space.generation_seq, (v_before ->> v_id)::bigint, v_now,
+        v_seq, v_id, v_authors[p_singles.authors[v_i]], p_singles.ops[v_i]::jsonb);
+      IF v_status = 'applied' AND v_seq = ANY (p_written_seqs) THEN
+        PERFORM keep_written(p_space, v_space.world, ARRAY[v_seq], ARRAY[v_id]);
+      END IF;
+    EXCEPTION WHEN data_exception OR integrity_constraint_violation OR program_limit_exceeded THEN
+      GET STACKED DIAGNOSTICS v_sqlstate = RETURNED_SQLSTATE, v_constraint = CONSTRAINT_NAME;
+      v_status := 'rejected';
+      INSERT INTO dead_letters (
+        tenant_id, dead_letter_id, space_id, incarnation, seq, index, actor, kind, target_id, op, sql_state, constraint_name)
+      VALUES (
+        v_tenant, p_singles.letters[v_i], p_space, p_incarnation, v_seq, p_singles.indexes[v_i], p_authors[p_singles.authors[v_i]],
+        p_singles.kinds[v_i], v_id, p_singles.ops[v_i]::json, v_sqlstate, nullif(v_constraint, ''));
+      dead := dead || jsonb_build_object(
+        'id', p_singles.letters[v_i], 'seq', v_seq, 'index', p_singles.indexes[v_i], 'kind', p_singles.kinds[v_i],
+        'target', v_id);
+    END;
+    IF v_status IN ('unknown_object', 'conflict') THEN
+      no_effects := no_effects || jsonb_build_object('seq', v_seq, 'index', p_singles.indexes[v_i], 'status', v_status);
+    END IF;
+    IF v_results ? v_seq::text THEN
+      v_results := jsonb_set(
+        v_results, ARRAY[v_seq::text, p_singles.indexes[v_i]::text, 'status'], to_jsonb(v_status));
+    END IF;
+  END LOOP;
+
+  PERFORM note_in_log(p_space, v_results, p_incidents);
+  status := 'applied';
 END
 $$;

@@ -1,6 +1,99 @@
+-- Opens a world on its way in, under a number of its own that no space names yet. Whether the space is there.
+CREATE FUNCTION begin_stage(p_space text, p_stage text) RETURNS boolean
+LANGUAGE plpgsql
+AS $$
+DECLARE
+  v_tenant text := current_tenant();
+  v_world bigint;
+BEGIN
+  -- Locked as a foreign key would: the space cannot be removed before this ends, and no write to its world waits for it.
+  PERFORM FROM spaces WHERE tenant_id = v_tenant AND space_id = p_space AND deleted_at IS NULL FOR KEY SHARE;
+  IF NOT FOUND THEN
+    RETURN false;
+  END IF;
+  v_world := draw_world(p_space);
+  INSERT INTO world_stages (tenant_id, stage_id, space_id, world) VALUES (v_tenant, p_stage, p_space, v_world);
+  RETURN true;
+END
+$$;
+--> statement-breakpoint
+-- Adds objects to a staged world, any number in one statement. p_objects: a list of {id, name, model, parent, px … sz, props,
+-- creator, createdSeq}; what is absent has its default. p_authors: the ids of authors, the caller's first; creator is a place in
+-- it. p_is_session: the caller may not sign as somebody else; see flip_stage.
+-- Outcome: whether the stage is there (it is not once it was committed, or was left alone for an hour).
+CREATE FUNCTION stage_objects(p_stage text, p_authors text[], p_is_session boolean, p_objects json) RETURNS boolean
+LANGUAGE plpgsql
+AS $$
+DECLARE
+  v_stage world_stages%ROWTYPE;
+  v_authors bigint[] := number_authors(p_authors);
+  v_count integer;
+BEGIN
+  SELECT * INTO v_stage FROM world_stages
+  WHERE tenant_id = current_tenant() AND stage_id = p_stage FOR NO KEY UPDATE;
+  IF NOT FOUND THEN
+    RETURN false;
+  END IF;
+
+  INSERT INTO world_objects (
+    world, object_id, seq, created_seq, name, model_id, parent_id,
+    position_x, position_y, position_z, rotation_x, rotation_y, rotation_z, rotation_w, scale_x, scale_y, scale_z,
+    properties, created_by, updated_by)
+  SELECT
+    v_stage.world, o.id, 0, coalesce("createdSeq", 0), name, model, parent,
+    coalesce(px, 0), coalesce(py, 0), coalesce(pz, 0),
+    coalesce(rx, 0), coalesce(ry, 0), coalesce(rz, 0), coalesce(rw, 1),
+    coalesce(sx, 1), coalesce(sy, 1), coalesce(sz, 1),
+    coalesce(props, '{}'), v_authors[CASE WHEN p_is_session THEN 1 ELSE coalesce(creator, 1) END], v_authors[1]
+  FROM json_to_recordset(p_objects) AS o (
+    id text, name text, model text, parent text, px float8, py float8, pz float8, rx float8, ry float8, rz float8,
+    rw float8, sx float8, sy float8, sz float8, props jsonb, creator integer, "createdSeq" bigint);
+  GET DIAGNOSTICS v_count = ROW_COUNT;
+
+  UPDATE world_stages SET objects = objects + v_count, touched_at = now(), is_session = p_is_session
+  WHERE tenant_id = v_stage.tenant_id AND stage_id = p_stage;
+  RETURN true;
+END
+$$;
+--> statement-breakpoint
+-- Takes objects out of a staged world again: those that are gone from it, and those about to be staged anew.
+-- p_ids: a list of ids, of which any may not be there.
+-- Outcome: whether the stage is there.
+CREATE FUNCTION unstage_objects(p_stage text, p_ids json) RETURNS boolean
+LANGUAGE plpgsql
+AS $$
+DECLARE
+  v_stage world_stages%ROWTYPE;
+  v_count integer;
+BEGIN
+  SELECT * INTO v_stage FROM world_stages
+  WHERE tenant_id = current_tenant() AND stage_id = p_stage FOR NO KEY UPDATE;
+  IF NOT FOUND THEN
+    RETURN false;
+  END IF;
+  DELETE FROM world_objects o
+  WHERE o.world = v_stage.world AND o.object_id = ANY (ARRAY(SELECT json_array_elements_text(p_ids)));
+  GET DIAGNOSTICS v_count = ROW_COUNT;
+  UPDATE world_stages SET objects = objects - v_count, touched_at = now()
+  WHERE tenant_id = v_stage.tenant_id AND stage_id = p_stage;
+  RETURN true;
+END
+$$;
+--> statement-breakpoint
+-- Says that an entry of the log will name the stage, and keeps what comes with its objects until then. p_aside: {users, models,
+-- media, chat}, as flip_stage takes them; users may be absent. Outcome: the objects staged; NULL where the stage is not there.
+CREATE FUNCTION queue_stage(p_stage text, p_aside json) RETURNS integer
+LANGUAGE sql
+AS $$
+  UPDATE world_stages SET queued_at = now(), aside = p_aside
+  WHERE tenant_id = current_tenant() AND stage_id = p_stage
+  RETURNING objects
+$$;
+--> statement-breakpoint
 -- Makes a staged world the space's, all or nothing at any size, as the step p_seq of its order. s: the space, locked. t: the
 -- stage, whose row is gone already.
--- p_mode replace: the staged objects are the world, and p_users, if not NULL, are its avatars. merge: the staged objects
+-- p_mode replace: the staged objects are the world, and p_users, if not NULL, are its avatars. Where a session saved it, an
+-- object that the world has until now keeps its author and its beginning. merge: the staged objects
 -- are put, the others kept. People, models, media and messages given are put in either mode and never removed: they are
 -- more than this world's present. People already known keep their names, messages already there stay as they are.
 -- p_users: [{id, name, url, px, py, pz, rx, ry, rz, rw, props}]; p_models, p_media: [{id, name, url, sha256, bytes, type}];
@@ -12,21 +105,27 @@ LANGUAGE plpgsql
 AS $$
 BEGIN
   IF p_mode = 'replace' THEN
-    UPDATE spaces SET generation = t.generation, generation_seq = p_seq, log_cursor = p_seq
+    IF t.is_session THEN
+      UPDATE world_objects n SET
+        created_by = o.created_by, created_seq = coalesce(nullif(o.created_seq, 0), s.generation_seq)
+      FROM world_objects o
+      WHERE n.world = t.world AND o.world = s.world AND o.object_id = n.object_id;
+    END IF;
+    UPDATE spaces SET world = t.world, generation_seq = p_seq, log_cursor = p_seq
     WHERE tenant_id = s.tenant_id AND space_id = s.space_id;
   ELSE
     UPDATE spaces SET log_cursor = p_seq WHERE tenant_id = s.tenant_id AND space_id = s.space_id;
     INSERT INTO world_objects AS kept (
-      tenant_id, space_id, generation, object_id, seq, created_seq, name, model_id, parent_id,
+      world, object_id, seq, created_seq, name, model_id, parent_id,
       position_x, position_y, position_z, rotation_x, rotation_y, rotation_z, rotation_w, scale_x, scale_y, scale_z,
       properties, created_by, updated_by)
     SELECT
-      o.tenant_id, o.space_id, s.generation, o.object_id, p_seq, coalesce(nullif(o.created_seq, 0), p_seq), o.name,
+      s.world, o.object_id, p_seq, coalesce(nullif(o.created_seq, 0), p_seq), o.name,
       o.model_id, o.parent_id, o.position_x, o.position_y, o.position_z, o.rotation_x, o.rotation_y, o.rotation_z,
       o.rotation_w, o.scale_x, o.scale_y, o.scale_z, o.properties, o.created_by, o.updated_by
     FROM world_objects o
-    WHERE o.tenant_id = s.tenant_id AND o.space_id = s.space_id AND o.generation = t.generation
-    ON CONFLICT (tenant_id, space_id, generation, object_id) DO UPDATE SET
+    WHERE o.world = t.world
+    ON CONFLICT (world, object_id) DO UPDATE SET
       seq = excluded.seq, created_seq = coalesce(nullif(kept.created_seq, 0), s.generation_seq),
       name = excluded.name, model_id = excluded.model_id, parent_id = excluded.parent_id,
       position_x = excluded.position_x, position_y = excluded.position_y, position_z = excluded.position_z,
@@ -83,16 +182,6 @@ BEGIN
     ON CONFLICT (tenant_id, space_id, message_id) DO NOTHING;
   END IF;
 END
-$$;
---> statement-breakpoint
--- Says that an entry of the log will name the stage, and keeps what comes with its objects until then. p_aside: {users, models,
--- media, chat}, as flip_stage takes them; users may be absent. Outcome: the objects staged; NULL where the stage is not there.
-CREATE FUNCTION queue_stage(p_stage text, p_aside json) RETURNS integer
-LANGUAGE sql
-AS $$
-  UPDATE world_stages SET queued_at = now(), aside = p_aside
-  WHERE tenant_id = current_tenant() AND stage_id = p_stage
-  RETURNING objects
 $$;
 --> statement-breakpoint
 -- Makes a queued stage the space's world where its entry stands in the log: moves the cursor from p_from to p_to, as apply_batch
@@ -165,37 +254,33 @@ END
 $$;
 --> statement-breakpoint
 -- Removes what no space names any more: the worlds that were replaced, and those staged and left alone for an hour
--- (a week, where an entry of the log names them).
--- Goes from generation to generation by the index, so that the rows of the living world are not read.
--- How many objects went.
-CREATE OR REPLACE FUNCTION sweep_generations(p_space text) RETURNS bigint
+-- (a week, where an entry of the log names them). How many objects went.
+CREATE FUNCTION sweep_worlds(p_space text) RETURNS bigint
 LANGUAGE plpgsql
 AS $$
 DECLARE
   v_tenant text := current_tenant();
-  v_generation bigint := -1;
+  v_world bigint;
   v_count bigint;
   v_removed bigint := 0;
 BEGIN
   DELETE FROM world_stages
   WHERE tenant_id = v_tenant AND space_id = p_space AND touched_at < now() - interval '1 hour'
     AND (queued_at IS NULL OR queued_at < now() - interval '7 days');
+  -- A number is drawn and named in one transaction, so one that nothing names here is never named again.
+  FOR v_world IN
+    SELECT w.world FROM worlds w
+    WHERE w.tenant_id = v_tenant AND w.space_id = p_space
+      AND NOT EXISTS (
+        SELECT FROM spaces s WHERE s.tenant_id = v_tenant AND s.space_id = p_space AND s.world = w.world)
+      AND NOT EXISTS (
+        SELECT FROM world_stages g WHERE g.tenant_id = v_tenant AND g.space_id = p_space AND g.world = w.world)
   LOOP
-    SELECT o.generation INTO v_generation FROM world_objects o
-    WHERE o.tenant_id = v_tenant AND o.space_id = p_space AND o.generation > v_generation
-    ORDER BY o.generation LIMIT 1;
-    EXIT WHEN NOT FOUND;
-    -- Whether the generation is named is asked in the statement that deletes: both see the same moment.
-    DELETE FROM world_objects o
-    WHERE o.tenant_id = v_tenant AND o.space_id = p_space AND o.generation = v_generation
-      AND NOT EXISTS (
-        SELECT FROM spaces s
-        WHERE s.tenant_id = v_tenant AND s.space_id = p_space AND s.generation = v_generation)
-      AND NOT EXISTS (
-        SELECT FROM world_stages w
-        WHERE w.tenant_id = v_tenant AND w.space_id = p_space AND w.generation = v_generation);
+    DELETE FROM world_objects WHERE world = v_world;
     GET DIAGNOSTICS v_count = ROW_COUNT;
     v_removed := v_removed + v_count;
+    DELETE FROM object_removals WHERE world = v_world;
+    DELETE FROM worlds WHERE tenant_id = v_tenant AND space_id = p_space AND world = v_world;
   END LOOP;
   RETURN v_removed;
 END

@@ -1,10 +1,41 @@
+-- Opens a person's stay in a space, and makes them its member. A role given is from now on the member's role; without one
+-- the stay has the role the member has, and a new member is a viewer.
+-- Outcomes: the stay's role; NULL where the space or the person is not there.
+CREATE FUNCTION mint_session(p_session text, p_space text, p_user text, p_role text, p_now timestamptz, p_expires timestamptz)
+RETURNS text
+LANGUAGE plpgsql
+AS $$
+DECLARE
+  v_tenant text := current_tenant();
+  v_role text;
+BEGIN
+  -- Locked as a foreign key would: neither can be removed before this ends, and no write to the world waits for it.
+  PERFORM FROM spaces
+  WHERE tenant_id = v_tenant AND space_id = p_space AND deleted_at IS NULL FOR KEY SHARE;
+  IF NOT FOUND THEN
+    RETURN NULL;
+  END IF;
+  PERFORM FROM users WHERE tenant_id = v_tenant AND user_id = p_user FOR KEY SHARE;
+  IF NOT FOUND THEN
+    RETURN NULL;
+  END IF;
+
+  INSERT INTO space_members AS known (tenant_id, space_id, user_id, role, joined_at)
+  VALUES (v_tenant, p_space, p_user, coalesce(p_role, 'viewer'), p_now)
+  ON CONFLICT (tenant_id, space_id, user_id) DO UPDATE SET role = coalesce(p_role, known.role)
+  RETURNING role INTO v_role;
+  INSERT INTO sessions (tenant_id, session_id, space_id, user_id, role, created_at, expires_at)
+  VALUES (v_tenant, p_session, p_space, p_user, v_role, p_now, p_expires);
+  RETURN v_role;
+END
+$$;
+--> statement-breakpoint
 -- Erases a person: their row, memberships, avatars and sessions go, their messages stay without an author, and what they
 -- made in the worlds (those replaced or staged too) is signed with p_pseudonym, so that it is still seen to be one
 -- person's. What a stay that was still open elsewhere wrote after that is found by erasing once more.
--- Goes through all objects of the tenant by their key: an index by author would cost every write, for what is rare.
 -- What is still in a log is none of its business: it is applied later, and erasing once more finds it.
 -- Outcome: whether there was anything to erase.
-CREATE OR REPLACE FUNCTION erase_user(p_user text, p_pseudonym text) RETURNS boolean
+CREATE FUNCTION erase_user(p_user text, p_pseudonym text) RETURNS boolean
 LANGUAGE plpgsql
 AS $$
 DECLARE
@@ -15,13 +46,10 @@ BEGIN
   -- Whoever writes to a world holds its space: with all of them held, in one order, no write comes between or deadlocks.
   PERFORM FROM spaces WHERE tenant_id = v_tenant ORDER BY space_id FOR NO KEY UPDATE;
 
-  UPDATE world_objects SET
-    created_by = CASE WHEN created_by = p_user THEN p_pseudonym ELSE created_by END,
-    updated_by = CASE WHEN updated_by = p_user THEN p_pseudonym ELSE updated_by END
-  WHERE tenant_id = v_tenant AND (created_by = p_user OR updated_by = p_user);
+  -- Every object that they signed has their number.
+  UPDATE authors SET author_id = p_pseudonym WHERE tenant_id = v_tenant AND author_id = p_user;
   GET DIAGNOSTICS v_count = ROW_COUNT;
   v_erased := v_erased + v_count;
-
   UPDATE chat_messages SET user_id = NULL WHERE tenant_id = v_tenant AND user_id = p_user;
   GET DIAGNOSTICS v_count = ROW_COUNT;
   v_erased := v_erased + v_count;

@@ -1,26 +1,58 @@
--- The last id of a page of a space's objects in the order of their ids, after one id: at most p_rows of them and about
--- p_bytes as they travel (one object above it at most), for an answer of the database has a limit and the properties of
--- 16,000 objects may be 1 GiB. NULL where no object is left.
-CREATE FUNCTION objects_page_end(p_space text, p_after text, p_rows integer, p_bytes bigint) RETURNS text
-LANGUAGE sql STABLE
+-- Bytes of an object as it travels, about: 600 for the numbers, two authors and the marks between; text inside properties is
+-- escaped once more.
+CREATE FUNCTION object_bytes(o world_objects) RETURNS bigint
+LANGUAGE sql IMMUTABLE
 AS $$
-  WITH sized AS (
-    SELECT o.object_id,
-      -- 400 for the numbers and the marks between; text inside properties is escaped once more on its way.
-      400 + octet_length(o.object_id) + 2 * coalesce(octet_length(o.name), 0) + coalesce(octet_length(o.model_id), 0)
-        + coalesce(octet_length(o.parent_id), 0) + coalesce(octet_length(o.created_by), 0)
-        + coalesce(octet_length(o.updated_by), 0) + 2 * octet_length(o.properties::text) AS bytes
-    FROM spaces s
-    JOIN world_objects o ON o.tenant_id = s.tenant_id AND o.space_id = s.space_id AND o.generation = s.generation
-    WHERE s.tenant_id = current_tenant() AND s.space_id = p_space AND s.deleted_at IS NULL AND o.object_id > p_after
+  SELECT 600 + octet_length(o.object_id) + 2 * coalesce(octet_length(o.name), 0) + coalesce(octet_length(o.model_id), 0)
+    + coalesce(octet_length(o.parent_id), 0) + 2 * octet_length(o.properties::text)
+$$;
+--> statement-breakpoint
+-- A page of a space's objects in the order of their ids, after one id: only those whose seq is above p_since (-1: all), and
+-- only those in p_box (from … to in x, y and z, in metres; NULL: anywhere). It ends after p_rows or about p_bytes. Where
+-- nothing is left behind it, its last row is all NULL. The number of the world is read first: joined to spaces, without
+-- statistics, every page sorted all that was left of the world (270 ms for 300,000 objects).
+CREATE FUNCTION objects_page(p_space text, p_since bigint, p_box float8[], p_after text, p_rows integer, p_bytes bigint)
+RETURNS SETOF world_objects
+LANGUAGE plpgsql STABLE
+-- Without statistics the planner would read all of the world that is left, and sort it.
+SET enable_sort = off
+SET enable_bitmapscan = off
+SET enable_seqscan = off
+AS $$
+DECLARE
+  v_tenant text := current_tenant();
+  v_world bigint;
+  v_cursor bigint;
+  v_bytes bigint := 0;
+  v_rows integer := 0;
+  v_object world_objects;
+BEGIN
+  SELECT s.world, s.log_cursor INTO v_world, v_cursor FROM spaces s
+  WHERE s.tenant_id = v_tenant AND s.space_id = p_space AND s.deleted_at IS NULL;
+  IF NOT FOUND THEN
+    RETURN;
+  END IF;
+  IF p_since >= v_cursor THEN
+    RETURN NEXT NULL::world_objects;
+    RETURN;
+  END IF;
+  FOR v_object IN
+    SELECT o.* FROM world_objects o
+    WHERE o.world = v_world AND o.object_id > p_after AND o.seq > p_since
+      AND (p_box IS NULL OR (o.position_x BETWEEN p_box[1] AND p_box[2] AND o.position_y BETWEEN p_box[3] AND p_box[4]
+        AND o.position_z BETWEEN p_box[5] AND p_box[6]))
     ORDER BY o.object_id
-    LIMIT p_rows
-  )
-  SELECT max(object_id)
-  FROM (
-    SELECT object_id, sum(bytes) OVER (ORDER BY object_id ROWS UNBOUNDED PRECEDING) - bytes AS bytes_before FROM sized
-  ) AS summed
-  WHERE bytes_before < p_bytes
+    LIMIT p_rows + 1
+  LOOP
+    IF v_rows >= p_rows OR v_bytes >= p_bytes THEN
+      RETURN;
+    END IF;
+    RETURN NEXT v_object;
+    v_rows := v_rows + 1;
+    v_bytes := v_bytes + object_bytes(v_object);
+  END LOOP;
+  RETURN NEXT NULL::world_objects;
+END
 $$;
 --> statement-breakpoint
 -- The same for the other lists that a state or a page of spaces is made of.

@@ -1,1 +1,0 @@
-ALTER TABLE "dead_letters" ADD COLUMN "replay_claimed_at" timestamp with time zone;
