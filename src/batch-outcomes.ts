@@ -3,6 +3,7 @@ import type { NoEffect } from './world/batch.ts';
 import { encodeEntries } from './world/check-operations.ts';
 import { coalesceOperations } from './world/coalesce.ts';
 import { LIMITS } from './world/limits.ts';
+import { packMoves } from './world/move.ts';
 import type { Operation, OperationResult } from './world/operation.ts';
 import { isConditional } from './world/operation-effects.ts';
 import type { Seq } from './world/types.ts';
@@ -155,7 +156,7 @@ function findNoEffectItems<T extends { operation: Operation }>(
   const written = coalesceOperations(items.map(({ operation }) => operation));
   const starts: number[] = [];
   let start = 0;
-  for (const { count } of encodeEntries(written)) {
+  for (const { count } of encodeEntries(packMoves(written))) {
     starts.push(start);
     start += count;
   }

@@ -2,6 +2,7 @@ import { type AppendAnswer, BatchOutcomes, type NoEffectAt, type ReadNoEffects }
 import { checkOperations } from './world/check-operations.ts';
 import { AppError } from './world/errors.ts';
 import { LIMITS } from './world/limits.ts';
+import { isMove } from './world/move.ts';
 import type { Operation, OperationStatus } from './world/operation.ts';
 import { checkId } from './world/schemas.ts';
 import { readThreeValues } from './world/three-values.ts';
@@ -15,6 +16,7 @@ export interface BatchSink {
     options: {
       spaceId?: string;
       idempotency?: { key: string; fingerprint: string };
+      packsMoves?: boolean;
     },
   ): Promise<AppendAnswer>;
 }
@@ -282,7 +284,7 @@ export class BatchProcessor {
       try {
         const outcome = await sink.appendOperations(
           { ops },
-          { spaceId: first.spaceId, idempotency: { key, fingerprint: key } },
+          { spaceId: first.spaceId, idempotency: { key, fingerprint: key }, packsMoves: true },
         );
         this.#batches++;
         this.#processed += items.length;
@@ -386,6 +388,11 @@ function readItem(
   const named = type === 'userUpdates' ? userId : objectId;
   const operation = type === 'operations' ? fields : { ...fields, op: OP_OF[type], id: named ?? fields.id };
   const [checked] = checkOperations({ ops: [operation] });
+  if (checked === undefined || isMove(checked))
+    throw invalid(
+      '/op',
+      'must be an operation on one object or person: they are sent together as moves anyway',
+    );
   const text = JSON.stringify(checked);
   return {
     spaceId: spaceId === undefined ? undefined : checkId(spaceId, '/spaceId'),

@@ -52,7 +52,7 @@ export interface PersistenceOptions {
 }
 
 /** How operations are appended. */
-export interface OperationsOptions extends Pick<AppendOptions, 'idempotency' | 'onBudget'> {
+export interface OperationsOptions extends Pick<AppendOptions, 'idempotency' | 'onBudget' | 'packsMoves'> {
   spaceId?: string | undefined;
   /** Answered when they have committed, with what became of each. */
   waits?: boolean;

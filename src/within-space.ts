@@ -1,15 +1,31 @@
 import { AppError } from './world/errors.ts';
-import type { Operation } from './world/operation.ts';
+import { isMove } from './world/move.ts';
+import type { SentOperation } from './world/operation.ts';
 import type { WorldItem } from './world/state-lines.ts';
 import type { WorldInput } from './world/types.ts';
 
 /** @throws forbidden where another's avatar is moved: a session has one person. */
-export function refuseOtherAvatars(operations: readonly Operation[], actor: string | null | undefined): void {
-  const at = operations.findIndex(({ op, id }) => op === 'user.patch' && id !== actor);
-  if (at < 0) return;
-  throw new AppError('forbidden', 'A session token moves its own avatar alone.', {
-    errors: [{ path: `/ops/${at}/id`, message: 'must be the person of the session' }],
-  });
+export function refuseOtherAvatars(
+  operations: readonly SentOperation[],
+  actor: string | null | undefined,
+): void {
+  for (const [at, operation] of operations.entries()) {
+    if (operation.op !== 'user.patch' && operation.op !== 'user.move') continue;
+    const other = isMove(operation)
+      ? operation.ids.findIndex((id) => id !== actor)
+      : operation.id === actor
+        ? -1
+        : 0;
+    if (other < 0) continue;
+    throw new AppError('forbidden', 'A session token moves its own avatar alone.', {
+      errors: [
+        {
+          path: isMove(operation) ? `/ops/${at}/ids/${other}` : `/ops/${at}/id`,
+          message: 'must be the person of the session',
+        },
+      ],
+    });
+  }
 }
 
 /** The lines of a world as a session may save it; see `readOwnParts`. */

@@ -1,6 +1,6 @@
 import type { LogAddress, StagedWorld } from './log/log-stores.ts';
 import type { AppendOptions, CommittedOperations, Queued } from './log/space-log.ts';
-import type { Operation } from './world/operation.ts';
+import type { SentOperation } from './world/operation.ts';
 import type { WorldItem, WorldReader, WorldSelection } from './world/state-lines.ts';
 import type {
   SaveMode,
@@ -94,12 +94,12 @@ export interface WorldLog {
   readonly commitsAlways: boolean;
   enqueue(
     target: WriteTarget,
-    operations: readonly Operation[],
+    operations: readonly SentOperation[],
     options: AppendOptions,
   ): Promise<Queued | CommittedOperations>;
   commit(
     target: WriteTarget,
-    operations: readonly Operation[],
+    operations: readonly SentOperation[],
     options: AppendOptions,
   ): Promise<Queued | CommittedOperations>;
   commitStage(

@@ -1,19 +1,22 @@
+import { expandText } from '../../src/world/change.ts';
 import { AppError } from '../../src/world/errors.ts';
 import type { AppContext } from '../http/context.ts';
 import { readParam } from '../http/input.ts';
-import { readQuery, readSince } from '../http/query.ts';
+import { readMoveForm, readQuery, readSince } from '../http/query.ts';
 
 /** GET /v1/spaces/{space}/changes */
 export async function getChanges(c: AppContext): Promise<Response> {
-  const query = readQuery(c, ['since', 'limit']);
+  const query = readQuery(c, ['since', 'limit', 'expand']);
   const since = readSince(query.since);
+  const moves = readMoveForm(query.expand);
   const { changes: spaceChanges } = c.get('services');
   if (spaceChanges === null) throw noLiveLog();
   const address = { tenantId: c.get('principal').tenantId, spaceId: readParam(c, 'space') };
   const { changes, head } = await spaceChanges.list(address, { since, limit: query.limit });
-  // Operations go through as they were appended, and are not read on the way.
+  // Unless moves are asked for as patches, operations go through as they were appended, and nothing reads them.
+  const print = (ops: string) => (moves === 'operations' ? expandText(ops) : ops);
   const items = changes.map(
-    ({ seq, actor, ops }) => `{"seq":${seq},"actor":${JSON.stringify(actor)},"ops":${ops}}`,
+    ({ seq, actor, ops }) => `{"seq":${seq},"actor":${JSON.stringify(actor)},"ops":${print(ops)}}`,
   );
   return c.body(`{"changes":[${items.join(',')}],"head":${head}}`, 200, {
     'Content-Type': 'application/json',

@@ -5,7 +5,7 @@ import { isStillAllowed } from '../http/auth.ts';
 import type { AppContext } from '../http/context.ts';
 import { readDefer } from '../http/defer.ts';
 import { readParam } from '../http/input.ts';
-import { readQuery, readSince, refuseParameter } from '../http/query.ts';
+import { readMoveForm, readQuery, readSince, refuseParameter } from '../http/query.ts';
 import type { GuardedRoute } from '../http/roles.ts';
 import { noLiveLog } from './changes.ts';
 
@@ -20,7 +20,9 @@ const HEADERS = {
 
 /** GET /v1/spaces/{space}/stream */
 export async function getStream(c: AppContext): Promise<Response> {
-  const from = readFrom(c);
+  const query = readQuery(c, ['since', 'access_token', 'expand']);
+  const from = readFrom(c, query);
+  const moves = readMoveForm(query.expand);
   const { streams, cut } = c.get('services');
   if (streams === null) throw noLiveLog();
   const principal = c.get('principal');
@@ -30,7 +32,11 @@ export async function getStream(c: AppContext): Promise<Response> {
     return c.body(null, 200, HEADERS);
   }
   const stream = await streams.open({
-    ...{ ...address, principal, from, defer: readDefer(c) },
+    ...address,
+    principal,
+    from,
+    moves,
+    defer: readDefer(c),
     isAllowed: () => isStillAllowed(c, STREAM_ROUTE),
     onEnd: (end) => {
       // Whatever was sent before is still on its way to one who does not read.
@@ -41,8 +47,10 @@ export async function getStream(c: AppContext): Promise<Response> {
 }
 
 /** `Last-Event-ID` is what a client saw last; `since` stays in the URL that it comes again to. */
-function readFrom(c: AppContext): OpenStreamRequest['from'] {
-  const query = readQuery(c, ['since', 'access_token']);
+function readFrom(
+  c: AppContext,
+  query: { since?: string; access_token?: string },
+): OpenStreamRequest['from'] {
   if (query.access_token !== undefined && c.req.header('Authorization') !== undefined)
     throw refuseParameter('access_token', 'is one credential too many: there is an Authorization header');
   const since = readSince(query.since);

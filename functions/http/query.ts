@@ -1,4 +1,4 @@
-import { readSeqText } from '../../src/world/change.ts';
+import { type MoveForm, readSeqText } from '../../src/world/change.ts';
 import { AppError } from '../../src/world/errors.ts';
 import { toPointer } from '../../src/world/schemas.ts';
 import type { Seq } from '../../src/world/types.ts';
@@ -21,6 +21,13 @@ export function readQuery<Name extends string>(
     read[known] = value;
   }
   return read;
+}
+
+/** `expand=operations` asks for moves as patches. @throws validation_failed */
+export function readMoveForm(text: string | undefined): MoveForm {
+  if (text === undefined) return 'columns';
+  if (text === 'operations') return 'operations';
+  throw refuseParameter('expand', 'must be "operations"');
 }
 
 /** Where in a space's order to begin; null where it is not said. @throws validation_failed */

@@ -1,7 +1,9 @@
 import type { LogAddress, ReaderAhead } from '../log/log-stores.ts';
 import {
   type Change,
+  expandChange,
   HEARTBEAT_EVENT,
+  type MoveForm,
   RETRY_EVENT,
   readLiveMessage,
   toChange,
@@ -32,6 +34,7 @@ export interface StreamOptions {
   isExact: boolean;
   /** The cursor is none of this log, which ends here: the stream begins with a reset. */
   resetAt: Seq | null;
+  moves: MoveForm;
   /** The reader named the cursor. */
   isNamed: boolean;
   changes: ChangesStore;
@@ -180,7 +183,10 @@ export class SpaceStream {
     if (seq <= this.#cursor) return true;
     if (this.#isExact ? prev !== this.#cursor : prev > this.#cursor) return false;
     if (replacesWorld) this.#reset(seq);
-    else this.#write(writeEvent('change', text, seq));
+    else
+      this.#write(
+        writeEvent('change', this.#options.moves === 'operations' ? expandChange(text) : text, seq),
+      );
     this.#moveTo(seq);
     return true;
   }

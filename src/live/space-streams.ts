@@ -1,4 +1,5 @@
 import type { LogAddress } from '../log/log-stores.ts';
+import type { MoveForm } from '../world/change.ts';
 import { AppError, isAway } from '../world/errors.ts';
 import { LIMITS } from '../world/limits.ts';
 import type { Seq } from '../world/types.ts';
@@ -10,6 +11,7 @@ export interface OpenStreamRequest extends LogAddress {
   principal: { kind: 'key'; id: string } | { kind: 'session'; id: string; userId: string };
   /** Behind which to begin; null: from now on. `isExact`: a seq that a stream of this space has given. */
   from: { seq: Seq; isExact: boolean } | null;
+  moves?: MoveForm;
   /** Whether the credential still serves. May reject where that cannot be found out. */
   isAllowed: () => Promise<boolean>;
   /** Keeps work going that nobody waits for. */
@@ -73,7 +75,11 @@ export class SpaceStreams {
     const place = placeOf(request, createId());
     refuseFull(await this.#redis.places.take(place, leaseMs), place);
     const stream = new SpaceStream({
-      ...{ address, incarnation, cursor: from?.seq ?? last, isExact: from?.isExact ?? true },
+      address,
+      incarnation,
+      cursor: from?.seq ?? last,
+      isExact: from?.isExact ?? true,
+      moves: request.moves ?? 'columns',
       resetAt: !isKnown && from !== null && from.seq !== last ? last : null,
       // Where Redis knows of no log, there is none to have seen.
       isNamed: from !== null || !isKnown,

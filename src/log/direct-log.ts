@@ -1,6 +1,7 @@
 import { AppError, notFound } from '../world/errors.ts';
+import { expandOperations } from '../world/move.ts';
 import { findDecided } from '../world/no-effects.ts';
-import type { LogEntry, LogOperation, Operation } from '../world/operation.ts';
+import type { LogEntry, LogOperation, Operation, SentOperation } from '../world/operation.ts';
 import { planBatch } from '../world/plan-batch.ts';
 import type { SaveMode, Seq } from '../world/types.ts';
 import type { DrainStore, LogAddress } from './log-stores.ts';
@@ -30,16 +31,17 @@ export class DirectLog {
   /** @throws not_found, conflict for a space that is written through a log in Redis, store_unavailable. */
   async commit(
     target: LogTarget,
-    operations: readonly Operation[],
+    sent: readonly SentOperation[],
     { returnsObject = false }: Partial<AppendOptions> = {},
   ): Promise<CommittedOperations> {
+    const operations = expandOperations(sent);
     const { seq, ...committed } = await this.#write(target, operations, (from, seq, incarnation) =>
       this.#apply(target, operations, { from, seq, incarnation, returnsObject }),
     );
     return { status: 'committed', seq, accepted: operations.length, ...committed };
   }
 
-  async enqueue(target: LogTarget, operations: readonly Operation[]): Promise<CommittedOperations> {
+  async enqueue(target: LogTarget, operations: readonly SentOperation[]): Promise<CommittedOperations> {
     return this.commit(target, operations);
   }
 

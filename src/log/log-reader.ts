@@ -1,5 +1,6 @@
 import type { Incident } from '../world/batch.ts';
 import { LIMITS } from '../world/limits.ts';
+import { expandOperations } from '../world/move.ts';
 import type { LogEntry } from '../world/operation.ts';
 import type { Seq } from '../world/types.ts';
 import type { LogAddress, LogStore, LogTear, RawEntry, ReadOutcome } from './log-stores.ts';
@@ -9,7 +10,7 @@ export interface ReadEntry extends LogEntry {
 }
 
 export function readEntry({ ops, ...entry }: Omit<RawEntry, 'count'>): ReadEntry {
-  return { ...entry, ops: JSON.parse(ops), bytes: countBytes(ops) };
+  return { ...entry, ops: [...expandOperations(JSON.parse(ops))], bytes: countBytes(ops) };
 }
 
 /** What an append knows of the log without reading it: it is the entries appended, behind `after`. */

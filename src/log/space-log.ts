@@ -2,7 +2,8 @@ import { encodeEntries } from '../world/check-operations.ts';
 import { coalesceOperations } from '../world/coalesce.ts';
 import { AppError, notFound } from '../world/errors.ts';
 import { LIMITS } from '../world/limits.ts';
-import type { Operation, OperationResult, StageOperation } from '../world/operation.ts';
+import { countOperations, expandOperations, isMove, packMoves } from '../world/move.ts';
+import type { Operation, OperationResult, SentOperation, StageOperation } from '../world/operation.ts';
 import type { SaveMode, Seq, WrittenObject } from '../world/types.ts';
 import { UNCOUNTED } from './correct-readers.ts';
 import type { Drain } from './drain.ts';
@@ -33,6 +34,8 @@ export interface AppendOptions {
   idempotency?: { key: string; fingerprint: string } | null;
   /** Of a single put or patch: `CommittedOperations.written` is the object as the operation left it. */
   returnsObject?: boolean;
+  /** Neighbours that only move are written as one move. */
+  packsMoves?: boolean;
   /** Told what is left, also before a refusal. */
   onBudget?: (left: BudgetLeft) => void;
   /** Keeps work going that the answer does not wait for. */
@@ -116,11 +119,11 @@ export class SpaceLog {
    */
   async enqueue(
     target: LogTarget,
-    operations: readonly Operation[],
+    operations: readonly SentOperation[],
     options: AppendOptions,
   ): Promise<Queued> {
-    const entries = encodeEntries(coalesceOperations(operations));
-    const appended = await this.#append(target, entries, operations.length, false, options);
+    const entries = encodeEntries(shorten(operations, options));
+    const appended = await this.#append(target, entries, countOperations(operations), false, options);
     const { firstSeq, seq, accepted, drainAfterMs } = appended;
     if (drainAfterMs !== null)
       options.defer(this.#drainAfter(target, entries, { ...appended, drainAfterMs }));
@@ -133,10 +136,12 @@ export class SpaceLog {
    */
   async commit(
     target: LogTarget,
-    operations: readonly Operation[],
+    operations: readonly SentOperation[],
     options: AppendOptions,
   ): Promise<Queued | CommittedOperations> {
-    const outcome = await this.#commit(target, encodeEntries(operations), operations.length, options);
+    const sent = options.packsMoves ? packMoves(expandOperations(operations)) : operations;
+    const count = countOperations(operations);
+    const outcome = await this.#commit(target, encodeEntries(sent), count, options);
     if (!options.returnsObject || outcome.status === 'queued' || outcome.results[0]?.status !== 'applied')
       return outcome;
     const written = await unlessAway(this.#postgres.readWritten(target, outcome.seq));
@@ -347,6 +352,16 @@ export class SpaceLog {
       );
     this.#faultKnownUntilMs = now() + FAULT_KNOWN_MS;
   }
+}
+
+/** Moves stay as they are: what is in columns already is short. */
+function shorten(
+  operations: readonly SentOperation[],
+  { packsMoves }: AppendOptions,
+): readonly SentOperation[] {
+  if (operations.some(isMove)) return operations;
+  const coalesced = coalesceOperations(operations as readonly Operation[]);
+  return packsMoves ? packMoves(coalesced) : coalesced;
 }
 
 async function unlessAway<T>(read: Promise<T>): Promise<T | 'away'> {

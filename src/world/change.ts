@@ -1,4 +1,5 @@
 import { LIMITS } from './limits.ts';
+import { expandOperations } from './move.ts';
 import type { Seq } from './types.ts';
 
 /** A step of a space's order as who follows it is told: its operations are text, and go through as they were appended. */
@@ -46,6 +47,23 @@ export function toChange({ seq, prev, actor, ops }: Omit<Change, 'text' | 'repla
     ...{ seq, prev, replacesWorld: replacesWorld(ops) },
     text: `{"seq":${seq},"prev":${prev},"actor":${JSON.stringify(actor)},"ops":${ops}}`,
   };
+}
+
+/** How a follower gets moves: in columns as they were appended, or as patches. */
+export type MoveForm = 'columns' | 'operations';
+
+const HAS_MOVE = /"op":"(?:user\.)?move"/;
+
+/** @param ops the JSON text of a list. @returns the same with moves as patches. */
+export function expandText(ops: string): string {
+  return HAS_MOVE.test(ops) ? JSON.stringify(expandOperations(JSON.parse(ops))) : ops;
+}
+
+/** The same for the text of a change. */
+export function expandChange(text: string): string {
+  if (!HAS_MOVE.test(text)) return text;
+  const { ops, ...change } = JSON.parse(text);
+  return JSON.stringify({ ...change, ops: expandOperations(ops) });
 }
 
 interface Logged {

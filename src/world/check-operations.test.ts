@@ -30,7 +30,7 @@ describe('checkOperations', () => {
         { op: 'patch', id: 'a', position: { x: '1' } },
         { op: 'put', id: 'a', position: { x: 1, y: 1 } },
         { op: 'user.patch', id: 'a', scale: { x: 1, y: 1, z: 1 } },
-        { op: 'move', id: 'a' },
+        { op: 'shift', id: 'a' },
         { op: 'patch', id: 'no spaces', colour: 1 },
         7,
         { op: 'delete', id: 'a', name: 'n' },

@@ -1,6 +1,7 @@
 import { countPrintedBytes, findUnkeepable, measureDepth } from './json-size.ts';
 import { LIMITS } from './limits.ts';
-import type { LogOperation, Operation } from './operation.ts';
+import { COLUMNS, countOperations, halveMove, isMove, type Move } from './move.ts';
+import type { MoveOperation, Operation, SentOperation, StageOperation } from './operation.ts';
 import { operationCountSchema, operationsSchema } from './operation-schema.ts';
 import { keepRotation } from './quaternion.ts';
 import { check, ID_PATTERN } from './schemas.ts';
@@ -9,12 +10,13 @@ import type { JsonObject, JsonValue, Quaternion, Seq, Vector3 } from './types.ts
 export { operationsSchema } from './operation-schema.ts';
 
 /**
- * Reads the body of a request that changes a world: `{ops: […]}`, 1 to `LIMITS.opsPerRequestMax` of them.
+ * Reads the body of a request that changes a world: `{ops: […]}`, 1 to `LIMITS.opsPerRequestMax` of them, each element of a
+ * move being one.
  * @returns them as they go into the log: −0 as 0, rotations kept as they are or made of length 1. Properties are the
  * caller's own objects still.
  * @throws validation_failed or properties_too_large, with a JSON Pointer (`/ops/3/position/x`) for everything that is wrong.
  */
-export function checkOperations(value: unknown): Operation[] {
+export function checkOperations(value: unknown): SentOperation[] {
   const operations = readOperations(value);
   if (operations !== null) return operations;
   check(operationCountSchema, value);
@@ -23,30 +25,43 @@ export function checkOperations(value: unknown): Operation[] {
 
 /**
  * The JSON texts of the entries that hold these operations, in order, each at most `LIMITS.entryBytesMax` bytes of UTF-8,
- * and how many each holds. One operation alone is never larger: its properties are at most `LIMITS.propertiesBytesMax`.
+ * and how many each holds. A move that is larger is split. No other operation is: its properties are at most
+ * `LIMITS.propertiesBytesMax`.
  */
-export function encodeEntries(operations: readonly LogOperation[]): { ops: string; count: number }[] {
+export function encodeEntries(
+  operations: readonly (SentOperation | StageOperation)[],
+): { ops: string; count: number }[] {
   const whole = JSON.stringify(operations);
   if (operations.length === 0) return [];
   // No character of a string is more than three bytes.
   if (whole.length * 3 <= LIMITS.entryBytesMax || countBytes(whole) <= LIMITS.entryBytesMax)
-    return [{ ops: whole, count: operations.length }];
+    return [{ ops: whole, count: countOperations(operations) }];
   const entries: { ops: string; count: number }[] = [];
   let texts: string[] = [];
   let bytes = 1;
-  for (const operation of operations) {
+  let count = 0;
+  const end = () => {
+    entries.push({ ops: `[${texts.join(',')}]`, count });
+    texts = [];
+    bytes = 1;
+    count = 0;
+  };
+  // Last first, so that the halves of a move take its place.
+  const left = [...operations].reverse();
+  for (let operation = left.pop(); operation !== undefined; operation = left.pop()) {
     const text = JSON.stringify(operation);
     // With the comma or the bracket behind it.
     const textBytes = countBytes(text) + 1;
-    if (texts.length > 0 && bytes + textBytes > LIMITS.entryBytesMax) {
-      entries.push({ ops: `[${texts.join(',')}]`, count: texts.length });
-      texts = [];
-      bytes = 1;
+    if (textBytes + 1 > LIMITS.entryBytesMax && isMove(operation)) {
+      left.push(...halveMove(operation).reverse());
+      continue;
     }
+    if (texts.length > 0 && bytes + textBytes > LIMITS.entryBytesMax) end();
     texts.push(text);
     bytes += textBytes;
+    count += countOperations([operation]);
   }
-  entries.push({ ops: `[${texts.join(',')}]`, count: texts.length });
+  end();
   return entries;
 }
 
@@ -61,22 +76,77 @@ function countBytes(text: string): number {
  * schema decides. Every member is read once, into an object of our own, so that what was checked is what is kept.
  */
 
-function readOperations(value: unknown): Operation[] | null {
+function readOperations(value: unknown): SentOperation[] | null {
   if (!isPlain(value)) return null;
   const list = value.ops;
   if (!Array.isArray(list) || list.length === 0 || list.length > LIMITS.opsPerRequestMax) return null;
   if (countMembers(value) !== 1) return null;
-  const operations: Operation[] = [];
+  const operations: SentOperation[] = [];
+  let count = 0;
   for (const item of list) {
-    const operation = readOperation(item);
+    if (!isPlain(item)) return null;
+    const isColumnar = item.op === 'move' || item.op === 'user.move';
+    const operation = isColumnar ? readMove(item) : readOperation(item);
     if (operation === null) return null;
     operations.push(operation);
+    count += isMove(operation) ? operation.ids.length : 1;
   }
-  return operations;
+  return count <= LIMITS.opsPerRequestMax ? operations : null;
 }
 
-function readOperation(value: unknown): Operation | null {
-  if (!isPlain(value)) return null;
+function readMove(value: Record<string, unknown>): Move | null {
+  const { op, ids, position, rotation, scale } = value;
+  if (!Array.isArray(ids) || ids.length === 0) return null;
+  const move = { op, ids: [] as string[] } as MoveOperation;
+  for (const id of ids) {
+    if (typeof id !== 'string' || !ID_PATTERN.test(id)) return null;
+    move.ids.push(id);
+  }
+  let members = 2;
+  if (position !== undefined) {
+    members++;
+    const column = readColumn(position, ids.length * COLUMNS.position);
+    if (column === null) return null;
+    move.position = column;
+  }
+  if (rotation !== undefined) {
+    members++;
+    const column = readColumn(rotation, ids.length * COLUMNS.rotation);
+    if (column === null || !keepRotations(column)) return null;
+    move.rotation = column;
+  }
+  if (scale !== undefined && op === 'move') {
+    members++;
+    const column = readColumn(scale, ids.length * COLUMNS.scale);
+    if (column === null) return null;
+    move.scale = column;
+  }
+  return members > 2 && countMembers(value) === members ? move : null;
+}
+
+function readColumn(value: unknown, length: number): number[] | null {
+  if (!Array.isArray(value) || value.length !== length) return null;
+  const column: number[] = [];
+  for (const number of value) {
+    if (!isCoordinate(number)) return null;
+    column.push(number + 0);
+  }
+  return column;
+}
+
+/** Makes the rotations of a column as they are kept. @returns false where one has no length. */
+function keepRotations(column: number[]): boolean {
+  for (let i = 0; i < column.length; i += 4) {
+    const [x, y, z, w] = column.slice(i, i + 4) as [number, number, number, number];
+    if (Math.abs(x * x + y * y + z * z + w * w - 1) <= SQUARE_TOLERANCE) continue;
+    const kept = keepRotation({ x, y, z, w });
+    if (kept === null) return false;
+    column.splice(i, 4, kept.x, kept.y, kept.z, kept.w);
+  }
+  return true;
+}
+
+function readOperation(value: Record<string, unknown>): Operation | null {
   const { op, id } = value;
   if (typeof id !== 'string' || !ID_PATTERN.test(id)) return null;
   const result = startOperation(op, id);

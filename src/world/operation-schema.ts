@@ -1,6 +1,8 @@
 import * as z from 'zod';
 import { LIMITS } from './limits.ts';
-import type { Operation } from './operation.ts';
+import { COLUMNS } from './move.ts';
+import type { SentOperation } from './operation.ts';
+import { keepRotation } from './quaternion.ts';
 import { idSchema, nameSchema, propertiesSchema, rotationSchema, vectorSchema } from './schemas.ts';
 
 const seq = z
@@ -27,6 +29,55 @@ const objectFields = {
   ifSeq,
 };
 
+/** A column of a move: its numbers one after the other, as many for each id. */
+const column = z
+  .array(z.number('must be a number'), 'must be a list of numbers')
+  .transform((numbers) => numbers.map((number) => number + 0));
+const NO_COLUMN = 'must have a position, a rotation or a scale';
+const NO_AVATAR_COLUMN = 'must have a position or a rotation';
+
+const moveFields = {
+  ids: z.array(idSchema).min(1, 'must hold at least one id'),
+  position: column.optional(),
+  rotation: column.optional(),
+};
+
+/** Columns as long as they must be, rotations as they are kept. */
+function checkColumns<
+  Columns extends {
+    ids: string[];
+    position?: number[] | undefined;
+    rotation?: number[] | undefined;
+    scale?: number[] | undefined;
+  },
+>(move: Columns, context: z.RefinementCtx, noColumn: string): Columns {
+  const names = (['position', 'rotation', 'scale'] as const).filter((name) => move[name] !== undefined);
+  if (names.length === 0) context.addIssue({ code: 'custom', message: noColumn });
+  for (const name of names) {
+    const length = move.ids.length * COLUMNS[name];
+    const given = move[name]?.length ?? 0;
+    if (given !== length)
+      context.addIssue({
+        code: 'custom',
+        path: [name],
+        message: `must hold ${COLUMNS[name]} numbers for each id, ${length} in all; it holds ${given}`,
+      });
+  }
+  const rotation = move.rotation?.slice();
+  for (let i = 0; rotation !== undefined && i + 4 <= rotation.length; i += 4) {
+    const [x, y, z, w] = rotation.slice(i, i + 4) as [number, number, number, number];
+    const kept = keepRotation({ x, y, z, w });
+    if (kept !== null) rotation.splice(i, 4, kept.x, kept.y, kept.z, kept.w);
+    else
+      context.addIssue({
+        code: 'custom',
+        path: ['rotation', i],
+        message: 'must begin a rotation with a length: a rotation of zero turns nothing',
+      });
+  }
+  return rotation === undefined ? move : { ...move, rotation };
+}
+
 const operationSchema = z.discriminatedUnion(
   'op',
   [
@@ -50,23 +101,42 @@ const operationSchema = z.discriminatedUnion(
       rotation: rotationSchema.optional(),
       properties: propertiesSchema.optional(),
     }),
+    z
+      .strictObject({ op: z.literal('move'), ...moveFields, scale: column.optional() })
+      .transform((move, context) => checkColumns(move, context, NO_COLUMN)),
+    z
+      .strictObject({ op: z.literal('user.move'), ...moveFields })
+      .transform((move, context) => checkColumns(move, context, NO_AVATAR_COLUMN)),
   ],
   {
     error: ({ code }) =>
-      code === 'invalid_union' ? 'must be "put", "patch", "delete" or "user.patch"' : undefined,
+      code === 'invalid_union'
+        ? 'must be "put", "patch", "delete", "move", "user.patch" or "user.move"'
+        : undefined,
   },
 );
 
 function listOf<T extends z.ZodType>(item: T) {
-  const error = ({ input }: { input?: unknown }) =>
-    `must hold 1 to ${LIMITS.opsPerRequestMax} operations; it holds ${Array.isArray(input) ? input.length : 0}`;
-  return z.array(item).min(1, { error }).max(LIMITS.opsPerRequestMax, { error });
+  return z.array(item).superRefine((list, context) => {
+    const count = list.reduce<number>((sum, each) => sum + countElements(each), 0);
+    if (count === 0 || count > LIMITS.opsPerRequestMax)
+      context.addIssue({
+        code: 'custom',
+        message: `must hold 1 to ${LIMITS.opsPerRequestMax} operations; it holds ${count}`,
+      });
+  });
+}
+
+/** Each element of a move is one. Of anything that a caller may send. */
+function countElements(item: unknown): number {
+  const ids = typeof item === 'object' && item !== null && 'ids' in item ? item.ids : null;
+  return Array.isArray(ids) ? Math.max(1, ids.length) : 1;
 }
 
 /** The body of a request that changes a world. */
 export const operationsSchema = z.strictObject({
   ops: listOf(operationSchema),
-}) as z.ZodType<{ ops: Operation[] }>;
+}) as z.ZodType<{ ops: SentOperation[] }>;
 
 /** Counts before any is looked at: half a million faulty operations fit in a body. */
 export const operationCountSchema = z.looseObject({ ops: listOf(z.unknown()) });

@@ -59,9 +59,31 @@ export interface StageOperation {
 }
 
 export type ObjectOperation = PutOperation | PatchOperation | DeleteOperation;
-/** What callers may send. */
+/**
+ * Moves many objects, in columns: `position` and `scale` have three numbers for each id, `rotation` four. At least one column is
+ * given. It is the same as a patch of each object, in order: of an id that is given twice, the last value counts.
+ */
+export interface MoveOperation {
+  op: 'move';
+  ids: string[];
+  position?: number[];
+  rotation?: number[];
+  scale?: number[];
+}
+
+/** Moves the avatars of many people, as `move` does objects. */
+export interface UserMoveOperation {
+  op: 'user.move';
+  ids: string[];
+  position?: number[];
+  rotation?: number[];
+}
+
+/** An operation on one object or avatar. */
 export type Operation = ObjectOperation | UserPatchOperation;
-/** What an entry of the log may hold. */
+/** What callers may send. */
+export type SentOperation = Operation | MoveOperation | UserMoveOperation;
+/** What an entry of the log holds, moves as patches. */
 export type LogOperation = Operation | StageOperation;
 
 /** A step of a space's order. */
