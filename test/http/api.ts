@@ -8,6 +8,7 @@ import { describeIdempotency } from './cases/idempotency.ts';
 import { describeJobs } from './cases/jobs.ts';
 import { describeKeys } from './cases/keys.ts';
 import { describeLogs } from './cases/logs.ts';
+import { describeMoves } from './cases/moves.ts';
 import { describeObjects } from './cases/objects.ts';
 import { describeOutages } from './cases/outages.ts';
 import { describePeople, describeSessionsElsewhere } from './cases/people.ts';
@@ -32,6 +33,7 @@ export function describeApi(runtime: Runtime): void {
   describeObjects(target);
   describeState(target);
   describeUpdates(target);
+  describeMoves(target);
   describeIdempotency(target);
   describeDeadLetters(target);
   describeKeys(target);

@@ -65,6 +65,17 @@ export function anyObject(chance: Chance, id: string): ObjectInput {
   };
 }
 
+/** Neighbours that only move, so that they can be sent in columns. */
+export function anyMoves(chance: Chance): Operation[] {
+  const turns = chance.is(0.5);
+  return Array.from({ length: 2 + chance.below(3) }, () => ({
+    op: 'patch',
+    id: chance.pick(OBJECT_IDS),
+    position: anyVector(chance),
+    ...(turns && { rotation: { x: 0, y: 1, z: 0, w: 0 } }),
+  }));
+}
+
 /** @param seqs what a condition may say of an object: seqs that were seen. */
 export function anyOperation(chance: Chance, seqs: readonly Seq[]): Operation {
   const kind = chance.below(10);

@@ -2,6 +2,7 @@ import { sql } from 'drizzle-orm';
 import { expect } from 'vitest';
 import type { LogAddress } from '../../src/log/log-stores.ts';
 import { dirtyKey, spaceMember } from '../../src/redis/keys.ts';
+import { expandOperations } from '../../src/world/move.ts';
 import type { LogEntry, OperationResult, StageOperation } from '../../src/world/operation.ts';
 import { isStage } from '../../src/world/operation-effects.ts';
 import { type ReplayWorld, replayEntry } from '../../src/world/replay.ts';
@@ -21,7 +22,7 @@ export async function readLog({ openLogStore }: Rig, address: LogAddress): Promi
     if (read.status !== 'read') throw new Error(`the log cannot be read: ${read.status}`);
     if (read.entries.length === 0) return entries;
     for (const { seq, prev, actor, ops, waits } of read.entries)
-      entries.push({ seq, prev, actor, ops: JSON.parse(ops), waits });
+      entries.push({ seq, prev, actor, ops: [...expandOperations(JSON.parse(ops))], waits });
   }
 }
 

@@ -3,10 +3,11 @@ import type { InjectedFault } from '../../dev/fronts/faults.ts';
 import type { LogAddress, LogStore } from '../../src/log/log-stores.ts';
 import { PersistenceLayer, type WorldStore } from '../../src/persistence-layer.ts';
 import { AppError } from '../../src/world/errors.ts';
+import { packMoves } from '../../src/world/move.ts';
 import type { OperationResult } from '../../src/world/operation.ts';
 import type { ObjectInput, Seq } from '../../src/world/types.ts';
 import { WriteQueued } from '../../src/world-writes.ts';
-import { anyObject, anyOperation, Chance, OBJECT_IDS } from './chance.ts';
+import { anyMoves, anyObject, anyOperation, Chance, OBJECT_IDS } from './chance.ts';
 import { expectDrained } from './fold.ts';
 import { killAt, makeSpace, openDrain, openSpaceLog, type Rig, useRig } from './rig.ts';
 
@@ -150,7 +151,9 @@ async function write(chance: Chance, { layer, address, name, seqs, note, node }:
     }, 1);
   }
   const waits = chance.is(0.4);
-  const ops = Array.from({ length: 1 + chance.below(5) }, () => anyOperation(chance, seqs));
+  const drawn = Array.from({ length: 1 + chance.below(5) }, () => anyOperation(chance, seqs));
+  if (chance.is(0.3)) drawn.push(...anyMoves(chance));
+  const ops = chance.is(0.5) ? packMoves(drawn) : drawn;
   note(`${waits ? 'commit' : 'enqueue'} ${JSON.stringify(ops)}`);
   const tries = chance.is(0.8) ? TRIES_MAX : 1;
   return tell(async () => {

@@ -227,7 +227,7 @@ export function describeUpdates(target: () => Target): void {
       ['null', 'null', ''],
       ['another member', '{"ops":[{"op":"put","id":"no"}],"actor":"me"}', '/actor'],
       ['an operation that is none', '{"ops":[{"op":"put","id":"no"},7]}', '/ops/1'],
-      ['an unknown operation', '{"ops":[{"op":"move","id":"no"}]}', '/ops/0/op'],
+      ['an unknown operation', '{"ops":[{"op":"shift","id":"no"}]}', '/ops/0/op'],
       ['an operation of the log’s own', '{"ops":[{"op":"stage","id":"no","mode":"replace"}]}', '/ops/0/op'],
       ['no op', '{"ops":[{"id":"no"}]}', '/ops/0/op'],
       ['an unknown member', '{"ops":[{"op":"put","id":"no","colour":"red"}]}', '/ops/0/colour'],
