@@ -80,7 +80,7 @@ const TABLES = `
     ), '[]') as policies
   from pg_class c join pg_namespace n on n.oid = c.relnamespace
   where c.relkind in ('r', 'p') and n.nspname = 'public'
-    and exists (select from pg_attribute a where a.attrelid = c.oid and a.attname = 'tenant_id' and not a.attisdropped)
+    and exists (select from pg_attribute a where a.attrelid = c.oid and a.attname in ('tenant_id', 'world') and not a.attisdropped)
   order by 1`;
 
 const RECORDS = `

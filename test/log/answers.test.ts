@@ -208,7 +208,8 @@ describe('objects stored for answers', () => {
     await rig.world.eraseUser(address.tenantId, 'mia');
     const signed = await queryAs(
       { address },
-      'select created_by, updated_by from written_objects order by seq',
+      `select c.author_id as created_by, u.author_id as updated_by from written_objects
+       left join authors c on c.number = created_by left join authors u on u.number = updated_by order by seq`,
     );
     const pseudonym = expect.stringMatching(/^erased:/);
     expect(signed).toEqual([
