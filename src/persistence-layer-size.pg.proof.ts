@@ -64,7 +64,8 @@ describe('PersistenceLayer at size', () => {
     const owner = new pg.Client({ connectionString: stack().migrationUrl });
     await owner.connect();
     const countRows = async () => {
-      const counted = 'select count(*)::int as n from world_objects where tenant_id = $1';
+      const counted =
+        'select count(*)::int as n from world_objects join worlds using (world) where tenant_id = $1';
       return (await owner.query<{ n: number }>(counted, [tenantId])).rows[0]?.n;
     };
     await layer.saveWorldState({ objects: makeObjects(3) });
@@ -72,11 +73,13 @@ describe('PersistenceLayer at size', () => {
     expect(await countRows()).toBe(5);
 
     // Another save is between its chunks: its stage is young, then an hour old.
-    const stage = `insert into world_stages (tenant_id, stage_id, space_id, generation) values ($1, 'theirs', $2, 999)`;
-    await owner.query(stage, [tenantId, spaceId]);
+    await owner.query("select set_config('app.tenant_id', $1, false), begin_stage($2, 'theirs')", [
+      tenantId,
+      spaceId,
+    ]);
     const objects = JSON.stringify(makeObjects(5).map(({ id }) => ({ id })));
     await owner.query(
-      `select set_config('app.tenant_id', $1, false), stage_objects('theirs', 'other', false, $2::json)`,
+      `select set_config('app.tenant_id', $1, false), stage_objects('theirs', '{other}', false, $2::json)`,
       [tenantId, objects],
     );
     await layer.saveWorldState({ objects: makeObjects(4) });
