@@ -4,7 +4,7 @@ import type { IssuedSession } from '../../src/access/sessions.ts';
 import type { PresentPerson } from '../../src/live/presence.ts';
 import type { DeadLetter } from '../../src/log/dead-letters.ts';
 import { LIMITS } from '../../src/world/limits.ts';
-import type { Operation } from '../../src/world/operation.ts';
+import type { SentOperation } from '../../src/world/operation.ts';
 import { idSchema } from '../../src/world/schemas.ts';
 import type {
   ApiKey,
@@ -145,9 +145,9 @@ export const changesAnswer = z.strictObject({
       seq: seqAnswer,
       actor: nullableId.describe('Whose change it is.'),
       ops: z
-        .array(z.custom<Operation>())
+        .array(z.custom<SentOperation>())
         .describe(
-          'The operations as they were sent, in their order; one whose condition failed is shown too. A write through an object route shows its `If-Match` or `If-None-Match` as `ifSeq` (a list) or `ifExists`: true for `If-Match: *`, false for `If-None-Match: *`. Only those routes write `ifExists`.',
+          'The operations as they were sent, in their order; one whose condition failed is shown too. A `move` stays in columns, unless `expand=operations` asks for patches. A write through an object route shows its `If-Match` or `If-None-Match` as `ifSeq` (a list) or `ifExists`: true for `If-Match: *`, false for `If-None-Match: *`. Only those routes write `ifExists`.',
         ),
     }),
   ),

@@ -124,9 +124,10 @@ export const UPDATES = {
     { op: 'put', id: 'lamp', position: { x: 0, y: 3, z: 0 }, properties: { lit: true }, ifSeq: 0 },
     { op: 'delete', id: 'crate-7' },
     { op: 'user.patch', id: 'ann', position: { x: 0, y: 1.6, z: -2 } },
+    { op: 'move', ids: ['crate-1', 'crate-2'], position: [0, 0, 1, 0, 0, 2] },
   ],
 };
-export const QUEUED = { seq: SEQ, accepted: 4, durability: 'queued' };
+export const QUEUED = { seq: SEQ, accepted: 6, durability: 'queued' };
 export const COMMITTED = {
   seq: SEQ,
   durability: 'committed',
@@ -135,6 +136,8 @@ export const COMMITTED = {
     { id: 'lamp', status: 'conflict' },
     { id: 'crate-7', status: 'unknown_object' },
     { id: 'ann', status: 'applied' },
+    { id: 'crate-1', status: 'applied' },
+    { id: 'crate-2', status: 'applied' },
   ],
 };
 const CHANGE = {

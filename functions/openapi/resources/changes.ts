@@ -11,6 +11,12 @@ const since = (description: string): QueryDoc => ({
   example: '1795342742930000',
 });
 
+const expand: QueryDoc = {
+  schema: z.literal('operations'),
+  description: 'Shows each `move` as patches, one for each element; without it a move stays in columns.',
+  example: 'operations',
+};
+
 export const CHANGE_ROUTES: readonly RouteDoc[] = [
   {
     ...{ method: 'get', path: '/v1/spaces/{space}/changes', operationId: 'getChanges', tag: 'Updates' },
@@ -25,6 +31,7 @@ export const CHANGE_ROUTES: readonly RouteDoc[] = [
         description: 'Entries at most, of up to 1 MiB together; 100 where it is not given.',
         example: 50,
       },
+      expand,
     },
     answers: { 200: answer('What has changed.', 'Changes', CHANGES) },
     problems: ['not_found', 'trimmed', 'no_live_log'],
@@ -40,6 +47,7 @@ export const CHANGE_ROUTES: readonly RouteDoc[] = [
         schema: z.string(),
         description: 'The credential, on this route alone: an EventSource sets no header.',
       },
+      expand,
     },
     headers: ['Last-Event-ID'],
     answers: {

@@ -13,7 +13,7 @@ export const UPDATE_ROUTES: readonly RouteDoc[] = [
     scope: 'write',
     summary: 'Change what is in a world: the hot path',
     description:
-      'Operations get their place in the space’s order and are in its log when this answers. An operation is absolute: the last in the order counts. `ifSeq` makes one conditional on the object’s seq before this request (0: it is not there; of a list, one must be it); whether it held is known when it is committed: `Prefer: wait` tells. Up to 1,000 operations; those of more than 256 KiB together are several entries of the log. An answer of 503 leaves it open whether they were appended: send the same again under the same `Idempotency-Key`.',
+      'Operations get their place in the space’s order and are in its log when this answers. An operation is absolute: the last in the order counts. `ifSeq` makes one conditional on the object’s seq before this request (0: it is not there; of a list, one must be it); whether it held is known when it is committed: `Prefer: wait` tells. A `move` holds the transforms of many objects in columns, and a `user.move` those of avatars: the same as a patch of each, in order, and each element counts as an operation. Up to 1,000 operations; those of more than 256 KiB together are several entries of the log. An answer of 503 leaves it open whether they were appended: send the same again under the same `Idempotency-Key`.',
     headers: ['Prefer', 'Idempotency-Key'],
     body: json('Updates', UPDATES),
     answers: {
