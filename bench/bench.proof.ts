@@ -1,8 +1,9 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Bench, Sizes } from './harness/bench.ts';
+import { startNodeServer } from './harness/node-server.ts';
 import { type BenchStack, startBenchStack } from './harness/stack.ts';
-import { buildWorker } from './harness/worker.ts';
-import { SECTIONS } from './sections.ts';
+import { buildWorker, startWorker } from './harness/worker.ts';
+import { BASELINES, SECTIONS } from './sections.ts';
 
 /** Enough to measure every figure once. */
 const TINY: Sizes = {
@@ -14,6 +15,7 @@ const TINY: Sizes = {
   append: { warmUpSeconds: 0.1, seconds: 0.2 },
   drain: { hotUpdates: 300, coldUpdates: 300 },
   both: { warmUpSeconds: 0.1, seconds: 0.5, updatesPerSecond: 200 },
+  through: { warmUpUpdates: 20, updates: 300 },
   wait: { warmUpRequests: 1, requests: 3 },
   idleCpu: { seconds: 0.5, updatesPerSecond: 200 },
   bytes: { updates: 50, updatesPerSecond: 500, objects: [20] },
@@ -51,18 +53,26 @@ const MEASURED: Record<string, string[]> = {
     'a queue in memory: acknowledged updates lost at SIGKILL',
   ],
   'durable-object': [
-    'a Durable Object with SQLite, rows upserted per batch of 10',
+    'a Durable Object with SQLite, patches, rows upserted per batch of 10',
     'a Durable Object: 100 updates of one client',
     'a Durable Object: CPU at saturation',
+    'a Durable Object with SQLite, moves, rows upserted per batch of 10',
   ],
   append: [
-    'at saturation, nothing draining',
-    'the same with LOG_LEVEL=warn: no line a request',
+    'patches at saturation, nothing draining',
+    'moves at saturation, nothing draining',
+    'moves in place of patches',
     'script calls in Redis, at saturation',
     'all commands in Redis',
   ],
-  'drain-hot': ['over 20 objects, from the first commit to the last'],
-  'drain-cold': ['over 40 objects, from the first commit to the last'],
+  'drain-hot': [
+    'patches over 20 objects, from the first commit to the last',
+    'moves over 20 objects, from the first commit to the last',
+    'moves of over 32 m over 20 objects, from the first commit to the last',
+    'time for moves of over 32 m',
+  ],
+  'drain-cold': ['patches over 40 objects, from the first commit to the last'],
+  through: ['patches', 'moves'],
   both: [
     'accepted',
     'durability lag, p50',
@@ -71,8 +81,8 @@ const MEASURED: Record<string, string[]> = {
     'resident memory of the second half',
   ],
   wait: ['p50', 'p99'],
-  'idle-cpu': ['CPU of Worker, fronts, Redis and Postgres'],
-  bytes: ['Postgres, 20 objects', 'Redis, 20 objects'],
+  'idle-cpu': ['CPU of the functions, Redis and Postgres'],
+  bytes: ['Postgres, 20 objects', 'Postgres, 20 objects, moves of over 32 m', 'Redis, 20 objects'],
   crash: ['acknowledged updates lost', 'objects that are as no request put them'],
   state: ['p50', 'p99'],
   cold: [
@@ -115,7 +125,12 @@ describe('the benchmark', () => {
     // Stores that no other file uses: the benchmark counts every command.
     stack = await startBenchStack();
     bench = {
-      ...{ sizes: TINY, workerPath: built.path, profile: false, tell: () => undefined },
+      sizes: TINY,
+      runtime: 'worker',
+      workerPath: built.path,
+      profile: false,
+      tell: () => undefined,
+      startServer: (values, changes) => startWorker(built.path, values, changes),
       openStack: async () => ({ ...stack, stop: () => Promise.resolve() }),
     };
   });
@@ -125,10 +140,14 @@ describe('the benchmark', () => {
     await stack?.stop();
   });
 
-  it.each(SECTIONS.map(({ name, measure }) => [name, measure] as const))(
-    'measures every figure of %s',
-    async (name, measure) => {
-      const figures = await measure(bench);
+  const onNode = SECTIONS.filter(({ name }) => !BASELINES.has(name)).map(
+    ({ name, measure }) => [name, 'node', measure] as const,
+  );
+  it.each([...SECTIONS.map(({ name, measure }) => [name, 'worker', measure] as const), ...onNode])(
+    'measures every figure of %s on %s',
+    async (name, runtime, measure) => {
+      const startServer = runtime === 'node' ? startNodeServer : bench.startServer;
+      const figures = await measure({ ...bench, runtime, startServer });
       const names = new Set(
         figures.filter(({ what }) => !/^[A-Z]+ (\/|…)/.test(what)).map(({ what }) => what),
       );

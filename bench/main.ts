@@ -1,19 +1,22 @@
 #!/usr/bin/env node
 /** `npm run bench`: what the log, its drain and their durability cost, against baselines of the same run. */
 import { parseArgs } from 'node:util';
-import { type Bench, FULL_SIZES, type Sizes } from './harness/bench.ts';
-import { buildRows, describeMachine, type Figure, formatRows } from './harness/report.ts';
+import { type Bench, FULL_SIZES, type Runtime, type Sizes } from './harness/bench.ts';
+import { startNodeServer } from './harness/node-server.ts';
+import { buildRows, describeMachine, type Figure, formatRatios, formatRows } from './harness/report.ts';
 import { startBenchStack } from './harness/stack.ts';
-import { buildWorker } from './harness/worker.ts';
+import { buildWorker, startWorker } from './harness/worker.ts';
 import { BASELINES, SECTIONS } from './sections.ts';
 
 const USAGE = `npm run bench -- [section …] [--runs N] [--seconds N] [--kills N] [--json]
 
-Runs the built Worker in workerd against real stores, the load coming from a process of its own. Sections, all by default:
+Runs the functions against real stores, the load coming from a process of its own. Sections, all by default:
 ${SECTIONS.map(({ name, what }) => `  ${name.padEnd(16)}${what}`).join('\n')}
 
   \`drain\` is both of its sections, \`baselines\` all three.
 
+  --runtime R  worker (default): the built Worker in workerd, with HTTP drivers and emulators
+               node: what npm start runs, with Postgres and Redis over TCP; both: one after the other
   --runs N     how often each is measured, default ${FULL_SIZES.runs}; what is shown is the median
   --seconds N  how long "both" lasts, default ${FULL_SIZES.both.seconds}
   --kills N    how often the Worker is killed in "crash", default ${FULL_SIZES.crash.kills}
@@ -31,11 +34,22 @@ function isAskedFor(name: string, asked: readonly string[]): boolean {
   );
 }
 
-function readOptions(): { sections: typeof SECTIONS; sizes: Sizes; profile: boolean; json: boolean } {
+interface Options {
+  sections: typeof SECTIONS;
+  runtimes: readonly Runtime[];
+  sizes: Sizes;
+  profile: boolean;
+  json: boolean;
+}
+
+const RUNTIMES = { worker: ['worker'], node: ['node'], both: ['worker', 'node'] } as const;
+
+function readOptions(): Options {
   try {
     const { values, positionals } = parseArgs({
       allowPositionals: true,
       options: {
+        runtime: { type: 'string', default: 'worker' },
         runs: { type: 'string', default: String(FULL_SIZES.runs) },
         seconds: { type: 'string', default: String(FULL_SIZES.both.seconds) },
         kills: { type: 'string', default: String(FULL_SIZES.crash.kills) },
@@ -56,14 +70,19 @@ function readOptions(): { sections: typeof SECTIONS; sizes: Sizes; profile: bool
     for (const name of positionals)
       if (!SECTIONS.some((section) => isAskedFor(section.name, [name])))
         throw new Error(`there is no section ${name}`);
+    const { runtime } = values;
+    if (!(runtime in RUNTIMES)) throw new Error(`--runtime must be worker, node or both, not ${runtime}`);
     return {
+      runtimes: RUNTIMES[runtime as keyof typeof RUNTIMES],
       sections: SECTIONS.filter(({ name }) => positionals.length === 0 || isAskedFor(name, positionals)),
       sizes: {
-        ...{ ...FULL_SIZES, runs },
+        ...FULL_SIZES,
+        runs,
         both: { ...FULL_SIZES.both, seconds },
         crash: { ...FULL_SIZES.crash, kills },
       },
-      ...{ profile: values.profile, json: values.json },
+      profile: values.profile,
+      json: values.json,
     };
   } catch (error) {
     process.stderr.write(`${error instanceof Error ? error.message : error}\n\n${USAGE}`);
@@ -71,32 +90,48 @@ function readOptions(): { sections: typeof SECTIONS; sizes: Sizes; profile: bool
   }
 }
 
-const { sections, sizes, profile, json } = readOptions();
+const { sections, runtimes, sizes, profile, json } = readOptions();
 // What was started ends with this process: by its own exit, or because the channel to it closes.
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => process.exit(1));
 const tell = (line: string) => void process.stderr.write(`${line}\n`);
 tell('building the Worker');
 const built = await buildWorker();
 let machine = '';
-const bench: Bench = {
-  ...{ sizes, workerPath: built.path, profile },
+const makeBench = (runtime: Runtime): Bench => ({
+  sizes,
+  runtime,
+  workerPath: built.path,
+  profile,
   tell,
+  startServer: (values, changes) =>
+    runtime === 'node'
+      ? startNodeServer(values, changes)
+      : startWorker(built.path, values, changes, { inspector: profile }),
   async openStack() {
     const stack = await startBenchStack();
     machine ||= await describeMachine(stack.values);
     return stack;
   },
-};
+});
 const figures: Figure[] = [];
 try {
-  for (const [i, { name, measure }] of sections.entries()) {
-    tell(`section ${i + 1} of ${sections.length}: ${name}`);
-    figures.push(...(await measure(bench)));
+  const baselines = sections.filter(({ name }) => BASELINES.has(name));
+  const ours = sections.filter(({ name }) => !BASELINES.has(name));
+  const steps = [
+    ...baselines.map((section) => ({ ...section, runtime: 'worker' as Runtime })),
+    ...runtimes.flatMap((runtime) => ours.map((section) => ({ ...section, runtime }))),
+  ];
+  for (const [i, { name, measure, runtime }] of steps.entries()) {
+    tell(`section ${i + 1} of ${steps.length}: ${name}${runtime === 'node' ? ', on Node' : ''}`);
+    for (const figure of await measure(makeBench(runtime)))
+      figures.push(runtime === 'node' ? { ...figure, section: `Node: ${figure.section}` } : figure);
   }
-  machine ||= await bench.openStack().then(async (stack) => {
-    await stack.stop();
-    return machine;
-  });
+  machine ||= await makeBench('worker')
+    .openStack()
+    .then(async (stack) => {
+      await stack.stop();
+      return machine;
+    });
 } finally {
   built.remove();
 }
@@ -108,5 +143,6 @@ else {
     `Median of ${sizes.runs} runs (least to most). ${sizes.opsPerRequest} updates a request; rate limits off.\n`,
   );
   console.log(formatRows(rows));
+  if (rows.some(({ ratios }) => Object.keys(ratios).length > 0)) console.log(`\n${formatRatios(rows)}`);
 }
-if (rows.some(({ isMet }) => isMet === false)) process.exitCode = 1;
+if (rows.some(({ isMet, isPromise }) => isPromise && isMet === false)) process.exitCode = 1;

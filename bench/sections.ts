@@ -14,6 +14,7 @@ import { measureHitRate } from './sections/hit-rate.ts';
 import { measureIdleCpu } from './sections/idle-cpu.ts';
 import { measureRoutes } from './sections/routes.ts';
 import { measureState } from './sections/state.ts';
+import { measureThrough } from './sections/through.ts';
 import { measureWait } from './sections/wait.ts';
 
 export const BASELINES: ReadonlySet<string> = new Set(['drizzle-update', 'mission', 'durable-object']);
@@ -36,6 +37,7 @@ export const SECTIONS: readonly { name: string; what: string; measure: Section }
   { name: 'drain-hot', what: 'a full log drained, over few objects', measure: measureDrainHot },
   { name: 'drain-cold', what: 'a full log drained, over many objects', measure: measureDrainCold },
   { name: 'both', what: 'appends and drains at a fixed rate, durability lag, memory', measure: measureBoth },
+  { name: 'through', what: 'appends and drains as fast as both go', measure: measureThrough },
   { name: 'wait', what: 'requests that wait for their commit', measure: measureWait },
   { name: 'idle-cpu', what: 'CPU an update in a quiet world', measure: measureIdleCpu },
   { name: 'bytes', what: 'bytes kept of each object', measure: measureBytes },

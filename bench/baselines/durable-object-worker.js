@@ -20,11 +20,26 @@ export class World extends DurableObject {
       return Response.json({ rows });
     }
     const { ops } = await request.json();
+    let accepted = 0;
     storage.transactionSync(() => {
-      for (const { id, position: p, rotation: r } of ops)
+      for (const op of ops) {
+        if (op.op === 'move') {
+          for (const [i, id] of op.ids.entries())
+            storage.sql.exec(
+              UPSERT,
+              id,
+              ...op.position.slice(i * 3, i * 3 + 3),
+              ...op.rotation.slice(i * 4, i * 4 + 4),
+            );
+          accepted += op.ids.length;
+          continue;
+        }
+        const { id, position: p, rotation: r } = op;
         storage.sql.exec(UPSERT, id, p.x, p.y, p.z, r.x, r.y, r.z, r.w);
+        accepted++;
+      }
     });
-    return Response.json({ accepted: ops.length }, { status: 202 });
+    return Response.json({ accepted }, { status: 202 });
   }
 }
 

@@ -1,5 +1,10 @@
+import type { StackValues } from '../../dev/stack.ts';
+import type { WorkerVariables } from '../../dev/worker.ts';
 import type { Figure } from './report.ts';
 import type { BenchStack } from './stack.ts';
+import type { Workerd } from './workerd.ts';
+
+export type Runtime = 'worker' | 'node';
 
 /** How large the measurements are. The figures are for {@link FULL_SIZES}; smaller ones only show that all works. */
 export interface Sizes {
@@ -12,6 +17,7 @@ export interface Sizes {
   append: { warmUpSeconds: number; seconds: number };
   drain: { hotUpdates: number; coldUpdates: number };
   both: { warmUpSeconds: number; seconds: number; updatesPerSecond: number };
+  through: { warmUpUpdates: number; updates: number };
   wait: { warmUpRequests: number; requests: number };
   idleCpu: { seconds: number; updatesPerSecond: number };
   bytes: { updates: number; updatesPerSecond: number; objects: readonly number[] };
@@ -51,6 +57,7 @@ export const FULL_SIZES: Sizes = {
   append: { warmUpSeconds: 2, seconds: 8 },
   drain: { hotUpdates: 400_000, coldUpdates: 200_000 },
   both: { warmUpSeconds: 15, seconds: 60, updatesPerSecond: 50_000 },
+  through: { warmUpUpdates: 50_000, updates: 400_000 },
   wait: { warmUpRequests: 50, requests: 1_000 },
   idleCpu: { seconds: 30, updatesPerSecond: 2_000 },
   bytes: { updates: 300_000, updatesPerSecond: 10_000, objects: [1_000, 10_000] },
@@ -75,8 +82,12 @@ export const FULL_SIZES: Sizes = {
 /** What a section is given. */
 export interface Bench {
   sizes: Sizes;
+  /** Where the functions run: in workerd over HTTP drivers and emulators, or on Node over TCP. */
+  runtime: Runtime;
   /** The built Worker's one module. */
   workerPath: string;
+  /** Starts the functions on a stack, with rate limits off; all else is as it is by default, but for `changes`. */
+  startServer(values: StackValues, changes?: WorkerVariables): Promise<Workerd>;
   /** Stores of the section's own, so that no section measures what another has left behind. The section stops them. */
   openStack(): Promise<BenchStack>;
   /** Tells where the Worker's time goes, too: slower, so that the figures do not count. */

@@ -13,9 +13,13 @@ const PACE_MS = 1;
 
 const { BENCH_LOAD = '' } = process.env;
 const target = JSON.parse(BENCH_LOAD) as LoadTarget;
-const { url, headers, objects, opsPerRequest, seed } = target;
+const { url, headers, objects, opsPerRequest, seed, form = 'patch', isFast = false } = target;
 const bodies = makeBodies({
-  ...{ objects, opsPerRequest, seed },
+  objects,
+  opsPerRequest,
+  seed,
+  form,
+  isFast,
   bodies: Math.max(BODIES_MIN, Math.ceil((ROUNDS_MIN * objects) / opsPerRequest)),
 });
 let sent = 0;

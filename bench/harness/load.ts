@@ -1,6 +1,7 @@
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
+import type { MoveForm } from './operations.ts';
 
 /** Where requests go, and what is in them. */
 export interface LoadTarget {
@@ -11,6 +12,8 @@ export interface LoadTarget {
   opsPerRequest: number;
   /** The same seed gives the same moves. */
   seed: number;
+  form?: MoveForm | undefined;
+  isFast?: boolean | undefined;
 }
 
 /** How much is sent, and how fast; with neither `seconds` nor `requests` it would not end. */

@@ -4,6 +4,8 @@ const STEP_METRES_MIN = 0.1;
 const STEP_METRES_MAX = 0.3;
 /** At most this much of a turn between two steps, in radians. */
 const TURN_MAX = 0.4;
+/** A fast object moves further than this with each step: out of every cell of 32 m. */
+const FAST_STEP_METRES = 33;
 /** Objects start on a grid of this many metres. */
 const GRID_METRES = 4;
 
@@ -25,33 +27,53 @@ export interface WalkOptions {
   bodies: number;
   /** The same seed gives the same walk. */
   seed: number;
+  /** As patches, or as one `move` in columns. */
+  form?: MoveForm;
+  /** Steps of over 32 m. */
+  isFast?: boolean;
 }
+
+export type MoveForm = 'patch' | 'move';
 
 /**
  * Bodies of `POST …/updates`, in the order of the walk: the objects take turns, `opsPerRequest` of them in each body. To be sent
  * forwards, then backwards, and so on: then each move is one step from the one before. Positions have 3 decimals; rotations 4,
  * for with 3 they are too far from unit length to be kept as sent.
  */
-export function makeBodies({ objects, opsPerRequest, bodies, seed }: WalkOptions): Buffer[] {
+export function makeBodies({
+  objects,
+  opsPerRequest,
+  bodies,
+  seed,
+  form = 'patch',
+  isFast = false,
+}: WalkOptions): Buffer[] {
   const random = createRandom(seed);
   const places = Array.from({ length: objects }, (_, i) => placeObject(i, objects));
   const headings = Float64Array.from({ length: objects }, () => random() * 2 * Math.PI);
   let next = 0;
   return Array.from({ length: bodies }, () => {
     const ops: string[] = [];
+    const columns = { ids: [] as string[], position: [] as number[], rotation: [] as number[] };
     for (let op = 0; op < opsPerRequest; op++) {
       const i = next++ % objects;
       const place = places[i] ?? { x: 0, y: 0, z: 0 };
       const heading = (headings[i] ?? 0) + (random() * 2 - 1) * TURN_MAX;
-      const step = STEP_METRES_MIN + random() * (STEP_METRES_MAX - STEP_METRES_MIN);
+      const step =
+        STEP_METRES_MIN + random() * (STEP_METRES_MAX - STEP_METRES_MIN) + (isFast ? FAST_STEP_METRES : 0);
       headings[i] = heading;
       place.x += Math.sin(heading) * step;
       place.z += Math.cos(heading) * step;
-      const position = `{"x":${round(place.x, 3)},"y":${round(place.y, 3)},"z":${round(place.z, 3)}}`;
-      const [y, w] = [round(Math.sin(heading / 2), 4), round(Math.cos(heading / 2), 4)];
-      const rotation = `{"x":0,"y":${y},"z":0,"w":${w}}`;
+      const [px, py, pz] = [round(place.x, 3), round(place.y, 3), round(place.z, 3)];
+      const [ry, rw] = [round(Math.sin(heading / 2), 4), round(Math.cos(heading / 2), 4)];
+      columns.ids.push(nameObject(i));
+      columns.position.push(px, py, pz);
+      columns.rotation.push(0, ry, 0, rw);
+      const position = `{"x":${px},"y":${py},"z":${pz}}`;
+      const rotation = `{"x":0,"y":${ry},"z":0,"w":${rw}}`;
       ops.push(`{"op":"patch","id":"${nameObject(i)}","position":${position},"rotation":${rotation}}`);
     }
+    if (form === 'move') return Buffer.from(JSON.stringify({ ops: [{ op: 'move', ...columns }] }));
     return Buffer.from(`{"ops":[${ops.join(',')}]}`);
   });
 }

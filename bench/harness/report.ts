@@ -8,6 +8,7 @@ import { median } from './statistics.ts';
 /** What is the same of two figures, where one can be said as a multiple of the other. */
 export type Measure =
   | 'updates/s'
+  | 'updates/s, moves'
   | 'ms for 100 durable updates'
   | 'CPU µs an update'
   | 'bytes an object'
@@ -20,7 +21,9 @@ export interface Figure {
   unit: string;
   values: number[];
   /** What it is to be. */
-  due?: { atLeast: number } | { atMost: number };
+  due?: { atLeast: number } | { atMost: number } | { ratio: string; atLeast: number };
+  /** What is due is a promise, and no goal of speed: missing it fails the run. */
+  isPromise?: boolean;
   /** What it can be compared by with other sections' figures. */
   measure?: Measure;
   /** The name of the baseline that this is a figure of. */
@@ -49,18 +52,50 @@ export function buildRows(figures: readonly Figure[]): Row[] {
       ({ baseline, measure }) =>
         baseline !== undefined && measure !== undefined && measure === figure.measure,
     );
+    const ratios =
+      figure.baseline === undefined
+        ? Object.fromEntries(baselines.map(({ baseline, values }) => [baseline, middle / median(values)]))
+        : {};
     return {
       ...figure,
       median: middle,
       min: Math.min(...figure.values),
       max: Math.max(...figure.values),
-      isMet: due === undefined ? null : 'atLeast' in due ? middle >= due.atLeast : middle <= due.atMost,
-      ratios:
-        figure.baseline === undefined
-          ? Object.fromEntries(baselines.map(({ baseline, values }) => [baseline, middle / median(values)]))
-          : {},
+      isMet: isMet(due, middle, ratios),
+      ratios,
     };
   });
+}
+
+/** Null where nothing is due, or what it is compared with was not measured. */
+function isMet(due: Figure['due'], middle: number, ratios: Record<string, number>): boolean | null {
+  if (due === undefined) return null;
+  if ('atMost' in due) return middle <= due.atMost;
+  if (!('ratio' in due)) return middle >= due.atLeast;
+  const ratio = ratios[due.ratio];
+  return ratio === undefined ? null : ratio >= due.atLeast;
+}
+
+/** Each figure as a multiple of each baseline, as a table in plain text. */
+export function formatRatios(rows: readonly Row[]): string {
+  const names = [...new Set(rows.flatMap(({ ratios }) => Object.keys(ratios)))];
+  const lines = rows
+    .filter(({ ratios, isDetail }) => Object.keys(ratios).length > 0 && !isDetail)
+    .map(({ section, what, ratios }) => [
+      `${section}: ${what}`,
+      ...names.map((name) => (ratios[name] === undefined ? '' : format(ratios[name]))),
+    ]);
+  const table = [['ours ÷ baseline', ...names], ...lines];
+  const widths =
+    table[0]?.map((_, column) => Math.max(...table.map((line) => line[column]?.length ?? 0))) ?? [];
+  return table
+    .map((line) =>
+      line
+        .map((cell, column) => cell.padEnd(widths[column] ?? 0))
+        .join('  ')
+        .trimEnd(),
+    )
+    .join('\n');
 }
 
 /** The rows as a table in plain text. */
@@ -76,7 +111,9 @@ export function formatRows(rows: readonly Row[]): string {
     lines.push(`  ${row.what}: ${format(row.median)}${range} ${row.unit}`);
     if (due !== undefined) {
       const [sign, limit] = 'atLeast' in due ? ['at least', due.atLeast] : ['at most', due.atMost];
-      lines.push(`    due: ${sign} ${format(limit)}: ${row.isMet ? 'met' : 'MISSED'}`);
+      const of = 'ratio' in due ? ` × ${due.ratio}` : '';
+      const how = row.isMet === null ? 'not compared' : row.isMet ? 'met' : 'MISSED';
+      lines.push(`    due: ${sign} ${format(limit)}${of}: ${how}`);
     }
     const ratios = Object.entries(row.ratios).map(([name, ratio]) => `${format(ratio)} × ${name}`);
     if (ratios.length > 0) lines.push(`    ${ratios.join(', ')}`);

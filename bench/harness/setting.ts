@@ -1,17 +1,16 @@
 import type { WorkerVariables } from '../../dev/worker.ts';
 import type { Bench } from './bench.ts';
-import { type Load, openLoad } from './load.ts';
+import { type Load, type LoadTarget, openLoad } from './load.ts';
 import type { Processes } from './processes.ts';
 import { type BenchSpace, makeSpace, type SpaceWatch, watchSpace } from './space.ts';
 import type { BenchStack } from './stack.ts';
-import { startWorker } from './worker.ts';
 import type { Workerd } from './workerd.ts';
 
 /** A stack of its own, and the Worker on it. */
 export interface Setting {
   stack: BenchStack;
   worker: Workerd;
-  /** fronts, redis, postgres, workerd */
+  /** redis, postgres, and workerd with the emulators, or node */
   processes: Processes;
 }
 
@@ -24,15 +23,21 @@ export interface SpaceSetting extends Setting {
 
 /** Starts what is measured, and ends it whatever becomes of `use`. */
 export async function withWorker<T>(
-  { openStack, workerPath, profile }: Bench,
+  { openStack, startServer, runtime }: Bench,
   variables: WorkerVariables,
   use: (setting: Setting) => Promise<T>,
 ): Promise<T> {
   const stack = await openStack();
   try {
-    const worker = await startWorker(workerPath, stack.values, variables, { inspector: profile });
+    const worker = await startServer(stack.values, variables);
+    const { emulators, ...stores } = stack.processes;
+    // On Node nothing is emulated but QStash, which only drains of a whole log ask for.
+    const processes =
+      runtime === 'node'
+        ? { ...stores, node: worker.pid }
+        : { ...stores, emulators: emulators ?? 0, workerd: worker.pid };
     try {
-      return await use({ stack, worker, processes: { ...stack.processes, workerd: worker.pid } });
+      return await use({ stack, worker, processes });
     } finally {
       await worker.stop();
     }
@@ -61,13 +66,17 @@ export async function withSpace<T>(
 /** A load on the space's hot path. @param seed which walk the objects take */
 export async function withLoad<T>(
   { worker, space, objects }: SpaceSetting,
-  options: { opsPerRequest: number; seed: number; headers?: Record<string, string> },
+  options: Pick<LoadTarget, 'opsPerRequest' | 'seed' | 'form' | 'isFast'> & {
+    headers?: Record<string, string>;
+  },
   use: (load: Load) => Promise<T>,
 ): Promise<T> {
-  const { opsPerRequest, seed, headers } = options;
+  const { headers, ...moves } = options;
   const load = await openLoad({
-    ...{ url: `${worker.url}${space.path}/updates`, headers: { ...space.headers, ...headers } },
-    ...{ objects, opsPerRequest, seed },
+    url: `${worker.url}${space.path}/updates`,
+    headers: { ...space.headers, ...headers },
+    objects,
+    ...moves,
   });
   try {
     return await use(load);

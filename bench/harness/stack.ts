@@ -9,7 +9,7 @@ import { type Processes, readParentPid } from './processes.ts';
 /** Real stores and their fronts. */
 export interface BenchStack {
   values: StackValues;
-  /** fronts, redis, postgres */
+  /** emulators, redis, postgres */
   processes: Processes;
   stop(): Promise<void>;
 }
@@ -49,7 +49,7 @@ export async function describeStack(
     const redisPid = Number(/^process_id:(\d+)/m.exec(info)?.[1]);
     return {
       values,
-      processes: { fronts: frontsPid, redis: redisPid, postgres: readParentPid(rows[0]?.pid ?? 0) },
+      processes: { emulators: frontsPid, redis: redisPid, postgres: readParentPid(rows[0]?.pid ?? 0) },
     };
   } finally {
     redis.disconnect();

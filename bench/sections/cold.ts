@@ -9,7 +9,6 @@ import { type Figure, format, formatParts } from '../harness/report.ts';
 import { type SpaceSetting, withSpace, withWorker } from '../harness/setting.ts';
 import type { SpaceWatch } from '../harness/space.ts';
 import { mean, percentile } from '../harness/statistics.ts';
-import { startWorker, UNLIMITED } from '../harness/worker.ts';
 
 const DUE_MS = [40, 150] as const;
 const IN_PROCESS = 'pg in this process';
@@ -126,8 +125,8 @@ function listSnapshots({ redis }: SpaceWatch, { tenantId, spaceId }: SpaceSettin
   return redis.keys(`wk:{${tenantId}!${spaceId}}:*:snap`);
 }
 
-async function measureFresh({ workerPath }: Bench, inSpace: SpaceSetting): Promise<number> {
-  const worker = await startWorker(workerPath, inSpace.stack.values, UNLIMITED);
+async function measureFresh({ startServer }: Bench, inSpace: SpaceSetting): Promise<number> {
+  const worker = await startServer(inSpace.stack.values);
   const asker = await openAsker({ url: worker.url, headers: inSpace.space.headers });
   try {
     return await readCold(inSpace, asker);

@@ -4,7 +4,6 @@ import { callDrain } from '../harness/drain-call.ts';
 import { createRandom, nameObject } from '../harness/operations.ts';
 import { type Figure, format } from '../harness/report.ts';
 import { type BenchSpace, makeSpace, type SpaceWatch, watchSpace } from '../harness/space.ts';
-import { startWorker } from '../harness/worker.ts';
 import type { Workerd } from '../harness/workerd.ts';
 
 const CLIENTS = 4;
@@ -27,7 +26,7 @@ interface Row {
 
 /** SIGKILL to the Worker at the moment of an acknowledgement, over and over: what was acknowledged must be there. */
 export async function measureCrash(bench: Bench): Promise<Figure[]> {
-  const { sizes, tell, workerPath } = bench;
+  const { sizes, tell, startServer } = bench;
   const { kills } = sizes.crash;
   const random = createRandom(1);
   const stack = await bench.openStack();
@@ -37,7 +36,7 @@ export async function measureCrash(bench: Bench): Promise<Figure[]> {
   const lost: number[] = [];
   const wrong: number[] = [];
   try {
-    worker = await startWorker(workerPath, stack.values);
+    worker = await startServer(stack.values);
     const space = await makeSpace(stack, worker.url, sizes.hotObjects);
     watch = await watchSpace(stack, space.address);
     for (let kill = 1; kill <= kills; kill++) {
@@ -50,7 +49,7 @@ export async function measureCrash(bench: Bench): Promise<Figure[]> {
           first: sent.length + 1,
         })),
       );
-      worker = await startWorker(workerPath, stack.values);
+      worker = await startServer(stack.values);
       await callDrain(stack.values, worker.url, space.address);
       await watch.waitUntilDrained();
       const checked = check(sent, await readRows(watch, space));
@@ -74,13 +73,14 @@ export async function measureCrash(bench: Bench): Promise<Figure[]> {
         unit: 'updates',
         values: [Math.max(...lost)],
         due: { atMost: 0 },
+        isPromise: true,
       },
       note: `of ${format(acknowledged * sizes.opsPerRequest)} acknowledged; ${cut} requests were cut off without an answer. Each time all since the first kill is looked at, after a drain by a new Worker`,
     },
     {
       section: `crash, SIGKILL of the Worker at an acknowledgement, ${kills} times`,
       ...{ what: 'objects that are as no request put them', unit: 'objects' },
-      ...{ values: [Math.max(...wrong)], due: { atMost: 0 } },
+      ...{ values: [Math.max(...wrong)], due: { atMost: 0 }, isPromise: true },
     },
   ];
 }

@@ -49,7 +49,7 @@ export async function measureIdleCpu(bench: Bench): Promise<Figure[]> {
     {
       section: `idle-cpu, ${format(updatesPerSecond)} updates/s`,
       ...{
-        what: 'CPU of Worker, fronts, Redis and Postgres',
+        what: 'CPU of the functions, Redis and Postgres',
         unit: 'µs an update',
         measure: 'CPU µs an update',
       },
