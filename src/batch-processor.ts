@@ -1,4 +1,5 @@
 import { type AppendAnswer, BatchOutcomes, type NoEffectAt, type ReadNoEffects } from './batch-outcomes.ts';
+import { pause } from './time.ts';
 import { checkOperations } from './world/check-operations.ts';
 import { AppError } from './world/errors.ts';
 import { LIMITS } from './world/limits.ts';
@@ -152,7 +153,7 @@ export class BatchProcessor {
       retryMsMax: RETRY_TOTAL_MS_MAX,
       shutdownTimeoutMs: SHUTDOWN_MS,
       now: () => Date.now(),
-      pause: (ms) => new Promise((resolve) => setTimeout(resolve, ms)),
+      pause,
       ...options,
     };
     this.#outcomes = new BatchOutcomes({

@@ -1,3 +1,4 @@
+import { LRUCache } from 'lru-cache';
 import type { TenantCounts } from '../../src/persistence-layer.ts';
 import { AppError, isAway } from '../../src/world/errors.ts';
 import { identify } from '../http/auth.ts';
@@ -56,7 +57,7 @@ export async function getReadyz(c: AppContext): Promise<Response> {
  * repeated for a few seconds: anyone may ask, and the database must not feel it.
  */
 export function createGetHealth() {
-  const answers = new Map<string, { atMs: number; health: Health }>();
+  const answers = new LRUCache<string, { atMs: number; health: Health }>({ max: TENANTS_CACHED_MAX });
   return async function getHealth(c: AppContext): Promise<Response> {
     readQuery(c, []);
     const services = c.get('services');
@@ -67,7 +68,6 @@ export function createGetHealth() {
     if (known !== undefined && now() - known.atMs < config.limits.healthCacheSeconds * 1_000)
       return answerHealth(c, known.health);
     const health = await examine(services, tenantId);
-    if (answers.size >= TENANTS_CACHED_MAX) answers.clear();
     answers.set(tenantId, { atMs: now(), health });
     return answerHealth(c, health);
   };

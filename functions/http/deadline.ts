@@ -1,20 +1,13 @@
+import { withTimeout } from '../../src/time.ts';
 import { AppError } from '../../src/world/errors.ts';
 
 /** Resolves as `work` does, or rejects after `timeoutMs` with what `createError` makes: a hanging call must not hang the answer. */
-export async function within<T>(
+export function within<T>(
   timeoutMs: number,
   work: Promise<T>,
   createError = () => lateStore('A store', timeoutMs),
 ): Promise<T> {
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(createError()), timeoutMs);
-  });
-  try {
-    return await Promise.race([work, late]);
-  } finally {
-    clearTimeout(timer);
-  }
+  return withTimeout(timeoutMs, work, createError);
 }
 
 /** The error about a store that did not answer in time. @param store its name, as a sentence begins with it */

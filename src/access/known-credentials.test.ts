@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
 import { KnownCredentials } from './known-credentials.ts';
 
-it('remembers 10,000 credentials, and forgets the one looked up longest ago', async () => {
+it('remembers 10,000 credentials, and forgets the one used longest ago', async () => {
   let nowMs = 0;
   const known = new KnownCredentials<string>({ now: () => nowMs, cacheMs: 1, isValid: () => true });
   const charged: string[] = [];
@@ -14,7 +14,7 @@ it('remembers 10,000 credentials, and forgets the one looked up longest ago', as
   for (let i = 0; i < 10_000; i++) await find(`k${i}`);
   expect(charged).toHaveLength(10_000);
   nowMs += 1;
-  // Looked up again, the first is the youngest.
+  // Used again, the first is the youngest.
   await find('k0');
   await find('one more');
   charged.length = 0;

@@ -1,7 +1,8 @@
+import { LRUCache } from 'lru-cache';
 import { isAway } from '../world/errors.ts';
 import { LIMITS } from '../world/limits.ts';
 
-/** Credentials remembered in one process at most. Above it, the one looked up longest ago is forgotten. */
+/** Credentials remembered in one process at most. Above it, the one used longest ago is forgotten. */
 const KNOWN_MAX = 10_000;
 
 export interface KnownCredentialsOptions<Found> {
@@ -25,7 +26,7 @@ interface Known<Found> {
  */
 export class KnownCredentials<Found> {
   readonly #options: KnownCredentialsOptions<Found>;
-  readonly #known = new Map<string, Known<Found>>();
+  readonly #known = new LRUCache<string, Known<Found>>({ max: KNOWN_MAX });
 
   constructor(options: KnownCredentialsOptions<Found>) {
     this.#options = options;
@@ -57,12 +58,9 @@ export class KnownCredentials<Found> {
       known.askedAt = now;
       return isValid(known.found, now) ? known.found : null;
     }
-    // Written again, it is the youngest.
-    this.#known.delete(name);
-    if (found === null || !isValid(found, now)) return null;
-    for (const oldest of this.#known.keys()) {
-      if (this.#known.size < KNOWN_MAX) break;
-      this.#known.delete(oldest);
+    if (found === null || !isValid(found, now)) {
+      this.#known.delete(name);
+      return null;
     }
     this.#known.set(name, { found, foundAt: now, askedAt: now });
     return found;

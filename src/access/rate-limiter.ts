@@ -1,3 +1,5 @@
+import { LRUCache } from 'lru-cache';
+import { withTimeout } from '../time.ts';
 import { ProcessBuckets } from '../world/token-bucket.ts';
 
 /** So many requests at once, and as many again over the window, evenly. */
@@ -62,7 +64,7 @@ const STORE_PAUSE_MS = 5_000;
 export class RateLimiter {
   readonly #store: RateLimitStore | null;
   readonly #options: RateLimiterOptions;
-  readonly #blocked = new Map<string, RateDecision>();
+  readonly #blocked = new LRUCache<string, RateDecision>({ max: SUBJECTS_MAX });
   readonly #alone = new ProcessBuckets(SUBJECTS_MAX);
   #isAlone = false;
   #askAgainAtMs = 0;
@@ -99,7 +101,7 @@ export class RateLimiter {
     }
     if (this.#options.now() < this.#askAgainAtMs) return null;
     try {
-      const taken = await inTime(this.#store.take(subject, limit));
+      const taken = await withTimeout(STORE_TIMEOUT_MS, this.#store.take(subject, limit));
       if (this.#isAlone) this.#options.tell?.({ event: 'rate_limit_restored' });
       this.#isAlone = false;
       return { ...taken, limit, countedBy: 'deployment' };
@@ -124,23 +126,10 @@ export class RateLimiter {
 
   /** What is forgotten for want of room is asked again, no more. */
   #block(subject: RateSubject, decision: RateDecision): void {
-    if (this.#blocked.size >= SUBJECTS_MAX) this.#blocked.clear();
     this.#blocked.set(nameOf(subject), decision);
   }
 }
 
 function nameOf({ tenantId, kind, name }: RateSubject): string {
   return `${tenantId ?? ''}!${kind}!${name}`;
-}
-
-async function inTime<T>(work: Promise<T>): Promise<T> {
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error('too late')), STORE_TIMEOUT_MS);
-  });
-  try {
-    return await Promise.race([work, late]);
-  } finally {
-    clearTimeout(timer);
-  }
 }

@@ -2,6 +2,7 @@ import { decodeProtectedHeader, errors, jwtVerify, SignJWT } from 'jose';
 import { uuidv7 } from 'uuidv7';
 import * as z from 'zod';
 import type { Presence, Stay } from '../live/presence.ts';
+import { withTimeout } from '../time.ts';
 import { AppError, notFound } from '../world/errors.ts';
 import { LIMITS } from '../world/limits.ts';
 import { check, checkId, idSchema } from '../world/schemas.ts';
@@ -216,10 +217,6 @@ export class Sessions {
   /** Waits for it no longer than a moment, and lets go what fails: the next heartbeat, or the silence, puts it right. */
   async #tell(tell: (presence: SessionPresence) => Promise<unknown>): Promise<void> {
     if (this.#presence === null) return;
-    let timer: ReturnType<typeof setTimeout> | undefined;
-    const late = new Promise<void>((resolve) => {
-      timer = setTimeout(resolve, PRESENCE_TIMEOUT_MS);
-    });
     const told = tell(this.#presence).then(
       () => {
         this.#isPresenceAway = false;
@@ -229,8 +226,7 @@ export class Sessions {
         this.#isPresenceAway = true;
       },
     );
-    await Promise.race([told, late]);
-    clearTimeout(timer);
+    await withTimeout(PRESENCE_TIMEOUT_MS, told).catch(() => undefined);
   }
 
   async #verify(token: string): Promise<z.infer<typeof claimsSchema> | null> {

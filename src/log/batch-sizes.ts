@@ -1,3 +1,4 @@
+import { LRUCache } from 'lru-cache';
 import { LIMITS } from '../world/limits.ts';
 import type { ReadEntry } from './log-reader.ts';
 import type { LogAddress } from './log-stores.ts';
@@ -12,7 +13,7 @@ const SPACES_MAX = 10_000;
  * next batch is smaller, and those after it grow again.
  */
 export class BatchSizes {
-  readonly #entriesMax = new Map<string, number>();
+  readonly #entriesMax = new LRUCache<string, number>({ max: SPACES_MAX });
 
   /** As many entries as travel in one request, whatever is in them; one at least. */
   take(address: LogAddress, entries: readonly ReadEntry[]): readonly ReadEntry[] {
@@ -27,7 +28,6 @@ export class BatchSizes {
 
   /** @param entries of the batch that was too much */
   shrink(address: LogAddress, entries: number): void {
-    if (this.#entriesMax.size >= SPACES_MAX) this.#entriesMax.clear();
     this.#entriesMax.set(nameOf(address), Math.max(1, Math.floor(entries / SHRINK)));
   }
 

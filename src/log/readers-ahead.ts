@@ -1,3 +1,4 @@
+import { LRUCache } from 'lru-cache';
 import { nameOf } from './batch-sizes.ts';
 import type { DrainStore, LogAddress, LogStore, ReaderAhead } from './log-stores.ts';
 
@@ -18,11 +19,10 @@ export function createNoteAhead(
   redis: Pick<LogStore, 'noteDurable'>,
   { now, onFailure }: { now: () => number; onFailure: (address: LogAddress, cause: unknown) => void },
 ): NoteAhead {
-  const askedMs = new Map<string, number>();
+  const askedMs = new LRUCache<string, number>({ max: SPACES_MAX });
   return async (address, ahead) => {
     const name = nameOf(address);
     if (now() - (askedMs.get(name) ?? Number.NEGATIVE_INFINITY) < ASKED_MS) return;
-    if (askedMs.size >= SPACES_MAX) askedMs.clear();
     askedMs.set(name, now());
     try {
       const noted = await postgres.noteReaderAhead(address, ahead);

@@ -1,3 +1,4 @@
+import { LRUCache } from 'lru-cache';
 import { nameOf } from './batch-sizes.ts';
 import type { DrainReport } from './drain-types.ts';
 import type { LogAddress } from './log-stores.ts';
@@ -23,7 +24,7 @@ const SPACE_MS = 5_000;
 export class Sweeper {
   readonly #drainSpace: DrainSpace;
   readonly #now: () => number;
-  readonly #failedMs = new Map<string, number>();
+  readonly #failedMs = new LRUCache<string, number>({ max: FAILED_SPACES_MAX });
 
   constructor(drainSpace: DrainSpace, now: () => number) {
     this.#drainSpace = drainSpace;
@@ -58,7 +59,6 @@ export class Sweeper {
         } catch (error) {
           failure ??= error;
           report.left++;
-          if (this.#failedMs.size >= FAILED_SPACES_MAX) this.#failedMs.clear();
           this.#failedMs.set(nameOf(address), this.#now());
         }
       }

@@ -1,3 +1,4 @@
+import { LRUCache } from 'lru-cache';
 import type { FindCursor, LogAddress } from '../log/log-stores.ts';
 import type { Seq } from '../world/types.ts';
 import type { RedisClient } from './client.ts';
@@ -50,11 +51,12 @@ const TRIES_MAX = 4;
 export class KnownLogs {
   readonly #redis: RedisClient;
   readonly #options: KnownLogsOptions;
-  readonly #known = new Map<string, Remembered>();
+  readonly #known: LRUCache<string, Remembered>;
 
   constructor(redis: RedisClient, options: Partial<KnownLogsOptions> = {}) {
     this.#redis = redis;
     this.#options = { ...DEFAULTS, ...options };
+    this.#known = new LRUCache({ max: this.#options.spacesMax });
   }
 
   dirtyKey(address: LogAddress): string {
@@ -107,13 +109,7 @@ export class KnownLogs {
     const known = before?.incarnation === incarnation ? before : { incarnation, seen: 0, durable: 0 };
     known.seen = Math.max(known.seen, seen);
     known.durable = Math.max(known.durable, durable);
-    if (known === before) return;
-    this.#known.delete(member);
-    this.#known.set(member, known);
-    for (const [oldest] of this.#known) {
-      if (this.#known.size <= this.#options.spacesMax) break;
-      this.#known.delete(oldest);
-    }
+    if (known !== before) this.#known.set(member, known);
   }
 
   /**

@@ -289,7 +289,6 @@ class StateReading {
     const own = counts.get(tenantId) ?? { hits: 0, misses: 0, sentMs: 0 };
     if (this.#loads === 0) own.hits++;
     else own.misses++;
-    if (!counts.has(tenantId) && counts.size >= COUNTED_TENANTS_MAX) counts.clear();
     counts.set(tenantId, own);
   }
 }
@@ -308,6 +307,3 @@ async function orAway<T>(work: Promise<T>): Promise<T | 'away'> {
     throw error;
   }
 }
-
-/** Tenants of which a process counts at once. */
-const COUNTED_TENANTS_MAX = 10_000;

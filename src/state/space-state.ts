@@ -1,3 +1,4 @@
+import { LRUCache } from 'lru-cache';
 import type { LogAddress } from '../log/log-stores.ts';
 import type { Defer } from '../log/space-log.ts';
 import { isAway } from '../world/errors.ts';
@@ -23,13 +24,15 @@ const COUNT_MS = 1_000;
 const RENEW_MS = 1_000;
 /** Spaces of which a process remembers when it renewed their snapshots. */
 const RENEWED_SPACES_MAX = 10_000;
+/** Tenants of which a process counts at once. */
+const COUNTED_TENANTS_MAX = 10_000;
 
 /** States of worlds: what is kept of them, how it is read, renewed and taken back. */
 export class SpaceState {
   readonly #parts: StateParts;
   readonly #keeps: boolean;
   /** When the snapshot of each space was last renewed here. */
-  readonly #renewedMs = new Map<string, number>();
+  readonly #renewedMs = new LRUCache<string, number>({ max: RENEWED_SPACES_MAX });
 
   constructor(
     store: StateStore,
@@ -53,7 +56,7 @@ export class SpaceState {
         },
       },
       views: new ViewCache(options.viewCharactersMax ?? LIMITS.viewCharactersMax),
-      counts: new Map(),
+      counts: new LRUCache({ max: COUNTED_TENANTS_MAX }),
     };
   }
 
@@ -94,7 +97,6 @@ export class SpaceState {
     const { now, renewMs } = this.#parts.options;
     const [name, nowMs] = [`${tenantId}!${spaceId}`, now()];
     if (nowMs - (this.#renewedMs.get(name) ?? Number.NEGATIVE_INFINITY) < renewMs) return false;
-    if (this.#renewedMs.size >= RENEWED_SPACES_MAX) this.#renewedMs.clear();
     this.#renewedMs.set(name, nowMs);
     return true;
   }

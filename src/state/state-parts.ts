@@ -1,3 +1,4 @@
+import type { LRUCache } from 'lru-cache';
 import type { Drain } from '../log/drain.ts';
 import type { LogAddress } from '../log/log-stores.ts';
 import type { NoteAhead } from '../log/readers-ahead.ts';
@@ -54,5 +55,5 @@ export interface StateParts {
   };
   views: ViewCache;
   /** Of each tenant, what is to be counted and when that was last sent. */
-  counts: Map<string, { hits: number; misses: number; sentMs: number }>;
+  counts: LRUCache<string, { hits: number; misses: number; sentMs: number }>;
 }

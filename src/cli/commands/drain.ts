@@ -1,6 +1,6 @@
 import { type Config, parseConfig } from '../../config.ts';
 import type { LogAddress, LogStore } from '../../log/log-stores.ts';
-import { pause } from '../../pause.ts';
+import { pause } from '../../time.ts';
 import { AppError } from '../../world/errors.ts';
 import { type Context, defineCommand, JSON_OPTION, type Outcome } from '../command.ts';
 import { readStoresEnv } from '../deployment.ts';
