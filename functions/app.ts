@@ -38,6 +38,7 @@ export function createApp(services: Services): Hono<AppEnv> {
         origin: corsAllowedOrigins === '*' ? '*' : [...corsAllowedOrigins],
         allowHeaders: [
           'Authorization',
+          'Cache-Control',
           'Content-Type',
           'Idempotency-Key',
           'If-Match',
@@ -48,6 +49,7 @@ export function createApp(services: Services): Hono<AppEnv> {
           'X-Request-Id',
         ],
         exposeHeaders: [
+          'Age',
           'ETag',
           'Location',
           'Preference-Applied',

@@ -251,9 +251,12 @@ export class PersistenceLayer {
   async renderWorldState({
     spaceId,
     version = null,
+    maxStaleMs = 0,
     ...view
-  }: InSpace & StateView & { version?: Version | null } = {}): ReturnType<typeof renderState> {
-    return renderState(this.#readWay(spaceId), view, version);
+  }: InSpace & StateView & { version?: Version | null; maxStaleMs?: number } = {}): ReturnType<
+    typeof renderState
+  > {
+    return renderState(this.#readWay(spaceId), view, { version, maxStaleMs });
   }
 
   /**

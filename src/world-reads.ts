@@ -28,36 +28,39 @@ export interface RenderedState extends Version {
   text: string;
   /** False: somebody's avatar is missing, for Postgres does not say who they are; later the same version has it. */
   isWhole: boolean;
+  /** Milliseconds for which it may have been out of date. */
+  ageMs: number;
 }
 
 export async function renderState(
   way: ReadWay,
   view: StateView,
-  version: Version | null,
-): Promise<RenderedState | ({ status: 'same' } & Version)> {
+  { version, maxStaleMs = 0 }: { version: Version | null; maxStaleMs?: number },
+): Promise<RenderedState | ({ status: 'same'; ageMs: number } & Version)> {
   const { selection, include } = readView(view);
   const { store, state, address, defer } = way;
-  if (state !== null && selection.region === undefined) {
-    const outcome = await state.read(address, { version, defer });
+  if (state !== null) {
+    const outcome = await state.read(address, { version, maxStaleMs, defer });
     if (outcome.status === 'same') return outcome;
     if (outcome.status === 'state') {
       const { seq } = outcome.view;
       const { rev, profiles } = outcome.around;
       const isWhole = [...outcome.view.avatars.keys()].every((id) => profiles.has(id));
-      return { status: 'state', seq, rev, text: writeState(outcome, include), isWhole };
+      const text = writeState(outcome, include, selection.region);
+      return { status: 'state', seq, rev, text, isWhole, ageMs: outcome.ageMs };
     }
-  } else await state?.waitUntilCommitted(address, defer);
+  }
   const world = await store.loadWorld(address.tenantId, address.spaceId, selection);
   if (world === null) throw notFound();
   const { rev, space, seq, durableSeq, ...parts } = world;
   const included = STATE_PARTS.flatMap((part) => (include.has(part) ? [[part, parts[part]]] : []));
   const text = JSON.stringify({ space, seq, durableSeq, ...Object.fromEntries(included) });
-  return { status: 'state', seq, rev, text, isWhole: true };
+  return { status: 'state', seq, rev, text, isWhole: true, ageMs: 0 };
 }
 
 /** The same as it is held; a list that was not asked for is empty. */
 export async function loadState(way: ReadWay, view: StateView): Promise<WorldState & { rev: number }> {
-  const rendered = await renderState(way, view, null);
+  const rendered = await renderState(way, view, { version: null });
   if (rendered.status !== 'state') throw notFound();
   const empty = { objects: [], users: [], models: [], media: [], chat: [] };
   return { ...empty, ...(JSON.parse(rendered.text) as WorldState), rev: rendered.rev };

@@ -1,4 +1,5 @@
 import { accepts } from 'hono/accepts';
+import { LIMITS } from '../../src/world/limits.ts';
 import type { Region } from '../../src/world/region.ts';
 import { STATE_PARTS, type StatePart } from '../../src/world/state-lines.ts';
 import type { SaveMode, Vector3 } from '../../src/world/types.ts';
@@ -40,15 +41,30 @@ export async function getState(c: AppContext): Promise<Response> {
     await c.get('settleLimit')();
     return c.body(streamLines(c, lines), 200, headersOf(version));
   }
-  const state = await worlds.renderWorldState({ spaceId, version: known, ...view });
+  const maxStaleMs = readMaxStale(c.req.header('Cache-Control'));
+  const state = await worlds.renderWorldState({ spaceId, version: known, maxStaleMs, ...view });
   await c.get('settleLimit')();
-  const { ETag, ...headers } = headersOf(state);
+  const { ETag, ...headers } = {
+    ...headersOf(state),
+    ...(maxStaleMs > 0 && { Age: String(Math.floor(state.ageMs / 1_000)) }),
+  };
   // Who is given less than the version has may not be told later that it is the same.
   if (state.status === 'state' && !state.isWhole) return c.body(state.text, 200, headers);
   if (state.status === 'state' && !(known !== null && isFresh(c, ETag)))
     return c.body(state.text, 200, { ETag, ...headers });
   const { 'Content-Type': _, ...rest } = headers;
   return c.body(null, 304, { ETag, ...rest });
+}
+
+/**
+ * How old a state the caller accepts (RFC 9111, 5.2.1.2), at most `LIMITS.stateStaleSecondsMax`; without a number, as old as that.
+ * @returns milliseconds; 0 where only the newest will do, or the header is none of this form.
+ */
+function readMaxStale(header: string | undefined): number {
+  const [directive, seconds] = /(?:^|[,\s])max-stale(?:="?(\d{1,9})"?)?(?=$|[,\s])/i.exec(header ?? '') ?? [];
+  if (directive === undefined) return 0;
+  const most = LIMITS.stateStaleSecondsMax;
+  return Math.min(seconds === undefined ? most : Number(seconds), most) * 1_000;
 }
 
 /** PUT /v1/spaces/{space}/state */

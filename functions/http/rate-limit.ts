@@ -15,7 +15,7 @@ export function limitRequests(requestsPerMinute: number) {
     if (requestsPerMinute === 0) return next();
     const { limiter } = c.get('services');
     const { tenantId, id } = c.get('principal');
-    const decision = await limiter.take({ tenantId, kind: 'principal', name: id }, limit);
+    const decision = await limiter.takeLeased({ tenantId, kind: 'principal', name: id }, limit);
     if (!decision.allowed) throw refuse(c, 'requests', decision);
     // Before the answer is there: afterwards each header makes it anew.
     for (const [name, value] of Object.entries(readHeaders(c, 'requests', decision))) c.header(name, value);
@@ -39,7 +39,7 @@ export function limitBeside(requestsPerMinute: number) {
     const subject: RateSubject = { tenantId, kind: 'principal', name: id };
     const block = limiter.findBlock(subject);
     if (block !== null) throw refuse(c, 'requests', block);
-    const deciding = limiter.take(subject, limit);
+    const deciding = limiter.takeLeased(subject, limit);
     let settling: Promise<void> | null = null;
     const settle = async () => {
       const decision = await deciding;

@@ -19,6 +19,17 @@ export const HEADERS = {
     schema: { type: 'string' },
     example: '*',
   },
+  'Cache-Control': {
+    description:
+      'On a state: `max-stale=N` accepts one that was the newest up to N seconds ago, 60 at most. It costs no command to Redis while a process holds one.',
+    schema: { type: 'string' },
+    example: 'max-stale=5',
+  },
+  Age: {
+    description: 'The seconds for which the state may have been out of date.',
+    schema: { type: 'integer', minimum: 0 },
+    example: 3,
+  },
   ETag: {
     description: 'The version of what was answered.',
     schema: { type: 'string' },

@@ -96,6 +96,50 @@ describe.each(REDIS_WAYS)('RateLimiter, %s', (_, openWay) => {
     expect(limiter.findBlock(subject())).toBeNull();
   });
 
+  it('takes for many requests at once what a process uses, and never more than the limit in all processes', async () => {
+    let nowMs = 1_800_000_000_000;
+    setClock(nowMs);
+    const processes = [make(), make()];
+    const who = subject();
+    const limit = { requests: 6_000, windowSeconds: 60 };
+    const before = calls;
+    let allowed = 0;
+    // 100 requests a second, for half a minute, in turns.
+    for (let i = 0; i < 3_000; i++) {
+      nowMs += 10;
+      setClock(nowMs);
+      if ((await processes[i % 2]?.takeLeased(who, limit))?.allowed) allowed++;
+    }
+    expect(allowed).toBe(3_000);
+    expect(calls - before).toBeLessThan(150);
+    // As fast as they can: what was left, and what came back meanwhile, is all that they get.
+    allowed = 0;
+    for (let i = 0; i < 9_000; i++) if ((await processes[i % 2]?.takeLeased(who, limit))?.allowed) allowed++;
+    expect(allowed).toBeLessThanOrEqual(6_000);
+    expect(allowed).toBeGreaterThan(4_800);
+    const refused = await processes[0]?.takeLeased(who, limit);
+    expect(refused).toMatchObject({ allowed: false, remaining: 0 });
+    expect(refused?.resetAtMs).toBeGreaterThan(nowMs);
+  });
+
+  it('takes one at a time for a subject that comes once a second, or whose limit is small', async () => {
+    let nowMs = 1_800_000_000_000;
+    setClock(nowMs);
+    const limiter = make();
+    const [slow, small] = [subject(), subject()];
+    const remaining = [];
+    for (let i = 0; i < 5; i++) {
+      remaining.push((await limiter.takeLeased(slow, { requests: 6_000, windowSeconds: 6_000 })).remaining);
+      nowMs += 1_000;
+      setClock(nowMs);
+    }
+    // One of them comes back each second.
+    expect(remaining).toEqual([5_999, 5_999, 5_999, 5_999, 5_999]);
+    const before = calls;
+    for (let i = 0; i < 5; i++) await limiter.takeLeased(small, { requests: 60, windowSeconds: 60 });
+    expect(calls - before).toBe(5);
+  });
+
   it('keeps its counts for no longer than they matter', async () => {
     const who = subject();
     await make().take(who, { requests: 6, windowSeconds: 60 });

@@ -34,7 +34,8 @@ export interface RateDecision extends Taken {
 
 /** What RateLimiter needs of Redis. */
 export interface RateLimitStore {
-  take(subject: RateSubject, limit: RateLimit): Promise<Taken>;
+  /** Takes so many at once, or none where fewer are left. @param count 1 where it is not given */
+  take(subject: RateSubject, limit: RateLimit, count?: number): Promise<Taken>;
 }
 
 export type RateLimiterEvent =
@@ -54,18 +55,35 @@ export interface RateLimiterOptions {
 const SUBJECTS_MAX = 10_000;
 /** A count that takes longer than this is given up: it stands before every answer. */
 const STORE_TIMEOUT_MS = 500;
+/** For so long a process may spend what it took for many requests in one command. */
+const LEASE_MS = 1_000;
+/** A lease that was used up in less time is followed by one that is a quarter larger, up to this share of the limit. */
+const LEASE_GROWTH = 1.25;
+const LEASE_SHARE_MAX = 0.01;
+
+/** What this process has taken and not spent. */
+interface Lease {
+  left: number;
+  used: number;
+  untilMs: number;
+  /** Of the deployment's budget, when it was taken. */
+  remaining: number;
+  resetAtMs: number;
+}
+
 /** For so long Redis is not asked again after it failed. */
 const STORE_PAUSE_MS = 5_000;
 
 /**
- * Counts requests over the whole deployment with one Redis command each; who is refused is then refused from memory, until
- * there is more for them. While Redis is away each process counts for itself, by a lower limit. It never throws.
+ * Counts requests over the whole deployment, with one Redis command for each or for many (`takeLeased`). A subject that is refused
+ * is then refused from memory, until there is more for it. While Redis is away each process counts for itself, by a lower limit. It never throws.
  */
 export class RateLimiter {
   readonly #store: RateLimitStore | null;
   readonly #options: RateLimiterOptions;
   readonly #blocked = new LRUCache<string, RateDecision>({ max: SUBJECTS_MAX });
   readonly #alone = new ProcessBuckets(SUBJECTS_MAX);
+  readonly #leases = new LRUCache<string, Lease>({ max: SUBJECTS_MAX });
   #isAlone = false;
   #askAgainAtMs = 0;
 
@@ -84,6 +102,40 @@ export class RateLimiter {
     return decision;
   }
 
+  /**
+   * The same for a subject that comes often: one command takes what the process used in the last second, and the requests after it
+   * cost none. Nothing is spent that was not taken, so all processes together never exceed the limit. What is not spent within a
+   * second is lost, so a busy subject may be refused from four fifths of its limit on.
+   */
+  async takeLeased(subject: RateSubject, limit: RateLimit): Promise<RateDecision> {
+    const name = nameOf(subject);
+    const nowMs = this.#options.now();
+    const lease = this.#leases.get(name);
+    if (lease !== undefined && lease.left > 0 && nowMs < lease.untilMs) {
+      lease.left--;
+      lease.used++;
+      const { remaining, left, resetAtMs } = lease;
+      return { allowed: true, remaining: remaining + left, resetAtMs, limit, countedBy: 'deployment' };
+    }
+    const most = Math.max(1, Math.floor(limit.requests * LEASE_SHARE_MAX));
+    const count = Math.min(most, lease === undefined ? 1 : readNeed(lease, nowMs));
+    if (count === 1 || this.findBlock(subject) !== null || this.#isAlone) {
+      const decision = await this.take(subject, limit);
+      if (decision.allowed) this.#startLease(name, nowMs, 1, decision);
+      return decision;
+    }
+    // Those that come until it answers take one each.
+    if (lease !== undefined) lease.used = 0;
+    const taken = await this.#takeOfDeployment(subject, limit, count);
+    if (taken?.allowed !== true) return this.take(subject, limit);
+    this.#startLease(name, nowMs, count, taken);
+    return { ...taken, remaining: taken.remaining + count - 1 };
+  }
+
+  #startLease(name: string, nowMs: number, count: number, { remaining, resetAtMs }: RateDecision): void {
+    this.#leases.set(name, { left: count - 1, used: 1, untilMs: nowMs + LEASE_MS, remaining, resetAtMs });
+  }
+
   /** Why the subject would be refused, if memory alone knows that it would be. Costs no I/O and counts nothing. */
   findBlock(subject: RateSubject): RateDecision | null {
     const name = nameOf(subject);
@@ -94,14 +146,14 @@ export class RateLimiter {
     return null;
   }
 
-  async #takeOfDeployment(subject: RateSubject, limit: RateLimit): Promise<RateDecision | null> {
+  async #takeOfDeployment(subject: RateSubject, limit: RateLimit, count = 1): Promise<RateDecision | null> {
     if (this.#store === null) {
       this.#standAlone('no_redis');
       return null;
     }
     if (this.#options.now() < this.#askAgainAtMs) return null;
     try {
-      const taken = await withTimeout(STORE_TIMEOUT_MS, this.#store.take(subject, limit));
+      const taken = await withTimeout(STORE_TIMEOUT_MS, this.#store.take(subject, limit, count));
       if (this.#isAlone) this.#options.tell?.({ event: 'rate_limit_restored' });
       this.#isAlone = false;
       return { ...taken, limit, countedBy: 'deployment' };
@@ -128,6 +180,12 @@ export class RateLimiter {
   #block(subject: RateSubject, decision: RateDecision): void {
     this.#blocked.set(nameOf(subject), decision);
   }
+}
+
+/** How many requests the process will make in the next second, by what it made of its last lease. */
+function readNeed({ used, untilMs }: Lease, nowMs: number): number {
+  if (nowMs >= untilMs + LEASE_MS) return 1;
+  return Math.max(1, nowMs < untilMs ? Math.ceil(used * LEASE_GROWTH) : used);
 }
 
 function nameOf({ tenantId, kind, name }: RateSubject): string {

@@ -30,8 +30,8 @@ export function createRateLimitStore(client: RedisClient): RateLimitStore {
   }
 
   return {
-    async take(subject, limit) {
-      const taken = await limiterOf(limit).limit(rateLimitName(subject, limit));
+    async take(subject, limit, count = 1) {
+      const taken = await limiterOf(limit).limit(rateLimitName(subject, limit), { rate: count });
       return { allowed: taken.success, remaining: taken.remaining, resetAtMs: taken.reset };
     },
   };

@@ -53,6 +53,8 @@ class StateReading {
   #atLeast: Seq = 0;
   #loads = 0;
   readonly #beganMs: number;
+  /** When Redis was last asked: what it answers was the newest then. */
+  #askedMs = 0;
 
   constructor(parts: StateParts, address: LogAddress, version: Version | 'any' | null, defer: Defer) {
     this.#parts = parts;
@@ -74,7 +76,8 @@ class StateReading {
         case 'same':
           this.#count();
           this.#renewAround(reply);
-          return { status: 'same', seq: reply.seq, rev: reply.rev };
+          this.#noteCurrent(reply);
+          return { status: 'same', seq: reply.seq, rev: reply.rev, ageMs: 0 };
         case 'large':
           await waitUntilCommitted(this.#parts, this.#address, { seq: reply.last, defer: this.#defer });
           return { status: 'elsewhere' };
@@ -97,7 +100,14 @@ class StateReading {
     }
   }
 
+  /** What this process holds is what the caller has: it is the newest now. */
+  #noteCurrent({ seq, rev }: Same): void {
+    const held = this.#held;
+    if (held !== null && held.view.seq === seq && held.around.rev === rev) held.currentMs = this.#askedMs;
+  }
+
   async #ask(): Promise<StateReply | { status: 'away' }> {
+    this.#askedMs = this.#parts.options.now();
     const { hits, misses } = this.#takeCounts();
     const held = this.#held;
     const request: StateRequest = {
@@ -172,7 +182,15 @@ class StateReading {
       // Written down before others move the view on.
       const world = { seq, loadedMs, objects: new Map(objects), avatars: structuredClone(avatars) };
       const view = new WorldView({ spaceId: this.#address.spaceId, seq, loadedMs }, objects, avatars);
-      this.#held = { incarnation, epoch: marks.epoch, view, aroundId: null, around };
+      this.#held = {
+        incarnation,
+        epoch: marks.epoch,
+        view,
+        durableSeq: seq,
+        currentMs: this.#askedMs,
+        aroundId: null,
+        around,
+      };
       this.#ownAround = around;
       if (marks.isErasing) return 'loaded';
       isKept = true;
@@ -246,7 +264,8 @@ class StateReading {
       return null;
     }
     const aroundId = this.#ownAround === null ? found.around.id : null;
-    this.#held = { incarnation, epoch: marks.epoch, view, aroundId, around };
+    const [durableSeq, currentMs] = [Math.min(committed, last), this.#askedMs];
+    this.#held = { incarnation, epoch: marks.epoch, view, durableSeq, currentMs, aroundId, around };
     // The log behind it is longer than one reply.
     if (view.seq < last && entries.length > 0) return null;
     dropUnknown(view, around);
@@ -256,7 +275,7 @@ class StateReading {
     if (this.#loads === 0 && (behind === null || isBehind({ ...behind, objects: view.objects })))
       options.renew(this.#address, incarnation, this.#defer);
     this.#count();
-    return { status: 'state', view, around, durableSeq: Math.min(committed, view.seq) };
+    return { status: 'state', view, around, durableSeq: Math.min(committed, view.seq), ageMs: 0 };
   }
 
   /** Who came since what stands around was loaded. Those who are not known have no body that is shown. */

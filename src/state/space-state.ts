@@ -57,22 +57,47 @@ export class SpaceState {
       },
       views: new ViewCache(options.viewCharactersMax ?? LIMITS.viewCharactersMax),
       counts: new LRUCache({ max: COUNTED_TENANTS_MAX }),
+      changedMs: new LRUCache({ max: COUNTED_TENANTS_MAX }),
     };
   }
 
   /**
    * The state as it is now: everything that was acknowledged before the call is in it.
    * @param version `same` is answered where it is this; `any`: in any case, with what it is
+   * @param maxStaleMs an older state will do, which costs no command: one that was the newest no longer ago than this
    * @throws not_found; state_unsettled where a staged world is not drained in time; store_unavailable where nothing is kept
    * and Postgres does not answer.
    */
   async read(
     address: LogAddress,
-    { version = null, defer }: { version?: Version | 'any' | null; defer: Defer },
+    {
+      version = null,
+      maxStaleMs = 0,
+      defer,
+    }: { version?: Version | 'any' | null; maxStaleMs?: number; defer: Defer },
   ): Promise<StateOutcome> {
+    const stale = maxStaleMs > 0 && version !== 'any' ? this.#readHeld(address, version, maxStaleMs) : null;
+    if (stale !== null) return stale;
     if (this.#keeps) return readState(this.#parts, address, version, defer);
     await this.waitUntilCommitted(address, defer);
     return { status: 'elsewhere' };
+  }
+
+  /** What this process holds, where it is young enough and not older than what the caller names. */
+  #readHeld(
+    { tenantId, spaceId }: LogAddress,
+    version: Version | null,
+    maxStaleMs: number,
+  ): StateOutcome | null {
+    const { views, changedMs, options } = this.#parts;
+    const held = views.get({ tenantId, spaceId });
+    if (held === null || (changedMs.get(tenantId) ?? 0) >= held.currentMs) return null;
+    const ageMs = options.now() - held.currentMs;
+    const { view, around, durableSeq } = held;
+    if (ageMs > maxStaleMs || view.seq < (version?.seq ?? 0)) return null;
+    if (version !== null && version.seq === view.seq && version.rev === around.rev)
+      return { status: 'same', ...version, ageMs };
+    return { status: 'state', view, around, durableSeq, ageMs };
   }
 
   /**
@@ -112,6 +137,7 @@ export class SpaceState {
     try {
       return await write();
     } finally {
+      this.#parts.changedMs.set(tenantId, this.#parts.options.now());
       await this.#mark(tenantId, null, erases);
     }
   }

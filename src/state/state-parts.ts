@@ -37,9 +37,12 @@ export interface Version {
 }
 
 export type StateOutcome =
-  /** To be shown at once: the view moves on with other reads. `durableSeq`: what Postgres has, as far as Redis knows. */
-  | { status: 'state'; view: WorldView; around: Around; durableSeq: Seq }
-  | ({ status: 'same' } & Version)
+  /**
+   * To be shown before anything else is awaited: the view moves on with other reads. `durableSeq`: what Postgres has, as far
+   * as Redis knows. `ageMs`: for how long it may have been out of date; 0 of one that was read now.
+   */
+  | { status: 'state'; view: WorldView; around: Around; durableSeq: Seq; ageMs: number }
+  | ({ status: 'same'; ageMs: number } & Version)
   /** It is to be read from Postgres: the world is too large for a snapshot, nothing is kept, or Redis is away. */
   | { status: 'elsewhere' };
 
@@ -54,6 +57,8 @@ export interface StateParts {
     renew: (address: LogAddress, incarnation: string, defer: Defer) => void;
   };
   views: ViewCache;
+  /** When what a tenant's states show was last changed here beside their logs, in milliseconds since 1970. */
+  changedMs: LRUCache<string, number>;
   /** Of each tenant, what is to be counted and when that was last sent. */
   counts: LRUCache<string, { hits: number; misses: number; sentMs: number }>;
 }

@@ -1,17 +1,23 @@
 import { orderMembers } from '../world/member-order.ts';
+import { isInRegion, type Region } from '../world/region.ts';
 import type { StatePart } from '../world/state-lines.ts';
-import type { Avatar, Space } from '../world/types.ts';
+import type { Avatar, Space, Vector3 } from '../world/types.ts';
+import type { WorldView } from '../world/world-view.ts';
 import type { StateOutcome } from './state-parts.ts';
 
 type Shown = Pick<Extract<StateOutcome, { status: 'state' }>, 'view' | 'around' | 'durableSeq'>;
 
 /** A state as JSON. Objects go out as they are held; the rest is small. */
-export function writeState({ view, around, durableSeq }: Shown, include: ReadonlySet<StatePart>): string {
+export function writeState(
+  { view, around, durableSeq }: Shown,
+  include: ReadonlySet<StatePart>,
+  region?: Region,
+): string {
   const { space, models, media, chat } = around;
   const { createdAt, updatedAt, ...rest } = space;
   const shown: Space = { ...rest, seq: view.seq, createdAt, updatedAt };
   const lists: [StatePart, () => string][] = [
-    ['objects', () => `[${view.listTexts().join(',')}]`],
+    ['objects', () => `[${listObjects(view, region).join(',')}]`],
     ['users', () => JSON.stringify(listAvatars({ view, around }))],
     ['models', () => JSON.stringify(models)],
     ['media', () => JSON.stringify(media)],
@@ -20,6 +26,20 @@ export function writeState({ view, around, durableSeq }: Shown, include: Readonl
   const members = lists.flatMap(([part, write]) => (include.has(part) ? [`"${part}":${write()}`] : []));
   const head = `"space":${JSON.stringify(shown)},"seq":${view.seq},"durableSeq":${durableSeq}`;
   return `{${[head, ...members].join(',')}}`;
+}
+
+/** The texts of all objects, or of those in a region. */
+function listObjects(view: WorldView, region: Region | undefined): string[] {
+  const texts = view.listTexts();
+  return region === undefined ? texts : texts.filter((text) => isInRegion(region, readPosition(text)));
+}
+
+/** The first member of this name is the object's own: properties come behind it, and in a text each quote is escaped. */
+const POSITION = /"position":\{"x":([^,]+),"y":([^,]+),"z":([^}]+)\}/;
+
+function readPosition(text: string): Vector3 {
+  const [, x, y, z] = POSITION.exec(text) ?? [];
+  return { x: Number(x), y: Number(y), z: Number(z) };
 }
 
 /** The bodies of people who are known, by their ids. */

@@ -13,7 +13,15 @@ function makeHeld(what: { objects?: string; properties?: string; message?: strin
   const objects = new Map(what.objects === undefined ? [] : [['a', what.objects]]);
   const view = new WorldView({ spaceId: 's', seq: 1, loadedMs: 0 }, objects, new Map([['mia', avatar]]));
   const around = { profiles: new Map(), models: [], media: [], chat: [what.message ?? ''] };
-  return { incarnation: 'i', epoch: '0', view, aroundId: 'a', around: around as unknown as Around };
+  return {
+    incarnation: 'i',
+    epoch: '0',
+    view,
+    durableSeq: 1,
+    currentMs: 0,
+    aroundId: 'a',
+    around: around as unknown as Around,
+  };
 }
 
 it.each([

@@ -1,4 +1,5 @@
 import type { LogAddress } from '../log/log-stores.ts';
+import type { Seq } from '../world/types.ts';
 import type { WorldView } from '../world/world-view.ts';
 import type { Around } from './state-stores.ts';
 
@@ -8,6 +9,10 @@ export interface HeldState {
   /** Of the tenant's marks: in another, the view may show what was taken out of it. */
   epoch: string;
   view: WorldView;
+  /** What Postgres had when it was last read. */
+  durableSeq: Seq;
+  /** Milliseconds since 1970: then it was the newest state. */
+  currentMs: number;
   /** Under the name that it is kept by in Redis; null: it is of this read alone. */
   aroundId: string | null;
   around: Around;

@@ -33,6 +33,8 @@ export const LIMITS = {
   snapshotCharactersMax: 16 * 1024 * 1024,
   /** Characters of objects of all the worlds that a process holds from one read to the next: a Worker has 128 MB. */
   viewCharactersMax: 24 * 1024 * 1024,
+  /** Seconds: a reader of a state may accept one that is so much older than the newest. */
+  stateStaleSecondsMax: 60,
   /** Bytes of one cached value, as JSON. */
   cacheValueBytesMax: 1024 * 1024,
   /** Bytes of one cached world state: as JSON, and as it is kept, compressed and as text. */

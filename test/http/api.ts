@@ -17,6 +17,7 @@ import { describeProtocol } from './cases/protocol.ts';
 import { describeRateLimits } from './cases/rate-limit.ts';
 import { describeRoles } from './cases/roles.ts';
 import { describeSpaces } from './cases/spaces.ts';
+import { describeStaleState } from './cases/stale-state.ts';
 import { describeState } from './cases/state.ts';
 import { describeStateLines } from './cases/state-lines.ts';
 import { describeStream } from './cases/stream.ts';
@@ -46,6 +47,7 @@ export function describeApi(runtime: Runtime): void {
   describePresenceElsewhere(runtime);
   describeRateLimits(runtime);
   describeUpdateModes(runtime);
+  describeStaleState(runtime);
   describeWhatRuntimesCanChange(runtime, target, env);
 }
 

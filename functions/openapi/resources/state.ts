@@ -28,18 +28,18 @@ export const STATE_ROUTES: readonly RouteDoc[] = [
       min: corner('With `max`: only objects in this box, by its least corner'),
       max: corner('The greatest corner of the box'),
     },
-    headers: ['If-Match', 'If-None-Match'],
+    headers: ['If-Match', 'If-None-Match', 'Cache-Control'],
     answers: {
       200: {
         description:
           'The world; as NDJSON where `Accept` asks for it, a StateLine a line. NDJSON has every message, JSON the last 50.',
-        headers: ['ETag'],
+        headers: ['ETag', 'Age'],
         content: {
           ...json('State', STATE),
           'application/x-ndjson': { schema: 'StateLine', examples: STATE_LINES },
         },
       },
-      304: { description: 'The caller has it.', headers: ['ETag'] },
+      304: { description: 'The caller has it.', headers: ['ETag', 'Age'] },
     },
     problems: ['not_found', 'state_unsettled'],
   },
