@@ -21,13 +21,16 @@ const TINY: Sizes = {
   bytes: { updates: 50, updatesPerSecond: 500, objects: [20] },
   crash: { kills: 2, baselineKills: 1 },
   state: {
-    ...{ warmUpSeconds: 0.1, seconds: 0.3, updatesPerSecond: 200 },
+    warmUpSeconds: 0.1,
+    seconds: 0.3,
+    updatesPerSecond: 200,
     small: { objects: 20, readsPerSecond: 20 },
     large: { objects: 40, readsPerSecond: 20 },
   },
   hitRate: { spaces: 3, objects: 10, seconds: 0.3, readsPerSecond: 20, writesPerSecond: 10, herd: 5 },
   delivery: {
-    ...{ warmUpSeconds: 0.1, seconds: 0.3 },
+    warmUpSeconds: 0.1,
+    seconds: 0.3,
     one: { subscribers: 1, requestsPerSecond: 20, opsPerRequest: 1 },
     many: { subscribers: 3, requestsPerSecond: 10, opsPerRequest: 10 },
   },

@@ -22,17 +22,16 @@ export const BASELINES: ReadonlySet<string> = new Set(['drizzle-update', 'missio
 /** Everything that is measured, in the order of measuring: baselines first. */
 export const SECTIONS: readonly { name: string; what: string; measure: Section }[] = [
   {
-    ...{ name: 'drizzle-update', measure: measureDrizzleUpdate },
+    name: 'drizzle-update',
+    measure: measureDrizzleUpdate,
     what: 'baseline: one UPDATE an object through the same client',
   },
   {
-    ...{ name: 'mission', measure: measureMission },
+    name: 'mission',
+    measure: measureMission,
     what: 'baseline: a queue in memory, flushed at 100 ms or 100 items',
   },
-  {
-    ...{ name: 'durable-object', measure: measureDurableObject },
-    what: 'baseline: one Durable Object with SQLite',
-  },
+  { name: 'durable-object', measure: measureDurableObject, what: 'baseline: one Durable Object with SQLite' },
   { name: 'append', what: 'updates accepted at saturation, nothing draining', measure: measureAppend },
   { name: 'drain-hot', what: 'a full log drained, over few objects', measure: measureDrainHot },
   { name: 'drain-cold', what: 'a full log drained, over many objects', measure: measureDrainCold },

@@ -125,8 +125,10 @@ try {
   const { secret } = await keys.issueFirst(TENANT, { scopes: ['read', 'write'] });
   await postgres.close();
   const env = {
-    ...{ DATABASE_URL: databaseUrl, DATABASE_HTTP_URL: databaseHttpUrl },
-    ...{ UPSTASH_REDIS_REST_URL: redisRestUrl, UPSTASH_REDIS_REST_TOKEN: redisRestToken },
+    DATABASE_URL: databaseUrl,
+    DATABASE_HTTP_URL: databaseHttpUrl,
+    UPSTASH_REDIS_REST_URL: redisRestUrl,
+    UPSTASH_REDIS_REST_TOKEN: redisRestToken,
     DATABASE_TIMEOUT_MS: '60000',
   };
   // Each run has a workerd of its own: memory once taken is seldom given back, and the next would seem to need none.

@@ -75,10 +75,21 @@ async function saveOneByOne(objects: ReturnType<typeof makeObjects>): Promise<vo
   statements = 0;
   for (const { id, name, parentId, position, rotation, scale, properties } of objects) {
     const values = {
-      ...{ seq: 1, createdSeq: 1, name, parentId, properties },
-      ...{ positionX: position.x, positionY: position.y, positionZ: position.z },
-      ...{ rotationX: rotation.x, rotationY: rotation.y, rotationZ: rotation.z, rotationW: rotation.w },
-      ...{ scaleX: scale.x, scaleY: scale.y, scaleZ: scale.z },
+      seq: 1,
+      createdSeq: 1,
+      name,
+      parentId,
+      properties,
+      positionX: position.x,
+      positionY: position.y,
+      positionZ: position.z,
+      rotationX: rotation.x,
+      rotationY: rotation.y,
+      rotationZ: rotation.z,
+      rotationW: rotation.w,
+      scaleX: scale.x,
+      scaleY: scale.y,
+      scaleZ: scale.z,
     };
     await postgres.inTenant(other, (db) => [
       db

@@ -74,7 +74,10 @@ function buildObjects(): object[] {
     { id: 'ground', name: 'Ground', scale: { x: 20, y: 1, z: 20 }, properties: { model: ground } },
     { id: 'fountain', name: 'Fountain', parentId: 'ground', properties: { model: fountain, flow: 0.6 } },
     {
-      ...{ id: 'bench', name: 'Bench', parentId: 'ground', position: { x: 3, y: 0, z: 0 } },
+      id: 'bench',
+      name: 'Bench',
+      parentId: 'ground',
+      position: { x: 3, y: 0, z: 0 },
       properties: { model: bench, seats: 3 },
     },
     ...ring,

@@ -9,7 +9,8 @@ function makeWorkers() {
     const { promise: died, resolve } = Promise.withResolvers<string>();
     const n = deaths.push(resolve);
     const worker: Mortal & { n: number } = {
-      ...{ n, died },
+      n,
+      died,
       stop: async () => resolve('stopped'),
       kill: async () => void killed.push(n),
     };

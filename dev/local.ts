@@ -64,7 +64,10 @@ export async function startLocal(options: LocalOptions): Promise<Local> {
     const dataDir = options.ephemeral ? await makeTemporaryDir() : dir;
     signal.throwIfAborted();
     const stack = await startStack({
-      ...{ dir: dataDir, ephemeral: options.ephemeral, ports: options.ports ?? DEFAULT_PORTS, log },
+      dir: dataDir,
+      ephemeral: options.ephemeral,
+      ports: options.ports ?? DEFAULT_PORTS,
+      log,
       // A temporary folder has a lock of its own: who finds it later has to know whose it is.
       ...(options.ephemeral ? {} : { lock }),
     });
@@ -80,7 +83,8 @@ export async function startLocal(options: LocalOptions): Promise<Local> {
     const variables = {
       ...readOwnVariables(),
       ...buildWorkerVariables(values),
-      ...{ DEFAULT_TENANT_ID: DEMO_TENANT_ID, DEFAULT_SPACE_ID: DEMO_SPACE_ID },
+      DEFAULT_TENANT_ID: DEMO_TENANT_ID,
+      DEFAULT_SPACE_ID: DEMO_SPACE_ID,
       PUBLIC_URL: `http://127.0.0.1:${port}`,
     };
     const { bodyTimeoutMs } = parseConfig(variables).limits;
@@ -89,11 +93,17 @@ export async function startLocal(options: LocalOptions): Promise<Local> {
     const { url } = front;
     const start = async (stopping: AbortSignal) =>
       startWorker({
-        ...{ dir: dataDir, port: await findFreePort(0), onSpawn: stack.lock.record, variables },
-        ...{ log, signal: stopping },
+        dir: dataDir,
+        port: await findFreePort(0),
+        onSpawn: stack.lock.record,
+        variables,
+        log,
+        signal: stopping,
       });
     const worker = await keepWorker({
-      ...{ start, log, now: () => performance.now() },
+      start,
+      log,
+      now: () => performance.now(),
       onChange: (running) => front.setTarget(running?.port ?? null),
     });
     undo.push(worker.stop);
@@ -107,7 +117,11 @@ export async function startLocal(options: LocalOptions): Promise<Local> {
     if (options.ephemeral) undo.push(() => rmSync(devFile, { force: true }));
     const workerLogFile = join(dataDir, 'worker.log');
     return {
-      ...{ url, values, workerLogFile, stop, ...world },
+      url,
+      values,
+      workerLogFile,
+      stop,
+      ...world,
       ended: Promise.race([stack.ended, worker.ended.then((how) => `${how}; its log is ${workerLogFile}`)]),
     };
   } catch (error) {

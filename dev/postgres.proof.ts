@@ -23,14 +23,13 @@ afterAll(() => rmSync(dir, { recursive: true }));
 
 async function start(options: { port?: number; dataDir?: string } = {}): Promise<PostgresServer> {
   server = await startPostgres({
-    ...{
-      dataDir,
-      port: options.port ?? (await findFreePort(0)),
-      durable: true,
-      log: () => undefined,
-      ...options,
-    },
-    ...{ superuserPassword: 'pass word/with@signs', logFile: join(dir, 'postgres.log') },
+    dataDir,
+    port: options.port ?? (await findFreePort(0)),
+    durable: true,
+    log: () => undefined,
+    ...options,
+    superuserPassword: 'pass word/with@signs',
+    logFile: join(dir, 'postgres.log'),
   });
   servers.push(server);
   return server;
@@ -101,8 +100,12 @@ describe('a Postgres that cannot start', () => {
   it('says that its port is taken', async () => {
     const { port } = await start();
     const other = startPostgres({
-      ...{ dataDir: join(dir, 'other'), port, durable: false, log: () => undefined },
-      ...{ superuserPassword: 'x', logFile: join(dir, 'other.log') },
+      dataDir: join(dir, 'other'),
+      port,
+      durable: false,
+      log: () => undefined,
+      superuserPassword: 'x',
+      logFile: join(dir, 'other.log'),
     });
     await expect(other).rejects.toMatchObject({ code: 'EADDRINUSE' });
   });

@@ -23,7 +23,11 @@ async function startParent(
 ): Promise<{ started: StartedProcess; pids: number[] }> {
   const logFile = join(dir, `${name}.log`);
   const started = await startProcess({
-    ...{ name, command: process.execPath, args: ['-e', PARENT, ...args], logFile, lastSignal: 'SIGKILL' },
+    name,
+    command: process.execPath,
+    args: ['-e', PARENT, ...args],
+    logFile,
+    lastSignal: 'SIGKILL',
   });
   await expect.poll(() => readFileSync(logFile, 'utf8'), { timeout: 10_000 }).toMatch(/\d+ \d+\n/);
   return { started, pids: readFileSync(logFile, 'utf8').trim().split(' ').map(Number) };

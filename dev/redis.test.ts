@@ -18,13 +18,13 @@ afterAll(() => rmSync(dir, { recursive: true }));
 
 async function start(name: string, port?: number): Promise<RedisServer> {
   const server = await startRedis({
-    ...{ dataDir: join(dir, name), cacheDir: CACHE_DIR, port: port ?? (await findFreePort(0)) },
-    ...{
-      password: 'a-long-password',
-      durable: true,
-      logFile: join(dir, `${name}.log`),
-      log: () => undefined,
-    },
+    dataDir: join(dir, name),
+    cacheDir: CACHE_DIR,
+    port: port ?? (await findFreePort(0)),
+    password: 'a-long-password',
+    durable: true,
+    logFile: join(dir, `${name}.log`),
+    log: () => undefined,
   });
   servers.push(server);
   return server;
@@ -32,7 +32,10 @@ async function start(name: string, port?: number): Promise<RedisServer> {
 
 async function run<T>(url: string, use: (redis: Redis) => Promise<T>): Promise<T> {
   const redis = new Redis(url, {
-    ...{ lazyConnect: true, enableReadyCheck: false, protocol: 2, disableClientInfo: true },
+    lazyConnect: true,
+    enableReadyCheck: false,
+    protocol: 2,
+    disableClientInfo: true,
     retryStrategy: () => null,
   });
   redis.on('error', () => undefined);

@@ -126,8 +126,13 @@ async function start(options: StackOptions, lock: RunLock, undo: (() => Promise<
   const [postgres, redis] = await settleAll([
     place.start('Postgres', preferred.postgres, async (port) => {
       const server = await startPostgres({
-        ...{ port, durable, log, dataDir: join(dir, 'postgres'), logFile: join(dir, 'postgres.log') },
-        ...{ superuserPassword: secrets.superuserPassword, onSpawn: lock.record },
+        port,
+        durable,
+        log,
+        dataDir: join(dir, 'postgres'),
+        logFile: join(dir, 'postgres.log'),
+        superuserPassword: secrets.superuserPassword,
+        onSpawn: lock.record,
       });
       undo.push(server.stop);
       await prepareDatabase(server.superuserUrl, secrets.ownerPassword);
@@ -135,8 +140,14 @@ async function start(options: StackOptions, lock: RunLock, undo: (() => Promise<
     }),
     place.start('Redis', preferred.redis, async (port) => {
       const server = await startRedis({
-        ...{ port, durable, log, dataDir: join(dir, 'redis'), logFile: join(dir, 'redis.log') },
-        ...{ cacheDir: CACHE_DIR, password: secrets.redisPassword, onSpawn: lock.record },
+        port,
+        durable,
+        log,
+        dataDir: join(dir, 'redis'),
+        logFile: join(dir, 'redis.log'),
+        cacheDir: CACHE_DIR,
+        password: secrets.redisPassword,
+        onSpawn: lock.record,
       });
       undo.push(server.stop);
       return server;
@@ -152,14 +163,19 @@ async function start(options: StackOptions, lock: RunLock, undo: (() => Promise<
     }),
     place.start('the front for Upstash', preferred.upstash, async (port) => {
       const front = await startUpstashFront({
-        ...{ port, redisUrl: redis.url, token: secrets.redisRestToken, faults: faults.upstash },
+        port,
+        redisUrl: redis.url,
+        token: secrets.redisRestToken,
+        faults: faults.upstash,
       });
       undo.unshift(front.close);
       return front;
     }),
     place.start('the front for QStash', preferred.qstash, async (port) => {
       const front = await startQStashFront({
-        ...{ port, token: secrets.qstashToken, faults: faults.qstash },
+        port,
+        token: secrets.qstashToken,
+        faults: faults.qstash,
         currentSigningKey: secrets.qstashCurrentSigningKey,
         nextSigningKey: secrets.qstashNextSigningKey,
         dataFile: join(dir, 'qstash.json'),
@@ -194,9 +210,14 @@ async function start(options: StackOptions, lock: RunLock, undo: (() => Promise<
     ports: {
       postgres: postgres.port,
       redis: redis.port,
-      ...{ neon: portOf(neon.url), upstash: portOf(upstash.url), qstash: portOf(qstash.url) },
+      neon: portOf(neon.url),
+      upstash: portOf(upstash.url),
+      qstash: portOf(qstash.url),
     },
-    ...{ postgres, redis, faults, lock },
+    postgres,
+    redis,
+    faults,
+    lock,
     ended: Promise.race([
       postgres.process.exited.then(
         (how) => `Postgres ended (${how}); its log is ${join(dir, 'postgres.log')}`,

@@ -20,7 +20,9 @@ it('speaks to the stack, with no secret on a command line, and ends with workerd
   const values = stack();
   const spawned: number[] = [];
   const worker = await startWorker({
-    ...{ dir, port: await findFreePort(0), variables: buildWorkerVariables(values) },
+    dir,
+    port: await findFreePort(0),
+    variables: buildWorkerVariables(values),
     onSpawn: ({ pid }) => spawned.push(pid),
   });
   const ready = await fetch(`${worker.url}/readyz`);

@@ -94,8 +94,11 @@ export async function startWorker(options: WorkerOptions): Promise<DevWorker> {
     ],
     env: {
       ...Object.fromEntries(PASSED_ON.map((name) => [name, process.env[name]])),
-      ...{ WRANGLER_SEND_METRICS: 'false', WRANGLER_WRITE_LOGS: 'false', WRANGLER_HIDE_BANNER: 'true' },
-      ...{ CLOUDFLARE_CF_FETCH_ENABLED: 'false', NO_COLOR: '1' },
+      WRANGLER_SEND_METRICS: 'false',
+      WRANGLER_WRITE_LOGS: 'false',
+      WRANGLER_HIDE_BANNER: 'true',
+      CLOUDFLARE_CF_FETCH_ENABLED: 'false',
+      NO_COLOR: '1',
     },
     cwd: PROJECT,
     logFile,

@@ -147,7 +147,9 @@ export function compose(env: Env, runtime: Runtime): Composition {
     finishedJobs: redis && createFinishedJobs(redis),
     now,
     spaceLog,
-    ...{ changes, streams, cut },
+    changes,
+    streams,
+    cut,
     drains: drain,
     presence,
     deadLetters: new DeadLetters(drainStore, worldLog),
@@ -188,7 +190,8 @@ function openLog(
   const { qstash, publicUrl, limits } = config;
   const queue = qstash === null || publicUrl === null ? null : createQueue({ ...qstash, publicUrl });
   const drain = new Drain(logStore, drainStore, {
-    ...{ now, pause },
+    now,
+    pause,
     publishDrain: queue && ((message) => queue.publishDrain(message)),
     retention: {
       resultsSeconds: limits.idempotencyTtlSeconds,
@@ -240,7 +243,10 @@ function openState(
   if (redis === null || spaceLog === null || drain === null || logs === null) return null;
   const state = new SpaceState(createStateStore(redis, {}, logs.known), loader, spaceLog, drain, {
     noteAhead: logs.noteAhead,
-    ...{ now, pause, createToken: () => crypto.randomUUID(), keeps: config.cacheEnabled },
+    now,
+    pause,
+    createToken: () => crypto.randomUUID(),
+    keeps: config.cacheEnabled,
     tell: ({ event, address, cause }) =>
       log('warn', event, { tenantId: address.tenantId, causes: describeError(cause) }),
   });

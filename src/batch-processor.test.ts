@@ -41,7 +41,10 @@ describe('BatchProcessor, on a Node server with its stores over TCP', () => {
     persistence = new PersistenceLayer({ databaseUrl: stack().databaseUrl, tenantId, poolSize: 4 });
     const { password } = new URL(stack().redisUrl);
     cache = new CacheManager({
-      ...{ host: '127.0.0.1', port: proxy.port, password: decodeURIComponent(password), tenantId },
+      host: '127.0.0.1',
+      port: proxy.port,
+      password: decodeURIComponent(password),
+      tenantId,
       timeoutMs: 1_000,
     });
     await persistence.connect();
@@ -109,8 +112,11 @@ describe('BatchProcessor, on a Node server with its stores over TCP', () => {
     const { hostname, port, password } = new URL(stack().redisUrl);
     const { stdout } = await promisify(execFile)(process.execPath, ['--input-type=module', '-e', script], {
       env: {
-        ...{ DATABASE_URL: stack().databaseUrl, TENANT_ID: tenantId, REDIS_HOST: hostname },
-        ...{ REDIS_PORT: port, REDIS_PASSWORD: decodeURIComponent(password) },
+        DATABASE_URL: stack().databaseUrl,
+        TENANT_ID: tenantId,
+        REDIS_HOST: hostname,
+        REDIS_PORT: port,
+        REDIS_PASSWORD: decodeURIComponent(password),
       },
     });
     const { stats, objects: written } = JSON.parse(stdout);
@@ -165,8 +171,10 @@ describe('BatchProcessor, on a Node server with its stores over TCP', () => {
     const { objects: written, users } = await persistence.loadWorldState();
     expect(written.map(({ id }) => id)).toEqual(['op', 'saved']);
     expect(written[1]).toMatchObject({
-      ...{ name: 'Saved', position: { x: 1, y: 0, z: 0 } },
-      ...{ scale: { x: 2, y: 2, z: 2 }, properties: { a: 1 } },
+      name: 'Saved',
+      position: { x: 1, y: 0, z: 0 },
+      scale: { x: 2, y: 2, z: 2 },
+      properties: { a: 1 },
     });
     expect(users).toMatchObject([{ id: 'ann', position: { x: 1, y: 2, z: 3 } }]);
     expect(batch.getStats()).toMatchObject({ processed: 6, batches: 1 });
@@ -267,7 +275,8 @@ describe('BatchProcessor, on a Node server with its stores over TCP', () => {
     const good = batch.add('objectSaves', { objectId: 'good' });
     for (const [type, operation, path] of refused)
       await expect(batch.add(type, operation)).rejects.toMatchObject({
-        ...{ code: 'validation_failed', errors: [{ path }] },
+        code: 'validation_failed',
+        errors: [{ path }],
       });
     const nowhere = batch.add('objectSaves', { objectId: 'o', spaceId: 'nowhere' });
     await batch.flushAll();
@@ -284,16 +293,15 @@ describe('BatchProcessor, on a Node server with its stores over TCP', () => {
     item.position.x = 2;
     item.properties.deep.a = 2;
     await batch.shutdown();
-    expect((await objects()).get('o')).toMatchObject({
-      ...{ position: { x: 1 }, properties: { deep: { a: 1 } } },
-    });
+    expect((await objects()).get('o')).toMatchObject({ position: { x: 1 }, properties: { deep: { a: 1 } } });
   });
 
   it('holds no more than it may', async () => {
     const batch = open({ queueItemsMax: 3 });
     const added = put(3).map((item) => batch.add('objectSaves', item));
     await expect(batch.add('objectSaves', { objectId: 'more' })).rejects.toMatchObject({
-      ...{ code: 'backlog_full', message: expect.stringContaining('At most 3 operations') },
+      code: 'backlog_full',
+      message: expect.stringContaining('At most 3 operations'),
     });
     await batch.flushAll();
     await Promise.all(added);
@@ -378,7 +386,8 @@ describe('BatchProcessor, on a Node server with its stores over TCP', () => {
       // Refused for its own sake, and not lost by the end.
       void batch.add('objectSaves', { objectId: 'late' });
       await expect(ended).rejects.toMatchObject({
-        ...{ code: 'store_unavailable', message: '250 operations could not be stored before the end.' },
+        code: 'store_unavailable',
+        message: '250 operations could not be stored before the end.',
       });
       for (const outcome of await Promise.allSettled(added))
         expect(outcome).toMatchObject({ status: 'rejected', reason: { code: 'store_unavailable' } });
@@ -399,12 +408,18 @@ describe('BatchProcessor, on a Node server with its stores over TCP', () => {
       await expect.poll(() => told.length, { timeout: 20_000 }).toBe(2);
       expect(told.toSorted((a, b) => (a.type < b.type ? -1 : 1))).toEqual([
         {
-          ...{ type: 'objectUpdates', spaceId: 'main', actor: 'ann', status: 'unknown_object' },
+          type: 'objectUpdates',
+          spaceId: 'main',
+          actor: 'ann',
+          status: 'unknown_object',
           operation: { op: 'patch', id: 'none', name: 'n' },
           seq: (await lost).seq,
         },
         {
-          ...{ type: 'operations', spaceId: 'main', actor: null, status: 'conflict' },
+          type: 'operations',
+          spaceId: 'main',
+          actor: null,
+          status: 'conflict',
           operation: { op: 'patch', id: 'there', ifSeq: 1 },
           seq: expect.any(Number),
         },

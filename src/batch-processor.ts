@@ -157,7 +157,8 @@ export class BatchProcessor {
       ...options,
     };
     this.#outcomes = new BatchOutcomes({
-      ...{ readNoEffects: readNoEffects ?? null, now: this.#options.now },
+      readNoEffects: readNoEffects ?? null,
+      now: this.#options.now,
       onNoEffect: ({ type, actor, operation }, at) => onNoEffect?.({ type, actor, operation, ...at }),
     });
   }
@@ -237,7 +238,12 @@ export class BatchProcessor {
       );
     const { spaceId, actor, operation, bytes } = readItem(known, input);
     this.#queue.push({
-      ...{ type: known, operation, bytes, actor, addedMs: now(), ...settle },
+      type: known,
+      operation,
+      bytes,
+      actor,
+      addedMs: now(),
+      ...settle,
       spaceId: spaceId ?? this.#options.spaceId,
     });
     this.#held++;

@@ -27,7 +27,8 @@ describe.each(REDIS_WAYS)('CacheManager and world states, %s', (_, openWay) => {
   it('gives back what was kept, to the last bit, also where it is several MiB', async () => {
     const cache = make();
     const objects = Array.from({ length: 20_000 }, (_, i) => ({
-      ...{ id: `o-${i}`, position: { x: i / 3, y: -5e-324, z: 1e308 } },
+      id: `o-${i}`,
+      position: { x: i / 3, y: -5e-324, z: 1e308 },
       properties: { text: `žluťoučký 🐎 ${'\uFEFF'} ${i}`, list: [], nothing: null, tag: `${i * 7_919}` },
     }));
     for (const kept of [state([]), state(objects)]) {

@@ -83,8 +83,15 @@ export function readRedis(env: Env): RedisConfig | null {
       );
     const variables = { address: 'REDIS_HOST', password: 'REDIS_PASSWORD' } as const;
     return {
-      ...{ kind: 'tcp', host, port, username: null, password, database: 0, tls: false },
-      ...{ variables, timeoutMs },
+      kind: 'tcp',
+      host,
+      port,
+      username: null,
+      password,
+      database: 0,
+      tls: false,
+      variables,
+      timeoutMs,
     };
   }
   return url === null || token === null ? null : { kind: 'upstash', url, token, timeoutMs };

@@ -70,8 +70,14 @@ describe('Config', () => {
       BATCH_PROCESSING_ENABLED: 'true',
     });
     expect(config.redis).toEqual({
-      ...{ kind: 'tcp', host: 'localhost', port: 6_379, username: null, password: 'your-password' },
-      ...{ database: 0, tls: false, timeoutMs: 2_000 },
+      kind: 'tcp',
+      host: 'localhost',
+      port: 6_379,
+      username: null,
+      password: 'your-password',
+      database: 0,
+      tls: false,
+      timeoutMs: 2_000,
       variables: { address: 'REDIS_HOST', password: 'REDIS_PASSWORD' },
     });
     expect(config.cacheEnabled).toBe(true);
@@ -86,7 +92,9 @@ describe('Config', () => {
     ],
   ])('reads a Redis out of its URL: %s', (url, address) => {
     expect(parseConfig({ DATABASE_URL, REDIS_URL: url }).redis).toEqual({
-      ...{ kind: 'tcp', ...address, timeoutMs: 2_000 },
+      kind: 'tcp',
+      ...address,
+      timeoutMs: 2_000,
       variables: { address: 'REDIS_URL', password: 'REDIS_URL' },
     });
   });

@@ -49,7 +49,9 @@ export class PersistenceLayer extends Layer {
     const postgres = openPg({ databaseUrl: url, poolSizeMax: poolSize, timeoutMs });
     const log = new DirectLog(createDrainStore(postgres), Date.now);
     super(createWorldStore(postgres), log, {
-      ...{ tenantId: 'default', spaceId: 'main', readInput: readThreeValues },
+      tenantId: 'default',
+      spaceId: 'main',
+      readInput: readThreeValues,
       ...options,
     });
     postgresOf.set(this, postgres);
@@ -133,8 +135,12 @@ export class BatchProcessor extends Batches {
       void work.catch(() => undefined).finally(() => underWay.delete(work));
     };
     const spaceLog = new SpaceLog(...stores, drain, {
-      ...{ now, pause, requestsPerMinute: 0, updatesPerMinute: 0 },
-      ...{ backlog: BACKLOG, commitsAlways: false },
+      now,
+      pause,
+      requestsPerMinute: 0,
+      updatesPerMinute: 0,
+      backlog: BACKLOG,
+      commitsAlways: false,
       ...log,
       idempotencyTtlSeconds,
     });
@@ -143,10 +149,7 @@ export class BatchProcessor extends Batches {
       createStateLoader(postgres),
       spaceLog,
       drain,
-      {
-        ...{ now, pause, createToken: uuidv7 },
-        tell: () => undefined,
-      },
+      { now, pause, createToken: uuidv7, tell: () => undefined },
     );
     drain.renewsBy(state);
     persistence.useLog({ log: spaceLog, defer, state });
@@ -189,7 +192,9 @@ function pause(ms: number): Promise<void> {
 function readAddress({ url, host, port, password }: NodeCacheOptions) {
   if (!url)
     return {
-      ...{ host: host || '127.0.0.1', port: readPort(port), password },
+      host: host || '127.0.0.1',
+      port: readPort(port),
+      password,
       variables: { address: 'host', password: 'password' },
     };
   const address = readRedisUrl(url);

@@ -134,7 +134,9 @@ export class PersistenceLayer {
   ): PersistenceLayer {
     return new PersistenceLayer(this.#store, this.#order, {
       ...this.#options,
-      ...{ tenantId, actor, withinSpace },
+      tenantId,
+      actor,
+      withinSpace,
       ...rest,
     });
   }
@@ -374,7 +376,8 @@ export class PersistenceLayer {
     const { tenantId, actor = null, principal = null, defer = this.#order.defer ?? ignore } = this.#options;
     const isSession = this.#options.withinSpace ?? false;
     return {
-      ...{ log: this.#order.log, queues },
+      log: this.#order.log,
+      queues,
       target: { tenantId, spaceId: this.#space(spaceId), actor, isSession },
       options: { principal, defer },
     };

@@ -31,8 +31,12 @@ beforeAll(async () => {
   const outfile = join(dir, 'worker.js');
   await build({
     stdin: { contents: WORKER, resolveDir: resolve(import.meta.dirname, '..'), loader: 'js' },
-    ...{ outfile, bundle: true, format: 'esm', conditions: ['workerd', 'worker', 'browser'] },
-    ...{ external: ['node:*'], logLevel: 'error' },
+    outfile,
+    bundle: true,
+    format: 'esm',
+    conditions: ['workerd', 'worker', 'browser'],
+    external: ['node:*'],
+    logLevel: 'error',
   });
   worker = await startWorkerd(outfile, makeEnv());
 });

@@ -23,8 +23,14 @@ export async function makeLogSpace(postgres: Postgres) {
   /** A batch behind the cursor as the test knows it. */
   function toBatch(parts: Partial<Batch> = {}): Batch {
     return {
-      ...{ incarnation, from: at, to: at + 100 },
-      ...{ objects: [], avatars: [], singles: [], results: [], incidents: [] },
+      incarnation,
+      from: at,
+      to: at + 100,
+      objects: [],
+      avatars: [],
+      singles: [],
+      results: [],
+      incidents: [],
       ...parts,
     };
   }
@@ -73,7 +79,11 @@ export async function queryAs(
 /** An object as a put has it. */
 export function makeInput(id: string) {
   return {
-    ...{ id, name: null, modelId: null, parentId: null, properties: {} },
+    id,
+    name: null,
+    modelId: null,
+    parentId: null,
+    properties: {},
     position: { x: 0, y: 0, z: 0 },
     rotation: { x: 0, y: 0, z: 0, w: 1 },
     scale: { x: 1, y: 1, z: 1 },

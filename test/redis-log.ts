@@ -94,13 +94,22 @@ export async function openSpace(
   const log = createLogStore(redis, options, new KnownLogs(redis, { findCursor }));
   const append: LogSpace['append'] = (request = {}) =>
     log.append(address, {
-      ...{ actor: null, entries: [ENTRY], waits: false, idempotency: null, budget: null },
-      ...{ backlog: NO_LIMITS, opened: null },
+      actor: null,
+      entries: [ENTRY],
+      waits: false,
+      idempotency: null,
+      budget: null,
+      backlog: NO_LIMITS,
+      opened: null,
       ...request,
     });
   if (isOpened) await append({ opened, entries: [] });
   return {
-    ...{ address, opened, log, keys, append },
+    address,
+    opened,
+    log,
+    keys,
+    append,
     async add(request) {
       const outcome = await append(request);
       if (outcome.status !== 'appended') throw new Error(`it was refused: ${JSON.stringify(outcome)}`);
@@ -108,8 +117,14 @@ export async function openSpace(
     },
     settle: (committed, request = {}) =>
       log.settle(address, {
-        ...{ incarnation: opened.incarnation, committed, token: null, goesOn: 'never' },
-        ...{ operations: 0, entries: 0, bytes: 0, latencyMsSum: 0 },
+        incarnation: opened.incarnation,
+        committed,
+        token: null,
+        goesOn: 'never',
+        operations: 0,
+        entries: 0,
+        bytes: 0,
+        latencyMsSum: 0,
         ...request,
       }),
     read: (request = {}) =>

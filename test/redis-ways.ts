@@ -56,7 +56,10 @@ async function openTcpWay(redisUrl = stack().redisUrl): Promise<RedisWay> {
     ...proxy,
     openLive: ({ timeoutMs = 5_000 } = {}) =>
       openTcpLive({
-        ...{ host: '127.0.0.1', port: liveProxy.port, password: decodeURIComponent(url.password), timeoutMs },
+        host: '127.0.0.1',
+        port: liveProxy.port,
+        password: decodeURIComponent(url.password),
+        timeoutMs,
       }),
     cutLive: () => liveProxy.inject({ kind: 'refuse' }),
     mendLive: () => liveProxy.clear(),

@@ -26,7 +26,9 @@ it('rediss:// serves where the authority of the certificate is trusted', async (
   const proxy = await startTlsProxy('redis', Number(port));
   const target = await startNode(
     OVER_TCP.makeEnv({
-      ...{ REDIS_HOST: '', REDIS_PORT: '', REDIS_PASSWORD: '' },
+      REDIS_HOST: '',
+      REDIS_PORT: '',
+      REDIS_PASSWORD: '',
       REDIS_URL: `rediss://:${password}@127.0.0.1:${proxy.port}/0`,
       NODE_EXTRA_CA_CERTS: CERTIFICATE_FILE,
     }),

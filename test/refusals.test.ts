@@ -84,7 +84,9 @@ describe('a store that refuses', () => {
     DATABASE_URL: Object.assign(new URL(stack().databaseUrl), changes).href,
   });
   const redisAt = (changes: Record<string, string>) => ({
-    ...{ REDIS_HOST: '', REDIS_PORT: '', REDIS_PASSWORD: '' },
+    REDIS_HOST: '',
+    REDIS_PORT: '',
+    REDIS_PASSWORD: '',
     REDIS_URL: Object.assign(new URL(stack().redisUrl), changes).href,
   });
   const tls = () => ({ port: String(proxies.postgres.port) });

@@ -106,7 +106,8 @@ export async function openSettingsDatabase(settings: readonly Setting[]): Promis
   await set(settings);
   await migrate({ migrationUrl: within(migrationUrl) });
   return {
-    ...{ url: within(databaseUrl), set },
+    url: within(databaseUrl),
+    set,
     drop: () => query(superuserUrl, `DROP DATABASE ${name} WITH (FORCE)`),
   };
 }

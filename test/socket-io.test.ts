@@ -75,7 +75,8 @@ async function settle(): Promise<void> {
 
 it('spawns a person: the database has them, and the cache their session', async () => {
   expect(await ask(ann, 'user-spawn', { id: 'ann', displayName: 'Ann' })).toMatchObject({
-    ...{ ok: true, user: { id: 'ann' } },
+    ok: true,
+    user: { id: 'ann' },
   });
   expect(await persistence.getUser('ann')).toMatchObject({ displayName: 'Ann' });
   expect(await cache.getUserSession('ann')).toEqual({ socketId: ann.id, spawnedAt: expect.any(String) });
@@ -84,7 +85,9 @@ it('spawns a person: the database has them, and the cache their session', async 
 it('creates, moves and deletes: acknowledged when the database has it, and told to everybody else', async () => {
   const create = { objectId: 'lamp', name: 'Lamp', position: { x: 1, y: 2, z: 3 } };
   expect(await ask(ann, 'object-create', create)).toMatchObject({
-    ...{ ok: true, objectId: 'lamp', durability: 'committed' },
+    ok: true,
+    objectId: 'lamp',
+    durability: 'committed',
   });
   const created = await persistence.getObject('lamp');
   expect(created).toMatchObject({ name: 'Lamp', createdBy: 'ann' });

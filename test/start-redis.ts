@@ -17,8 +17,14 @@ export interface TestRedis {
 export async function startTestRedis(password: string, settings: readonly string[] = []): Promise<TestRedis> {
   const dir = mkdtempSync(join(tmpdir(), 'worldkeep-redis-'));
   const { url, port, stop } = await startRedis({
-    ...{ dataDir: join(dir, 'data'), cacheDir: CACHE_DIR, port: await findFreePort(0) },
-    ...{ password, settings, durable: false, logFile: join(dir, 'redis.log'), log: () => undefined },
+    dataDir: join(dir, 'data'),
+    cacheDir: CACHE_DIR,
+    port: await findFreePort(0),
+    password,
+    settings,
+    durable: false,
+    logFile: join(dir, 'redis.log'),
+    log: () => undefined,
   });
   return {
     url,

@@ -22,8 +22,11 @@ async function update(): Promise<void> {
     db
       .update(worldObjects)
       .set({
-        ...{ positionX: x + random(), positionZ: z + random(), seq: Date.now() * 1_000 },
-        ...{ rotationY: Math.sin(heading), rotationW: Math.cos(heading) },
+        positionX: x + random(),
+        positionZ: z + random(),
+        seq: Date.now() * 1_000,
+        rotationY: Math.sin(heading),
+        rotationW: Math.cos(heading),
       })
       .where(and(eq(worldObjects.world, world), eq(worldObjects.objectId, nameObject(i)))),
   ]);

@@ -41,7 +41,7 @@ export async function measureDrizzleUpdate(bench: Bench): Promise<Figure[]> {
     const worker = await startWorker(bench.workerPath, stack.values);
     const { address } = await makeSpace(stack, worker.url, sizes.hotObjects).finally(worker.stop);
     const { databaseUrl, databaseHttpUrl } = stack.values;
-    const task: UpdateTask = { ...{ databaseUrl, databaseHttpUrl, ...address }, objects: sizes.hotObjects };
+    const task: UpdateTask = { databaseUrl, databaseHttpUrl, ...address, objects: sizes.hotObjects };
     await repeat(bench, BASELINE, async () => {
       const child = fork(join(import.meta.dirname, 'drizzle-update-process.ts'), {
         execArgv: [],
@@ -81,17 +81,27 @@ export async function measureDrizzleUpdate(bench: Bench): Promise<Figure[]> {
   const shared = { section: 'baselines', baseline: BASELINE };
   return [
     {
-      ...{ ...shared, what: `${BASELINE}, through the same client`, unit: 'durable updates/s' },
-      ...{ measure: 'updates/s', values: rates },
+      ...shared,
+      what: `${BASELINE}, through the same client`,
+      unit: 'durable updates/s',
+      measure: 'updates/s',
+      values: rates,
       note: `${sizes.connections} under way at once, from one Node process; without authentication and validation`,
     },
     {
-      ...{ ...shared, what: `${BASELINE}: 100 updates of one client`, unit: 'ms, p50', values: hundreds },
-      ...{ measure: 'ms for 100 durable updates', note: `${sizes.connections} under way at once` },
+      ...shared,
+      what: `${BASELINE}: 100 updates of one client`,
+      unit: 'ms, p50',
+      values: hundreds,
+      measure: 'ms for 100 durable updates',
+      note: `${sizes.connections} under way at once`,
     },
     {
-      ...{ ...shared, what: `${BASELINE}: CPU at saturation`, unit: 'µs an update' },
-      ...{ measure: 'CPU µs an update', values: cpu.map(({ seconds }) => (seconds.total / updates) * 1e6) },
+      ...shared,
+      what: `${BASELINE}: CPU at saturation`,
+      unit: 'µs an update',
+      measure: 'CPU µs an update',
+      values: cpu.map(({ seconds }) => (seconds.total / updates) * 1e6),
       note: describeCpu(cpu),
     },
   ];

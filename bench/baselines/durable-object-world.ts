@@ -17,9 +17,12 @@ export async function startDurableWorld(objects: number): Promise<Workerd> {
     for (let from = 0; from < objects; from += OBJECTS_PER_REQUEST) {
       const length = Math.min(OBJECTS_PER_REQUEST, objects - from);
       const ops = Array.from({ length }, (_, i) => ({
-        ...{ id: nameObject(from + i), name: `Object ${from + i}`, modelId: 'crate' },
+        id: nameObject(from + i),
+        name: `Object ${from + i}`,
+        modelId: 'crate',
         position: placeObject(from + i, objects),
-        ...{ scale: { x: 1, y: 1, z: 1 }, properties: { colour: (from + i) % 16 } },
+        scale: { x: 1, y: 1, z: 1 },
+        properties: { colour: (from + i) % 16 },
       }));
       const answer = await fetch(worker.url, { method: 'POST', body: JSON.stringify({ ops }) });
       if (answer.status !== 202) throw new Error(`the Durable Object answered ${answer.status}`);

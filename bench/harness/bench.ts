@@ -63,13 +63,16 @@ export const FULL_SIZES: Sizes = {
   bytes: { updates: 300_000, updatesPerSecond: 10_000, objects: [1_000, 10_000] },
   crash: { kills: 100, baselineKills: 20 },
   state: {
-    ...{ warmUpSeconds: 3, seconds: 10, updatesPerSecond: 5_000 },
+    warmUpSeconds: 3,
+    seconds: 10,
+    updatesPerSecond: 5_000,
     small: { objects: 1_000, readsPerSecond: 50 },
     large: { objects: 10_000, readsPerSecond: 5 },
   },
   hitRate: { spaces: 200, objects: 50, seconds: 90, readsPerSecond: 100, writesPerSecond: 40, herd: 100 },
   delivery: {
-    ...{ warmUpSeconds: 2, seconds: 10 },
+    warmUpSeconds: 2,
+    seconds: 10,
     one: { subscribers: 1, requestsPerSecond: 200, opsPerRequest: 1 },
     many: { subscribers: 100, requestsPerSecond: 20, opsPerRequest: 10 },
   },

@@ -15,7 +15,10 @@ const ANY = Number.MAX_SAFE_INTEGER;
 const NOTHING: AppendRequest = {
   actor: null,
   entries: [{ ops: '[{"op":"delete","id":"not-there"}]', count: 1 }],
-  ...{ waits: false, idempotency: null, budget: null, opened: null },
+  waits: false,
+  idempotency: null,
+  budget: null,
+  opened: null,
   backlog: { bytesMax: ANY, entriesMax: ANY, ageMsMax: ANY },
 };
 
@@ -35,7 +38,10 @@ export interface HeldDrains {
 export async function holdDrains({ redisUrl }: StackValues, address: LogAddress): Promise<HeldDrains> {
   const { hostname, port, password } = new URL(redisUrl);
   const redis = openTcpRedis({
-    ...{ host: hostname, port: Number(port), password: decodeURIComponent(password), timeoutMs: TIMEOUT_MS },
+    host: hostname,
+    port: Number(port),
+    password: decodeURIComponent(password),
+    timeoutMs: TIMEOUT_MS,
   });
   await redis.command('CLIENT', 'SETNAME', OWN_NAME);
   const log = createLogStore(redis);

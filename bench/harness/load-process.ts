@@ -132,7 +132,11 @@ async function run({ connections, seconds, requests, requestsPerSecond }: LoadPh
   }
   agent.destroy();
   return {
-    ...{ requests: begun, unsent, accepted, statuses, seqs },
+    requests: begun,
+    unsent,
+    accepted,
+    statuses,
+    seqs,
     seconds: (lastAnswerMs - firstSentMs) / 1_000,
     latencyMs: {
       p50: percentile(latencies, 50),

@@ -36,11 +36,14 @@ export async function makeSpace(stack: BenchStack, url: string, objects: number)
   const headers = { Authorization: `Bearer ${secret}` };
   const path = '/v1/spaces/world';
   await call(`${url}${path}`, {
-    ...{ method: 'PUT', body: '{"name":"World"}' },
+    method: 'PUT',
+    body: '{"name":"World"}',
     headers: { ...headers, 'Content-Type': 'application/json' },
   });
   await call(`${url}${path}/state`, {
-    ...{ method: 'PUT', body: makeWorld(objects), duplex: 'half' },
+    method: 'PUT',
+    body: makeWorld(objects),
+    duplex: 'half',
     headers: { ...headers, 'Content-Type': 'application/x-ndjson' },
   } as RequestInit);
   return { address: { tenantId, spaceId: 'world' }, path, headers };
@@ -60,7 +63,10 @@ function makeWorld(objects: number): ReadableStream<Uint8Array> {
       let text = '';
       for (const end = Math.min(at + OBJECTS_PER_PIECE, objects); at < end; at++)
         text += `${JSON.stringify({
-          ...{ kind: 'object', id: nameObject(at), name: `Object ${at}`, modelId: 'crate' },
+          kind: 'object',
+          id: nameObject(at),
+          name: `Object ${at}`,
+          modelId: 'crate',
           position: placeObject(at, objects),
           properties: { colour: at % 16 },
         })}\n`;
@@ -135,7 +141,9 @@ export async function watchSpace(
   }
 
   return {
-    ...{ redis, postgres, read },
+    redis,
+    postgres,
+    read,
     readCursor: async () => Number((await readSpace()).cursor),
     async waitUntilDrained() {
       for (const startedAt = performance.now(); ; await delay(POLL_MS)) {

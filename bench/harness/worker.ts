@@ -42,7 +42,10 @@ export function startWorker(
   { inspector = false }: { inspector?: boolean } = {},
 ): Promise<Workerd> {
   return startWorkerd({
-    ...{ modulePath, inspector, durableObjectClass: null, readyPath: '/readyz' },
+    modulePath,
+    inspector,
+    durableObjectClass: null,
+    readyPath: '/readyz',
     buildVariables: (url) => ({ ...buildWorkerVariables(values), ...UNLIMITED, PUBLIC_URL: url, ...changes }),
   });
 }

@@ -55,7 +55,9 @@ export async function startWorkerd(options: WorkerdOptions): Promise<Workerd> {
   writeFileSync(configFile, buildConfig(options, dir, url), { mode: 0o600 });
   writeFileSync(join(dir, basename(options.modulePath)), readFileSync(options.modulePath));
   const started = await startProcess({
-    ...{ name: 'workerd', command: workerdPath, logFile },
+    name: 'workerd',
+    command: workerdPath,
+    logFile,
     args: ['serve', ...(inspector === null ? [] : ['--inspector-addr', inspector]), configFile],
     lastSignal: 'SIGKILL',
   });
@@ -64,7 +66,9 @@ export async function startWorkerd(options: WorkerdOptions): Promise<Workerd> {
     removeDir(dir);
   };
   const worker: Workerd = {
-    ...{ url, pid: started.pid, inspectorUrl: inspector && `http://${inspector}` },
+    url,
+    pid: started.pid,
+    inspectorUrl: inspector && `http://${inspector}`,
     readLog: () => readFileSync(logFile, 'utf8'),
     stop: () => end(stopProcess(started, 'SIGTERM', STOP_GRACE_MS)),
     kill: () => end(killProcess(started)),

@@ -36,13 +36,16 @@ export async function measureAppend(bench: Bench): Promise<Figure[]> {
   const inRedis = format(mean(asConfigured.map(({ scriptMicroseconds }) => scriptMicroseconds)));
   return [
     {
-      ...{ ...shared, what: 'patches at saturation, nothing draining' },
+      ...shared,
+      what: 'patches at saturation, nothing draining',
       values: asConfigured.map(({ updatesPerSecond }) => updatesPerSecond),
       due: { ratio: DURABLE_OBJECT_RATE, atLeast: 1.2 },
       note: `${bench.sizes.connections} connections; p99 of a request ${p99} ms; ${inRedis} µs in Redis a script. ${describeCpu(asConfigured)}`,
     },
     {
-      ...{ ...shared, measure: 'updates/s, moves', what: 'moves at saturation, nothing draining' },
+      ...shared,
+      measure: 'updates/s, moves',
+      what: 'moves at saturation, nothing draining',
       values: asMoves.map(({ updatesPerSecond }) => updatesPerSecond),
       due: { ratio: DURABLE_OBJECT_RATE, atLeast: 1.2 },
       note: describeCpu(asMoves),
@@ -57,13 +60,17 @@ export async function measureAppend(bench: Bench): Promise<Figure[]> {
       due: { atLeast: 1.4 },
     },
     {
-      ...{ section: 'append', what: 'script calls in Redis, at saturation', unit: 'a request' },
+      section: 'append',
+      what: 'script calls in Redis, at saturation',
+      unit: 'a request',
       values: asConfigured.map(({ scriptCalls }) => scriptCalls),
       due: { atMost: COMMANDS_MAX },
       isPromise: true,
     },
     {
-      ...{ section: 'append', what: 'all commands in Redis', unit: 'a request' },
+      section: 'append',
+      what: 'all commands in Redis',
+      unit: 'a request',
       values: asConfigured.map(({ commands }) => commands),
       due: { atMost: COMMANDS_MAX },
       isPromise: true,
@@ -106,7 +113,9 @@ async function measureOnce({ sizes, tell }: Bench, setting: SpaceSetting, load: 
     const calls = (await countScriptCalls(redis)) - (held.commands() - heldBefore);
     return {
       updatesPerSecond: result.accepted / result.seconds,
-      ...{ updates: result.accepted, p99Ms: result.latencyMs.p99, seconds },
+      updates: result.accepted,
+      p99Ms: result.latencyMs.p99,
+      seconds,
       scriptCalls: calls / result.requests,
       scriptMicroseconds: await readScriptMicroseconds(redis),
       commands: commands.length / WATCHED_REQUESTS,

@@ -45,20 +45,28 @@ export async function measureBoth(bench: Bench): Promise<Figure[]> {
   const names = Object.keys(taken[0]?.memoryRatios ?? {});
   return [
     {
-      ...{ section, what: 'accepted', unit: 'updates/s', measure: 'updates/s' },
+      section,
+      what: 'accepted',
+      unit: 'updates/s',
+      measure: 'updates/s',
       values: taken.map((run) => run.updatesPerSecond),
       due: { atLeast: updatesPerSecond * ACCEPTED_SHARE_MIN },
       note: `after ${warmUpSeconds} s of the same; answers ${taken.map(({ statuses }) => statuses).join('; ')}; p99 of a request ${format(median(taken.map(({ requestP99Ms }) => requestP99Ms)))} ms. ${describeCpu(taken)}`,
     },
-    { ...{ section, what: 'durability lag, p50', unit: 'ms' }, values: lag('p50') },
+    { section, what: 'durability lag, p50', unit: 'ms', values: lag('p50') },
     {
-      ...{ section, what: 'durability lag, p99', unit: 'ms', values: lag('p99') },
+      section,
+      what: 'durability lag, p99',
+      unit: 'ms',
+      values: lag('p99'),
       due: { atMost: LAG_P99_MS_MAX },
       note: `what the oldest entry not in Postgres had waited, read in the stores every ${LAG_EVERY_MS} ms`,
     },
-    { ...{ section, what: 'durability lag, max', unit: 'ms' }, values: lag('max') },
+    { section, what: 'durability lag, max', unit: 'ms', values: lag('max') },
     {
-      ...{ section, what: 'resident memory of the second half', unit: 'of the first' },
+      section,
+      what: 'resident memory of the second half',
+      unit: 'of the first',
       values: taken.map(({ memoryRatios }) => memoryRatios.total ?? 0),
       due: { atMost: MEMORY_RATIO_MAX },
       note: `${formatParts(Object.fromEntries(names.map((name) => [name, ofMemory(name)])))}; in MiB, last run's second half: ${formatParts(taken.at(-1)?.memoryMiB ?? {})}`,
@@ -70,7 +78,8 @@ async function measureOnce({ sizes, tell }: Bench, setting: SpaceSetting, load: 
   const { worker, watch, processes } = setting;
   const { updatesPerSecond, seconds, warmUpSeconds } = sizes.both;
   const phase = {
-    ...{ connections: sizes.connections, requests: null },
+    connections: sizes.connections,
+    requests: null,
     requestsPerSecond: updatesPerSecond / sizes.opsPerRequest,
   };
   await load.run({ ...phase, seconds: warmUpSeconds });
@@ -97,7 +106,9 @@ async function measureOnce({ sizes, tell }: Bench, setting: SpaceSetting, load: 
   const [first, second] = [meanOf(totals.slice(0, half)), meanOf(totals.slice(half))];
   return {
     updatesPerSecond: result.accepted / Math.max(seconds, result.seconds),
-    ...{ updates: result.accepted, requestP99Ms: result.latencyMs.p99, seconds: cpu },
+    updates: result.accepted,
+    requestP99Ms: result.latencyMs.p99,
+    seconds: cpu,
     statuses: describeAnswers(result),
     lagMs: { p50: percentile(lags, 50), p99: percentile(lags, 99), max: percentile(lags, 100) },
     memoryRatios: Object.fromEntries(

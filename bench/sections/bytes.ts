@@ -62,7 +62,9 @@ function measureOnce(bench: Bench, objects: number, seed: number, isFast: boolea
     withSpace(setting, objects, (inSpace) =>
       withLoad(inSpace, { opsPerRequest, seed, isFast }, async (load) => {
         const sent = await load.run({
-          ...{ connections, seconds: null, requests: Math.ceil(updates / opsPerRequest) },
+          connections,
+          seconds: null,
+          requests: Math.ceil(updates / opsPerRequest),
           requestsPerSecond: updatesPerSecond / opsPerRequest,
         });
         requireAll(sent, 202);

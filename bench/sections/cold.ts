@@ -40,27 +40,31 @@ export async function measureCold(bench: Bench): Promise<Figure[]> {
     ]);
     figures.push(
       {
-        ...{ ...shared, what: 'p50', values: own.map(({ p50 }) => p50) },
+        ...shared,
+        what: 'p50',
+        values: own.map(({ p50 }) => p50),
         ...(due !== undefined && { due: { atMost: due } }),
         note: `one reader. CPU in ms a load, what is kept afterwards with it: ${formatParts(Object.fromEntries(cpu))}`,
       },
-      { ...{ section, what: 'p99', unit: 'ms', values: own.map(({ p99 }) => p99) } },
+      { section, what: 'p99', unit: 'ms', values: own.map(({ p99 }) => p99) },
       {
-        ...{ section, what: 'the first answer of a Worker just started', unit: 'ms' },
+        section,
+        what: 'the first answer of a Worker just started',
+        unit: 'ms',
         values: own.map(({ fresh }) => fresh),
         note: 'its code is compiled, and the key looked up, in the same answer',
       },
       {
-        ...{ ...shared, what: `${DURABLE_OBJECT} reading its rows, p50`, baseline: DURABLE_OBJECT },
+        ...shared,
+        what: `${DURABLE_OBJECT} reading its rows, p50`,
+        baseline: DURABLE_OBJECT,
         values: baseline,
         note: 'it has just written them: SQLite reads them from memory',
       },
       {
-        ...{
-          ...shared,
-          what: 'one SELECT with pg, made into JSON in the same process',
-          baseline: IN_PROCESS,
-        },
+        ...shared,
+        what: 'one SELECT with pg, made into JSON in the same process',
+        baseline: IN_PROCESS,
         values: own.map(({ inProcess }) => inProcess),
         note: 'over TCP, nothing sent on',
       },
@@ -86,8 +90,11 @@ function measureOwn(bench: Bench, objects: number): Promise<Measured[]> {
             }),
           );
           return {
-            ...{ p50: percentile(result, 50), p99: percentile(result, 99), fresh },
-            ...{ inProcess: await measureInProcess(inSpace), cpuMs: perLoad(seconds, result.length) },
+            p50: percentile(result, 50),
+            p99: percentile(result, 99),
+            fresh,
+            inProcess: await measureInProcess(inSpace),
+            cpuMs: perLoad(seconds, result.length),
           };
         } finally {
           await asker.close();

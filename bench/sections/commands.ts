@@ -69,7 +69,10 @@ function describe(section: string, taken: readonly Measured[], of: (run: Measure
   const totals = counted.map(({ commands }) => Object.values(commands).reduce((a, b) => a + b, 0));
   return [
     {
-      ...{ section, what: 'Redis commands', unit: 'top level', values: totals },
+      section,
+      what: 'Redis commands',
+      unit: 'top level',
+      values: totals,
       note: `by MONITOR: ${formatParts(Object.fromEntries(parts))}`,
     },
     { section, what: 'Postgres statements', unit: 'in all', values: counted.map((run) => run.statements) },
@@ -80,12 +83,10 @@ function describe(section: string, taken: readonly Measured[], of: (run: Measure
       values: counted.map((run) => run.transactions),
     },
     {
-      ...{
-        section,
-        what: 'list price',
-        unit: '$',
-        values: totals.map((total) => total * DOLLARS_PER_COMMAND),
-      },
+      section,
+      what: 'list price',
+      unit: '$',
+      values: totals.map((total) => total * DOLLARS_PER_COMMAND),
       note: NOT_PRICED,
     },
   ];
@@ -152,7 +153,8 @@ async function count(
 function scale({ commands, transactions, statements }: Counted, factor: number): Counted {
   return {
     commands: Object.fromEntries(Object.entries(commands).map(([name, value]) => [name, value * factor])),
-    ...{ transactions: transactions * factor, statements: statements * factor },
+    transactions: transactions * factor,
+    statements: statements * factor,
   };
 }
 

@@ -68,19 +68,20 @@ export async function measureCrash(bench: Bench): Promise<Figure[]> {
   return [
     {
       section: `crash, SIGKILL of the Worker at an acknowledgement, ${kills} times`,
-      ...{
-        what: 'acknowledged updates lost',
-        unit: 'updates',
-        values: [Math.max(...lost)],
-        due: { atMost: 0 },
-        isPromise: true,
-      },
+      what: 'acknowledged updates lost',
+      unit: 'updates',
+      values: [Math.max(...lost)],
+      due: { atMost: 0 },
+      isPromise: true,
       note: `of ${format(acknowledged * sizes.opsPerRequest)} acknowledged; ${cut} requests were cut off without an answer. Each time all since the first kill is looked at, after a drain by a new Worker`,
     },
     {
       section: `crash, SIGKILL of the Worker at an acknowledgement, ${kills} times`,
-      ...{ what: 'objects that are as no request put them', unit: 'objects' },
-      ...{ values: [Math.max(...wrong)], due: { atMost: 0 }, isPromise: true },
+      what: 'objects that are as no request put them',
+      unit: 'objects',
+      values: [Math.max(...wrong)],
+      due: { atMost: 0 },
+      isPromise: true,
     },
   ];
 }

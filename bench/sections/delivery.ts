@@ -39,12 +39,20 @@ export async function measureDelivery(bench: Bench): Promise<Figure[]> {
       const measure = `ms until ${name} heard, ${rank}` as const;
       figures.push(
         {
-          ...{ section, what: rank, unit: 'ms', measure, values: own.map((run) => run[rank]) },
+          section,
+          what: rank,
+          unit: 'ms',
+          measure,
+          values: own.map((run) => run[rank]),
           due: { atMost: DUE[name][rank] },
           ...(rank === 'p50' && { note: `CPU, last run: ${formatParts(own.at(-1)?.cpu ?? {})} s` }),
         },
         {
-          ...{ section, what: `${DURABLE_OBJECT}, ${rank}`, unit: 'ms', measure, baseline: DURABLE_OBJECT },
+          section,
+          what: `${DURABLE_OBJECT}, ${rank}`,
+          unit: 'ms',
+          measure,
+          baseline: DURABLE_OBJECT,
           values: baseline.map((run) => run[rank]),
           ...(rank === 'p50' && { note: 'over server-sent events too, told when it is durable' }),
         },
@@ -103,7 +111,8 @@ async function measureOnce(
     try {
       const send = async (forSeconds: number) => {
         const asks = makeAsks(paths.updates, audience, {
-          ...{ requests: Math.ceil(forSeconds * requestsPerSecond), objects: sizes.hotObjects },
+          requests: Math.ceil(forSeconds * requestsPerSecond),
+          objects: sizes.hotObjects,
         });
         await askAll(asker, { asks, connections: sizes.connections, requestsPerSecond }, [202]);
         return hear(asks.length);
@@ -146,7 +155,9 @@ function makeAsks(
       return `{"op":"patch","id":"${nameObject(at)}","position":${position}${properties}}`;
     });
     return {
-      ...{ method: 'POST', path, body: `{"ops":[${ops.join(',')}]}` },
+      method: 'POST',
+      path,
+      body: `{"ops":[${ops.join(',')}]}`,
       headers: { 'Content-Type': 'application/json' },
     };
   });

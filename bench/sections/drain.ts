@@ -129,6 +129,8 @@ async function drain(
   const whole = updates / ((lastAt - startedAt) / 1_000);
   return {
     updatesPerSecond: behind === 0 ? whole : (behind * opsPerRequest) / ((lastAt - begin.at) / 1_000),
-    ...{ wholePerSecond: whole, updates, seconds },
+    wholePerSecond: whole,
+    updates,
+    seconds,
   };
 }

@@ -49,21 +49,23 @@ export async function measureHitRate(bench: Bench): Promise<Figure[]> {
   const p = (rank: 'p50' | 'p99') => format(mean(taken.map((run) => run[rank])));
   return [
     {
-      ...{ section, what: 'reads answered from what is kept', unit: 'of all' },
+      section,
+      what: 'reads answered from what is kept',
+      unit: 'of all',
       values: taken.map(({ hitRate }) => hitRate),
       due: { atLeast: HIT_RATE_MIN },
       note: `${format(readsPerSecond)} reads/s for ${seconds} s, the n-th space 1/n as often as the first, ${format(writesPerSecond)} requests/s of 10 updates over all; p50 ${p('p50')} ms, p99 ${p('p99')} ms`,
     },
     {
-      ...{ section, what: 'worlds loaded from Postgres meanwhile', unit: 'loads' },
+      section,
+      what: 'worlds loaded from Postgres meanwhile',
+      unit: 'loads',
       values: taken.map(({ worldLoads }) => worldLoads),
     },
     {
-      ...{
-        section,
-        what: `loads from Postgres for ${herd} readers of a space of which nothing is kept`,
-        unit: 'loads',
-      },
+      section,
+      what: `loads from Postgres for ${herd} readers of a space of which nothing is kept`,
+      unit: 'loads',
       values: taken.map(({ loadsPerRebuild }) => loadsPerRebuild),
       due: { atMost: LOADS_PER_REBUILD },
     },
@@ -120,7 +122,9 @@ async function measureOnce(
     const { worldLoads: loadsBefore } = counter.read();
     const bodies = makeBodies({ objects, opsPerRequest: 10, bodies: 200, seed });
     const writes = Array.from({ length: Math.ceil(seconds * writesPerSecond) }, (_, i) => ({
-      ...{ method: 'POST', path: `${paths[(i * 7) % paths.length]}/updates`, headers: JSON_TYPE },
+      method: 'POST',
+      path: `${paths[(i * 7) % paths.length]}/updates`,
+      headers: JSON_TYPE,
       body: bodies[i % bodies.length]?.toString() ?? '',
     }));
     const reads = drawZipf(paths.length, Math.ceil(seconds * readsPerSecond), seed).map((i) =>
@@ -135,8 +139,10 @@ async function measureOnce(
     const hits = after.hits - before.hits;
     const latencies = answers.map(({ ms }) => ms);
     return {
-      ...{ hitRate: hits / (hits + after.misses - before.misses), worldLoads },
-      ...{ p50: percentile(latencies, 50), p99: percentile(latencies, 99) },
+      hitRate: hits / (hits + after.misses - before.misses),
+      worldLoads,
+      p50: percentile(latencies, 50),
+      p99: percentile(latencies, 99),
       loadsPerRebuild: await countHerd(),
     };
   } finally {
@@ -150,12 +156,10 @@ async function measureOnce(
     const list = ops.ops.map(({ id, position }) => ({ id, name: id, position }));
     await askOnce(reader, { method: 'PUT', path: name, body: '{"name":"Herd"}', headers: JSON_TYPE });
     await askOnce(reader, {
-      ...{
-        method: 'PUT',
-        path: `${name}/state`,
-        body: JSON.stringify({ objects: list }),
-        headers: JSON_TYPE,
-      },
+      method: 'PUT',
+      path: `${name}/state`,
+      body: JSON.stringify({ objects: list }),
+      headers: JSON_TYPE,
     });
     const { worldLoads } = counter.read();
     const asks = Array.from({ length: herd }, () => read(name));

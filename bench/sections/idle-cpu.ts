@@ -37,7 +37,8 @@ export async function measureIdleCpu(bench: Bench): Promise<Figure[]> {
           });
           requireAll(result, 202);
           return {
-            ...{ updates: result.accepted, seconds: cpu },
+            updates: result.accepted,
+            seconds: cpu,
             idleSecondsPerSecond: idle.seconds.total / idleSeconds,
           };
         }),
@@ -48,11 +49,9 @@ export async function measureIdleCpu(bench: Bench): Promise<Figure[]> {
   return [
     {
       section: `idle-cpu, ${format(updatesPerSecond)} updates/s`,
-      ...{
-        what: 'CPU of the functions, Redis and Postgres',
-        unit: 'µs an update',
-        measure: 'CPU µs an update',
-      },
+      what: 'CPU of the functions, Redis and Postgres',
+      unit: 'µs an update',
+      measure: 'CPU µs an update',
       values: taken.map(({ updates, seconds: { total } }) => (total / updates) * 1e6),
       due: { atMost: MICROSECONDS_MAX },
       note: `${format(opsPerRequest)} updates a request. ${describeCpu(taken)}; ${format(idle)} of it they take without any load`,

@@ -36,7 +36,10 @@ export async function measureRoutes(bench: Bench): Promise<Figure[]> {
   const due = { atMost: MEAN_MS_MAX };
   return [
     {
-      ...{ section, what: `mean of the slowest of ${names.length} routes`, unit: 'ms', due },
+      section,
+      what: `mean of the slowest of ${names.length} routes`,
+      unit: 'ms',
+      due,
       values: slowest[0]?.values ?? [],
       note: `${slowest
         .slice(0, 6)
@@ -44,7 +47,12 @@ export async function measureRoutes(bench: Bench): Promise<Figure[]> {
         .join(', ')}; --json has each`,
     },
     ...taken.map(({ name, values }) => ({
-      ...{ section, what: name, unit: 'ms, mean', due, values, isDetail: true },
+      section,
+      what: name,
+      unit: 'ms, mean',
+      due,
+      values,
+      isDetail: true,
     })),
   ];
 }
@@ -87,7 +95,10 @@ async function listRoutes(
   const world = await call<{ seq: number }>(`${path}/state`, {});
   const state = JSON.stringify(world);
   const write = (method: string, way: string, body: string, type = JSON_TYPE): Ask => ({
-    ...{ method, path: way, body, headers: type },
+    method,
+    path: way,
+    body,
+    headers: type,
   });
   const read = (way: string): Ask => ({ method: 'GET', path: way });
   const remove = (way: string): Ask => ({ method: 'DELETE', path: way });
@@ -124,7 +135,8 @@ async function listRoutes(
     { name: 'DELETE /v1/users/{id}', make: (i) => remove(guest(i)), status: 204 },
     { name: 'POST /v1/sessions', make: () => write('POST', '/v1/sessions', sessionInput), status: 201 },
     {
-      ...{ name: 'POST /v1/sessions/{id}/heartbeat', status: 204 },
+      name: 'POST /v1/sessions/{id}/heartbeat',
+      status: 204,
       make: (i) => ({ method: 'POST', path: `${session(i)}/heartbeat` }),
     },
     { name: 'DELETE /v1/sessions/{id}', make: (i) => remove(session(i)), status: 204 },

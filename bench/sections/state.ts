@@ -34,28 +34,41 @@ export async function measureState(bench: Bench): Promise<Figure[]> {
     `${format(readsPerSecond)} reads/s of ${format(mean(taken.map(({ bytes }) => bytes)) / 1_000)} kB, ${format(mean(taken.map((run) => run.updatesPerSecond)))} updates/s accepted. ${describeCpu(taken)}`;
   return [
     {
-      ...{ section: flowing(small), what: 'p50', unit: 'ms', values: ofSmall.map(({ p50 }) => p50) },
+      section: flowing(small),
+      what: 'p50',
+      unit: 'ms',
+      values: ofSmall.map(({ p50 }) => p50),
       due: { atMost: P50_MS_MAX },
       note: describe(ofSmall, small),
     },
     {
-      ...{ section: flowing(small), what: 'p99', unit: 'ms', values: ofSmall.map(({ p99 }) => p99) },
+      section: flowing(small),
+      what: 'p99',
+      unit: 'ms',
+      values: ofSmall.map(({ p99 }) => p99),
       due: { atMost: P99_MS_MAX },
     },
     {
-      ...{ section: flowing(large), what: 'p50', unit: 'ms', values: ofLarge.map(({ p50 }) => p50) },
+      section: flowing(large),
+      what: 'p50',
+      unit: 'ms',
+      values: ofLarge.map(({ p50 }) => p50),
       due: { atMost: LARGE_P50_MS_MAX },
       note: describe(ofLarge, large),
     },
-    { ...{ section: flowing(large), what: 'p99', unit: 'ms', values: ofLarge.map(({ p99 }) => p99) } },
+    { section: flowing(large), what: 'p99', unit: 'ms', values: ofLarge.map(({ p99 }) => p99) },
     {
-      ...{ section: 'state, 304 to one who has the newest', what: 'p50', unit: 'ms' },
+      section: 'state, 304 to one who has the newest',
+      what: 'p50',
+      unit: 'ms',
       values: same.map(({ p50 }) => p50),
       due: { atMost: SAME_P50_MS_MAX },
       note: describe(same, small),
     },
     {
-      ...{ section: 'state, 304 to one who has the newest', what: 'p99', unit: 'ms' },
+      section: 'state, 304 to one who has the newest',
+      what: 'p99',
+      unit: 'ms',
       values: same.map(({ p99 }) => p99),
     },
   ];
@@ -71,7 +84,8 @@ function measureUnderLoad(
       repeat(bench, `state of ${format(objects)} objects`, (seed) =>
         withLoad(inSpace, { opsPerRequest, seed }, async (load) => {
           const phase = {
-            ...{ connections, requests: null },
+            connections,
+            requests: null,
             requestsPerSecond: state.updatesPerSecond / opsPerRequest,
           };
           const both = async (seconds: number) => {
@@ -102,7 +116,9 @@ function measureSame(bench: Bench): Promise<Measured[]> {
         await answer.body?.cancel();
         const etag = answer.headers.get('ETag') ?? '';
         return measureReads(bench, inSpace, {
-          ...{ reads: Math.ceil(seconds * readsPerSecond), readsPerSecond, etag },
+          reads: Math.ceil(seconds * readsPerSecond),
+          readsPerSecond,
+          etag,
         });
       }),
     ),
@@ -132,7 +148,10 @@ async function measureReads(
 function summarize(answers: readonly Answer[], seconds: CpuTaken): Measured {
   const latencies = answers.map(({ ms }) => ms);
   return {
-    ...{ p50: percentile(latencies, 50), p99: percentile(latencies, 99), reads: answers.length, seconds },
+    p50: percentile(latencies, 50),
+    p99: percentile(latencies, 99),
+    reads: answers.length,
+    seconds,
     bytes: mean(answers.map(({ bytes }) => bytes)),
     updatesPerSecond: 0,
   };

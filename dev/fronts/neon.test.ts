@@ -54,8 +54,16 @@ describe('a single query', () => {
       ${new Date(0)}::timestamptz = 'epoch' AS at, ${Buffer.from([0, 255])}::bytea AS bytes, ${'{"x y",NULL}'}::text[] AS texts`;
     expect(rows).toEqual([
       {
-        ...{ int: 1, nothing: null, text: 'ä', list: [1, 2], json: { a: [1] }, float: 0.1, bool: true },
-        ...{ at: true, bytes: Buffer.from([0, 255]), texts: ['x y', null] },
+        int: 1,
+        nothing: null,
+        text: 'ä',
+        list: [1, 2],
+        json: { a: [1] },
+        float: 0.1,
+        bool: true,
+        at: true,
+        bytes: Buffer.from([0, 255]),
+        texts: ['x y', null],
       },
     ]);
   });
@@ -66,8 +74,13 @@ describe('a single query', () => {
     expect(result).toMatchObject({ command: 'INSERT', rowCount: 2, rowAsArray: true, rows: [[1], [2]] });
     expect(result.fields).toEqual([
       {
-        ...{ name: 'id', dataTypeID: 23, tableID: expect.any(Number), columnID: 1 },
-        ...{ dataTypeSize: 4, dataTypeModifier: -1, format: 'text' },
+        name: 'id',
+        dataTypeID: 23,
+        tableID: expect.any(Number),
+        columnID: 1,
+        dataTypeSize: 4,
+        dataTypeModifier: -1,
+        format: 'text',
       },
     ]);
     const deleted = await sql.query(`DELETE FROM ${table}`, [], { fullResults: true });
@@ -197,8 +210,14 @@ describe('errors', () => {
     const error = await failure(sql.query(`INSERT INTO ${table} (id) VALUES ($1)`, [1]));
     await direct.query(`DELETE FROM ${table}`);
     expect(error).toMatchObject({
-      ...{ name: 'NeonDbError', code: '23505', severity: 'ERROR', schema: 'public', table },
-      ...{ constraint: `${table}_pkey`, detail: 'Key (id)=(1) already exists.', routine: expect.any(String) },
+      name: 'NeonDbError',
+      code: '23505',
+      severity: 'ERROR',
+      schema: 'public',
+      table,
+      constraint: `${table}_pkey`,
+      detail: 'Key (id)=(1) already exists.',
+      routine: expect.any(String),
     });
     expect(await failure(sql.query('SELECT nothing'))).toMatchObject({ code: '42703', position: '8' });
   });

@@ -138,7 +138,12 @@ function formatResult(result: StatementResult | undefined, query: NeonQuery | un
   return {
     rowAsArray,
     fields: fields.map(({ name, dataTypeID, tableID, columnID, dataTypeSize, dataTypeModifier }) => ({
-      ...{ name, dataTypeID, tableID, columnID, dataTypeSize, dataTypeModifier },
+      name,
+      dataTypeID,
+      tableID,
+      columnID,
+      dataTypeSize,
+      dataTypeModifier,
       format: 'text',
     })),
     rows: rowAsArray
@@ -193,7 +198,11 @@ class Pools {
 
   #create({ user, password, database, applicationName }: NeonRequest['connection']): pg.Pool {
     const pool = new pg.Pool({
-      ...{ host: '127.0.0.1', port: this.#port, user, password, database },
+      host: '127.0.0.1',
+      port: this.#port,
+      user,
+      password,
+      database,
       ...(applicationName === undefined ? {} : { application_name: applicationName }),
       max: CONNECTIONS_MAX,
       idleTimeoutMillis: IDLE_MS,

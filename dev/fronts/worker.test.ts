@@ -41,11 +41,16 @@ it('passes on the method, the path, the headers and the body, and what is answer
     outgoing.end(JSON.stringify(seen));
   };
   const response = await fetch(`${front.url}/v1/spaces/a%2Fb?x=1`, {
-    ...{ method: 'PUT', body: 'x'.repeat(300_000), headers: { authorization: 'Bearer k' } },
+    method: 'PUT',
+    body: 'x'.repeat(300_000),
+    headers: { authorization: 'Bearer k' },
   });
   expect([response.status, response.headers.get('etag')]).toEqual([201, '"1"']);
   expect(await response.json()).toEqual({
-    ...{ method: 'PUT', url: '/v1/spaces/a%2Fb?x=1', host: new URL(front.url).host, key: 'Bearer k' },
+    method: 'PUT',
+    url: '/v1/spaces/a%2Fb?x=1',
+    host: new URL(front.url).host,
+    key: 'Bearer k',
     body: 'x'.repeat(300_000),
   });
 });

@@ -36,7 +36,11 @@ it('a bug is a plain 500 with the request id; its words stay here, its place goe
   expect(`${text}${JSON.stringify(logged)}`).not.toMatch(/hunter2/);
   expect(logged).toMatchObject([
     {
-      ...{ level: 'error', event: 'request', requestId: 'r1', status: 500, code: 'internal' },
+      level: 'error',
+      event: 'request',
+      requestId: 'r1',
+      status: 500,
+      code: 'internal',
       causes: [
         { name: 'TypeError', at: expect.arrayContaining([expect.stringContaining('problem.test')]) },
         { name: 'Error' },

@@ -17,8 +17,11 @@ const DRAINED = { status: 'drained', operations: 7, entries: 3, batches: 1, seq:
 function openApp(publicUrl: string, drains: Partial<Drains> | null = {}) {
   const calls: unknown[] = [];
   const env = makeEnv({
-    ...{ QSTASH_TOKEN: TOKEN, QSTASH_CURRENT_SIGNING_KEY: CURRENT_KEY, QSTASH_NEXT_SIGNING_KEY: NEXT_KEY },
-    ...{ PUBLIC_URL: publicUrl, LOG_LEVEL: 'silent' },
+    QSTASH_TOKEN: TOKEN,
+    QSTASH_CURRENT_SIGNING_KEY: CURRENT_KEY,
+    QSTASH_NEXT_SIGNING_KEY: NEXT_KEY,
+    PUBLIC_URL: publicUrl,
+    LOG_LEVEL: 'silent',
   });
   const app = createApp({
     ...composeWorker(env),

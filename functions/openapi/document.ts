@@ -96,7 +96,10 @@ function describeParameters(path: string): JsonObject {
   if (names.length === 0) return {};
   return {
     parameters: names.map((name) => ({
-      ...{ name, in: 'path', required: true, schema: refer('Id') },
+      name,
+      in: 'path',
+      required: true,
+      schema: refer('Id'),
       example: name === 'space' ? 'plaza' : 'chair',
     })),
   };
@@ -114,12 +117,17 @@ function describeRoute(route: RouteDoc, shared: SharedAnswers): JsonObject {
     ([status, answer]) => [status, describeAnswer(answer, everywhere)] as const,
   );
   return {
-    ...{ operationId, tags: [tag], summary },
+    operationId,
+    tags: [tag],
+    summary,
     ...(description !== undefined && { description }),
     security: describeSecurity(route),
     parameters: [
       ...Object.entries(query).map(([name, { schema, ...rest }]) => ({
-        ...{ name, in: 'query', ...rest, schema: convert(schema) },
+        name,
+        in: 'query',
+        ...rest,
+        schema: convert(schema),
       })),
       ...[...headers, 'X-Request-Id' as const, 'traceparent' as const].map(referParameter),
     ],

@@ -73,8 +73,12 @@ function writeExample(code: ProblemCode, status: number): JsonObject {
   const { title } = PROBLEMS[code];
   return {
     type: `urn:worldkeep:problem:${code}`,
-    ...{ title, status, detail: `${title}.` },
-    ...{ instance: '/v1/spaces/plaza', code, requestId: 'c7e1d0b2-7f1c-4a55-9f64-2b6de2f3a111' },
+    title,
+    status,
+    detail: `${title}.`,
+    instance: '/v1/spaces/plaza',
+    code,
+    requestId: 'c7e1d0b2-7f1c-4a55-9f64-2b6de2f3a111',
     errors: code === 'validation_failed' ? [{ path: '/limit', message: 'must be at least 1' }] : [],
   };
 }

@@ -19,8 +19,11 @@ async function makeSessions(postgres: Postgres, options: Partial<SessionOptions>
   const clock = { now: START };
   const open = (more: Partial<SessionOptions> = {}) =>
     new Sessions(createSessionStore(postgres), {
-      ...{ now: () => clock.now, cacheMs: 0, keys: { key: KEY, previousKey: null } },
-      ...{ ...options, ...more },
+      now: () => clock.now,
+      cacheMs: 0,
+      keys: { key: KEY, previousKey: null },
+      ...options,
+      ...more,
     });
   const sessions = open();
   const mint = (input: object = {}) =>
@@ -38,11 +41,24 @@ describe.each(Object.entries(DRIVERS))('[T3] Sessions on %s', (_, openDriver) =>
     expect(expiresAt).toBe('2026-01-01T01:00:00.000Z');
     expect(decodeProtectedHeader(token)).toEqual({ alg: 'HS256', typ: 'JWT', kid: expect.any(String) });
     expect(decodeJwt(token)).toEqual({
-      ...{ tenant: tenantId, sub: 'ann', space: 'main', role: 'editor', jti: id },
-      ...{ iss: 'worldkeep', aud: 'worldkeep:session', iat: 1_767_225_600, exp: 1_767_229_200 },
+      tenant: tenantId,
+      sub: 'ann',
+      space: 'main',
+      role: 'editor',
+      jti: id,
+      iss: 'worldkeep',
+      aud: 'worldkeep:session',
+      iat: 1_767_225_600,
+      exp: 1_767_229_200,
     });
     expect(await sessions.authenticate(token)).toEqual({
-      ...{ id, tenantId, spaceId: 'main', userId: 'ann', role: 'editor', expiresAt, endedAt: null },
+      id,
+      tenantId,
+      spaceId: 'main',
+      userId: 'ann',
+      role: 'editor',
+      expiresAt,
+      endedAt: null,
     });
   });
 

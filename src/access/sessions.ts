@@ -138,8 +138,13 @@ export class Sessions {
     const issuedAt = Math.floor(this.#now() / 1_000);
     const expiresAt = toTime((issuedAt + ttlSeconds) * 1_000);
     const minted = await this.#store.mintSession({
-      ...{ tenantId, id, spaceId, userId, role: role ?? null },
-      ...{ createdAt: toTime(issuedAt * 1_000), expiresAt },
+      tenantId,
+      id,
+      spaceId,
+      userId,
+      role: role ?? null,
+      createdAt: toTime(issuedAt * 1_000),
+      expiresAt,
     });
     if (minted === null) throw notFound();
     const token = await new SignJWT({ tenant: tenantId, space: spaceId, role: minted })

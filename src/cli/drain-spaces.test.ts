@@ -26,7 +26,11 @@ function makeDeps(reports: Partial<DrainReport>[], stop = new AbortController())
 it('goes on with a space until nothing is left of it, and shows how far it is', async () => {
   const { drain, around, lines } = makeDeps([{ status: 'continues' }, {}, { status: 'unknown_space' }]);
   expect(await drainSpaces(drain, [SPACE, OTHER], around)).toEqual({
-    ...{ spaces: 2, operations: 3_000, entries: 30, batches: 3, left: [] },
+    spaces: 2,
+    operations: 3_000,
+    entries: 30,
+    batches: 3,
+    left: [],
   });
   expect(lines).toEqual([
     't s (1 of 2): 1,000 operations',

@@ -73,12 +73,15 @@ describe('a state read from lines', () => {
     ]);
     expect(state).toEqual({
       space: { id: 's', name: 'Renamed', seq: 9 },
-      ...{ seq: 9, durableSeq: 9 },
+      seq: 9,
+      durableSeq: 9,
       objects: [
         { id: 'a', n: 2 },
         { id: 'b', n: 2 },
       ],
-      ...{ users: [], models: [], media: [] },
+      users: [],
+      models: [],
+      media: [],
       chat: [{ id: 'm', userId: null, text: 'hö', kind: 'text' }],
     });
   });

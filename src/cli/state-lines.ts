@@ -50,7 +50,10 @@ export class StateReader {
   #end: JsonObject | null = null;
   readonly #objects = new Map<string, Uint8Array>();
   readonly #aside: Record<Exclude<ListName, 'objects'>, Uint8Array[]> = {
-    ...{ users: [], models: [], media: [], chat: [] },
+    users: [],
+    models: [],
+    media: [],
+    chat: [],
   };
 
   /** @throws CommandError where a line is none, or says that the server could not go on. */
@@ -106,7 +109,7 @@ const COMMA = Buffer.from(',');
 
 /** With its members in the order that a state has them. */
 function toMessage({ id, userId, text, ...rest }: JsonObject, kind: JsonValue | undefined): JsonObject {
-  return { ...{ id: id ?? null, userId: userId ?? null, text: text ?? null, kind: kind ?? null }, ...rest };
+  return { id: id ?? null, userId: userId ?? null, text: text ?? null, kind: kind ?? null, ...rest };
 }
 
 function parseLine(text: string): JsonObject {

@@ -46,7 +46,10 @@ describe.each(REDIS_WAYS)('Presence, %s', (_, openWay) => {
     const presence = new Presence(createPresenceStore(redis));
     const stay = (userId: string, sessionId = `${userId}-1`) => ({ ...space, userId, sessionId });
     return {
-      ...{ space, prefix, presence, stay },
+      space,
+      prefix,
+      presence,
+      stay,
       touch: (userId: string, sessionId?: string) => presence.touch(stay(userId, sessionId)),
       leave: (userId: string, sessionId?: string) => presence.leave(stay(userId, sessionId)),
       list: async () => (await presence.list(space)).items,
@@ -97,8 +100,10 @@ describe.each(REDIS_WAYS)('Presence, %s', (_, openWay) => {
     expect(third.nextCursor).toBeNull();
     const ann = first.items[1];
     expect(ann).toEqual({
-      ...{ userId: 'ann', sessions: 2 },
-      ...{ joinedAt: expect.any(String), lastSeenAt: expect.any(String) },
+      userId: 'ann',
+      sessions: 2,
+      joinedAt: expect.any(String),
+      lastSeenAt: expect.any(String),
     });
     expect(Math.abs(Date.parse(ann?.joinedAt ?? '') - before)).toBeLessThan(10_000);
     expect(Date.parse(ann?.lastSeenAt ?? '')).toBeGreaterThanOrEqual(Date.parse(ann?.joinedAt ?? ''));

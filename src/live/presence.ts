@@ -97,8 +97,10 @@ export class Presence {
     const { people, next } = await this.#store.list(space, page);
     return {
       items: people.map(({ userId, sessions, joinedMs, seenMs }) => ({
-        ...{ userId, sessions },
-        ...{ joinedAt: toTime(joinedMs), lastSeenAt: toTime(seenMs) },
+        userId,
+        sessions,
+        joinedAt: toTime(joinedMs),
+        lastSeenAt: toTime(seenMs),
       })),
       nextCursor: next === null ? null : writeCursor(next),
     };

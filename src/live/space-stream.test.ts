@@ -55,7 +55,10 @@ function makeDeps() {
   const streams = new SpaceStreams(
     new SpaceChanges(changes, {
       loadCursor: async () => ({
-        ...{ incarnation: state.incarnation, incarnationSeq: 1, cursor: state.cursor, isLogOpen: true },
+        incarnation: state.incarnation,
+        incarnationSeq: 1,
+        cursor: state.cursor,
+        isLogOpen: true,
       }),
     }),
     {
@@ -71,7 +74,10 @@ function makeDeps() {
       },
     },
     {
-      ...{ clock, heartbeatMs: HEARTBEAT_MS, createId: () => 'id', remembers: true },
+      clock,
+      heartbeatMs: HEARTBEAT_MS,
+      createId: () => 'id',
+      remembers: true,
       tell: (what) => void told.push(what),
       presence: {
         touch: async ({ sessionId, userId }) => void presence.push(`touch ${sessionId} ${userId}`),
@@ -95,7 +101,10 @@ function makeDeps() {
   }
   async function open(request: Partial<OpenStreamRequest> = {}) {
     const stream = await streams.open({
-      ...{ ...ADDRESS, principal: { kind: 'key', id: 'k' }, from: null, isAllowed: () => state.isAllowed() },
+      ...ADDRESS,
+      principal: { kind: 'key', id: 'k' },
+      from: null,
+      isAllowed: () => state.isAllowed(),
       defer: () => undefined,
       ...request,
     });
@@ -303,7 +312,10 @@ describe('[R2] a stream', () => {
   it('is dropped where more waits for its reader than may', async () => {
     const { streams, append, state, released, told } = makeDeps();
     const stream = await streams.open({
-      ...{ ...ADDRESS, principal: { kind: 'key', id: 'k' }, from: null, defer: () => undefined },
+      ...ADDRESS,
+      principal: { kind: 'key', id: 'k' },
+      from: null,
+      defer: () => undefined,
       isAllowed: async () => true,
     });
     const ops = `[{"op":"put","id":"a","name":"${'x'.repeat(200_000)}"}]`;
@@ -322,12 +334,20 @@ describe('[R2] a stream', () => {
   it('keeps no more than may wait of what it hears while it catches up: that is in the log too', async () => {
     const { streams, append, publish, state } = makeDeps();
     const stream = await streams.open({
-      ...{ ...ADDRESS, principal: { kind: 'key', id: 'k' }, from: null, defer: () => undefined },
+      ...ADDRESS,
+      principal: { kind: 'key', id: 'k' },
+      from: null,
+      defer: () => undefined,
       isAllowed: async () => true,
     });
     const ops = `[{"op":"put","id":"a","name":"${'x'.repeat(200_000)}"}]`;
     const entries = Array.from({ length: 21 }, (_, i) => ({
-      ...{ seq: 110 + 10 * i, prev: 100 + 10 * i, actor: null, ops, count: 1, waits: false },
+      seq: 110 + 10 * i,
+      prev: 100 + 10 * i,
+      actor: null,
+      ops,
+      count: 1,
+      waits: false,
     }));
     // It waits for its reader, and the log does not have them yet.
     for (const entry of entries) publish(toChange(entry).text);
@@ -344,7 +364,10 @@ describe('[R2] a stream', () => {
   it('is dropped where its reader takes nothing from one heartbeat to the next', async () => {
     const { streams, released, clock } = makeDeps();
     const stream = await streams.open({
-      ...{ ...ADDRESS, principal: { kind: 'key', id: 'k' }, from: null, defer: () => undefined },
+      ...ADDRESS,
+      principal: { kind: 'key', id: 'k' },
+      from: null,
+      defer: () => undefined,
       isAllowed: async () => true,
     });
     await stream.take();

@@ -236,7 +236,9 @@ export class SpaceStream {
         let outcome: ChangesOutcome;
         try {
           outcome = await changes.readChanges(address, {
-            ...{ after: this.#cursor, bytesMax: LIMITS.streamReadBytesMax, entriesMax: READ_ENTRIES_MAX },
+            after: this.#cursor,
+            bytesMax: LIMITS.streamReadBytesMax,
+            entriesMax: READ_ENTRIES_MAX,
             ...(!this.#isNamed && { seen: { incarnation: this.#incarnation, seq: this.#cursor } }),
           });
         } catch (error) {

@@ -85,7 +85,10 @@ export class SpaceStreams {
       isNamed: from !== null || !isKnown,
       onAhead: (ahead) => defer(this.#changes.noteAhead(address, ahead)),
       onForgotten: () => defer(this.#reopen(address, () => stream.end('retired'))),
-      ...{ changes: this.#redis.changes, live: this.#redis.live, clock, heartbeatMs },
+      changes: this.#redis.changes,
+      live: this.#redis.live,
+      clock,
+      heartbeatMs,
       onHeartbeat: this.#createHeartbeat(request, place, isAllowed),
       onEnd: (end, cause) => {
         this.#open.delete(stream);
@@ -182,7 +185,10 @@ export class SpaceStreams {
 function placeOf({ tenantId, spaceId, principal }: OpenStreamRequest, streamId: string): StreamPlace {
   const isKey = principal.kind === 'key';
   return {
-    ...{ tenantId, spaceId, streamId, principal: `${isKey ? 'k' : 's'}:${principal.id}` },
+    tenantId,
+    spaceId,
+    streamId,
+    principal: `${isKey ? 'k' : 's'}:${principal.id}`,
     spaceMax: LIMITS.streamsPerSpaceMax,
     principalMax: isKey ? LIMITS.streamsPerKeyMax : LIMITS.streamsPerSessionMax,
   };

@@ -39,8 +39,11 @@ export async function correctReaders(
     let isAppended = false;
     if (operations.length > 0) {
       const { status } = await redis.append(address, {
-        ...{ ...UNCOUNTED, actor: CORRECTION_ACTOR, opened: null },
-        ...{ entries: encodeEntries(operations), endsAt: cursor },
+        ...UNCOUNTED,
+        actor: CORRECTION_ACTOR,
+        opened: null,
+        entries: encodeEntries(operations),
+        endsAt: cursor,
       });
       if (status === 'ahead') return true;
       // Without the log there are no readers of it who saw anything.

@@ -106,16 +106,14 @@ describe.each(Object.entries(DRIVERS))('DirectLog on %s', (_, openDriver) => {
     const { incarnation, cursor: from } = before ?? { incarnation: '', cursor: 0 };
     expect(
       await store.applyStage(address, {
-        ...{
-          incarnation,
-          from,
-          to: from + 1,
-          stageId,
-          mode: 'replace',
-          actor: null,
-          waits: false,
-          incidents: [],
-        },
+        incarnation,
+        from,
+        to: from + 1,
+        stageId,
+        mode: 'replace',
+        actor: null,
+        waits: false,
+        incidents: [],
       }),
     ).toEqual({ status: 'applied', objects: 1 });
   });

@@ -51,7 +51,14 @@ export class DirectLog {
   ): Promise<CommittedOperations> {
     const { seq, results } = await this.#write(target, [], async (from, seq, incarnation) => {
       const outcome = await this.#postgres.applyStage(target, {
-        ...{ incarnation, from, to: seq, stageId, mode, actor: target.actor, waits: false, incidents: [] },
+        incarnation,
+        from,
+        to: seq,
+        stageId,
+        mode,
+        actor: target.actor,
+        waits: false,
+        incidents: [],
         isDirect: true,
       });
       if (outcome.status === 'moved') return 'moved';

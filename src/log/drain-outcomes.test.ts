@@ -132,7 +132,8 @@ describe('[L2] a log that has lost entries', () => {
     expect(await drain.drainSpace(ADDRESS, BUDGET)).toMatchObject({ status: 'drained', entries: 0 });
     expect(batches()).toMatchObject([
       {
-        ...{ from: START, to: log.last },
+        from: START,
+        to: log.last,
         incidents: [{ kind: 'log_gap', detail: { after: START, prev: last, next: null } }],
       },
     ]);

@@ -31,7 +31,9 @@ describe('[D8] a waiting caller that was elected to drain', () => {
     const large = 'x'.repeat(LIMITS.entryBytesMax / 2);
     const operations = ['c', 'a', 'b'].map((id): Operation => ({ op: 'put', id, properties: { large } }));
     expect(await commit(operations)).toMatchObject({
-      ...{ status: 'committed', seq: FIRST + 2, accepted: 3 },
+      status: 'committed',
+      seq: FIRST + 2,
+      accepted: 3,
       results: [{ id: 'c' }, { id: 'a' }, { id: 'b' }],
     });
     expect(log.entries).toHaveLength(3);
@@ -175,8 +177,15 @@ describe('[D8] a waiting caller when another drain is elected', () => {
 
 describe('[D8] a waiting caller whose entry has committed without results', () => {
   const appended = {
-    ...{ status: 'appended' as const, firstSeq: FIRST, seq: FIRST, accepted: 1, incarnation: 'one' },
-    ...{ drainAfterMs: null, token: '', after: null, budget: null },
+    status: 'appended' as const,
+    firstSeq: FIRST,
+    seq: FIRST,
+    accepted: 1,
+    incarnation: 'one',
+    drainAfterMs: null,
+    token: '',
+    after: null,
+    budget: null,
   };
 
   it('learns that the outcome is unknown', async () => {

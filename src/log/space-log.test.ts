@@ -40,7 +40,10 @@ describe('[L4] an append', () => {
       [
         ADDRESS,
         {
-          ...{ actor: 'mia', waits: false, backlog: BACKLOG, opened: null },
+          actor: 'mia',
+          waits: false,
+          backlog: BACKLOG,
+          opened: null,
           idempotency: { principal: 'p', key: 'k', fingerprint: 'f', ttlSeconds: 600 },
           budget: { principal: 'p', requestsPerMinute: 60, updatesPerMinute: 600 },
         },
@@ -73,7 +76,12 @@ describe('[L4] an append', () => {
     const { enqueue, redis } = makeSpaceLog();
     const seqs = { firstSeq: START + 1, seq: START + 1, accepted: 1, after: START };
     redis.append.mockResolvedValueOnce({
-      ...{ status: 'appended', ...seqs, isRepeat: false, incarnation: 'one', drainAfterMs: null, token: '' },
+      status: 'appended',
+      ...seqs,
+      isRepeat: false,
+      incarnation: 'one',
+      drainAfterMs: null,
+      token: '',
       budget: LEFT,
     });
     const onBudget = vi.fn();

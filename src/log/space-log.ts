@@ -212,7 +212,9 @@ export class SpaceLog {
     const queued: Queued = { status: 'queued', seq, accepted };
     const own = new Map<Seq, OperationResult[]>();
     const committed = (found: Map<Seq, OperationResult[]>): CommittedOperations => ({
-      ...{ status: 'committed', seq, accepted },
+      status: 'committed',
+      seq,
+      accepted,
       results: [...found.keys()].sort((a, b) => a - b).flatMap((at) => found.get(at) ?? []),
     });
 
@@ -297,7 +299,12 @@ export class SpaceLog {
     const { idempotencyTtlSeconds, requestsPerMinute, updatesPerMinute, backlog } = this.#options;
     const isCounted = requestsPerMinute > 0 || updatesPerMinute > 0;
     const request: AppendRequest = {
-      ...{ actor, entries, waits, returnsObject, backlog, opened: null },
+      actor,
+      entries,
+      waits,
+      returnsObject,
+      backlog,
+      opened: null,
       idempotency:
         principal === null || idempotency === null
           ? null
@@ -382,7 +389,8 @@ function readOwn(
 ): OwnLog | null {
   if (after === null) return null;
   return {
-    ...{ incarnation, after },
+    incarnation,
+    after,
     // One script gave them their seqs, each the next.
     entries: entries.map(({ ops }, i) => {
       const prev = i === 0 ? after : firstSeq + i - 1;

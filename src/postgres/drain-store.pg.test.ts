@@ -34,11 +34,13 @@ describe.each(Object.entries(DRIVERS))('a log on Postgres, on %s', (_, openDrive
       // A log that was just opened has nothing in it.
       for (const isLogAbsent of [false, true])
         expect(await store.openLog(address, { instance: 'first', isLogAbsent })).toEqual({
-          ...{ ...opened, reopened: 'open' },
+          ...opened,
+          reopened: 'open',
         });
       expect(await lost()).toEqual([]);
       expect(await store.openLog(address, { instance: 'second', isLogAbsent: true })).toEqual({
-        ...{ ...opened, reopened: 'lost' },
+        ...opened,
+        reopened: 'lost',
       });
       expect(await lost()).toEqual([{ detail: { durableSeq: cursor } }]);
       // One that opens it just after the other is told too.
@@ -158,7 +160,9 @@ describe.each(Object.entries(DRIVERS))('a log on Postgres, on %s', (_, openDrive
       const { store, address, incarnation, cursor } = space;
       const objects = [toPut(space, 'o')];
       expect(await store.applyBatch(address, space.toBatch({ incarnation: 'other', objects }))).toEqual({
-        ...{ status: 'moved', cursor, incarnation },
+        status: 'moved',
+        cursor,
+        incarnation,
       });
       expect(await space.loadObject('o')).toBeUndefined();
       await store.deleteSpace(address);
@@ -181,7 +185,11 @@ describe.each(Object.entries(DRIVERS))('a log on Postgres, on %s', (_, openDrive
       const change = { kind: 'patch', id: 'o', seq, actor: 'bob' } as const;
       await space.apply({ objects: [{ ...change, position: { y: 2 } }] });
       expect(await space.loadObject('o')).toMatchObject({
-        ...{ ...given, position: { x: 0, y: 2, z: 0 }, seq, createdBy: 'ann', updatedBy: 'bob' },
+        ...given,
+        position: { x: 0, y: 2, z: 0 },
+        seq,
+        createdBy: 'ann',
+        updatedBy: 'bob',
       });
       const name = 'quo"te, {brace} back\\slash NULL ü𝄞';
       await space.apply({
@@ -191,20 +199,19 @@ describe.each(Object.entries(DRIVERS))('a log on Postgres, on %s', (_, openDrive
         ],
       });
       expect(await space.loadObject('o')).toMatchObject({
-        ...{
-          name,
-          modelId: null,
-          parentId: 'p',
-          scale: { x: 1, y: 1, z: 3 },
-          properties: { a: 1, b: { e: name } },
-        },
+        name,
+        modelId: null,
+        parentId: 'p',
+        scale: { x: 1, y: 1, z: 3 },
+        properties: { a: 1, b: { e: name } },
       });
       expect((await space.loadObject('NULL'))?.rotation).toEqual({ x: 1, y: 0, z: 0, w: 0 });
       await space.apply({
         objects: [{ ...change, name: null, patches: [{ a: [null, { f: null }], g: name }] }],
       });
       expect(await space.loadObject('o')).toMatchObject({
-        ...{ name: null, properties: { a: [null, { f: null }], b: { e: name }, g: name } },
+        name: null,
+        properties: { a: [null, { f: null }], b: { e: name }, g: name },
       });
     });
 
@@ -214,7 +221,10 @@ describe.each(Object.entries(DRIVERS))('a log on Postgres, on %s', (_, openDrive
       await space.apply({ objects: [toPut(space, 'o')] });
       await space.apply({ objects: [toPut(space, 'o', { createdBy: 'bob', actor: 'bob' })] });
       expect(await space.loadObject('o')).toMatchObject({
-        ...{ createdBy: 'ann', updatedBy: 'bob', createdAt: seqToTime(made), seq: made + 100 },
+        createdBy: 'ann',
+        updatedBy: 'bob',
+        createdAt: seqToTime(made),
+        seq: made + 100,
       });
       const anew = space.cursor + 1_000_000;
       const objects = [toPut(space, 'o', { createdBy: 'cid', createdSeq: anew, seq: anew, isNew: true })];
@@ -263,7 +273,9 @@ describe.each(Object.entries(DRIVERS))('a log on Postgres, on %s', (_, openDrive
       const avatars = await store.loadAvatars(address, ['ann', 'bob', 'nobody']);
       expect(avatars.toSorted((a, b) => (a.id < b.id ? -1 : 1))).toEqual([
         {
-          ...{ id: 'ann', position: { x: 1, y: 2, z: 3 }, rotation: { x: 0, y: 0, z: 0, w: 1 } },
+          id: 'ann',
+          position: { x: 1, y: 2, z: 3 },
+          rotation: { x: 0, y: 0, z: 0, w: 1 },
           properties: { coat: { red: 1, blue: 2 } },
         },
         { id: 'bob', position: { x: 0, y: 0, z: 0 }, rotation: { x: 0, y: 1, z: 0, w: 0 }, properties: {} },

@@ -56,8 +56,13 @@ describe.each(Object.entries(DRIVERS))('erasing a person on %s', (_, openDriver)
     await asOther.saveObject({ id: 'untouched' });
     const sessions = createSessionStore(postgres);
     await sessions.mintSession({
-      ...{ tenantId, id: 'stay', spaceId: 'main', userId: person, role: 'editor' },
-      ...{ createdAt: '2026-01-01T00:00:00Z', expiresAt: '2100-01-01T00:00:00Z' },
+      tenantId,
+      id: 'stay',
+      spaceId: 'main',
+      userId: person,
+      role: 'editor',
+      createdAt: '2026-01-01T00:00:00Z',
+      expiresAt: '2100-01-01T00:00:00Z',
     });
     return { layer, tenantId, person, asPerson };
   }
@@ -176,7 +181,10 @@ describe.each(Object.entries(DRIVERS))(
       expect(await layer.getUser('ann')).toEqual(user);
       expect(user).toMatchObject({ displayName: 'Anna', properties: { hat: true } });
       await guest.saveWorldState({
-        ...{ objects: [{ id: 'o' }], users: [], models: [], chat: [{ id: 'c', text: 'hi' }] },
+        objects: [{ id: 'o' }],
+        users: [],
+        models: [],
+        chat: [{ id: 'c', text: 'hi' }],
       });
       expect((await layer.loadWorldState()).objects).toMatchObject([{ id: 'o', createdBy: 'ann' }]);
     });

@@ -42,7 +42,9 @@ export function toAppError(
   if (refusal !== null) {
     const { cause, remedy, needsOperator } = refusal;
     return new AppError('store_unavailable', `${cause} ${remedy}`, {
-      ...{ cause: error, needsOperator, retryAfterSeconds: needsOperator ? 30 : 2 },
+      cause: error,
+      needsOperator,
+      retryAfterSeconds: needsOperator ? 30 : 2,
     });
   }
   if (code === undefined) return isLostConnection(error) ? unavailable() : internal(error);

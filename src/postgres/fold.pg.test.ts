@@ -87,7 +87,10 @@ it('a log applied in batches, by rows or one by one, is the log replayed, with i
         return { ...entry, returnsObject: waits && returnsObject && ops.length === 1 };
       });
       const replayed: ReplayWorld = {
-        ...{ objects: new Map(), avatars: new Map(), removed: new Map(), people: new Set(['ann']) },
+        objects: new Map(),
+        avatars: new Map(),
+        removed: new Map(),
+        people: new Set(['ann']),
       };
       const left = new Map<Seq, ReplayObject | undefined>();
       const expected = new Map(

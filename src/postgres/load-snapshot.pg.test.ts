@@ -14,13 +14,12 @@ describe.each(Object.entries(DRIVERS))('a world loaded to be kept, on %s', (_, o
     const { layer, tenantId, spaceId } = await makeWorld(postgres);
     const strange = NUMBERS.flatMap((number, i) =>
       TEXTS.map((text, j) => ({
-        ...{
-          id: `s${i}-${j}`,
-          name: text,
-          modelId: j === 0 ? null : 'm:1',
-          parentId: i === 0 ? null : 'p.2',
-        },
-        ...{ position: { x: number, y: 0 - number, z: j }, scale: { x: 1, y: number, z: 1 } },
+        id: `s${i}-${j}`,
+        name: text,
+        modelId: j === 0 ? null : 'm:1',
+        parentId: i === 0 ? null : 'p.2',
+        position: { x: number, y: 0 - number, z: j },
+        scale: { x: 1, y: number, z: 1 },
         properties: { [text]: number, list: [text, { deep: [number, null, true] }], longer: { b: 1, a: 2 } },
       })),
     );

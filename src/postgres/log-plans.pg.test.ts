@@ -45,8 +45,12 @@ describe('[D2] a batch', () => {
     const { address, store, world } = space;
     const ids = Array.from({ length: OBJECTS }, (_, i) => `o${i}`);
     const users = Array.from({ length: 2_000 }, (_, i) => ({
-      ...{ id: `u${i}`, displayName: 'U', avatarUrl: null, properties: {} },
-      ...{ position: { x: 0, y: 0, z: 0 }, rotation: { x: 0, y: 0, z: 0, w: 1 } },
+      id: `u${i}`,
+      displayName: 'U',
+      avatarUrl: null,
+      properties: {},
+      position: { x: 0, y: 0, z: 0 },
+      rotation: { x: 0, y: 0, z: 0, w: 1 },
     }));
     const objects = ids.map((id) => ({ ...makeInput(id), createdBy: null, createdAt: null }));
     const staged = await store.stageWorld(
@@ -79,8 +83,14 @@ describe('[D2] a batch', () => {
             ...some(0).map((id) => ({ ...patch, id, position: { x: round } })),
             ...some(2_000).map((id) => ({ ...patch, id, name: 'N', patches: [{ a: round }] })),
             ...[...some(4_000), `new${statistics.length}-${round}`].map((id, i) => ({
-              ...{ kind: 'put' as const, id, seq, actor: null, object: makeInput(id), createdSeq: seq },
-              ...{ createdBy: null, isNew: i % 2 === 0 },
+              kind: 'put' as const,
+              id,
+              seq,
+              actor: null,
+              object: makeInput(id),
+              createdSeq: seq,
+              createdBy: null,
+              isNew: i % 2 === 0,
             })),
             ...some(6_000).map((id) => ({ kind: 'delete' as const, id, seq })),
           ],

@@ -33,7 +33,8 @@ describe.each(Object.entries(DRIVERS))('the records of a log on Postgres, on %s'
       expect([rest.letters.length, rest.more]).toEqual([1, false]);
       const loaded = await store.loadDeadLetter(tenantId, newest ?? '');
       expect(loaded).toMatchObject({
-        ...{ letter: { spaceId: 'main', seq, actor: 'ann', op, replayedAt: null }, isOutlived: false },
+        letter: { spaceId: 'main', seq, actor: 'ann', op, replayedAt: null },
+        isOutlived: false,
       });
       expect(loaded?.letter.error.code).toMatch(/^(22|23)/);
       await store.markReplayed(tenantId, newest ?? '');
@@ -58,7 +59,9 @@ describe.each(Object.entries(DRIVERS))('the records of a log on Postgres, on %s'
       const seq = space.cursor + 1;
       const patches = [{ hat: 'x'.repeat(65_536), __coat: { red: null } }, { 'nul\0': 1 }];
       const singles = patches.map((properties, index) => ({
-        ...{ seq, index, actor: null },
+        seq,
+        index,
+        actor: null,
         op: { op: 'user.patch' as const, id: 'ann', properties },
       }));
       const { dead } = await space.apply({ singles });

@@ -108,7 +108,8 @@ describe.each(Object.entries(DRIVERS))('[L7] a staged world in the log, on %s', 
     const staged = await space.store.stageWorldStream({ ...space.address, actor: 'ann' }, items);
     if (staged === 'unknown_space') throw new Error('the space is not there');
     expect(await space.store.applyStage(space.address, toStep(space, staged.stageId))).toEqual({
-      ...{ status: 'applied', objects: 2 },
+      status: 'applied',
+      objects: 2,
     });
     expect((await loadWorld(space)).ids).toEqual(['a', 'b']);
     const { store, address } = space;
@@ -121,7 +122,8 @@ describe.each(Object.entries(DRIVERS))('[L7] a staged world in the log, on %s', 
     const { store, address } = space;
     const gone = toStep(space, 'gone');
     expect(await store.applyStage(address, gone)).toMatchObject({
-      ...{ status: 'dead', dead: { seq: gone.to, index: 0, kind: 'stage', id: 'gone' } },
+      status: 'dead',
+      dead: { seq: gone.to, index: 0, kind: 'stage', id: 'gone' },
     });
     space.cursor = gone.to;
     const stageId = await stage(space, toWorld(['a'], { users: [toPerson('ann')] }));
@@ -182,7 +184,11 @@ describe.each(Object.entries(DRIVERS))('[L7] a staged world in the log, on %s', 
       results: [{ seq, results: [person, 'o'].map((id) => ({ id, status: 'applied' })) }],
     });
     const chat = [person, 'other'].map((userId, i) => ({
-      ...{ id: `c${i}`, userId, text: 'hi', kind: 'text', createdAt: null },
+      id: `c${i}`,
+      userId,
+      text: 'hi',
+      kind: 'text',
+      createdAt: null,
     }));
     const users = [toPerson(person), toPerson('other')];
     const stageId = await stage(space, toWorld(['a'], { users, chat }));

@@ -36,7 +36,9 @@ export function openNeon({
 }: NeonOptions): Postgres {
   neonConfig.fetchFunction = fetchAsTold;
   const fetchOptions = (): OwnOptions => ({
-    ...{ signal: AbortSignal.timeout(timeoutMs), endpoint: fetchEndpoint, moreHeaders: readHeaders?.() },
+    signal: AbortSignal.timeout(timeoutMs),
+    endpoint: fetchEndpoint,
+    moreHeaders: readHeaders?.(),
   });
   const client = neon(databaseUrl);
   const databases = { write: openDatabase('write'), snapshot: openDatabase('snapshot') };

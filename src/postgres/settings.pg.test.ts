@@ -62,7 +62,8 @@ describe('settings of the database', () => {
     await postgres.close();
     expect(Object.fromEntries(rows.map(({ name, value }) => [name, value]))).toEqual({
       ...FIXED_SETTINGS,
-      ...{ statement_timeout: '5s', transaction_timeout: '0' },
+      statement_timeout: '5s',
+      transaction_timeout: '0',
     });
   });
 });

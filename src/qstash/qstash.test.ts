@@ -41,7 +41,9 @@ describe('a message to drain a space', () => {
   ])('is not taken for sent with %s, and the token is in no message', async (_, where, changes) => {
     const { front, destination } = await queue.start();
     const { publishDrain } = createQueue({
-      ...{ url: front.url, token: TOKEN, publicUrl: destination.url },
+      url: front.url,
+      token: TOKEN,
+      publicUrl: destination.url,
       ...where,
       ...changes,
     });
@@ -57,7 +59,9 @@ describe('schedules', () => {
   async function open(changes: { drainScheduleCron?: string } = {}) {
     const started = await queue.start();
     const options = {
-      ...{ url: started.front.url, token: TOKEN, publicUrl: started.destination.url },
+      url: started.front.url,
+      token: TOKEN,
+      publicUrl: started.destination.url,
       drainScheduleCron: '* * * * *',
       ...changes,
     };

@@ -42,7 +42,11 @@ export function createSchedules({ url, token, publicUrl, drainScheduleCron }: Sc
     if (!isSame)
       await explain(
         client.schedules.create({
-          ...{ scheduleId, cron, destination, method: 'POST', body: '{}' },
+          scheduleId,
+          cron,
+          destination,
+          method: 'POST',
+          body: '{}',
           headers: { 'Content-Type': 'application/json' },
         }),
       );

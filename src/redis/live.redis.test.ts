@@ -9,7 +9,8 @@ function listen() {
   const heard: string[] = [];
   const ends = { count: 0 };
   return {
-    ...{ heard, ends },
+    heard,
+    ends,
     handlers: {
       onMessage: (text: string) => void heard.push(text),
       onEnd: () => {

@@ -22,7 +22,9 @@ describe.each(REDIS_WAYS)('append, %s', (_, openWay) => {
       ],
     });
     expect(first).toMatchObject({
-      ...{ accepted: 3, isRepeat: false, budget: null },
+      accepted: 3,
+      isRepeat: false,
+      budget: null,
       incarnation: space.opened.incarnation,
     });
     expect(first.firstSeq).toBeGreaterThan((Date.now() - 60_000) * 1_000);
@@ -32,8 +34,12 @@ describe.each(REDIS_WAYS)('append, %s', (_, openWay) => {
     expect(second.firstSeq).toBe(second.seq);
     expect(second.seq).toBeGreaterThan(first.seq);
     expect(await space.read()).toEqual({
-      ...{ status: 'read', incarnation: space.opened.incarnation, after: 1_000, last: second.seq },
-      ...{ tear: null, restartedAt: 0 },
+      status: 'read',
+      incarnation: space.opened.incarnation,
+      after: 1_000,
+      last: second.seq,
+      tear: null,
+      restartedAt: 0,
       entries: [
         { seq: first.firstSeq, prev: 1_000, actor: 'OK', ops: '[1]', count: 1, waits: false },
         { seq: first.seq, prev: first.firstSeq, actor: 'OK', ops: '[2,3]', count: 2, waits: false },
@@ -54,7 +60,11 @@ describe.each(REDIS_WAYS)('append, %s', (_, openWay) => {
     };
     const another = createLogStore(counting);
     const request = {
-      ...{ actor: 'ann', entries: [ENTRY, ENTRY], waits: true, opened: null, backlog: NO_LIMITS },
+      actor: 'ann',
+      entries: [ENTRY, ENTRY],
+      waits: true,
+      opened: null,
+      backlog: NO_LIMITS,
       budget: { principal: 'p', requestsPerMinute: 60, updatesPerMinute: 6_000 },
     };
     await another.append(space.address, { ...request, idempotency: { ...KEY, key: '1' } });
@@ -103,7 +113,8 @@ describe.each(REDIS_WAYS)('append, %s', (_, openWay) => {
   it('[L4] gives a repeat the first answer, takes nothing from its budget and appends nothing', async () => {
     const space = await openSpace();
     const request = {
-      ...{ idempotency: KEY, entries: [ENTRY, ENTRY] },
+      idempotency: KEY,
+      entries: [ENTRY, ENTRY],
       budget: { principal: 'p', requestsPerMinute: 1, updatesPerMinute: 0 },
     };
     const first = await space.add(request);
@@ -115,8 +126,13 @@ describe.each(REDIS_WAYS)('append, %s', (_, openWay) => {
     const before = await space.dump();
     const repeat = await space.add({ ...request, waits: true });
     expect(repeat).toMatchObject({
-      ...{ firstSeq: first.firstSeq, seq: first.seq, accepted: 2, isRepeat: true },
-      ...{ incarnation: first.incarnation, drainAfterMs: null, budget: { requests: { remaining: 0 } } },
+      firstSeq: first.firstSeq,
+      seq: first.seq,
+      accepted: 2,
+      isRepeat: true,
+      incarnation: first.incarnation,
+      drainAfterMs: null,
+      budget: { requests: { remaining: 0 } },
     });
     expect(await space.dump()).toEqual(before);
   });
@@ -274,11 +290,17 @@ describe.each(REDIS_WAYS)('append, %s', (_, openWay) => {
     const text = '[{"properties":{"a":[],"n":9007199254740993,"é":"🐎"}}]';
     await space.add({ entries: [{ ops: text, count: 1 }] });
     expect(await space.log.readBacklog(space.address)).toMatchObject({
-      ...{ operations: 1, entries: 1, bytes: Buffer.byteLength(text) },
+      operations: 1,
+      entries: 1,
+      bytes: Buffer.byteLength(text),
     });
     expect(await space.read()).toMatchObject({ entries: [{ ops: text }] });
     expect(await createLogStore(redis()).readBacklog({ tenantId: uniqueName('t'), spaceId: 's' })).toEqual({
-      ...{ operations: 0, entries: 0, bytes: 0, oldestSeq: null, last: null },
+      operations: 0,
+      entries: 0,
+      bytes: 0,
+      oldestSeq: null,
+      last: null,
     });
   });
 });

@@ -57,7 +57,10 @@ export async function appendEntries(
         known.note(address, incarnation, { seen: readSeqs(list).seq });
         const drainMs = readInteger(list[4]);
         return {
-          ...{ status, ...readSeqs(list), isRepeat: false, incarnation },
+          status,
+          ...readSeqs(list),
+          isRepeat: false,
+          incarnation,
           ...(drainMs < 0 ? { drainAfterMs: null, token: '' } : { drainAfterMs: drainMs, token }),
           after: list[6] === '' ? null : readCount(list[6]),
           budget: readBudget(list, 7, request),
@@ -65,8 +68,14 @@ export async function appendEntries(
       }
       case 'repeated':
         return {
-          ...{ status: 'appended', ...readSeqs(list), isRepeat: true, incarnation: readText(list[4]) },
-          ...{ drainAfterMs: null, token: '', after: null, budget: readBudget(list, 5, request) },
+          status: 'appended',
+          ...readSeqs(list),
+          isRepeat: true,
+          incarnation: readText(list[4]),
+          drainAfterMs: null,
+          token: '',
+          after: null,
+          budget: readBudget(list, 5, request),
         };
       default:
         return readRefusal(status, list, request);

@@ -14,12 +14,10 @@ describe.each(REDIS_WAYS)('the log, for who follows it: %s', (_, openWay) => {
     const { firstSeq, seq } = await add({ actor: 'ann', entries: [ops('a'), ops('ü🌍')] });
     const behind = await log.readChanges(address, { after: opened.cursor, ...ALL });
     expect(behind).toEqual({
-      ...{
-        status: 'read',
-        incarnation: opened.incarnation,
-        last: seq,
-        committed: opened.cursor,
-      },
+      status: 'read',
+      incarnation: opened.incarnation,
+      last: seq,
+      committed: opened.cursor,
       entries: [
         { seq: firstSeq, prev: opened.cursor, actor: 'ann', ops: ops('a').ops, count: 1, waits: false },
         { seq, prev: firstSeq, actor: 'ann', ops: ops('ü🌍').ops, count: 1, waits: false },
@@ -61,11 +59,19 @@ describe.each(REDIS_WAYS)('the log, for who follows it: %s', (_, openWay) => {
     expect(await fresh()).toEqual({ status: 'deleted', incarnation: opened.incarnation });
     const again = { incarnation: `${opened.incarnation}-2`, incarnationSeq: 2_000, cursor: 2_000 };
     await createLogStore(redis()).append(address, {
-      ...{ actor: null, entries: [], waits: false, idempotency: null, budget: null, opened: again },
+      actor: null,
+      entries: [],
+      waits: false,
+      idempotency: null,
+      budget: null,
+      opened: again,
       backlog: { bytesMax: 1e9, entriesMax: 1e9, ageMsMax: 1e9 },
     });
     expect(await log.readChanges(address, { after: 0, ...ALL })).toMatchObject({
-      ...{ status: 'read', incarnation: again.incarnation, last: 2_000, entries: [] },
+      status: 'read',
+      incarnation: again.incarnation,
+      last: 2_000,
+      entries: [],
     });
   });
 });

@@ -101,7 +101,11 @@ describe.each(REDIS_WAYS)('reading and settling a log, %s', (_, openWay) => {
     });
     await space.settle(firstSeq, { operations: 77, entries: 77, bytes: 77 });
     expect(await space.log.readBacklog(space.address)).toEqual({
-      ...{ operations: 5, entries: 2, bytes: 12, oldestSeq: firstSeq + 1, last: seq },
+      operations: 5,
+      entries: 2,
+      bytes: 12,
+      oldestSeq: firstSeq + 1,
+      last: seq,
     });
   });
 
@@ -245,7 +249,11 @@ describe.each(REDIS_WAYS)('reading and settling a log, %s', (_, openWay) => {
     const space = await openSpace();
     const other = await openSpace({ tenantId: space.address.tenantId });
     expect(await space.log.readStats(space.address.tenantId)).toEqual({
-      ...{ processed: 0, noEffect: 0, queued: 0, averageLatencyMs: 0, durabilityLagMs: 0 },
+      processed: 0,
+      noEffect: 0,
+      queued: 0,
+      averageLatencyMs: 0,
+      durabilityLagMs: 0,
     });
     const { seq } = await space.add({ entries: [{ ops: '[]', count: 7 }] });
     await other.add({ entries: [{ ops: '[]', count: 4 }] });
@@ -255,7 +263,9 @@ describe.each(REDIS_WAYS)('reading and settling a log, %s', (_, openWay) => {
     await space.settle(seq, { operations: 7, entries: 2, latencyMsSum: 30 });
     await other.settle(1_000);
     expect(await space.log.readStats(space.address.tenantId)).toMatchObject({
-      ...{ processed: 7, queued: 4, averageLatencyMs: 15 },
+      processed: 7,
+      queued: 4,
+      averageLatencyMs: 15,
     });
     // What was long ago weighs ever less.
     for (let i = 0; i < 10; i++)

@@ -94,8 +94,12 @@ export function readEntry(head: RedisReply | undefined, ops: RedisReply | undefi
   const [, seq, prev, count, waits, actor = ''] =
     /^(\d+) (\d+) (\d+) ([012]) (.*)$/s.exec(readText(head)) ?? [];
   return {
-    ...{ seq: readSeq(seq), prev: readCount(prev), actor: actor === '' ? null : actor },
-    ...{ ops: readText(ops), count: readCount(count), waits: waits !== '0' },
+    seq: readSeq(seq),
+    prev: readCount(prev),
+    actor: actor === '' ? null : actor,
+    ops: readText(ops),
+    count: readCount(count),
+    waits: waits !== '0',
     ...(waits === '2' && { returnsObject: true }),
   };
 }
@@ -128,7 +132,9 @@ export async function settleLog(
   if (isDrained > 1) throw createLostError(new TypeError('a script replied something else'));
   const [objects = -1, behind = 0, bytes = 0, micros = 0] = list.slice(3).map(readInteger);
   return {
-    ...{ last: readCount(list[0]), isDrained: isDrained === 1, restMs: readCount(list[2]) / 1_000 },
+    last: readCount(list[0]),
+    isDrained: isDrained === 1,
+    restMs: readCount(list[2]) / 1_000,
     snapshot: objects < 0 ? null : { objects, operations: behind, bytes, ms: micros / 1_000 },
   };
 }

@@ -56,7 +56,10 @@ describe('a Redis that is full, or forgets', () => {
     await configure('maxmemory', '1');
     expect(await space.read({ token })).toMatchObject({ status: 'read', entries: [{ seq }] });
     expect(await space.settle(seq, { token, operations: 1, entries: 1, latencyMsSum: 1 })).toEqual({
-      ...{ last: seq, isDrained: true, restMs: 0, snapshot: null },
+      last: seq,
+      isDrained: true,
+      restMs: 0,
+      snapshot: null,
     });
     expect(await space.dirtySince()).toBeNull();
     expect(await space.log.readInstance()).not.toBe('');

@@ -17,8 +17,11 @@ function readNoEffect(reply: RedisReply): NoEffect {
     /^(\d+) (\d+) (object|avatar) (unknown_object|conflict) (.+)$/s.exec(readText(reply)) ?? [];
   if (seq === undefined) throw createLostError(new TypeError('a script replied something else'));
   return {
-    ...{ seq: Number(seq), index: Number(index), id },
-    ...{ kind: kind as NoEffect['kind'], status: status as NoEffect['status'] },
+    seq: Number(seq),
+    index: Number(index),
+    id,
+    kind: kind as NoEffect['kind'],
+    status: status as NoEffect['status'],
   };
 }
 

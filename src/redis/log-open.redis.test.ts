@@ -14,13 +14,20 @@ describe.each(REDIS_WAYS)('opening and ending a log, %s', (_, openWay) => {
     const log = createLogStore(redis());
     return (request = {}) =>
       log.append(space.address, {
-        ...{ actor: null, entries: [ENTRY], waits: false, idempotency: null, budget: null, opened: null },
-        ...{ backlog: { bytesMax: 1e9, entriesMax: 1e9, ageMsMax: 1e9 }, ...request },
+        actor: null,
+        entries: [ENTRY],
+        waits: false,
+        idempotency: null,
+        budget: null,
+        opened: null,
+        backlog: { bytesMax: 1e9, entriesMax: 1e9, ageMsMax: 1e9 },
+        ...request,
       });
   }
 
   const remake = (space: LogSpace, incarnationSeq = 20, cursor = 2_000) => ({
-    ...{ incarnation: uniqueName('i'), incarnationSeq },
+    incarnation: uniqueName('i'),
+    incarnationSeq,
     cursor: Math.max(cursor, space.opened.cursor),
   });
 
@@ -28,9 +35,7 @@ describe.each(REDIS_WAYS)('opening and ending a log, %s', (_, openWay) => {
     const space = await openSpace({ isOpened: false });
     expect(
       await space.append({ idempotency: { principal: 'p', key: 'k', fingerprint: 'f', ttlSeconds: 9 } }),
-    ).toEqual({
-      ...{ status: 'cold', isLogAbsent: true },
-    });
+    ).toEqual({ status: 'cold', isLogAbsent: true });
     expect(await space.read()).toEqual({ status: 'cold' });
     expect(await space.settle(5_000)).toEqual({ last: 5_000, isDrained: false, restMs: 0, snapshot: null });
     expect(await space.dump()).toEqual({ keys: [], dirtySince: null });
@@ -48,7 +53,10 @@ describe.each(REDIS_WAYS)('opening and ending a log, %s', (_, openWay) => {
   it('opens with nothing to append, and then has nothing to drain', async () => {
     const space = await openSpace({ isOpened: false });
     expect(await space.append({ opened: space.opened, entries: [] })).toMatchObject({
-      ...{ status: 'appended', seq: 1_000, accepted: 0, drainAfterMs: null },
+      status: 'appended',
+      seq: 1_000,
+      accepted: 0,
+      drainAfterMs: null,
     });
     expect(await space.read()).toMatchObject({ status: 'read', after: 1_000, last: 1_000, entries: [] });
     expect(await space.dirtySince()).toBeNull();
@@ -73,18 +81,17 @@ describe.each(REDIS_WAYS)('opening and ending a log, %s', (_, openWay) => {
     const opened = { ...space.opened, cursor: first.firstSeq };
     await visit(space)({ opened, entries: [] });
     expect(await space.log.readBacklog(space.address)).toEqual({
-      ...{
-        operations: 2,
-        entries: 2,
-        bytes: 2 * ENTRY.ops.length,
-        oldestSeq: first.firstSeq + 1,
-        last: first.seq,
-      },
+      operations: 2,
+      entries: 2,
+      bytes: 2 * ENTRY.ops.length,
+      oldestSeq: first.firstSeq + 1,
+      last: first.seq,
     });
     expect(await space.dirtySince()).toBe(first.firstSeq + 1);
     const { seq } = await space.add();
     expect(await space.read()).toMatchObject({
-      ...{ after: first.firstSeq, last: seq },
+      after: first.firstSeq,
+      last: seq,
       entries: [{ seq: first.firstSeq + 1 }, { seq: first.seq }, { seq, prev: first.seq }],
     });
     expect(await space.settle(seq)).toEqual({ last: seq, isDrained: true, restMs: 0, snapshot: null });
@@ -113,7 +120,11 @@ describe.each(REDIS_WAYS)('opening and ending a log, %s', (_, openWay) => {
     expect(await space.settle(9_000)).toEqual({ last: 9_000, isDrained: true, restMs: 0, snapshot: null });
     expect(await space.dirtySince()).toBeNull();
     expect(await space.log.readBacklog(space.address)).toEqual({
-      ...{ operations: 0, entries: 0, bytes: 0, oldestSeq: null, last: null },
+      operations: 0,
+      entries: 0,
+      bytes: 0,
+      oldestSeq: null,
+      last: null,
     });
     expect(await redis().command('EXISTS', space.keys.log)).toBe(0);
     const ttl = Number(await redis().command('TTL', space.keys.meta));
@@ -125,7 +136,8 @@ describe.each(REDIS_WAYS)('opening and ending a log, %s', (_, openWay) => {
     const space = await openSpace({ isOpened: false });
     await space.log.retire(space.address, space.opened.incarnation);
     expect(await space.append({ opened: space.opened })).toEqual({
-      ...{ status: 'deleted', incarnation: space.opened.incarnation },
+      status: 'deleted',
+      incarnation: space.opened.incarnation,
     });
     const anew = remake(space, 0);
     expect(await space.append({ opened: anew })).toMatchObject({
@@ -147,7 +159,10 @@ describe.each(REDIS_WAYS)('opening and ending a log, %s', (_, openWay) => {
     const { seq, drainAfterMs } = await space.add({ opened: anew });
     expect({ seq, drainAfterMs }).toEqual({ seq: last + 2, drainAfterMs: 100 });
     expect(await space.read()).toMatchObject({
-      ...{ status: 'read', incarnation: anew.incarnation, after: 2_000, last: seq },
+      status: 'read',
+      incarnation: anew.incarnation,
+      after: 2_000,
+      last: seq,
       entries: [{ seq, prev: 2_000 }],
     });
     expect(await space.meta()).toMatchObject({

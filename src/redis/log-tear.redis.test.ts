@@ -76,8 +76,13 @@ describe.each(REDIS_WAYS)('a log that lost entries, %s', (_, openWay) => {
     const space = await openSpace();
     await space.add();
     await openOther().append(space.address, {
-      ...{ actor: null, entries: [{ ops: '[]', count: 1 }], waits: false, idempotency: null, budget: null },
-      ...{ opened: null, backlog: { bytesMax: 1e9, entriesMax: 1e9, ageMsMax: 1e9 } },
+      actor: null,
+      entries: [{ ops: '[]', count: 1 }],
+      waits: false,
+      idempotency: null,
+      budget: null,
+      opened: null,
+      backlog: { bytesMax: 1e9, entriesMax: 1e9, ageMsMax: 1e9 },
     });
     await redis().command('XTRIM', space.keys.log, 'MAXLEN', '1');
     await space.add();

@@ -22,7 +22,9 @@ export function explainRefusal(error: unknown, { address, password }: RedisVaria
   const code = readSystemCode(error) ?? '';
   const refuse = (message: string, needsOperator = true) =>
     new AppError('store_unavailable', message, {
-      ...{ cause: error, needsOperator, retryAfterSeconds: needsOperator ? 30 : 2 },
+      cause: error,
+      needsOperator,
+      retryAfterSeconds: needsOperator ? 30 : 2,
     });
   if (CLUSTER.test(words)) return createClusterError(address, error);
   if (/^(Unauthorized: )?(WRONGPASS|NOAUTH)\b/.test(words))

@@ -13,15 +13,23 @@ import { createStateStore, type SnapshotOptions } from './snapshot.ts';
 
 const MARKS: Marks = { version: '0', epoch: '0', pendingUntil: '0', isErasing: false };
 const REQUEST: StateRequest = {
-  ...{ held: null, aroundId: null, version: null, atLeast: 0, hits: 0, misses: 0 },
+  held: null,
+  aroundId: null,
+  version: null,
+  atLeast: 0,
+  hits: 0,
+  misses: 0,
   token: 'reader',
 };
 
 function makeWorld(seq: number, name: string): KeptWorld {
   const object = JSON.stringify({ id: 'a', name, properties: { text: 'ü𝄞\u2028"\\' } });
   const avatar = {
-    ...{ id: '__proto__', position: { x: 1, y: 2, z: 3 }, rotation: { x: 0, y: 0, z: 0, w: 1 } },
-    ...{ properties: { a: [1] }, seq },
+    id: '__proto__',
+    position: { x: 1, y: 2, z: 3 },
+    rotation: { x: 0, y: 0, z: 0, w: 1 },
+    properties: { a: [1] },
+    seq,
   };
   const objects = new Map([
     ['a', object],
@@ -31,16 +39,25 @@ function makeWorld(seq: number, name: string): KeptWorld {
 }
 
 const AROUND: Around = {
-  ...{ rev: 3, seq: 1_000, present: new Set(['__proto__']) },
+  rev: 3,
+  seq: 1_000,
+  present: new Set(['__proto__']),
   space: {
-    ...{ id: 'main', name: 'Main', description: null, settings: {}, bounds: null },
-    ...{ createdAt: '2026-01-01T00:00:00.000Z', updatedAt: '2026-01-01T00:00:00.000Z' },
+    id: 'main',
+    name: 'Main',
+    description: null,
+    settings: {},
+    bounds: null,
+    createdAt: '2026-01-01T00:00:00.000Z',
+    updatedAt: '2026-01-01T00:00:00.000Z',
   },
   profiles: new Map([
     ['constructor', { displayName: 'C', avatarUrl: null }],
     ['gone', null],
   ]),
-  ...{ models: [], media: [], chat: [] },
+  models: [],
+  media: [],
+  chat: [],
 };
 
 describe.each(REDIS_WAYS)('what is kept of states, over %s', (_, openWay) => {

@@ -123,8 +123,12 @@ export function createStateStore(
       const id = crypto.randomUUID();
       const key = aroundKey(address, incarnation);
       const fields = {
-        ...{ id, rev: around.rev, version: marks.version, holdsUntil: marks.pendingUntil },
-        ...{ keptAt: await readTime(redis), text: await writeAround(around) },
+        id,
+        rev: around.rev,
+        version: marks.version,
+        holdsUntil: marks.pendingUntil,
+        keptAt: await readTime(redis),
+        text: await writeAround(around),
       };
       await redis.pipeline([
         ['HSET', key, ...Object.entries(fields).flat().map(String)],
@@ -203,8 +207,12 @@ async function readReply(
     case 'same':
       checkLength(list, 8);
       return {
-        ...{ status, incarnation, seq: readCount(list[1]), rev: readCount(list[2]) },
-        ...{ renewsAround: readCount(list[3]) === 1, marks: readMarks(list, 4) },
+        status,
+        incarnation,
+        seq: readCount(list[1]),
+        rev: readCount(list[2]),
+        renewsAround: readCount(list[3]) === 1,
+        marks: readMarks(list, 4),
       };
     case 'large':
       checkLength(list, 3);
@@ -213,8 +221,13 @@ async function readReply(
       checkLength(list, 10);
       const [world, around, isChosen] = [1, 2, 3].map((i) => readCount(list[i]) === 1);
       return {
-        ...{ status, incarnation, world: world === true, around: around === true },
-        ...{ isChosen: isChosen === true, last: readCount(list[4]), committed: readCount(list[5]) },
+        status,
+        incarnation,
+        world: world === true,
+        around: around === true,
+        isChosen: isChosen === true,
+        last: readCount(list[4]),
+        committed: readCount(list[5]),
         marks: readMarks(list, 6),
       };
     }
@@ -238,8 +251,13 @@ async function readState(
   const entries = [];
   for (let i = STATE_HEAD + parts; i < list.length; i += 2) entries.push(readEntry(list[i], list[i + 1]));
   return {
-    ...{ status: 'state', incarnation, last: readCount(list[1]), committed: readCount(list[2]), entries },
-    ...{ marks: readMarks(list, 11), renewsAround: readCount(list[15]) === 1 },
+    status: 'state',
+    incarnation,
+    last: readCount(list[1]),
+    committed: readCount(list[2]),
+    entries,
+    marks: readMarks(list, 11),
+    renewsAround: readCount(list[15]) === 1,
     around: { id: readText(list[3]), kept: aroundText === '' ? null : await readAround(aroundText) },
     snapshot: parts === 0 ? null : await readWorld(from, text),
     behind: operations < 0 ? null : { operations, bytes, ms: micros / 1_000 },
@@ -264,7 +282,8 @@ async function readWorld(seq: number, text: string): Promise<KeptWorld> {
     const [head = '', ...lines] = (await expandText(text, EXPANDED_BYTES_MAX)).split('\n');
     const { loadedMs, avatars } = JSON.parse(head) as { loadedMs: number; avatars: ReplayAvatar[] };
     return {
-      ...{ seq, loadedMs },
+      seq,
+      loadedMs,
       objects: new Map(lines.map((line) => [readId(line), line])),
       avatars: new Map(avatars.map((avatar) => [avatar.id, avatar])),
     };

@@ -25,7 +25,12 @@ describe.each(REDIS_WAYS)('[R2] the places of streams: %s', (_, openWay) => {
   function openTenant() {
     const tenantId = uniqueName('t');
     return (streamId: string, changes: Partial<StreamPlace> = {}): StreamPlace => ({
-      ...{ tenantId, spaceId: 'main', streamId, principal: 'k:one', spaceMax: 3, principalMax: 2 },
+      tenantId,
+      spaceId: 'main',
+      streamId,
+      principal: 'k:one',
+      spaceMax: 3,
+      principalMax: 2,
       ...changes,
     });
   }

@@ -93,14 +93,21 @@ export function readTcpOptions({
   protocol: 2;
 } {
   return {
-    ...{ host, port, lazyConnect: true, protocol: 2, disableClientInfo: true },
+    host,
+    port,
+    lazyConnect: true,
+    protocol: 2,
+    disableClientInfo: true,
     ...(username && { username }),
     ...(password && { password }),
     ...(database && { db: database }),
     // By the name, a server of several hosts knows which certificate to show. TLS takes no address for one.
     ...(tls && { tls: readIpAddress(host) === null ? { servername: host } : {} }),
-    ...{ enableOfflineQueue: false, autoResendUnfulfilledCommands: false, maxRetriesPerRequest: 0 },
-    ...{ connectTimeout: timeoutMs, commandTimeout: timeoutMs },
+    enableOfflineQueue: false,
+    autoResendUnfulfilledCommands: false,
+    maxRetriesPerRequest: 0,
+    connectTimeout: timeoutMs,
+    commandTimeout: timeoutMs,
     // A peer that is gone without a word is found out by its silence.
     socketTimeout: 2 * timeoutMs,
     retryStrategy: (times) => Math.min(RECONNECT_FIRST_MS * times, RECONNECT_MS_MAX),

@@ -114,7 +114,10 @@ class StateReading {
       held: held && { incarnation: held.incarnation, seq: held.view.seq, epoch: held.epoch },
       aroundId: this.#ownAround === null ? (held?.aroundId ?? null) : 'own',
       version: this.#version,
-      ...{ atLeast: this.#atLeast, token: this.#token, hits, misses },
+      atLeast: this.#atLeast,
+      token: this.#token,
+      hits,
+      misses,
     };
     const { store, log } = this.#parts;
     const reply = await orAway(store.read(this.#address, request));

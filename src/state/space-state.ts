@@ -43,7 +43,10 @@ export class SpaceState {
   ) {
     this.#keeps = keeps;
     this.#parts = {
-      ...{ store, loader, log, drain },
+      store,
+      loader,
+      log,
+      drain,
       options: {
         worldCharactersMax: LIMITS.snapshotCharactersMax,
         viewCharactersMax: LIMITS.viewCharactersMax,

@@ -7,7 +7,9 @@ describe('[R1] what is published', () => {
   it.each([null, 'ann', 'a"b\\'])('is read as the log has it, its operations untouched: by %s', (actor) => {
     const change = toChange({ seq: 12, prev: 7, actor, ops: OPS });
     expect(change).toEqual({
-      ...{ seq: 12, prev: 7, replacesWorld: false },
+      seq: 12,
+      prev: 7,
+      replacesWorld: false,
       text: `{"seq":12,"prev":7,"actor":${JSON.stringify(actor)},"ops":${OPS}}`,
     });
     expect(readLiveMessage(change.text)).toEqual({ kind: 'change', change });

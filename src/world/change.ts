@@ -33,7 +33,9 @@ export function readLiveMessage(text: string): LiveMessage | null {
     return {
       kind: 'change',
       change: {
-        ...{ seq: Number(seq), prev: Number(prev), text },
+        seq: Number(seq),
+        prev: Number(prev),
+        text,
         replacesWorld: text.startsWith(STAGE, head.length),
       },
     };
@@ -44,7 +46,9 @@ export function readLiveMessage(text: string): LiveMessage | null {
 /** An entry of the log as it was published. @param ops the JSON text of a list. */
 export function toChange({ seq, prev, actor, ops }: Omit<Change, 'text' | 'replacesWorld'> & Logged): Change {
   return {
-    ...{ seq, prev, replacesWorld: replacesWorld(ops) },
+    seq,
+    prev,
+    replacesWorld: replacesWorld(ops),
     text: `{"seq":${seq},"prev":${prev},"actor":${JSON.stringify(actor)},"ops":${ops}}`,
   };
 }

@@ -14,9 +14,20 @@ function toDead(kind: DeadOperation['kind'], id: string, propertyKeys: string[] 
 
 function toObject(id: string, properties: JsonObject): WorldObject {
   return {
-    ...{ id, spaceId: 's', name: 'N', modelId: null, parentId: null, properties },
-    ...{ position: ZERO, rotation: UPRIGHT, scale: { x: 1, y: 1, z: 1 } },
-    ...{ seq: 1, createdBy: null, updatedBy: null, createdAt: '', updatedAt: '' },
+    id,
+    spaceId: 's',
+    name: 'N',
+    modelId: null,
+    parentId: null,
+    properties,
+    position: ZERO,
+    rotation: UPRIGHT,
+    scale: { x: 1, y: 1, z: 1 },
+    seq: 1,
+    createdBy: null,
+    updatedBy: null,
+    createdAt: '',
+    updatedAt: '',
   };
 }
 

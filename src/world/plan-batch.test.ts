@@ -25,7 +25,11 @@ function plan(entries: LogEntry[], known = NOTHING): ObjectChange[] {
 }
 
 const made = {
-  ...{ id: 'x', name: null, modelId: null, parentId: null, properties: {} },
+  id: 'x',
+  name: null,
+  modelId: null,
+  parentId: null,
+  properties: {},
   position: { x: 0, y: 0, z: 0 },
   rotation: { x: 0, y: 0, z: 0, w: 1 },
   scale: { x: 1, y: 1, z: 1 },
@@ -40,7 +44,12 @@ describe('planBatch', () => {
     ];
     expect(plan(entries)).toEqual([
       {
-        ...{ kind: 'patch', id: 'x', seq: 3, actor: null, position: { x: 9, y: 2, z: 3 }, name: 'n' },
+        kind: 'patch',
+        id: 'x',
+        seq: 3,
+        actor: null,
+        position: { x: 9, y: 2, z: 3 },
+        name: 'n',
         patches: [{ b: null }, { a: 1, b: { c: 1 }, d: 1 }],
       },
     ]);
@@ -58,30 +67,29 @@ describe('planBatch', () => {
       'a put',
       [put(), patch({ name: 'n', properties: { a: null, b: 1 } })],
       {
-        ...{ kind: 'put', seq: 2, actor: '2', createdSeq: 1, createdBy: '1', isNew: false },
+        kind: 'put',
+        seq: 2,
+        actor: '2',
+        createdSeq: 1,
+        createdBy: '1',
+        isNew: false,
         object: { ...made, name: 'n', properties: { b: 1 } },
       },
     ],
     [
       'the last put, begun by the first',
       [put({ name: 'a' }), put()],
-      {
-        ...{ kind: 'put', seq: 2, actor: '2', createdSeq: 1, createdBy: '1', isNew: false, object: made },
-      },
+      { kind: 'put', seq: 2, actor: '2', createdSeq: 1, createdBy: '1', isNew: false, object: made },
     ],
     [
       'a put that need not be new',
       [patch({ name: 'a' }), put()],
-      {
-        ...{ kind: 'put', seq: 2, actor: '2', createdSeq: 2, createdBy: '2', isNew: false, object: made },
-      },
+      { kind: 'put', seq: 2, actor: '2', createdSeq: 2, createdBy: '2', isNew: false, object: made },
     ],
     [
       'a new object',
       [put(), gone, put(), put()],
-      {
-        ...{ kind: 'put', seq: 4, actor: '4', createdSeq: 3, createdBy: '3', isNew: true, object: made },
-      },
+      { kind: 'put', seq: 4, actor: '4', createdSeq: 3, createdBy: '3', isNew: true, object: made },
     ],
     ['a deletion at its own seq', [patch(), gone, patch(), gone], { kind: 'delete', seq: 2 }],
     ['the deletion of what was made again', [gone, put(), gone], { kind: 'delete', seq: 3 }],
@@ -135,8 +143,17 @@ describe('planBatch', () => {
     ];
     expect(planBatch(entries, NOTHING, { rowsMax: 9 })).toMatchObject({ used: 1, to: 1, operations: 1 });
     expect(planBatch(entries.slice(1), NOTHING, { rowsMax: 9 })).toEqual({
-      ...{ used: 0, to: 0, operations: 0, objects: [], avatars: [], singles: [], results: [] },
-      ...{ written: [], doubtful: [], presumed: [], noEffects: [] },
+      used: 0,
+      to: 0,
+      operations: 0,
+      objects: [],
+      avatars: [],
+      singles: [],
+      results: [],
+      written: [],
+      doubtful: [],
+      presumed: [],
+      noEffects: [],
     });
     expect(findAsked(entries)).toEqual([]);
   });
@@ -248,7 +265,10 @@ function applyPlan(world: ReplayWorld, { objects, avatars, singles }: BatchPlan,
       const kept = isNew || old === undefined ? { createdSeq, createdBy } : old;
       world.objects.set(change.id, {
         ...structuredClone(object),
-        ...{ seq, updatedBy: actor, createdSeq: kept.createdSeq, createdBy: kept.createdBy },
+        seq,
+        updatedBy: actor,
+        createdSeq: kept.createdSeq,
+        createdBy: kept.createdBy,
       });
     } else if (old !== undefined) {
       const { kind, actor, patches, position, scale, ...fields } = change;
@@ -266,7 +286,10 @@ function applyPlan(world: ReplayWorld, { objects, avatars, singles }: BatchPlan,
     if (!world.people?.has(id)) continue;
     const old = world.avatars.get(id) ?? { position: made.position, rotation: made.rotation, properties: {} };
     world.avatars.set(id, {
-      ...{ id, seq, position: position ?? old.position, rotation: rotation ?? old.rotation },
+      id,
+      seq,
+      position: position ?? old.position,
+      rotation: rotation ?? old.rotation,
       properties: patchAll(old.properties, patches),
     });
   }

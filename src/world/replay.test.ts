@@ -29,17 +29,28 @@ describe('replayEntry', () => {
       }),
     );
     expect(world.objects.get('x')).toEqual({
-      ...{ id: 'x', name: null, modelId: null, parentId: null },
+      id: 'x',
+      name: null,
+      modelId: null,
+      parentId: null,
       position: { x: 0, y: 5, z: 0 },
       rotation: { x: 0, y: 0, z: 0, w: 1 },
       scale: { x: 1, y: 1, z: 1 },
       properties: { b: null, c: {} },
-      ...{ seq: 2, createdSeq: 1, createdBy: 'ann', updatedBy: 'bob' },
+      seq: 2,
+      createdSeq: 1,
+      createdBy: 'ann',
+      updatedBy: 'bob',
     });
     replayEntry(world, makeEntry(3, null, { op: 'put', id: 'x', name: 'n' }));
     expect(world.objects.get('x')).toMatchObject({
-      ...{ name: 'n', properties: {}, position: { x: 0, y: 0, z: 0 } },
-      ...{ seq: 3, createdSeq: 1, createdBy: 'ann', updatedBy: null },
+      name: 'n',
+      properties: {},
+      position: { x: 0, y: 0, z: 0 },
+      seq: 3,
+      createdSeq: 1,
+      createdBy: 'ann',
+      updatedBy: null,
     });
   });
 
@@ -66,8 +77,11 @@ describe('replayEntry', () => {
     );
     expect(statuses(world, entry)).toEqual([...Array(4).fill('unknown_object'), 'applied']);
     expect(world.avatars.get('mia')).toEqual({
-      ...{ id: 'mia', position: { x: 1, y: 2, z: 3 }, rotation: { x: 0, y: 0, z: 0, w: 1 } },
-      ...{ properties: {}, seq: 1 },
+      id: 'mia',
+      position: { x: 1, y: 2, z: 3 },
+      rotation: { x: 0, y: 0, z: 0, w: 1 },
+      properties: {},
+      seq: 1,
     });
   });
 

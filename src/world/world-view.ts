@@ -100,9 +100,20 @@ export class WorldView {
   ): WorldObject {
     const { id, name, modelId, parentId, position, rotation, scale, properties, seq } = object;
     return {
-      ...{ id, spaceId: this.spaceId, name, modelId, parentId, position, rotation, scale, properties, seq },
-      ...{ createdBy: object.createdBy, updatedBy: object.updatedBy },
-      ...{ createdAt: toCreated(createdSeq), updatedAt: toTime(seq) },
+      id,
+      spaceId: this.spaceId,
+      name,
+      modelId,
+      parentId,
+      position,
+      rotation,
+      scale,
+      properties,
+      seq,
+      createdBy: object.createdBy,
+      updatedBy: object.updatedBy,
+      createdAt: toCreated(createdSeq),
+      updatedAt: toTime(seq),
     };
   }
 

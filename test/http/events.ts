@@ -55,7 +55,10 @@ export async function openEvents(
   };
   const ended = read().catch(() => 'cut' as const);
   return {
-    ...{ response, events, comments, ended },
+    response,
+    events,
+    comments,
+    ended,
     retryMs: () => retryMs,
     ids: () =>
       events

@@ -29,7 +29,9 @@ export async function openOwnRedis(way: 'http' | 'tcp'): Promise<OwnRedis> {
       front === null
         ? {
             ...OVER_HTTP_OFF,
-            ...{ REDIS_HOST: '127.0.0.1', REDIS_PORT: String(server.port), REDIS_PASSWORD: PASSWORD },
+            REDIS_HOST: '127.0.0.1',
+            REDIS_PORT: String(server.port),
+            REDIS_PASSWORD: PASSWORD,
           }
         : { UPSTASH_REDIS_REST_URL: front.url, UPSTASH_REDIS_REST_TOKEN: PASSWORD },
     client,

@@ -81,7 +81,8 @@ export const OVER_HTTP: Omit<Runtime, 'start'> = {
     ) as [FragileStore, FragileStore];
     return {
       env: { DATABASE_HTTP_URL: neon.sqlUrl, UPSTASH_REDIS_REST_URL: upstash.url },
-      ...{ postgres, redis },
+      postgres,
+      redis,
       async close() {
         await Promise.all([neon.close(), upstash.close()]);
       },
@@ -93,8 +94,12 @@ export const OVER_TCP: Omit<Runtime, 'start'> = {
   makeEnv(changes = {}) {
     const { hostname, port, password } = new URL(stack().redisUrl);
     return makeEnv({
-      ...{ DATABASE_HTTP_URL: '', UPSTASH_REDIS_REST_URL: '', UPSTASH_REDIS_REST_TOKEN: '' },
-      ...{ REDIS_HOST: hostname, REDIS_PORT: port, REDIS_PASSWORD: decodeURIComponent(password) },
+      DATABASE_HTTP_URL: '',
+      UPSTASH_REDIS_REST_URL: '',
+      UPSTASH_REDIS_REST_TOKEN: '',
+      REDIS_HOST: hostname,
+      REDIS_PORT: port,
+      REDIS_PASSWORD: decodeURIComponent(password),
       ...changes,
     });
   },

@@ -24,8 +24,13 @@ export function signDelivery({
 }: DeliveryToSign): Promise<string> {
   const nowSeconds = Math.floor(nowMs / 1_000);
   const all: Record<string, unknown> = {
-    ...{ iss: 'Upstash', sub: PUBLIC_URL + path, iat: nowSeconds, nbf: nowSeconds, exp: nowSeconds + 300 },
-    ...{ jti: uniqueName('jwt'), body: createHash('sha256').update(body).digest('base64url') },
+    iss: 'Upstash',
+    sub: PUBLIC_URL + path,
+    iat: nowSeconds,
+    nbf: nowSeconds,
+    exp: nowSeconds + 300,
+    jti: uniqueName('jwt'),
+    body: createHash('sha256').update(body).digest('base64url'),
     ...claims,
   };
   const given = Object.fromEntries(Object.entries(all).filter(([, value]) => value !== undefined));

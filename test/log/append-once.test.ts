@@ -88,7 +88,9 @@ describe('[L4] an append that is refused leaves every key as it was', () => {
     expect(before.keys).toContain(idempotencyKey(address, 'p', 'used'));
     const { spaceLog, defer } = openSpaceLog(rig, NO_DRAIN, { ...counted, ...change });
     const append = spaceLog.commit(target, [...OPS, ...OPS, ...OPS], {
-      ...{ principal: 'p', defer, idempotency: { key, fingerprint: 'other' } },
+      principal: 'p',
+      defer,
+      idempotency: { key, fingerprint: 'other' },
     });
     await expect(append).rejects.toMatchObject({ code });
     expect(await dump(address)).toEqual(before);
@@ -101,8 +103,13 @@ it('an append for one place in the order alone is refused once another came ther
   const target = { ...address, actor: null };
   const first = await spaceLog.enqueue(target, OPS, options());
   const request = {
-    ...{ actor: null, entries: [{ ops: '[{"op":"delete","id":"x"}]', count: 1 }], waits: false },
-    ...{ idempotency: null, budget: null, backlog: NO_LIMITS, opened: null },
+    actor: null,
+    entries: [{ ops: '[{"op":"delete","id":"x"}]', count: 1 }],
+    waits: false,
+    idempotency: null,
+    budget: null,
+    backlog: NO_LIMITS,
+    opened: null,
   };
   const last = await rig.log.append(address, { ...request, endsAt: first.seq });
   expect(last).toMatchObject({ status: 'appended' });

@@ -58,8 +58,13 @@ function anyProperties(chance: Chance): JsonObject {
 
 export function anyObject(chance: Chance, id: string): ObjectInput {
   return {
-    ...{ id, name: chance.pick([null, '', 'n']), modelId: null, parentId: chance.pick([null, 'a', 'gone']) },
-    ...{ position: anyVector(chance), rotation: { x: 0, y: 0, z: 0, w: 1 }, scale: { x: 1, y: 2, z: 3 } },
+    id,
+    name: chance.pick([null, '', 'n']),
+    modelId: null,
+    parentId: chance.pick([null, 'a', 'gone']),
+    position: anyVector(chance),
+    rotation: { x: 0, y: 0, z: 0, w: 1 },
+    scale: { x: 1, y: 2, z: 3 },
     // A whole object has no member to remove.
     properties: JSON.parse(JSON.stringify(anyProperties(chance), (_, value) => value ?? undefined)),
   };
@@ -81,7 +86,9 @@ export function anyOperation(chance: Chance, seqs: readonly Seq[]): Operation {
   const kind = chance.below(10);
   if (kind === 0)
     return {
-      ...{ op: 'user.patch', id: chance.pick([...PEOPLE, 'stranger']), position: anyVector(chance) },
+      op: 'user.patch',
+      id: chance.pick([...PEOPLE, 'stranger']),
+      position: anyVector(chance),
       ...(chance.is(0.5) && { properties: anyProperties(chance) }),
     };
   const id = chance.pick(OBJECT_IDS);
@@ -94,7 +101,9 @@ export function anyOperation(chance: Chance, seqs: readonly Seq[]): Operation {
     return { op: 'put', ...object, properties, ...condition };
   }
   return {
-    ...{ op: 'patch', id, ...condition },
+    op: 'patch',
+    id,
+    ...condition,
     ...(chance.is(0.7) && { position: { x: chance.below(100), ...(chance.is(0.5) && { z: 7 }) } }),
     ...(chance.is(0.2) && { name: chance.pick([null, 'm']) }),
     ...(chance.is(0.5) && { properties: anyProperties(chance) }),

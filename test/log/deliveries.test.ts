@@ -21,8 +21,11 @@ afterEach(async () => {
 /** The functions, with the drain of this file's stores. */
 function openApp(publicUrl: string, drains = openDrain(rig).drain) {
   const env = makeEnv({
-    ...{ QSTASH_TOKEN: TOKEN, QSTASH_CURRENT_SIGNING_KEY: CURRENT_KEY, QSTASH_NEXT_SIGNING_KEY: NEXT_KEY },
-    ...{ PUBLIC_URL: publicUrl, LOG_LEVEL: 'silent' },
+    QSTASH_TOKEN: TOKEN,
+    QSTASH_CURRENT_SIGNING_KEY: CURRENT_KEY,
+    QSTASH_NEXT_SIGNING_KEY: NEXT_KEY,
+    PUBLIC_URL: publicUrl,
+    LOG_LEVEL: 'silent',
   });
   return createApp({ ...composeWorker(env), drains });
 }
@@ -48,11 +51,15 @@ describe('[D4] what QStash delivers', () => {
           }
         }
         const answers = await Promise.all(
-          chance.shuffle(deliveries).map(({ body, signature }) =>
-            app.request('/jobs/drain', {
-              ...{ method: 'POST', body, headers: { 'Upstash-Signature': signature } },
-            }),
-          ),
+          chance
+            .shuffle(deliveries)
+            .map(({ body, signature }) =>
+              app.request('/jobs/drain', {
+                method: 'POST',
+                body,
+                headers: { 'Upstash-Signature': signature },
+              }),
+            ),
         );
         expect(answers.map(({ status }) => status)).toEqual(answers.map(() => 200));
         for (const address of spaces) await expectDrained(rig, address);

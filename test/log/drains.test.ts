@@ -228,7 +228,8 @@ describe('[D4] a drain that does not come to its end', () => {
     const { drain, published, told } = openDrain(rig, { store });
     const run = { token: null, budgetMs: 60_000 };
     await expect(drain.run(address, run)).rejects.toMatchObject({
-      ...{ code: 'store_unavailable', needsOperator: true },
+      code: 'store_unavailable',
+      needsOperator: true,
     });
     expect(told.map(({ event, kind }) => [event, kind])).toEqual([
       ['drain_failed', undefined],
@@ -318,7 +319,8 @@ describe('[D4] a drain that does not come to its end', () => {
     await sleeping.spaceLog.enqueue(target, puts(100, 1), sleeping.options());
     const { drain } = openDrain(rig);
     expect(await drain.run(address, { token: tokens[0] ?? null, ...BUDGET })).toMatchObject({
-      ...{ status: 'relieved', entries: 0 },
+      status: 'relieved',
+      entries: 0,
     });
     await drain.sweep(BUDGET);
     await expectDrained(rig, address);
@@ -362,7 +364,8 @@ describe('[D7] while Postgres is away', () => {
         expect(await spaceLog.enqueue(target, puts(1, i), options())).toMatchObject({ status: 'queued' });
       for (let i = 0; i < 2; i++)
         await expect(spaceLog.enqueue(target, puts(1, 9), options())).rejects.toMatchObject({
-          ...{ code: 'backlog_full', retryAfterSeconds: 5 },
+          code: 'backlog_full',
+          retryAfterSeconds: 5,
         });
       await settle();
       rig.neon.clear();

@@ -36,8 +36,13 @@ describe('a Redis that comes back older', () => {
 
   const start = async () => {
     server = await startRedis({
-      ...{ dataDir, cacheDir: CACHE_DIR, port, password: PASSWORD, durable: false },
-      ...{ logFile: join(root, 'redis.log'), log: () => undefined },
+      dataDir,
+      cacheDir: CACHE_DIR,
+      port,
+      password: PASSWORD,
+      durable: false,
+      logFile: join(root, 'redis.log'),
+      log: () => undefined,
     });
   };
   beforeAll(async () => {
@@ -137,7 +142,9 @@ describe('a Redis that comes back older', () => {
     if (isHurt) await follower.has('reset');
     await process.settle();
     const world = await expectContinues(process, {
-      ...{ committed, name: 'next', seqs: writes.map(({ seq }) => seq) },
+      committed,
+      name: 'next',
+      seqs: writes.map(({ seq }) => seq),
     });
     const lost = ids(({ id }) => !(id in world));
     // Nothing is lost but what waited and was in the part of the file that is gone.

@@ -52,7 +52,10 @@ export function openProcess(
   };
   const noteAhead = createNoteAhead(store, log, { now, onFailure: fail });
   const drain = new Drain(log, store, {
-    ...{ now, pause, publishDrain: null, tell: () => undefined },
+    now,
+    pause,
+    publishDrain: null,
+    tell: () => undefined,
     retention: { resultsSeconds: 600, deadLetterDays: 1 },
   });
   const options = { now, pause, idempotencyTtlSeconds: 600, requestsPerMinute: 0, updatesPerMinute: 0 };
@@ -65,9 +68,7 @@ export function openProcess(
     createStateLoader(postgres),
     spaceLog,
     drain,
-    {
-      ...{ now, pause, createToken: () => crypto.randomUUID(), tell: () => undefined, noteAhead },
-    },
+    { now, pause, createToken: () => crypto.randomUUID(), tell: () => undefined, noteAhead },
   );
   drain.renewsBy(state);
   const layer = new PersistenceLayer(
@@ -80,19 +81,29 @@ export function openProcess(
     changes,
     { changes: log, live, places: createStreamPlaces(redis) },
     {
-      ...{ clock: { now: Date.now, after: startTimer }, heartbeatMs: HEARTBEAT_MS, presence: null },
-      ...{ createId: () => crypto.randomUUID(), remembers: true, tell: () => undefined },
+      clock: { now: Date.now, after: startTimer },
+      heartbeatMs: HEARTBEAT_MS,
+      presence: null,
+      createId: () => crypto.randomUUID(),
+      remembers: true,
+      tell: () => undefined,
       openLog: (of) => spaceLog.open(of),
     },
   );
   const target = { ...address, actor: null };
   const optionsFor = (key: string | null) => ({
-    ...{ principal: 'p', defer, idempotency: key === null ? null : { key, fingerprint: 'same' } },
+    principal: 'p',
+    defer,
+    idempotency: key === null ? null : { key, fingerprint: 'same' },
   });
   const put = (id: string): Operation[] => [{ op: 'put', id, name: id }];
 
   return {
-    ...{ address, layer, drain, changes, log },
+    address,
+    layer,
+    drain,
+    changes,
+    log,
     /** Appends what nobody drains. @returns its seq */
     queue: async (id: string, key: string | null = null): Promise<Seq> =>
       (await undrained.enqueue(target, put(id), optionsFor(key))).seq,

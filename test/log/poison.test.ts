@@ -78,7 +78,9 @@ describe('[D5] what Postgres cannot keep', () => {
     await append(
       address,
       numbers.map((i) => ({
-        ...{ op: 'patch', id: idOf(i), position: { x: i, y: 1, z: 2 } },
+        op: 'patch',
+        id: idOf(i),
+        position: { x: i, y: 1, z: 2 },
         ...(isBad(i) && { properties: { second: HALF } }),
       })),
       'mia',

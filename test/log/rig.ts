@@ -68,7 +68,10 @@ export function useRig(): Rig {
     const neon = await startNeonFront({ postgresPort: Number(new URL(databaseUrl).port), port: 0 });
     closing.push(() => neon.close());
     const admin = openTcpRedis({
-      ...{ host: '127.0.0.1', port: server.port, password: PASSWORD, timeoutMs: TIMEOUT_MS },
+      host: '127.0.0.1',
+      port: server.port,
+      password: PASSWORD,
+      timeoutMs: TIMEOUT_MS,
     });
     closing.push(() => admin.close());
     const redis = openUpstash({ url: upstash.url, token: PASSWORD, timeoutMs: TIMEOUT_MS });
@@ -81,8 +84,16 @@ export function useRig(): Rig {
       createLogStore(redis, { ...KEPT, ...options }, known);
     Object.assign(rig, {
       live,
-      ...{ admin, redis, postgres, neon: neon.faults, upstash: upstash.faults, openKnownLogs, openLogStore },
-      ...{ log: openLogStore(), store, world: createWorldStore(postgres) },
+      admin,
+      redis,
+      postgres,
+      neon: neon.faults,
+      upstash: upstash.faults,
+      openKnownLogs,
+      openLogStore,
+      log: openLogStore(),
+      store,
+      world: createWorldStore(postgres),
     });
   });
   afterEach(() => {
@@ -123,7 +134,8 @@ export function openDrain(
   const told: DrainTold[] = [];
   const published: (LogAddress & { delaySeconds: number })[] = [];
   const options: DrainOptions = {
-    ...{ now, pause: rest },
+    now,
+    pause: rest,
     tell: (event) => void told.push(event),
     publishDrain: async (message) => void published.push(message),
     retention: { resultsSeconds: 86_400, deadLetterDays: 30 },
@@ -138,8 +150,13 @@ export function openSpaceLog(
   { log = rig.log, store = rig.store, ...options }: Stores & Partial<SpaceLogOptions> = {},
 ) {
   const spaceLog = new SpaceLog(log, store, drain, {
-    ...{ now: Date.now, pause, idempotencyTtlSeconds: 600, requestsPerMinute: 0, updatesPerMinute: 0 },
-    ...{ backlog: NO_LIMITS, commitsAlways: false },
+    now: Date.now,
+    pause,
+    idempotencyTtlSeconds: 600,
+    requestsPerMinute: 0,
+    updatesPerMinute: 0,
+    backlog: NO_LIMITS,
+    commitsAlways: false,
     ...options,
   });
   const deferred: Promise<unknown>[] = [];
@@ -149,7 +166,9 @@ export function openSpaceLog(
     defer,
     /** Appends under a principal and, if one is given, a key. */
     options: (key: string | null = null) => ({
-      ...{ principal: 'p', defer, idempotency: key === null ? null : { key, fingerprint: 'same' } },
+      principal: 'p',
+      defer,
+      idempotency: key === null ? null : { key, fingerprint: 'same' },
     }),
     async settle() {
       while (deferred.length > 0) await Promise.allSettled(deferred.splice(0));

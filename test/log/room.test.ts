@@ -24,7 +24,8 @@ describe('a Redis', () => {
     const before = await readLog(rig, address);
     await configure('maxmemory', '1');
     await expect(spaceLog.enqueue(target, PUT, options('k'))).rejects.toMatchObject({
-      ...{ code: 'store_unavailable', message: 'Redis is full: nothing was written.' },
+      code: 'store_unavailable',
+      message: 'Redis is full: nothing was written.',
     });
     expect(await readLog(rig, address)).toEqual(before);
     expect(await openDrain(rig).drain.sweep(BUDGET)).toMatchObject({ spaces: 1, left: 0 });
@@ -93,12 +94,13 @@ describe('[D6] a log is trimmed', () => {
     const entries = await readLog(rig, address);
     const third = entries[2]?.seq ?? 0;
     const settle = {
-      ...{
-        incarnation: (await rig.store.loadCursor(address))?.incarnation ?? '',
-        token: null,
-        goesOn: 'never' as const,
-      },
-      ...{ operations: 0, entries: 0, bytes: 0, latencyMsSum: 0 },
+      incarnation: (await rig.store.loadCursor(address))?.incarnation ?? '',
+      token: null,
+      goesOn: 'never' as const,
+      operations: 0,
+      entries: 0,
+      bytes: 0,
+      latencyMsSum: 0,
     };
     await log.settle(address, { ...settle, committed: third });
     // None that is not committed has gone, however small the window.

@@ -75,7 +75,10 @@ describe('[L1] a space deleted with a backlog and made again', () => {
     const node = openNode('never drains');
     await node.append(address, [{ op: 'put', id: 'old' }]);
     const read = await rig.log.read(address, {
-      ...{ after: null, token: null, bytesMax: 2 ** 20, entriesMax: 100 },
+      after: null,
+      token: null,
+      bytesMax: 2 ** 20,
+      entriesMax: 100,
     });
     const layer = node.openLayer(address);
     await layer.deleteSpace('main');

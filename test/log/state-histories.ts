@@ -46,7 +46,8 @@ async function runHistory(rig: Rig, chance: Chance, note: (step: string) => void
     remembering: openStateNode(rig, address, { stores: { log } }),
     forgetful: openStateNode(rig, address, { stores: { log }, viewCharactersMax: 0 }),
     pieces: openStateNode(rig, address, {
-      ...{ stores: { log }, viewCharactersMax: chance.below(8_000) },
+      stores: { log },
+      viewCharactersMax: chance.below(8_000),
       snapshots: { partCharactersMax: 64, entriesMax: 1 + chance.below(3), bytesMax: 200 },
     }),
   };
@@ -155,8 +156,10 @@ function foldSaved(world: ReplayWorld, objects: ObjectInput[], mode: 'replace' |
 
 function expectWorld(state: WorldState, world: ReplayWorld): void {
   const objects = [...world.objects.values()].map(({ createdSeq, ...object }) => ({
-    ...{ spaceId: 'main', ...object },
-    ...{ createdAt: seqToTime(createdSeq), updatedAt: seqToTime(object.seq) },
+    spaceId: 'main',
+    ...object,
+    createdAt: seqToTime(createdSeq),
+    updatedAt: seqToTime(object.seq),
   }));
   expect(state.objects).toEqual(objects.sort((a, b) => (a.id < b.id ? -1 : 1)));
   const avatars = [...world.avatars.values()].sort((a, b) => (a.id < b.id ? -1 : 1));

@@ -56,7 +56,11 @@ export function openStateNode(
   });
   const store = wrapStore(createStateStore(rig.redis, snapshots, known), around);
   const state = new SpaceState(store, counted, node.spaceLog, drain, {
-    ...{ now: Date.now, pause, createToken: () => crypto.randomUUID(), countMs: 0, renewMs: 0 },
+    now: Date.now,
+    pause,
+    createToken: () => crypto.randomUUID(),
+    countMs: 0,
+    renewMs: 0,
     tell: (event) => void told.push(event),
     ...changes,
   });

@@ -28,7 +28,10 @@ it('statistics say where the log is, where Postgres is, and how long the oldest 
   expect(behind.durabilityLagMs).toBeGreaterThanOrEqual(60_000);
   await drain();
   expect(await layer.getSpaceStatistics()).toMatchObject({
-    ...{ objects: 2, seq, durableSeq: seq, durabilityLagMs: 0 },
+    objects: 2,
+    seq,
+    durableSeq: seq,
+    durabilityLagMs: 0,
   });
 });
 
@@ -49,7 +52,10 @@ it('statistics are what Postgres knows while Redis is away, and 503 without Post
   await enqueue('b');
   rig.upstash.inject({ kind: 'refuse' });
   expect(await layer.getSpaceStatistics()).toMatchObject({
-    ...{ objects: 1, seq, durableSeq: seq, durabilityLagMs: 0 },
+    objects: 1,
+    seq,
+    durableSeq: seq,
+    durabilityLagMs: 0,
   });
   rig.neon.inject({ kind: 'refuse' });
   await expect(layer.getSpaceStatistics()).rejects.toMatchObject({ code: 'store_unavailable' });

@@ -63,7 +63,12 @@ class Writer {
     if (this.#losesNext) this.lost++;
     const appended = await this.#log.append(this.#space.address, {
       entries: lists.map((ops) => ({ ops: JSON.stringify(ops), count: ops.length })),
-      ...{ actor, waits: false, idempotency: null, budget: null, backlog: NO_LIMITS, opened: null },
+      actor,
+      waits: false,
+      idempotency: null,
+      budget: null,
+      backlog: NO_LIMITS,
+      opened: null,
     });
     if (appended.status !== 'appended') throw new Error(`it was refused: ${appended.status}`);
     for (const [i, ops] of lists.entries()) {
@@ -155,8 +160,11 @@ export function describeStreamCuts(openWay: OpenWay, cutsMax: number): void {
         new SpaceChanges(log, { loadCursor: async () => known }),
         { changes: log, live, places: createStreamPlaces(redis()) },
         {
-          ...{ clock: { now: Date.now, after: startTimer }, heartbeatMs: HEARTBEAT_MS, presence: null },
-          ...{ createId: () => crypto.randomUUID(), remembers: false },
+          clock: { now: Date.now, after: startTimer },
+          heartbeatMs: HEARTBEAT_MS,
+          presence: null,
+          createId: () => crypto.randomUUID(),
+          remembers: false,
           tell: ({ event, cause }) => {
             throw new Error(event, { cause });
           },
@@ -167,7 +175,9 @@ export function describeStreamCuts(openWay: OpenWay, cutsMax: number): void {
       const released: Promise<unknown>[] = [];
       const openOnce = () =>
         streams.open({
-          ...{ ...address, principal: { kind: 'key' as const, id: 'k' }, isAllowed: async () => true },
+          ...address,
+          principal: { kind: 'key' as const, id: 'k' },
+          isAllowed: async () => true,
           from: { seq: follower.lastEventId ?? opened.cursor, isExact: true },
           defer: (work) => void released.push(work),
         });
@@ -217,7 +227,10 @@ export function describeStreamCuts(openWay: OpenWay, cutsMax: number): void {
       }
       const { gaps, duplicates } = follower;
       expect({ seed, gaps, duplicates, ...showWorld(follower.world) }).toEqual({
-        ...{ seed, gaps: 0, duplicates: 0, ...showWorld(writer.world) },
+        seed,
+        gaps: 0,
+        duplicates: 0,
+        ...showWorld(writer.world),
       });
       expect(follower.worldSeq).toBe(writer.last);
       // It was not for want of chances.

@@ -44,7 +44,9 @@ describe('[D8] whoever waits for the commit', () => {
     );
     const statuses = ['applied', 'conflict', 'unknown_object', 'unknown_object', 'applied'];
     expect(answer).toMatchObject({
-      ...{ status: 'committed', accepted: 5, results: statuses.map((status) => ({ status })) },
+      status: 'committed',
+      accepted: 5,
+      results: statuses.map((status) => ({ status })),
     });
     await settle();
     await expectDrained(rig, address);

@@ -19,7 +19,10 @@ const expand: QueryDoc = {
 
 export const CHANGE_ROUTES: readonly RouteDoc[] = [
   {
-    ...{ method: 'get', path: '/v1/spaces/{space}/changes', operationId: 'getChanges', tag: 'Updates' },
+    method: 'get',
+    path: '/v1/spaces/{space}/changes',
+    operationId: 'getChanges',
+    tag: 'Updates',
     scope: 'read',
     summary: 'What has changed since, for who asks now and then',
     description:
@@ -37,7 +40,10 @@ export const CHANGE_ROUTES: readonly RouteDoc[] = [
     problems: ['not_found', 'trimmed', 'no_live_log'],
   },
   {
-    ...{ method: 'get', path: '/v1/spaces/{space}/stream', operationId: 'getStream', tag: 'Updates' },
+    method: 'get',
+    path: '/v1/spaces/{space}/stream',
+    operationId: 'getStream',
+    tag: 'Updates',
     scope: 'read',
     summary: 'What changes, live',
     description: `Server-sent events. \`change\`: \`{seq, prev, actor, ops}\`, each once, in their order, with none left out (\`ops\` as \`changes\` describes them): \`prev\` is the seq of the one before. \`reset\`: \`{seq}\`: what came before cannot be told (it is no longer in the log, or the world was replaced): load the state, as it is at that seq or later. \`presence\`: who comes and goes. A comment is sent every ${LIMITS.streamHeartbeatSecondsDefault} s. One who does not read is dropped; one who comes again with \`Last-Event-ID\`, as an EventSource does, misses nothing. It ends when the credential does, or the space. At most ${LIMITS.streamsPerSpaceMax} streams of a space, ${LIMITS.streamsPerKeyMax} of a key and ${LIMITS.streamsPerSessionMax} of a session are open at once.`,

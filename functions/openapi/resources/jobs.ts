@@ -5,7 +5,11 @@ const REPORT = { status: 'drained', operations: 1_200, entries: 12, batches: 1, 
 
 export const JOB_ROUTES: readonly RouteDoc[] = [
   {
-    ...{ method: 'post', path: '/jobs/drain', operationId: 'drain', tag: 'Running', scope: 'signed' },
+    method: 'post',
+    path: '/jobs/drain',
+    operationId: 'drain',
+    tag: 'Running',
+    scope: 'signed',
     summary: 'Commit what waits in the logs; called by QStash',
     description:
       'Of one space, or with `{}` or no body of all that have something left. May be called at any time, twice, and at once: nothing is applied twice. 503 is tried again by QStash, 489 is not.',

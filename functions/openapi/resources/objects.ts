@@ -7,7 +7,10 @@ const PATH = '/v1/spaces/{space}/objects/{id}';
 
 export const OBJECT_ROUTES: readonly RouteDoc[] = [
   {
-    ...{ method: 'get', path: '/v1/spaces/{space}/objects', operationId: 'listObjects', tag: 'Objects' },
+    method: 'get',
+    path: '/v1/spaces/{space}/objects',
+    operationId: 'listObjects',
+    tag: 'Objects',
     scope: 'read',
     summary: 'The objects of a space',
     description:
@@ -17,7 +20,11 @@ export const OBJECT_ROUTES: readonly RouteDoc[] = [
     problems: ['not_found'],
   },
   {
-    ...{ method: 'get', path: PATH, operationId: 'getObject', tag: 'Objects', scope: 'read' },
+    method: 'get',
+    path: PATH,
+    operationId: 'getObject',
+    tag: 'Objects',
+    scope: 'read',
     summary: 'One object',
     headers: ['If-Match', 'If-None-Match'],
     answers: {
@@ -27,7 +34,11 @@ export const OBJECT_ROUTES: readonly RouteDoc[] = [
     problems: ['not_found'],
   },
   {
-    ...{ method: 'put', path: PATH, operationId: 'putObject', tag: 'Objects', scope: 'write' },
+    method: 'put',
+    path: PATH,
+    operationId: 'putObject',
+    tag: 'Objects',
+    scope: 'write',
     summary: 'Give an object whole',
     description:
       'What is absent takes its default. What the server writes itself may stand in the body and is not heeded, so what was read can be put back. Answered when it has committed; after 10 s without that, or with `Prefer: respond-async`, when it is in the log.',
@@ -44,7 +55,11 @@ export const OBJECT_ROUTES: readonly RouteDoc[] = [
     problems: ['not_found', 'conflict', 'properties_too_large', 'backlog_full'],
   },
   {
-    ...{ method: 'patch', path: PATH, operationId: 'patchObject', tag: 'Objects', scope: 'write' },
+    method: 'patch',
+    path: PATH,
+    operationId: 'patchObject',
+    tag: 'Objects',
+    scope: 'write',
     summary: 'Change parts of an object',
     description:
       'A merge patch (RFC 7396): members given replace, null removes. `position` and `scale` may be given in part, `rotation` only whole.',
@@ -63,7 +78,11 @@ export const OBJECT_ROUTES: readonly RouteDoc[] = [
     problems: ['not_found', 'conflict', 'properties_too_large', 'backlog_full'],
   },
   {
-    ...{ method: 'delete', path: PATH, operationId: 'deleteObject', tag: 'Objects', scope: 'write' },
+    method: 'delete',
+    path: PATH,
+    operationId: 'deleteObject',
+    tag: 'Objects',
+    scope: 'write',
     summary: 'Delete an object',
     headers: ['If-Match', 'If-None-Match', 'Prefer'],
     answers: { 202: QUEUED_ANSWER, 204: GONE },

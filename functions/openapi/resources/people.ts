@@ -7,7 +7,10 @@ const SESSION_PATH = '/v1/sessions/{id}';
 
 export const PEOPLE_ROUTES: readonly RouteDoc[] = [
   {
-    ...{ method: 'get', path: '/v1/spaces/{space}/presence', operationId: 'listPresence', tag: 'People' },
+    method: 'get',
+    path: '/v1/spaces/{space}/presence',
+    operationId: 'listPresence',
+    tag: 'People',
     scope: 'read',
     summary: 'Who is in a space',
     description:
@@ -19,7 +22,11 @@ export const PEOPLE_ROUTES: readonly RouteDoc[] = [
     problems: ['not_found', 'no_presence'],
   },
   {
-    ...{ method: 'put', path: USER_PATH, operationId: 'putUser', tag: 'People', scope: 'write' },
+    method: 'put',
+    path: USER_PATH,
+    operationId: 'putUser',
+    tag: 'People',
+    scope: 'write',
     summary: 'Make a person known, or give them what is new',
     description: 'What is absent is reset. A session may do it for its own person, who must be known.',
     body: json('UserInput', USER_INPUT),
@@ -31,13 +38,21 @@ export const PEOPLE_ROUTES: readonly RouteDoc[] = [
     problems: ['not_found', 'properties_too_large'],
   },
   {
-    ...{ method: 'get', path: USER_PATH, operationId: 'getUser', tag: 'People', scope: 'read' },
+    method: 'get',
+    path: USER_PATH,
+    operationId: 'getUser',
+    tag: 'People',
+    scope: 'read',
     summary: 'One person',
     answers: { 200: answer('The person.', 'User', USER) },
     problems: ['not_found'],
   },
   {
-    ...{ method: 'delete', path: USER_PATH, operationId: 'deleteUser', tag: 'People', scope: 'write' },
+    method: 'delete',
+    path: USER_PATH,
+    operationId: 'deleteUser',
+    tag: 'People',
+    scope: 'write',
     summary: 'Erase a person',
     description:
       'Their row, memberships, avatars and sessions go, their messages stay without an author, and what they made is signed with a pseudonym that nothing leads back from. Erasing once more finds what a session elsewhere wrote in the seconds until it was refused.',
@@ -45,7 +60,11 @@ export const PEOPLE_ROUTES: readonly RouteDoc[] = [
     problems: ['not_found'],
   },
   {
-    ...{ method: 'post', path: '/v1/sessions', operationId: 'postSession', tag: 'People', scope: 'write' },
+    method: 'post',
+    path: '/v1/sessions',
+    operationId: 'postSession',
+    tag: 'People',
+    scope: 'write',
     summary: 'Let a person into a space',
     description:
       'The person becomes a member of the space. A role that is given is from now on theirs; where none is, the session has the role they have, and a new member is a viewer.',
@@ -54,7 +73,10 @@ export const PEOPLE_ROUTES: readonly RouteDoc[] = [
     problems: ['not_found', 'no_signing_key'],
   },
   {
-    ...{ method: 'post', path: `${SESSION_PATH}/heartbeat`, operationId: 'postHeartbeat', tag: 'People' },
+    method: 'post',
+    path: `${SESSION_PATH}/heartbeat`,
+    operationId: 'postHeartbeat',
+    tag: 'People',
     scope: 'write',
     summary: 'Say that the person is still there',
     description:
@@ -63,7 +85,11 @@ export const PEOPLE_ROUTES: readonly RouteDoc[] = [
     problems: ['not_found'],
   },
   {
-    ...{ method: 'delete', path: SESSION_PATH, operationId: 'deleteSession', tag: 'People', scope: 'write' },
+    method: 'delete',
+    path: SESSION_PATH,
+    operationId: 'deleteSession',
+    tag: 'People',
+    scope: 'write',
     summary: 'End a session',
     answers: { 204: { description: 'It has ended; ending twice is the same as once.' } },
     problems: ['not_found'],

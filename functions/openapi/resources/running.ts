@@ -4,12 +4,20 @@ import type { RouteDoc } from '../types.ts';
 
 export const RUNNING_ROUTES: readonly RouteDoc[] = [
   {
-    ...{ method: 'get', path: '/livez', operationId: 'getLivez', tag: 'Running', scope: 'open' },
+    method: 'get',
+    path: '/livez',
+    operationId: 'getLivez',
+    tag: 'Running',
+    scope: 'open',
     summary: 'Whether it runs; asks nobody',
     answers: { 200: answer('It runs.', 'Live', { status: 'ok' }) },
   },
   {
-    ...{ method: 'get', path: '/readyz', operationId: 'getReadyz', tag: 'Running', scope: 'open' },
+    method: 'get',
+    path: '/readyz',
+    operationId: 'getReadyz',
+    tag: 'Running',
+    scope: 'open',
     summary: 'Whether both stores answer',
     answers: {
       200: answer('They do.', 'Ready', { status: 'ready', persistence: { database: true, cache: true } }),
@@ -17,7 +25,11 @@ export const RUNNING_ROUTES: readonly RouteDoc[] = [
     problems: ['store_unavailable'],
   },
   {
-    ...{ method: 'get', path: '/health', operationId: 'getHealth', tag: 'Running', scope: 'optional' },
+    method: 'get',
+    path: '/health',
+    operationId: 'getHealth',
+    tag: 'Running',
+    scope: 'optional',
     summary: 'What is well, and what is held',
     description:
       "Counts are of the caller's tenant; without a key, of the default tenant. With a key, it needs `read`.",
@@ -37,7 +49,11 @@ export const RUNNING_ROUTES: readonly RouteDoc[] = [
     },
   },
   {
-    ...{ method: 'get', path: '/openapi.json', operationId: 'getOpenApi', tag: 'Running', scope: 'open' },
+    method: 'get',
+    path: '/openapi.json',
+    operationId: 'getOpenApi',
+    tag: 'Running',
+    scope: 'open',
     summary: 'This document',
     answers: {
       200: {
@@ -47,7 +63,11 @@ export const RUNNING_ROUTES: readonly RouteDoc[] = [
     },
   },
   {
-    ...{ method: 'get', path: '/docs', operationId: 'getDocs', tag: 'Running', scope: 'open' },
+    method: 'get',
+    path: '/docs',
+    operationId: 'getDocs',
+    tag: 'Running',
+    scope: 'open',
     summary: 'This document as a page',
     answers: {
       200: {

@@ -14,7 +14,11 @@ const corner = (description: string): QueryDoc => ({
 
 export const STATE_ROUTES: readonly RouteDoc[] = [
   {
-    ...{ method: 'get', path: PATH, operationId: 'getState', tag: 'State', scope: 'read' },
+    method: 'get',
+    path: PATH,
+    operationId: 'getState',
+    tag: 'State',
+    scope: 'read',
     summary: 'The whole world, at one moment',
     query: {
       include: {
@@ -44,7 +48,11 @@ export const STATE_ROUTES: readonly RouteDoc[] = [
     problems: ['not_found', 'state_unsettled'],
   },
   {
-    ...{ method: 'put', path: PATH, operationId: 'putState', tag: 'State', scope: 'write' },
+    method: 'put',
+    path: PATH,
+    operationId: 'putState',
+    tag: 'State',
+    scope: 'write',
     summary: 'Save a whole world, all or nothing',
     description:
       '`replace`: the objects given are the world; if `users` is given, they are its avatars. `merge`: what is given is put, the rest is kept. As NDJSON, a WorldLineInput a line, with `end` as the last: a world of any size, streamed.',

@@ -9,7 +9,10 @@ export const QUEUED_ANSWER: AnswerDoc = answer('It is in the log, and will be co
 
 export const UPDATE_ROUTES: readonly RouteDoc[] = [
   {
-    ...{ method: 'post', path: '/v1/spaces/{space}/updates', operationId: 'postUpdates', tag: 'Updates' },
+    method: 'post',
+    path: '/v1/spaces/{space}/updates',
+    operationId: 'postUpdates',
+    tag: 'Updates',
     scope: 'write',
     summary: 'Change what is in a world: the hot path',
     description:
@@ -31,7 +34,10 @@ export const UPDATE_ROUTES: readonly RouteDoc[] = [
 
 export const DEAD_LETTER_ROUTES: readonly RouteDoc[] = [
   {
-    ...{ method: 'get', path: '/v1/dead-letters', operationId: 'listDeadLetters', tag: 'Updates' },
+    method: 'get',
+    path: '/v1/dead-letters',
+    operationId: 'listDeadLetters',
+    tag: 'Updates',
     scope: 'admin',
     summary: 'Operations that could not be kept, newest first',
     query: PAGE_QUERY,
@@ -40,12 +46,10 @@ export const DEAD_LETTER_ROUTES: readonly RouteDoc[] = [
     },
   },
   {
-    ...{
-      method: 'post',
-      path: '/v1/dead-letters/{id}/replay',
-      operationId: 'replayDeadLetter',
-      tag: 'Updates',
-    },
+    method: 'post',
+    path: '/v1/dead-letters/{id}/replay',
+    operationId: 'replayDeadLetter',
+    tag: 'Updates',
     scope: 'admin',
     summary: 'Append the operation once more',
     description:
@@ -57,7 +61,10 @@ export const DEAD_LETTER_ROUTES: readonly RouteDoc[] = [
     problems: ['not_found', 'conflict', 'backlog_full'],
   },
   {
-    ...{ method: 'delete', path: '/v1/dead-letters/{id}', operationId: 'discardDeadLetter', tag: 'Updates' },
+    method: 'delete',
+    path: '/v1/dead-letters/{id}',
+    operationId: 'discardDeadLetter',
+    tag: 'Updates',
     scope: 'admin',
     summary: 'Let an operation go that could not be kept',
     answers: { 204: GONE },

@@ -29,8 +29,13 @@ const password = uniqueName('password');
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'worldkeep-clear-'));
   server = await startRedis({
-    ...{ dataDir: join(folder, 'data'), cacheDir: CACHE_DIR, port: await findFreePort(0), password },
-    ...{ durable: false, logFile: join(folder, 'redis.log'), log: () => undefined },
+    dataDir: join(folder, 'data'),
+    cacheDir: CACHE_DIR,
+    port: await findFreePort(0),
+    password,
+    durable: false,
+    logFile: join(folder, 'redis.log'),
+    log: () => undefined,
   });
   front = await startUpstashFront({ redisUrl: server.url, token: password, port: 0 });
   redis = openTcpRedis({ host: '127.0.0.1', port: server.port, password, timeoutMs: 5_000 });
@@ -48,15 +53,19 @@ beforeEach(async () => {
 });
 
 const tcpEnv = () => ({
-  ...{ REDIS_HOST: '127.0.0.1', REDIS_PORT: String(server.port), REDIS_PASSWORD: password },
-  ...{ DEFAULT_TENANT_ID: at.tenant, DATABASE_URL: stack().databaseUrl },
+  REDIS_HOST: '127.0.0.1',
+  REDIS_PORT: String(server.port),
+  REDIS_PASSWORD: password,
+  DEFAULT_TENANT_ID: at.tenant,
+  DATABASE_URL: stack().databaseUrl,
 });
 const WAYS: [string, () => Record<string, string>][] = [
   ['TCP', tcpEnv],
   [
     'Upstash',
     () => ({
-      ...{ UPSTASH_REDIS_REST_URL: front.url, UPSTASH_REDIS_REST_TOKEN: password },
+      UPSTASH_REDIS_REST_URL: front.url,
+      UPSTASH_REDIS_REST_TOKEN: password,
       DEFAULT_TENANT_ID: at.tenant,
     }),
   ],
@@ -71,7 +80,10 @@ async function fill(): Promise<{ spaceId: string; kept: string[] }> {
   const { tenant } = at;
   const space = `wk:{${tenant}!${spaceId}}`;
   await new Presence(createPresenceStore(redis)).touch({
-    ...{ tenantId: tenant, spaceId, userId: 'ann', sessionId: 's' },
+    tenantId: tenant,
+    spaceId,
+    userId: 'ann',
+    sessionId: 's',
   });
   const cache = new CacheManager(createCacheStore(redis), { tenantId: tenant });
   await cache.setUserSession('ann', { here: true });

@@ -52,7 +52,8 @@ async function clearWith(
   try {
     const keys = await client.command('DBSIZE');
     const cleared = await clearCopies(client, {
-      ...{ space, signal },
+      space,
+      signal,
       onProgress(removed, scanned) {
         if (scanned % PROGRESS_KEYS !== 0 || typeof keys !== 'number') return;
         const about = `about ${showCount(Math.min(scanned, keys))} of ${showCount(keys)} keys looked at`;

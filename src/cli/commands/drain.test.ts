@@ -26,15 +26,23 @@ beforeAll(async () => {
   const password = uniqueName('password');
   folder = await mkdtemp(join(tmpdir(), 'worldkeep-drain-'));
   server = await startRedis({
-    ...{ dataDir: join(folder, 'data'), cacheDir: CACHE_DIR, port: await findFreePort(0), password },
-    ...{ durable: false, logFile: join(folder, 'redis.log'), log: () => undefined },
+    dataDir: join(folder, 'data'),
+    cacheDir: CACHE_DIR,
+    port: await findFreePort(0),
+    password,
+    durable: false,
+    logFile: join(folder, 'redis.log'),
+    log: () => undefined,
   });
   redis = openTcpRedis({ host: '127.0.0.1', port: server.port, password, timeoutMs: 5_000 });
   log = createLogStore(redis);
   at = await openWorkplace();
   env = {
-    ...{ DATABASE_URL: stack().databaseUrl, DEFAULT_TENANT_ID: at.tenant },
-    ...{ REDIS_HOST: '127.0.0.1', REDIS_PORT: String(server.port), REDIS_PASSWORD: password },
+    DATABASE_URL: stack().databaseUrl,
+    DEFAULT_TENANT_ID: at.tenant,
+    REDIS_HOST: '127.0.0.1',
+    REDIS_PORT: String(server.port),
+    REDIS_PASSWORD: password,
   };
 });
 afterAll(async () => {
@@ -69,7 +77,11 @@ it('commits what waits in the logs of all, and then there is nothing left', asyn
   expect(document.operations).toBeGreaterThanOrEqual(3);
   expect([await listObjects(one), await listObjects(two)]).toEqual([['a'], ['b', 'c']]);
   expect(JSON.parse((await runHere(['drain', '--json'], { env })).stdout)).toEqual({
-    ...{ spaces: 0, operations: 0, entries: 0, batches: 0, left: [] },
+    spaces: 0,
+    operations: 0,
+    entries: 0,
+    batches: 0,
+    left: [],
   });
 });
 
@@ -81,7 +93,8 @@ it('exits with 1 and names what is left where the database is away', async () =>
   const { left, operations } = JSON.parse(stdout);
   expect(operations).toBe(0);
   expect(left).toContainEqual({
-    ...{ tenantId: at.tenant, spaceId },
+    tenantId: at.tenant,
+    spaceId,
     reason: expect.stringContaining('cannot be reached at the host and port in DATABASE_URL'),
   });
   expect(stdout + stderr).not.toContain('hush');

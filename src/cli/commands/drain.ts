@@ -72,7 +72,8 @@ async function drainWith(
     if (space !== null && (await store.loadCursor(space)) === null)
       throw new CommandError('not_found', `there is no space ${space.spaceId} of tenant ${space.tenantId}`);
     const drain = new Drain(log, store, {
-      ...{ now: Date.now, pause },
+      now: Date.now,
+      pause,
       // Whoever runs this sees what is left, and runs it again.
       publishDrain: null,
       retention: {

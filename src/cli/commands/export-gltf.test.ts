@@ -198,7 +198,8 @@ describe('worldkeep export --format gltf', () => {
     });
     expect(stdout).toContain('\nnot preserved: meshes (1)\n');
     expect((await at.loadState(space)).space).toMatchObject({
-      ...{ name: 'Plaza', description: 'old' },
+      name: 'Plaza',
+      description: 'old',
       settings: {
         sky: 'blue',
         gltf: { asset: { copyright: 'someone' }, extras: { made: 'here' }, scene: 1 },

@@ -80,7 +80,8 @@ describe('worldkeep import', () => {
     const merged = await runJsonHere(at, 'import', 'theirs.gltf', '--space', space, '--mode', 'merge');
     expect(merged.notes).toEqual([
       {
-        ...{ code: 'replaced_objects', count: 1 },
+        code: 'replaced_objects',
+        count: 1,
         message: 'objects of the space with an id of the file were replaced (1)',
       },
     ]);
@@ -121,7 +122,8 @@ describe('worldkeep import', () => {
 
   it('and export bring back every message, not the last 50', async () => {
     const messages = Array.from({ length: 120 }, (_, i) => ({
-      ...{ id: `m${String(i).padStart(3, '0')}`, message: `message ${i}` },
+      id: `m${String(i).padStart(3, '0')}`,
+      message: `message ${i}`,
       timestamp: 1_700_000_000_000 + i * 1_000,
     }));
     await writeFile(

@@ -39,7 +39,10 @@ it('makes the schedule once, and says what it made, found and changed', async ()
   expect(JSON.parse(stdout)).toEqual({
     schedules: [
       {
-        ...{ scheduleId: 'worldkeep-drain', cron: '*/10 * * * *', destination, changed: false },
+        scheduleId: 'worldkeep-drain',
+        cron: '*/10 * * * *',
+        destination,
+        changed: false,
         before: { cron: '*/10 * * * *', destination, isPaused: false },
       },
     ],

@@ -15,13 +15,22 @@ export interface Finding {
 
 export const ok = (id: string, message: string): Finding => ({ id, status: 'ok', message });
 export const wrong = (id: string, message: string, remedy: string): Finding => ({
-  ...{ id, status: 'wrong', message, remedy },
+  id,
+  status: 'wrong',
+  message,
+  remedy,
 });
 export const warning = (id: string, message: string, remedy: string): Finding => ({
-  ...{ id, status: 'warning', message, remedy },
+  id,
+  status: 'warning',
+  message,
+  remedy,
 });
 export const unknown = (id: string, message: string, remedy: string): Finding => ({
-  ...{ id, status: 'unknown', message, remedy },
+  id,
+  status: 'unknown',
+  message,
+  remedy,
 });
 
 const CLOCK_DIFFERENCE_MS_MAX = 1_000;

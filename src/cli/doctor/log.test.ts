@@ -86,7 +86,8 @@ describe('worldkeep doctor, of the schedule', () => {
     });
     await runHere(['schedules', 'apply'], { env });
     expect(await find()).toEqual({
-      ...{ id, status: 'ok' },
+      id,
+      status: 'ok',
       message: 'worldkeep-drain: * * * * * calls http://127.0.0.1:8787/jobs/drain',
     });
     expect(await find({ DRAIN_SCHEDULE_CRON: '*/5 * * * *' })).toMatchObject({

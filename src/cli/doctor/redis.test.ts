@@ -26,8 +26,13 @@ describe('worldkeep doctor, of a Redis over TCP', () => {
   beforeAll(async () => {
     folder = await mkdtemp(join(tmpdir(), 'worldkeep-doctor-'));
     server = await startRedis({
-      ...{ dataDir: join(folder, 'data'), cacheDir: CACHE_DIR, port: await findFreePort(0), password },
-      ...{ durable: false, logFile: join(folder, 'redis.log'), log: () => undefined },
+      dataDir: join(folder, 'data'),
+      cacheDir: CACHE_DIR,
+      port: await findFreePort(0),
+      password,
+      durable: false,
+      logFile: join(folder, 'redis.log'),
+      log: () => undefined,
     });
   });
   afterAll(async () => {

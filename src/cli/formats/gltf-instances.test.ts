@@ -27,7 +27,8 @@ function instanced({ buffer = { uri: URI }, rotation = {}, attributes = {} }: Re
     nodes: [
       { name: 'forest', children: [1], translation: [0, 10, 0] },
       {
-        ...{ name: 'trees', mesh: 0 },
+        name: 'trees',
+        mesh: 0,
         extensions: {
           VENDOR_other: { a: true },
           EXT_mesh_gpu_instancing: { attributes: { TRANSLATION: 0, ROTATION: 1, ...attributes } },

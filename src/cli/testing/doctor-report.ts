@@ -16,7 +16,9 @@ export async function runDoctor(env: Record<string, string>, cwd: string): Promi
   expect(stdout, stderr).not.toBe('');
   const { healthy, findings } = JSON.parse(stdout) as { healthy: boolean; findings: Finding[] };
   return {
-    ...{ code, healthy, text: stdout },
+    code,
+    healthy,
+    text: stdout,
     find: (id) => findings.find((finding) => finding.id === id),
     wrong: findings.filter(({ status }) => status === 'wrong').map(({ id }) => id),
   };

@@ -100,7 +100,9 @@ export const gltfDocuments: fc.Arbitrary<Json> = fc
         const at = pick(lit, lights);
         const all = { ...own, ...(at !== undefined && { KHR_lights_punctual: { light: at } }) };
         return {
-          ...{ ...rest, ...placed, camera: pick(seen, cameras) },
+          ...rest,
+          ...placed,
+          camera: pick(seen, cameras),
           ...(children.length > 0 && { children }),
           ...((own !== undefined || at !== undefined) && { extensions: all }),
         };
@@ -114,12 +116,14 @@ export const gltfDocuments: fc.Arbitrary<Json> = fc
       ...(cameras.length > 0 && { cameras }),
       ...(Object.keys(allExtensions).length > 0 && { extensions: allExtensions }),
       ...(required !== undefined && { extensionsRequired: required }),
-      ...{ meshes: [{ name: 'box', primitives: [] }], skins: [{ joints: [0] }] },
+      meshes: [{ name: 'box', primitives: [] }],
+      skins: [{ joints: [0] }],
       scenes:
         scenes.length === 0
           ? undefined
           : scenes.map(({ inIt, ...rest }) => ({ ...rest, nodes: roots.filter((root) => inIt[root]) })),
-      ...{ scene: pick(scene, scenes), extras },
+      scene: pick(scene, scenes),
+      extras,
     };
     // Through JSON, as files go: −0 becomes 0, and absent members vanish.
     return JSON.parse(JSON.stringify(document)) as Json;

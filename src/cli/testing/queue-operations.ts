@@ -21,7 +21,12 @@ export async function queueOperations(
   await postgres.close();
   const unbounded = { bytesMax: 2 ** 40, entriesMax: 2 ** 40, ageMsMax: 2 ** 40 };
   const outcome = await log.append(address, {
-    ...{ actor: null, waits: false, idempotency: null, budget: null, backlog: unbounded, opened },
+    actor: null,
+    waits: false,
+    idempotency: null,
+    budget: null,
+    backlog: unbounded,
+    opened,
     entries: operations.map((operation) => ({ ops: JSON.stringify([operation]), count: 1 })),
   });
   expect(outcome.status).toBe('appended');

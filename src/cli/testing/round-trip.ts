@@ -19,7 +19,9 @@ export function stateOf(scene: Scene): WorldState {
   const space = { id: 'copy', name, description, settings, bounds, updatedAt: TIME, ...ABOUT_WRITING };
   return JSON.parse(
     JSON.stringify({
-      ...{ space, seq: 1, durableSeq: 1 },
+      space,
+      seq: 1,
+      durableSeq: 1,
       objects: objects
         .map((object) => ({ ...object, spaceId: 'copy', updatedBy: null, updatedAt: TIME, ...ABOUT_WRITING }))
         .toSorted((a, b) => (a.id < b.id ? -1 : 1)),

@@ -45,7 +45,12 @@ export async function openWorkplace(): Promise<Workplace> {
       ...(body !== undefined && { body: JSON.stringify(body) }),
     });
   return {
-    ...{ tenant, folder, env, url: served.url, run, request },
+    tenant,
+    folder,
+    env,
+    url: served.url,
+    run,
+    request,
     async runJson(...args) {
       const { code, stdout, stderr } = await run(...args, '--json');
       expect(code, stderr).toBe(0);

@@ -42,7 +42,9 @@ export function makeStores() {
   let steps = 0;
   const log = {
     status: 'open' as 'open' | 'cold' | 'deleted',
-    ...{ incarnation: 'one', last: START, committed: START },
+    incarnation: 'one',
+    last: START,
+    committed: START,
     entries: [] as RawEntry[],
     /** The newest break. */
     tear: null as LogTear | null,
@@ -57,7 +59,9 @@ export function makeStores() {
     snapshot: null as SnapshotLag | null,
   };
   const world = {
-    ...{ incarnation: 'one', cursor: START, isLogOpen: true },
+    incarnation: 'one',
+    cursor: START,
+    isLogOpen: true,
     objects: new Map<string, Seq>(),
     /** Ids of objects that Postgres cannot keep. */
     unkeepable: new Set<string>(),
@@ -97,9 +101,15 @@ export function makeStores() {
       const token = drainAfterMs === null ? '' : `token-${++tokens}`;
       if (token !== '') log.token = token;
       return {
-        ...{ status: 'appended', firstSeq: seqs[0] ?? log.last, seq: log.last, isRepeat: false },
+        status: 'appended',
+        firstSeq: seqs[0] ?? log.last,
+        seq: log.last,
+        isRepeat: false,
         accepted: entries.reduce((sum, { count }) => sum + count, 0),
-        ...{ incarnation: log.incarnation, drainAfterMs, token, budget: null },
+        incarnation: log.incarnation,
+        drainAfterMs,
+        token,
+        budget: null,
         after: last === committed ? last : null,
       };
     }),
@@ -227,12 +237,17 @@ export function makeDrain() {
   const told: DrainTold[] = [];
   const publishDrain = vi.fn(async (_: LogAddress & { delaySeconds: number }) => undefined);
   const drain = new Drain(redis, postgres, {
-    ...{ now: () => clock.now(), pause, publishDrain },
+    now: () => clock.now(),
+    pause,
+    publishDrain,
     tell: (event) => void told.push(event),
     retention: { resultsSeconds: 30, deadLetterDays: 7 },
   });
   return {
-    ...{ ...stores, told, publishDrain, drain },
+    ...stores,
+    told,
+    publishDrain,
+    drain,
     batches: () => postgres.applyBatch.mock.calls.map(([, batch]) => batch),
     settles: () => redis.settle.mock.calls.map(([, request]) => request),
     /** Runs the drain that an append elected. */
@@ -253,15 +268,24 @@ export function makeSpaceLog(options: Partial<SpaceLogOptions> = {}) {
     postgres,
     { run },
     {
-      ...{ now: () => clock.now(), pause, backlog: BACKLOG, commitsAlways: false },
-      ...{ idempotencyTtlSeconds: 600, requestsPerMinute: 0, updatesPerMinute: 0 },
+      now: () => clock.now(),
+      pause,
+      backlog: BACKLOG,
+      commitsAlways: false,
+      idempotencyTtlSeconds: 600,
+      requestsPerMinute: 0,
+      updatesPerMinute: 0,
       ...options,
     },
   );
   const deferred: Promise<unknown>[] = [];
   const appending: AppendOptions = { principal: 'p', defer: (work) => void deferred.push(work) };
   return {
-    ...{ ...deps, run, spaceLog, deferred, appending },
+    ...deps,
+    run,
+    spaceLog,
+    deferred,
+    appending,
     settle: () => Promise.all(deferred.splice(0)),
     enqueue: (operations = PUT, more: Partial<AppendOptions> = {}) =>
       spaceLog.enqueue(TARGET, operations, { ...appending, ...more }),
@@ -288,7 +312,12 @@ export function meanwhile<Args extends unknown[], Answer>(
 /** An operation that Postgres could not keep. */
 export function makeDead(id: string, place: Partial<DeadOperation> = {}): DeadOperation {
   return {
-    ...{ deadLetterId: `letter-${id}`, seq: START, index: 0, kind: 'object', id, propertyKeys: [] },
+    deadLetterId: `letter-${id}`,
+    seq: START,
+    index: 0,
+    kind: 'object',
+    id,
+    propertyKeys: [],
     ...place,
   };
 }

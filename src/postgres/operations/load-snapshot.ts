@@ -74,7 +74,9 @@ async function loadInOne(
   if (rows.at(-1)?.id !== null || more.avatars || more.models || more.media) return 'larger';
   const avatars = new Map(around.users.map((avatar) => [avatar.id, toReplayed(avatar)]));
   return {
-    ...{ seq: space.seq, avatars, around: toAround(around) },
+    seq: space.seq,
+    avatars,
+    around: toAround(around),
     objects: toObjectTexts(rows, spaceId, generationSeq),
   };
 }
@@ -129,7 +131,13 @@ function toAround({
   const profiles = users.map(({ id, displayName, avatarUrl }) => [id, { displayName, avatarUrl }] as const);
   const present = new Set(users.map(({ id }) => id));
   return {
-    ...{ rev, seq, space: rest, present, models, media, chat },
+    rev,
+    seq,
+    space: rest,
+    present,
+    models,
+    media,
+    chat,
     profiles: new Map<string, Profile | null>(profiles),
   };
 }

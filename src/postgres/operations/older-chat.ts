@@ -52,8 +52,12 @@ function selectPage(
   const place = sql`(${m.createdAt}, ${m.messageId})`;
   return db
     .select({
-      ...{ id: m.messageId, userId: m.userId, text: m.text, kind: m.kind },
-      ...{ seq: m.seq, createdAt: m.createdAt },
+      id: m.messageId,
+      userId: m.userId,
+      text: m.text,
+      kind: m.kind,
+      seq: m.seq,
+      createdAt: m.createdAt,
     })
     .from(m)
     .where(

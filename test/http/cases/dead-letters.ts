@@ -52,7 +52,10 @@ export function describeDeadLetters(target: () => Target): void {
       expect([(await objectOf('before')).name, (await objectOf('after')).name]).toEqual(['Before', 'After']);
       const [letter] = (await list()).body.items;
       expect(letter).toEqual({
-        ...{ id: expect.any(String), spaceId: 'here', seq: body.seq, op: ops[1] },
+        id: expect.any(String),
+        spaceId: 'here',
+        seq: body.seq,
+        op: ops[1],
         actor: expect.stringMatching(/^key_/),
         error: { code: '23514', constraint: expect.any(String) },
         createdAt: expect.any(String),

@@ -26,7 +26,8 @@ export function describeIdempotency(target: () => Target): void {
     const put = (id: string, name: string) => [{ op: 'put', id, name }];
     /** What a client can see of an answer, but for what counts or names the request itself. */
     const bytesOf = ({ status, headers, text }: Answer) => ({
-      ...{ status, text },
+      status,
+      text,
       headers: [...headers].filter(
         ([name]) => !['date', 'x-request-id', 'traceresponse', 'ratelimit'].includes(name),
       ),

@@ -49,8 +49,11 @@ export function describeLogs({ start, makeEnv, openFragileStores }: Runtime): vo
       await stranger('GET', '/v1/secrets/logged', named(ids[4]));
       const lines = await linesOf(ids);
       const common = {
-        ...{ time: expect.stringMatching(/^\d{4}-\d\d-\d\dT.*Z$/), level: 'info', event: 'request' },
-        ...{ durationMs: expect.any(Number), traceId: expect.stringMatching(TRACE_ID) },
+        time: expect.stringMatching(/^\d{4}-\d\d-\d\dT.*Z$/),
+        level: 'info',
+        event: 'request',
+        durationMs: expect.any(Number),
+        traceId: expect.stringMatching(TRACE_ID),
       };
       const key = { tenantId, principalId: expect.stringMatching(/^key_/) };
       const nobody = { tenantId: null, principalId: null };
@@ -64,7 +67,8 @@ export function describeLogs({ start, makeEnv, openFragileStores }: Runtime): vo
       expect(lines).toHaveLength(ids.length);
       for (const [i, requestId] of ids.entries())
         expect(lines.find((line) => line.requestId === requestId)).toEqual({
-          ...{ ...common, requestId },
+          ...common,
+          requestId,
           ...expected[i],
         });
     });
@@ -145,8 +149,12 @@ export function describeLogs({ start, makeEnv, openFragileStores }: Runtime): vo
         for (const credential of [canary, `wk_${canary}_${'x'.repeat(43)}`, `wk_${tenantId}_${canary}`])
           await ask('GET', `${at}/state?access_token=${canary}`, {
             headers: {
-              ...{ Authorization: `Bearer ${credential}`, Cookie: canary, 'User-Agent': canary },
-              ...{ traceparent: canary, 'Idempotency-Key': canary, 'X-Forwarded-For': canary },
+              Authorization: `Bearer ${credential}`,
+              Cookie: canary,
+              'User-Agent': canary,
+              traceparent: canary,
+              'Idempotency-Key': canary,
+              'X-Forwarded-For': canary,
             },
           });
         return minted.body?.token as string | undefined;
@@ -189,9 +197,12 @@ export function describeLogs({ start, makeEnv, openFragileStores }: Runtime): vo
       const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
       const joined = await start(
         makeEnv({
-          ...{ DATABASE_HTTP_URL: `${url}/sql`, LOG_LEVEL: 'silent' },
-          ...{ REDIS_HOST: '', REDIS_PASSWORD: '' },
-          ...{ UPSTASH_REDIS_REST_URL: url, UPSTASH_REDIS_REST_TOKEN: 'token' },
+          DATABASE_HTTP_URL: `${url}/sql`,
+          LOG_LEVEL: 'silent',
+          REDIS_HOST: '',
+          REDIS_PASSWORD: '',
+          UPSTASH_REDIS_REST_URL: url,
+          UPSTASH_REDIS_REST_TOKEN: 'token',
         }),
       );
       const traceId = randomBytes(16).toString('hex');

@@ -131,7 +131,9 @@ export function describeObjects(target: () => Target): void {
       const answer = await patch('same', {});
       expect(answer.body).toEqual({
         ...body,
-        ...{ seq: expect.any(Number), updatedAt: expect.any(String), updatedBy: body.createdBy },
+        seq: expect.any(Number),
+        updatedAt: expect.any(String),
+        updatedBy: body.createdBy,
       });
       expect(answer.body.seq).toBeGreaterThan(body.seq);
     });

@@ -20,8 +20,12 @@ export function describePeople(target: () => Target): void {
       });
       expect([made.status, made.headers.get('Location')]).toEqual([201, path]);
       expect(made.body).toEqual({
-        ...{ id: 'ann', displayName: 'Ann', avatarUrl: '/ann.glb', properties: { likes: ['tea'] } },
-        ...{ createdAt: expect.any(String), lastSeenAt: expect.any(String) },
+        id: 'ann',
+        displayName: 'Ann',
+        avatarUrl: '/ann.glb',
+        properties: { likes: ['tea'] },
+        createdAt: expect.any(String),
+        lastSeenAt: expect.any(String),
       });
       expect((await door.call('GET', path)).body).toEqual(made.body);
       // What was read can be put back; what is absent is reset.

@@ -105,7 +105,8 @@ async function openWorld(target: Target, { hasLetter = false } = {}): Promise<Wo
   for (const scope of KEYS)
     principals[scope] = {
       call: createCall(target, await door.apiKey([scope])),
-      ...{ userId: 'ann', sessionId: ofAnn.id },
+      userId: 'ann',
+      sessionId: ofAnn.id,
     };
   const { body: key } = await door.call('POST', '/v1/keys', { json: { scopes: ['read'] } });
   return { door, principals, keyId: key.id, letterId: hasLetter ? await openLetter(door) : 'none' };

@@ -60,7 +60,13 @@ export function describeState(target: () => Target): void {
       expect((await save(copy, body)).status).toBe(200);
       const bare = ({ objects }: { objects: Record<string, unknown>[] }) =>
         objects.map(({ id, name, parentId, position, rotation, scale, properties }) => ({
-          ...{ id, name, parentId, position, rotation, scale, properties },
+          id,
+          name,
+          parentId,
+          position,
+          rotation,
+          scale,
+          properties,
         }));
       expect(bare((await load(copy)).body)).toEqual(bare(body));
     });

@@ -66,7 +66,10 @@ export function describeStream({ start, makeEnv, withoutRedis, openOwnRedis }: R
       const [event] = client.events;
       expect(event).toMatchObject({ event: 'change', id: String(body.seq) });
       expect(JSON.parse(event?.data ?? '')).toEqual({
-        ...{ seq: body.seq, prev: first, actor: expect.stringMatching(/^key_/), ops: [op] },
+        seq: body.seq,
+        prev: first,
+        actor: expect.stringMatching(/^key_/),
+        ops: [op],
       });
       expect(client.retryMs()).toBe(1_000);
       await expect.poll(() => client.comments.length).toBeGreaterThan(0);
@@ -92,7 +95,8 @@ export function describeStream({ start, makeEnv, withoutRedis, openOwnRedis }: R
       await put('b');
       // Trimmed before they are committed, the first two would be lost.
       const committed = await call('POST', `${at}/updates`, {
-        ...{ json: { ops: [{ op: 'put', id: 'c' }] }, headers: { Prefer: 'wait' } },
+        json: { ops: [{ op: 'put', id: 'c' }] },
+        headers: { Prefer: 'wait' },
       });
       expect(committed.status).toBe(200);
       const head = committed.body.seq;
@@ -198,7 +202,9 @@ export function describeStream({ start, makeEnv, withoutRedis, openOwnRedis }: R
       });
       expect([response.status, await streams()]).toEqual([200, 1]);
       const ops = Array.from({ length: 16 }, (_, i) => ({
-        ...{ op: 'put', id: `o${i}`, properties: { text: 'x'.repeat(60_000) } },
+        op: 'put',
+        id: `o${i}`,
+        properties: { text: 'x'.repeat(60_000) },
       }));
       await expect
         .poll(async () => {
@@ -256,14 +262,12 @@ export function describeStream({ start, makeEnv, withoutRedis, openOwnRedis }: R
       const outcome = await log.append(
         { tenantId, spaceId: 'here' },
         {
-          ...{
-            actor: 'mia',
-            waits: false,
-            idempotency: null,
-            budget: null,
-            opened: null,
-            backlog: NO_LIMITS,
-          },
+          actor: 'mia',
+          waits: false,
+          idempotency: null,
+          budget: null,
+          opened: null,
+          backlog: NO_LIMITS,
           entries: [{ ops: '[{"op":"put","id":"lost"}]', count: 1 }],
         },
       );

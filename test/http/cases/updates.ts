@@ -57,7 +57,8 @@ export function describeUpdates(target: () => Target): void {
       const answer = await send(ops, WAIT);
       expect([answer.status, answer.headers.get('Preference-Applied')]).toEqual([200, 'wait']);
       expect(answer.body).toEqual({
-        ...{ seq: expect.any(Number), durability: 'committed' },
+        seq: expect.any(Number),
+        durability: 'committed',
         results: [
           { id: 'new', status: 'applied' },
           { id: 'nobody', status: 'unknown_object' },
@@ -84,7 +85,9 @@ export function describeUpdates(target: () => Target): void {
 
     it('put, patch and delete objects as their own routes do', async () => {
       const fields = {
-        ...{ name: 'Lamp', modelId: 'lamp.glb', parentId: 'table' },
+        name: 'Lamp',
+        modelId: 'lamp.glb',
+        parentId: 'table',
         position: { x: 0.1 + 0.2, y: -2.5e-7, z: 1e21 },
         rotation: { x: 0, y: 0.6, z: 0, w: 0.8 },
         scale: { x: 1, y: 2, z: 3 },
@@ -93,13 +96,18 @@ export function describeUpdates(target: () => Target): void {
       const put = await send([{ op: 'put', id: 'lamp', ...fields }], WAIT);
       expect((await get('lamp')).body).toMatchObject({ id: 'lamp', ...fields, seq: put.body.seq });
       const patch = {
-        ...{ name: null, position: { y: -0 }, scale: { z: 5e-324 } },
+        name: null,
+        position: { y: -0 },
+        scale: { z: 5e-324 },
         properties: { lit: null, deep: { b: 2 } },
       };
       await send([{ op: 'patch', id: 'lamp', ...patch }], WAIT);
       expect((await get('lamp')).body).toMatchObject({
-        ...{ name: null, modelId: 'lamp.glb', position: { ...fields.position, y: 0 } },
-        ...{ scale: { x: 1, y: 2, z: 5e-324 }, properties: { deep: { a: [1, null], b: 2 } } },
+        name: null,
+        modelId: 'lamp.glb',
+        position: { ...fields.position, y: 0 },
+        scale: { x: 1, y: 2, z: 5e-324 },
+        properties: { deep: { a: [1, null], b: 2 } },
       });
       await send([{ op: 'put', id: 'lamp' }], WAIT);
       expect((await get('lamp')).body).toMatchObject({ modelId: null, properties: {} });
