@@ -19,6 +19,7 @@ import type {
   LogStore,
   OpenedLog,
 } from './log-stores.ts';
+import { COMMIT_WAIT_MS_MAX, pollUntilCommitted } from './poll-until-committed.ts';
 import { backlogFull, overBudget } from './refusals.ts';
 
 export type * from './log-stores.ts';
@@ -78,13 +79,6 @@ export interface SpaceLogOptions {
   commitsAlways: boolean;
 }
 
-/** Milliseconds after which one who waits for a commit is answered `queued`. */
-const WAIT_MS_MAX = 10_000;
-/** Milliseconds between two looks at whether somebody else's drain has committed. */
-const POLL_FIRST_MS = 4;
-const POLL_MS_MAX = 50;
-/** Milliseconds without a commit after which a waiter drains, whoever else was elected to. */
-const IMPATIENT_MS = 400;
 const COLD_TRIES_MAX = 3;
 /** Milliseconds for which what Redis says of evicting is believed. */
 const FAULT_KNOWN_MS = 60_000;
@@ -208,7 +202,7 @@ export class SpaceLog {
     const { returnsObject = false } = options;
     const appended = await this.#append(target, entries, count, true, options);
     const { firstSeq, seq, accepted, drainAfterMs, token, isRepeat } = appended;
-    const endMs = now() + WAIT_MS_MAX;
+    const endMs = now() + COMMIT_WAIT_MS_MAX;
     const queued: Queued = { status: 'queued', seq, accepted };
     const own = new Map<Seq, OperationResult[]>();
     const committed = (found: Map<Seq, OperationResult[]>): CommittedOperations => ({
@@ -218,9 +212,10 @@ export class SpaceLog {
       results: [...found.keys()].sort((a, b) => a - b).flatMap((at) => found.get(at) ?? []),
     });
 
-    let draining: Promise<unknown> | null = null;
-    const startDrain = (ownToken: string | null): Promise<'through' | 'ended'> => {
-      const { promise, resolve } = Promise.withResolvers<'through' | 'ended'>();
+    let draining: Promise<void> | null = null;
+    /** Resolves when the drain is past what was appended, or has ended; `draining` when it has ended. */
+    const startDrain = (ownToken: string | null): Promise<void> => {
+      const { promise, resolve } = Promise.withResolvers<void>();
       const run = this.#drain.run(target, {
         token: ownToken,
         budgetMs: LIMITS.drainMsMax,
@@ -228,15 +223,14 @@ export class SpaceLog {
         onResults: (results, to) => {
           for (const result of results)
             if (result.seq >= firstSeq && result.seq <= seq) own.set(result.seq, result.results);
-          if (to >= seq) resolve('through');
+          if (to >= seq) resolve();
         },
       });
       // Its failure is told by the drain itself; what was appended stays queued, and somebody else's drain may commit it.
-      const end = () => {
-        if (draining === ended) draining = null;
-        resolve('ended');
-      };
-      const ended = run.then(end, end);
+      const ended = run.then(
+        () => resolve(),
+        () => resolve(),
+      );
       draining = ended;
       options.defer(ended);
       return promise;
@@ -244,35 +238,28 @@ export class SpaceLog {
 
     if (drainAfterMs !== null) {
       const waiting = new AbortController();
-      const late = pause(WAIT_MS_MAX, waiting.signal).then(() => 'late' as const);
+      const late = pause(COMMIT_WAIT_MS_MAX, waiting.signal).then(() => 'late' as const);
       const how = await Promise.race([startDrain(token), late]);
       waiting.abort();
       if (how === 'late') return queued;
-      if (how === 'through' && countResults(own) === accepted) return committed(own);
+      if (countResults(own) === accepted) return committed(own);
     }
-    let impatientMs = now() + IMPATIENT_MS;
-    for (let delayMs = POLL_FIRST_MS; ; delayMs = Math.min(delayMs * 2, POLL_MS_MAX)) {
-      const found = await unlessAway(this.#postgres.readResults(target, firstSeq, seq));
+    const found = await pollUntilCommitted({
+      now,
+      pause,
+      endMs,
       // What is in the log stays there, and is committed when Postgres is back.
-      if (found === 'away') return queued;
-      if (found !== null) {
-        if (countResults(found) === accepted) return committed(found);
-        // Nobody waited the first time, or it is too long ago: the answer then was this.
-        if (isRepeat) return queued;
-        throw new AppError('store_unavailable', 'It is not known what became of the operations.', {
-          retryAfterSeconds: 1,
-        });
-      }
-      if (now() >= endMs) return queued;
-      await pause(delayMs);
-      if (now() >= impatientMs && draining === null) {
-        impatientMs = now() + IMPATIENT_MS;
-        const waiting = new AbortController();
-        await Promise.race([startDrain(null), pause(endMs - now(), waiting.signal)]);
-        waiting.abort();
-        draining = null;
-      }
-    }
+      look: () => unlessAway(this.#postgres.readResults(target, firstSeq, seq)),
+      drain: () => startDrain(null),
+      draining,
+    });
+    if (found === 'late' || found === 'away') return queued;
+    if (countResults(found) === accepted) return committed(found);
+    // Nobody waited the first time, or it is too long ago: the answer then was this.
+    if (isRepeat) return queued;
+    throw new AppError('store_unavailable', 'It is not known what became of the operations.', {
+      retryAfterSeconds: 1,
+    });
   }
 
   async #drainAfter(
