@@ -177,7 +177,6 @@ async function start(options: StackOptions, lock: RunLock, undo: (() => Promise<
         token: secrets.qstashToken,
         faults: faults.qstash,
         currentSigningKey: secrets.qstashCurrentSigningKey,
-        nextSigningKey: secrets.qstashNextSigningKey,
         dataFile: join(dir, 'qstash.json'),
       });
       undo.unshift(front.close);

@@ -1,35 +1,20 @@
 import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 
-export interface FlowLimits {
-  key: string;
-  parallelism: number | null;
-  rate: number | null;
-  periodMs: number;
-}
-
 /** What is to be delivered, as published or as a schedule keeps it. */
 export interface MessageSpec {
   url: string;
   method: string;
   /** As the destination gets them. */
   headers: Record<string, string>;
-  bodyBase64: string;
+  body: string;
   delayMs: number;
-  /** Overrides `delayMs`. */
-  notBeforeMs: number | null;
   retriesMax: number;
-  timeoutMs: number;
-  deduplicationId: string | null;
-  /** `headers` as a publish has them, `upstash-…` and all. */
-  failureCallback: { url: string; headers: Record<string, string> } | null;
-  flow: FlowLimits | null;
 }
 
 export interface Message extends MessageSpec {
   messageId: string;
   scheduleId: string | null;
-  createdAtMs: number;
   /** When the next attempt is due. */
   dueMs: number;
   retried: number;
@@ -41,7 +26,6 @@ export interface Schedule {
   spec: MessageSpec;
   createdAtMs: number;
   isPaused: boolean;
-  lastMs: number | null;
   nextMs: number;
 }
 
@@ -50,15 +34,13 @@ export interface DeadLetter {
   message: Message;
   /** 0: there was no answer. */
   responseStatus: number;
-  responseHeaders: Record<string, string[]>;
-  responseBodyBase64: string;
+  responseBody: string;
 }
 
 export interface QStashState {
   messages: Record<string, Message>;
   schedules: Record<string, Schedule>;
   deadLetters: Record<string, DeadLetter>;
-  deduplication: Record<string, { messageId: string; untilMs: number }>;
 }
 
 /** The queue's state, in memory, and in a file that a restart begins from. */
@@ -75,7 +57,7 @@ export class QStashStore {
 
   /** Without a file nothing is kept. Throws if there is one that cannot be read. */
   static async open(file: string | null): Promise<QStashStore> {
-    const empty: QStashState = { messages: {}, schedules: {}, deadLetters: {}, deduplication: {} };
+    const empty: QStashState = { messages: {}, schedules: {}, deadLetters: {} };
     if (file === null) return new QStashStore(null, empty);
     await mkdir(dirname(file), { recursive: true });
     const text = await readFile(file, 'utf8').catch((error: NodeJS.ErrnoException) => {

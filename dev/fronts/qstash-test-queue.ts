@@ -67,7 +67,6 @@ export function useTestQueue() {
       port: 0,
       token: TOKEN,
       currentSigningKey: CURRENT_KEY,
-      nextSigningKey: NEXT_KEY,
       dataFile,
       clock,
     });
