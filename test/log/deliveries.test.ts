@@ -51,15 +51,13 @@ describe('[D4] what QStash delivers', () => {
           }
         }
         const answers = await Promise.all(
-          chance
-            .shuffle(deliveries)
-            .map(({ body, signature }) =>
-              app.request('/jobs/drain', {
-                method: 'POST',
-                body,
-                headers: { 'Upstash-Signature': signature },
-              }),
-            ),
+          chance.shuffle(deliveries).map(({ body, signature }) =>
+            app.request('/jobs/drain', {
+              method: 'POST',
+              body,
+              headers: { 'Upstash-Signature': signature },
+            }),
+          ),
         );
         expect(answers.map(({ status }) => status)).toEqual(answers.map(() => 200));
         for (const address of spaces) await expectDrained(rig, address);
