@@ -7,7 +7,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { findFreePort } from '../dev/ports.ts';
 import { type DevWorker, startWorker } from '../dev/worker.ts';
 import { DOCS_ASSETS, DOCS_ASSETS_PATH } from '../functions/openapi/assets.ts';
-import { ROUTES } from '../functions/openapi/document.ts';
+import { ROUTES } from '../functions/routes/index.ts';
 import { makeEnv } from './http/targets.ts';
 
 const FLAGS = [

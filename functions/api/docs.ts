@@ -29,7 +29,7 @@ let policy: Promise<string> | null = null;
 /** GET /openapi.json */
 export function getOpenApi(c: AppContext): Response {
   readQuery(c, []);
-  written ??= JSON.stringify(buildDocument());
+  written ??= JSON.stringify(buildDocument(c.get('routes')));
   return c.body(written, 200, { 'Content-Type': 'application/json', 'Cache-Control': 'no-cache' });
 }
 

@@ -56,22 +56,23 @@ export async function getReadyz(c: AppContext): Promise<Response> {
  * GET /health. Counts are those of the caller's tenant, or of the default tenant for callers without a key. An answer is
  * repeated for a few seconds: anyone may ask, and the database must not feel it.
  */
-export function createGetHealth() {
-  const answers = new LRUCache<string, { atMs: number; health: Health }>({ max: TENANTS_CACHED_MAX });
-  return async function getHealth(c: AppContext): Promise<Response> {
-    readQuery(c, []);
-    const services = c.get('services');
-    const { config, now } = services;
-    const tenantId = await readTenant(c);
-    if (tenantId === null) return answerHealth(c, await examine(services, null));
-    const known = answers.get(tenantId);
-    if (known !== undefined && now() - known.atMs < config.limits.healthCacheSeconds * 1_000)
-      return answerHealth(c, known.health);
-    const health = await examine(services, tenantId);
-    answers.set(tenantId, { atMs: now(), health });
-    return answerHealth(c, health);
-  };
+export async function getHealth(c: AppContext): Promise<Response> {
+  readQuery(c, []);
+  const services = c.get('services');
+  const { config, now } = services;
+  const answers = answersOf.get(services) ?? new LRUCache({ max: TENANTS_CACHED_MAX });
+  answersOf.set(services, answers);
+  const tenantId = await readTenant(c);
+  if (tenantId === null) return answerHealth(c, await examine(services, null));
+  const known = answers.get(tenantId);
+  if (known !== undefined && now() - known.atMs < config.limits.healthCacheSeconds * 1_000)
+    return answerHealth(c, known.health);
+  const health = await examine(services, tenantId);
+  answers.set(tenantId, { atMs: now(), health });
+  return answerHealth(c, health);
 }
+
+const answersOf = new WeakMap<Services, LRUCache<string, { atMs: number; health: Health }>>();
 
 /** The tenant whose worlds are counted; null while the database is away and it cannot be known whose the key is. */
 async function readTenant(c: AppContext): Promise<string | null> {
@@ -79,7 +80,7 @@ async function readTenant(c: AppContext): Promise<string | null> {
   try {
     const principal = await within(config.limits.readyzTimeoutMs, identify(c));
     if (principal === null) return config.defaultTenantId;
-    checkRight(principal, 'GET /health', c);
+    checkRight(principal, ['read'], c);
     return principal.tenantId;
   } catch (error) {
     if (error instanceof AppError && error.code === 'store_unavailable') return null;

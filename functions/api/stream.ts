@@ -6,10 +6,7 @@ import type { AppContext } from '../http/context.ts';
 import { readDefer } from '../http/defer.ts';
 import { readParam } from '../http/input.ts';
 import { readMoveForm, readQuery, readSince, refuseParameter } from '../http/query.ts';
-import type { GuardedRoute } from '../http/roles.ts';
 import { noLiveLog } from './changes.ts';
-
-export const STREAM_ROUTE = 'GET /v1/spaces/:space/stream' satisfies GuardedRoute;
 
 const HEADERS = {
   'Content-Type': 'text/event-stream; charset=utf-8',
@@ -37,7 +34,7 @@ export async function getStream(c: AppContext): Promise<Response> {
     from,
     moves,
     defer: readDefer(c),
-    isAllowed: () => isStillAllowed(c, STREAM_ROUTE),
+    isAllowed: () => isStillAllowed(c),
     onEnd: (end) => {
       // Whatever was sent before is still on its way to one who does not read.
       if (end === 'slow') cut(c);

@@ -3,7 +3,7 @@ import { AppError } from '../../src/world/errors.ts';
 import type { AppContext, AppEnv, Principal } from './context.ts';
 import { readDefer } from './defer.ts';
 import { countStranger, refuseStranger, type Stranger } from './rate-limit.ts';
-import { checkRight, type GuardedRoute } from './roles.ts';
+import { checkRight, type Rule } from './roles.ts';
 
 /**
  * Lets a request through whose key or session is known, and gives the route its tenant's worlds.
@@ -34,10 +34,11 @@ export function authenticate({ fromQuery = false }: { fromQuery?: boolean } = {}
   });
 }
 
-/** Lets a principal through that has the right by the table. */
-export function allow(route: GuardedRoute) {
+/** Lets a principal through that has the right. */
+export function allow(rule: Rule) {
   return createMiddleware<AppEnv>(async function allowed(c, next) {
-    checkRight(c.get('principal'), route, c);
+    checkRight(c.get('principal'), rule, c);
+    c.set('rule', rule);
     await next();
   });
 }
@@ -75,7 +76,7 @@ function readBearer(header: string): string | undefined {
  * Whether the request's credential still serves on its route: asked again while its answer goes on.
  * @throws store_unavailable where that cannot be found out.
  */
-export async function isStillAllowed(c: AppContext, route: GuardedRoute): Promise<boolean> {
+export async function isStillAllowed(c: AppContext): Promise<boolean> {
   const header = c.req.header('Authorization');
   const credential = header === undefined ? c.req.query('access_token') : readBearer(header);
   const principal =
@@ -84,7 +85,7 @@ export async function isStillAllowed(c: AppContext, route: GuardedRoute): Promis
       : await recognize(c, credential, (stranger) => refuseStranger(c, stranger));
   if (principal === null || principal.id !== c.get('principal').id) return false;
   try {
-    checkRight(principal, route, c);
+    checkRight(principal, c.get('rule'), c);
     return true;
   } catch {
     return false;

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { expect, it } from 'vitest';
-import { ROUTES } from './document.ts';
+import { ROUTES } from '../routes/index.ts';
 
 const CONTRACT = join(import.meta.dirname, '../../../shared/API.md');
 

@@ -6,10 +6,10 @@ import { makeEnv } from '../../test/http/targets.ts';
 import { createApp } from '../app.ts';
 import { composeWorker } from '../compose-worker.ts';
 import { PROBLEMS } from '../http/problem.ts';
-import { ROLE_TABLE, type Rule } from '../http/roles.ts';
-import { buildDocument, ROUTES } from './document.ts';
+import { ROUTES } from '../routes/index.ts';
+import { buildDocument } from './document.ts';
 
-const document = buildDocument();
+const document = buildDocument(ROUTES);
 const check = createSchemaCheck(document);
 
 /** `GET /v1/spaces/{space}`, as the router has it. */
@@ -32,20 +32,18 @@ describe('the described API', () => {
     expect(new Set(ROUTES.map(({ operationId }) => operationId)).size).toBe(ROUTES.length);
   });
 
-  it('asks for the scope that the role table has, and lets sessions in where it does', () => {
-    const guarded = ROUTES.filter(({ scope }) => scope !== 'open' && scope !== 'signed');
-    expect(guarded.map(toGuarded).toSorted()).toEqual(Object.keys(ROLE_TABLE).toSorted());
-    for (const route of guarded) {
-      const [scope, role]: Rule = ROLE_TABLE[toGuarded(route) as keyof typeof ROLE_TABLE];
-      if (route.scope !== 'optional')
-        expect([toGuarded(route), route.scope]).toEqual([toGuarded(route), scope]);
-      const paths = document.paths as Record<string, Record<string, { security: JsonObject[] }>>;
-      const security = paths[route.path]?.[route.method]?.security ?? [];
-      expect(security).toContainEqual({ apiKey: [scope] });
-      expect(security.filter((one) => 'sessionToken' in one)).toEqual(
-        role === undefined ? [] : [{ sessionToken: [role] }],
-      );
+  it('asks for the scope that the route needs, and lets sessions in where it does', () => {
+    const paths = document.paths as Record<string, Record<string, { security: JsonObject[] }>>;
+    for (const { method, path, access } of ROUTES) {
+      if (typeof access === 'string') continue;
+      const [scope, role] = access;
+      const security = paths[path]?.[method]?.security ?? [];
+      expect(security, path).toEqual([
+        { apiKey: [scope] },
+        ...(role === undefined ? [] : [{ sessionToken: [role] }]),
+      ]);
     }
+    expect(paths['/health']?.get?.security).toEqual([{}, { apiKey: ['read'] }]);
   });
 
   it('names every code of an error where it can be met', () => {
@@ -82,17 +80,13 @@ describe('the described API', () => {
 
 it('asks jobs for the signature of QStash, and for nothing else', () => {
   const paths = document.paths as Record<string, Record<string, { security: JsonObject[] }>>;
-  const signed = ROUTES.filter(({ scope }) => scope === 'signed');
+  const signed = ROUTES.filter(({ access }) => access === 'signed');
   expect(signed.map(({ path }) => path)).toEqual(
     described.flatMap((route) => route.match(/\/jobs\/.*/) ?? []),
   );
   for (const { path, method } of signed)
     expect(paths[path]?.[method]?.security).toEqual([{ qstashSignature: [] }]);
 });
-
-function toGuarded({ method, path }: (typeof ROUTES)[number]): string {
-  return `${method.toUpperCase()} ${path.replaceAll(/\{(\w+)\}/g, ':$1')}`;
-}
 
 function responses(): JsonObject {
   return (document.components as { responses: JsonObject }).responses;

@@ -1,33 +1,9 @@
 import type { JsonObject, JsonValue } from '../../src/world/types.ts';
 import type { ProblemCode } from '../http/problem.ts';
-import { ROLE_TABLE, type Rule } from '../http/roles.ts';
 import { buildComponents, convert, refer } from './components.ts';
 import { buildHeaderComponents, describeHeaders, type HeaderName, referParameter } from './headers.ts';
 import { describeProblem, groupProblems, listProblems } from './problems.ts';
-import { CHANGE_ROUTES } from './resources/changes.ts';
-import { JOB_ROUTES } from './resources/jobs.ts';
-import { KEY_ROUTES } from './resources/keys.ts';
-import { OBJECT_ROUTES } from './resources/objects.ts';
-import { PEOPLE_ROUTES } from './resources/people.ts';
-import { RUNNING_ROUTES } from './resources/running.ts';
-import { SPACE_ROUTES } from './resources/spaces.ts';
-import { STATE_ROUTES } from './resources/state.ts';
-import { DEAD_LETTER_ROUTES, UPDATE_ROUTES } from './resources/updates.ts';
-import type { AnswerDoc, ContentDoc, RouteDoc, Tag } from './types.ts';
-
-/** Every route that is served. A test holds this list and the router equal. */
-export const ROUTES: readonly RouteDoc[] = [
-  ...SPACE_ROUTES,
-  ...STATE_ROUTES,
-  ...OBJECT_ROUTES,
-  ...UPDATE_ROUTES,
-  ...CHANGE_ROUTES,
-  ...DEAD_LETTER_ROUTES,
-  ...PEOPLE_ROUTES,
-  ...KEY_ROUTES,
-  ...RUNNING_ROUTES,
-  ...JOB_ROUTES,
-];
+import type { AnswerDoc, ContentDoc, Route, Tag } from './types.ts';
 
 const TAGS: Record<Tag, string> = {
   Spaces: 'Worlds, each with one order of its writes.',
@@ -43,11 +19,11 @@ const DESCRIPTION = `Persistence for 3D multi-user worlds.
 
 Lengths are metres, rotations unit quaternions, times RFC 3339 in UTC. Numbers are finite doubles and come back bit for bit (−0 as 0). Every GET is served as HEAD too. A parameter that is not served is refused, not ignored. A method that is not served on a path is answered with 405 and \`Allow\`.`;
 
-/** The whole API as OpenAPI 3.1, from the schemas that check what comes in and the routes beside this file. */
-export function buildDocument(): JsonObject {
+/** The whole API as OpenAPI 3.1, from its routes and the schemas that check what comes in. */
+export function buildDocument(routes: readonly Route[]): JsonObject {
   const paths: Record<string, JsonObject> = {};
   const shared: SharedAnswers = {};
-  for (const route of ROUTES) {
+  for (const route of routes) {
     const item = paths[route.path] ?? describeParameters(route.path);
     paths[route.path] = { ...item, [route.method]: describeRoute(route, shared) };
   }
@@ -108,11 +84,10 @@ function describeParameters(path: string): JsonObject {
 /** Answers that more than one route gives, by name. */
 type SharedAnswers = Record<string, JsonObject>;
 
-function describeRoute(route: RouteDoc, shared: SharedAnswers): JsonObject {
-  const { operationId, tag, summary, description, scope, query = {}, headers = [], body } = route;
+function describeRoute(route: Route, shared: SharedAnswers): JsonObject {
+  const { operationId, tag, summary, description, access, query = {}, headers = [], body } = route;
   const everywhere: HeaderName[] = ['X-Request-Id', 'traceresponse'];
-  if (scope !== 'open' && scope !== 'optional' && scope !== 'signed')
-    everywhere.push('RateLimit', 'RateLimit-Policy');
+  if (typeof access !== 'string') everywhere.push('RateLimit', 'RateLimit-Policy');
   const answers = Object.entries(route.answers).map(
     ([status, answer]) => [status, describeAnswer(answer, everywhere)] as const,
   );
@@ -136,12 +111,11 @@ function describeRoute(route: RouteDoc, shared: SharedAnswers): JsonObject {
   };
 }
 
-function describeSecurity({ method, path, scope }: RouteDoc): JsonValue {
-  if (scope === 'open') return [];
-  if (scope === 'signed') return [{ qstashSignature: [] }];
-  if (scope === 'optional') return [{}, { apiKey: ['read'] }];
-  const rules: Readonly<Record<string, Rule>> = ROLE_TABLE;
-  const [, role] = rules[`${method.toUpperCase()} ${path.replaceAll(/\{(\w+)\}/g, ':$1')}`] ?? [];
+function describeSecurity({ access }: Route): JsonValue {
+  if (access === 'open') return [];
+  if (access === 'signed') return [{ qstashSignature: [] }];
+  if (access === 'optional') return [{}, { apiKey: ['read'] }];
+  const [scope, role] = access;
   return [{ apiKey: [scope] }, ...(role === undefined ? [] : [{ sessionToken: [role] }])];
 }
 

@@ -2,7 +2,7 @@ import type { JsonObject } from '../../src/world/types.ts';
 import { PROBLEMS, type ProblemCode } from '../http/problem.ts';
 import { refer } from './components.ts';
 import { describeHeaders, type HeaderName } from './headers.ts';
-import type { RouteDoc } from './types.ts';
+import type { Route } from './types.ts';
 
 /** What can go wrong on any route. */
 const ANYWHERE: readonly ProblemCode[] = ['validation_failed', 'internal', 'misconfigured'];
@@ -25,14 +25,14 @@ const HEADERS_BY_CODE: Partial<Record<ProblemCode, readonly HeaderName[]>> = {
 };
 
 /** Every code that a route can answer with. */
-export function listProblems({ scope, body, headers = [], problems = [] }: RouteDoc): ProblemCode[] {
+export function listProblems({ access, body, headers = [], problems = [] }: Route): ProblemCode[] {
   // No client's fault is told to QStash in detail: it reads the status alone.
-  if (scope === 'signed') return [...new Set([...ANYWHERE, ...SIGNED, ...problems])];
+  if (access === 'signed') return [...new Set([...ANYWHERE, ...SIGNED, ...problems])];
   return [
     ...new Set([
       ...ANYWHERE,
-      ...(scope === 'open' ? [] : WITH_CREDENTIAL),
-      ...(scope === 'open' || scope === 'optional' ? [] : (['store_unavailable'] as const)),
+      ...(access === 'open' ? [] : WITH_CREDENTIAL),
+      ...(access === 'open' || access === 'optional' ? [] : (['store_unavailable'] as const)),
       ...(body === undefined ? [] : WITH_BODY),
       ...(headers.some((name) => name.startsWith('If-')) ? (['precondition_failed'] as const) : []),
       ...problems,

@@ -1,6 +1,8 @@
 import type * as z from 'zod';
-import type { JsonValue, Scope } from '../../src/world/types.ts';
+import type { JsonValue } from '../../src/world/types.ts';
+import type { AppContext } from '../http/context.ts';
 import type { ProblemCode } from '../http/problem.ts';
+import type { Rule } from '../http/roles.ts';
 import type { ComponentName } from './components.ts';
 import type { HeaderName } from './headers.ts';
 
@@ -8,20 +10,31 @@ export type JsonSchema = { [keyword: string]: JsonValue };
 export type Method = 'get' | 'put' | 'post' | 'patch' | 'delete';
 export type Tag = 'Spaces' | 'State' | 'Objects' | 'Updates' | 'People' | 'Keys' | 'Running';
 
-/** One route as the described API shows it. What every route has (request ids, 401, 503 …) is added to it. */
-export interface RouteDoc {
+/**
+ * One route: where it is served, who may use it, and what the described API says of it. What every route has (request ids, 401,
+ * 503 …) is added to the description.
+ */
+export interface Route {
   method: Method;
   /** As OpenAPI writes it: `/v1/spaces/{space}`. */
   path: string;
   operationId: string;
   tag: Tag;
+  /**
+   * Who may use it. `open` heeds no credential; `optional` needs none, and one that is given must have `read`; `signed` is for
+   * QStash, by its signature.
+   */
+  access: Rule | 'open' | 'optional' | 'signed';
+  handler: (c: AppContext) => Response | Promise<Response>;
+  /**
+   * How its requests are counted, where not before it: `beside` its own work, or by the `append` itself, which is one command to
+   * Redis (and by memory where there is no Redis).
+   */
+  counted?: 'beside' | 'append';
+  /** It takes the credential from `access_token` too. */
+  fromQuery?: boolean;
   summary: string;
   description?: string;
-  /**
-   * The scope that is needed. `open` heeds no credential; `optional` needs none, and one that is given must have `read`;
-   * `signed` is for QStash, by its signature.
-   */
-  scope: Scope | 'open' | 'optional' | 'signed';
   query?: Readonly<Record<string, QueryDoc>>;
   /** Request headers that mean something here. */
   headers?: readonly HeaderName[];

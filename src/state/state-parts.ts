@@ -1,4 +1,3 @@
-import type { LRUCache } from 'lru-cache';
 import type { Drain } from '../log/drain.ts';
 import type { LogAddress } from '../log/log-stores.ts';
 import type { NoteAhead } from '../log/readers-ahead.ts';
@@ -46,6 +45,12 @@ export type StateOutcome =
   /** It is to be read from Postgres: the world is too large for a snapshot, nothing is kept, or Redis is away. */
   | { status: 'elsewhere' };
 
+/** Values by name, of which those used longest ago are forgotten. */
+interface Memory<Value> {
+  get(name: string): Value | undefined;
+  set(name: string, value: Value): unknown;
+}
+
 /** What reads, renews and takes back states. */
 export interface StateParts {
   store: StateStore;
@@ -58,7 +63,7 @@ export interface StateParts {
   };
   views: ViewCache;
   /** When what a tenant's states show was last changed here beside their logs, in milliseconds since 1970. */
-  changedMs: LRUCache<string, number>;
+  changedMs: Memory<number>;
   /** Of each tenant, what is to be counted and when that was last sent. */
-  counts: LRUCache<string, { hits: number; misses: number; sentMs: number }>;
+  counts: Memory<{ hits: number; misses: number; sentMs: number }>;
 }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { ROUTES } from '../../../functions/openapi/document.ts';
+import { ROUTES } from '../../../functions/routes/index.ts';
 import { createCall, openSpace } from '../client.ts';
 import type { Target } from '../targets.ts';
 
@@ -40,9 +40,9 @@ export function describeProtocol(target: () => Target): void {
       const own = await openSpace(target());
       const keyed = createCall(target(), await own.apiKey(['read', 'write', 'admin']));
       // A route for signed deliveries answers 401 first.
-      for (const { method, path, scope } of ROUTES.filter((route) => route.scope !== 'signed')) {
+      for (const { method, path, access } of ROUTES.filter((route) => route.access !== 'signed')) {
         const at = path.replace('{space}', 'here').replace('{id}', 'o');
-        const ask = scope === 'open' ? call : keyed;
+        const ask = access === 'open' ? call : keyed;
         const { status, body } = await ask(method.toUpperCase(), `${at}?unknown=1`);
         expect([method, path, status, body?.errors?.[0]?.path]).toEqual([method, path, 422, '/unknown']);
       }

@@ -1,14 +1,16 @@
-import { SPACE, SPACE_INPUT, STATISTICS } from '../examples.ts';
-import { answer, GONE, json, PAGE_QUERY, unshown } from '../shorthand.ts';
-import type { RouteDoc } from '../types.ts';
+import { deleteSpace, getSpace, getStatistics, listSpaces, putSpace } from '../api/spaces.ts';
+import { SPACE, SPACE_INPUT, STATISTICS } from '../openapi/examples.ts';
+import type { Route } from '../openapi/types.ts';
+import { answer, GONE, json, PAGE_QUERY, unshown } from './shorthand.ts';
 
-export const SPACE_ROUTES: readonly RouteDoc[] = [
+export const SPACE_ROUTES: readonly Route[] = [
   {
     method: 'get',
     path: '/v1/spaces',
     operationId: 'listSpaces',
     tag: 'Spaces',
-    scope: 'read',
+    access: ['read'],
+    handler: listSpaces,
     summary: 'The spaces of the tenant',
     query: PAGE_QUERY,
     answers: { 200: answer('A page of spaces.', 'SpacePage', { items: [SPACE], nextCursor: null }) },
@@ -18,7 +20,8 @@ export const SPACE_ROUTES: readonly RouteDoc[] = [
     path: '/v1/spaces/{space}',
     operationId: 'getSpace',
     tag: 'Spaces',
-    scope: 'read',
+    access: ['read', 'viewer', 'space'],
+    handler: getSpace,
     summary: 'One space',
     answers: { 200: answer('The space.', 'Space', SPACE) },
     problems: ['not_found'],
@@ -28,7 +31,9 @@ export const SPACE_ROUTES: readonly RouteDoc[] = [
     path: '/v1/spaces/{space}',
     operationId: 'putSpace',
     tag: 'Spaces',
-    scope: 'write',
+    // A session gives its space what is new, and makes none.
+    access: ['write', 'owner', 'space'],
+    handler: putSpace,
     summary: 'Make a space, or give it what is new',
     description:
       'What is absent is reset. What the server writes itself may stand in the body and is not heeded.',
@@ -45,7 +50,8 @@ export const SPACE_ROUTES: readonly RouteDoc[] = [
     path: '/v1/spaces/{space}',
     operationId: 'deleteSpace',
     tag: 'Spaces',
-    scope: 'write',
+    access: ['write'],
+    handler: deleteSpace,
     summary: 'Delete a space, and all in it',
     answers: { 204: GONE },
     problems: ['not_found'],
@@ -55,7 +61,8 @@ export const SPACE_ROUTES: readonly RouteDoc[] = [
     path: '/v1/spaces/{space}/statistics',
     operationId: 'getStatistics',
     tag: 'Spaces',
-    scope: 'read',
+    access: ['read', 'viewer', 'space'],
+    handler: getStatistics,
     summary: 'What a space holds, counted',
     answers: { 200: answer('The counts.', 'Statistics', STATISTICS) },
     problems: ['not_found'],

@@ -1,17 +1,21 @@
-import { ISSUED_SESSION, PRESENT_PERSON, SESSION_INPUT, USER, USER_INPUT } from '../examples.ts';
-import { answer, json, PAGE_QUERY, unshown } from '../shorthand.ts';
-import type { RouteDoc } from '../types.ts';
+import { listPresence } from '../api/presence.ts';
+import { deleteSession, postHeartbeat, postSession } from '../api/sessions.ts';
+import { deleteUser, getUser, putUser } from '../api/users.ts';
+import { ISSUED_SESSION, PRESENT_PERSON, SESSION_INPUT, USER, USER_INPUT } from '../openapi/examples.ts';
+import type { Route } from '../openapi/types.ts';
+import { answer, json, PAGE_QUERY, unshown } from './shorthand.ts';
 
 const USER_PATH = '/v1/users/{id}';
 const SESSION_PATH = '/v1/sessions/{id}';
 
-export const PEOPLE_ROUTES: readonly RouteDoc[] = [
+export const PEOPLE_ROUTES: readonly Route[] = [
   {
     method: 'get',
     path: '/v1/spaces/{space}/presence',
     operationId: 'listPresence',
     tag: 'People',
-    scope: 'read',
+    access: ['read', 'viewer', 'space'],
+    handler: listPresence,
     summary: 'Who is in a space',
     description:
       'By their ids. A session is present from its minting on, kept so by its heartbeats, until it ends or has been silent for 60 s.',
@@ -26,7 +30,9 @@ export const PEOPLE_ROUTES: readonly RouteDoc[] = [
     path: USER_PATH,
     operationId: 'putUser',
     tag: 'People',
-    scope: 'write',
+    // A session gives its person what is new, and makes none.
+    access: ['write', 'viewer', 'user'],
+    handler: putUser,
     summary: 'Make a person known, or give them what is new',
     description: 'What is absent is reset. A session may do it for its own person, who must be known.',
     body: json('UserInput', USER_INPUT),
@@ -42,7 +48,8 @@ export const PEOPLE_ROUTES: readonly RouteDoc[] = [
     path: USER_PATH,
     operationId: 'getUser',
     tag: 'People',
-    scope: 'read',
+    access: ['read', 'viewer', 'user'],
+    handler: getUser,
     summary: 'One person',
     answers: { 200: answer('The person.', 'User', USER) },
     problems: ['not_found'],
@@ -52,7 +59,9 @@ export const PEOPLE_ROUTES: readonly RouteDoc[] = [
     path: USER_PATH,
     operationId: 'deleteUser',
     tag: 'People',
-    scope: 'write',
+    // Erases in all spaces of the tenant: more than a session, which has one, may do.
+    access: ['write'],
+    handler: deleteUser,
     summary: 'Erase a person',
     description:
       'Their row, memberships, avatars and sessions go, their messages stay without an author, and what they made is signed with a pseudonym that nothing leads back from. Erasing once more finds what a session elsewhere wrote in the seconds until it was refused.',
@@ -64,7 +73,8 @@ export const PEOPLE_ROUTES: readonly RouteDoc[] = [
     path: '/v1/sessions',
     operationId: 'postSession',
     tag: 'People',
-    scope: 'write',
+    access: ['write'],
+    handler: postSession,
     summary: 'Let a person into a space',
     description:
       'The person becomes a member of the space. A role that is given is from now on theirs; where none is, the session has the role they have, and a new member is a viewer.',
@@ -77,7 +87,8 @@ export const PEOPLE_ROUTES: readonly RouteDoc[] = [
     path: `${SESSION_PATH}/heartbeat`,
     operationId: 'postHeartbeat',
     tag: 'People',
-    scope: 'write',
+    access: ['write', 'viewer', 'session'],
+    handler: postHeartbeat,
     summary: 'Say that the person is still there',
     description:
       'A session that is silent for 60 s is no longer present, and is again with its next heartbeat.',
@@ -89,7 +100,8 @@ export const PEOPLE_ROUTES: readonly RouteDoc[] = [
     path: SESSION_PATH,
     operationId: 'deleteSession',
     tag: 'People',
-    scope: 'write',
+    access: ['write', 'viewer', 'session'],
+    handler: deleteSession,
     summary: 'End a session',
     answers: { 204: { description: 'It has ended; ending twice is the same as once.' } },
     problems: ['not_found'],

@@ -1,9 +1,9 @@
 import * as z from 'zod';
 import { pageLimitSchema } from '../../src/world/schemas.ts';
 import type { JsonValue } from '../../src/world/types.ts';
-import type { ComponentName } from './components.ts';
-import type { HeaderName } from './headers.ts';
-import type { AnswerDoc, ContentDoc, QueryDoc } from './types.ts';
+import type { ComponentName } from '../openapi/components.ts';
+import type { HeaderName } from '../openapi/headers.ts';
+import type { AnswerDoc, ContentDoc, QueryDoc } from '../openapi/types.ts';
 
 /** JSON by a component's schema, with one example. */
 export function json(schema: ComponentName, example: JsonValue): Readonly<Record<string, ContentDoc>> {

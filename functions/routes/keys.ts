@@ -1,14 +1,16 @@
-import { ISSUED_KEY, KEY, KEY_INPUT } from '../examples.ts';
-import { answer, json, PAGE_QUERY } from '../shorthand.ts';
-import type { RouteDoc } from '../types.ts';
+import { deleteKey, listKeys, postKey } from '../api/keys.ts';
+import { ISSUED_KEY, KEY, KEY_INPUT } from '../openapi/examples.ts';
+import type { Route } from '../openapi/types.ts';
+import { answer, json, PAGE_QUERY } from './shorthand.ts';
 
-export const KEY_ROUTES: readonly RouteDoc[] = [
+export const KEY_ROUTES: readonly Route[] = [
   {
     method: 'get',
     path: '/v1/keys',
     operationId: 'listKeys',
     tag: 'Keys',
-    scope: 'admin',
+    access: ['admin'],
+    handler: listKeys,
     summary: 'The keys of the tenant, without their secrets',
     query: PAGE_QUERY,
     answers: { 200: answer('A page of keys.', 'KeyPage', { items: [KEY], nextCursor: null }) },
@@ -18,7 +20,8 @@ export const KEY_ROUTES: readonly RouteDoc[] = [
     path: '/v1/keys',
     operationId: 'postKey',
     tag: 'Keys',
-    scope: 'admin',
+    access: ['admin'],
+    handler: postKey,
     summary: 'Give out a key',
     body: json('KeyInput', KEY_INPUT),
     answers: { 201: answer('The key, and its secret this once.', 'IssuedKey', ISSUED_KEY) },
@@ -29,7 +32,8 @@ export const KEY_ROUTES: readonly RouteDoc[] = [
     path: '/v1/keys/{id}',
     operationId: 'deleteKey',
     tag: 'Keys',
-    scope: 'admin',
+    access: ['admin'],
+    handler: deleteKey,
     summary: 'Revoke a key',
     answers: { 204: { description: 'It is revoked; revoking twice is the same as once.' } },
     problems: ['not_found'],

@@ -1,17 +1,19 @@
-import { OBJECT, OBJECT_INPUT } from '../examples.ts';
-import { answer, GONE, json, PAGE_QUERY, unshown } from '../shorthand.ts';
-import type { RouteDoc } from '../types.ts';
+import { deleteObject, getObject, listObjects, patchObject, putObject } from '../api/objects.ts';
+import { OBJECT, OBJECT_INPUT } from '../openapi/examples.ts';
+import type { Route } from '../openapi/types.ts';
+import { answer, GONE, json, PAGE_QUERY, unshown } from './shorthand.ts';
 import { QUEUED_ANSWER } from './updates.ts';
 
 const PATH = '/v1/spaces/{space}/objects/{id}';
 
-export const OBJECT_ROUTES: readonly RouteDoc[] = [
+export const OBJECT_ROUTES: readonly Route[] = [
   {
     method: 'get',
     path: '/v1/spaces/{space}/objects',
     operationId: 'listObjects',
     tag: 'Objects',
-    scope: 'read',
+    access: ['read', 'viewer', 'space'],
+    handler: listObjects,
     summary: 'The objects of a space',
     description:
       'A page of large objects may be shorter than `limit`: only a `nextCursor` of null is the end.',
@@ -24,7 +26,8 @@ export const OBJECT_ROUTES: readonly RouteDoc[] = [
     path: PATH,
     operationId: 'getObject',
     tag: 'Objects',
-    scope: 'read',
+    access: ['read', 'viewer', 'space'],
+    handler: getObject,
     summary: 'One object',
     headers: ['If-Match', 'If-None-Match'],
     answers: {
@@ -38,7 +41,8 @@ export const OBJECT_ROUTES: readonly RouteDoc[] = [
     path: PATH,
     operationId: 'putObject',
     tag: 'Objects',
-    scope: 'write',
+    access: ['write', 'editor', 'space'],
+    handler: putObject,
     summary: 'Give an object whole',
     description:
       'What is absent takes its default. What the server writes itself may stand in the body and is not heeded, so what was read can be put back. Answered when it has committed; after 10 s without that, or with `Prefer: respond-async`, when it is in the log.',
@@ -59,7 +63,8 @@ export const OBJECT_ROUTES: readonly RouteDoc[] = [
     path: PATH,
     operationId: 'patchObject',
     tag: 'Objects',
-    scope: 'write',
+    access: ['write', 'editor', 'space'],
+    handler: patchObject,
     summary: 'Change parts of an object',
     description:
       'A merge patch (RFC 7396): members given replace, null removes. `position` and `scale` may be given in part, `rotation` only whole.',
@@ -82,7 +87,8 @@ export const OBJECT_ROUTES: readonly RouteDoc[] = [
     path: PATH,
     operationId: 'deleteObject',
     tag: 'Objects',
-    scope: 'write',
+    access: ['write', 'editor', 'space'],
+    handler: deleteObject,
     summary: 'Delete an object',
     headers: ['If-Match', 'If-None-Match', 'Prefer'],
     answers: { 202: QUEUED_ANSWER, 204: GONE },

@@ -1,9 +1,11 @@
 import * as z from 'zod';
-import { LIMITS } from '../../../src/world/limits.ts';
-import { pageLimitSchema } from '../../../src/world/schemas.ts';
-import { CHANGES, EVENTS } from '../examples.ts';
-import { answer } from '../shorthand.ts';
-import type { QueryDoc, RouteDoc } from '../types.ts';
+import { LIMITS } from '../../src/world/limits.ts';
+import { pageLimitSchema } from '../../src/world/schemas.ts';
+import { getChanges } from '../api/changes.ts';
+import { getStream } from '../api/stream.ts';
+import { CHANGES, EVENTS } from '../openapi/examples.ts';
+import type { QueryDoc, Route } from '../openapi/types.ts';
+import { answer } from './shorthand.ts';
 
 const since = (description: string): QueryDoc => ({
   schema: z.string().regex(/^\d{1,16}$/),
@@ -17,13 +19,14 @@ const expand: QueryDoc = {
   example: 'operations',
 };
 
-export const CHANGE_ROUTES: readonly RouteDoc[] = [
+export const CHANGE_ROUTES: readonly Route[] = [
   {
     method: 'get',
     path: '/v1/spaces/{space}/changes',
     operationId: 'getChanges',
     tag: 'Updates',
-    scope: 'read',
+    access: ['read', 'viewer', 'space'],
+    handler: getChanges,
     summary: 'What has changed since, for who asks now and then',
     description:
       'What is committed stays in the log for a minute at most. Where it does not have all that came behind `since`, or the world was replaced, the answer is 410: load the state, and go on from its `seq`.',
@@ -44,7 +47,10 @@ export const CHANGE_ROUTES: readonly RouteDoc[] = [
     path: '/v1/spaces/{space}/stream',
     operationId: 'getStream',
     tag: 'Updates',
-    scope: 'read',
+    // A browser's EventSource sets no header.
+    access: ['read', 'viewer', 'space'],
+    handler: getStream,
+    fromQuery: true,
     summary: 'What changes, live',
     description: `Server-sent events. \`change\`: \`{seq, prev, actor, ops}\`, each once, in their order, with none left out (\`ops\` as \`changes\` describes them): \`prev\` is the seq of the one before. \`reset\`: \`{seq}\`: what came before cannot be told (it is no longer in the log, or the world was replaced): load the state, as it is at that seq or later. \`presence\`: who comes and goes. A comment is sent every ${LIMITS.streamHeartbeatSecondsDefault} s. One who does not read is dropped; one who comes again with \`Last-Event-ID\`, as an EventSource does, misses nothing. It ends when the credential does, or the space. At most ${LIMITS.streamsPerSpaceMax} streams of a space, ${LIMITS.streamsPerKeyMax} of a key and ${LIMITS.streamsPerSessionMax} of a session are open at once.`,
     query: {

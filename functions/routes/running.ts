@@ -1,14 +1,17 @@
-import { HEALTH } from '../examples.ts';
-import { answer } from '../shorthand.ts';
-import type { RouteDoc } from '../types.ts';
+import { getDocs, getOpenApi } from '../api/docs.ts';
+import { getHealth, getLivez, getReadyz } from '../api/health.ts';
+import { HEALTH } from '../openapi/examples.ts';
+import type { Route } from '../openapi/types.ts';
+import { answer } from './shorthand.ts';
 
-export const RUNNING_ROUTES: readonly RouteDoc[] = [
+export const RUNNING_ROUTES: readonly Route[] = [
   {
     method: 'get',
     path: '/livez',
     operationId: 'getLivez',
     tag: 'Running',
-    scope: 'open',
+    access: 'open',
+    handler: getLivez,
     summary: 'Whether it runs; asks nobody',
     answers: { 200: answer('It runs.', 'Live', { status: 'ok' }) },
   },
@@ -17,7 +20,8 @@ export const RUNNING_ROUTES: readonly RouteDoc[] = [
     path: '/readyz',
     operationId: 'getReadyz',
     tag: 'Running',
-    scope: 'open',
+    access: 'open',
+    handler: getReadyz,
     summary: 'Whether both stores answer',
     answers: {
       200: answer('They do.', 'Ready', { status: 'ready', persistence: { database: true, cache: true } }),
@@ -29,7 +33,8 @@ export const RUNNING_ROUTES: readonly RouteDoc[] = [
     path: '/health',
     operationId: 'getHealth',
     tag: 'Running',
-    scope: 'optional',
+    access: 'optional',
+    handler: getHealth,
     summary: 'What is well, and what is held',
     description:
       "Counts are of the caller's tenant; without a key, of the default tenant. With a key, it needs `read`.",
@@ -53,7 +58,8 @@ export const RUNNING_ROUTES: readonly RouteDoc[] = [
     path: '/openapi.json',
     operationId: 'getOpenApi',
     tag: 'Running',
-    scope: 'open',
+    access: 'open',
+    handler: getOpenApi,
     summary: 'This document',
     answers: {
       200: {
@@ -67,7 +73,8 @@ export const RUNNING_ROUTES: readonly RouteDoc[] = [
     path: '/docs',
     operationId: 'getDocs',
     tag: 'Running',
-    scope: 'open',
+    access: 'open',
+    handler: getDocs,
     summary: 'This document as a page',
     answers: {
       200: {

@@ -1,7 +1,8 @@
 import * as z from 'zod';
-import { STATE, STATE_LINES, WORLD_BACKUP, WORLD_INPUT } from '../examples.ts';
-import { json } from '../shorthand.ts';
-import type { QueryDoc, RouteDoc } from '../types.ts';
+import { getState, putState } from '../api/state.ts';
+import { STATE, STATE_LINES, WORLD_BACKUP, WORLD_INPUT } from '../openapi/examples.ts';
+import type { QueryDoc, Route } from '../openapi/types.ts';
+import { json } from './shorthand.ts';
 import { QUEUED_ANSWER } from './updates.ts';
 
 const PATH = '/v1/spaces/{space}/state';
@@ -12,13 +13,15 @@ const corner = (description: string): QueryDoc => ({
   example: '0,1.6,-4',
 });
 
-export const STATE_ROUTES: readonly RouteDoc[] = [
+export const STATE_ROUTES: readonly Route[] = [
   {
     method: 'get',
     path: PATH,
     operationId: 'getState',
     tag: 'State',
-    scope: 'read',
+    access: ['read', 'viewer', 'space'],
+    handler: getState,
+    counted: 'beside',
     summary: 'The whole world, at one moment',
     query: {
       include: {
@@ -52,7 +55,9 @@ export const STATE_ROUTES: readonly RouteDoc[] = [
     path: PATH,
     operationId: 'putState',
     tag: 'State',
-    scope: 'write',
+    // A session saves no people, models or media: those are the tenant's.
+    access: ['write', 'owner', 'space'],
+    handler: putState,
     summary: 'Save a whole world, all or nothing',
     description:
       '`replace`: the objects given are the world; if `users` is given, they are its avatars. `merge`: what is given is put, the rest is kept. As NDJSON, a WorldLineInput a line, with `end` as the last: a world of any size, streamed.',

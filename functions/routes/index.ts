@@ -1,0 +1,24 @@
+import type { Route } from '../openapi/types.ts';
+import { CHANGE_ROUTES } from './changes.ts';
+import { JOB_ROUTES } from './jobs.ts';
+import { KEY_ROUTES } from './keys.ts';
+import { OBJECT_ROUTES } from './objects.ts';
+import { PEOPLE_ROUTES } from './people.ts';
+import { RUNNING_ROUTES } from './running.ts';
+import { SPACE_ROUTES } from './spaces.ts';
+import { STATE_ROUTES } from './state.ts';
+import { DEAD_LETTER_ROUTES, UPDATE_ROUTES } from './updates.ts';
+
+/** Every route. The router, the rights and the described API are made from this list. */
+export const ROUTES: readonly Route[] = [
+  ...SPACE_ROUTES,
+  ...STATE_ROUTES,
+  ...OBJECT_ROUTES,
+  ...UPDATE_ROUTES,
+  ...CHANGE_ROUTES,
+  ...DEAD_LETTER_ROUTES,
+  ...PEOPLE_ROUTES,
+  ...KEY_ROUTES,
+  ...RUNNING_ROUTES,
+  ...JOB_ROUTES,
+];
