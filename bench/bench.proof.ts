@@ -34,6 +34,7 @@ const TINY: Sizes = {
     one: { subscribers: 1, requestsPerSecond: 20, opsPerRequest: 1 },
     many: { subscribers: 3, requestsPerSecond: 10, opsPerRequest: 10 },
   },
+  reads: { rates: [10], seconds: 0.5 },
   cold: { objects: [20], loads: 2 },
   routes: { requests: 2 },
   commands: { seconds: 0.5, updatesPerSecond: 200, readsPerSecond: 10 },
@@ -88,6 +89,7 @@ const MEASURED: Record<string, string[]> = {
   bytes: ['Postgres, 20 objects', 'Postgres, 20 objects, moves of over 32 m', 'Redis, 20 objects'],
   crash: ['acknowledged updates lost', 'objects that are as no request put them'],
   state: ['p50', 'p99'],
+  reads: ['10 reads/s', '10 reads/s, accepting an older state'],
   cold: [
     'p50',
     'p99',
@@ -112,6 +114,7 @@ const EXACT: Record<string, number> = {
   'loads from Postgres for 5 readers of a space of which nothing is kept': 1,
 };
 const MAY_BE_0 = new Set([
+  '10 reads/s, accepting an older state',
   'a queue in memory: acknowledged updates lost at SIGKILL',
   'worlds loaded from Postgres meanwhile',
   'Postgres statements',

@@ -12,6 +12,7 @@ import { measureDelivery } from './sections/delivery.ts';
 import { measureDrainCold, measureDrainHot } from './sections/drain.ts';
 import { measureHitRate } from './sections/hit-rate.ts';
 import { measureIdleCpu } from './sections/idle-cpu.ts';
+import { measureReads } from './sections/reads.ts';
 import { measureRoutes } from './sections/routes.ts';
 import { measureState } from './sections/state.ts';
 import { measureThrough } from './sections/through.ts';
@@ -42,6 +43,7 @@ export const SECTIONS: readonly { name: string; what: string; measure: Section }
   { name: 'bytes', what: 'bytes kept of each object', measure: measureBytes },
   { name: 'crash', what: 'SIGKILL at acknowledgements: what is lost', measure: measureCrash },
   { name: 'state', what: 'states read while updates flow in, and 304', measure: measureState },
+  { name: 'reads', what: 'Redis commands for each read of a state', measure: measureReads },
   { name: 'cold', what: 'a state of which nothing is kept', measure: measureCold },
   {
     name: 'hit-rate',

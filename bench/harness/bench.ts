@@ -42,6 +42,7 @@ export interface Sizes {
     'one' | 'many',
     { subscribers: number; requestsPerSecond: number; opsPerRequest: number }
   >;
+  reads: { rates: readonly number[]; seconds: number };
   cold: { objects: readonly number[]; loads: number };
   routes: { requests: number };
   commands: { seconds: number; updatesPerSecond: number; readsPerSecond: number };
@@ -76,6 +77,7 @@ export const FULL_SIZES: Sizes = {
     one: { subscribers: 1, requestsPerSecond: 200, opsPerRequest: 1 },
     many: { subscribers: 100, requestsPerSecond: 20, opsPerRequest: 10 },
   },
+  reads: { rates: [1, 10, 100], seconds: 10 },
   cold: { objects: [1_000, 10_000], loads: 20 },
   routes: { requests: 50 },
   commands: { seconds: 20, updatesPerSecond: 5_000, readsPerSecond: 50 },
