@@ -229,6 +229,21 @@ describe('[T1] the number of a world', () => {
     await expect(owner.query('update tenants set number = 1')).rejects.toMatchObject({ code: '428C9' });
   });
 
+  it('[L6] has 39 bits below the 24 of its tenant, and both fit into a bigint', async () => {
+    const owner = await connect(stack().migrationUrl);
+    const { rows } = await owner.query<{ name: string; max: string }>(
+      "select sequencename as name, max_value as max from pg_sequences where sequencename in ('world_numbers', 'tenants_number_seq') order by 1",
+    );
+    expect(rows).toEqual([
+      { name: 'tenants_number_seq', max: String(2 ** 24 - 1) },
+      { name: 'world_numbers', max: String(2 ** 39 - 1) },
+    ]);
+    const [{ largest }] = (
+      await owner.query<{ largest: string }>('select (16777215::bigint << 39) | 549755813887 as largest')
+    ).rows as [{ largest: string }];
+    expect(BigInt(largest)).toBe(2n ** 63n - 1n);
+  });
+
   it('is drawn anew for each generation', async () => {
     const { layer, tenantId } = await makeWorld(openTestNeon());
     const app = await connect(stack().databaseUrl);

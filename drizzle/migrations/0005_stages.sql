@@ -6,7 +6,7 @@ DECLARE
   v_tenant text := current_tenant();
   v_world bigint;
 BEGIN
-  -- Locked as a foreign key would: the space cannot be removed before this ends, and no write to its world waits for it.
+  -- A lock that no write to the world waits for: only the row itself must not go.
   PERFORM FROM spaces WHERE tenant_id = v_tenant AND space_id = p_space AND deleted_at IS NULL FOR KEY SHARE;
   IF NOT FOUND THEN
     RETURN false;
