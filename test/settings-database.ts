@@ -4,6 +4,7 @@ import { createApp } from '../functions/app.ts';
 import { composeNode } from '../functions/compose-node.ts';
 import { composeWorker } from '../functions/compose-worker.ts';
 import { createCall } from './http/client.ts';
+import { openOwnRedis } from './http/own-redis.ts';
 import { makeEnv, type TargetEnv } from './http/targets.ts';
 import { stack, uniqueName } from './support.ts';
 
@@ -62,10 +63,15 @@ export const SETTINGS: readonly Setting[] = [
 export const CLIENTS = ['pg over TCP', 'Neon over HTTP'] as const;
 export type Client = (typeof CLIENTS)[number];
 
-/** A database of the test's own: settings of the shared one would reach every other test. */
+/**
+ * A database of the test's own: settings of the shared one would reach every other test. It has a Redis of its own too: a
+ * sweep on the shared one retires the logs of spaces that its database does not know.
+ */
 export interface SettingsDatabase {
   /** As the runtime role. */
   url: string;
+  /** What leads a target to its Redis. */
+  redisEnv: TargetEnv;
   /** Gives the database these settings and no others. They hold for connections made from now on. */
   set(settings: readonly Setting[]): Promise<void>;
   drop(): Promise<void>;
@@ -105,10 +111,14 @@ export async function openSettingsDatabase(settings: readonly Setting[]): Promis
   );
   await set(settings);
   await migrate({ migrationUrl: within(migrationUrl) });
+  const redis = await openOwnRedis('http');
   return {
     url: within(databaseUrl),
+    redisEnv: redis.env,
     set,
-    drop: () => query(superuserUrl, `DROP DATABASE ${name} WITH (FORCE)`),
+    async drop() {
+      await Promise.all([query(superuserUrl, `DROP DATABASE ${name} WITH (FORCE)`), redis.close()]);
+    },
   };
 }
 

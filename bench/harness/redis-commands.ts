@@ -1,4 +1,5 @@
 import type { Redis } from 'ioredis';
+import { listRedisCommands } from '../../dev/redis-monitor.ts';
 import { OWN_NAME } from './hold-drains.ts';
 
 /** What a script runs inside Redis has this as its source. */
@@ -21,18 +22,7 @@ export async function readScriptMicroseconds(redis: Redis): Promise<number> {
 
 /** Every command that reaches Redis while `work` runs, by name; not those inside scripts, nor those of who measures. */
 export async function listCommands(redis: Redis, work: () => Promise<void>): Promise<string[]> {
-  const seen: { name: string; source: string }[] = [];
-  const monitor = await redis.monitor();
-  try {
-    monitor.on('monitor', (_time: string, [name = '']: string[], source: string) => {
-      seen.push({ name: name.toLowerCase(), source });
-    });
-    await work();
-    // Behind everything that was sent before it.
-    await redis.ping();
-  } finally {
-    monitor.disconnect();
-  }
+  const seen = await listRedisCommands(redis, work);
   const clients = String(await redis.client('LIST'));
   const own = new Set(
     [...clients.matchAll(/\baddr=(\S+).*?\bname=(\S*)/g)]

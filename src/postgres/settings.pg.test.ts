@@ -38,8 +38,8 @@ describe('settings of the database', () => {
   });
 
   it.each(CLIENTS)('change no answer, whichever they are: %s', async (client) => {
-    expect(await askEverything(client, database.url)).toEqual(expected);
-    const uncached = await askEverything(client, database.url, WITHOUT_CACHE);
+    expect(await askEverything(client, database.url, database.redisEnv)).toEqual(expected);
+    const uncached = await askEverything(client, database.url, { ...database.redisEnv, ...WITHOUT_CACHE });
     expect(uncached).toEqual(expected);
   });
 

@@ -22,8 +22,11 @@ describe('one setting of the database', () => {
   it.each(SETTINGS)('changes no answer: %s = %s', async (name, value) => {
     await database.set([[name, value]]);
     for (const client of CLIENTS) {
-      expect(await askEverything(client, database.url), client).toEqual(expected);
-      const uncached = await askEverything(client, database.url, { CACHE_ENABLED: 'false' });
+      expect(await askEverything(client, database.url, database.redisEnv), client).toEqual(expected);
+      const uncached = await askEverything(client, database.url, {
+        ...database.redisEnv,
+        CACHE_ENABLED: 'false',
+      });
       expect(uncached, client).toEqual(expected);
     }
   });

@@ -1,6 +1,6 @@
 import { Redis } from 'ioredis';
-import { expect } from 'vitest';
 import { startUpstashFront } from '../../dev/fronts/upstash.ts';
+import { listRedisCommands } from '../../dev/redis-monitor.ts';
 import { startTestRedis } from '../start-redis.ts';
 import type { TargetEnv } from './targets.ts';
 
@@ -37,18 +37,8 @@ export async function openOwnRedis(way: 'http' | 'tcp'): Promise<OwnRedis> {
     client,
     tellsPolicy: front === null,
     async listCommands(work) {
-      const seen: { name: string; source: string }[] = [];
-      const monitor = await client.monitor();
-      monitor.on('monitor', (_time: string, [name = '']: string[], source: string) => {
-        seen.push({ name: name.toLowerCase(), source });
-      });
-      await work();
-      const own = /\baddr=(\S+)/.exec(String(await client.client('INFO')))?.[1];
-      // Behind everything that was sent before it; its answer may come before what the monitor is told.
-      await client.ping();
-      await expect.poll(() => seen.some((c) => c.name === 'ping' && c.source === own)).toBe(true);
-      monitor.disconnect();
-      return seen.filter(({ source }) => source !== 'lua' && source !== own).map(({ name }) => name);
+      const seen = await listRedisCommands(client, work);
+      return seen.filter(({ source }) => source !== 'lua').map(({ name }) => name);
     },
     async close() {
       client.disconnect();
