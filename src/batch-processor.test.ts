@@ -450,7 +450,7 @@ describe('BatchProcessor, on a Node server with its stores over TCP', () => {
     // As a process leaves it that is killed: in the log, and with a drain that never comes.
     const meta = `wk:{${tenantId}!main}:meta`;
     const [seconds] = await redis.time();
-    await redis.hset(meta, 'lease', `r${(Number(seconds) + 4) * 1_000_000}`);
+    await redis.hset(meta, { token: 'of-another', due: Number(seconds) * 1_000_000 });
     const writer = open();
     await Promise.all([writer.add('objectUpdates', { objectId: 'o', name: 'left' }), writer.flushAll()]);
     await writer.shutdown();

@@ -32,7 +32,7 @@ export interface HeldDrains {
 }
 
 /**
- * Keeps drains away from a space: gets itself elected as its drain, and is then one that never comes to an end. The log has to
+ * Keeps drains away from a space: claims its drain, and never comes to an end. The log has to
  * be known to Redis. Who is asked to drain the space by name still does.
  */
 export async function holdDrains({ redisUrl }: StackValues, address: LogAddress): Promise<HeldDrains> {

@@ -47,10 +47,10 @@ export interface DrainReport {
 }
 
 export interface DrainRun {
-  /** From the append that elected this drain; null: whoever else is at it. */
+  /** Of the claim that an append made; null: the drain has none. */
   token: string | null;
   budgetMs: number;
-  /** What the append that elected this drain knows of the log: it is not read again. */
+  /** What the append that claimed this drain knows of the log: it is not read again. */
   own?: OwnLog | null;
   /** What became of the entries that somebody waits for, as their batches commit. */
   onResults?: (results: Batch['results'], to: Seq) => void;

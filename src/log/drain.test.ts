@@ -91,7 +91,7 @@ describe('[D1] a drain', () => {
     expect(ended).toHaveBeenCalledTimes(1);
   });
 
-  it('commits the entries of the append that elected it without reading the log', async () => {
+  it('commits the entries of the append that claimed it without reading the log', async () => {
     const { log, world, takeCalls, runElected } = makeDrain();
     const entry = { seq: START + 1, prev: START, actor: null, waits: false, bytes: 24 };
     log.last = entry.seq;
@@ -115,7 +115,7 @@ describe('[D1] a drain', () => {
     expect(settles()).toMatchObject([{ operations: 2, entries: 2, bytes: 2 * 23, latencyMsSum: 42 + 2 }]);
   });
 
-  it('ends without writing when another drain was elected since', async () => {
+  it('ends without writing when another drain took over', async () => {
     const { put, log, batches, publishDrain, drain } = makeDrain();
     put('a');
     log.token = 'another';
@@ -127,7 +127,7 @@ describe('[D1] a drain', () => {
     expect(publishDrain).not.toHaveBeenCalled();
   });
 
-  it('stops after the entries that it has read when another drain is elected meanwhile', async () => {
+  it('stops after the entries that it has read when another drain takes over meanwhile', async () => {
     const { put, log, redis, runElected } = makeDrain();
     put('a');
     put('b');
@@ -206,7 +206,7 @@ describe('[D2] a batch', () => {
   });
 });
 
-describe('[D4] a drain that was elected', () => {
+describe('[D4] a drain that holds the claim', () => {
   /** During each of its first batches another entry is appended. */
   function makeBusy(appends: number) {
     const deps = makeDrain();

@@ -18,7 +18,7 @@ export type * from './drain-types.ts';
 
 const GO_ON_DELAY_SECONDS = 5;
 const SWEEP_SPACES_MAX = 1_000;
-/** Milliseconds after its beginning in which a drain rests; then it ends where the log does, and an append elects the next. */
+/** Milliseconds after its beginning in which a drain rests; then it ends where the log does, and an append claims the next. */
 const RESTS_MS_MAX = 15_000;
 /** Of its time: the rest is for what is left then. */
 const RESTS_SHARE_MAX = 0.75;
@@ -161,7 +161,7 @@ export class Drain {
         if (state === 'cold') {
           if (hasReopened || !(await this.#reopen(address))) return report;
           hasReopened = true;
-          // Who was elected went with what was known of the space.
+          // The claim went with what was known of the space.
           reader.token = null;
           continue;
         }
@@ -190,8 +190,8 @@ export class Drain {
           dead.push(...step.dead);
         }
         const isOut = now() >= endMs;
-        // A drain that nobody elected does what it was called for, and ends. One that has something to put right would leave
-        // that undone if another took over meanwhile.
+        // A drain without a claim does what it was called for, and ends. One that has something to put right would leave that
+        // undone if another took over meanwhile.
         const isFree = reader.token !== null && dead.length === 0;
         const mayRest = isFree && !reader.hasMore && now() < restsUntilMs;
         const settled = this.#redis.settle(address, {
@@ -215,7 +215,7 @@ export class Drain {
         const { isDrained, restMs, ...lag } = await settled;
         renew(lag);
         if (isDrained) {
-          // The lease went with the last of the log.
+          // The claim ended with the last of the log.
           reader.token = null;
           if (!(await this.#correct(address, reader.cursor, dead))) return report;
         }

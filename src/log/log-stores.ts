@@ -117,7 +117,7 @@ export type ReadOutcome =
     }
   | { status: 'cold' }
   | { status: 'deleted'; incarnation: string }
-  /** Another drain has been elected since. */
+  /** Another drain has taken over. */
   | { status: 'relieved' };
 
 export interface LogTear {

@@ -3,7 +3,7 @@ export const COMMIT_WAIT_MS_MAX = 10_000;
 /** Milliseconds between two looks at whether a drain has committed: doubled each time, up to the last. */
 const POLL_FIRST_MS = 4;
 const POLL_MS_MAX = 50;
-/** Milliseconds without a commit after which a waiter drains, whoever else was elected to. */
+/** Milliseconds without a commit after which a waiter drains, whoever holds the claim. */
 const IMPATIENT_MS = 400;
 
 export interface CommitPoll<Found> {

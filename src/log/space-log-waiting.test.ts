@@ -8,7 +8,7 @@ const FIRST = START + 1_000_000;
 const APPLIED = { status: 'committed', seq: FIRST, accepted: 1, results: [{ id: 'a', status: 'applied' }] };
 const QUEUED = { status: 'queued', seq: FIRST, accepted: 1 };
 
-/** A caller that waits and was elected to drain. */
+/** A caller that waits and claimed the drain. */
 function makeElected() {
   const deps = makeSpaceLog();
   deps.log.drainAfterMs = 0;
@@ -18,7 +18,7 @@ function makeElected() {
 /** A promise that never resolves. */
 const never = () => new Promise<never>(() => undefined);
 
-describe('[D8] a waiting caller that was elected to drain', () => {
+describe('[D8] a waiting caller that claimed the drain', () => {
   it('is answered by its own drain, without reading results from Postgres', async () => {
     const { commit, takeCalls, run } = makeElected();
     expect(await commit()).toEqual(APPLIED);
@@ -119,7 +119,7 @@ describe('[D8] a waiting caller that was elected to drain', () => {
   });
 });
 
-describe('[D8] a waiting caller when another drain is elected', () => {
+describe('[D8] a waiting caller when another drain holds the claim', () => {
   it('polls Postgres, with growing pauses, and is answered when it finds its results', async () => {
     const { commit, clock, pauses, run, drainElsewhere } = makeSpaceLog();
     const answer = commit();

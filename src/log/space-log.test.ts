@@ -222,7 +222,7 @@ describe('[D7] a Redis that evicts', () => {
 });
 
 describe('[D4] an append that does not wait', () => {
-  it('drains nothing when another drain is elected', async () => {
+  it('drains nothing when another drain holds the claim', async () => {
     const { enqueue, settle, run, log } = makeSpaceLog();
     log.drainAfterMs = null;
     await enqueue();
@@ -230,32 +230,7 @@ describe('[D4] an append that does not wait', () => {
     expect(run).not.toHaveBeenCalled();
   });
 
-  it('drains immediately, without reading the log, when it is elected with no delay', async () => {
-    const { enqueue, settle, run, log, world, takeCalls } = makeSpaceLog();
-    log.drainAfterMs = 0;
-    const { seq } = await enqueue();
-    const own = {
-      incarnation: 'one',
-      after: START,
-      entries: [{ seq, prev: START, actor: 'mia', waits: false }],
-    };
-    expect(run.mock.calls).toMatchObject([[TARGET, { token: 'token-1', budgetMs: LIMITS.drainMsMax, own }]]);
-    await settle();
-    expect(world.cursor).toBe(seq);
-    expect(takeCalls()).toEqual(['findFault', 'append', 'applyBatch', 'settle']);
-  });
-
-  it('drains by reading the log when earlier entries are pending', async () => {
-    const { enqueue, settle, put, run, log, world } = makeSpaceLog();
-    put('earlier');
-    log.drainAfterMs = 0;
-    const { seq } = await enqueue();
-    expect(run.mock.calls[0]?.[1].own).toBeNull();
-    await settle();
-    expect(world.cursor).toBe(seq);
-  });
-
-  it('drains after 100 ms, with the entries that came meanwhile, when it is elected with that delay', async () => {
+  it('drains when its claim is due, with the entries that came meanwhile', async () => {
     const { enqueue, settle, put, clock, run, log, world } = makeSpaceLog();
     log.drainAfterMs = 100;
     await enqueue();
@@ -264,15 +239,16 @@ describe('[D4] an append that does not wait', () => {
     expect(run).not.toHaveBeenCalled();
     await clock.pass(1);
     await settle();
-    expect(run.mock.calls).toMatchObject([[TARGET, { token: 'token-1', own: null }]]);
+    expect(run.mock.calls).toEqual([[TARGET, { token: 'token-1', budgetMs: LIMITS.drainMsMax }]]);
     expect(world.cursor).toBe(last);
   });
 
   it('is still queued when its drain fails', async () => {
-    const { enqueue, settle, run, log } = makeSpaceLog();
-    log.drainAfterMs = 0;
+    const { enqueue, settle, clock, run, log } = makeSpaceLog();
+    log.drainAfterMs = 100;
     run.mockRejectedValueOnce(away());
     expect(await enqueue()).toMatchObject({ status: 'queued' });
+    await clock.pass(100);
     await expect(settle()).resolves.toEqual([undefined]);
   });
 });

@@ -118,9 +118,8 @@ export class SpaceLog {
   ): Promise<Queued> {
     const entries = encodeEntries(shorten(operations, options));
     const appended = await this.#append(target, entries, countOperations(operations), false, options);
-    const { firstSeq, seq, accepted, drainAfterMs } = appended;
-    if (drainAfterMs !== null)
-      options.defer(this.#drainAfter(target, entries, { ...appended, drainAfterMs }));
+    const { firstSeq, seq, accepted, drainAfterMs, token } = appended;
+    if (drainAfterMs !== null) options.defer(this.#drainAfter(target, drainAfterMs, token));
     return { status: 'queued', firstSeq, seq, accepted };
   }
 
@@ -219,7 +218,7 @@ export class SpaceLog {
       const run = this.#drain.run(target, {
         token: ownToken,
         budgetMs: LIMITS.drainMsMax,
-        own: ownToken === null ? null : readOwn(target, entries, appended, { waits: true, returnsObject }),
+        own: ownToken === null ? null : readOwn(target, entries, appended, returnsObject),
         onResults: (results, to) => {
           for (const result of results)
             if (result.seq >= firstSeq && result.seq <= seq) own.set(result.seq, result.results);
@@ -262,17 +261,10 @@ export class SpaceLog {
     });
   }
 
-  async #drainAfter(
-    target: LogTarget,
-    entries: AppendRequest['entries'],
-    appended: Appended & { drainAfterMs: number },
-  ): Promise<void> {
-    const { drainAfterMs, token } = appended;
-    if (drainAfterMs > 0) await this.#options.pause(drainAfterMs);
-    // After a while there may be more in the log than these: then it is read.
-    const own = drainAfterMs > 0 ? null : readOwn(target, entries, appended, { waits: false });
-    // It tells of its failure itself, and nobody here waits for it.
-    await this.#drain.run(target, { token, budgetMs: LIMITS.drainMsMax, own }).catch(() => undefined);
+  async #drainAfter(target: LogTarget, ms: number, token: string): Promise<void> {
+    await this.#options.pause(ms);
+    // The drain tells of its own failure, and nobody here waits for it.
+    await this.#drain.run(target, { token, budgetMs: LIMITS.drainMsMax }).catch(() => undefined);
   }
 
   async #append(
@@ -372,7 +364,7 @@ function readOwn(
   { actor }: LogTarget,
   entries: AppendRequest['entries'],
   { after, firstSeq, incarnation }: Appended,
-  caller: Pick<AppendRequest, 'waits' | 'returnsObject'>,
+  returnsObject: boolean,
 ): OwnLog | null {
   if (after === null) return null;
   return {
@@ -381,7 +373,7 @@ function readOwn(
     // One script gave them their seqs, each the next.
     entries: entries.map(({ ops }, i) => {
       const prev = i === 0 ? after : firstSeq + i - 1;
-      return readEntry({ seq: firstSeq + i, prev, actor, ops, ...caller });
+      return readEntry({ seq: firstSeq + i, prev, actor, ops, waits: true, returnsObject });
     }),
   };
 }

@@ -103,8 +103,7 @@ function buildArguments(
   return [
     ...[incarnation, spaceMember(address), liveChannel(address, incarnation), token],
     ...[actor ?? '', JSON.stringify(actor), waits ? (returnsObject ? '2' : '1') : '0'],
-    ...[options.atOnceOperations, options.soonMs * 1_000, options.restMs * 1_000].map(String),
-    String(options.leaseMs * 1_000),
+    ...[options.soonMs, options.restMs, options.leaseMs].map((ms) => String(ms * 1_000)),
     ...[backlog.bytesMax, backlog.entriesMax, backlog.ageMsMax * 1_000].map(String),
     ...[String(idempotency?.ttlSeconds ?? 0), idempotency?.fingerprint ?? ''],
     ...[budget?.requestsPerMinute ?? 0, budget?.updatesPerMinute ?? 0].map(String),

@@ -2,16 +2,12 @@ import type { RedisClient } from './client.ts';
 import { KnownLogs } from './known-logs.ts';
 
 export interface LogOptions {
-  /** For how long a drain that was elected, and does not say more, keeps others from being elected. */
+  /** A drain that says nothing for this long has ended: another takes over. */
   leaseMs: number;
-  /** How long a drain that was elected lets more come, before it begins. */
+  /** From an append to the drain that it begins, where nobody waits. */
   soonMs: number;
-  /** How long a drain that nobody waits for lets more come, when it or another has been through all there was. Below `leaseMs`. */
+  /** From the end of a drain to the next, where nobody waits. Below `leaseMs`. */
   restMs: number;
-  /** Operations of a batch from which no rest follows: the next will be worth it too. */
-  restlessOperations: number;
-  /** Operations in a backlog from which a drain begins at once. */
-  atOnceOperations: number;
   /** As of the `KnownLogs`. */
   shards: number;
   replayWindowMsMax: number;

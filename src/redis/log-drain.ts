@@ -33,7 +33,7 @@ const DELETED_SECONDS = 86_400;
 
 /** @throws store_unavailable */
 export async function readEntries(
-  { redis, known, options }: LogContext,
+  { redis, known }: LogContext,
   address: LogAddress,
   { after, token, bytesMax, entriesMax, incarnation: ofAfter }: ReadRequest,
 ): Promise<ReadOutcome> {
@@ -56,7 +56,7 @@ export async function readEntries(
       READ,
       [logMetaKey(address), logKey(address, incarnation)],
       [
-        ...[incarnation, token ?? '', String(options.leaseMs * 1_000)],
+        ...[incarnation, token ?? ''],
         ...[after === null ? '' : String(after), String(bytesMax), String(entriesMax)],
         isUnchecked ? '1' : '0',
       ],
@@ -118,10 +118,9 @@ export async function settleLog(
     ],
     [
       ...[incarnation, spaceMember(address), String(committed), token ?? '', GOES_ON[goesOn]],
-      ...[options.leaseMs * 1_000, operations, entries, Math.max(0, Math.round(latencyMsSum))].map(String),
+      ...[options.restMs * 1_000, operations, entries, Math.max(0, Math.round(latencyMsSum))].map(String),
       String(Math.ceil(options.replayWindowMsMax / 1_000)),
       ...[options.replayWindowEntriesMax, options.replayWindowBytesMax].map(String),
-      ...[options.restMs * 1_000, options.restlessOperations].map(String),
       ...[noEffects.length, LIMITS.noEffectsKeptMax, LIMITS.noEffectsKeptSeconds].map(String),
       ...noEffects.slice(0, LIMITS.noEffectsNotedMax).map(encodeNoEffect),
     ],

@@ -18,8 +18,6 @@ const DEFAULTS: LogOptions = {
   leaseMs: 5_000,
   soonMs: 100,
   restMs: 250,
-  restlessOperations: 2_500,
-  atOnceOperations: 100,
   shards: 16,
   replayWindowMsMax: LIMITS.replayWindowMsMax,
   replayWindowEntriesMax: LIMITS.replayWindowEntriesMax,

@@ -29,7 +29,7 @@ function openNoted(drain: Pick<Drain, 'run'>, store = rig.log) {
 }
 
 describe('[D4] a drain begins', () => {
-  it('100 ms after the append that finds none elected, and once for all that come meanwhile', async () => {
+  it('100 ms after the append that claims it, and once for all that come meanwhile', async () => {
     const address = await makeSpace(rig);
     const target = { ...address, actor: null };
     const log = rig.openLogStore({ restMs: 4_000 });
@@ -52,38 +52,28 @@ describe('[D4] a drain begins', () => {
   });
 
   it.each([
-    ['and reads the log, where it slept before', 1, false],
-    ['with what was appended, where it begins at once', 100, true],
-  ])('%s', async (_, count, isOwn) => {
+    ['and reads the log, where it waited first', false],
+    ['with what was appended, where a caller waits', true],
+  ])('%s', async (_, isAwaited) => {
     const address = await makeSpace(rig);
+    const target = { ...address, actor: null };
     const runs: DrainRun[] = [];
     const run = (space: LogAddress, how: DrainRun) => {
       runs.push(how);
-      return NO_DRAIN.run(space, how);
+      return openDrain(rig).drain.run(space, how);
     };
     const { spaceLog, options, settle } = openSpaceLog(rig, { run }, { pause: async () => undefined });
-    await spaceLog.enqueue({ ...address, actor: null }, puts(count), options());
+    if (isAwaited) await spaceLog.commit(target, puts(1), options());
+    else await spaceLog.enqueue(target, puts(1), options());
     await settle();
-    expect(runs.map(({ own }) => own != null)).toEqual([isOwn]);
-  });
-
-  it('at once where the backlog comes to 100 operations, whoever sleeps', async () => {
-    const address = await makeSpace(rig);
-    const target = { ...address, actor: null };
-    const log = rig.openLogStore({ soonMs: 4_000 });
-    const sleeping = openNoted(NO_DRAIN, log);
-    await sleeping.spaceLog.enqueue(target, puts(99), sleeping.options());
-    const { spaceLog, options, settle, noted } = openNoted(openDrain(rig).drain, log);
-    await spaceLog.enqueue(target, puts(1, 99), options());
-    await settle();
-    expect(noted).toEqual(['drain']);
+    expect(runs.map(({ own }) => own != null)).toEqual([isAwaited]);
     await expectDrained(rig, address);
   });
 
   it.each([
-    ['after a rest, in which more may come, where an append elected it', true, [250]],
+    ['after a rest, in which more may come, where an append claimed it', true, [250]],
     ['without a rest, where it was called', false, []],
-  ])('once more %s, where something came while it drained', async (_, isElected, rests) => {
+  ])('once more %s, where something came while it drained', async (_, isClaimed, rests) => {
     const address = await makeSpace(rig);
     const target = { ...address, actor: null };
     const { spaceLog, options } = openSpaceLog(rig, NO_DRAIN);
@@ -97,10 +87,10 @@ describe('[D4] a drain begins', () => {
     });
     const pauses: number[] = [];
     const { drain } = openDrain(rig, { store, pause: async (ms) => void pauses.push(ms) });
-    if (isElected) {
-      const elected = openSpaceLog(rig, drain);
-      await elected.spaceLog.enqueue(target, puts(100), elected.options());
-      await elected.settle();
+    if (isClaimed) {
+      const claimed = openSpaceLog(rig, drain);
+      await claimed.spaceLog.enqueue(target, puts(100), claimed.options());
+      await claimed.settle();
     } else {
       await spaceLog.enqueue(target, puts(100), options());
       expect(await drain.drainSpace(address, { budgetMs: 60_000 })).toMatchObject({ batches: 2 });
@@ -111,7 +101,7 @@ describe('[D4] a drain begins', () => {
     await expectDrained(rig, address);
   });
 
-  /** What an elected drain says at each settling that it does next, if there is any. */
+  /** What a drain with a claim says at each settling that it does next, if there is any. */
   async function listGoesOn(appends: number, { budgetMs = 20_000, restMs = 250, entriesMax = 5_000 }) {
     const address = await makeSpace(rig);
     const target = { ...address, actor: null };
@@ -190,7 +180,7 @@ describe('[D4] a drain begins', () => {
     },
   );
 
-  it('again where the one elected let its lease run out', async () => {
+  it('again where the first let its lease run out', async () => {
     const address = await makeSpace(rig);
     const target = { ...address, actor: null };
     const log = rig.openLogStore({ leaseMs: 0, soonMs: 0 });
@@ -302,10 +292,10 @@ describe('[D4] a drain that does not come to its end', () => {
     for (const address of addresses) await expectDrained(rig, address);
   });
 
-  it('is relieved where another was elected since, and settles nothing for it', async () => {
+  it('is relieved where another took over, and settles nothing for it', async () => {
     const address = await makeSpace(rig);
     const target = { ...address, actor: null };
-    const sleeping = openNoted(NO_DRAIN);
+    const log = rig.openLogStore({ soonMs: 4_000 });
     const tokens: (string | null)[] = [];
     const noting = {
       run(space: LogAddress, run: DrainRun) {
@@ -313,10 +303,12 @@ describe('[D4] a drain that does not come to its end', () => {
         return NO_DRAIN.run(space, run);
       },
     };
-    const { spaceLog, options, settle } = openSpaceLog(rig, noting, { pause: async () => undefined });
+    const { spaceLog, options, settle } = openSpaceLog(rig, noting, { log, pause: async () => undefined });
     await spaceLog.enqueue(target, puts(1), options());
     await settle();
-    await sleeping.spaceLog.enqueue(target, puts(100, 1), sleeping.options());
+    const entries = [{ ops: '[{"op":"put","id":"o1"}]', count: 1 }];
+    const nothingElse = { idempotency: null, budget: null, opened: null, backlog: NO_LIMITS };
+    await log.append(address, { actor: null, entries, waits: true, ...nothingElse });
     const { drain } = openDrain(rig);
     expect(await drain.run(address, { token: tokens[0] ?? null, ...BUDGET })).toMatchObject({
       status: 'relieved',

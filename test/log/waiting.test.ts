@@ -93,7 +93,7 @@ describe('[D8] whoever waits for the commit', () => {
     await expectDrained(rig, address);
   });
 
-  it('drains itself where the elected drain is dead', async () => {
+  it('drains itself where the drain that holds the claim is dead', async () => {
     const address = await makeSpace(rig);
     const target = { ...address, actor: null };
     // Elected, and never heard of again.

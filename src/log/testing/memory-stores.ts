@@ -16,7 +16,7 @@ export const START: Seq = 999_000_000;
 export const REST_MS = 250;
 /** The time of a drain, unless a test gives another. */
 export const BUDGET = { budgetMs: 20_000 };
-const TOKEN = 'elected';
+const TOKEN = 'claimed';
 /** Appends, reads and batches of one test. A drain that never ends fails its test, instead of blocking the process. */
 const STEPS_MAX = 500;
 /** The space, the author and the operations of an append, unless a test gives others. */
@@ -50,9 +50,9 @@ export function makeStores() {
     tear: null as LogTear | null,
     /** Where the log ended when Redis restarted while entries waited. */
     restartedAt: 0,
-    /** Of the elected drain. */
+    /** Of the drain that holds the claim. */
     token: null as string | null,
-    /** Milliseconds after which the next append has its caller drain; null: another drain is elected. */
+    /** Milliseconds after which the next append has its caller drain; null: another drain holds the claim. */
     drainAfterMs: null as number | null,
     /** The most entries that one read returns. */
     readMax: 1_000,
@@ -250,7 +250,7 @@ export function makeDrain() {
     drain,
     batches: () => postgres.applyBatch.mock.calls.map(([, batch]) => batch),
     settles: () => redis.settle.mock.calls.map(([, request]) => request),
-    /** Runs the drain that an append elected. */
+    /** Runs the drain that an append claimed. */
     runElected(run: Partial<DrainRun> = {}) {
       log.token = TOKEN;
       return drain.run(ADDRESS, { token: TOKEN, ...BUDGET, ...run });

@@ -5,8 +5,7 @@ here. Without allow-oom, a full memory refuses the script before its first line.
 
 KEYS[1] meta, a hash: incarnation, incarnationSeq, deleted (1); seqs: last, committed, oldest ('' where all is committed);
         counts of all that was appended and settled of all before the oldest; waits, the newest seq that somebody waits for;
-        the drain's token and lease: s while it sleeps or r, and until when in microseconds; rest, before which no drain
-        begins but for who waits, in microseconds; torn, the newest break in the log (see shared/tear.lua), why it is there
+        token and due, of the next drain or the one that runs (see shared/claim.lua); torn, the newest break in the log (see shared/tear.lua), why it is there
         (lost, behind; told, where an incident says so already) and what is missing before it ('after to', seqs); run and runAt,
         the run of Redis in which the log was compared with Postgres, and when that was last looked at; restartedAt, where the
         log ended when entries waited in a new run
@@ -23,21 +22,18 @@ ARGV[4] a token that no other drain has
 ARGV[5] actor, '' for nobody
 ARGV[6] actor as JSON
 ARGV[7] 1 if somebody waits for the outcome, 2 if for the object as well, else 0
-ARGV[8] operations in the backlog from which a drain begins at once
-ARGV[9] microseconds that a drain waits otherwise
-ARGV[10] microseconds of a rest
-ARGV[11] microseconds of a drain's lease
-ARGV[12] [13] [14] backlog at most: bytes, entries, microseconds of the oldest
-ARGV[15] seconds that the answer is kept for the idempotency key, 0 where there is none
-ARGV[16] fingerprint of the request
-ARGV[17] [18] requests and operations a minute, 0 for not counted
-ARGV[19] [20] what Postgres says of the incarnation: its own seq and the cursor; '' where it was not asked
-ARGV[21] seq that the log must end at, '' for any
-ARGV[22] the highest seq of this log that the caller knows, 0 for none
-ARGV[23] 1 where the log cannot be compared with Postgres now, else 0
-ARGV[24] what Postgres says of a log that was open before: lost, where an incident says that it was lost, else open; '' of
+ARGV[8] [9] [10] microseconds from an append to its drain, from one drain to the next, and of a drain's lease
+ARGV[11] [12] [13] backlog at most: bytes, entries, microseconds of the oldest
+ARGV[14] seconds that the answer is kept for the idempotency key, 0 where there is none
+ARGV[15] fingerprint of the request
+ARGV[16] [17] requests and operations a minute, 0 for not counted
+ARGV[18] [19] what Postgres says of the incarnation: its own seq and the cursor; '' where it was not asked
+ARGV[20] seq that the log must end at, '' for any
+ARGV[21] the highest seq of this log that the caller knows, 0 for none
+ARGV[22] 1 where the log cannot be compared with Postgres now, else 0
+ARGV[23] what Postgres says of a log that was open before: lost, where an incident says that it was lost, else open; '' of
          one that was not
-ARGV[25] … operations of an entry and their count, operations of the next and their count, …; none only opens the log
+ARGV[24] … operations of an entry and their count, operations of the next and their count, …; none only opens the log
 
 Replies; budget is: requests remaining, ms until whole, operations remaining, ms until whole; -1 remaining for not counted
   {'appended', first seq, last seq, operations, drain, replaced incarnation or '', after, budget…}
@@ -55,22 +51,23 @@ Replies; budget is: requests remaining, ms until whole, operations remaining, ms
 ]]
 local MINUTE = 60000000
 -- The first operations among ARGV.
-local ENTRIES = 25
+local ENTRIES = 24
 
 -- include counts.lua
 -- include run.lua
 -- include tear.lua
+-- include claim.lua
 
 local metaKey, log = KEYS[1], KEYS[2]
-local known, openedSeq = ARGV[1], tonumber(ARGV[19])
-local seen, isUnchecked = tonumber(ARGV[22]), ARGV[23] == '1'
+local known, openedSeq = ARGV[1], tonumber(ARGV[18])
+local seen, isUnchecked = tonumber(ARGV[21]), ARGV[22] == '1'
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
 
 -- The space
 
-local incarnation, deleted, last, oldest, lease, rest, counts, settled = unpack(redis.call(
-  'HMGET', metaKey, 'incarnation', 'deleted', 'last', 'oldest', 'lease', 'rest', 'counts', 'settled'
+local incarnation, deleted, last, oldest, token, due, counts, settled = unpack(redis.call(
+  'HMGET', metaKey, 'incarnation', 'deleted', 'last', 'oldest', 'token', 'due', 'counts', 'settled'
 ))
 local committed, torn, missing, run, runAt = unpack(redis.call(
   'HMGET', metaKey, 'committed', 'torn', 'missing', 'run', 'runAt'
@@ -87,9 +84,9 @@ if isOpening then
   findRun()
   -- Above what another incarnation had; but no entry of that is missing from this one, whose first names the cursor.
   least = math.max(least, (last or 0) + 1)
-  local from = tonumber(ARGV[20])
+  local from = tonumber(ARGV[19])
   local lastEntry
-  oldest, lease, rest, counts, missing, committed = '', '', nil, '0 0 0', '', ARGV[20]
+  oldest, token, due, counts, missing, committed = '', '', nil, '0 0 0', '', ARGV[19]
   -- Where the hash alone was lost, the stream says how far it had come.
   local hasLog = redis.call('EXISTS', log) == 1
   if hasLog then
@@ -108,10 +105,10 @@ if isOpening then
   last, settled = print(from), counts
   -- Where the log begins is no entry's seq, and not one that was lost.
   torn = lastEntry == from and '0' or last
-  if not hasLog and ARGV[24] ~= '' then
-    why = (ARGV[24] == 'open' and seen > from) and 'lost' or 'told'
+  if not hasLog and ARGV[23] ~= '' then
+    why = (ARGV[23] == 'open' and seen > from) and 'lost' or 'told'
   end
-  local open = redis.call('XRANGE', log, '(' .. ARGV[20] .. '-0', '+', 'COUNT', 1)[1]
+  local open = redis.call('XRANGE', log, '(' .. ARGV[19] .. '-0', '+', 'COUNT', 1)[1]
   if open then
     oldest, settled = string.sub(open[1], 1, -3), open[2][8]
   end
@@ -148,7 +145,7 @@ if why then
   end
 end
 
-if ARGV[21] ~= '' and tonumber(ARGV[21]) ~= tonumber(last) then
+if ARGV[20] ~= '' and tonumber(ARGV[20]) ~= tonumber(last) then
   return {'ahead'}
 end
 
@@ -160,10 +157,10 @@ end
 
 -- The budget: of each kind the time at which it is whole again, which everything taken moves on (GCRA)
 
-local isCounted = ARGV[17] ~= '0' or ARGV[18] ~= '0'
+local isCounted = ARGV[16] ~= '0' or ARGV[17] ~= '0'
 local limits, wholeAt
 if isCounted then
-  limits, wholeAt = {tonumber(ARGV[17]), tonumber(ARGV[18])}, {now, now}
+  limits, wholeAt = {tonumber(ARGV[16]), tonumber(ARGV[17])}, {now, now}
   local requests, updates = string.match(redis.call('GET', KEYS[5]) or '', '^(%S+) (%S+)$')
   for kind, at in ipairs({requests, updates}) do
     -- Further off than anything that is taken can move it, it was written before the clock was set back.
@@ -194,13 +191,13 @@ local function isLost(seq)
   return seq > tonumber(committed or 0) and #redis.call('XRANGE', log, print(seq), print(seq), 'COUNT', 1) == 0
 end
 
-if ARGV[15] ~= '0' then
+if ARGV[14] ~= '0' then
   local answered = redis.call('GET', KEYS[4])
   if answered then
     local first, seq, accepted, of, fingerprint = string.match(answered, '^(%d+) (%d+) (%d+) (%S+) (.*)$')
     -- What was appended to another incarnation went with it, and what was lost is gone: it is appended again.
     if of == known and not isLost(tonumber(seq)) then
-      if fingerprint ~= ARGV[16] then
+      if fingerprint ~= ARGV[15] then
         return {'key_reused'}
       end
       return withBudget({'repeated', first, seq, tonumber(accepted), of})
@@ -227,11 +224,11 @@ end
 local ops, entries, bytes = readCounts(counts)
 local settledOps, settledEntries, settledBytes = readCounts(settled)
 if count > 0 then
-  if bytes - settledBytes + size > tonumber(ARGV[12]) then
+  if bytes - settledBytes + size > tonumber(ARGV[11]) then
     return {'backlog_full', 'bytes', bytes - settledBytes + size}
-  elseif entries - settledEntries + count > tonumber(ARGV[13]) then
+  elseif entries - settledEntries + count > tonumber(ARGV[12]) then
     return {'backlog_full', 'entries', entries - settledEntries + count}
-  elseif oldest ~= '' and now - oldest > tonumber(ARGV[14]) then
+  elseif oldest ~= '' and now - oldest > tonumber(ARGV[13]) then
     return {'backlog_full', 'age', now - oldest}
   end
 end
@@ -267,8 +264,8 @@ end
 if isOpening then
   redis.call('DEL', metaKey)
   change('incarnation', known)
-  change('incarnationSeq', ARGV[19])
-  change('committed', ARGV[20])
+  change('incarnationSeq', ARGV[18])
+  change('committed', ARGV[19])
   change('settled', settled)
   change('torn', torn)
 end
@@ -298,37 +295,22 @@ end
 
 local drain = -1
 if count > 0 then
-  local soonUs, restUs, leaseUs = tonumber(ARGV[9]), tonumber(ARGV[10]), tonumber(ARGV[11])
   local isAwaited = ARGV[7] ~= '0'
   if isAwaited then
     change('waits', seq)
   end
-  local restLeft = (tonumber(rest) or 0) - now
-  local kind, untilUs = string.match(lease or '', '^([sr])(%d+)$')
-  local left = untilUs and untilUs - now or 0
-  -- Further off than any of them is, they were written before the clock was set back.
-  if restLeft > restUs then
-    restLeft = 0
-  end
-  local isLed = left > 0 and left <= math.max(soonUs, restUs) + leaseUs
-  local wait = 0
-  if not isAwaited then
-    wait = math.max(restLeft, ops - settledOps >= tonumber(ARGV[8]) and 0 or soonUs)
-  end
-  -- One who is to wake at this moment is left to it, unless it is long over its time.
-  local asleep = left - leaseUs
-  local isWoken = kind == 's' and (isAwaited or (wait == 0 and (asleep > 0 or asleep < -soonUs)))
-  if not isLed or isWoken then
-    drain = math.ceil(wait / 1000)
+  local newDue = claimDrain(token, due, now, isAwaited, tonumber(ARGV[8]), tonumber(ARGV[9]), tonumber(ARGV[10]))
+  if newDue then
+    drain = math.ceil((newDue - now) / 1000)
     change('token', ARGV[4])
-    change('lease', (wait == 0 and 'r' or 's') .. print(now + wait + leaseUs))
+    change('due', print(newDue))
   end
 end
 redis.call('HSET', metaKey, unpack(changes))
 
-if ARGV[15] ~= '0' then
-  local answer = (first or seq) .. ' ' .. seq .. ' ' .. print(operations) .. ' ' .. known .. ' ' .. ARGV[16]
-  redis.call('SET', KEYS[4], answer, 'EX', ARGV[15])
+if ARGV[14] ~= '0' then
+  local answer = (first or seq) .. ' ' .. seq .. ' ' .. print(operations) .. ' ' .. known .. ' ' .. ARGV[15]
+  redis.call('SET', KEYS[4], answer, 'EX', ARGV[14])
 end
 if spent then
   wholeAt = spent

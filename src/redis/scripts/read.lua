@@ -1,17 +1,16 @@
 #!lua flags=allow-key-locking,allow-oom
 --[[
-Reads entries of a log for a drain, and renews the lease of the drain that shows its token.
+Reads entries of a log for a drain, and notes that the drain whose token it is runs.
 
 KEYS[1] meta, a hash, as append.lua writes it
 KEYS[2] log of the incarnation, a stream, as append.lua writes it
 
 ARGV[1] incarnation
 ARGV[2] the drain's token, '' for whoever else drains
-ARGV[3] its lease, in microseconds
-ARGV[4] seq behind which to read, '' for what is known to be committed
-ARGV[5] bytes of operations after which to stop; one entry is read at least
-ARGV[6] entries after which to stop
-ARGV[7] 1 where the log cannot be compared with Postgres now, else 0
+ARGV[3] seq behind which to read, '' for what is known to be committed
+ARGV[4] bytes of operations after which to stop; one entry is read at least
+ARGV[5] entries after which to stop
+ARGV[6] 1 where the log cannot be compared with Postgres now, else 0
 
 Replies
   {'read', after, last, torn, why, missing, restartedAt, head, ops, …}
@@ -21,7 +20,7 @@ Replies
   {'deleted', incarnation}
   {'moved', incarnation}                                     the space has another incarnation: nothing was done
   {'unverified'}                                             the log is to be compared with Postgres: see tear.lua
-  {'relieved'}                                               another drain has been elected since
+  {'relieved'}                                               another drain has taken over
 ]]
 -- include run.lua
 -- include entries.lua
@@ -42,17 +41,17 @@ end
 if incarnation ~= ARGV[1] then
   return {'moved', incarnation}
 end
-if ARGV[7] ~= '1' and isOfOtherRun(run, runAt, now) then
+if ARGV[6] ~= '1' and isOfOtherRun(run, runAt, now) then
   return {'unverified'}
 end
 if ARGV[2] ~= '' then
   if ARGV[2] ~= token then
     return {'relieved'}
   end
-  redis.call('HSET', KEYS[1], 'lease', string.format('r%.0f', now + ARGV[3]))
+  redis.call('HSET', KEYS[1], 'due', string.format('%.0f', now))
 end
 
-local after = ARGV[4] == '' and committed or ARGV[4]
+local after = ARGV[3] == '' and committed or ARGV[3]
 local reply = {'read', after, last, torn or '0', why or '', missing or '', restartedAt or '0'}
-addEntries(reply, KEYS[2], after, tonumber(ARGV[5]), tonumber(ARGV[6]))
+addEntries(reply, KEYS[2], after, tonumber(ARGV[4]), tonumber(ARGV[5]))
 return reply

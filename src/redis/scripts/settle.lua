@@ -14,13 +14,12 @@ ARGV[2] the space's member of dirty
 ARGV[3] seq that Postgres is at
 ARGV[4] the drain's token, '' for whoever else drains
 ARGV[5] what the drain does where something is left: 0 ends, 1 goes on, 2 goes on after a rest, at once where somebody waits
-ARGV[6] its lease, in microseconds
+ARGV[6] microseconds from one drain to the next
 ARGV[7] [8] [9] committed since it last settled: operations, entries, milliseconds from append to commit, summed over those
 ARGV[10] [11] [12] of the log is kept at most: seconds, entries, bytes
-ARGV[13] [14] its rest, in microseconds, and the operations that are too many for one
-ARGV[15] of what was committed since it last settled, the operations that came to nothing
-ARGV[16] [17] of those that are noted: how many a space keeps at most, and for how many seconds
-ARGV[18] … the first of them, as KEYS[6] has them
+ARGV[13] of what was committed since it last settled, the operations that came to nothing
+ARGV[14] [15] of those that are noted: how many a space keeps at most, and for how many seconds
+ARGV[16] … the first of them, as KEYS[6] has them
 
 Replies {seq that the log is at, 1 if all of it is committed, else 0, microseconds that the drain is to rest now, objects of the
 snapshot, operations and bytes and microseconds by which it is behind what is committed}, the last four -1 where there is none. Of
@@ -44,13 +43,13 @@ if ARGV[7] ~= '0' or ARGV[8] ~= '0' then
   )
 end
 
-if ARGV[15] ~= '0' then
-  redis.call('HINCRBY', stats, 'noEffect', ARGV[15])
-  for i = 18, #ARGV do
+if ARGV[13] ~= '0' then
+  redis.call('HINCRBY', stats, 'noEffect', ARGV[13])
+  for i = 16, #ARGV do
     redis.call('ZADD', noEffects, string.match(ARGV[i], '^%d+'), ARGV[i])
   end
-  redis.call('ZREMRANGEBYRANK', noEffects, 0, -1 - ARGV[16])
-  redis.call('EXPIRE', noEffects, ARGV[17])
+  redis.call('ZREMRANGEBYRANK', noEffects, 0, -1 - ARGV[14])
+  redis.call('EXPIRE', noEffects, ARGV[15])
 end
 
 local incarnation, deleted, last, committed, token, waits, counts, settled = unpack(redis.call(
@@ -94,22 +93,17 @@ else
   redis.call('ZADD', dirty, oldest, ARGV[2])
 end
 change('settled', settled)
-local isElected = token and token ~= '' and ARGV[4] == token
--- More may come before the next drain, which costs as much however little there is. After one that had much to do it does not pay.
-local rest = tonumber(ARGV[7]) < tonumber(ARGV[14]) and tonumber(ARGV[13]) or 0
-if isDrained and rest > 0 then
-  change('rest', print(now + rest))
-end
-local isResting = false
-if isDrained or (isElected and ARGV[5] == '0') then
-  change('token', '')
-  change('lease', '')
-elseif isElected then
-  isResting = ARGV[5] == '2' and rest > 0 and (tonumber(waits) or 0) <= committed
-  if isResting then
-    change('rest', print(now + rest))
+-- The drain runs on, rests, or leaves the next to another, which comes after a rest too (see shared/claim.lua).
+local isOwn = token and token ~= '' and ARGV[4] == token
+local rest = 0
+if isDrained or isOwn then
+  local ends = isDrained or ARGV[5] == '0'
+  local isRestful = isDrained or (ARGV[5] == '2' and (tonumber(waits) or 0) <= committed)
+  rest = isRestful and tonumber(ARGV[6]) or 0
+  change('due', print(now + rest))
+  if ends then
+    change('token', '')
   end
-  change('lease', isResting and 's' .. print(now + rest + ARGV[6]) or 'r' .. print(now + ARGV[6]))
 end
 redis.call('HSET', metaKey, unpack(changes))
 
@@ -160,4 +154,4 @@ end
 if isDrained then
   redis.call('EXPIRE', log, ARGV[10])
 end
-return {print(last), isDrained and 1 or 0, isResting and rest or 0, unpack(behind)}
+return {print(last), isDrained and 1 or 0, isDrained and 0 or rest, unpack(behind)}

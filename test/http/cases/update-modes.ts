@@ -5,8 +5,6 @@ import type { Runtime } from '../runtimes.ts';
 import type { Target, TargetEnv } from '../targets.ts';
 import { post } from './updates.ts';
 
-const LEASE_US = 5_000_000;
-
 /** Updates under other settings than the default ones: budgets, no batching, no Redis, a Redis whose commands are counted. */
 export function describeUpdateModes({
   start,
@@ -216,7 +214,7 @@ export function describeUpdateModes({
         const bulk = 'x'.repeat(900);
         // The wait's own drain has let go.
         await expect
-          .poll(() => redis.client.hmget(meta, 'oldest', 'lease'), { timeout: 20_000 })
+          .poll(() => redis.client.hmget(meta, 'oldest', 'token'), { timeout: 20_000 })
           .toEqual(['', '']);
         for (const [count, headers] of [
           [1, {}],
@@ -226,8 +224,8 @@ export function describeUpdateModes({
         ] as const) {
           // As if another process drained: what is counted is the append alone.
           const [seconds, micros] = await redis.client.time();
-          const until = Number(seconds) * 1_000_000 + Number(micros) + LEASE_US;
-          await redis.client.hset(meta, 'lease', `r${until}`);
+          const due = Number(seconds) * 1_000_000 + Number(micros);
+          await redis.client.hset(meta, { token: 'of-another', due });
           const large = puts(count).map((op) => ({ ...op, properties: { bulk } }));
           const commands = await redis.listCommands(async () => {
             expect((await post(door, large, headers)).status).toBe(202);
