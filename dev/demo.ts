@@ -146,7 +146,7 @@ async function run(): Promise<number> {
   for (const signal of ['SIGINT', 'SIGTERM'] as const)
     process.once(signal, () => void end().finally(() => process.exit(1)));
   try {
-    say('1. starting Postgres, Redis, the fronts and the Worker');
+    say('1. starting Postgres, Redis, the emulators and the Worker');
     running = await start(dir);
     const apiKey = await issueKey(running.stack.values.databaseUrl, TENANT_ID);
 
@@ -156,7 +156,7 @@ async function run(): Promise<number> {
     say(`2. importing town.gltf: ${town.nodes.length} nodes`);
     const env = { ...process.env, WORLDKEEP_URL: running.worker.url, WORLDKEEP_API_KEY: apiKey };
     const cli = join(PROJECT, 'src/cli/worldkeep.ts');
-    // Not a synchronous call: the fronts that the Worker talks to run in this process.
+    // Not a synchronous call: the emulators that the Worker talks to run in this process.
     const importing = spawn(process.execPath, [cli, 'import', scene, '--space', SPACE_ID], {
       env,
       stdio: 'inherit',

@@ -4,7 +4,6 @@ import { migrate } from '../drizzle/migrate.ts';
 import { CONFIG_VARIABLES, type ConfigVariable, parseConfig, parseQueueConfig } from '../src/config.ts';
 import { createSchedules } from '../src/qstash/schedules.ts';
 import { DEMO_SPACE_ID, DEMO_TENANT_ID, ensureFirstWorld, type FirstWorld } from './first-world.ts';
-import { startWorkerFront } from './fronts/worker.ts';
 import { keepWorker } from './keep-worker.ts';
 import { findFreePort } from './ports.ts';
 import { acquireRunLock } from './run-lock.ts';
@@ -17,6 +16,7 @@ import {
   sweepTemporaryDirs,
 } from './stack.ts';
 import { buildWorkerVariables, startWorker, type WorkerVariables } from './worker.ts';
+import { startWorkerProxy } from './worker-proxy.ts';
 
 export interface LocalOptions {
   /** Holds everything that is kept, and `dev.json`. */
@@ -40,7 +40,7 @@ export interface Local extends FirstWorld {
   stop(): Promise<void>;
 }
 
-/** Milliseconds by which the Worker's own answer to a body that stops arriving comes before the front's. */
+/** Milliseconds by which the Worker's own answer to a body that stops arriving comes before the emulator's. */
 const BODY_GRACE_MS = 1_000;
 
 /** Starts all that a developer needs: the stack, migrated, the Worker, a first world, and the file that names them. */
@@ -88,9 +88,9 @@ export async function startLocal(options: LocalOptions): Promise<Local> {
       PUBLIC_URL: `http://127.0.0.1:${port}`,
     };
     const { bodyTimeoutMs } = parseConfig(variables).limits;
-    const front = await startWorkerFront({ port, bodySilenceMsMax: bodyTimeoutMs + BODY_GRACE_MS });
-    undo.push(front.close);
-    const { url } = front;
+    const emulator = await startWorkerProxy({ port, bodySilenceMsMax: bodyTimeoutMs + BODY_GRACE_MS });
+    undo.push(emulator.close);
+    const { url } = emulator;
     const start = async (stopping: AbortSignal) =>
       startWorker({
         dir: dataDir,
@@ -104,7 +104,7 @@ export async function startLocal(options: LocalOptions): Promise<Local> {
       start,
       log,
       now: () => performance.now(),
-      onChange: (running) => front.setTarget(running?.port ?? null),
+      onChange: (running) => emulator.setTarget(running?.port ?? null),
     });
     undo.push(worker.stop);
     signal.throwIfAborted();

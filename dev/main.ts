@@ -6,7 +6,7 @@ import { readCommandLine, readParent, readProcessStart } from './process.ts';
 
 const USAGE = `npm run dev -- [--port N] [--ephemeral] [--dir PATH]
 
-Starts Postgres, Redis, the fronts the real clients talk to and the Worker, all on 127.0.0.1.
+Starts Postgres, Redis, the emulators the real clients talk to and the Worker, all on 127.0.0.1.
 Data is kept in .worldkeep/ from one start to the next.
 
   --port N      the Worker's port, default 8787; the next free one where it is taken

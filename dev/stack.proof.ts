@@ -78,7 +78,7 @@ it('that is ephemeral keeps nothing; one whose owner died is removed by the next
   await sweepTemporaryDirs();
   expect(listPids(stack)).toEqual([]);
   expect(existsSync(dir)).toBe(false);
-  // Its fronts, which nobody ended here, find their folder gone.
+  // Its emulators, which nobody ended here, find their folder gone.
   await stack.stop().catch(() => undefined);
 });
 

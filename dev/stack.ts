@@ -2,10 +2,10 @@ import { chmodSync, lstatSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { APP_ROLE, buildDatabaseUrl, OWNER_ROLE, prepareDatabase } from './database.ts';
-import { Faults } from './fronts/faults.ts';
-import { startNeonFront } from './fronts/neon.ts';
-import { startQStashFront } from './fronts/qstash.ts';
-import { startUpstashFront } from './fronts/upstash.ts';
+import { Faults } from './emulators/faults.ts';
+import { startNeonEmulator } from './emulators/neon.ts';
+import { startQStashEmulator } from './emulators/qstash.ts';
+import { startUpstashEmulator } from './emulators/upstash.ts';
 import { findFreePort } from './ports.ts';
 import { type PostgresServer, startPostgres } from './postgres.ts';
 import { type RedisServer, startRedis } from './redis.ts';
@@ -101,7 +101,7 @@ export async function sweepTemporaryDirs(): Promise<void> {
   }
 }
 
-/** Starts Postgres, Redis and the three fronts on 127.0.0.1. Where one does not start, the others are ended. */
+/** Starts Postgres, Redis and the three emulators on 127.0.0.1. Where one does not start, the others are ended. */
 export async function startStack(options: StackOptions): Promise<Stack> {
   const { dir, log } = options;
   const lock = options.lock ?? (await acquireRunLock(dir, log));
@@ -156,35 +156,35 @@ async function start(options: StackOptions, lock: RunLock, undo: (() => Promise<
 
   const faults = { neon: new Faults(), upstash: new Faults(), qstash: new Faults() };
   const [neon, upstash, qstash] = await settleAll([
-    place.start('the front for Neon', preferred.neon, async (port) => {
-      const front = await startNeonFront({ port, postgresPort: postgres.port, faults: faults.neon });
-      undo.unshift(front.close);
-      return front;
+    place.start('the emulator for Neon', preferred.neon, async (port) => {
+      const emulator = await startNeonEmulator({ port, postgresPort: postgres.port, faults: faults.neon });
+      undo.unshift(emulator.close);
+      return emulator;
     }),
-    place.start('the front for Upstash', preferred.upstash, async (port) => {
-      const front = await startUpstashFront({
+    place.start('the emulator for Upstash', preferred.upstash, async (port) => {
+      const emulator = await startUpstashEmulator({
         port,
         redisUrl: redis.url,
         token: secrets.redisRestToken,
         faults: faults.upstash,
       });
-      undo.unshift(front.close);
-      return front;
+      undo.unshift(emulator.close);
+      return emulator;
     }),
-    place.start('the front for QStash', preferred.qstash, async (port) => {
-      const front = await startQStashFront({
+    place.start('the emulator for QStash', preferred.qstash, async (port) => {
+      const emulator = await startQStashEmulator({
         port,
         token: secrets.qstashToken,
         faults: faults.qstash,
         currentSigningKey: secrets.qstashCurrentSigningKey,
         dataFile: join(dir, 'qstash.json'),
       });
-      undo.unshift(front.close);
-      return front;
+      undo.unshift(emulator.close);
+      return emulator;
     }),
   ]);
 
-  const closeFronts = () => settleAll([neon.close(), upstash.close(), qstash.close()]);
+  const closeEmulators = () => settleAll([neon.close(), upstash.close(), qstash.close()]);
   const release = () => {
     if (options.ephemeral) rmSync(dir, { recursive: true, force: true });
     else if (options.lock === undefined) lock.release();
@@ -226,7 +226,7 @@ async function start(options: StackOptions, lock: RunLock, undo: (() => Promise<
     stop: () => {
       ending ??= (async () => {
         try {
-          await closeFronts();
+          await closeEmulators();
         } finally {
           await settleAll([postgres.stop(), redis.stop()]);
           release();
@@ -236,7 +236,7 @@ async function start(options: StackOptions, lock: RunLock, undo: (() => Promise<
     },
     kill: () => {
       ending ??= (async () => {
-        await settleAll([postgres.kill(), redis.kill(), closeFronts()]);
+        await settleAll([postgres.kill(), redis.kill(), closeEmulators()]);
         release();
       })();
       return ending;

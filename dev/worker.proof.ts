@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { stack } from '../test/support.ts';
-import { sign } from './fronts/qstash-delivery.ts';
+import { sign } from './emulators/qstash-delivery.ts';
 import { findFreePort } from './ports.ts';
 import { readCommandLine, readProcessStart } from './process.ts';
 import { makeTemporaryDir } from './stack.ts';

@@ -7,9 +7,10 @@ import { allow, authenticate } from './http/auth.ts';
 import type { AppEnv, Services } from './http/context.ts';
 import { logRequests } from './http/log-requests.ts';
 import { answerProblem, HttpError } from './http/problem.ts';
-import { limitBeside, limitFailures, limitRequests } from './http/rate-limit.ts';
+import { limitConcurrently, limitFailures, limitRequests } from './http/rate-limit.ts';
 import { nameRequests } from './http/request-id.ts';
 import { traceRequests } from './http/trace.ts';
+import { buildDocument } from './openapi/document.ts';
 import type { Route } from './openapi/types.ts';
 import { ROUTES } from './routes/index.ts';
 
@@ -63,7 +64,7 @@ export function createApp(services: Services): Hono<AppEnv> {
   );
   app.use(async function serve(c, next) {
     c.set('services', services);
-    c.set('routes', ROUTES);
+    c.set('describeApi', () => buildDocument(ROUTES));
     await next();
   });
   for (const route of ROUTES) mount(app, services, route);
@@ -80,7 +81,7 @@ function mount(app: Hono<AppEnv>, { config, spaceLog }: Services, route: Route):
   const requests = config.limits.rateLimitRequestsPerMinute;
   const limit =
     counted === 'beside'
-      ? limitBeside(requests)
+      ? limitConcurrently(requests)
       : counted === 'append' && spaceLog !== null
         ? limitFailures(requests)
         : limitRequests(requests);

@@ -1,5 +1,5 @@
+import { readTrustedProxies } from '../src/config/proxies.ts';
 import type { Env } from '../src/config.ts';
-import { readTrustedProxies } from '../src/config-proxies.ts';
 import { openNeon } from '../src/postgres/neon.ts';
 import { openPg } from '../src/postgres/pg.ts';
 import { openTcpRedis } from '../src/redis/tcp.ts';

@@ -10,6 +10,7 @@ import {
   parseConfig,
   type RedisConfig,
 } from '../src/config.ts';
+import { pause, startTimer } from '../src/helpers/time.ts';
 import type { LiveSource } from '../src/live/live-stores.ts';
 import { Presence } from '../src/live/presence.ts';
 import { SpaceChanges } from '../src/live/space-changes.ts';
@@ -38,7 +39,6 @@ import { createRateLimitStore } from '../src/redis/rate-limit.ts';
 import { createStateStore } from '../src/redis/snapshot.ts';
 import { createStreamPlaces } from '../src/redis/stream-places.ts';
 import { SpaceState, type StateLoader } from '../src/state/space-state.ts';
-import { pause, startTimer } from '../src/time.ts';
 import type { AppContext, AppEnv, Services } from './http/context.ts';
 import { describeError } from './http/describe-error.ts';
 import { createLog, type Log } from './http/log.ts';
@@ -106,7 +106,7 @@ export function compose(env: Env, runtime: Runtime): Composition {
             presence,
             remembers: runtime.endsStreams,
             openLog: async (address) => spaceLog?.open(address),
-            tell: ({ event, address, cause }) =>
+            onEvent: ({ event, address, cause }) =>
               log(event === 'stream_dropped' ? 'info' : 'error', event, {
                 tenantId: address.tenantId,
                 ...(cause !== undefined && { causes: describeError(cause, { withPlaces: true }) }),
@@ -136,7 +136,7 @@ export function compose(env: Env, runtime: Runtime): Composition {
     limiter: new RateLimiter(redis && createRateLimitStore(redis), {
       now,
       requestsPerMinuteAlone: config.limits.rateLimitAloneRequestsPerMinute,
-      tell: (told) =>
+      onEvent: (told) =>
         told.event === 'rate_limit_restored'
           ? log('info', told.event)
           : log('warn', told.event, { reason: told.reason, causes: describeError(told.cause) }),
@@ -197,7 +197,7 @@ function openLog(
       resultsSeconds: limits.idempotencyTtlSeconds,
       deadLetterDays: limits.deadLetterRetentionDays,
     },
-    tell: ({ event, address, count, kind, cause }) =>
+    onEvent: ({ event, address, count, kind, cause }) =>
       log(event === 'dead_letters' ? 'warn' : 'error', event, {
         ...(address !== null && { tenantId: address.tenantId }),
         ...(count !== undefined && { count }),
@@ -247,10 +247,10 @@ function openState(
     pause,
     createToken: () => crypto.randomUUID(),
     keeps: config.cacheEnabled,
-    tell: ({ event, address, cause }) =>
+    onEvent: ({ event, address, cause }) =>
       log('warn', event, { tenantId: address.tenantId, causes: describeError(cause) }),
   });
-  drain.renewsBy(state);
+  drain.setSnapshotRenewer(state);
   return state;
 }
 

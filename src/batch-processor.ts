@@ -1,5 +1,5 @@
 import { type AppendAnswer, BatchOutcomes, type NoEffectAt, type ReadNoEffects } from './batch-outcomes.ts';
-import { pause } from './time.ts';
+import { pause } from './helpers/time.ts';
 import { checkOperations } from './world/check-operations.ts';
 import { AppError } from './world/errors.ts';
 import { LIMITS } from './world/limits.ts';

@@ -1,26 +1,12 @@
-import { type RateLimit, RateLimiter, type RateLimitStore } from './access/rate-limiter.ts';
-import { compressText, expandText } from './compressed-text.ts';
+import { type RateLimit, RateLimiter } from './access/rate-limiter.ts';
+import { compressText, expandText } from './helpers/compressed-text.ts';
+import type { CacheStats, CacheStore } from './persistence/cache-store.ts';
 import { AppError } from './world/errors.ts';
 import { LIMITS } from './world/limits.ts';
 import { checkId } from './world/schemas.ts';
 import type { WorldState } from './world/types.ts';
 
-/** What CacheManager needs of a Redis; `src/redis/cache.ts` satisfies it over HTTP and over TCP. Texts are JSON. */
-export interface CacheStore extends RateLimitStore {
-  /** Counts a hit or a miss. */
-  getValue(tenantId: string, type: string, id: string): Promise<string | null>;
-  setValue(tenantId: string, type: string, id: string, text: string, ttlSeconds: number): Promise<void>;
-  deleteValue(tenantId: string, type: string, id: string): Promise<void>;
-  /** Counts a hit or a miss. */
-  getUserSession(tenantId: string, userId: string): Promise<string | null>;
-  setUserSession(tenantId: string, userId: string, text: string, ttlSeconds: number): Promise<void>;
-  deleteUserSession(tenantId: string, userId: string): Promise<void>;
-  /** Counts a hit or a miss. The text is none of its business. */
-  getWorldState(tenantId: string, spaceId: string): Promise<string | null>;
-  setWorldState(tenantId: string, spaceId: string, text: string, ttlSeconds: number): Promise<void>;
-  readStats(tenantId: string): Promise<Omit<CacheStats, 'hitRate' | 'reachable'>>;
-  close(): Promise<void>;
-}
+export type { CacheStats, CacheStore } from './persistence/cache-store.ts';
 
 export interface CacheOptions {
   tenantId: string;
@@ -31,21 +17,6 @@ export interface CacheOptions {
   actionLimits?: Readonly<Record<string, RateLimit>>;
   /** Told why a call could not reach Redis. The error never holds what was being kept. */
   onError?: (error: unknown) => void;
-}
-
-/** Of the whole deployment, not of one process. */
-export interface CacheStats {
-  /** Reads of the tenant's that found something, since Redis began. */
-  hits: number;
-  misses: number;
-  /** Hits in all reads, 0 to 1; 0 where there was none. */
-  hitRate: number;
-  /** Keys in the whole database, every tenant's; null where Redis does not say. */
-  keys: number | null;
-  /** Bytes of the whole database; null where Redis does not say. */
-  memoryBytes: number | null;
-  /** False while Redis is away: the counts are then 0 and mean nothing. */
-  reachable: boolean;
 }
 
 export interface ActionDecision {
@@ -77,7 +48,7 @@ export class CacheManager {
       new RateLimiter(store, {
         now: options.now ?? (() => Date.now()),
         requestsPerMinuteAlone: LIMITS.actionsPerMinuteAlone,
-        tell: (told) => 'cause' in told && options.onError?.(told.cause),
+        onEvent: (told) => 'cause' in told && options.onError?.(told.cause),
       });
   }
 

@@ -1,4 +1,4 @@
-import { type DatabaseConfig, type RedisConfig, readDatabase, readRedis } from './config-stores.ts';
+import { type DatabaseConfig, type RedisConfig, readDatabase, readRedis } from './config/stores.ts';
 import {
   CONFIG_VARIABLES,
   type ConfigVariable,
@@ -10,9 +10,9 @@ import {
   readFlag,
   readHttpUrl,
   readId,
-  readWhole,
+  readInteger,
   refuseValue,
-} from './config-values.ts';
+} from './config/values.ts';
 import { LIMITS } from './world/limits.ts';
 
 export type { DatabaseConfig, RedisConfig };
@@ -123,40 +123,46 @@ export function parseConfig(env: Env): Config {
     corsAllowedOrigins: readOrigins(env),
     logLevel: readLogLevel(env),
     limits: {
-      idempotencyTtlSeconds: readWhole(env, 'IDEMPOTENCY_TTL_SECONDS', 3_600, 1, 86_400),
-      jsonBodyBytesMax: readWhole(env, 'JSON_BODY_BYTES_MAX', MIB, 1_024, 32 * MIB),
-      stateBodyBytesMax: readWhole(env, 'STATE_BODY_BYTES_MAX', 32 * MIB, 1_024, 100 * MIB),
-      bodyTimeoutMs: readWhole(env, 'BODY_TIMEOUT_MS', 8_000, 50, 600_000),
-      apiKeyCacheSeconds: readWhole(env, 'API_KEY_CACHE_SECONDS', 5, 0, 300),
-      readyzTimeoutMs: readWhole(env, 'READYZ_TIMEOUT_MS', 1_000, 50, 10_000),
-      healthCacheSeconds: readWhole(env, 'HEALTH_CACHE_SECONDS', 3, 0, 60),
-      rateLimitRequestsPerMinute: readWhole(env, 'RATE_LIMIT_REQUESTS_PER_MINUTE', 12_000, 0, 1_000_000),
-      rateLimitAloneRequestsPerMinute: readWhole(
+      idempotencyTtlSeconds: readInteger(env, 'IDEMPOTENCY_TTL_SECONDS', 3_600, 1, 86_400),
+      jsonBodyBytesMax: readInteger(env, 'JSON_BODY_BYTES_MAX', MIB, 1_024, 32 * MIB),
+      stateBodyBytesMax: readInteger(env, 'STATE_BODY_BYTES_MAX', 32 * MIB, 1_024, 100 * MIB),
+      bodyTimeoutMs: readInteger(env, 'BODY_TIMEOUT_MS', 8_000, 50, 600_000),
+      apiKeyCacheSeconds: readInteger(env, 'API_KEY_CACHE_SECONDS', 5, 0, 300),
+      readyzTimeoutMs: readInteger(env, 'READYZ_TIMEOUT_MS', 1_000, 50, 10_000),
+      healthCacheSeconds: readInteger(env, 'HEALTH_CACHE_SECONDS', 3, 0, 60),
+      rateLimitRequestsPerMinute: readInteger(env, 'RATE_LIMIT_REQUESTS_PER_MINUTE', 12_000, 0, 1_000_000),
+      rateLimitAloneRequestsPerMinute: readInteger(
         env,
         'RATE_LIMIT_ALONE_REQUESTS_PER_MINUTE',
         6_000,
         1,
         1_000_000,
       ),
-      rateLimitUnknownCredentialsPerMinute: readWhole(
+      rateLimitUnknownCredentialsPerMinute: readInteger(
         env,
         'RATE_LIMIT_UNKNOWN_CREDENTIALS_PER_MINUTE',
         600,
         0,
         1_000_000,
       ),
-      rateLimitUpdatesPerMinute: readWhole(env, 'RATE_LIMIT_UPDATES_PER_MINUTE', 1_200_000, 0, 1_000_000_000),
-      backlogBytesMax: readWhole(env, 'BACKLOG_BYTES_MAX', LIMITS.backlogBytesMax, 1_024, 65_536 * MIB),
-      backlogEntriesMax: readWhole(env, 'BACKLOG_ENTRIES_MAX', LIMITS.backlogEntriesMax, 1, 100_000_000),
-      backlogAgeSecondsMax: readWhole(
+      rateLimitUpdatesPerMinute: readInteger(
+        env,
+        'RATE_LIMIT_UPDATES_PER_MINUTE',
+        1_200_000,
+        0,
+        1_000_000_000,
+      ),
+      backlogBytesMax: readInteger(env, 'BACKLOG_BYTES_MAX', LIMITS.backlogBytesMax, 1_024, 65_536 * MIB),
+      backlogEntriesMax: readInteger(env, 'BACKLOG_ENTRIES_MAX', LIMITS.backlogEntriesMax, 1, 100_000_000),
+      backlogAgeSecondsMax: readInteger(
         env,
         'BACKLOG_AGE_SECONDS_MAX',
         LIMITS.backlogAgeSecondsMax,
         1,
         604_800,
       ),
-      deadLetterRetentionDays: readWhole(env, 'DEAD_LETTER_RETENTION_DAYS', 30, 1, 3_650),
-      streamHeartbeatSeconds: readWhole(
+      deadLetterRetentionDays: readInteger(env, 'DEAD_LETTER_RETENTION_DAYS', 30, 1, 3_650),
+      streamHeartbeatSeconds: readInteger(
         env,
         'STREAM_HEARTBEAT_SECONDS',
         LIMITS.streamHeartbeatSecondsDefault,
@@ -198,8 +204,8 @@ function readServer(env: Env): ServerConfig {
   if (!/^[\w.:-]+$/.test(host)) throw refuseValue(env, 'HOST', 'must be a host name or an address');
   return {
     host,
-    port: readWhole(env, 'PORT', 8_080, 0, 65_535),
-    shutdownTimeoutMs: readWhole(env, 'SHUTDOWN_TIMEOUT_MS', 10_000, 0, 600_000),
+    port: readInteger(env, 'PORT', 8_080, 0, 65_535),
+    shutdownTimeoutMs: readInteger(env, 'SHUTDOWN_TIMEOUT_MS', 10_000, 0, 600_000),
   };
 }
 

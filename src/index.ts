@@ -1,6 +1,7 @@
 import { uuidv7 } from 'uuidv7';
 import { BatchProcessor as Batches, type BatchOptions } from './batch-processor.ts';
 import { CacheManager as Cache, type CacheOptions } from './cache-manager.ts';
+import { REDIS_URL_FORM, readRedisUrl } from './helpers/redis-url.ts';
 import { DirectLog } from './log/direct-log.ts';
 import { Drain } from './log/drain.ts';
 import { createFindCursor } from './log/find-cursor.ts';
@@ -17,7 +18,6 @@ import { KnownLogs } from './redis/known-logs.ts';
 import { createLogStore } from './redis/log.ts';
 import { createStateStore } from './redis/snapshot.ts';
 import { openTcpRedis } from './redis/tcp.ts';
-import { REDIS_URL_FORM, readRedisUrl } from './redis-url.ts';
 import { SpaceState } from './state/space-state.ts';
 import { AppError } from './world/errors.ts';
 import { LIMITS } from './world/limits.ts';
@@ -86,7 +86,7 @@ export class CacheManager extends Cache {
 /** How a Node server gathers its updates. */
 export interface NodeBatchOptions extends Partial<Omit<BatchOptions, 'makeKey' | 'readNoEffects'>> {
   /** What is known of a drain that failed, an incident, dead letters: to be logged. */
-  tell?: ConstructorParameters<typeof Drain>[2]['tell'];
+  onEvent?: ConstructorParameters<typeof Drain>[2]['onEvent'];
   /** Days after which an operation that Postgres could not keep is removed. Default 30. */
   deadLetterRetentionDays?: number;
   log?: Partial<Pick<SpaceLogOptions, 'idempotencyTtlSeconds' | 'backlog' | 'commitsAlways'>>;
@@ -121,14 +121,14 @@ export class BatchProcessor extends Batches {
         'validation_failed',
         'A BatchProcessor needs a PersistenceLayer and a CacheManager.',
       );
-    const { tell = () => undefined, log = {}, deadLetterRetentionDays = 30, ...rest } = options;
+    const { onEvent = () => undefined, log = {}, deadLetterRetentionDays = 30, ...rest } = options;
     const now = options.now ?? Date.now;
     const drainStore = createDrainStore(postgres);
     const knownLogs = new KnownLogs(redis, { findCursor: createFindCursor(drainStore, { now, pause }) });
     const stores = [createLogStore(redis, {}, knownLogs), drainStore] as const;
     const { idempotencyTtlSeconds = 3_600 } = log;
     const retention = { resultsSeconds: idempotencyTtlSeconds, deadLetterDays: deadLetterRetentionDays };
-    const drain = new Drain(...stores, { now, pause, tell, publishDrain: null, retention });
+    const drain = new Drain(...stores, { now, pause, onEvent, publishDrain: null, retention });
     const underWay = new Set<Promise<unknown>>();
     const defer = (work: Promise<unknown>) => {
       underWay.add(work);
@@ -149,9 +149,9 @@ export class BatchProcessor extends Batches {
       createStateLoader(postgres),
       spaceLog,
       drain,
-      { now, pause, createToken: uuidv7, tell: () => undefined },
+      { now, pause, createToken: uuidv7, onEvent: () => undefined },
     );
-    drain.renewsBy(state);
+    drain.setSnapshotRenewer(state);
     persistence.useLog({ log: spaceLog, defer, state });
     // Behind the time for which keys are remembered, what is sent again could be done twice.
     const retryMsMax = Math.min(options.retryMsMax ?? RETRY_MS_MAX, idempotencyTtlSeconds * 500);

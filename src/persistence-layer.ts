@@ -1,7 +1,23 @@
 import type { StagedWorld } from './log/log-stores.ts';
 import type { AppendOptions, CommittedOperations, Queued } from './log/space-log.ts';
+import { readOwnParts, refuseOtherAvatars, withinSpace } from './persistence/within-space.ts';
+import {
+  loadState,
+  type ReadContext,
+  readLag,
+  readVersion,
+  renderState,
+  streamState,
+} from './persistence/world-reads.ts';
+import type { Precondition, Saved, TenantCounts, WorldLog, WorldStore } from './persistence/world-stores.ts';
+import {
+  commitStage,
+  deleteObject,
+  patchObject,
+  putObject,
+  type WriteContext,
+} from './persistence/world-writes.ts';
 import type { SpaceState, Version } from './state/space-state.ts';
-import { readOwnParts, refuseOtherAvatars, withinSpace } from './within-space.ts';
 import { checkOperations } from './world/check-operations.ts';
 import { readCursor, writeCursor } from './world/cursor.ts';
 import { notFound } from './world/errors.ts';
@@ -27,11 +43,8 @@ import type {
   WorldState,
 } from './world/types.ts';
 import { checkWorld } from './world/world-input.ts';
-import { loadState, type ReadWay, readLag, readVersion, renderState, streamState } from './world-reads.ts';
-import type { Precondition, Saved, TenantCounts, WorldLog, WorldStore } from './world-stores.ts';
-import { commitStage, deleteObject, patchObject, putObject, type Way } from './world-writes.ts';
 
-export type * from './world-stores.ts';
+export type * from './persistence/world-stores.ts';
 
 export interface PersistenceOptions {
   tenantId: string;
@@ -62,7 +75,7 @@ interface Order {
   log: WorldLog;
   defer?: PersistenceOptions['defer'];
   /** What is kept of states, where the log is in a Redis. */
-  state?: Pick<SpaceState, 'read' | 'waitUntilCommitted' | 'changing'> | null;
+  state?: Pick<SpaceState, 'read' | 'waitUntilCommitted' | 'invalidateWhile'> | null;
 }
 
 interface InSpace {
@@ -145,7 +158,7 @@ export class PersistenceLayer {
   async putSpace(spaceId: string, input: unknown): Promise<{ space: Space; created: boolean }> {
     const { tenantId, withinSpace } = this.#options;
     const [id, space] = [checkId(spaceId, '/space'), checkSpace(input)];
-    return this.#changing(async () =>
+    return this.#invalidateWhile(async () =>
       withinSpace
         ? { space: found(await this.#store.updateSpace(tenantId, id, space)), created: false }
         : this.#makeSpace(tenantId, id, space),
@@ -204,7 +217,7 @@ export class PersistenceLayer {
     { spaceId, precondition = {}, queues }: InSpaceIf = {},
   ): Promise<{ object: WorldObject; created: boolean }> {
     const object = checkObject(this.#read(objectData));
-    return putObject(this.#way(spaceId ?? spaceOf(objectData), queues), object, precondition);
+    return putObject(this.#writeContext(spaceId ?? spaceOf(objectData), queues), object, precondition);
   }
 
   /** Changes the fields given; `properties` is an RFC 7396 merge patch. */
@@ -215,7 +228,7 @@ export class PersistenceLayer {
   ): Promise<WorldObject> {
     const id = checkId(objectId, '/id');
     const patch = checkObjectPatch(this.#read(updates));
-    return patchObject(this.#way(spaceId, queues), id, patch, precondition);
+    return patchObject(this.#writeContext(spaceId, queues), id, patch, precondition);
   }
 
   async deleteObject(
@@ -223,7 +236,7 @@ export class PersistenceLayer {
     { spaceId, precondition = {}, queues }: InSpaceIf = {},
   ): Promise<{ seq: Seq }> {
     const id = checkId(objectId, '/id');
-    return deleteObject(this.#way(spaceId, queues), id, precondition);
+    return deleteObject(this.#writeContext(spaceId, queues), id, precondition);
   }
 
   /**
@@ -236,7 +249,7 @@ export class PersistenceLayer {
   ): Promise<Queued | CommittedOperations> {
     const checked = checkOperations(this.#read(input));
     if (this.#options.withinSpace) refuseOtherAvatars(checked, this.#options.actor);
-    const { log, target, options } = this.#way(spaceId);
+    const { log, target, options } = this.#writeContext(spaceId);
     const how = waits || log.commitsAlways ? 'commit' : 'enqueue';
     return log[how](target, checked, { ...options, ...append });
   }
@@ -246,7 +259,7 @@ export class PersistenceLayer {
    * fails is an error, never an empty world.
    */
   async loadWorldState(spaceId?: string, view: StateView = {}): Promise<WorldState & { rev: number }> {
-    return loadState(this.#readWay(spaceId), view);
+    return loadState(this.#readContext(spaceId), view);
   }
 
   /** The same as JSON, without what `view` leaves out; `same` where the caller has that `version`. */
@@ -258,7 +271,7 @@ export class PersistenceLayer {
   }: InSpace & StateView & { version?: Version | null; maxStaleMs?: number } = {}): ReturnType<
     typeof renderState
   > {
-    return renderState(this.#readWay(spaceId), view, { version, maxStaleMs });
+    return renderState(this.#readContext(spaceId), view, { version, maxStaleMs });
   }
 
   /**
@@ -271,12 +284,12 @@ export class PersistenceLayer {
     rev: number;
     lines: AsyncGenerator<StateLine>;
   }> {
-    return streamState(this.#readWay(spaceId), view);
+    return streamState(this.#readContext(spaceId), view);
   }
 
   /** What a state's ETag is made of, without the state. */
   async getStateVersion(spaceId?: string): Promise<{ seq: Seq; rev: number }> {
-    return readVersion(this.#readWay(spaceId));
+    return readVersion(this.#readContext(spaceId));
   }
 
   /**
@@ -292,8 +305,8 @@ export class PersistenceLayer {
     const { withinSpace: isWithin, actor } = this.#options;
     const checked = checkWorld(this.#read(worldState));
     const world = isWithin ? readOwnParts(checked, actor) : checked;
-    const way = this.#way(spaceId ?? spaceOf(worldState));
-    return commitStage(way, { ...staged(await this.#store.stageWorld(way.target, world)), mode });
+    const context = this.#writeContext(spaceId ?? spaceOf(worldState));
+    return commitStage(context, { ...staged(await this.#store.stageWorld(context.target, world)), mode });
   }
 
   /**
@@ -307,8 +320,11 @@ export class PersistenceLayer {
     const { withinSpace: isWithin, actor } = this.#options;
     const lines = readStateLines(source);
     const items = isWithin ? withinSpace(lines, actor) : lines;
-    const way = this.#way(spaceId);
-    return commitStage(way, { ...staged(await this.#store.stageWorldStream(way.target, items)), mode });
+    const context = this.#writeContext(spaceId);
+    return commitStage(context, {
+      ...staged(await this.#store.stageWorldStream(context.target, items)),
+      mode,
+    });
   }
 
   async upsertUser(userData: unknown): Promise<User> {
@@ -319,7 +335,7 @@ export class PersistenceLayer {
   async putUser(userData: unknown): Promise<{ user: User; created: boolean }> {
     const { tenantId, withinSpace } = this.#options;
     const user = checkUser(userData);
-    return this.#changing(async () =>
+    return this.#invalidateWhile(async () =>
       withinSpace
         ? { user: found(await this.#store.updateUser(tenantId, user)), created: false }
         : this.#store.upsertUser(tenantId, user),
@@ -336,7 +352,7 @@ export class PersistenceLayer {
    */
   async eraseUser(userId: string): Promise<void> {
     const erase = async () => this.#store.eraseUser(this.#options.tenantId, checkId(userId, '/id'));
-    if (!(await this.#changing(erase, { erases: true }))) throw notFound();
+    if (!(await this.#invalidateWhile(erase, { erases: true }))) throw notFound();
   }
 
   /** While the log cannot be reached, `seq` is where the database is. */
@@ -361,18 +377,18 @@ export class PersistenceLayer {
   }
 
   /** What states show and no log holds is written through this. */
-  async #changing<T>(write: () => Promise<T>, options?: { erases: boolean }): Promise<T> {
+  async #invalidateWhile<T>(write: () => Promise<T>, options?: { erases: boolean }): Promise<T> {
     const { state } = this.#order;
-    return state ? state.changing(this.#options.tenantId, write, options) : write();
+    return state ? state.invalidateWhile(this.#options.tenantId, write, options) : write();
   }
 
-  #readWay(spaceId: string | undefined): ReadWay {
+  #readContext(spaceId: string | undefined): ReadContext {
     const { tenantId, defer = this.#order.defer ?? ignore } = this.#options;
     const address = { tenantId, spaceId: this.#space(spaceId) };
     return { store: this.#store, state: this.#order.state ?? null, address, defer };
   }
 
-  #way(spaceId: string | undefined, queues = false): Way {
+  #writeContext(spaceId: string | undefined, queues = false): WriteContext {
     const { tenantId, actor = null, principal = null, defer = this.#order.defer ?? ignore } = this.#options;
     const isSession = this.#options.withinSpace ?? false;
     return {

@@ -120,7 +120,7 @@ export async function openSpace(
         incarnation: opened.incarnation,
         committed,
         token: null,
-        goesOn: 'never',
+        next: 'stop',
         operations: 0,
         entries: 0,
         bytes: 0,

@@ -1,4 +1,4 @@
-import { startUpstashFront } from '../dev/fronts/upstash.ts';
+import { startUpstashEmulator } from '../dev/emulators/upstash.ts';
 import type { LiveSource } from '../src/live/live-stores.ts';
 import type { RedisClient } from '../src/redis/client.ts';
 import { openTcpRedis } from '../src/redis/tcp.ts';
@@ -25,8 +25,8 @@ const HANG_MS = 300_000;
 
 async function openHttpWay(redisUrl = stack().redisUrl): Promise<RedisWay> {
   const { redisRestToken } = stack();
-  const front = await startUpstashFront({ redisUrl, token: redisRestToken, port: 0 });
-  const proxy = await startTcpProxy(front.port);
+  const emulator = await startUpstashEmulator({ redisUrl, token: redisRestToken, port: 0 });
+  const proxy = await startTcpProxy(emulator.port);
   return {
     openLive: ({ timeoutMs = 5_000 } = {}) => ({
       ...openUpstashLive({ url: `http://127.0.0.1:${proxy.port}`, token: redisRestToken, timeoutMs }),
@@ -35,15 +35,15 @@ async function openHttpWay(redisUrl = stack().redisUrl): Promise<RedisWay> {
     cutLive: () => proxy.inject({ kind: 'refuse' }),
     mendLive: () => proxy.clear(),
     open: ({ timeoutMs = 5_000, password = redisRestToken } = {}) =>
-      openUpstash({ url: front.url, token: password, timeoutMs }),
+      openUpstash({ url: emulator.url, token: password, timeoutMs }),
     inject(fault) {
-      if (fault.kind === 'hang') front.faults.inject({ kind: 'latency', latencyMs: HANG_MS });
-      else front.faults.inject(fault.kind === 'refuse' ? fault : { ...fault, times: 1 });
+      if (fault.kind === 'hang') emulator.faults.inject({ kind: 'latency', latencyMs: HANG_MS });
+      else emulator.faults.inject(fault.kind === 'refuse' ? fault : { ...fault, times: 1 });
     },
-    clear: () => front.faults.clear(),
+    clear: () => emulator.faults.clear(),
     async close() {
       await proxy.close();
-      await front.close();
+      await emulator.close();
     },
   };
 }

@@ -135,7 +135,7 @@ export async function askEverything(
   databaseUrl: string,
   changes: TargetEnv = {},
 ): Promise<Answered[]> {
-  // Neon's front keeps its connections. Those of another name are new, and have the settings of now.
+  // Neon's emulator keeps its connections. Those of another name are new, and have the settings of now.
   const url = new URL(databaseUrl);
   if (client === 'Neon over HTTP') url.searchParams.set('application_name', uniqueName('settings'));
   const env = makeEnv({ DATABASE_URL: url.href, ...changes });

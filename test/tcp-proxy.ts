@@ -37,7 +37,7 @@ export async function startTcpProxy(targetPort: number): Promise<TcpProxy> {
   const cutAll = () => {
     for (const pair of pairs) for (const socket of pair) socket.destroy();
   };
-  const front = createServer((client) => {
+  const emulator = createServer((client) => {
     connections++;
     if (fault?.kind === 'refuse') {
       client.destroy();
@@ -73,11 +73,11 @@ export async function startTcpProxy(targetPort: number): Promise<TcpProxy> {
       } else client.write(chunk);
     });
   });
-  front.listen(0, '127.0.0.1');
-  await once(front, 'listening');
+  emulator.listen(0, '127.0.0.1');
+  await once(emulator, 'listening');
 
   return {
-    port: (front.address() as AddressInfo).port,
+    port: (emulator.address() as AddressInfo).port,
     inject(next) {
       fault = next;
       if (next.kind === 'refuse') cutAll();
@@ -90,9 +90,9 @@ export async function startTcpProxy(targetPort: number): Promise<TcpProxy> {
       return connections;
     },
     async close() {
-      front.close();
+      emulator.close();
       cutAll();
-      await once(front, 'close');
+      await once(emulator, 'close');
     },
   };
 }

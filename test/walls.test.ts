@@ -58,6 +58,15 @@ const FORBIDDEN: [string, string][] = [
     [`src/${folder}/a.ts`, '../index.ts'],
     ['src/world/a.ts', `../${folder}/a.ts`],
   ]),
+  ...['access', 'live', 'log', 'persistence', 'state', 'postgres', 'redis', 'qstash'].flatMap(
+    (folder): [string, string][] => [
+      [`src/${folder}/a.ts`, '../persistence-layer.ts'],
+      [`src/${folder}/a.ts`, '../cache-manager.ts'],
+      [`src/${folder}/a.ts`, '../config.ts'],
+    ],
+  ),
+  ['src/postgres/operations/a.ts', '../../persistence-layer.ts'],
+  ['src/helpers/a.ts', '../world/errors.ts'],
   ['src/log/a.ts', '../state/space-state.ts'],
   ['src/log/a.ts', '../live/space-stream.ts'],
   ['src/state/a.ts', '../live/space-stream.ts'],

@@ -1,5 +1,5 @@
 /**
- * The stores and their fronts, as in the dev stack, in a process of their own: so the fronts' CPU and memory can be told from
+ * The stores and their emulators, as in the dev stack, in a process of their own: so the emulators' CPU and memory can be told from
  * what measures. Ends with its parent, whatever becomes of that.
  */
 import { ANY_PORTS, makeTemporaryDir, startStack } from '../../dev/stack.ts';

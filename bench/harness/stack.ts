@@ -6,7 +6,7 @@ import pg from 'pg';
 import type { StackValues } from '../../dev/stack.ts';
 import { type Processes, readParentPid } from './processes.ts';
 
-/** Real stores and their fronts. */
+/** Real stores and their emulators. */
 export interface BenchStack {
   values: StackValues;
   /** emulators, redis, postgres */
@@ -35,10 +35,10 @@ export async function startBenchStack(): Promise<BenchStack> {
   }
 }
 
-/** A stack that runs already. @param frontsPid the process that the fronts are in */
+/** A stack that runs already. @param emulatorsPid the process that the emulators are in */
 export async function describeStack(
   values: StackValues,
-  frontsPid: number,
+  emulatorsPid: number,
 ): Promise<Pick<BenchStack, 'values' | 'processes'>> {
   const redis = new Redis(values.redisUrl);
   const postgres = new pg.Client({ connectionString: values.superuserUrl });
@@ -49,7 +49,7 @@ export async function describeStack(
     const redisPid = Number(/^process_id:(\d+)/m.exec(info)?.[1]);
     return {
       values,
-      processes: { emulators: frontsPid, redis: redisPid, postgres: readParentPid(rows[0]?.pid ?? 0) },
+      processes: { emulators: emulatorsPid, redis: redisPid, postgres: readParentPid(rows[0]?.pid ?? 0) },
     };
   } finally {
     redis.disconnect();

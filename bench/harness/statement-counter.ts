@@ -12,7 +12,7 @@ export interface StatementCounts {
 }
 
 export interface StatementCounter {
-  /** Answers as the front behind it does. */
+  /** Answers as the emulator behind it does. */
   url: string;
   read(): StatementCounts;
   close(): Promise<void>;

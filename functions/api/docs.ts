@@ -1,7 +1,6 @@
 import type { AppContext } from '../http/context.ts';
 import { readQuery } from '../http/query.ts';
 import { DOCS_ASSETS_PATH as ASSETS } from '../openapi/assets.ts';
-import { buildDocument } from '../openapi/document.ts';
 
 const START = `window.addEventListener('DOMContentLoaded', () => {
   SwaggerUIBundle({ url: '/openapi.json', dom_id: '#docs', deepLinking: true, validatorUrl: null });
@@ -29,7 +28,7 @@ let policy: Promise<string> | null = null;
 /** GET /openapi.json */
 export function getOpenApi(c: AppContext): Response {
   readQuery(c, []);
-  written ??= JSON.stringify(buildDocument(c.get('routes')));
+  written ??= JSON.stringify(c.get('describeApi')());
   return c.body(written, 200, { 'Content-Type': 'application/json', 'Cache-Control': 'no-cache' });
 }
 

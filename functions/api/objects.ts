@@ -1,5 +1,5 @@
+import { WriteQueued } from '../../src/persistence/world-writes.ts';
 import type { JsonValue, WorldObject } from '../../src/world/types.ts';
-import { WriteQueued } from '../../src/world-writes.ts';
 import { readJson } from '../http/body.ts';
 import type { AppContext } from '../http/context.ts';
 import { isFresh, readPrecondition, writeObjectEtag } from '../http/etag.ts';

@@ -1,9 +1,9 @@
 import { accepts } from 'hono/accepts';
+import { WriteQueued } from '../../src/persistence/world-writes.ts';
 import { LIMITS } from '../../src/world/limits.ts';
 import type { Region } from '../../src/world/region.ts';
 import { STATE_PARTS, type StatePart } from '../../src/world/state-lines.ts';
 import type { SaveMode, Vector3 } from '../../src/world/types.ts';
-import { WriteQueued } from '../../src/world-writes.ts';
 import { readJson } from '../http/body.ts';
 import type { AppContext } from '../http/context.ts';
 import { isConditional, isFresh, readStateTag, refuseConditions, writeStateEtag } from '../http/etag.ts';

@@ -3,7 +3,8 @@ import { AppError } from '../../src/world/errors.ts';
 import type { AppContext, AppEnv, Principal } from './context.ts';
 import { readDefer } from './defer.ts';
 import { countStranger, refuseStranger, type Stranger } from './rate-limit.ts';
-import { checkRight, type Rule } from './roles.ts';
+import type { Rule } from './request-types.ts';
+import { checkRight } from './roles.ts';
 
 /**
  * Lets a request through whose key or session is known, and gives the route its tenant's worlds.

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { readTrustedProxies } from '../../src/config-proxies.ts';
+import { readTrustedProxies } from '../../src/config/proxies.ts';
 import { readClientAddress } from './client-address.ts';
 
 function read(

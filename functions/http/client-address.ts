@@ -1,5 +1,5 @@
-import type { TrustedProxies } from '../../src/config-proxies.ts';
-import { type IpAddress, isWithin, readIpAddress } from '../../src/ip-addresses.ts';
+import type { TrustedProxies } from '../../src/config/proxies.ts';
+import { type IpAddress, isWithin, readIpAddress } from '../../src/helpers/ip-addresses.ts';
 
 /**
  * The address of the caller. A header counts only where the connection comes from a trusted proxy, because anybody may send one.

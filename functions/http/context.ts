@@ -10,12 +10,10 @@ import type { DeadLetters } from '../../src/log/dead-letters.ts';
 import type { Drain } from '../../src/log/drain.ts';
 import type { SpaceLog } from '../../src/log/space-log.ts';
 import type { PersistenceLayer } from '../../src/persistence-layer.ts';
-import type { Role, Scope } from '../../src/world/types.ts';
-import type { Route } from '../openapi/types.ts';
+import type { JsonObject, Role, Scope } from '../../src/world/types.ts';
 import type { DescribedError } from './describe-error.ts';
 import type { Log } from './log.ts';
-import type { Rule } from './roles.ts';
-import type { Trace } from './trace.ts';
+import type { Rule, Trace } from './request-types.ts';
 
 /** What QStash is called back for. */
 export type Drains = Pick<Drain, 'drainSpace' | 'sweep'>;
@@ -88,13 +86,13 @@ export interface AppEnv {
     /** What became of a request that failed, for the log. Set by `answerProblem`. */
     failure: { code: string; causes?: DescribedError[] };
     services: Services;
-    /** All routes that are served. */
-    routes: readonly Route[];
+    /** Describes all routes as OpenAPI. */
+    describeApi: () => JsonObject;
     /** Who may use the route. Set by `allow`. */
     rule: Rule;
     /** Set by `authenticate`. */
     principal: Principal;
-    /** Waits for the count of the request, and tells of it in the answer to come; rejects where it is one too many. Set by `limitBeside`. */
+    /** Waits for the count of the request, and tells of it in the answer to come; rejects where it is one too many. Set by `limitConcurrently`. */
     settleLimit: () => Promise<void>;
     /** The worlds of the principal's tenant. Set by `authenticate`. */
     worlds: PersistenceLayer;

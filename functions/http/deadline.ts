@@ -1,4 +1,4 @@
-import { withTimeout } from '../../src/time.ts';
+import { withTimeout } from '../../src/helpers/time.ts';
 import { AppError } from '../../src/world/errors.ts';
 
 /** Resolves as `work` does, or rejects after `timeoutMs` with what `createError` makes: a hanging call must not hang the answer. */

@@ -1,7 +1,7 @@
 import { Receiver } from '@upstash/qstash';
 import { SignJWT, UnsecuredJWT } from 'jose';
 import { describe, expect, it } from 'vitest';
-import { sign } from '../../dev/fronts/qstash-delivery.ts';
+import { sign } from '../../dev/emulators/qstash-delivery.ts';
 import { type DeliveryToSign, PUBLIC_URL, signDelivery } from '../../test/http/sign-delivery.ts';
 import { createApp } from '../app.ts';
 import { composeWorker } from '../compose-worker.ts';

@@ -27,7 +27,7 @@ export function limitRequests(requestsPerMinute: number) {
  * The same beside the route's own work, which waits for it before it answers (`settleLimit`): two round trips to Redis take the
  * time of one. What was read for one who is refused is thrown away; who is known to be refused is so before anything is read.
  */
-export function limitBeside(requestsPerMinute: number) {
+export function limitConcurrently(requestsPerMinute: number) {
   const limit: RateLimit = { requests: requestsPerMinute, windowSeconds: WINDOW_SECONDS };
   return createMiddleware<AppEnv>(async function limited(c, next) {
     if (requestsPerMinute === 0) {

@@ -1,12 +1,7 @@
 import { AppError } from '../../src/world/errors.ts';
-import type { Role, Scope } from '../../src/world/types.ts';
+import type { Role } from '../../src/world/types.ts';
 import type { AppContext, Principal, SessionPrincipal } from './context.ts';
-
-/** What of the path must be the session's own: its space, its person (the id of the path), or itself (the same). */
-type Own = 'space' | 'user' | 'session';
-
-/** Who may use a route: the scope that a key needs; where sessions are served too, the least role of one, and what must be its own. */
-export type Rule = readonly [key: Scope] | readonly [key: Scope, session: Role, own: Own];
+import type { Own, Rule } from './request-types.ts';
 
 /** Lowest first: each may do what those before it may. */
 const ROLES: readonly Role[] = ['viewer', 'editor', 'owner'];

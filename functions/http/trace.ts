@@ -1,15 +1,6 @@
 import { createMiddleware } from 'hono/factory';
 import type { AppEnv } from './context.ts';
-
-/** Where this request stands in a trace, as W3C Trace Context has it. */
-export interface Trace {
-  /** 32 hex digits: the caller's, or new ones. */
-  traceId: string;
-  /** 16 hex digits of this request's own: the parent of what it asks of others. */
-  spanId: string;
-  /** Two hex digits; the last bit says that the caller records the trace. */
-  flags: string;
-}
+import type { Trace } from './request-types.ts';
 
 const TRACEPARENT = /^([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?$/;
 const SAMPLED = 0x01;

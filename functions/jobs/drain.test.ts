@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, it } from 'vitest';
-import { CURRENT_KEY, NEXT_KEY, TOKEN, useTestQueue } from '../../dev/fronts/qstash-test-queue.ts';
+import { CURRENT_KEY, NEXT_KEY, TOKEN, useTestQueue } from '../../dev/emulators/qstash-test-queue.ts';
 import { serveApp } from '../../src/cli/testing/serve-app.ts';
 import { createQueue } from '../../src/qstash/queue.ts';
 import { AppError } from '../../src/world/errors.ts';
@@ -110,7 +110,7 @@ describe('what the local queue delivers', () => {
   });
 
   it('is taken, and tried again until it is answered well', async () => {
-    const { front, clock, client } = await queue.start();
+    const { emulator, clock, client } = await queue.start();
     let tries = 0;
     const drained: unknown[] = [];
     const served = await serveApp((request) => app.fetch(request));
@@ -124,26 +124,26 @@ describe('what the local queue delivers', () => {
       },
     });
     const space = { tenantId: 't', spaceId: 's' };
-    const { publishDrain } = createQueue({ url: front.url, token: TOKEN, publicUrl: served.url });
+    const { publishDrain } = createQueue({ url: emulator.url, token: TOKEN, publicUrl: served.url });
     await publishDrain({ ...space, delaySeconds: 5 });
     clock.advance(5_000);
-    await front.idle();
+    await emulator.idle();
     expect([tries, drained]).toEqual([1, []]);
     // The answer's Retry-After.
     clock.advance(2_000);
-    await front.idle();
+    await emulator.idle();
     expect(drained).toEqual([space]);
     expect((await client.dlq.listMessages()).messages).toEqual([]);
   });
 
   it('and can never be done is not tried again', async () => {
-    const { front, clock, client } = await queue.start();
+    const { emulator, clock, client } = await queue.start();
     const served = await serveApp((request) => app.fetch(request));
     closing.push(served.close);
     const { app, calls } = openApp(served.url);
     await client.publish({ url: `${served.url}/jobs/drain`, body: '{"spaceId":"s"}' });
     clock.advance(1);
-    await front.idle();
+    await emulator.idle();
     expect(calls).toEqual([]);
     expect((await client.dlq.listMessages()).messages).toMatchObject([{ responseStatus: 489 }]);
   });

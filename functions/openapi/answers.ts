@@ -21,7 +21,7 @@ import type {
   WorldObject,
   WorldState,
 } from '../../src/world/types.ts';
-import type { Health } from '../api/health.ts';
+import type { Health } from '../api/health-types.ts';
 
 /** What the API answers. Each is held to the type that the code answers with; tests hold real answers to it. */
 

@@ -42,8 +42,8 @@ import {
   userAnswer,
   vectorAnswer,
 } from './answers.ts';
+import type { JsonSchema } from './json-schema.ts';
 import { stateLineAnswer, worldLineInput } from './state-lines.ts';
-import type { JsonSchema } from './types.ts';
 
 /**
  * What is sent, by the schemas that check it. What they check in code is left out here: text without NUL and lone

@@ -2,11 +2,11 @@ import type * as z from 'zod';
 import type { JsonValue } from '../../src/world/types.ts';
 import type { AppContext } from '../http/context.ts';
 import type { ProblemCode } from '../http/problem.ts';
-import type { Rule } from '../http/roles.ts';
+import type { Rule } from '../http/request-types.ts';
 import type { ComponentName } from './components.ts';
 import type { HeaderName } from './headers.ts';
 
-export type JsonSchema = { [keyword: string]: JsonValue };
+import type { JsonSchema } from './json-schema.ts';
 export type Method = 'get' | 'put' | 'post' | 'patch' | 'delete';
 export type Tag = 'Spaces' | 'State' | 'Objects' | 'Updates' | 'People' | 'Keys' | 'Running';
 

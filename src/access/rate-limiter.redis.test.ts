@@ -35,11 +35,11 @@ describe.each(REDIS_WAYS)('RateLimiter, %s', (_, openWay) => {
     vi.useFakeTimers({ toFake: ['Date'], now: ms });
   }
   const subject = (): RateSubject => ({ tenantId: uniqueName('t'), kind: 'principal', name: 'key_1' });
-  const make = (tell?: (event: RateLimiterEvent) => void, client = redis) =>
+  const make = (onEvent?: (event: RateLimiterEvent) => void, client = redis) =>
     new RateLimiter(createRateLimitStore(client), {
       now,
       requestsPerMinuteAlone: 2,
-      ...(tell && { tell }),
+      ...(onEvent && { onEvent }),
     });
 
   it('lets so many pass in all processes together, and more evenly over the window', async () => {
@@ -197,7 +197,7 @@ describe('RateLimiter without a Redis', () => {
     const limiter = new RateLimiter(null, {
       now: () => nowMs,
       requestsPerMinuteAlone: 60,
-      tell: (event) => void told.push(event),
+      onEvent: (event) => void told.push(event),
     });
     const who = { tenantId: null, kind: 'address', name: '192.0.2.1' };
     const limit = { requests: 1_000, windowSeconds: 60 };

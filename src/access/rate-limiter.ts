@@ -1,5 +1,5 @@
 import { LRUCache } from 'lru-cache';
-import { withTimeout } from '../time.ts';
+import { withTimeout } from '../helpers/time.ts';
 import { ProcessBuckets } from '../world/token-bucket.ts';
 
 /** So many requests at once, and as many again over the window, evenly. */
@@ -48,7 +48,7 @@ export interface RateLimiterOptions {
   now: () => number;
   /** What a process lets each subject do in a minute while Redis is away, where that is less than its limit. */
   requestsPerMinuteAlone: number;
-  tell?: (event: RateLimiterEvent) => void;
+  onEvent?: (event: RateLimiterEvent) => void;
 }
 
 /** Subjects remembered in one process at most. */
@@ -154,7 +154,7 @@ export class RateLimiter {
     if (this.#options.now() < this.#askAgainAtMs) return null;
     try {
       const taken = await withTimeout(STORE_TIMEOUT_MS, this.#store.take(subject, limit, count));
-      if (this.#isAlone) this.#options.tell?.({ event: 'rate_limit_restored' });
+      if (this.#isAlone) this.#options.onEvent?.({ event: 'rate_limit_restored' });
       this.#isAlone = false;
       return { ...taken, limit, countedBy: 'deployment' };
     } catch (cause) {
@@ -172,7 +172,7 @@ export class RateLimiter {
   }
 
   #standAlone(reason: 'redis_away' | 'no_redis', cause?: unknown): void {
-    if (!this.#isAlone) this.#options.tell?.({ event: 'rate_limit_per_process', reason, cause });
+    if (!this.#isAlone) this.#options.onEvent?.({ event: 'rate_limit_per_process', reason, cause });
     this.#isAlone = true;
   }
 

@@ -1,8 +1,8 @@
 import { decodeProtectedHeader, errors, jwtVerify, SignJWT } from 'jose';
 import { uuidv7 } from 'uuidv7';
 import * as z from 'zod';
+import { withTimeout } from '../helpers/time.ts';
 import type { Presence, Stay } from '../live/presence.ts';
-import { withTimeout } from '../time.ts';
 import { AppError, notFound } from '../world/errors.ts';
 import { LIMITS } from '../world/limits.ts';
 import { check, checkId, idSchema } from '../world/schemas.ts';
@@ -156,7 +156,7 @@ export class Sessions {
       .setIssuedAt(issuedAt)
       .setExpirationTime(issuedAt + ttlSeconds)
       .sign(signer.secret);
-    await this.#tell((presence) => presence.touch({ tenantId, spaceId, sessionId: id, userId }));
+    await this.#notify((presence) => presence.touch({ tenantId, spaceId, sessionId: id, userId }));
     return { id, token, expiresAt };
   }
 
@@ -186,7 +186,7 @@ export class Sessions {
     const at = toTime(this.#now());
     const place = await this.#store.touchSession(tenantId, checkId(id, '/id'), at);
     if (place === null) throw notFound();
-    await this.#tell((presence) => presence.touch({ tenantId, sessionId: id, ...place }));
+    await this.#notify((presence) => presence.touch({ tenantId, sessionId: id, ...place }));
   }
 
   /** @throws not_found where the tenant has no such stay. */
@@ -194,7 +194,7 @@ export class Sessions {
     const place = await this.#store.endSession(tenantId, checkId(id, '/id'), toTime(this.#now()));
     this.#known.delete(`${tenantId} ${id}`);
     if (place === null) throw notFound();
-    await this.#tell((presence) => presence.leave({ tenantId, sessionId: id, ...place }));
+    await this.#notify((presence) => presence.leave({ tenantId, sessionId: id, ...place }));
   }
 
   /** Erases a person by `erase`, which removes their stays, and then takes none of those for found or present any longer. */
@@ -208,7 +208,7 @@ export class Sessions {
           );
     await erase();
     this.#known.forget((session) => session.tenantId === tenantId && session.userId === userId);
-    await this.#tell((presence) =>
+    await this.#notify((presence) =>
       Promise.all(spaceIds.map((spaceId) => presence.leaveWhole({ tenantId, spaceId, userId }))),
     );
   }
@@ -216,13 +216,13 @@ export class Sessions {
   /** Takes a space's sessions for found or present no longer: it has just been deleted. */
   async closeSpace(tenantId: string, spaceId: string): Promise<void> {
     this.#known.forget((session) => session.tenantId === tenantId && session.spaceId === spaceId);
-    await this.#tell((presence) => presence.clear({ tenantId, spaceId }));
+    await this.#notify((presence) => presence.clear({ tenantId, spaceId }));
   }
 
   /** Waits for it no longer than a moment, and lets go what fails: the next heartbeat, or the silence, puts it right. */
-  async #tell(tell: (presence: SessionPresence) => Promise<unknown>): Promise<void> {
+  async #notify(notify: (presence: SessionPresence) => Promise<unknown>): Promise<void> {
     if (this.#presence === null) return;
-    const told = tell(this.#presence).then(
+    const told = notify(this.#presence).then(
       () => {
         this.#isPresenceAway = false;
       },

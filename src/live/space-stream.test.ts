@@ -7,7 +7,7 @@ import { LIMITS } from '../world/limits.ts';
 import type { ChangesOutcome, LiveHandlers, StreamPlaces } from './live-stores.ts';
 import { SpaceChanges } from './space-changes.ts';
 import type { SpaceStream } from './space-stream.ts';
-import { type OpenStreamRequest, SpaceStreams, type StreamTold } from './space-streams.ts';
+import { type OpenStreamRequest, SpaceStreams, type StreamEvent } from './space-streams.ts';
 
 const ADDRESS = { tenantId: 't', spaceId: 'main' };
 const HEARTBEAT_MS = 20_000;
@@ -31,7 +31,7 @@ function makeDeps() {
   const subscribers = new Set<LiveHandlers & { incarnation: string }>();
   const taken: string[] = [];
   const released: string[] = [];
-  const told: StreamTold[] = [];
+  const told: StreamEvent[] = [];
   const presence: string[] = [];
   const changes = {
     async readChanges(_: object, { after }: { after: number | null }): Promise<ChangesOutcome> {
@@ -78,7 +78,7 @@ function makeDeps() {
       heartbeatMs: HEARTBEAT_MS,
       createId: () => 'id',
       remembers: true,
-      tell: (what) => void told.push(what),
+      onEvent: (what) => void told.push(what),
       presence: {
         touch: async ({ sessionId, userId }) => void presence.push(`touch ${sessionId} ${userId}`),
         sweep: async ({ spaceId }) => void presence.push(`sweep ${spaceId}`),

@@ -21,7 +21,7 @@ export interface OpenStreamRequest extends LogAddress {
 }
 
 /** Told of what nobody waits for. */
-export interface StreamTold {
+export interface StreamEvent {
   event: 'stream_failed' | 'stream_dropped' | 'presence_failed';
   address: LogAddress;
   cause?: unknown;
@@ -35,7 +35,7 @@ export interface SpaceStreamsOptions {
   presence: PresenceHook | null;
   /** Has Redis know of a log again that it has forgotten. */
   openLog?: (address: LogAddress) => Promise<void>;
-  tell: (told: StreamTold) => void;
+  onEvent: (told: StreamEvent) => void;
   /** Whether `endAll` will be called: where streams end with their requests, nothing remembers them. */
   remembers: boolean;
 }
@@ -69,7 +69,7 @@ export class SpaceStreams {
   async open(request: OpenStreamRequest): Promise<SpaceStream> {
     const { from, isAllowed, defer } = request;
     const address = { tenantId: request.tenantId, spaceId: request.spaceId };
-    const { clock, heartbeatMs, createId, tell, remembers } = this.#options;
+    const { clock, heartbeatMs, createId, onEvent, remembers } = this.#options;
     const leaseMs = this.#leaseMs;
     const { incarnation, last, isKnown } = await this.#find(address);
     const place = placeOf(request, createId());
@@ -94,8 +94,8 @@ export class SpaceStreams {
         this.#open.delete(stream);
         // Where it cannot be given back, its lease runs out.
         defer(this.#redis.places.release(place).catch(() => undefined));
-        if (end === 'failed') tell({ event: 'stream_failed', address, cause });
-        if (end === 'slow') tell({ event: 'stream_dropped', address });
+        if (end === 'failed') onEvent({ event: 'stream_failed', address, cause });
+        if (end === 'slow') onEvent({ event: 'stream_dropped', address });
         request.onEnd?.(end);
       },
     });
@@ -122,7 +122,7 @@ export class SpaceStreams {
       await this.#options.openLog?.(address);
     } catch (cause) {
       if (cause instanceof AppError && cause.code === 'not_found') onDeleted();
-      else if (!isAway(cause)) this.#options.tell({ event: 'stream_failed', address, cause });
+      else if (!isAway(cause)) this.#options.onEvent({ event: 'stream_failed', address, cause });
     }
   }
 
@@ -141,7 +141,7 @@ export class SpaceStreams {
     place: StreamPlace,
     isAllowed: () => Promise<boolean>,
   ): () => Promise<boolean> {
-    const { clock, presence, tell } = this.#options;
+    const { clock, presence, onEvent } = this.#options;
     const leaseMs = this.#leaseMs;
     const address = { tenantId, spaceId };
     let allowedAtMs = clock.now();
@@ -169,7 +169,7 @@ export class SpaceStreams {
           await presence.touch({ ...address, sessionId: principal.id, userId: principal.userId });
         await presence.sweep(address);
       } catch (cause) {
-        tell({ event: 'presence_failed', address, cause });
+        onEvent({ event: 'presence_failed', address, cause });
       }
     };
     return async () => {

@@ -3,8 +3,8 @@ import { AppError, notFound } from '../world/errors.ts';
 import type { LogOperation, Operation } from '../world/operation.ts';
 import { checkId, checkPageLimit } from '../world/schemas.ts';
 import type { Page, Seq } from '../world/types.ts';
-import type { WorldLog } from '../world-stores.ts';
 import type { AppendOptions, CommittedOperations, Queued } from './space-log.ts';
+import type { WorldLog } from './world-log.ts';
 
 /** An operation that Postgres could not keep: it removed itself and nothing else. */
 export interface DeadLetter {

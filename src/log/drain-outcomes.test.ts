@@ -221,9 +221,9 @@ describe('[L7] a staged world', () => {
   it('is applied while the renewer invalidates what else shows its people and models', async () => {
     const { add, drain, postgres } = makeDrain();
     const steps: string[] = [];
-    drain.renewsBy({
+    drain.setSnapshotRenewer({
       renew: async () => undefined,
-      async changing(tenantId, write) {
+      async invalidateWhile(tenantId, write) {
         steps.push(`begins ${tenantId}`);
         const written = await write();
         steps.push('ends');
@@ -253,7 +253,7 @@ describe('[L7] a staged world', () => {
     await clock.pass(STAGE_TRIED_MS + 1);
     postgres.applyStage.mockRejectedValueOnce(tooMuch());
     postgres.loadCursor.mockRejectedValueOnce(away());
-    await expect(drain.drainSpace(ADDRESS, BUDGET)).rejects.toMatchObject({ isTooMuch: false });
+    await expect(drain.drainSpace(ADDRESS, BUDGET)).rejects.toMatchObject({ retrySmaller: false });
     expect(postgres.dropStage).not.toHaveBeenCalled();
   });
 
@@ -267,7 +267,7 @@ describe('[L7] a staged world', () => {
     postgres.applyStage.mockRejectedValueOnce(tooMuch()).mockRejectedValueOnce(tooMuch());
     const status = await drain.drainSpace(ADDRESS, BUDGET).then(
       (report) => report.status,
-      ({ isTooMuch }) => isTooMuch,
+      ({ retrySmaller }) => retrySmaller,
     );
     expect(status).toBe(drops === 1 ? 'drained' : true);
     expect(postgres.applyStage).toHaveBeenCalledTimes(tries);
@@ -351,7 +351,7 @@ describe('[S4] the snapshot of a drained space', () => {
   ])('%s', async (_, snapshot, renewals) => {
     const { put, log, drain } = makeDrain();
     const renew = vi.fn(async () => undefined);
-    drain.renewsBy({ renew, changing: (_tenantId, write) => write() });
+    drain.setSnapshotRenewer({ renew, invalidateWhile: (_tenantId, write) => write() });
     put('a');
     log.snapshot = snapshot;
     await drain.drainSpace(ADDRESS, BUDGET);
@@ -362,7 +362,7 @@ describe('[S4] the snapshot of a drained space', () => {
     const { put, log, clock, postgres, drain } = makeDrain();
     const { promise: held, resolve: release } = Promise.withResolvers<void>();
     const renew = vi.fn(() => held);
-    drain.renewsBy({ renew, changing: (_tenantId, write) => write() });
+    drain.setSnapshotRenewer({ renew, invalidateWhile: (_tenantId, write) => write() });
     for (const id of ['a', 'b', 'c']) put(id);
     Object.assign(log, { readMax: 1, snapshot: FAR });
     const ended = vi.fn();

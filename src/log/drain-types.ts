@@ -4,7 +4,7 @@ import type { OwnLog } from './log-reader.ts';
 import type { LogAddress, Retention } from './log-stores.ts';
 
 /** Told of what nobody waits for. None of it holds what was written. */
-export interface DrainTold {
+export interface DrainEvent {
   event: 'drain_failed' | 'drain_incident' | 'dead_letters' | 'correction_failed' | 'records_sweep_failed';
   /** Null of `records_sweep_failed`, which is of all tenants. */
   address: LogAddress | null;
@@ -19,7 +19,7 @@ export interface DrainOptions {
   now: () => number;
   /** Resolves after so many milliseconds. */
   pause: (ms: number) => Promise<void>;
-  tell: (told: DrainTold) => void;
+  onEvent: (told: DrainEvent) => void;
   /** Has the space drained later, by who can be trusted to: null where there is nobody. */
   publishDrain: ((address: LogAddress & { delaySeconds: number }) => Promise<void>) | null;
   /** How long what drains leave behind is kept. */
@@ -30,7 +30,7 @@ export interface SnapshotRenewer {
   /** Renews a space's snapshot that is far behind. It tells of its failure itself. */
   renew(address: LogAddress, incarnation: string): Promise<void>;
   /** A write to what states show and no log holds. */
-  changing<T>(tenantId: string, write: () => Promise<T>): Promise<T>;
+  invalidateWhile<T>(tenantId: string, write: () => Promise<T>): Promise<T>;
 }
 
 export interface DrainReport {

@@ -185,7 +185,7 @@ describe('[D2] a batch', () => {
     const { put, postgres, batches, drain } = makeDrain();
     put('a');
     postgres.applyBatch.mockRejectedValue(tooMuch());
-    await expect(drain.drainSpace(ADDRESS, BUDGET)).rejects.toMatchObject({ isTooMuch: true });
+    await expect(drain.drainSpace(ADDRESS, BUDGET)).rejects.toMatchObject({ retrySmaller: true });
     expect(batches()).toHaveLength(1);
   });
 
@@ -215,7 +215,7 @@ describe('[D4] a drain that holds the claim', () => {
       deps.postgres.applyBatch,
       ...Array.from({ length: appends }, (_, i) => () => deps.put(`late${i}`)),
     );
-    return { ...deps, goesOn: () => deps.settles().map(({ goesOn }) => goesOn) };
+    return { ...deps, next: () => deps.settles().map(({ next }) => next) };
   }
 
   it('rests before it commits what was appended during its batch', async () => {
@@ -246,7 +246,7 @@ describe('[D4] a drain that holds the claim', () => {
     for (const id of ['a', 'b', 'c']) put(id);
     log.readMax = 1;
     await runElected();
-    expect(settles().map(({ goesOn }) => goesOn)).toEqual(['at once', 'at once', 'after a rest']);
+    expect(settles().map(({ next }) => next)).toEqual(['continue', 'continue', 'pause']);
     expect(pauses).toEqual([]);
   });
 
@@ -263,7 +263,7 @@ describe('[D4] a drain that holds the claim', () => {
     };
     meanwhile(postgres.applyBatch, passAndPut(untilMs - 1), passAndPut(1));
     await runElected({ budgetMs });
-    expect(settles().map(({ goesOn }) => goesOn)).toEqual(['after a rest', 'at once', 'at once']);
+    expect(settles().map(({ next }) => next)).toEqual(['pause', 'continue', 'continue']);
   });
 
   it('ends its rest when its process ends, and does not rest again', async () => {
@@ -285,14 +285,14 @@ describe('[D4] a drain that holds the claim', () => {
       () => put('b'),
     );
     expect(await runElected()).toMatchObject({ status: 'drained' });
-    expect(settles()[0]?.goesOn).toBe('at once');
+    expect(settles()[0]?.next).toBe('continue');
     expect(pauses).toEqual([]);
   });
 
   it('rests, but a drain that was only called does not', async () => {
-    const { goesOn, pauses, drain } = makeBusy(1);
+    const { next, pauses, drain } = makeBusy(1);
     expect(await drain.run(ADDRESS, { token: null, ...BUDGET })).toMatchObject({ batches: 2 });
-    expect(goesOn()).toEqual(['at once', 'at once']);
+    expect(next()).toEqual(['continue', 'continue']);
     expect(pauses).toEqual([]);
   });
 });
@@ -306,7 +306,7 @@ describe('[D4] a drain that does not finish', () => {
       await clock.pass(BUDGET.budgetMs);
     });
     expect(await runElected()).toMatchObject({ status: 'continues', entries: 1, seq });
-    expect(settles()).toMatchObject([{ committed: seq, goesOn: 'never' }]);
+    expect(settles()).toMatchObject([{ committed: seq, next: 'stop' }]);
     expect(publishDrain.mock.calls).toEqual([[{ ...ADDRESS, delaySeconds: 5 }]]);
   });
 

@@ -6,8 +6,8 @@ import type { OperationResult, StageOperation } from '../world/operation.ts';
 import { findAsked, type Known, planBatch } from '../world/plan-batch.ts';
 import { isBehind } from '../world/snapshot-lag.ts';
 import type { Seq } from '../world/types.ts';
+import { appendCorrections, UNCOUNTED } from './append-corrections.ts';
 import { BatchSizes } from './batch-sizes.ts';
-import { correctReaders, UNCOUNTED } from './correct-readers.ts';
 import type { DrainOptions, DrainReport, DrainRun, SnapshotRenewer } from './drain-types.ts';
 import { LogReader, type ReadEntry } from './log-reader.ts';
 import type { DrainStore, LogAddress, LogStore, Settled } from './log-stores.ts';
@@ -60,7 +60,7 @@ export class Drain {
   }
 
   /** From now on the snapshots that its drains leave far behind are renewed by this, which needs drains itself. */
-  renewsBy(renewer: SnapshotRenewer): void {
+  setSnapshotRenewer(renewer: SnapshotRenewer): void {
     this.#renewer = renewer;
   }
 
@@ -75,7 +75,7 @@ export class Drain {
     try {
       dead.push(...(await this.#postgres.listUncorrected(address, CORRECTIONS_MAX)));
     } catch (cause) {
-      this.#options.tell({ event: 'correction_failed', address, cause });
+      this.#options.onEvent({ event: 'correction_failed', address, cause });
     }
     // Who called is told of a failure, and calls again: no message is sent for that too.
     return this.#run(address, { token: null, budgetMs }, dead, false);
@@ -91,14 +91,14 @@ export class Drain {
   }
 
   async #sweepRecords(): Promise<void> {
-    const { now, retention, tell } = this.#options;
+    const { now, retention, onEvent } = this.#options;
     if (now() - this.#recordsSweptMs < RECORDS_SWEEP_MS) return;
     this.#recordsSweptMs = now();
     try {
       const resultsSeconds = Math.max(retention.resultsSeconds, RESULTS_SECONDS_MIN);
       await this.#postgres.sweepAllRecords({ ...retention, resultsSeconds });
     } catch (cause) {
-      tell({ event: 'records_sweep_failed', address: null, cause });
+      onEvent({ event: 'records_sweep_failed', address: null, cause });
     }
   }
 
@@ -125,10 +125,10 @@ export class Drain {
       if (report.status === 'continues' || isLeft) await this.#goOnLater(address);
       return report;
     } catch (cause) {
-      this.#options.tell({ event: 'drain_failed', address, cause });
+      this.#options.onEvent({ event: 'drain_failed', address, cause });
       // No retry succeeds until an operator acts. The schedule is the next to try.
       const isRefused = cause instanceof AppError && cause.needsOperator;
-      if (isRefused) this.#options.tell({ event: 'drain_incident', address, kind: 'refused_by_postgres' });
+      if (isRefused) this.#options.onEvent({ event: 'drain_incident', address, kind: 'refused_by_postgres' });
       else if (publishes) await this.#goOnLater(address);
       throw cause;
     }
@@ -186,7 +186,7 @@ export class Drain {
           report.batches++;
           onResults?.(step.results, reader.cursor);
           if (step.dead.length > 0)
-            this.#options.tell({ event: 'dead_letters', address, count: step.dead.length });
+            this.#options.onEvent({ event: 'dead_letters', address, count: step.dead.length });
           dead.push(...step.dead);
         }
         const isOut = now() >= endMs;
@@ -198,7 +198,7 @@ export class Drain {
           incarnation: reader.incarnation,
           committed: reader.cursor,
           token: reader.token,
-          goesOn: isOut ? 'never' : mayRest ? 'after a rest' : 'at once',
+          next: isOut ? 'stop' : mayRest ? 'pause' : 'continue',
           operations: step?.operations ?? 0,
           noEffects: step?.noEffects ?? [],
           entries: step?.entries.length ?? 0,
@@ -278,7 +278,7 @@ export class Drain {
       try {
         outcome = await this.#postgres.applyBatch(address, batch);
       } catch (error) {
-        if (!(error instanceof AppError && error.isTooMuch) || plan.used <= 1) throw error;
+        if (!(error instanceof AppError && error.retrySmaller) || plan.used <= 1) throw error;
         // Sent again as it is, it would be too much again.
         this.#sizes.shrink(address, plan.used);
         return reader.moveTo(from);
@@ -315,9 +315,9 @@ export class Drain {
     const apply = () => this.#postgres.applyStage(address, step);
     const refuseOther = (error: unknown) => {
       const isOld = this.#options.now() - to / 1_000 > STAGE_TRIED_MS_MAX;
-      if (!(error instanceof AppError && error.isTooMuch && isOld)) throw error;
+      if (!(error instanceof AppError && error.retrySmaller && isOld)) throw error;
     };
-    const outcome = await this.#changing(address, () =>
+    const outcome = await this.#invalidateWhile(address, () =>
       apply().catch(async (error: unknown) => {
         refuseOther(error);
         // It may have been Postgres: once more, where that answers.
@@ -341,38 +341,38 @@ export class Drain {
   }
 
   /** With a saved world come people, models, media and messages, which other spaces show too. */
-  #changing<T>({ tenantId }: LogAddress, write: () => Promise<T>): Promise<T> {
-    return this.#renewer === null ? write() : this.#renewer.changing(tenantId, write);
+  #invalidateWhile<T>({ tenantId }: LogAddress, write: () => Promise<T>): Promise<T> {
+    return this.#renewer === null ? write() : this.#renewer.invalidateWhile(tenantId, write);
   }
 
   #tellIncidents(address: LogAddress, incidents: readonly Incident[]): void {
-    for (const { kind } of incidents) this.#options.tell({ event: 'drain_incident', address, kind });
+    for (const { kind } of incidents) this.#options.onEvent({ event: 'drain_incident', address, kind });
   }
 
-  /** See correctReaders. A failure is told, and leaves them to a later drain. @returns whether there is more to drain now. */
+  /** See appendCorrections. A failure is told, and leaves them to a later drain. @returns whether there is more to drain now. */
   async #correct(address: LogAddress, cursor: Seq, dead: DeadOperation[]): Promise<boolean> {
     const stores = { redis: this.#redis, postgres: this.#postgres };
     try {
       while (dead.length > 0) {
-        const goesOn = await correctReaders(stores, address, cursor, dead);
+        const isAppended = await appendCorrections(stores, address, cursor, dead);
         // Those of earlier drains too: where nobody writes any more, no other drain comes for them.
         if (dead.length === 0) dead.push(...(await this.#postgres.listUncorrected(address, CORRECTIONS_MAX)));
-        if (goesOn) return true;
+        if (isAppended) return true;
       }
       return false;
     } catch (cause) {
-      this.#options.tell({ event: 'correction_failed', address, cause });
+      this.#options.onEvent({ event: 'correction_failed', address, cause });
       return false;
     }
   }
 
   async #goOnLater(address: LogAddress): Promise<void> {
-    const { publishDrain, tell } = this.#options;
+    const { publishDrain, onEvent } = this.#options;
     try {
       await publishDrain?.({ ...address, delaySeconds: GO_ON_DELAY_SECONDS });
     } catch (cause) {
       // The schedule's sweep comes anyway.
-      tell({ event: 'drain_failed', address, cause });
+      onEvent({ event: 'drain_failed', address, cause });
     }
   }
 }

@@ -137,7 +137,7 @@ export interface SettleRequest {
   committed: Seq;
   token: string | null;
   /** Whether the drain goes on where something is left: if never, it lets go; it does not rest while somebody waits. */
-  goesOn: 'never' | 'at once' | 'after a rest';
+  next: 'stop' | 'continue' | 'pause';
   /** Of what was committed since the last settle. */
   operations: number;
   entries: number;

@@ -5,7 +5,7 @@ import { LIMITS } from '../world/limits.ts';
 import { countOperations, expandOperations, isMove, packMoves } from '../world/move.ts';
 import type { Operation, OperationResult, SentOperation, StageOperation } from '../world/operation.ts';
 import type { SaveMode, Seq, WrittenObject } from '../world/types.ts';
-import { UNCOUNTED } from './correct-readers.ts';
+import { UNCOUNTED } from './append-corrections.ts';
 import type { Drain } from './drain.ts';
 import { type OwnLog, readEntry } from './log-reader.ts';
 import type {

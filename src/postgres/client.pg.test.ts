@@ -1,6 +1,6 @@
 import { type SQL, sql } from 'drizzle-orm';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { startNeonFront } from '../../dev/fronts/neon.ts';
+import { startNeonEmulator } from '../../dev/emulators/neon.ts';
 import { stack, uniqueName } from '../../test/support.ts';
 import { startTcpProxy, type TcpFault } from '../../test/tcp-proxy.ts';
 import type { Postgres, TransactionMode } from './client.ts';
@@ -20,15 +20,15 @@ const AWAY = { code: 'store_unavailable' };
 
 async function openHttpWay(): Promise<Way> {
   const { databaseUrl } = stack();
-  const front = await startNeonFront({ postgresPort: Number(new URL(databaseUrl).port), port: 0 });
+  const emulator = await startNeonEmulator({ postgresPort: Number(new URL(databaseUrl).port), port: 0 });
   return {
-    open: (timeoutMs = 10_000) => openNeon({ databaseUrl, fetchEndpoint: front.sqlUrl, timeoutMs }),
+    open: (timeoutMs = 10_000) => openNeon({ databaseUrl, fetchEndpoint: emulator.sqlUrl, timeoutMs }),
     inject(fault) {
-      if (fault.kind === 'hang') front.faults.inject({ kind: 'latency', latencyMs: HANG_MS });
-      else front.faults.inject(fault.kind === 'refuse' ? fault : { ...fault, times: 1 });
+      if (fault.kind === 'hang') emulator.faults.inject({ kind: 'latency', latencyMs: HANG_MS });
+      else emulator.faults.inject(fault.kind === 'refuse' ? fault : { ...fault, times: 1 });
     },
-    clear: () => front.faults.clear(),
-    close: () => front.close(),
+    clear: () => emulator.faults.clear(),
+    close: () => emulator.close(),
   };
 }
 

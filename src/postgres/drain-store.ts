@@ -1,6 +1,6 @@
 import type { DeadLetterStore } from '../log/dead-letters.ts';
 import type { DrainStore, LogAddress, Retention, StagedWorld } from '../log/log-stores.ts';
-import type { WriteTarget } from '../persistence-layer.ts';
+import type { WriteTarget } from '../log/world-log.ts';
 import type { WorldItem } from '../world/state-lines.ts';
 import type { WorldInput } from '../world/types.ts';
 import type { Postgres } from './client.ts';

@@ -34,10 +34,10 @@ export function toAppError(
       mode === 'write'
         ? 'Postgres does not answer now. Whether the write was done is not known.'
         : 'Postgres does not answer now.',
-      { cause: error, retryAfterSeconds: 2, isTooMuch: tookTooLong(error, code) },
+      { cause: error, retryAfterSeconds: 2, retrySmaller: tookTooLong(error, code) },
     );
   if (code === undefined && isAnswerTooLarge(error))
-    return new AppError('internal', 'Something went wrong here.', { cause: error, isTooMuch: true });
+    return new AppError('internal', 'Something went wrong here.', { cause: error, retrySmaller: true });
   const refusal = explainRefusal(readFacts(error), variables);
   if (refusal !== null) {
     const { cause, remedy, needsOperator } = refusal;

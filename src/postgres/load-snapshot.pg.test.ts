@@ -29,7 +29,7 @@ describe.each(Object.entries(DRIVERS))('a world loaded to be kept, on %s', (_, o
     const loaded = await loader.loadWorld({ tenantId, spaceId }, 2 ** 24);
     if (loaded === null || loaded === 'too_large') throw new Error('it is not loaded');
     const state = await layer.loadWorldState();
-    expect([loaded.seq, loaded.around.rev]).toEqual([state.seq, state.rev]);
+    expect([loaded.seq, loaded.metadata.rev]).toEqual([state.seq, state.rev]);
     expect([...loaded.objects.keys()]).toEqual(state.objects.map(({ id }) => id));
     for (const object of state.objects) expect(loaded.objects.get(object.id)).toBe(JSON.stringify(object));
   });

@@ -100,10 +100,10 @@ describe.each(Object.entries(DRIVERS))('[L7] a staged world in the log, on %s', 
 
   it('arrives in pieces too', async () => {
     const space = await makeLogSpace(postgres);
-    const { objects, ...around } = toWorld(['a', 'b']);
+    const { objects, ...metadata } = toWorld(['a', 'b']);
     const items = (async function* () {
       for (const [line, object] of objects.entries()) yield [{ kind: 'object' as const, line, object }];
-      yield [{ kind: 'around' as const, around }];
+      yield [{ kind: 'metadata' as const, metadata }];
     })();
     const staged = await space.store.stageWorldStream({ ...space.address, actor: 'ann' }, items);
     if (staged === 'unknown_space') throw new Error('the space is not there');

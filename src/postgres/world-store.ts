@@ -1,4 +1,4 @@
-import type { WorldStore } from '../persistence-layer.ts';
+import type { WorldStore } from '../persistence/world-stores.ts';
 import type { Postgres } from './client.ts';
 import { deleteSpace } from './operations/delete-space.ts';
 import { ensureTenant } from './operations/ensure-tenant.ts';

@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, it, vi } from 'vitest';
-import { CURRENT_KEY, NEXT_KEY, TOKEN, useTestQueue } from '../../dev/fronts/qstash-test-queue.ts';
+import { CURRENT_KEY, NEXT_KEY, TOKEN, useTestQueue } from '../../dev/emulators/qstash-test-queue.ts';
 import { createQueue } from './queue.ts';
 import { createSchedules } from './schedules.ts';
 
@@ -10,11 +10,15 @@ const NOWHERE = 'http://127.0.0.1:9';
 
 describe('a message to drain a space', () => {
   it('is delivered after its delay, signed, with the space in its body', async () => {
-    const { front, clock, destination } = await queue.start();
-    const { publishDrain } = createQueue({ url: `${front.url}/`, token: TOKEN, publicUrl: destination.url });
+    const { emulator, clock, destination } = await queue.start();
+    const { publishDrain } = createQueue({
+      url: `${emulator.url}/`,
+      token: TOKEN,
+      publicUrl: destination.url,
+    });
     await publishDrain({ ...SPACE, delaySeconds: 5 });
     clock.advance(4_999);
-    await front.idle();
+    await emulator.idle();
     expect(destination.calls).toEqual([]);
     clock.advance(1);
     await destination.waitForCalls(1);
@@ -25,8 +29,8 @@ describe('a message to drain a space', () => {
   });
 
   it('is another one each time: the same again within ten minutes is delivered too', async () => {
-    const { front, clock, destination } = await queue.start();
-    const { publishDrain } = createQueue({ url: front.url, token: TOKEN, publicUrl: destination.url });
+    const { emulator, clock, destination } = await queue.start();
+    const { publishDrain } = createQueue({ url: emulator.url, token: TOKEN, publicUrl: destination.url });
     await publishDrain({ ...SPACE, delaySeconds: 0 });
     await publishDrain({ ...SPACE, delaySeconds: 0 });
     clock.advance(1);
@@ -39,9 +43,9 @@ describe('a message to drain a space', () => {
     ['an address at which nobody is', { url: NOWHERE }, {}],
     ['a destination it does not take', {}, { publicUrl: 'https://elsewhere.example' }],
   ])('is not taken for sent with %s, and the token is in no message', async (_, where, changes) => {
-    const { front, destination } = await queue.start();
+    const { emulator, destination } = await queue.start();
     const { publishDrain } = createQueue({
-      url: front.url,
+      url: emulator.url,
       token: TOKEN,
       publicUrl: destination.url,
       ...where,
@@ -59,7 +63,7 @@ describe('schedules', () => {
   async function open(changes: { drainScheduleCron?: string } = {}) {
     const started = await queue.start();
     const options = {
-      url: started.front.url,
+      url: started.emulator.url,
       token: TOKEN,
       publicUrl: started.destination.url,
       drainScheduleCron: '* * * * *',

@@ -1,4 +1,4 @@
-import type { CacheStore } from '../cache-manager.ts';
+import type { CacheStore } from '../persistence/cache-store.ts';
 import type { RedisClient } from './client.ts';
 import { cacheKey, cacheStatsKey, userSessionKey, worldStateKey } from './keys.ts';
 import { createRateLimitStore } from './rate-limit.ts';

@@ -84,7 +84,7 @@ export function snapshotAsideKey(space: SpaceAddress, incarnation: string, token
 }
 
 /** What stands around a space's world in its state: a hash, with an expiry. It is only a copy. */
-export function aroundKey(space: SpaceAddress, incarnation: string): string {
+export function metadataKey(space: SpaceAddress, incarnation: string): string {
   return `${KEY_PREFIX}:{${spaceMember(space)}}:${incarnation}:around`;
 }
 
@@ -158,7 +158,7 @@ const COPY_KEYS: Readonly<Record<CopyKind, RegExp>> = {
   values: new RegExp(`^${KEY_PREFIX}:\\{${ID}\\}:cache:`),
   worldStates: new RegExp(`^${KEY_PREFIX}:\\{${ID}!${ID}\\}:world-state$`),
   // A name of an incarnation has no colon: what stands behind one is nobody's own words.
-  snapshots: new RegExp(`^${KEY_PREFIX}:\\{${ID}!${ID}\\}:[A-Za-z0-9._-]+:(snap(:[A-Za-z0-9-]+)?|around)$`),
+  snapshots: new RegExp(`^${KEY_PREFIX}:\\{${ID}!${ID}\\}:[A-Za-z0-9._-]+:(snap(:[A-Za-z0-9-]+)?|metadata)$`),
 };
 
 /** @returns null for a key that holds what is nowhere else. */

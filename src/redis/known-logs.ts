@@ -3,7 +3,7 @@ import type { FindCursor, LogAddress } from '../log/log-stores.ts';
 import type { Seq } from '../world/types.ts';
 import type { RedisClient } from './client.ts';
 import { createLostError } from './errors.ts';
-import { aroundKey, dirtyKey, logKey, logMetaKey, snapshotKey, spaceMember } from './keys.ts';
+import { dirtyKey, logKey, logMetaKey, metadataKey, snapshotKey, spaceMember } from './keys.ts';
 import { TEAR } from './scripts.ts';
 
 export interface KnownLogsOptions {
@@ -146,7 +146,7 @@ export class KnownLogs {
       TEAR,
       [
         ...[logMetaKey(address), logKey(address, incarnation), this.dirtyKey(address)],
-        ...[snapshotKey(address, incarnation), aroundKey(address, incarnation)],
+        ...[snapshotKey(address, incarnation), metadataKey(address, incarnation)],
       ],
       [
         ...[incarnation, spaceMember(address), why.reason, String(seq)],

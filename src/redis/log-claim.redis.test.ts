@@ -76,7 +76,7 @@ describe.each(REDIS_WAYS)('[D4] who drains a space, and when, %s', (_, openWay) 
     const { token, seq } = await space.add(WAITS);
     for (const renew of [
       () => space.read({ token }),
-      () => space.settle(seq - 1, { token, goesOn: 'at once' }),
+      () => space.settle(seq - 1, { token, next: 'continue' }),
     ]) {
       await setDue(space, -4_000);
       await renew();
@@ -100,7 +100,7 @@ describe.each(REDIS_WAYS)('[D4] who drains a space, and when, %s', (_, openWay) 
   describe('after a drain that committed everything', () => {
     const drainAll = async (space: LogSpace) => {
       const { token, seq } = await space.add(WAITS);
-      expect(await space.settle(seq, { token, goesOn: 'at once' })).toMatchObject({ restMs: 0 });
+      expect(await space.settle(seq, { token, next: 'continue' })).toMatchObject({ restMs: 0 });
       return token;
     };
 
@@ -141,20 +141,16 @@ describe.each(REDIS_WAYS)('[D4] who drains a space, and when, %s', (_, openWay) 
 
   describe('a drain that left something', () => {
     /** @returns what the settle answered, of a drain that committed the first of two appends. */
-    const drainFirst = async (
-      space: LogSpace,
-      goesOn: 'never' | 'at once' | 'after a rest',
-      isAwaited = false,
-    ) => {
+    const drainFirst = async (space: LogSpace, next: 'stop' | 'continue' | 'pause', isAwaited = false) => {
       const { token, seq } = await space.add(WAITS);
       await space.read({ token });
       await space.add({ ...THOUSAND, waits: isAwaited });
-      return { token, settled: await space.settle(seq, { token, goesOn }) };
+      return { token, settled: await space.settle(seq, { token, next }) };
     };
 
     it('rests, keeps its claim, and goes on', async () => {
       const space = await openSpace({ restMs: 4_000 });
-      const { token, settled } = await drainFirst(space, 'after a rest');
+      const { token, settled } = await drainFirst(space, 'pause');
       expect(settled).toMatchObject({ isDrained: false, restMs: 4_000 });
       expectAbout(await readDueMs(space), 4_000);
       expect(await space.add(THOUSAND)).toMatchObject({ drainAfterMs: null });
@@ -164,34 +160,34 @@ describe.each(REDIS_WAYS)('[D4] who drains a space, and when, %s', (_, openWay) 
 
     it('is taken over in its rest by a caller who waits', async () => {
       const space = await openSpace({ restMs: 4_000 });
-      const { token } = await drainFirst(space, 'after a rest');
+      const { token } = await drainFirst(space, 'pause');
       expect(await space.add(WAITS)).toMatchObject({ drainAfterMs: 0 });
       expect(await space.read({ token })).toEqual({ status: 'relieved' });
     });
 
     it('does not rest while a caller waits for what is left', async () => {
       const space = await openSpace();
-      const { settled } = await drainFirst(space, 'after a rest', true);
+      const { settled } = await drainFirst(space, 'pause', true);
       expect(settled).toMatchObject({ isDrained: false, restMs: 0 });
       expect(await space.add()).toMatchObject({ drainAfterMs: null });
     });
 
     it('rests again when what a caller waited for is committed', async () => {
       const space = await openSpace();
-      const { settled } = await drainFirst(space, 'after a rest');
+      const { settled } = await drainFirst(space, 'pause');
       expect(settled).toMatchObject({ restMs: REST_MS });
     });
 
     it('goes on at once where it is told to', async () => {
       const space = await openSpace();
-      const { settled } = await drainFirst(space, 'at once');
+      const { settled } = await drainFirst(space, 'continue');
       expect(settled).toMatchObject({ isDrained: false, restMs: 0 });
       expect(await space.add(WAITS)).toMatchObject({ drainAfterMs: null });
     });
 
     it('leaves the rest to the next append where it ends', async () => {
       const space = await openSpace();
-      const { token, settled } = await drainFirst(space, 'never');
+      const { token, settled } = await drainFirst(space, 'stop');
       expect(settled).toMatchObject({ isDrained: false, restMs: 0 });
       expect(await space.read({ token })).toEqual({ status: 'relieved' });
       expect(await space.add()).toMatchObject({ drainAfterMs: SOON_MS });
@@ -204,7 +200,7 @@ describe.each(REDIS_WAYS)('[D4] who drains a space, and when, %s', (_, openWay) 
     const before = await space.meta();
     expect(await space.read()).toMatchObject({ status: 'read' });
     await space.settle(firstSeq);
-    await space.settle(firstSeq, { token: 'of-another', goesOn: 'at once' });
+    await space.settle(firstSeq, { token: 'of-another', next: 'continue' });
     expect(await space.meta()).toMatchObject({ token, due: before.due });
   });
 });

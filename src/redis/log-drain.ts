@@ -27,7 +27,7 @@ import { READ, RETIRE, SETTLE } from './scripts.ts';
 const READ_STATUSES = ['read', 'cold', 'deleted', 'moved', 'unverified', 'relieved'] as const;
 const TEARS = ['', 'lost', 'behind', 'told'] as const;
 /** As settle.lua has it. */
-const GOES_ON = { never: '0', 'at once': '1', 'after a rest': '2' } as const;
+const NEXT = { stop: '0', continue: '1', pause: '2' } as const;
 /** What came to a deleted space from one who had not heard is told so for a day. */
 const DELETED_SECONDS = 86_400;
 
@@ -108,7 +108,7 @@ export function readEntry(head: RedisReply | undefined, ops: RedisReply | undefi
 export async function settleLog(
   { redis, options, known }: LogContext,
   address: LogAddress,
-  { incarnation, committed, token, goesOn, operations, entries, latencyMsSum, noEffects = [] }: SettleRequest,
+  { incarnation, committed, token, next, operations, entries, latencyMsSum, noEffects = [] }: SettleRequest,
 ): Promise<Settled> {
   const reply = await redis.eval(
     SETTLE,
@@ -117,7 +117,7 @@ export async function settleLog(
       ...[drainStatsKey(address.tenantId), snapshotKey(address, incarnation), noEffectsKey(address)],
     ],
     [
-      ...[incarnation, spaceMember(address), String(committed), token ?? '', GOES_ON[goesOn]],
+      ...[incarnation, spaceMember(address), String(committed), token ?? '', NEXT[next]],
       ...[options.restMs * 1_000, operations, entries, Math.max(0, Math.round(latencyMsSum))].map(String),
       String(Math.ceil(options.replayWindowMsMax / 1_000)),
       ...[options.replayWindowEntriesMax, options.replayWindowBytesMax].map(String),

@@ -1,6 +1,6 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import type { HttpFront } from '../../dev/fronts/http.ts';
-import { startUpstashFront } from '../../dev/fronts/upstash.ts';
+import type { HttpEmulator } from '../../dev/emulators/http.ts';
+import { startUpstashEmulator } from '../../dev/emulators/upstash.ts';
 import { openSpace } from '../../test/redis-log.ts';
 import { startTestRedis, type TestRedis } from '../../test/start-redis.ts';
 import type { RedisClient } from './client.ts';
@@ -14,14 +14,14 @@ const WAYS = ['Upstash over HTTP', 'ioredis over TCP'] as const;
 /** A Redis of its own: here it is filled, emptied and set to evict. */
 describe('a Redis that is full, or forgets', () => {
   let server: TestRedis;
-  let front: HttpFront;
+  let emulator: HttpEmulator;
   let tcp: RedisClient;
   let clients: Record<(typeof WAYS)[number], RedisClient>;
   beforeAll(async () => {
     server = await startTestRedis(PASSWORD);
-    front = await startUpstashFront({ redisUrl: server.url, token: PASSWORD, port: 0 });
+    emulator = await startUpstashEmulator({ redisUrl: server.url, token: PASSWORD, port: 0 });
     tcp = openTcpRedis({ host: '127.0.0.1', port: server.port, password: PASSWORD, timeoutMs: 5_000 });
-    const http = openUpstash({ url: front.url, token: PASSWORD, timeoutMs: 5_000 });
+    const http = openUpstash({ url: emulator.url, token: PASSWORD, timeoutMs: 5_000 });
     clients = { 'Upstash over HTTP': http, 'ioredis over TCP': tcp };
   });
   afterEach(async () => {
@@ -30,7 +30,7 @@ describe('a Redis that is full, or forgets', () => {
   });
   afterAll(async () => {
     await tcp?.close();
-    await front?.close();
+    await emulator?.close();
     await server?.stop();
   });
   const configure = (name: string, value: string) => tcp.command('CONFIG', 'SET', name, value);

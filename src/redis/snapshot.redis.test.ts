@@ -2,9 +2,9 @@ import { describe, expect, it } from 'vitest';
 import { useLogs } from '../../test/redis-log.ts';
 import { REDIS_WAYS } from '../../test/redis-ways.ts';
 import type {
-  Around,
   KeptWorld,
   Marks,
+  SpaceMetadata,
   StateReply,
   StateRequest,
   StateStore,
@@ -14,7 +14,7 @@ import { createStateStore, type SnapshotOptions } from './snapshot.ts';
 const MARKS: Marks = { version: '0', epoch: '0', pendingUntil: '0', isErasing: false };
 const REQUEST: StateRequest = {
   held: null,
-  aroundId: null,
+  metadataId: null,
   version: null,
   atLeast: 0,
   hits: 0,
@@ -38,7 +38,7 @@ function makeWorld(seq: number, name: string): KeptWorld {
   return { seq, loadedMs: 7, objects, avatars: new Map([[avatar.id, avatar]]) };
 }
 
-const AROUND: Around = {
+const METADATA: SpaceMetadata = {
   rev: 3,
   seq: 1_000,
   present: new Set(['__proto__']),
@@ -70,7 +70,7 @@ describe.each(REDIS_WAYS)('what is kept of states, over %s', (_, openWay) => {
     const { incarnation } = space.opened;
     const read = (request: Partial<StateRequest> = {}) => store.read(address, { ...REQUEST, ...request });
     const keep = async (world: KeptWorld, marks = MARKS, isRenewed = false) => {
-      await store.keepAround(address, incarnation, { around: AROUND, marks });
+      await store.keepMetadata(address, incarnation, { metadata: METADATA, marks });
       return store.keepWorld(address, incarnation, { world, marks, token: null, isRenewed });
     };
     return { space, store, address, incarnation, read, keep };
@@ -92,12 +92,12 @@ describe.each(REDIS_WAYS)('what is kept of states, over %s', (_, openWay) => {
     const { seq } = await space.add();
     const state = await expectState(read());
     expect(state.snapshot).toEqual(world);
-    expect(state.around.kept).toEqual(AROUND);
+    expect(state.metadata.kept).toEqual(METADATA);
     expect(state.entries).toMatchObject([{ seq, prev: 1_000, ops: '[{"op":"delete","id":"a"}]' }]);
     expect(state).toMatchObject({ last: seq, committed: 1_000, behind: { operations: 1, bytes: 26 } });
-    const held = { held: { incarnation, seq, epoch: '0' }, aroundId: state.around.id };
+    const held = { held: { incarnation, seq, epoch: '0' }, metadataId: state.metadata.id };
     const next = await expectState(read(held));
-    expect([next.snapshot, next.around.kept, next.entries]).toEqual([null, null, []]);
+    expect([next.snapshot, next.metadata.kept, next.entries]).toEqual([null, null, []]);
     expect(await read({ ...held, version: { seq, rev: 3 } })).toMatchObject({ status: 'same', seq, rev: 3 });
     expect(await read({ version: 'any' })).toMatchObject({ status: 'same', seq, rev: 3 });
     expect((await read({ ...held, version: { seq, rev: 2 } })).status).toBe('state');
@@ -113,7 +113,7 @@ describe.each(REDIS_WAYS)('what is kept of states, over %s', (_, openWay) => {
 
   it('[S2] are loaded by one reader at a time, who says when that has ended', async () => {
     const { read, store, address, incarnation } = await open();
-    const missing = { status: 'missing', world: true, around: true };
+    const missing = { status: 'missing', world: true, metadata: true };
     expect(await read({ token: 'first' })).toMatchObject({ ...missing, isChosen: true });
     expect(await read({ token: 'second' })).toMatchObject({ ...missing, isChosen: false });
     await store.endLoading(address, incarnation, 'second');
@@ -128,7 +128,7 @@ describe.each(REDIS_WAYS)('what is kept of states, over %s', (_, openWay) => {
     const { seq: second } = await space.add();
     await keep(makeWorld(1_000, 'from the beginning'));
     expect((await expectState(read())).entries).toHaveLength(2);
-    expect(await read({ atLeast: 1_001 })).toMatchObject({ status: 'missing', world: true, around: false });
+    expect(await read({ atLeast: 1_001 })).toMatchObject({ status: 'missing', world: true, metadata: false });
     await redis().command('XDEL', space.keys.log, `${first}-0`);
     expect(await read()).toMatchObject({ status: 'missing', world: true });
     expect(await read({ held: { incarnation, seq: first, epoch: '0' } })).toMatchObject({ status: 'state' });
@@ -159,7 +159,7 @@ describe.each(REDIS_WAYS)('what is kept of states, over %s', (_, openWay) => {
     await keep(makeWorld(1_000, 'kept'));
     await store.markTenant(tenantId, { pendingMs: 60_000, erases: false });
     const under = await read();
-    expect(under).toMatchObject({ status: 'missing', world: false, around: true });
+    expect(under).toMatchObject({ status: 'missing', world: false, metadata: true });
     if (under.status !== 'missing') throw new Error('it is there');
     expect(Number(under.marks.pendingUntil)).toBeGreaterThan(0);
     await keep(makeWorld(1_000, 'kept'), under.marks);

@@ -1,8 +1,8 @@
-import { compressText, expandText } from '../compressed-text.ts';
+import { compressText, expandText } from '../helpers/compressed-text.ts';
 import type {
-  Around,
   KeptWorld,
   Marks,
+  SpaceMetadata,
   StateReply,
   StateRequest,
   StateStore,
@@ -12,10 +12,10 @@ import type { Seq } from '../world/types.ts';
 import type { RedisClient, RedisCommand, RedisReply } from './client.ts';
 import { createLostError } from './errors.ts';
 import {
-  aroundKey,
   cacheStatsKey,
   logKey,
   logMetaKey,
+  metadataKey,
   snapshotAsideKey,
   snapshotKey,
   snapshotRenewerKey,
@@ -32,7 +32,7 @@ export interface SnapshotOptions {
   loadMs: number;
   renewMs: number;
   /** For how long what stands around a world is shown without being loaded again. */
-  aroundSeconds: number;
+  metadataSeconds: number;
   /** For how long a snapshot that nobody reads is kept. */
   snapshotSeconds: number;
   /** For how long a world is taken for too large without being looked at again. */
@@ -46,7 +46,7 @@ export interface SnapshotOptions {
 const DEFAULTS: SnapshotOptions = {
   loadMs: 10_000,
   renewMs: 5_000,
-  aroundSeconds: 60,
+  metadataSeconds: 60,
   snapshotSeconds: 3_600,
   largeSeconds: 60,
   partCharactersMax: 512 * 1024,
@@ -75,7 +75,7 @@ export function createStateStore(
         const { incarnation } = log;
         const keys = [
           ...[logMetaKey(address), logKey(address, incarnation), snapshotKey(address, incarnation)],
-          ...[aroundKey(address, incarnation), tenantMarksKey(address.tenantId)],
+          ...[metadataKey(address, incarnation), tenantMarksKey(address.tenantId)],
           ...[stateLoaderKey(address, incarnation), cacheStatsKey(address.tenantId)],
         ];
         const args = toArguments(log, request, options);
@@ -85,7 +85,11 @@ export function createStateStore(
             return withLast(await readReply(list, incarnation));
           } catch {
             // What cannot be read now cannot be read later either: it is only a copy.
-            await redis.command('UNLINK', snapshotKey(address, incarnation), aroundKey(address, incarnation));
+            await redis.command(
+              'UNLINK',
+              snapshotKey(address, incarnation),
+              metadataKey(address, incarnation),
+            );
             return withLast(await readReply(readList(await redis.eval(READ_STATE, keys, args)), incarnation));
           }
         };
@@ -118,21 +122,21 @@ export function createStateStore(
       return readCount(kept) === 1;
     },
 
-    async keepAround(address, incarnation, { around, marks }) {
-      known.note(address, incarnation, { durable: around.seq });
+    async keepMetadata(address, incarnation, { metadata, marks }) {
+      known.note(address, incarnation, { durable: metadata.seq });
       const id = crypto.randomUUID();
-      const key = aroundKey(address, incarnation);
+      const key = metadataKey(address, incarnation);
       const fields = {
         id,
-        rev: around.rev,
+        rev: metadata.rev,
         version: marks.version,
         holdsUntil: marks.pendingUntil,
         keptAt: await readTime(redis),
-        text: await writeAround(around),
+        text: await writeMetadata(metadata),
       };
       await redis.pipeline([
         ['HSET', key, ...Object.entries(fields).flat().map(String)],
-        ['EXPIRE', key, String(options.aroundSeconds)],
+        ['EXPIRE', key, String(options.metadataSeconds)],
       ]);
     },
 
@@ -176,15 +180,15 @@ function toArguments(
   request: StateRequest,
   options: SnapshotOptions,
 ): string[] {
-  const { aroundId, version, atLeast, token, hits, misses } = request;
+  const { metadataId, version, atLeast, token, hits, misses } = request;
   // A space that was made again shows nothing of what was there before.
   const held = request.held?.incarnation === incarnation ? request.held : null;
   const known = version === null ? ['', ''] : version === 'any' ? ['any', ''] : [version.seq, version.rev];
   return [
-    ...[incarnation, held?.seq ?? '', held?.epoch ?? '', aroundId === 'own' ? '*' : (aroundId ?? '')],
+    ...[incarnation, held?.seq ?? '', held?.epoch ?? '', metadataId === 'own' ? '*' : (metadataId ?? '')],
     ...[...known, atLeast, token],
     ...[options.loadMs, options.bytesMax, options.entriesMax, hits, misses],
-    ...[options.aroundSeconds * 1_000_000, options.snapshotSeconds, isUnchecked ? 1 : 0],
+    ...[options.metadataSeconds * 1_000_000, options.snapshotSeconds, isUnchecked ? 1 : 0],
   ].map(String);
 }
 
@@ -211,7 +215,7 @@ async function readReply(
         incarnation,
         seq: readCount(list[1]),
         rev: readCount(list[2]),
-        renewsAround: readCount(list[3]) === 1,
+        renewsMetadata: readCount(list[3]) === 1,
         marks: readMarks(list, 4),
       };
     case 'large':
@@ -219,12 +223,12 @@ async function readReply(
       return { status, last: readCount(list[1]), committed: readCount(list[2]) };
     case 'missing': {
       checkLength(list, 10);
-      const [world, around, isChosen] = [1, 2, 3].map((i) => readCount(list[i]) === 1);
+      const [world, metadata, isChosen] = [1, 2, 3].map((i) => readCount(list[i]) === 1);
       return {
         status,
         incarnation,
         world: world === true,
-        around: around === true,
+        metadata: metadata === true,
         isChosen: isChosen === true,
         last: readCount(list[4]),
         committed: readCount(list[5]),
@@ -240,7 +244,7 @@ async function readState(
   list: readonly RedisReply[],
   incarnation: string,
 ): Promise<Extract<StateReply, { status: 'state' }>> {
-  const aroundText = readText(list[5]);
+  const metadataText = readText(list[5]);
   const from = readCount(list[6]);
   const parts = Math.max(0, readInteger(list[7]));
   const [operations = 0, bytes = 0, micros = 0] = [8, 9, 10].map((i) => readInteger(list[i]));
@@ -257,8 +261,8 @@ async function readState(
     committed: readCount(list[2]),
     entries,
     marks: readMarks(list, 11),
-    renewsAround: readCount(list[15]) === 1,
-    around: { id: readText(list[3]), kept: aroundText === '' ? null : await readAround(aroundText) },
+    renewsMetadata: readCount(list[15]) === 1,
+    metadata: { id: readText(list[3]), kept: metadataText === '' ? null : await readMetadata(metadataText) },
     snapshot: parts === 0 ? null : await readWorld(from, text),
     behind: operations < 0 ? null : { operations, bytes, ms: micros / 1_000 },
   };
@@ -301,14 +305,14 @@ function readId(line: string): string {
   return line.slice(ID_BEGINS.length, end);
 }
 
-async function writeAround({ profiles, present, ...around }: Around): Promise<string> {
-  return compressText(JSON.stringify({ ...around, profiles: [...profiles], present: [...present] }));
+async function writeMetadata({ profiles, present, ...metadata }: SpaceMetadata): Promise<string> {
+  return compressText(JSON.stringify({ ...metadata, profiles: [...profiles], present: [...present] }));
 }
 
-async function readAround(text: string): Promise<Around> {
+async function readMetadata(text: string): Promise<SpaceMetadata> {
   try {
-    const { profiles, present, ...around } = JSON.parse(await expandText(text, EXPANDED_BYTES_MAX));
-    return { ...around, profiles: new Map(profiles), present: new Set(present) } as Around;
+    const { profiles, present, ...metadata } = JSON.parse(await expandText(text, EXPANDED_BYTES_MAX));
+    return { ...metadata, profiles: new Map(profiles), present: new Set(present) } as SpaceMetadata;
   } catch (cause) {
     throw createLostError(cause);
   }

@@ -1,5 +1,5 @@
 import { Redis, type RedisOptions } from 'ioredis';
-import { readIpAddress } from '../ip-addresses.ts';
+import { readIpAddress } from '../helpers/ip-addresses.ts';
 import type { RedisClient, RedisCommand, RedisReply } from './client.ts';
 import { createClusterError, type RedisVariables } from './refusals.ts';
 import { createRedisClient, type RedisOutcome } from './transport.ts';

@@ -7,7 +7,7 @@ import { isBehind } from '../world/snapshot-lag.ts';
 import type { Seq } from '../world/types.ts';
 import { WorldView } from '../world/world-view.ts';
 import type { StateOutcome, StateParts, Version } from './state-parts.ts';
-import type { Around, Marks, StateReply, StateRequest } from './state-stores.ts';
+import type { Marks, SpaceMetadata, StateReply, StateRequest } from './state-stores.ts';
 import type { HeldState } from './view-cache.ts';
 import { waitUntilCommitted } from './wait-until-committed.ts';
 
@@ -49,7 +49,7 @@ class StateReading {
   readonly #token: string;
   #held: HeldState | null;
   /** What this reader has loaded itself counts as new, whatever was written meanwhile: it was read after the call. */
-  #ownAround: Around | null = null;
+  #ownMetadata: SpaceMetadata | null = null;
   #atLeast: Seq = 0;
   #loads = 0;
   readonly #beganMs: number;
@@ -75,7 +75,7 @@ class StateReading {
           return { status: 'elsewhere' };
         case 'same':
           this.#count();
-          this.#renewAround(reply);
+          this.#renewMetadata(reply);
           this.#noteCurrent(reply);
           return { status: 'same', seq: reply.seq, rev: reply.rev, ageMs: 0 };
         case 'large':
@@ -103,7 +103,7 @@ class StateReading {
   /** What this process holds is what the caller has: it is the newest now. */
   #noteCurrent({ seq, rev }: Same): void {
     const held = this.#held;
-    if (held !== null && held.view.seq === seq && held.around.rev === rev) held.currentMs = this.#askedMs;
+    if (held !== null && held.view.seq === seq && held.metadata.rev === rev) held.currentMs = this.#askedMs;
   }
 
   async #ask(): Promise<StateReply | { status: 'away' }> {
@@ -112,7 +112,7 @@ class StateReading {
     const held = this.#held;
     const request: StateRequest = {
       held: held && { incarnation: held.incarnation, seq: held.view.seq, epoch: held.epoch },
-      aroundId: this.#ownAround === null ? (held?.aroundId ?? null) : 'own',
+      metadataId: this.#ownMetadata === null ? (held?.metadataId ?? null) : 'own',
       version: this.#version,
       atLeast: this.#atLeast,
       token: this.#token,
@@ -166,7 +166,7 @@ class StateReading {
     let isKept = false;
     try {
       if (!missing.world) {
-        await this.#loadAround(incarnation, marks);
+        await this.#loadMetadata(incarnation, marks);
         return 'loaded';
       }
       // A world that was just loaded and does not serve: the log has lost entries, which a drain finds and passes over.
@@ -180,7 +180,7 @@ class StateReading {
         await waitUntilCommitted(this.#parts, this.#address, { seq: missing.last, defer: this.#defer });
         return 'too_large';
       }
-      const { around, objects, avatars, seq } = loaded;
+      const { metadata, objects, avatars, seq } = loaded;
       const loadedMs = options.now();
       // Written down before others move the view on.
       const world = { seq, loadedMs, objects: new Map(objects), avatars: structuredClone(avatars) };
@@ -191,16 +191,16 @@ class StateReading {
         view,
         durableSeq: seq,
         currentMs: this.#askedMs,
-        aroundId: null,
-        around,
+        metadataId: null,
+        metadata,
       };
-      this.#ownAround = around;
+      this.#ownMetadata = metadata;
       if (marks.isErasing) return 'loaded';
       isKept = true;
       this.#keep(
         incarnation,
         store
-          .keepAround(this.#address, incarnation, { around, marks })
+          .keepMetadata(this.#address, incarnation, { metadata, marks })
           .then(() => store.keepWorld(this.#address, incarnation, { world, marks, token: this.#token })),
       );
       return 'loaded';
@@ -210,32 +210,32 @@ class StateReading {
     }
   }
 
-  async #loadAround(incarnation: string, marks: Marks): Promise<void> {
+  async #loadMetadata(incarnation: string, marks: Marks): Promise<void> {
     this.#countLoad();
     const { store, loader } = this.#parts;
-    const around = await loader.loadAround(this.#address);
-    if (around === null) throw notFound();
-    this.#ownAround = around;
+    const metadata = await loader.loadMetadata(this.#address);
+    if (metadata === null) throw notFound();
+    this.#ownMetadata = metadata;
     // Others wait for it: it is there before they are let on.
-    await store.keepAround(this.#address, incarnation, { around, marks }).catch(() => undefined);
+    await store.keepMetadata(this.#address, incarnation, { metadata, marks }).catch(() => undefined);
   }
 
   /** Before it is missing, so that no reader waits for it. */
-  #renewAround({ renewsAround, incarnation, marks }: Found | Same): void {
-    if (!renewsAround) return;
+  #renewMetadata({ renewsMetadata, incarnation, marks }: Found | Same): void {
+    if (!renewsMetadata) return;
     const { store, loader } = this.#parts;
     this.#keep(
       incarnation,
-      loader.loadAround(this.#address).then(async (around) => {
-        if (around !== null) await store.keepAround(this.#address, incarnation, { around, marks });
+      loader.loadMetadata(this.#address).then(async (metadata) => {
+        if (metadata !== null) await store.keepMetadata(this.#address, incarnation, { metadata, marks });
       }),
     );
   }
 
   #keep(incarnation: string, work: Promise<unknown>): void {
-    const { tell } = this.#parts.options;
+    const { onEvent } = this.#parts.options;
     const fail = (cause: unknown) => {
-      tell({ event: 'snapshot_failed', address: this.#address, cause });
+      onEvent({ event: 'snapshot_failed', address: this.#address, cause });
       // Nobody is to wait for what does not come.
       this.#endLoading(incarnation);
     };
@@ -246,7 +246,7 @@ class StateReading {
   async #show(found: Found): Promise<StateOutcome | null> {
     const { views, options } = this.#parts;
     const { incarnation, snapshot, marks, entries, last, committed, behind } = found;
-    this.#renewAround(found);
+    this.#renewMetadata(found);
     const version = this.#version;
     if (version !== null && version !== 'any' && version.seq > last)
       this.#defer(options.noteAhead(this.#address, { incarnation, seen: version.seq, last, next: null }));
@@ -255,8 +255,8 @@ class StateReading {
       snapshot === null
         ? this.#held?.view
         : new WorldView({ spaceId, ...snapshot }, snapshot.objects, snapshot.avatars);
-    const around = this.#ownAround ?? found.around.kept ?? this.#held?.around;
-    if (view === undefined || around === undefined)
+    const metadata = this.#ownMetadata ?? found.metadata.kept ?? this.#held?.metadata;
+    if (view === undefined || metadata === undefined)
       throw new AppError('internal', 'What is kept of a state was taken for sent.');
     const folded = view.fold(entries.map(readEntry));
     if (folded.status === 'staged') {
@@ -266,24 +266,24 @@ class StateReading {
       await waitUntilCommitted(this.#parts, this.#address, { seq: folded.seq, defer: this.#defer });
       return null;
     }
-    const aroundId = this.#ownAround === null ? found.around.id : null;
+    const metadataId = this.#ownMetadata === null ? found.metadata.id : null;
     const [durableSeq, currentMs] = [Math.min(committed, last), this.#askedMs];
-    this.#held = { incarnation, epoch: marks.epoch, view, durableSeq, currentMs, aroundId, around };
+    this.#held = { incarnation, epoch: marks.epoch, view, durableSeq, currentMs, metadataId, metadata };
     // The log behind it is longer than one reply.
     if (view.seq < last && entries.length > 0) return null;
-    dropUnknown(view, around);
-    await this.#completeProfiles(view, around);
+    dropUnknown(view, metadata);
+    await this.#completeProfiles(view, metadata);
     if (!marks.isErasing) views.put(this.#address, this.#held);
     // What was loaded now is being kept already.
     if (this.#loads === 0 && (behind === null || isBehind({ ...behind, objects: view.objects })))
       options.renew(this.#address, incarnation, this.#defer);
     this.#count();
-    return { status: 'state', view, around, durableSeq: Math.min(committed, view.seq), ageMs: 0 };
+    return { status: 'state', view, metadata, durableSeq: Math.min(committed, view.seq), ageMs: 0 };
   }
 
   /** Who came since what stands around was loaded. Those who are not known have no body that is shown. */
-  async #completeProfiles(view: WorldView, around: Around): Promise<void> {
-    const { profiles } = around;
+  async #completeProfiles(view: WorldView, metadata: SpaceMetadata): Promise<void> {
+    const { profiles } = metadata;
     const unknown = [...view.avatars.keys()].filter((id) => !profiles.has(id));
     if (unknown.length === 0) return;
     try {
@@ -316,7 +316,7 @@ class StateReading {
 }
 
 /** Those whom Postgres did not know when it came to their entries have no body there: they begin anew when they are known. */
-function dropUnknown({ avatars }: WorldView, { seq, present }: Around): void {
+function dropUnknown({ avatars }: WorldView, { seq, present }: SpaceMetadata): void {
   for (const avatar of avatars.values())
     if (avatar.seq <= seq && !present.has(avatar.id)) avatars.delete(avatar.id);
 }

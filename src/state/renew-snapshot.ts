@@ -27,7 +27,7 @@ export async function renewSnapshot(
 
 async function renew({ store, loader, options }: StateParts, address: LogAddress): Promise<void> {
   const token = options.createToken();
-  const request = { held: null, aroundId: 'own', version: null, atLeast: 0, hits: 0, misses: 0 } as const;
+  const request = { held: null, metadataId: 'own', version: null, atLeast: 0, hits: 0, misses: 0 } as const;
   const reply = await store.read(address, { ...request, token });
   if (reply.status === 'cold' || reply.status === 'deleted')
     return reply.isChosen ? store.endLoading(address, reply.incarnation, token) : undefined;

@@ -96,11 +96,11 @@ export class SpaceState {
     const held = views.get({ tenantId, spaceId });
     if (held === null || (changedMs.get(tenantId) ?? 0) >= held.currentMs) return null;
     const ageMs = options.now() - held.currentMs;
-    const { view, around, durableSeq } = held;
+    const { view, metadata, durableSeq } = held;
     if (ageMs > maxStaleMs || view.seq < (version?.seq ?? 0)) return null;
-    if (version !== null && version.seq === view.seq && version.rev === around.rev)
+    if (version !== null && version.seq === view.seq && version.rev === metadata.rev)
       return { status: 'same', ...version, ageMs };
-    return { status: 'state', view, around, durableSeq, ageMs };
+    return { status: 'state', view, metadata, durableSeq, ageMs };
   }
 
   /**
@@ -116,7 +116,7 @@ export class SpaceState {
     try {
       if (this.#keeps) await renewSnapshot(this.#parts, address, incarnation);
     } catch (cause) {
-      this.#parts.options.tell({ event: 'snapshot_failed', address, cause });
+      this.#parts.options.onEvent({ event: 'snapshot_failed', address, cause });
     }
   }
 
@@ -134,7 +134,7 @@ export class SpaceState {
    * ended. Where Redis is away the write is made all the same, and shows within a minute.
    * @param erases whether it takes something out of the worlds
    */
-  async changing<T>(tenantId: string, write: () => Promise<T>, { erases = false } = {}): Promise<T> {
+  async invalidateWhile<T>(tenantId: string, write: () => Promise<T>, { erases = false } = {}): Promise<T> {
     if (!this.#keeps) return write();
     await this.#mark(tenantId, WRITE_MS_MAX, erases);
     try {

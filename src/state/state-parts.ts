@@ -4,7 +4,7 @@ import type { NoteAhead } from '../log/readers-ahead.ts';
 import type { Defer, SpaceLog } from '../log/space-log.ts';
 import type { Seq } from '../world/types.ts';
 import type { WorldView } from '../world/world-view.ts';
-import type { Around, StateLoader, StateStore } from './state-stores.ts';
+import type { SpaceMetadata, StateLoader, StateStore } from './state-stores.ts';
 import type { ViewCache } from './view-cache.ts';
 
 export interface StateOptions {
@@ -14,7 +14,7 @@ export interface StateOptions {
   /** A text that nobody else has. */
   createToken: () => string;
   /** Told of what nobody waits for. */
-  tell: (told: { event: 'snapshot_failed'; address: LogAddress; cause: unknown }) => void;
+  onEvent: (told: { event: 'snapshot_failed'; address: LogAddress; cause: unknown }) => void;
   /** Told of readers whose tag is of a later state than there is. */
   noteAhead?: NoteAhead;
   /** Characters of a world's objects above which no snapshot is kept of it. */
@@ -40,7 +40,7 @@ export type StateOutcome =
    * To be shown before anything else is awaited: the view moves on with other reads. `durableSeq`: what Postgres has, as far
    * as Redis knows. `ageMs`: for how long it may have been out of date; 0 of one that was read now.
    */
-  | { status: 'state'; view: WorldView; around: Around; durableSeq: Seq; ageMs: number }
+  | { status: 'state'; view: WorldView; metadata: SpaceMetadata; durableSeq: Seq; ageMs: number }
   | ({ status: 'same'; ageMs: number } & Version)
   /** It is to be read from Postgres: the world is too large for a snapshot, nothing is kept, or Redis is away. */
   | { status: 'elsewhere' };

@@ -10,7 +10,7 @@ export interface Profile {
 }
 
 /** What a state shows besides objects and avatars: what no log holds. */
-export interface Around {
+export interface SpaceMetadata {
   /** Moves with every write to any of it. */
   rev: number;
   /** Where Postgres was. */
@@ -31,7 +31,7 @@ export interface LoadedWorld {
   /** Each as a state shows it, as JSON, by id. */
   objects: Map<string, string>;
   avatars: Map<string, ReplayAvatar>;
-  around: Around;
+  metadata: SpaceMetadata;
 }
 
 /** What SpaceState needs of Postgres. */
@@ -42,7 +42,7 @@ export interface StateLoader {
    */
   loadWorld(address: LogAddress, charactersMax: number): Promise<LoadedWorld | 'too_large' | null>;
   /** What stands around it alone. */
-  loadAround(address: LogAddress): Promise<Around | null>;
+  loadMetadata(address: LogAddress): Promise<SpaceMetadata | null>;
   /** Of these people; those who are not known are left out. */
   loadProfiles(address: LogAddress, ids: readonly string[]): Promise<Map<string, Profile>>;
 }
@@ -61,7 +61,7 @@ export interface StateRequest {
   /** The view that the caller holds. */
   held: { incarnation: string; seq: Seq; epoch: string } | null;
   /** Of the one that the caller holds; `own`: it has just loaded one, whatever is kept. */
-  aroundId: string | 'own' | null;
+  metadataId: string | 'own' | null;
   /** Nothing is sent where these are the newest; `any`: the newest are all that is asked for. */
   version: { seq: Seq; rev: number } | 'any' | null;
   /** The world must be at this seq, at least. */
@@ -89,7 +89,7 @@ export type StateReply =
       status: 'missing';
       incarnation: string;
       world: boolean;
-      around: boolean;
+      metadata: boolean;
       /** The caller is to load it; else somebody is at it. */
       isChosen: boolean;
       last: Seq;
@@ -101,7 +101,7 @@ export type StateReply =
       last: Seq;
       committed: Seq;
       /** Null: the caller has it. */
-      around: { id: string; kept: Around | null };
+      metadata: { id: string; kept: SpaceMetadata | null };
       /** Null: the caller's own view serves. */
       snapshot: KeptWorld | null;
       /** Behind the snapshot, or the caller's view. */
@@ -114,7 +114,7 @@ interface AroundAge {
   incarnation: string;
   marks: Marks;
   /** What stands around it will be missing soon: the caller is to load it anew, behind its answer. */
-  renewsAround: boolean;
+  renewsMetadata: boolean;
 }
 
 /** A world as a snapshot keeps it. */
@@ -139,7 +139,11 @@ export interface StateStore {
     incarnation: string,
     kept: { world: KeptWorld; marks: Marks; token: string | null; isRenewed?: boolean },
   ): Promise<boolean>;
-  keepAround(address: LogAddress, incarnation: string, kept: { around: Around; marks: Marks }): Promise<void>;
+  keepMetadata(
+    address: LogAddress,
+    incarnation: string,
+    kept: { metadata: SpaceMetadata; marks: Marks },
+  ): Promise<void>;
   keepLarge(address: LogAddress, incarnation: string, seq: Seq): Promise<void>;
   /** What was to be loaded is loaded, or could not be. */
   endLoading(address: LogAddress, incarnation: string, token: string): Promise<void>;

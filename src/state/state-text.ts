@@ -5,20 +5,20 @@ import type { Avatar, Space, Vector3 } from '../world/types.ts';
 import type { WorldView } from '../world/world-view.ts';
 import type { StateOutcome } from './state-parts.ts';
 
-type Shown = Pick<Extract<StateOutcome, { status: 'state' }>, 'view' | 'around' | 'durableSeq'>;
+type Shown = Pick<Extract<StateOutcome, { status: 'state' }>, 'view' | 'metadata' | 'durableSeq'>;
 
 /** A state as JSON. Objects go out as they are held; the rest is small. */
 export function writeState(
-  { view, around, durableSeq }: Shown,
+  { view, metadata, durableSeq }: Shown,
   include: ReadonlySet<StatePart>,
   region?: Region,
 ): string {
-  const { space, models, media, chat } = around;
+  const { space, models, media, chat } = metadata;
   const { createdAt, updatedAt, ...rest } = space;
   const shown: Space = { ...rest, seq: view.seq, createdAt, updatedAt };
   const lists: [StatePart, () => string][] = [
     ['objects', () => `[${listObjects(view, region).join(',')}]`],
-    ['users', () => JSON.stringify(listAvatars({ view, around }))],
+    ['users', () => JSON.stringify(listAvatars({ view, metadata }))],
     ['models', () => JSON.stringify(models)],
     ['media', () => JSON.stringify(media)],
     ['chat', () => JSON.stringify(chat)],
@@ -43,9 +43,9 @@ function readPosition(text: string): Vector3 {
 }
 
 /** The bodies of people who are known, by their ids. */
-function listAvatars({ view, around }: Pick<Shown, 'view' | 'around'>): Avatar[] {
+function listAvatars({ view, metadata }: Pick<Shown, 'view' | 'metadata'>): Avatar[] {
   const avatars = [...view.avatars.values()].flatMap(({ id, position, rotation, properties, seq }) => {
-    const profile = around.profiles.get(id);
+    const profile = metadata.profiles.get(id);
     return profile ? [{ id, ...profile, position, rotation, properties: orderMembers(properties), seq }] : [];
   });
   return avatars.sort((a, b) => (a.id < b.id ? -1 : 1));

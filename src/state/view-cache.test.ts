@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
 import type { ReplayAvatar } from '../world/replay.ts';
 import { WorldView } from '../world/world-view.ts';
-import type { Around } from './state-stores.ts';
+import type { SpaceMetadata } from './state-stores.ts';
 import { ViewCache } from './view-cache.ts';
 
 const CHARACTERS_MAX = 1_000_000;
@@ -12,15 +12,15 @@ function makeHeld(what: { objects?: string; properties?: string; message?: strin
   const avatar = { id: 'mia', properties: { text: what.properties ?? '' } } as unknown as ReplayAvatar;
   const objects = new Map(what.objects === undefined ? [] : [['a', what.objects]]);
   const view = new WorldView({ spaceId: 's', seq: 1, loadedMs: 0 }, objects, new Map([['mia', avatar]]));
-  const around = { profiles: new Map(), models: [], media: [], chat: [what.message ?? ''] };
+  const metadata = { profiles: new Map(), models: [], media: [], chat: [what.message ?? ''] };
   return {
     incarnation: 'i',
     epoch: '0',
     view,
     durableSeq: 1,
     currentMs: 0,
-    aroundId: 'a',
-    around: around as unknown as Around,
+    metadataId: 'a',
+    metadata: metadata as unknown as SpaceMetadata,
   };
 }
 

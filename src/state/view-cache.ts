@@ -1,7 +1,7 @@
 import type { LogAddress } from '../log/log-stores.ts';
 import type { Seq } from '../world/types.ts';
 import type { WorldView } from '../world/world-view.ts';
-import type { Around } from './state-stores.ts';
+import type { SpaceMetadata } from './state-stores.ts';
 
 /** What a process holds of a space from one read to the next. */
 export interface HeldState {
@@ -14,8 +14,8 @@ export interface HeldState {
   /** Milliseconds since 1970: then it was the newest state. */
   currentMs: number;
   /** Under the name that it is kept by in Redis; null: it is of this read alone. */
-  aroundId: string | null;
-  around: Around;
+  metadataId: string | null;
+  metadata: SpaceMetadata;
 }
 
 /** Characters that a view is counted for besides what it holds, and an avatar or a profile: they are objects in memory. */
@@ -57,15 +57,15 @@ export class ViewCache {
 }
 
 /** Of what stands around worlds, but people: it is as it was loaded. */
-const countedArounds = new WeakMap<Around, number>();
+const countedMetadata = new WeakMap<SpaceMetadata, number>();
 
-function countCharacters({ view, around }: HeldState): number {
-  let characters = VIEW_CHARACTERS + view.characters + around.profiles.size * PERSON_CHARACTERS;
+function countCharacters({ view, metadata }: HeldState): number {
+  let characters = VIEW_CHARACTERS + view.characters + metadata.profiles.size * PERSON_CHARACTERS;
   for (const { properties } of view.avatars.values())
     characters += PERSON_CHARACTERS + JSON.stringify(properties).length;
-  const { space, models, media, chat } = around;
-  const counted = countedArounds.get(around) ?? JSON.stringify([space, models, media, chat]).length;
-  countedArounds.set(around, counted);
+  const { space, models, media, chat } = metadata;
+  const counted = countedMetadata.get(metadata) ?? JSON.stringify([space, models, media, chat]).length;
+  countedMetadata.set(metadata, counted);
   return characters + counted;
 }
 

@@ -39,7 +39,7 @@ export class AppError extends Error {
   /** Seconds after which a repeat may succeed. */
   readonly retryAfterSeconds: number | undefined;
   /** Less of it at once may succeed: it was too large, or took too long. */
-  readonly isTooMuch: boolean;
+  readonly retrySmaller: boolean;
   /** No retry succeeds until an operator changes something: a password, a right, a migration. */
   readonly needsOperator: boolean;
 
@@ -50,7 +50,7 @@ export class AppError extends Error {
       cause?: unknown;
       errors?: readonly FieldError[];
       retryAfterSeconds?: number;
-      isTooMuch?: boolean;
+      retrySmaller?: boolean;
       needsOperator?: boolean;
     } = {},
   ) {
@@ -59,7 +59,7 @@ export class AppError extends Error {
     this.code = code;
     this.errors = options.errors ?? [];
     this.retryAfterSeconds = options.retryAfterSeconds;
-    this.isTooMuch = options.isTooMuch ?? false;
+    this.retrySmaller = options.retrySmaller ?? false;
     this.needsOperator = options.needsOperator ?? false;
   }
 }

@@ -141,8 +141,8 @@ class LineReader {
     this.ended = true;
     const givesUsers = said.user !== undefined || this.#users.length > 0;
     return {
-      kind: 'around',
-      around: {
+      kind: 'metadata',
+      metadata: {
         ...(givesUsers && { users: this.#users }),
         models: this.#models,
         media: this.#media,

@@ -67,7 +67,7 @@ export type WorldPart =
   /** Messages before those of `around`, oldest first. */
   | { kind: 'chat'; messages: ChatMessage[] }
   /** The last, at the moment of the whole. */
-  | ({ kind: 'around'; rev: number } & Omit<WorldState, 'seq' | 'durableSeq' | 'objects'>);
+  | ({ kind: 'metadata'; rev: number } & Omit<WorldState, 'seq' | 'durableSeq' | 'objects'>);
 
 /** A world that is being read: the version it began with, and its parts, the last of which makes it whole. */
 export interface WorldReader {
@@ -82,7 +82,7 @@ export type WorldItem =
   | { kind: 'moved' }
   | { kind: 'gone'; id: string }
   /** The last: all lines have been read. */
-  | { kind: 'around'; around: Omit<WorldInput, 'objects'> };
+  | { kind: 'metadata'; metadata: Omit<WorldInput, 'objects'> };
 
 /** @param include the parts that are given; what stands in the others is left out. */
 export async function* writeStateLines(
@@ -112,7 +112,7 @@ export async function* writeStateLines(
       for (const object of part.objects) yield counted({ kind: 'object', ...object });
     if (part.kind === 'chat' && include.has('chat'))
       for (const message of part.messages) yield counted(toAsideLine('chat', message));
-    if (part.kind !== 'around') continue;
+    if (part.kind !== 'metadata') continue;
     yield* showSpace(part.space);
     for (const [name, kind] of ASIDE) {
       if (!include.has(name)) continue;

@@ -1,5 +1,5 @@
 import { Redis } from 'ioredis';
-import { startUpstashFront } from '../../dev/fronts/upstash.ts';
+import { startUpstashEmulator } from '../../dev/emulators/upstash.ts';
 import { listRedisCommands } from '../../dev/redis-monitor.ts';
 import { startTestRedis } from '../start-redis.ts';
 import type { TargetEnv } from './targets.ts';
@@ -21,28 +21,28 @@ const OVER_HTTP_OFF = { UPSTASH_REDIS_REST_URL: '', UPSTASH_REDIS_REST_TOKEN: ''
 
 export async function openOwnRedis(way: 'http' | 'tcp'): Promise<OwnRedis> {
   const server = await startTestRedis(PASSWORD);
-  const front =
-    way === 'tcp' ? null : await startUpstashFront({ redisUrl: server.url, token: PASSWORD, port: 0 });
+  const emulator =
+    way === 'tcp' ? null : await startUpstashEmulator({ redisUrl: server.url, token: PASSWORD, port: 0 });
   const client = new Redis(server.url);
   return {
     env:
-      front === null
+      emulator === null
         ? {
             ...OVER_HTTP_OFF,
             REDIS_HOST: '127.0.0.1',
             REDIS_PORT: String(server.port),
             REDIS_PASSWORD: PASSWORD,
           }
-        : { UPSTASH_REDIS_REST_URL: front.url, UPSTASH_REDIS_REST_TOKEN: PASSWORD },
+        : { UPSTASH_REDIS_REST_URL: emulator.url, UPSTASH_REDIS_REST_TOKEN: PASSWORD },
     client,
-    tellsPolicy: front === null,
+    tellsPolicy: emulator === null,
     async listCommands(work) {
       const seen = await listRedisCommands(client, work);
       return seen.filter(({ source }) => source !== 'lua').map(({ name }) => name);
     },
     async close() {
       client.disconnect();
-      await front?.close();
+      await emulator?.close();
       await server.stop();
     },
   };

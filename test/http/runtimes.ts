@@ -1,5 +1,5 @@
-import { startNeonFront } from '../../dev/fronts/neon.ts';
-import { startUpstashFront } from '../../dev/fronts/upstash.ts';
+import { startNeonEmulator } from '../../dev/emulators/neon.ts';
+import { startUpstashEmulator } from '../../dev/emulators/upstash.ts';
 import { stack } from '../support.ts';
 import { startTcpProxy } from '../tcp-proxy.ts';
 import { type OwnRedis, openOwnRedis } from './own-redis.ts';
@@ -66,8 +66,8 @@ export const OVER_HTTP: Omit<Runtime, 'start'> = {
   async openFragileStores() {
     const { databaseUrl, redisUrl, redisRestToken } = stack();
     const [neon, upstash] = await Promise.all([
-      startNeonFront({ postgresPort: Number(new URL(databaseUrl).port), port: 0 }),
-      startUpstashFront({ redisUrl, token: redisRestToken, port: 0 }),
+      startNeonEmulator({ postgresPort: Number(new URL(databaseUrl).port), port: 0 }),
+      startUpstashEmulator({ redisUrl, token: redisRestToken, port: 0 }),
     ]);
     const [postgres, redis] = [neon, upstash].map(
       ({ faults }): FragileStore => ({

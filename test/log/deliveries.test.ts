@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, it, vi } from 'vitest';
-import { CURRENT_KEY, NEXT_KEY, TOKEN, useTestQueue } from '../../dev/fronts/qstash-test-queue.ts';
+import { CURRENT_KEY, NEXT_KEY, TOKEN, useTestQueue } from '../../dev/emulators/qstash-test-queue.ts';
 import { createApp } from '../../functions/app.ts';
 import { composeWorker } from '../../functions/compose-worker.ts';
 import { serveApp } from '../../src/cli/testing/serve-app.ts';
@@ -67,11 +67,11 @@ describe('[D4] what QStash delivers', () => {
 
   it('again and again where stores are away drains it when they are back', async () => {
     const address = await makeSpace(rig);
-    const { front, clock } = await queue.start();
+    const { emulator, clock } = await queue.start();
     const served = await serveApp((request) => app.fetch(request));
     closing.push(served.close);
     const app = openApp(served.url);
-    const publish = createQueue({ url: front.url, token: TOKEN, publicUrl: served.url });
+    const publish = createQueue({ url: emulator.url, token: TOKEN, publicUrl: served.url });
     const { spaceLog, options } = openSpaceLog(rig, NO_DRAIN);
     for (const id of ['a', 'b'])
       await spaceLog.enqueue({ ...address, actor: null }, [{ op: 'put', id }], options());
@@ -82,7 +82,7 @@ describe('[D4] what QStash delivers', () => {
     vi.spyOn(console, 'error').mockReturnValue();
     for (let i = 0; i < 20; i++) {
       clock.advance(30_000);
-      await front.idle();
+      await emulator.idle();
     }
     await expectDrained(rig, address);
   });

@@ -102,7 +102,7 @@ describe('[D4] a drain begins', () => {
   });
 
   /** What a drain with a claim says at each settling that it does next, if there is any. */
-  async function listGoesOn(appends: number, { budgetMs = 20_000, restMs = 250, entriesMax = 5_000 }) {
+  async function listNext(appends: number, { budgetMs = 20_000, restMs = 250, entriesMax = 5_000 }) {
     const address = await makeSpace(rig);
     const target = { ...address, actor: null };
     const others = openSpaceLog(rig, NO_DRAIN);
@@ -112,11 +112,11 @@ describe('[D4] a drain begins', () => {
         await others.spaceLog.enqueue(target, puts(1, batches), others.options());
       return call();
     });
-    const goesOn: string[] = [];
+    const next: string[] = [];
     const log: LogStore = { ...rig.log };
     log.read = (space, request) => rig.log.read(space, { ...request, entriesMax });
     log.settle = (space, request) => {
-      goesOn.push(request.goesOn);
+      next.push(request.next);
       return rig.log.settle(space, request);
     };
     let nowMs = Date.now();
@@ -128,25 +128,20 @@ describe('[D4] a drain begins', () => {
     const { spaceLog, options, settle } = openSpaceLog(rig, { run });
     for (let i = 0; i < appends; i++) await spaceLog.enqueue(target, puts(1), options());
     await settle();
-    return goesOn;
+    return next;
   }
 
   it.each([
-    ['within its first 15 s', 40_000, 6_000, ['after a rest', 'after a rest', 'after a rest', 'at once']],
-    [
-      'within three quarters of its time',
-      4_000,
-      1_600,
-      ['after a rest', 'after a rest', 'at once', 'at once'],
-    ],
-    ['while it has time', 2_000, 3_000, ['after a rest', 'never']],
-  ])('once more after a rest %s only', async (_, budgetMs, restMs, goesOn) => {
-    expect(await listGoesOn(1, { budgetMs, restMs })).toEqual(goesOn);
+    ['within its first 15 s', 40_000, 6_000, ['pause', 'pause', 'pause', 'continue']],
+    ['within three quarters of its time', 4_000, 1_600, ['pause', 'pause', 'continue', 'continue']],
+    ['while it has time', 2_000, 3_000, ['pause', 'stop']],
+  ])('once more after a rest %s only', async (_, budgetMs, restMs, next) => {
+    expect(await listNext(1, { budgetMs, restMs })).toEqual(next);
   });
 
   it('once more at once while it holds more than one batch', async () => {
-    const goesOn = await listGoesOn(3, { entriesMax: 1 });
-    expect(goesOn.slice(0, 2)).toEqual(['at once', 'at once']);
+    const next = await listNext(3, { entriesMax: 1 });
+    expect(next.slice(0, 2)).toEqual(['continue', 'continue']);
   });
 
   it.each(['while it rests', 'before its first rest'])(

@@ -1,12 +1,12 @@
 import { expect, it } from 'vitest';
-import type { InjectedFault } from '../../dev/fronts/faults.ts';
+import type { InjectedFault } from '../../dev/emulators/faults.ts';
 import type { LogAddress, LogStore } from '../../src/log/log-stores.ts';
+import { WriteQueued } from '../../src/persistence/world-writes.ts';
 import { PersistenceLayer, type WorldStore } from '../../src/persistence-layer.ts';
 import { AppError } from '../../src/world/errors.ts';
 import { packMoves } from '../../src/world/move.ts';
 import type { OperationResult } from '../../src/world/operation.ts';
 import type { ObjectInput, Seq } from '../../src/world/types.ts';
-import { WriteQueued } from '../../src/world-writes.ts';
 import { anyMoves, anyObject, anyOperation, Chance, OBJECT_IDS } from './chance.ts';
 import { expectDrained } from './fold.ts';
 import { killAt, makeSpace, openDrain, openSpaceLog, type Rig, useRig } from './rig.ts';

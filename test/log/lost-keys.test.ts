@@ -37,7 +37,7 @@ async function listKeys({ tenantId, spaceId }: LogAddress): Promise<string[]> {
   return ((await rig.admin.command('KEYS', `wk:{${tenantId}!${spaceId}}:*`)) as string[]).sort();
 }
 
-const KINDS = ['around', 'idem:p!key-1', 'idem:p!key-2', 'log', 'meta', 'snap', 'streams'];
+const KINDS = ['metadata', 'idem:p!key-1', 'idem:p!key-2', 'log', 'meta', 'snap', 'streams'];
 /** A key without what is of one space in its name. */
 const kindOf = (key: string) => key.replace(/^.*?\}:/, '').replace(/^[0-9a-f-]{36}:/, '');
 
@@ -114,7 +114,7 @@ async function moveBack(address: LogAddress, seq: Seq, isRestarted: boolean): Pr
       ...(isRestarted ? ['run', 'another', 'runAt', '0'] : []),
     ] as const),
   );
-  for (const kind of ['snap', 'around']) await rig.admin.command('DEL', keyOf(kind));
+  for (const kind of ['snap', 'metadata']) await rig.admin.command('DEL', keyOf(kind));
 }
 
 describe.each([

@@ -1,5 +1,6 @@
 import { createParser } from 'eventsource-parser';
 import { expect } from 'vitest';
+import { pause, startTimer } from '../../src/helpers/time.ts';
 import type { LiveSource } from '../../src/live/live-stores.ts';
 import { SpaceChanges } from '../../src/live/space-changes.ts';
 import { SpaceStreams } from '../../src/live/space-streams.ts';
@@ -19,7 +20,6 @@ import { createLogStore } from '../../src/redis/log.ts';
 import { createStateStore } from '../../src/redis/snapshot.ts';
 import { createStreamPlaces } from '../../src/redis/stream-places.ts';
 import { SpaceState } from '../../src/state/space-state.ts';
-import { pause, startTimer } from '../../src/time.ts';
 import { isAway } from '../../src/world/errors.ts';
 import type { Operation } from '../../src/world/operation.ts';
 import type { Seq } from '../../src/world/types.ts';
@@ -55,7 +55,7 @@ export function openProcess(
     now,
     pause,
     publishDrain: null,
-    tell: () => undefined,
+    onEvent: () => undefined,
     retention: { resultsSeconds: 600, deadLetterDays: 1 },
   });
   const options = { now, pause, idempotencyTtlSeconds: 600, requestsPerMinute: 0, updatesPerMinute: 0 };
@@ -68,9 +68,9 @@ export function openProcess(
     createStateLoader(postgres),
     spaceLog,
     drain,
-    { now, pause, createToken: () => crypto.randomUUID(), tell: () => undefined, noteAhead },
+    { now, pause, createToken: () => crypto.randomUUID(), onEvent: () => undefined, noteAhead },
   );
-  drain.renewsBy(state);
+  drain.setSnapshotRenewer(state);
   const layer = new PersistenceLayer(
     createWorldStore(postgres),
     { log: spaceLog, defer, state },
@@ -86,7 +86,7 @@ export function openProcess(
       presence: null,
       createId: () => crypto.randomUUID(),
       remembers: true,
-      tell: () => undefined,
+      onEvent: () => undefined,
       openLog: (of) => spaceLog.open(of),
     },
   );

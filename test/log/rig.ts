@@ -1,9 +1,9 @@
 import { afterAll, afterEach, beforeAll } from 'vitest';
-import type { Faults } from '../../dev/fronts/faults.ts';
-import { startNeonFront } from '../../dev/fronts/neon.ts';
-import { startUpstashFront } from '../../dev/fronts/upstash.ts';
+import type { Faults } from '../../dev/emulators/faults.ts';
+import { startNeonEmulator } from '../../dev/emulators/neon.ts';
+import { startUpstashEmulator } from '../../dev/emulators/upstash.ts';
 import type { LiveSource } from '../../src/live/live-stores.ts';
-import { Drain, type DrainOptions, type DrainTold } from '../../src/log/drain.ts';
+import { Drain, type DrainEvent, type DrainOptions } from '../../src/log/drain.ts';
 import { createFindCursor } from '../../src/log/find-cursor.ts';
 import {
   type DrainStore,
@@ -36,7 +36,7 @@ export const NO_LIMITS = { bytesMax: 2 ** 40, entriesMax: 2 ** 40, ageMsMax: 2 *
 export const PEOPLE = ['a', 'mia'];
 
 export interface Rig {
-  /** A Redis of the file's own, past the front. */
+  /** A Redis of the file's own, past the emulator. */
   admin: RedisClient;
   redis: RedisClient;
   live: LiveSource;
@@ -55,17 +55,17 @@ export interface Rig {
   world: WorldStore;
 }
 
-/** The real stores behind fronts of the test file's own, whose faults meet nobody else; they are cleared after each test. */
+/** The real stores behind emulators of the test file's own, whose faults meet nobody else; they are cleared after each test. */
 export function useRig(): Rig {
   const closing: (() => Promise<unknown>)[] = [];
   const rig = {} as Rig;
   beforeAll(async () => {
     const server = await startTestRedis(PASSWORD);
     closing.push(() => server.stop());
-    const upstash = await startUpstashFront({ redisUrl: server.url, token: PASSWORD, port: 0 });
+    const upstash = await startUpstashEmulator({ redisUrl: server.url, token: PASSWORD, port: 0 });
     closing.push(() => upstash.close());
     const { databaseUrl } = stack();
-    const neon = await startNeonFront({ postgresPort: Number(new URL(databaseUrl).port), port: 0 });
+    const neon = await startNeonEmulator({ postgresPort: Number(new URL(databaseUrl).port), port: 0 });
     closing.push(() => neon.close());
     const admin = openTcpRedis({
       host: '127.0.0.1',
@@ -131,12 +131,12 @@ export function openDrain(
   }: Stores & Partial<Pick<DrainOptions, 'pause'>> = {},
   now = Date.now,
 ) {
-  const told: DrainTold[] = [];
+  const told: DrainEvent[] = [];
   const published: (LogAddress & { delaySeconds: number })[] = [];
   const options: DrainOptions = {
     now,
     pause: rest,
-    tell: (event) => void told.push(event),
+    onEvent: (event) => void told.push(event),
     publishDrain: async (message) => void published.push(message),
     retention: { resultsSeconds: 86_400, deadLetterDays: 30 },
   };
@@ -186,17 +186,17 @@ function pause(ms: number): Promise<void> {
   return new Promise((resolve) => void setTimeout(resolve, ms).unref());
 }
 
-/** The store with something done around each call, which is named. */
+/** The store with something done intercept each call, which is named. */
 export function wrapStore<Store extends object>(
   store: Store,
-  around: (method: string, call: () => Promise<unknown>, args: unknown[]) => Promise<unknown>,
+  intercept: (method: string, call: () => Promise<unknown>, args: unknown[]) => Promise<unknown>,
 ): Store {
   return new Proxy(store, {
     get(target, name) {
       const method: unknown = Reflect.get(target, name);
       if (typeof method !== 'function') return method;
       return (...args: unknown[]) =>
-        around(String(name), async () => Reflect.apply(method, target, args), args);
+        intercept(String(name), async () => Reflect.apply(method, target, args), args);
     },
   });
 }
@@ -209,12 +209,12 @@ export class Killed extends Error {}
  */
 export function killAt({ log, store }: Rig, n: number, when: 'before' | 'after') {
   const count = { calls: 0 };
-  async function around(_: string, call: () => Promise<unknown>): Promise<unknown> {
+  async function intercept(_: string, call: () => Promise<unknown>): Promise<unknown> {
     const at = ++count.calls;
     if (at > n || (at === n && when === 'before')) throw new Killed();
     const answer = await call();
     if (at === n || count.calls > n) throw new Killed();
     return answer;
   }
-  return { log: wrapStore(log, around), store: wrapStore<DrainStore>(store, around), count };
+  return { log: wrapStore(log, intercept), store: wrapStore<DrainStore>(store, intercept), count };
 }

@@ -96,7 +96,7 @@ describe('[D6] a log is trimmed', () => {
     const settle = {
       incarnation: (await rig.store.loadCursor(address))?.incarnation ?? '',
       token: null,
-      goesOn: 'never' as const,
+      next: 'stop' as const,
       operations: 0,
       entries: 0,
       bytes: 0,

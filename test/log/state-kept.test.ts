@@ -58,14 +58,14 @@ it('[S3] a write whose end nobody tells shows when it must have ended', async ()
   const { space } = await node.read();
   expect(space.name).toBe('Main');
   // As a process that ends between its commit and what it says of that.
-  await node.state.changing(address.tenantId, async () => {
+  await node.state.invalidateWhile(address.tenantId, async () => {
     expect((await node.read()).space.name).toBe('Main');
     await node.node.settle();
     await rig.world.putSpace(address.tenantId, address.spaceId, { name: 'Renamed' });
     rig.upstash.inject({ kind: 'refuse', times: 1, match: `wk:{${address.tenantId}}:marks` });
   });
   // Half a minute later, by Redis's clock:
-  const keys = await findKeys(address, 'around');
+  const keys = await findKeys(address, 'metadata');
   expect(keys).toHaveLength(1);
   expect(Number(await rig.admin.command('HGET', keys[0] ?? '', 'holdsUntil'))).toBeGreaterThan(0);
   await rig.admin.command('HSET', keys[0] ?? '', 'holdsUntil', '1');
@@ -92,7 +92,7 @@ it('[S3] what was kept too long ago is loaded again, also where nobody told of a
   await node.node.settle();
   await rig.world.putSpace(address.tenantId, address.spaceId, { name: 'Renamed' });
   expect((await node.read()).space.name).toBe('Main');
-  const [key = ''] = await findKeys(address, 'around');
+  const [key = ''] = await findKeys(address, 'metadata');
   await rig.admin.command('HSET', key, 'keptAt', '1');
   expect((await node.read()).space.name).toBe('Renamed');
 });
@@ -104,7 +104,7 @@ it('[S3] what is loaded while somebody is erased is kept by nobody', async () =>
   const { spaceLog, options } = openSpaceLog(rig, NO_DRAIN);
   await spaceLog.enqueue({ ...address, actor: 'mia' }, [put('a')], options());
   await node.drain.drainSpace(address, { budgetMs: 10_000 });
-  const erasing = node.state.changing(
+  const erasing = node.state.invalidateWhile(
     address.tenantId,
     async () => {
       expect((await node.read()).users).toHaveLength(1);
@@ -120,7 +120,7 @@ it('[S3] what is loaded while somebody is erased is kept by nobody', async () =>
   // Half a minute later, by Redis's clock:
   const times = ['pendingUntil', '1', 'erasingUntil', '1'];
   await rig.admin.command('HSET', `wk:{${address.tenantId}}:marks`, ...times);
-  for (const key of await findKeys(address, 'around'))
+  for (const key of await findKeys(address, 'metadata'))
     await rig.admin.command('HSET', key, 'holdsUntil', '1');
   for (const reader of [node, openStateNode(rig, address)]) {
     const state = await reader.read();
@@ -202,7 +202,7 @@ it('[S4] a snapshot is not written again where Postgres has nothing new', async 
   const address = await makeSpace(rig);
   const kept: string[] = [];
   const node = openStateNode(rig, address, {
-    around: (method, call) => {
+    metadata: (method, call) => {
       if (method === 'keepWorld') kept.push(method);
       return call();
     },
@@ -293,7 +293,7 @@ it('[S2] what stands around a world is loaded anew before it is missing, by one 
   await one.read();
   await one.node.settle();
   const { seq, rev } = await other.read();
-  const [key = ''] = await findKeys(address, 'around');
+  const [key = ''] = await findKeys(address, 'metadata');
   const longAgo = Number(await rig.admin.command('HGET', key, 'keptAt')) - 40_000_000;
   for (const version of [null, { seq, rev }]) {
     await rig.admin.command('HSET', key, 'keptAt', String(longAgo));
@@ -311,7 +311,7 @@ it('[S4] however many reads find a snapshot behind, a process asks once in a whi
   const address = await makeSpace(rig);
   const calls: string[] = [];
   const node = openStateNode(rig, address, {
-    around: (method, call) => {
+    metadata: (method, call) => {
       calls.push(method);
       return call();
     },

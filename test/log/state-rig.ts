@@ -35,14 +35,14 @@ export function openStateNode(
     snapshots,
     loader,
     known = rig.openKnownLogs(),
-    around = (_method, call) => call(),
+    metadata = (_method, call) => call(),
     ...changes
   }: {
     stores?: Stores;
     snapshots?: Partial<SnapshotOptions>;
     loader?: StateLoader;
     known?: KnownLogs;
-    around?: Parameters<typeof wrapStore<StateStore>>[1];
+    metadata?: Parameters<typeof wrapStore<StateStore>>[1];
   } & Partial<StateOptions> = {},
 ): StateNode {
   const { drain } = openDrain(rig, stores);
@@ -51,20 +51,20 @@ export function openStateNode(
   const told: unknown[] = [];
   const counted = wrapStore<StateLoader>(loader ?? createStateLoader(rig.postgres), async (method, call) => {
     if (method === 'loadWorld') loads.worlds++;
-    if (method === 'loadAround') loads.arounds++;
+    if (method === 'loadMetadata') loads.arounds++;
     return call();
   });
-  const store = wrapStore(createStateStore(rig.redis, snapshots, known), around);
+  const store = wrapStore(createStateStore(rig.redis, snapshots, known), metadata);
   const state = new SpaceState(store, counted, node.spaceLog, drain, {
     now: Date.now,
     pause,
     createToken: () => crypto.randomUUID(),
     countMs: 0,
     renewMs: 0,
-    tell: (event) => void told.push(event),
+    onEvent: (event) => void told.push(event),
     ...changes,
   });
-  drain.renewsBy(state);
+  drain.setSnapshotRenewer(state);
   const layer = new PersistenceLayer(
     rig.world,
     { log: node.spaceLog, defer: node.defer, state },

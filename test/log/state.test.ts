@@ -39,7 +39,7 @@ it('[S2] a read is one command, with a view held or without, and so is one that 
   const address = await makeSpace(rig);
   const calls: string[] = [];
   const options: Parameters<typeof openStateNode>[2] = {
-    around: (method, call) => {
+    metadata: (method, call) => {
       calls.push(method);
       return call();
     },
@@ -164,7 +164,7 @@ it('an answer of Redis that is lost once makes nobody read what is older', async
 it('a state that Redis cannot give, and no other answer is wrong with, is read when Postgres has it', async () => {
   const address = await makeSpace(rig);
   const node = openStateNode(rig, address, {
-    around: async (method, call) => {
+    metadata: async (method, call) => {
       // As an answer that is larger than travels.
       if (method === 'read') throw new AppError('store_unavailable', 'It is too large.');
       return call();

@@ -1,5 +1,6 @@
 import { createParser } from 'eventsource-parser';
 import { expect, it } from 'vitest';
+import { pause, startTimer } from '../../src/helpers/time.ts';
 import { SpaceChanges } from '../../src/live/space-changes.ts';
 import type { SpaceStream } from '../../src/live/space-stream.ts';
 import { SpaceStreams } from '../../src/live/space-streams.ts';
@@ -7,7 +8,6 @@ import type { RedisClient } from '../../src/redis/client.ts';
 import { createLogStore } from '../../src/redis/log.ts';
 import { APPEND } from '../../src/redis/scripts.ts';
 import { createStreamPlaces } from '../../src/redis/stream-places.ts';
-import { pause, startTimer } from '../../src/time.ts';
 import { isAway } from '../../src/world/errors.ts';
 import type { LogEntry } from '../../src/world/operation.ts';
 import { copyWorld, type ReplayWorld, replayEntry } from '../../src/world/replay.ts';
@@ -165,7 +165,7 @@ export function describeStreamCuts(openWay: OpenWay, cutsMax: number): void {
           presence: null,
           createId: () => crypto.randomUUID(),
           remembers: false,
-          tell: ({ event, cause }) => {
+          onEvent: ({ event, cause }) => {
             throw new Error(event, { cause });
           },
         },

@@ -19,7 +19,7 @@ describe('[D2] a batch that is too much at once', () => {
       async applyBatch(at, batch) {
         sizes.push(batch.objects.length);
         if (batch.objects.length > 10)
-          throw new AppError('store_unavailable', 'too long', { isTooMuch: true });
+          throw new AppError('store_unavailable', 'too long', { retrySmaller: true });
         return rig.store.applyBatch(at, batch);
       },
     };
@@ -69,7 +69,7 @@ describe('[L7] a world whose merge takes too long', () => {
     const store: typeof rig.store = {
       ...rig.store,
       async applyStage(...args) {
-        if (isThere) throw new AppError('store_unavailable', 'too long', { isTooMuch: true });
+        if (isThere) throw new AppError('store_unavailable', 'too long', { retrySmaller: true });
         return rig.store.applyStage(...args);
       },
       async dropStage(...args) {

@@ -11,10 +11,20 @@ const PATHS = /\.(md|ts|js|lua|sql|toml)$|\.env\.example$/;
 const OTHERS = /^drizzle\/migrations\/meta\/|^LICENSE/;
 
 const kernel = new TextlintKernel();
-const files = execFileSync('git', ['ls-files', '--cached', '--others', '--exclude-standard'], { cwd: PROJECT, encoding: 'utf8' })
+/** Paths on the command line narrow the check to those files and folders. */
+const asked = process.argv.slice(2);
+const files = execFileSync('git', ['ls-files', '--cached', '--others', '--exclude-standard'], {
+  cwd: PROJECT,
+  encoding: 'utf8',
+})
   .trim()
   .split('\n')
-  .filter((file) => PATHS.test(file) && !OTHERS.test(file));
+  .filter((file) => PATHS.test(file) && !OTHERS.test(file))
+  .filter(
+    (file) =>
+      asked.length === 0 ||
+      asked.some((path) => file === path || file.startsWith(`${path.replace(/\/$/, '')}/`)),
+  );
 
 process.chdir(PROJECT);
 let findings = 0;
@@ -24,7 +34,9 @@ for (const file of files)
     texts++;
     const { messages } = await kernel.lintText(text, {
       ext: '.md',
-      plugins: [{ pluginId: 'markdown', plugin: (markdown as { default?: typeof markdown }).default ?? markdown }],
+      plugins: [
+        { pluginId: 'markdown', plugin: (markdown as { default?: typeof markdown }).default ?? markdown },
+      ],
       rules: [
         { ruleId: 'sentence-length', rule: sentenceLength },
         { ruleId: 'plain-words', rule: plainWords },

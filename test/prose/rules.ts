@@ -20,9 +20,18 @@ const WORDS: [pattern: RegExp, instead: string][] = [
   [/\bcom(e|es|ing) to nothing\b/i, 'has no effect'],
   [/\b(whence|thence|hence|thereof|therein|lest|amid|wherein|whereby)\b/i, 'a usual word'],
   [/\b(whoever|whomever|whosoever)\b/i, 'the actor’s name'],
-  [/\b(of|by|for|from|to|with|than|behind|after|before|on|in|and|but|or|as) (who|whom)\b/i, 'the actor’s name'],
-  [/\b(of|by|for|from|with|than|behind|after|before|on|in|and|but|or) what (is|was|are|were|has|had|have|it|they|he|that|those|came|comes|stands|waits|waited)\b/i, 'the thing’s name'],
-  [/\bthose (who|whom|that|which|behind|before|after|of|in|with|beside|from|it)\b/i, 'the thing’s or the actor’s name'],
+  [
+    /\b(of|by|for|from|to|with|than|behind|after|before|on|in|and|but|or|as) (who|whom)\b/i,
+    'the actor’s name',
+  ],
+  [
+    /\b(of|by|for|from|with|than|behind|after|before|on|in|and|but|or) what (is|was|are|were|has|had|have|it|they|he|that|those|came|comes|stands|waits|waited)\b/i,
+    'the thing’s name',
+  ],
+  [
+    /\bthose (who|whom|that|which|behind|before|after|of|in|with|beside|from|it)\b/i,
+    'the thing’s or the actor’s name',
+  ],
   [/\b(he|she|one|anyone|everyone|everybody|nobody|somebody) who\b/i, 'the actor’s name'],
   [/^(Who|Whom|What|Those|That which)\b(?!.*\?$)/, 'a sentence that begins with the actor'],
 ];
@@ -34,7 +43,10 @@ export const sentenceLength: TextlintRuleModule = ({ Syntax, RuleError, report, 
       if (sentence.type !== SentenceSplitterSyntax.Sentence) continue;
       const words = countWords(getSource(sentence as never) || sentence.raw);
       if (words > SENTENCE_WORDS_MAX)
-        report(sentence as never, new RuleError(`a sentence of ${words} words: at most ${SENTENCE_WORDS_MAX}`));
+        report(
+          sentence as never,
+          new RuleError(`a sentence of ${words} words: at most ${SENTENCE_WORDS_MAX}`),
+        );
     }
   };
   return { [Syntax.Paragraph]: check as never, [Syntax.TableCell]: check as never };
@@ -45,7 +57,9 @@ export const plainWords: TextlintRuleModule = ({ Syntax, RuleError, report }) =>
   const check = (node: Parameters<typeof splitAST>[0]) => {
     for (const sentence of splitAST(node).children) {
       if (sentence.type !== SentenceSplitterSyntax.Sentence) continue;
-      const text = withoutCode(sentence.raw).replaceAll(/\s+/g, ' ').replace(/^[-*#\s]+/, '');
+      const text = withoutCode(sentence.raw)
+        .replaceAll(/\s+/g, ' ')
+        .replace(/^[-*#\s]+/, '');
       for (const [pattern, instead] of WORDS) {
         const found = pattern.exec(text)?.[0];
         if (found !== undefined)
@@ -53,11 +67,18 @@ export const plainWords: TextlintRuleModule = ({ Syntax, RuleError, report }) =>
       }
     }
   };
-  return { [Syntax.Paragraph]: check as never, [Syntax.TableCell]: check as never, [Syntax.Header]: check as never };
+  return {
+    [Syntax.Paragraph]: check as never,
+    [Syntax.TableCell]: check as never,
+    [Syntax.Header]: check as never,
+  };
 };
 
 function withoutCode(text: string): string {
-  return text.replaceAll(/`[^`]*`/g, 'code').replaceAll(/\]\([^)]*\)/g, ']').replaceAll(/https?:\/\/\S+/g, 'address');
+  return text
+    .replaceAll(/`[^`]*`/g, 'code')
+    .replaceAll(/\]\([^)]*\)/g, ']')
+    .replaceAll(/https?:\/\/\S+/g, 'address');
 }
 
 export function countWords(text: string): number {

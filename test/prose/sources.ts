@@ -15,8 +15,10 @@ const STRING_WORDS_MIN = 4;
 export function listProse(file: string): Prose[] {
   const source = readFileSync(file, 'utf8');
   if (file.endsWith('.md')) return [{ file, line: 1, text: source }];
-  if (file.endsWith('.lua')) return listMatches(file, source, /--\[\[([\s\S]*?)\]\]|((?:^[ \t]*--(?!\[\[).*\n)+)/gm);
-  if (file.endsWith('.sql')) return listMatches(file, source, /\/\*([\s\S]*?)\*\/|((?:^[ \t]*--(?!>).*\n)+)/gm);
+  if (file.endsWith('.lua'))
+    return listMatches(file, source, /--\[\[([\s\S]*?)\]\]|((?:^[ \t]*--(?!\[\[).*\n)+)/gm);
+  if (file.endsWith('.sql'))
+    return listMatches(file, source, /\/\*([\s\S]*?)\*\/|((?:^[ \t]*--(?!>).*\n)+)/gm);
   if (/\.(toml|ya?ml)$|\.env\.example$/.test(file)) return listMatches(file, source, /((?:^[ \t]*#.*\n)+)/gm);
   return listCode(file, source);
 }
@@ -36,7 +38,8 @@ function listCode(file: string, source: string): Prose[] {
   let comment: { line: number; lines: string[] } | null = null;
   let template = '';
   const endComment = () => {
-    if (comment !== null) prose.push({ file, line: comment.line, text: comment.lines.map(withoutMarks).join('\n') });
+    if (comment !== null)
+      prose.push({ file, line: comment.line, text: comment.lines.map(withoutMarks).join('\n') });
     comment = null;
   };
   for (const { type, value } of jsTokens(source)) {
@@ -50,10 +53,14 @@ function listCode(file: string, source: string): Prose[] {
     }
     if (type === 'TemplateHead') template = '';
     if (type === 'StringLiteral' || type === 'NoSubstitutionTemplate' || type.startsWith('Template')) {
-      const text = value.replace(/^['"`}]/, '').replace(/(['"`]|\$\{)$/, '').replaceAll(/\\(['"`])/g, '$1');
+      const text = value
+        .replace(/^['"`}]/, '')
+        .replace(/(['"`]|\$\{)$/, '')
+        .replaceAll(/\\(['"`])/g, '$1');
       template = type === 'TemplateMiddle' || type === 'TemplateTail' ? `${template}\`x\`${text}` : text;
       const isWhole = type !== 'TemplateHead' && type !== 'TemplateMiddle';
-      if (isWhole && isSentence(template)) prose.push({ file, line, text: template.replaceAll(/\\?\n/g, ' ') });
+      if (isWhole && isSentence(template))
+        prose.push({ file, line, text: template.replaceAll(/\\?\n/g, ' ') });
     }
     line += value.split('\n').length - 1;
   }
@@ -62,7 +69,8 @@ function listCode(file: string, source: string): Prose[] {
 }
 
 function isSentence(text: string): boolean {
-  if (/[{};]\s*$|^\s*(SELECT|INSERT|UPDATE|DELETE|WITH|CREATE|ALTER|GRANT|DROP)\b|=>|\n\s*\n/.test(text)) return false;
+  if (/[{};]\s*$|^\s*(SELECT|INSERT|UPDATE|DELETE|WITH|CREATE|ALTER|GRANT|DROP)\b|=>|\n\s*\n/.test(text))
+    return false;
   const words = text.split(/\s+/).filter((word) => /^[("'“‘]*[A-Za-z’'-]+[.,:;?!)"'”’]*$/.test(word));
   return words.length >= STRING_WORDS_MIN && words.length >= text.split(/\s+/).length * 0.6;
 }

@@ -2,7 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { startUpstashFront } from '../../../dev/fronts/upstash.ts';
+import { startUpstashEmulator } from '../../../dev/emulators/upstash.ts';
 import { findFreePort } from '../../../dev/ports.ts';
 import { type RedisServer, startRedis } from '../../../dev/redis.ts';
 import { CACHE_DIR } from '../../../dev/stack.ts';
@@ -21,7 +21,7 @@ import { openWorkplace, type Workplace } from '../testing/workplace.ts';
 
 /** A Redis of its own: what clears all would clear what other tests keep. */
 let server: RedisServer;
-let front: Awaited<ReturnType<typeof startUpstashFront>>;
+let emulator: Awaited<ReturnType<typeof startUpstashEmulator>>;
 let folder: string;
 let redis: RedisClient;
 let at: Workplace;
@@ -37,13 +37,13 @@ beforeAll(async () => {
     logFile: join(folder, 'redis.log'),
     log: () => undefined,
   });
-  front = await startUpstashFront({ redisUrl: server.url, token: password, port: 0 });
+  emulator = await startUpstashEmulator({ redisUrl: server.url, token: password, port: 0 });
   redis = openTcpRedis({ host: '127.0.0.1', port: server.port, password, timeoutMs: 5_000 });
   at = await openWorkplace();
 });
 afterAll(async () => {
   await redis?.close();
-  await front?.close();
+  await emulator?.close();
   await server?.kill();
   await at?.close();
   await rm(folder, { recursive: true });
@@ -64,7 +64,7 @@ const WAYS: [string, () => Record<string, string>][] = [
   [
     'Upstash',
     () => ({
-      UPSTASH_REDIS_REST_URL: front.url,
+      UPSTASH_REDIS_REST_URL: emulator.url,
       UPSTASH_REDIS_REST_TOKEN: password,
       DEFAULT_TENANT_ID: at.tenant,
     }),

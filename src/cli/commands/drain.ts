@@ -1,6 +1,6 @@
 import { type Config, parseConfig } from '../../config.ts';
+import { pause } from '../../helpers/time.ts';
 import type { LogAddress, LogStore } from '../../log/log-stores.ts';
-import { pause } from '../../time.ts';
 import { AppError } from '../../world/errors.ts';
 import { type Context, defineCommand, JSON_OPTION, type Outcome } from '../command.ts';
 import { readStoresEnv } from '../deployment.ts';
@@ -80,7 +80,7 @@ async function drainWith(
         resultsSeconds: limits.idempotencyTtlSeconds,
         deadLetterDays: limits.deadLetterRetentionDays,
       },
-      tell({ event, address, count }) {
+      onEvent({ event, address, count }) {
         if (event === 'dead_letters' && address !== null)
           context.progress.note(`${address.tenantId} ${address.spaceId}: ${count} could not be kept`);
       },

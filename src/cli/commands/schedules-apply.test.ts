@@ -2,7 +2,7 @@ import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, expect, it } from 'vitest';
-import { TOKEN, useTestQueue } from '../../../dev/fronts/qstash-test-queue.ts';
+import { TOKEN, useTestQueue } from '../../../dev/emulators/qstash-test-queue.ts';
 import { runHere } from '../testing/run-here.ts';
 
 const queue = useTestQueue();
@@ -12,11 +12,11 @@ afterEach(async () => {
 });
 
 async function open() {
-  const { front, client } = await queue.start();
-  const env = { QSTASH_URL: front.url, QSTASH_TOKEN: TOKEN, PUBLIC_URL: 'http://127.0.0.1:8787' };
+  const { emulator, client } = await queue.start();
+  const env = { QSTASH_URL: emulator.url, QSTASH_TOKEN: TOKEN, PUBLIC_URL: 'http://127.0.0.1:8787' };
   const list = async () =>
     (await client.schedules.list()).map(({ cron, destination }) => [cron, destination]);
-  return { front, env, list };
+  return { emulator, env, list };
 }
 
 it('makes the schedule once, and says what it made, found and changed', async () => {
@@ -50,11 +50,11 @@ it('makes the schedule once, and says what it made, found and changed', async ()
 });
 
 it('is of the local stack where the environment names no queue', async () => {
-  const { front, list } = await open();
+  const { emulator, list } = await open();
   const folder = await mkdtemp(join(tmpdir(), 'worldkeep-cli-'));
   folders.push(folder);
   await mkdir(join(folder, '.worldkeep'));
-  const local = { url: 'http://127.0.0.1:8123', qstashUrl: front.url, qstashToken: TOKEN };
+  const local = { url: 'http://127.0.0.1:8123', qstashUrl: emulator.url, qstashToken: TOKEN };
   await writeFile(join(folder, '.worldkeep', 'dev.json'), JSON.stringify(local));
   expect(await runHere(['schedules', 'apply'], { cwd: folder })).toMatchObject({ code: 0 });
   expect(await list()).toEqual([['* * * * *', 'http://127.0.0.1:8123/jobs/drain']]);

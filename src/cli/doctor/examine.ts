@@ -1,5 +1,5 @@
+import { readTrustedProxies } from '../../config/proxies.ts';
 import { type Config, type Env, parseConfig, type RedisConfig } from '../../config.ts';
-import { readTrustedProxies } from '../../config-proxies.ts';
 import { readFacts } from '../../postgres/errors.ts';
 import { explainRefusal } from '../../postgres/refusals.ts';
 import { AppError } from '../../world/errors.ts';

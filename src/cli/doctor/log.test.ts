@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { TOKEN, useTestQueue } from '../../../dev/fronts/qstash-test-queue.ts';
+import { TOKEN, useTestQueue } from '../../../dev/emulators/qstash-test-queue.ts';
 import { stack } from '../../../test/support.ts';
 import { runDoctor } from '../testing/doctor-report.ts';
 import { runHere } from '../testing/run-here.ts';
@@ -66,12 +66,12 @@ describe('worldkeep doctor, of the schedule', () => {
   const id = 'qstash.schedule';
 
   it('says whether it is there, as it should be, and not paused', async () => {
-    const { front, client } = await queue.start();
+    const { emulator, client } = await queue.start();
     const env = {
       DATABASE_URL: stack().databaseUrl,
       UPSTASH_REDIS_REST_URL: stack().redisRestUrl,
       UPSTASH_REDIS_REST_TOKEN: stack().redisRestToken,
-      QSTASH_URL: front.url,
+      QSTASH_URL: emulator.url,
       QSTASH_TOKEN: TOKEN,
       QSTASH_CURRENT_SIGNING_KEY: randomBytes(16).toString('hex'),
       QSTASH_NEXT_SIGNING_KEY: randomBytes(16).toString('hex'),

@@ -5,7 +5,7 @@ import { AppError } from '../../world/errors.ts';
 import type { LogOperation, Operation, OperationResult } from '../../world/operation.ts';
 import type { SnapshotLag } from '../../world/snapshot-lag.ts';
 import type { Seq } from '../../world/types.ts';
-import { Drain, type DrainRun, type DrainTold } from '../drain.ts';
+import { Drain, type DrainEvent, type DrainRun } from '../drain.ts';
 import type { DrainStore, LogAddress, LogStore, LogTear, RawEntry } from '../log-stores.ts';
 import { type AppendOptions, SpaceLog, type SpaceLogOptions } from '../space-log.ts';
 
@@ -25,7 +25,7 @@ export const PUT: Operation[] = [{ op: 'put', id: 'a' }];
 export const BACKLOG = { bytesMax: 1_000, entriesMax: 10, ageMsMax: 900 };
 
 export const away = () => new AppError('store_unavailable', 'away');
-export const tooMuch = () => new AppError('store_unavailable', 'too long', { isTooMuch: true });
+export const tooMuch = () => new AppError('store_unavailable', 'too long', { retrySmaller: true });
 
 type Store = { [Name in keyof LogStore]: Mock<LogStore[Name]> } & {
   [Name in keyof DrainStore]: Mock<DrainStore[Name]>;
@@ -136,14 +136,14 @@ export function makeStores() {
     }),
     tear: vi.fn(async (_, { to }) => tear('told', to)),
     noteDurable: vi.fn(),
-    settle: vi.fn(async (_, { committed, token, goesOn }) => {
+    settle: vi.fn(async (_, { committed, token, next }) => {
       log.committed = Math.max(log.committed, committed);
       const { last, entries, snapshot } = log;
       const isDrained = last === log.committed;
       const isElected = token !== null && token === log.token;
       const isAwaited = entries.some(({ seq, waits }) => waits && seq > log.committed);
-      if (isDrained || (isElected && goesOn === 'never')) log.token = null;
-      const rests = goesOn === 'after a rest' && isElected && !isDrained && !isAwaited;
+      if (isDrained || (isElected && next === 'stop')) log.token = null;
+      const rests = next === 'pause' && isElected && !isDrained && !isAwaited;
       return { last, isDrained, restMs: rests ? REST_MS : 0, snapshot };
     }),
     retire: vi.fn(async () => void Object.assign(log, { status: 'deleted' })),
@@ -234,13 +234,13 @@ export function makeStores() {
 export function makeDrain() {
   const stores = makeStores();
   const { clock, pause, log, redis, postgres } = stores;
-  const told: DrainTold[] = [];
+  const told: DrainEvent[] = [];
   const publishDrain = vi.fn(async (_: LogAddress & { delaySeconds: number }) => undefined);
   const drain = new Drain(redis, postgres, {
     now: () => clock.now(),
     pause,
     publishDrain,
-    tell: (event) => void told.push(event),
+    onEvent: (event) => void told.push(event),
     retention: { resultsSeconds: 30, deadLetterDays: 7 },
   });
   return {

@@ -1,5 +1,5 @@
 import { and, count, eq, isNotNull, isNull, type SQL, sql } from 'drizzle-orm';
-import type { TenantCounts } from '../../persistence-layer.ts';
+import type { TenantCounts } from '../../persistence/world-stores.ts';
 import type { Seq, SpaceStatistics } from '../../world/types.ts';
 import type { Database, Postgres } from '../client.ts';
 import { spaceColumns, toTime } from '../rows.ts';

@@ -1,6 +1,6 @@
 import { and, eq, sql } from 'drizzle-orm';
 import type { LogAddress } from '../../log/log-stores.ts';
-import type { Around, LoadedWorld, Profile, StateLoader } from '../../state/state-stores.ts';
+import type { LoadedWorld, Profile, SpaceMetadata, StateLoader } from '../../state/state-stores.ts';
 import { AppError } from '../../world/errors.ts';
 import type { WorldPart } from '../../world/state-lines.ts';
 import type { Avatar, WorldObject } from '../../world/types.ts';
@@ -9,7 +9,7 @@ import type { Postgres } from '../client.ts';
 import { users } from '../schema/people.ts';
 import { PAGE_BYTES_MAX } from './load-object.ts';
 import { selectObjectTexts, type TextRow, toObjectTexts } from './object-texts.ts';
-import { AROUND_RESULTS, selectAround, toAround as toWholeAround } from './select-around.ts';
+import { AROUND_RESULTS, selectMetadata, toMetadata as toWholeMetadata } from './select-metadata.ts';
 import { streamWorld } from './stream-world.ts';
 
 /** Rows of one page of objects; its bytes are bounded too. */
@@ -21,12 +21,12 @@ const ATTEMPTS_MAX = 3;
 export function createStateLoader(postgres: Postgres): StateLoader {
   return {
     loadWorld: (address, charactersMax) => loadSnapshot(postgres, address, charactersMax),
-    async loadAround({ tenantId, spaceId }) {
+    async loadMetadata({ tenantId, spaceId }) {
       for (let attempt = 1; ; attempt++) {
         const reader = await streamWorld(postgres, tenantId, spaceId, { withObjects: false });
         if (reader === null) return null;
         try {
-          for await (const part of reader.parts) if (part.kind === 'around') return toAround(part);
+          for await (const part of reader.parts) if (part.kind === 'metadata') return toMetadata(part);
         } catch (error) {
           if (!isUnsettled(error) || attempt === ATTEMPTS_MAX) throw error;
         }
@@ -64,19 +64,19 @@ async function loadInOne(
 ): Promise<LoadedWorld | 'larger' | null> {
   const results = await postgres.inTenant(
     tenantId,
-    (db) => [...selectAround(db, tenantId, spaceId), selectObjectTexts(db, spaceId, PAGE_ROWS_MAX)],
+    (db) => [...selectMetadata(db, tenantId, spaceId), selectObjectTexts(db, spaceId, PAGE_ROWS_MAX)],
     'snapshot',
   );
-  const around = toWholeAround(results);
-  if (around === null) return null;
+  const metadata = toWholeMetadata(results);
+  if (metadata === null) return null;
   const rows: TextRow[] = results[AROUND_RESULTS];
-  const { more, generationSeq, space } = around;
+  const { more, generationSeq, space } = metadata;
   if (rows.at(-1)?.id !== null || more.avatars || more.models || more.media) return 'larger';
-  const avatars = new Map(around.users.map((avatar) => [avatar.id, toReplayed(avatar)]));
+  const avatars = new Map(metadata.users.map((avatar) => [avatar.id, toReplayed(avatar)]));
   return {
     seq: space.seq,
     avatars,
-    around: toAround(around),
+    metadata: toMetadata(metadata),
     objects: toObjectTexts(rows, spaceId, generationSeq),
   };
 }
@@ -99,9 +99,9 @@ async function collect(
     objects.set(object.id, text);
   };
   for await (const part of parts) {
-    if (part.kind === 'around') {
+    if (part.kind === 'metadata') {
       const avatars = new Map(part.users.map((avatar) => [avatar.id, toReplayed(avatar)]));
-      return { seq: part.space.seq, objects, avatars, around: toAround(part) };
+      return { seq: part.space.seq, objects, avatars, metadata: toMetadata(part) };
     }
     if (part.kind === 'begin' || part.kind === 'chat') continue;
     if (part.kind === 'moved')
@@ -119,14 +119,14 @@ function toReplayed({ id, position, rotation, properties, seq }: Avatar) {
   return { id, position, rotation, properties, seq };
 }
 
-function toAround({
+function toMetadata({
   rev,
   space,
   users,
   models,
   media,
   chat,
-}: Omit<Extract<WorldPart, { kind: 'around' }>, 'kind'>): Around {
+}: Omit<Extract<WorldPart, { kind: 'metadata' }>, 'kind'>): SpaceMetadata {
   const { seq, ...rest } = space;
   const profiles = users.map(({ id, displayName, avatarUrl }) => [id, { displayName, avatarUrl }] as const);
   const present = new Set(users.map(({ id }) => id));

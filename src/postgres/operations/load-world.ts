@@ -41,7 +41,7 @@ async function collect(parts: AsyncIterable<WorldPart>): Promise<LoadedWorld> {
   let last = '';
   let inOrder = true;
   for await (const part of parts) {
-    if (part.kind === 'around') {
+    if (part.kind === 'metadata') {
       const { kind, space, ...rest } = part;
       const list = [...objects.values()];
       if (!inOrder) list.sort((a, b) => (a.id < b.id ? -1 : 1));

@@ -4,7 +4,7 @@ import type { ChatMessage } from '../../world/types.ts';
 import type { Database, Postgres } from '../client.ts';
 import { toTime } from '../rows.ts';
 import { chatMessages } from '../schema/spaces.ts';
-import { type Around, selectVersion } from './select-around.ts';
+import { type SpaceMetadata, selectVersion } from './select-metadata.ts';
 
 /** Messages of one page. At 4,000 characters each a page is at most about 3 MiB. */
 const PAGE_MESSAGES_MAX = 200;
@@ -17,7 +17,7 @@ export async function* readOlderChat(
   postgres: Postgres,
   tenantId: string,
   spaceId: string,
-  { chat, space }: Around,
+  { chat, space }: SpaceMetadata,
 ): AsyncGenerator<ChatMessage[]> {
   const [oldest] = chat;
   if (oldest === undefined) return;

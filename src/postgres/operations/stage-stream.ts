@@ -1,6 +1,6 @@
 import { and, asc, eq, inArray } from 'drizzle-orm';
 import type { StagedWorld } from '../../log/log-stores.ts';
-import type { WriteTarget } from '../../persistence-layer.ts';
+import type { WriteTarget } from '../../log/world-log.ts';
 import { AppError } from '../../world/errors.ts';
 import type { WorldItem } from '../../world/state-lines.ts';
 import type { WorldInput } from '../../world/types.ts';
@@ -37,15 +37,15 @@ export async function stageWorldStream(
 ): Promise<StagedWorld | 'unknown_space'> {
   const staging = new Staging(postgres, target);
   try {
-    let around: Omit<WorldInput, 'objects'> | null = null;
+    let metadata: Omit<WorldInput, 'objects'> | null = null;
     for await (const group of items) {
       for (const item of group) {
-        if (item.kind === 'around') around = item.around;
+        if (item.kind === 'metadata') metadata = item.metadata;
         else if ((await staging.take(item)) === 'unknown_space') return 'unknown_space';
       }
     }
-    if (around === null) throw new AppError('internal', 'The world ended without its end.');
-    const aside = encodeAside(around);
+    if (metadata === null) throw new AppError('internal', 'The world ended without its end.');
+    const aside = encodeAside(metadata);
     if ((await staging.flush()) === 'unknown_space') return 'unknown_space';
     const { stageId, queue } = staging.queries;
     const [rows] = await postgres.inTenant(target.tenantId, (db) => [queue(db, aside)]);
@@ -77,7 +77,7 @@ class Staging {
     this.#authors = new AuthorList(target.actor);
   }
 
-  async take(item: Exclude<WorldItem, { kind: 'around' }>): Promise<'unknown_space' | undefined> {
+  async take(item: Exclude<WorldItem, { kind: 'metadata' }>): Promise<'unknown_space' | undefined> {
     if (item.kind === 'moved') {
       const outcome = await this.flush();
       this.#replaces = true;

@@ -1,5 +1,5 @@
 import type { StagedWorld } from '../../log/log-stores.ts';
-import type { WriteTarget } from '../../persistence-layer.ts';
+import type { WriteTarget } from '../../log/world-log.ts';
 import type { WorldInput } from '../../world/types.ts';
 import { AuthorList } from '../author-list.ts';
 import type { Postgres } from '../client.ts';

@@ -1,7 +1,7 @@
 import { type SQL, sql } from 'drizzle-orm';
 import { uuidv7 } from 'uuidv7';
 import type { StagedWorld } from '../../log/log-stores.ts';
-import type { WriteTarget } from '../../persistence-layer.ts';
+import type { WriteTarget } from '../../log/world-log.ts';
 import { AppError } from '../../world/errors.ts';
 import { LIMITS } from '../../world/limits.ts';
 import type { Asset, WorldInput } from '../../world/types.ts';

@@ -12,12 +12,12 @@ import { type Page, readPage, selectPage, type WorldReading } from './object-pag
 import { readOlderChat } from './older-chat.ts';
 import {
   AROUND_RESULTS,
-  type Around,
   completeLists,
-  selectAround,
+  type SpaceMetadata,
+  selectMetadata,
   selectVersion,
-  toAround,
-} from './select-around.ts';
+  toMetadata,
+} from './select-metadata.ts';
 
 /** By default. Small, so that a page is garbage soon and memory stays low: measured by `npm run bench:stream`. */
 const PAGE_ROWS_MAX = 2_000;
@@ -48,16 +48,16 @@ export async function streamWorld(
   const results = await postgres.inTenant(
     tenantId,
     (db) => [
-      ...selectAround(db, tenantId, spaceId),
+      ...selectMetadata(db, tenantId, spaceId),
       ...(hasObjects ? [selectPage(db, spaceId, reading, '')] : []),
     ],
     'snapshot',
   );
-  const around = toAround(results);
-  if (around === null) return null;
+  const metadata = toMetadata(results);
+  if (metadata === null) return null;
   const first = hasObjects ? readPage(results[AROUND_RESULTS] ?? []) : { rows: [], next: null };
-  const parts = readOn({ postgres, tenantId, spaceId, reading }, around, first);
-  return { seq: around.space.seq, rev: around.rev, parts };
+  const parts = readOn({ postgres, tenantId, spaceId, reading }, metadata, first);
+  return { seq: metadata.space.seq, rev: metadata.rev, parts };
 }
 
 interface Source {
@@ -67,7 +67,7 @@ interface Source {
   reading: WorldReading;
 }
 
-async function* readOn(source: Source, begun: Around, first: Page): AsyncGenerator<WorldPart> {
+async function* readOn(source: Source, begun: SpaceMetadata, first: Page): AsyncGenerator<WorldPart> {
   yield { kind: 'begin', space: begun.space, rev: begun.rev };
   const show = (rows: ObjectRow[]) => toObjects(source, rows, begun.generationSeq);
   yield { kind: 'objects', objects: show(first.rows) };
@@ -83,7 +83,7 @@ async function* readOn(source: Source, begun: Around, first: Page): AsyncGenerat
   yield* catchUp(source, begun);
 }
 
-async function loadPage(source: Source, begun: Around, after: string): Promise<Page> {
+async function loadPage(source: Source, begun: SpaceMetadata, after: string): Promise<Page> {
   const { postgres, tenantId, spaceId, reading } = source;
   const [[version], rows] = await postgres.inTenant(
     tenantId,
@@ -95,24 +95,24 @@ async function loadPage(source: Source, begun: Around, after: string): Promise<P
 }
 
 /** From pages read at different moments to the world of one. */
-async function* catchUp(source: Source, begun: Around): AsyncGenerator<WorldPart> {
+async function* catchUp(source: Source, begun: SpaceMetadata): AsyncGenerator<WorldPart> {
   const { postgres, tenantId, spaceId } = source;
   let since = begun.space.seq;
   for (let round = 1; round <= ROUNDS_MAX; round++) {
     const results = await postgres.inTenant(
       tenantId,
-      (db) => [...selectAround(db, tenantId, spaceId), ...selectChanges(source, db, begun, since)],
+      (db) => [...selectMetadata(db, tenantId, spaceId), ...selectChanges(source, db, begun, since)],
       'snapshot',
     );
-    const around = toAround(results) ?? undefined;
-    checkSameWorld(begun, around);
-    const { seq } = around.space;
+    const metadata = toMetadata(results) ?? undefined;
+    checkSameWorld(begun, metadata);
+    const { seq } = metadata.space;
     // Behind this, removals may have been forgotten.
     if (seq - since > LIMITS.removalsKeptMs * 1_000) break;
     let changes = readChanges(source, begun, [results[7], results[8]]);
-    if (seq > since) yield { kind: 'moved', space: around.space, ...changes.shown };
+    if (seq > since) yield { kind: 'moved', space: metadata.space, ...changes.shown };
     if (changes.next === null) {
-      yield* toLastParts(source, around);
+      yield* toLastParts(source, metadata);
       return;
     }
     for (let place: ChangesPlace | null = changes.next; place !== null; place = changes.next) {
@@ -124,7 +124,7 @@ async function* catchUp(source: Source, begun: Around): AsyncGenerator<WorldPart
       );
       checkSameWorld(begun, version);
       changes = readChanges(source, begun, page);
-      yield { kind: 'moved', space: around.space, ...changes.shown };
+      yield { kind: 'moved', space: metadata.space, ...changes.shown };
     }
     since = seq;
   }
@@ -141,7 +141,7 @@ interface ChangesPlace {
 function selectChanges(
   { spaceId, reading }: Source,
   db: Database,
-  { world }: Around,
+  { world }: SpaceMetadata,
   since: Seq,
   after: ChangesPlace = { gone: '', changed: '' },
 ) {
@@ -177,7 +177,7 @@ function selectChanges(
 
 function readChanges(
   source: Source,
-  { generationSeq }: Around,
+  { generationSeq }: SpaceMetadata,
   [removed, changed]: readonly [{ id: string }[], ObjectRow[]],
 ): { shown: { gone: string[]; objects: WorldObject[] }; next: ChangesPlace | null } {
   const { rows, ended } = takeEnd(changed);
@@ -204,7 +204,7 @@ const LAST_ID = '~';
 
 /** @throws state_unsettled, not_found where what is read is not the world any more that was begun. */
 function checkSameWorld<Now extends { world: string }>(
-  begun: Around,
+  begun: SpaceMetadata,
   now: Now | undefined,
 ): asserts now is Now {
   if (now === undefined) throw new AppError('not_found', 'There is no such thing here.');
@@ -223,13 +223,13 @@ function toObjects({ spaceId, reading }: Source, rows: ObjectRow[], generationSe
 /** @throws state_unsettled where a list too long for one answer moved while the rest of it was read. */
 async function* toLastParts(
   { postgres, tenantId, spaceId, reading }: Source,
-  around: Around,
+  metadata: SpaceMetadata,
 ): AsyncGenerator<WorldPart> {
-  if (!(await completeLists(postgres, tenantId, spaceId, around)))
+  if (!(await completeLists(postgres, tenantId, spaceId, metadata)))
     throw new AppError('state_unsettled', 'The world changed while it was read.', { retryAfterSeconds: 1 });
-  if (reading.withAllChat && around.chat.length === LIMITS.stateChatMessagesMax)
-    for await (const messages of readOlderChat(postgres, tenantId, spaceId, around))
+  if (reading.withAllChat && metadata.chat.length === LIMITS.stateChatMessagesMax)
+    for await (const messages of readOlderChat(postgres, tenantId, spaceId, metadata))
       yield { kind: 'chat', messages };
-  const { world, generationSeq, more, ...shown } = around;
-  yield { kind: 'around', ...shown };
+  const { world, generationSeq, more, ...shown } = metadata;
+  yield { kind: 'metadata', ...shown };
 }

@@ -4,7 +4,7 @@ A write is under way, or has ended, to what a tenant's states show and no log ho
 any more. Called before the write and behind it; where its end is never told, what was loaded meanwhile holds no longer than
 the write can last.
 
-KEYS[1] marks of the tenant, a hash: version, of what stands around its worlds; epoch, of the worlds themselves; both in
+KEYS[1] marks of the tenant, a hash: version, of what stands metadata its worlds; epoch, of the worlds themselves; both in
         microseconds, so that neither ever comes again; pending, how many writes are under way, and pendingUntil, when the
         last of them must have ended; erasingUntil, the same of one that takes something out of the worlds
 

@@ -1,26 +1,26 @@
 #!lua flags=allow-key-locking,allow-oom
 --[[
-Reads what a state is made of, all at one moment: a snapshot, the log behind it, and what stands around both. A caller who
-holds a view of the world, or what stands around it, is sent only what came since.
+Reads what a state is made of, all at one moment: a snapshot, the log behind it, and what stands metadata both. A caller who
+holds a view of the world, or what stands metadata it, is sent only what came since.
 
 KEYS[1] meta, a hash, as append.lua writes it
 KEYS[2] log of the incarnation, a stream, as append.lua writes it
 KEYS[3] snapshot, a hash, as keep-snapshot.lua writes it: seq, epoch, objects, parts, 0, 1, …; or seq, isLarge
-KEYS[4] around, a hash: id, rev, version, holdsUntil, keptAt, text; renewedAt, written here: when a caller was last to renew it
+KEYS[4] metadata, a hash: id, rev, version, holdsUntil, keptAt, text; renewedAt, written here: when a caller was last to renew it
 KEYS[5] marks of the tenant, a hash, as mark-tenant.lua writes it
 KEYS[6] who loads what is missing, a string
 KEYS[7] counts of the tenant's cache, a hash: hits, misses
 
 ARGV[1] incarnation
 ARGV[2] [3] seq and epoch of the view that the caller holds, '' for none
-ARGV[4] id of the around that the caller holds, '' for none, '*' where it has just loaded its own
+ARGV[4] id of the metadata that the caller holds, '' for none, '*' where it has just loaded its own
 ARGV[5] [6] seq and rev that the caller has: nothing is sent where they are the newest; 'any' where the newest are all that
         is asked for, '' for none
 ARGV[7] seq that the world must be at, at least
 ARGV[8] [9] a token that no other reader has, and milliseconds for which it is to load what is missing
 ARGV[10] [11] bytes and entries of the log at most; one entry is read at least
 ARGV[12] [13] hits and misses to be counted
-ARGV[14] microseconds for which an around holds
+ARGV[14] microseconds for which metadata holds
 ARGV[15] seconds for which a snapshot is kept, from when it was last read
 ARGV[16] 1 where the log cannot be compared with Postgres now, else 0
 
@@ -29,18 +29,18 @@ Replies; marks is: version, epoch, pendingUntil, 1 if somebody is being erased, 
   {'deleted', the same}
   {'moved', incarnation}        as read.lua
   {'unverified'}                as read.lua
-  {'same', last, rev, 1 if the caller is to renew the around, else 0, marks…}
+  {'same', last, rev, 1 if the caller is to renew the metadata, else 0, marks…}
   {'large', last, committed}    the world is too large for a snapshot
-  {'missing', 1 if a world is missing, 1 if an around is, 1 if the caller is to load it, last, committed, marks…}
-  {'state', last, committed, around id, rev, around text or '' where the caller has it, seq behind which the entries begin,
+  {'missing', 1 if a world is missing, 1 if metadata is, 1 if the caller is to load it, last, committed, marks…}
+  {'state', last, committed, metadata id, rev, metadata text or '' where the caller has it, seq behind which the entries begin,
    parts of the snapshot or -1 where the caller's view serves, operations and bytes and microseconds by which the snapshot is
-   behind, -1 where there is none, marks…, 1 if the caller is to renew the around, else 0, part, part, …, head, ops, head, ops, …}   head: as in read.lua
+   behind, -1 where there is none, marks…, 1 if the caller is to renew the metadata, else 0, part, part, …, head, ops, head, ops, …}   head: as in read.lua
 ]]
 -- include counts.lua
 -- include run.lua
 -- include entries.lua
 
-local meta, log, snapshotKey, aroundKey, marksKey, loaderKey, countsKey = unpack(KEYS)
+local meta, log, snapshotKey, metadataKey, marksKey, loaderKey, countsKey = unpack(KEYS)
 if ARGV[12] ~= '0' then
   redis.call('HINCRBY', countsKey, 'hits', ARGV[12])
 end
@@ -78,22 +78,22 @@ local function withMarks(reply)
   return reply
 end
 
-local around = redis.call('HMGET', aroundKey, 'id', 'rev', 'version', 'holdsUntil', 'keptAt', 'renewedAt')
+local metadata = redis.call('HMGET', metadataKey, 'id', 'rev', 'version', 'holdsUntil', 'keptAt', 'renewedAt')
 -- What was loaded while a write was under way holds until that must have ended: it may have been read before its commit.
-local hasAround = around[1] and around[3] == version and (around[4] == '0' or now < tonumber(around[4]))
-  and math.abs(now - around[5]) < tonumber(ARGV[14])
+local hasMetadata = metadata[1] and metadata[3] == version and (metadata[4] == '0' or now < tonumber(metadata[4]))
+  and math.abs(now - metadata[5]) < tonumber(ARGV[14])
 
 -- Half of its time before it is missing, one of those who are shown it loads it anew behind its answer.
 local function chooseRenewer()
-  if now - around[5] < ARGV[14] / 2 or (around[6] and now - around[6] < ARGV[9] * 1000) then
+  if now - metadata[5] < ARGV[14] / 2 or (metadata[6] and now - metadata[6] < ARGV[9] * 1000) then
     return 0
   end
-  redis.call('HSET', aroundKey, 'renewedAt', string.format('%.0f', now))
+  redis.call('HSET', metadataKey, 'renewedAt', string.format('%.0f', now))
   return 1
 end
 
-if hasAround and (ARGV[5] == 'any' or (ARGV[5] == last and ARGV[6] == around[2])) then
-  return withMarks({'same', last, around[2], chooseRenewer()})
+if hasMetadata and (ARGV[5] == 'any' or (ARGV[5] == last and ARGV[6] == metadata[2])) then
+  return withMarks({'same', last, metadata[2], chooseRenewer()})
 end
 
 -- A world at `seq` serves where the log continues from there without a gap, has no break behind it, and ends where it says.
@@ -127,9 +127,9 @@ elseif isSnapshot then
   from, parts = snapshot[1], tonumber(snapshot[3])
 end
 
-local bringsAround = ARGV[4] == '*'
-if not from or not (hasAround or bringsAround) then
-  return withMarks({'missing', from and 0 or 1, hasAround and 0 or 1, choose(), last, committed})
+local bringsMetadata = ARGV[4] == '*'
+if not from or not (hasMetadata or bringsMetadata) then
+  return withMarks({'missing', from and 0 or 1, hasMetadata and 0 or 1, choose(), last, committed})
 end
 
 local operationsBehind, bytesBehind, timeBehind = -1, -1, -1
@@ -147,14 +147,14 @@ if isSnapshot then
 end
 
 local text = ''
-if not bringsAround and around[1] ~= ARGV[4] then
-  text = redis.call('HGET', aroundKey, 'text')
+if not bringsMetadata and metadata[1] ~= ARGV[4] then
+  text = redis.call('HGET', metadataKey, 'text')
 end
 local reply = withMarks({
-  'state', last, committed, bringsAround and '*' or around[1], bringsAround and 0 or around[2], text, from, parts,
+  'state', last, committed, bringsMetadata and '*' or metadata[1], bringsMetadata and 0 or metadata[2], text, from, parts,
   print(operationsBehind), print(bytesBehind), print(timeBehind)
 })
-reply[#reply + 1] = bringsAround and 0 or chooseRenewer()
+reply[#reply + 1] = bringsMetadata and 0 or chooseRenewer()
 for part = 0, parts - 1 do
   reply[#reply + 1] = redis.call('HGET', snapshotKey, part)
 end

@@ -6,7 +6,7 @@ KEYS[1] meta, a hash, as append.lua writes it
 KEYS[2] log of the incarnation, a stream, as append.lua writes it
 KEYS[3] dirty, a sorted set
 KEYS[4] snapshot, a hash
-KEYS[5] around, a hash
+KEYS[5] metadata, a hash
 
 ARGV[1] incarnation
 ARGV[2] the space's member of dirty
@@ -25,7 +25,7 @@ end
 -- include run.lua
 -- include tear.lua
 
-local metaKey, log, dirty, snapshot, around = unpack(KEYS)
+local metaKey, log, dirty, snapshot, metadata = unpack(KEYS)
 local reason, seq = ARGV[3], tonumber(ARGV[4])
 local incarnation, deleted, last, oldest, committed, torn, run = unpack(redis.call(
   'HMGET', metaKey, 'incarnation', 'deleted', 'last', 'oldest', 'committed', 'torn', 'run'
@@ -44,7 +44,7 @@ if reason == 'run' then
   end
   redis.call('HSET', metaKey, 'run', thisRun, 'runAt', print(now))
   -- Copies of a world that this Redis remembers may be older than what was erased from it.
-  redis.call('UNLINK', snapshot, around)
+  redis.call('UNLINK', snapshot, metadata)
   if seq and seq > last then
     why = 'behind'
   else

@@ -1,0 +1,37 @@
+import { type IpRange, readIpRange } from '../helpers/ip-addresses.ts';
+import { type Env, misconfigured, read, refuseValue } from './values.ts';
+
+const PROXY_HEADERS = ['X-Forwarded-For', 'Forwarded', 'CF-Connecting-IP'] as const;
+
+/** Whose word about a caller's address counts on Node. On Workers Cloudflare says it. */
+export interface TrustedProxies {
+  ranges: readonly IpRange[];
+  /** The one header that these proxies write. Others pass through them, so anybody may have written those. */
+  header: (typeof PROXY_HEADERS)[number];
+}
+
+/**
+ * Apart from `parseConfig`: only Node has a use for it, and what reads addresses would be a fiftieth of the Worker.
+ * @returns null where no proxy is trusted. The caller is then the other end of the connection.
+ * @throws misconfigured
+ */
+export function readTrustedProxies(env: Env): TrustedProxies | null {
+  const [list, name] = [read(env, 'TRUSTED_PROXIES'), read(env, 'TRUSTED_PROXY_HEADER')];
+  if (list === null) {
+    if (name === null) return null;
+    throw misconfigured('TRUSTED_PROXY_HEADER', 'is set, and TRUSTED_PROXIES is not: it needs both.');
+  }
+  const header = PROXY_HEADERS.find((known) => known.toLowerCase() === (name ?? known).toLowerCase());
+  if (header === undefined)
+    throw refuseValue(env, 'TRUSTED_PROXY_HEADER', `must be one of ${PROXY_HEADERS.join(', ')}`);
+  const ranges = list.split(',').map((part) => {
+    const range = readIpRange(part.trim());
+    if (range !== null) return range;
+    const shown = JSON.stringify(part.trim().slice(0, 60));
+    throw misconfigured(
+      'TRUSTED_PROXIES',
+      `must be addresses or ranges like 10.0.0.0/8, with commas between, not ${shown}.`,
+    );
+  });
+  return { ranges, header };
+}

@@ -1,0 +1,91 @@
+import { REDIS_PORT, REDIS_URL_FORM, type RedisAddress, readRedisUrl } from '../helpers/redis-url.ts';
+import { type ConfigVariable, type Env, misconfigured, read, readHttpUrl, readInteger } from './values.ts';
+
+export interface DatabaseConfig {
+  /** `postgres://…`, with the password. */
+  url: string;
+  /** Connections kept over TCP (Node); HTTP keeps none. */
+  poolSize: number;
+  /** Where Neon's `/sql` is, if not where the URL's host says. */
+  httpUrl: string | null;
+  timeoutMs: number;
+}
+
+export type RedisConfig =
+  | { kind: 'upstash'; url: string; token: string; timeoutMs: number }
+  | (RedisAddress & {
+      kind: 'tcp';
+      /** The variables that named it, for errors. */
+      variables: { address: ConfigVariable; password: ConfigVariable };
+      timeoutMs: number;
+    });
+
+/** @throws misconfigured */
+export function readDatabase(env: Env): DatabaseConfig | null {
+  const url = read(env, 'DATABASE_URL');
+  const httpUrl = readHttpUrl(env, 'DATABASE_HTTP_URL');
+  const poolSize = readInteger(env, 'DATABASE_POOL_SIZE', 20, 1, 1_000);
+  const timeoutMs = readInteger(env, 'DATABASE_TIMEOUT_MS', 15_000, 100, 120_000);
+  if (url === null) {
+    if (httpUrl === null) return null;
+    throw misconfigured('DATABASE_HTTP_URL', 'is set, and DATABASE_URL is not: it needs both.');
+  }
+  const parsed = URL.parse(url);
+  const isPostgres = parsed?.protocol === 'postgres:' || parsed?.protocol === 'postgresql:';
+  if (!isPostgres || parsed.hostname === '' || parsed.pathname.length < 2)
+    throw misconfigured('DATABASE_URL', 'must be a URL like postgresql://user:password@host:5432/database.');
+  return { url, poolSize, httpUrl, timeoutMs };
+}
+
+/** @throws misconfigured */
+export function readRedis(env: Env): RedisConfig | null {
+  const host = read(env, 'REDIS_HOST');
+  const password = read(env, 'REDIS_PASSWORD');
+  const redisUrl = read(env, 'REDIS_URL');
+  const url = readHttpUrl(env, 'UPSTASH_REDIS_REST_URL');
+  const token = read(env, 'UPSTASH_REDIS_REST_TOKEN');
+  const port = readInteger(env, 'REDIS_PORT', REDIS_PORT, 1, 65_535);
+  const timeoutMs = readInteger(env, 'REDIS_TIMEOUT_MS', 2_000, 50, 30_000);
+  for (const name of ['REDIS_HOST', 'REDIS_PORT', 'REDIS_PASSWORD'] as const)
+    if (redisUrl !== null && read(env, name) !== null)
+      throw misconfigured(name, 'and REDIS_URL are both set. Remove one: the URL holds all of it.');
+  const tcpName = redisUrl === null ? 'REDIS_HOST' : 'REDIS_URL';
+  if ((host ?? redisUrl) !== null && (url ?? token) !== null)
+    throw misconfigured(
+      tcpName,
+      'and UPSTASH_REDIS_REST_URL name two Redis databases; leave one of them out.',
+    );
+  if (url !== null && token === null)
+    throw misconfigured('UPSTASH_REDIS_REST_URL', 'is set, and UPSTASH_REDIS_REST_TOKEN is not.');
+  if (url === null && token !== null)
+    throw misconfigured('UPSTASH_REDIS_REST_TOKEN', 'is set, and UPSTASH_REDIS_REST_URL is not.');
+  if (host === null && password !== null)
+    throw misconfigured('REDIS_PASSWORD', 'is set, and REDIS_HOST is not.');
+  if (redisUrl !== null) {
+    const address = readRedisUrl(redisUrl);
+    if (address === null) throw misconfigured('REDIS_URL', `${REDIS_URL_FORM}.`);
+    const variables = { address: 'REDIS_URL', password: 'REDIS_URL' } as const;
+    return { kind: 'tcp', ...address, variables, timeoutMs };
+  }
+  if (host !== null) {
+    // Its value is not shown: a URL may hold a password.
+    if (!/^[\w.:-]+$/.test(host))
+      throw misconfigured(
+        'REDIS_HOST',
+        'must be a host name or an address. For a URL, set REDIS_URL instead.',
+      );
+    const variables = { address: 'REDIS_HOST', password: 'REDIS_PASSWORD' } as const;
+    return {
+      kind: 'tcp',
+      host,
+      port,
+      username: null,
+      password,
+      database: 0,
+      tls: false,
+      variables,
+      timeoutMs,
+    };
+  }
+  return url === null || token === null ? null : { kind: 'upstash', url, token, timeoutMs };
+}

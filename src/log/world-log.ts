@@ -1,0 +1,38 @@
+import type { SentOperation } from '../world/operation.ts';
+import type { SaveMode, Seq } from '../world/types.ts';
+import type { LogAddress } from './log-stores.ts';
+import type { AppendOptions, CommittedOperations, Queued } from './space-log.ts';
+
+/** Where a write goes, and who is written down as its author. */
+export interface WriteTarget {
+  tenantId: string;
+  spaceId: string;
+  actor: string | null;
+  /** The actor is a person in one space, who signs nothing as somebody else. */
+  isSession?: boolean;
+}
+
+/** The order of a tenant's spaces, through which every write of a world goes. SpaceLog and DirectLog are it. */
+export interface WorldLog {
+  /** Every write waits for its commit, asked for or not. */
+  readonly commitsAlways: boolean;
+  enqueue(
+    target: WriteTarget,
+    operations: readonly SentOperation[],
+    options: AppendOptions,
+  ): Promise<Queued | CommittedOperations>;
+  commit(
+    target: WriteTarget,
+    operations: readonly SentOperation[],
+    options: AppendOptions,
+  ): Promise<Queued | CommittedOperations>;
+  commitStage(
+    target: WriteTarget,
+    stage: { stageId: string; mode: SaveMode },
+    options: AppendOptions,
+  ): Promise<Queued | CommittedOperations>;
+  /** A space was deleted: its log goes too. */
+  retire(address: LogAddress, incarnation: string): Promise<void>;
+  /** The log's end, null where there is none, and for how long the oldest entry not committed has waited. */
+  readLag(address: LogAddress): Promise<{ seq: Seq | null; durabilityLagMs: number }>;
+}

@@ -1,0 +1,106 @@
+import type { LogAddress } from '../log/log-stores.ts';
+import type { Defer } from '../log/space-log.ts';
+import type { SpaceState, Version } from '../state/space-state.ts';
+import { writeState } from '../state/state-text.ts';
+import { isAway, notFound } from '../world/errors.ts';
+import {
+  readView,
+  STATE_PARTS,
+  type StateLine,
+  type StateView,
+  writeStateLines,
+} from '../world/state-lines.ts';
+import type { WorldState } from '../world/types.ts';
+import type { WorldLog, WorldStore } from './world-stores.ts';
+
+/** Where a world is read: from what is kept of its state, or from the database. */
+export interface ReadContext {
+  store: WorldStore;
+  /** Null: nothing is kept, and no log is ahead of the database. */
+  state: Pick<SpaceState, 'read' | 'waitUntilCommitted'> | null;
+  address: LogAddress;
+  defer: Defer;
+}
+
+/** A state as JSON, and what its ETag is made of. */
+export interface RenderedState extends Version {
+  status: 'state';
+  text: string;
+  /** False: somebody's avatar is missing, for Postgres does not say who they are; later the same version has it. */
+  isWhole: boolean;
+  /** Milliseconds for which it may have been out of date. */
+  ageMs: number;
+}
+
+export async function renderState(
+  context: ReadContext,
+  view: StateView,
+  { version, maxStaleMs = 0 }: { version: Version | null; maxStaleMs?: number },
+): Promise<RenderedState | ({ status: 'same'; ageMs: number } & Version)> {
+  const { selection, include } = readView(view);
+  const { store, state, address, defer } = context;
+  if (state !== null) {
+    const outcome = await state.read(address, { version, maxStaleMs, defer });
+    if (outcome.status === 'same') return outcome;
+    if (outcome.status === 'state') {
+      const { seq } = outcome.view;
+      const { rev, profiles } = outcome.metadata;
+      const isWhole = [...outcome.view.avatars.keys()].every((id) => profiles.has(id));
+      const text = writeState(outcome, include, selection.region);
+      return { status: 'state', seq, rev, text, isWhole, ageMs: outcome.ageMs };
+    }
+  }
+  const world = await store.loadWorld(address.tenantId, address.spaceId, selection);
+  if (world === null) throw notFound();
+  const { rev, space, seq, durableSeq, ...parts } = world;
+  const included = STATE_PARTS.flatMap((part) => (include.has(part) ? [[part, parts[part]]] : []));
+  const text = JSON.stringify({ space, seq, durableSeq, ...Object.fromEntries(included) });
+  return { status: 'state', seq, rev, text, isWhole: true, ageMs: 0 };
+}
+
+/** The same as it is held; a list that was not asked for is empty. */
+export async function loadState(
+  context: ReadContext,
+  view: StateView,
+): Promise<WorldState & { rev: number }> {
+  const rendered = await renderState(context, view, { version: null });
+  if (rendered.status !== 'state') throw notFound();
+  const empty = { objects: [], users: [], models: [], media: [], chat: [] };
+  return { ...empty, ...(JSON.parse(rendered.text) as WorldState), rev: rendered.rev };
+}
+
+export async function streamState(
+  context: ReadContext,
+  view: StateView,
+): Promise<Version & { lines: AsyncGenerator<StateLine> }> {
+  const { selection, include } = readView(view);
+  const { store, state, address, defer } = context;
+  await state?.waitUntilCommitted(address, defer);
+  const reader = await store.streamWorld(address.tenantId, address.spaceId, {
+    ...selection,
+    withAllChat: include.has('chat'),
+  });
+  if (reader === null) throw notFound();
+  const { seq, rev, parts } = reader;
+  return { seq, rev, lines: writeStateLines(parts, include) };
+}
+
+/** What a state's ETag is made of, without the state. */
+export async function readVersion({ store, state, address, defer }: ReadContext): Promise<Version> {
+  const outcome = (await state?.read(address, { version: 'any', defer })) ?? { status: 'elsewhere' };
+  if (outcome.status === 'same') return { seq: outcome.seq, rev: outcome.rev };
+  if (outcome.status === 'state') return { seq: outcome.view.seq, rev: outcome.metadata.rev };
+  const version = await store.loadStateVersion(address.tenantId, address.spaceId);
+  if (version === null) throw notFound();
+  return version;
+}
+
+/** How far the database is behind the log; while that cannot be reached, not at all. */
+export async function readLag(log: WorldLog, address: LogAddress): ReturnType<WorldLog['readLag']> {
+  try {
+    return await log.readLag(address);
+  } catch (error) {
+    if (isAway(error)) return { seq: null, durabilityLagMs: 0 };
+    throw error;
+  }
+}

@@ -1,0 +1,86 @@
+import type { StagedWorld } from '../log/log-stores.ts';
+import type { WriteTarget } from '../log/world-log.ts';
+import type { WorldItem, WorldReader, WorldSelection } from '../world/state-lines.ts';
+import type {
+  Seq,
+  Space,
+  SpaceInput,
+  SpaceStatistics,
+  User,
+  UserInput,
+  WorldInput,
+  WorldObject,
+  WorldState,
+} from '../world/types.ts';
+
+export type { WorldLog, WriteTarget } from '../log/world-log.ts';
+
+/** What must be true of an object before a write, from If-Match and If-None-Match. */
+export interface Precondition {
+  /** The object's seq must be one of these. */
+  ifSeq?: readonly Seq[];
+  /** `true`: the object must exist (If-Match: *); `false`: it must not (If-None-Match: *). */
+  ifExists?: boolean;
+}
+
+export interface Saved {
+  seq: Seq;
+  objects: number;
+}
+
+/** What PersistenceLayer needs of a database. Every method is one transaction; `src/postgres` satisfies it. */
+export interface WorldStore {
+  ping(): Promise<void>;
+  close(): Promise<void>;
+  ensureTenant(tenantId: string): Promise<void>;
+  /** `toRetire`: nothing was done; the log of this incarnation, which was deleted, is to be retired first. */
+  putSpace(
+    tenantId: string,
+    spaceId: string,
+    input: SpaceInput,
+    retired?: string | null,
+  ): Promise<{ space: Space; created: boolean } | { toRetire: string }>;
+  /** @returns null where there is no such space. */
+  updateSpace(tenantId: string, spaceId: string, input: SpaceInput): Promise<Space | null>;
+  loadSpace(tenantId: string, spaceId: string): Promise<Space | null>;
+  listSpaces(tenantId: string, limit: number, after: string): Promise<{ spaces: Space[]; more: boolean }>;
+  /** @returns null where it was not there. */
+  deleteSpace(tenantId: string, spaceId: string): Promise<{ incarnation: string } | null>;
+  loadObject(tenantId: string, spaceId: string, objectId: string): Promise<WorldObject | null>;
+  listObjects(
+    tenantId: string,
+    spaceId: string,
+    limit: number,
+    after: string,
+  ): Promise<{ objects: WorldObject[]; more: boolean } | null>;
+  loadWorld(
+    tenantId: string,
+    spaceId: string,
+    selection: WorldSelection,
+  ): Promise<(WorldState & { rev: number }) | null>;
+  /** Reads as the parts are asked for; they may throw `state_unsettled` and `not_found`. */
+  streamWorld(tenantId: string, spaceId: string, selection: WorldSelection): Promise<WorldReader | null>;
+  /** Puts a world where nobody sees it yet, for `WorldLog.commitStage`. */
+  stageWorld(target: WriteTarget, world: WorldInput): Promise<StagedWorld | 'unknown_space'>;
+  /** The last item is `around`. */
+  stageWorldStream(
+    target: WriteTarget,
+    items: AsyncIterable<WorldItem[]>,
+  ): Promise<StagedWorld | 'unknown_space'>;
+  upsertUser(tenantId: string, user: UserInput): Promise<{ user: User; created: boolean }>;
+  /** @returns null where there is no such person. */
+  updateUser(tenantId: string, user: UserInput): Promise<User | null>;
+  loadUser(tenantId: string, userId: string): Promise<User | null>;
+  /** @returns whether there was anything to erase. */
+  eraseUser(tenantId: string, userId: string): Promise<boolean>;
+  loadStatistics(tenantId: string, spaceId: string): Promise<SpaceStatistics | null>;
+  countTenant(tenantId: string): Promise<TenantCounts>;
+  /** The seq and rev of a state, without the state: what its ETag is made of. */
+  loadStateVersion(tenantId: string, spaceId: string): Promise<{ seq: Seq; rev: number } | null>;
+}
+
+export interface TenantCounts {
+  users: number;
+  objects: number;
+  models: number;
+}

@@ -1,0 +1,113 @@
+import type { AppendOptions, CommittedOperations, Queued } from '../log/space-log.ts';
+import { AppError, notFound } from '../world/errors.ts';
+import type { Condition, Operation } from '../world/operation.ts';
+import type { ObjectInput, ObjectPatch, SaveMode, Seq, WorldObject, WrittenObject } from '../world/types.ts';
+import type { Precondition, WorldLog, WriteTarget } from './world-stores.ts';
+
+/** A write that is in the log and had not committed when its caller could wait no longer: it will be. */
+export class WriteQueued extends AppError {
+  readonly seq: Seq;
+  readonly accepted: number;
+
+  constructor({ seq, accepted }: Queued) {
+    super(
+      'write_queued',
+      'The write is queued and will be committed; that took longer than can be waited for.',
+      {
+        retryAfterSeconds: 2,
+      },
+    );
+    this.seq = seq;
+    this.accepted = accepted;
+  }
+}
+
+/** Where a write goes, through which order, and what goes on after its answer. */
+export interface WriteContext {
+  log: WorldLog;
+  target: WriteTarget;
+  options: AppendOptions;
+  /** The commit is not waited for. */
+  queues: boolean;
+}
+
+export async function putObject(
+  context: WriteContext,
+  object: ObjectInput,
+  precondition: Precondition,
+): Promise<{ object: WorldObject; created: boolean }> {
+  const operation: Operation = { op: 'put', ...object, ...toCondition(precondition) };
+  const { object: written, createdSeq } = await commitOne(context, operation);
+  return { object: written, created: createdSeq === written.seq };
+}
+
+export async function patchObject(
+  context: WriteContext,
+  objectId: string,
+  patch: ObjectPatch,
+  precondition: Precondition,
+): Promise<WorldObject> {
+  const operation: Operation = { op: 'patch', ...patch, id: objectId, ...toCondition(precondition) };
+  return (await commitOne(context, operation)).object;
+}
+
+export async function deleteObject(
+  context: WriteContext,
+  objectId: string,
+  precondition: Precondition,
+): Promise<{ seq: Seq }> {
+  const { seq } = await commit(context, { op: 'delete', id: objectId, ...toCondition(precondition) }, false);
+  return { seq };
+}
+
+/** Makes a staged world the space's. @throws conflict where the stage was given up before its turn came; WriteQueued */
+export async function commitStage(
+  { log, target, options }: WriteContext,
+  { stageId, objects, mode }: { stageId: string; objects: number; mode: SaveMode },
+): Promise<{ seq: Seq; objects: number }> {
+  const outcome = readCommitted(await log.commitStage(target, { stageId, mode }, options));
+  if (outcome.results[0]?.status === 'rejected')
+    throw new AppError('conflict', 'The world took too long to arrive and was given up; send it again.');
+  return { seq: outcome.seq, objects };
+}
+
+function toCondition({ ifSeq, ifExists }: Precondition): Condition {
+  return {
+    ...(ifSeq !== undefined && { ifSeq: [...ifSeq] }),
+    ...(ifExists !== undefined && { ifExists }),
+  };
+}
+
+/** @returns the object as the operation left it, whatever other writers did since. */
+async function commitOne(context: WriteContext, operation: Operation): Promise<WrittenObject> {
+  const { written } = await commit(context, operation, true);
+  if (!written)
+    throw new AppError('internal', 'A write was applied, and the object that it left is missing.');
+  return written;
+}
+
+async function commit(
+  { log, target, options, queues }: WriteContext,
+  operation: Operation,
+  returnsObject: boolean,
+): Promise<CommittedOperations> {
+  const how = queues && !log.commitsAlways ? 'enqueue' : 'commit';
+  const outcome = readCommitted(await log[how](target, [operation], { ...options, returnsObject }));
+  switch (outcome.results[0]?.status) {
+    case 'applied':
+      return outcome;
+    case 'conflict':
+      throw new AppError('precondition_failed', 'The object is not as the request requires it to be.');
+    case 'rejected':
+      throw new AppError('properties_too_large', 'The properties are larger than an object can hold.', {
+        errors: [{ path: '/properties', message: 'must be at most 65536 bytes as stored' }],
+      });
+    default:
+      throw notFound();
+  }
+}
+
+function readCommitted(outcome: Queued | CommittedOperations): CommittedOperations {
+  if (outcome.status === 'queued') throw new WriteQueued(outcome);
+  return outcome;
+}
