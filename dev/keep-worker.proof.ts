@@ -36,7 +36,7 @@ it(
       return response?.status;
     };
     try {
-      await expect.poll(() => output, WAIT).toContain('Ctrl-C ends it all.');
+      await expect.poll(() => output, WAIT).toContain('Ctrl-C stops everything.');
 
       const { apiKey } = JSON.parse(readFileSync(join(dir, 'kept/dev.json'), 'utf8'));
       const sendPartial = async (head: string, isTruncated: boolean) => {

@@ -19,7 +19,7 @@ import { buildWorkerVariables, startWorker, type WorkerVariables } from './worke
 import { startWorkerProxy } from './worker-proxy.ts';
 
 export interface LocalOptions {
-  /** Holds everything that is kept, and `dev.json`. */
+  /** Holds all data, `dev.json` and `env`. */
   dir: string;
   /** The data goes to a temporary folder and ends with the stack. */
   ephemeral: boolean;
@@ -40,6 +40,8 @@ export interface Local extends FirstWorld {
   stop(): Promise<void>;
 }
 
+/** The path from the project's folder, as a user types it. */
+const ENV_NAME = '.worldkeep/env';
 /** Milliseconds by which the Worker's own answer to a body that stops arriving comes before the emulator's. */
 const BODY_GRACE_MS = 1_000;
 
@@ -113,8 +115,10 @@ export async function startLocal(options: LocalOptions): Promise<Local> {
     await createSchedules(parseQueueConfig(variables)).apply();
     const world = await ensureFirstWorld(dataDir, { url, databaseUrl: values.databaseUrl, log });
     const devFile = join(dir, 'dev.json');
-    writeWhole(devFile, { url, ...world, ...values });
-    if (options.ephemeral) undo.push(() => rmSync(devFile, { force: true }));
+    writeWhole(devFile, `${JSON.stringify({ url, ...world, ...values }, null, 2)}\n`);
+    const envFile = join(dir, 'env');
+    writeWhole(envFile, writeEnv(url, world, values));
+    if (options.ephemeral) undo.push(() => [devFile, envFile].map((file) => rmSync(file, { force: true })));
     const workerLogFile = join(dataDir, 'worker.log');
     return {
       url,
@@ -139,9 +143,28 @@ function readOwnVariables(): WorkerVariables {
   );
 }
 
-/** Whoever reads it while it is written sees the one before. */
-function writeWhole(file: string, value: unknown): void {
+/** The file that a shell reads with `source`: the names that the command line, `npm start` and game servers read. */
+function writeEnv(url: string, { apiKey }: FirstWorld, values: StackValues): string {
+  const redis = new URL(values.redisUrl);
+  const variables = {
+    WORLDKEEP_URL: url,
+    WORLDKEEP_API_KEY: apiKey,
+    DATABASE_URL: values.databaseUrl,
+    REDIS_HOST: redis.hostname,
+    REDIS_PORT: redis.port,
+    REDIS_PASSWORD: decodeURIComponent(redis.password),
+    SESSION_SIGNING_KEY: values.sessionSigningKey,
+    DEFAULT_TENANT_ID: DEMO_TENANT_ID,
+  };
+  const lines = Object.entries(variables).map(
+    ([name, value]) => `export ${name}='${value.replaceAll("'", "'\\''")}'\n`,
+  );
+  return `# Written by npm run dev. Read it with: source ${ENV_NAME}\n${lines.join('')}`;
+}
+
+/** Writes a temporary file first, so that a reader never sees half of a file. */
+function writeWhole(file: string, text: string): void {
   const written = `${file}.${process.pid}`;
-  writeFileSync(written, `${JSON.stringify(value, null, 2)}\n`, { mode: 0o600 });
+  writeFileSync(written, text, { mode: 0o600 });
   renameSync(written, file);
 }

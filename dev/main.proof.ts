@@ -117,11 +117,11 @@ it(
   async () => {
     const port = await findFreePort(0);
     const first = start('--port', String(port));
-    await first.said('Ctrl-C ends it all.');
+    await first.said('Ctrl-C stops everything.');
     const devFile = readDevFile();
     expect(devFile).toMatchObject({ url: `http://127.0.0.1:${port}`, tenantId: 'demo', spaceId: 'main' });
-    expect(first.output()).toContain(`curl -H 'Authorization: Bearer ${devFile.apiKey}'`);
-    for (const name of ['dev.json', 'secrets.json', 'worker.env', 'first-world.json'])
+    expect(first.output()).toMatch(/source \S*env'?\n/);
+    for (const name of ['dev.json', 'env', 'secrets.json', 'worker.env', 'first-world.json'])
       expect(statSync(join(dir, name)).mode & 0o777).toBe(0o600);
     expect((await call('GET', '/state')).json.objects).toHaveLength(9);
     const moved = await call('PATCH', '/objects/bench', { position: { x: 4, y: 0, z: 0.1 } });
@@ -141,7 +141,7 @@ it(
     expect(existsSync(join(dir, 'run.json'))).toBe(false);
 
     const third = start('--port', String(port));
-    await third.said('Ctrl-C ends it all.');
+    await third.said('Ctrl-C stops everything.');
     expect(readDevFile().apiKey).toBe(devFile.apiKey);
     expect((await call('GET', '/objects/bench')).json).toEqual(moved.json);
     const left = readPids();
@@ -150,7 +150,7 @@ it(
     expect(findRunning(left).length).toBeGreaterThan(0);
 
     const fourth = start('--port', String(port));
-    await fourth.said('Ctrl-C ends it all.');
+    await fourth.said('Ctrl-C stops everything.');
     expect(fourth.output()).toContain('which an earlier run has left');
     expect(findRunning(left)).toEqual([]);
     expect((await call('GET', '/objects/bench')).json).toEqual(moved.json);
@@ -166,7 +166,7 @@ it(
   'ends with a sentence, and everything with it, when one of its processes ends',
   async () => {
     const run = start('--port', String(await findFreePort(0)), '--ephemeral');
-    await run.said('Ctrl-C ends it all.');
+    await run.said('Ctrl-C stops everything.');
     const devFile = readDevFile();
     const log = /Worker log (.*)worker\.log/.exec(run.output())?.[1] ?? '';
     const { processes } = JSON.parse(readFileSync(join(log, 'run.json'), 'utf8'));
@@ -177,7 +177,8 @@ it(
     expect(findRunning(pids)).toEqual([]);
     expect(await findOpenPorts(devFile)).toEqual([]);
     // Ephemeral: neither the data nor the file that names it is kept.
-    expect([existsSync(log), existsSync(join(dir, 'dev.json'))]).toEqual([false, false]);
+    const left = ['dev.json', 'env'].filter((name) => existsSync(join(dir, name)));
+    expect([existsSync(log), left]).toEqual([false, []]);
   },
   START_MS_MAX,
 );

@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-import { join, resolve } from 'node:path';
+import { join, relative, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { type Local, startLocal } from './local.ts';
 import { readCommandLine, readParent, readProcessStart } from './process.ts';
@@ -42,7 +42,7 @@ function readOptions(): { port: number; ephemeral: boolean; dir: string } {
 }
 
 function print(local: Local, dir: string, startedMs: number): void {
-  const { url, apiKey, spaceId } = local;
+  const { url, spaceId } = local;
   process.stdout.write(`
 worldkeep is ready after ${((performance.now() - startedMs) / 1_000).toFixed(1)} s
 
@@ -50,13 +50,23 @@ worldkeep is ready after ${((performance.now() - startedMs) / 1_000).toFixed(1)}
   tenant     ${local.tenantId}, space ${spaceId}
   database   ${hidePassword(local.values.databaseUrl)}
   redis      ${hidePassword(local.values.redisUrl)}
-  passwords  ${join(dir, 'dev.json')}
+  passwords  ${join(dir, 'dev.json')} and ${join(dir, 'env')}
   Worker log ${local.workerLogFile}
 
-  curl -H 'Authorization: Bearer ${apiKey}' ${url}/v1/spaces/${spaceId}/state
+Next, in a second terminal:
 
-Ctrl-C ends it all.
+  source ${quotePath(dir)}
+  npx worldkeep import docs/plaza.gltf --space plaza
+  curl -H "Authorization: Bearer $WORLDKEEP_API_KEY" $WORLDKEEP_URL/v1/spaces/plaza/state
+
+The API is described at ${url}/docs. Ctrl-C stops everything.
 `);
+}
+
+/** The path of `env` from here, as a shell takes it. */
+function quotePath(dir: string): string {
+  const path = relative(process.cwd(), join(dir, 'env'));
+  return /^[\w./-]+$/.test(path) ? path : `'${path.replaceAll("'", "'\\''")}'`;
 }
 
 function hidePassword(text: string): string {

@@ -26,6 +26,7 @@ import { PersistenceLayer } from '../src/persistence-layer.ts';
 import { createApiKeyStore } from '../src/postgres/api-key-store.ts';
 import type { Postgres } from '../src/postgres/client.ts';
 import { createDrainStore } from '../src/postgres/drain-store.ts';
+import { logQueries } from '../src/postgres/log-queries.ts';
 import { createStateLoader } from '../src/postgres/operations/load-snapshot.ts';
 import { createSessionStore } from '../src/postgres/session-store.ts';
 import { createWorldStore } from '../src/postgres/world-store.ts';
@@ -81,10 +82,13 @@ export function compose(env: Env, runtime: Runtime): Composition {
   refuseUnserved(config);
   if (config.database === null) throw misconfigured('DATABASE_URL', 'must be set.');
   const readHeaders = () => readTraceHeaders(tryGetContext<AppEnv>()?.get('trace'));
-  const postgres = openPostgres({ ...config.database, readHeaders });
-  const redis = config.redis === null ? null : openRedis({ ...config.redis, readHeaders });
   const now = () => Date.now();
   const log = createLog({ level: config.logLevel, now });
+  const directPostgres = openPostgres({ ...config.database, readHeaders });
+  const postgres = config.queryLoggingEnabled
+    ? logQueries(directPostgres, { now, onQuery: (event) => log('info', 'query', { ...event }) })
+    : directPostgres;
+  const redis = config.redis === null ? null : openRedis({ ...config.redis, readHeaders });
   const drainStore = createDrainStore(postgres);
   const logs = redis && openLogs(redis, drainStore, { now, log });
   const logStore = logs?.store ?? null;

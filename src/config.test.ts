@@ -37,6 +37,7 @@ describe('Config', () => {
       sessionSigning: null,
       corsAllowedOrigins: [],
       logLevel: 'info',
+      queryLoggingEnabled: false,
       limits: {
         idempotencyTtlSeconds: 3_600,
         jsonBodyBytesMax: 1_048_576,

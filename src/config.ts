@@ -58,6 +58,8 @@ export interface Config {
   /** Origins whose pages may call the API from a browser; `'*'` is any; none by default. */
   corsAllowedOrigins: readonly string[] | '*';
   logLevel: LogLevel;
+  /** One line for each transaction in Postgres: its statements without values, milliseconds, rows. */
+  queryLoggingEnabled: boolean;
   limits: {
     idempotencyTtlSeconds: number;
     jsonBodyBytesMax: number;
@@ -122,6 +124,7 @@ export function parseConfig(env: Env): Config {
     sessionSigning: readSessionSigning(env),
     corsAllowedOrigins: readOrigins(env),
     logLevel: readLogLevel(env),
+    queryLoggingEnabled: readFlag(env, 'QUERY_LOGGING_ENABLED', false),
     limits: {
       idempotencyTtlSeconds: readInteger(env, 'IDEMPOTENCY_TTL_SECONDS', 3_600, 1, 86_400),
       jsonBodyBytesMax: readInteger(env, 'JSON_BODY_BYTES_MAX', MIB, 1_024, 32 * MIB),
@@ -175,7 +178,7 @@ export function parseConfig(env: Env): Config {
   return freeze(config);
 }
 
-/** The mission's `Config`: the same, by the name it is known by. */
+/** Reads the environment: `Config.parse(process.env)`. `Config.variables` lists the names. */
 export const Config = Object.freeze({ parse: parseConfig, variables: CONFIG_VARIABLES });
 
 function refuseContradictions(config: Config): void {

@@ -230,7 +230,7 @@ function invalidOption(name: string, message: string): AppError {
 
 export type { BatchNoEffect, BatchResult, BatchStats, BatchType } from './batch-processor.ts';
 export type { ActionDecision, CacheStats } from './cache-manager.ts';
-export { type Config, parseConfig } from './config.ts';
+export { Config, parseConfig } from './config.ts';
 export type { CommittedOperations, Queued } from './log/space-log.ts';
 export type { OperationsOptions, Precondition, Saved, TenantCounts } from './persistence-layer.ts';
 export { AppError, type ErrorCode, type FieldError } from './world/errors.ts';

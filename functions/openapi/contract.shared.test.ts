@@ -24,7 +24,6 @@ const LATER = [
   'POST /v1/spaces/{space}/snapshots',
   'POST /v1/spaces/{space}/snapshots/{id}/restore',
   'DELETE /v1/spaces/{space}/snapshots/{id}',
-  'GET /',
   'GET /ops',
   'GET /metrics',
   'POST /jobs/cleanup',

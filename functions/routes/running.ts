@@ -1,10 +1,29 @@
 import { getDocs, getOpenApi } from '../api/docs.ts';
 import { getHealth, getLivez, getReadyz } from '../api/health.ts';
+import { getHome } from '../api/home.ts';
 import { HEALTH } from '../openapi/examples.ts';
 import type { Route } from '../openapi/types.ts';
 import { answer } from './shorthand.ts';
 
 export const RUNNING_ROUTES: readonly Route[] = [
+  {
+    method: 'get',
+    path: '/',
+    operationId: 'getHome',
+    tag: 'Running',
+    access: 'open',
+    handler: getHome,
+    summary: 'What this server is, with links to the documentation and to its health',
+    answers: {
+      200: {
+        description: 'JSON, or a page for a browser.',
+        content: {
+          'application/json': { schema: { type: 'object' }, examples: {} },
+          'text/html': { schema: { type: 'string' }, examples: {} },
+        },
+      },
+    },
+  },
   {
     method: 'get',
     path: '/livez',

@@ -54,6 +54,7 @@ export const CONFIG_VARIABLES = {
   DEAD_LETTER_RETENTION_DAYS: 'plain',
   STREAM_HEARTBEAT_SECONDS: 'plain',
   LOG_LEVEL: 'plain',
+  QUERY_LOGGING_ENABLED: 'plain',
 } as const satisfies Record<string, 'secret' | 'plain'>;
 
 export type ConfigVariable = keyof typeof CONFIG_VARIABLES;

@@ -4,6 +4,7 @@ import { describeConfiguration } from './cases/configuration.ts';
 import { describeDeadLetters } from './cases/dead-letters.ts';
 import { describeFuzz } from './cases/fuzz.ts';
 import { describeHealth } from './cases/health.ts';
+import { describeHome } from './cases/home.ts';
 import { describeIdempotency } from './cases/idempotency.ts';
 import { describeJobs } from './cases/jobs.ts';
 import { describeKeys } from './cases/keys.ts';
@@ -61,6 +62,7 @@ export function describeRuntime(runtime: Runtime): void {
 function describeWhatRuntimesCanChange(runtime: Runtime, target: () => Target, env: () => TargetEnv): void {
   describeProtocol(target);
   describeHealth(target, env);
+  describeHome(target);
   describeBadInput(target);
   describeOutages(runtime);
   describeConfiguration(runtime);

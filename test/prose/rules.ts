@@ -4,6 +4,9 @@ import { SentenceSplitterSyntax, splitAST } from 'sentence-splitter';
 /** Words of one sentence at most. A piece of code counts as one word. */
 export const SENTENCE_WORDS_MAX = 25;
 
+/** An end of a sentence that the splitter takes for a part of a number. */
+const AFTER_NUMBER = /(?<=\d\.)\s+(?=[\p{Lu}`])/u;
+
 /** What no text may say, and what it says instead. */
 const WORDS: [pattern: RegExp, instead: string][] = [
   [/\banew\b/i, 'again'],
@@ -41,11 +44,14 @@ export const sentenceLength: TextlintRuleModule = ({ Syntax, RuleError, report, 
   const check = (node: Parameters<typeof splitAST>[0]) => {
     for (const sentence of splitAST(node).children) {
       if (sentence.type !== SentenceSplitterSyntax.Sentence) continue;
-      const words = countWords(getSource(sentence as never) || sentence.raw);
+      const text = getSource(sentence as never) || sentence.raw;
+      const words = Math.max(...text.split(AFTER_NUMBER).map(countWords));
       if (words > SENTENCE_WORDS_MAX)
         report(
           sentence as never,
-          new RuleError(`a sentence of ${words} words: at most ${SENTENCE_WORDS_MAX}`),
+          new RuleError(
+            `a sentence of ${words} words, at most ${SENTENCE_WORDS_MAX}: “${sentence.raw.replaceAll(/\s+/g, ' ').slice(0, 60)}…”`,
+          ),
         );
     }
   };

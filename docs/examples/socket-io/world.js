@@ -8,7 +8,7 @@ const NO_EFFECT = {
 };
 
 /**
- * What clients may do in the world. Each event takes one object and may take an acknowledgement function, which gets
+ * The events that clients may send. Each event takes one object and may take an acknowledgement function, which gets
  * `{ok: true, …}` or `{ok: false, code, message, errors}`.
  */
 export function serveWorld(io, { persistence, cache, batchProcessor }) {

@@ -1,0 +1,23 @@
+import { describe, expect, it } from 'vitest';
+import { createCall } from '../client.ts';
+import type { Target } from '../targets.ts';
+
+export function describeHome(target: () => Target): void {
+  describe('GET /', () => {
+    it('says what the server is, with links that work', async () => {
+      const call = createCall(target(), null);
+      const { status, body } = await call('GET', '/');
+      expect([status, body.name]).toEqual([200, 'worldkeep']);
+      for (const path of Object.values(body.links as Record<string, string>))
+        expect([path, (await call('GET', path)).status]).toEqual([path, 200]);
+    });
+
+    it('gives browsers a page with the same links', async () => {
+      const call = createCall(target(), null);
+      const { status, headers, text } = await call('GET', '/', { headers: { Accept: 'text/html' } });
+      expect([status, headers.get('Content-Type')]).toEqual([200, 'text/html; charset=UTF-8']);
+      expect(text).toContain('href="/docs"');
+      expect(text).toContain('href="/health"');
+    });
+  });
+}
