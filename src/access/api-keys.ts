@@ -5,7 +5,7 @@ import { check, checkId, checkPageLimit, timeSchema } from '../world/schemas.ts'
 import type { ApiKey, Page, Scope } from '../world/types.ts';
 import { KnownCredentials } from './known-credentials.ts';
 
-/** What ApiKeys needs of a database. */
+/** The part of a database that ApiKeys needs. */
 export interface ApiKeyStore {
   ensureTenant(tenantId: string): Promise<void>;
   /** @returns null where the tenant is not there. */

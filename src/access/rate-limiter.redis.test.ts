@@ -82,7 +82,7 @@ describe.each(REDIS_WAYS)('RateLimiter, %s', (_, openWay) => {
     expect(allowed).toEqual([1, 2, 1, 2]);
   });
 
-  it('asks Redis once for who may pass, and not at all for who may not', async () => {
+  it('asks Redis once for an allowed request, and not at all for a refused one', async () => {
     setClock(1_800_000_000_000);
     const limiter = make();
     const who = subject();
@@ -96,7 +96,7 @@ describe.each(REDIS_WAYS)('RateLimiter, %s', (_, openWay) => {
     expect(limiter.findBlock(subject())).toBeNull();
   });
 
-  it('takes for many requests at once what a process uses, and never more than the limit in all processes', async () => {
+  it('takes tokens for many requests in one command, and never more than the limit in all processes', async () => {
     let nowMs = 1_800_000_000_000;
     setClock(nowMs);
     const processes = [make(), make()];
@@ -112,7 +112,7 @@ describe.each(REDIS_WAYS)('RateLimiter, %s', (_, openWay) => {
     }
     expect(allowed).toBe(3_000);
     expect(calls - before).toBeLessThan(150);
-    // As fast as they can: what was left, and what came back meanwhile, is all that they get.
+    // As fast as they can, they get only the tokens that were left and that came back meanwhile.
     allowed = 0;
     for (let i = 0; i < 9_000; i++) if ((await processes[i % 2]?.takeLeased(who, limit))?.allowed) allowed++;
     expect(allowed).toBeLessThanOrEqual(6_000);

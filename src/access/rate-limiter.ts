@@ -2,7 +2,7 @@ import { LRUCache } from 'lru-cache';
 import { withTimeout } from '../helpers/time.ts';
 import { ProcessBuckets } from '../world/token-bucket.ts';
 
-/** So many requests at once, and as many again over the window, evenly. */
+/** The size of a burst, which comes back evenly over the window. */
 export interface RateLimit {
   requests: number;
   windowSeconds: number;
@@ -12,29 +12,29 @@ export interface RateLimit {
 export interface RateSubject {
   /** Null for what belongs to no tenant. */
   tenantId: string | null;
-  /** What the name is of: `principal`, `address`, … */
+  /** The kind of the subject: `principal`, `address`, … */
   kind: string;
   name: string;
 }
 
 export interface Taken {
   allowed: boolean;
-  /** Whole requests left at once. */
+  /** Whole requests that are left now. */
   remaining: number;
-  /** Milliseconds since 1970 at which there will be more: for who was refused, one at least. */
+  /** Milliseconds since 1970 at which there will be more: after a refusal, at least one. */
   resetAtMs: number;
 }
 
-/** What became of one request, and by which limit. */
+/** The decision on one request, and the limit that decided it. */
 export interface RateDecision extends Taken {
   limit: RateLimit;
   /** Whether the whole deployment counted, or, while Redis is away, this process alone. */
   countedBy: 'deployment' | 'process';
 }
 
-/** What RateLimiter needs of Redis. */
+/** The part of Redis that RateLimiter needs. */
 export interface RateLimitStore {
-  /** Takes so many at once, or none where fewer are left. @param count 1 where it is not given */
+  /** Takes this many tokens, or none if fewer are left. @param count default 1 */
   take(subject: RateSubject, limit: RateLimit, count?: number): Promise<Taken>;
 }
 
@@ -46,14 +46,14 @@ export type RateLimiterEvent =
 export interface RateLimiterOptions {
   /** Milliseconds since 1970. */
   now: () => number;
-  /** What a process lets each subject do in a minute while Redis is away, where that is less than its limit. */
+  /** The limit of each subject in one process while Redis is away, if it is below the normal limit. */
   requestsPerMinuteAlone: number;
   onEvent?: (event: RateLimiterEvent) => void;
 }
 
 /** Subjects remembered in one process at most. */
 const SUBJECTS_MAX = 10_000;
-/** A count that takes longer than this is given up: it stands before every answer. */
+/** A count that takes longer is abandoned: every answer waits for it. */
 const STORE_TIMEOUT_MS = 500;
 /** For so long a process may spend what it took for many requests in one command. */
 const LEASE_MS = 1_000;
@@ -61,7 +61,7 @@ const LEASE_MS = 1_000;
 const LEASE_GROWTH = 1.25;
 const LEASE_SHARE_MAX = 0.01;
 
-/** What this process has taken and not spent. */
+/** Tokens that this process has taken and not used. */
 interface Lease {
   left: number;
   used: number;
@@ -103,9 +103,9 @@ export class RateLimiter {
   }
 
   /**
-   * The same for a subject that comes often: one command takes what the process used in the last second, and the requests after it
-   * cost none. Nothing is spent that was not taken, so all processes together never exceed the limit. What is not spent within a
-   * second is lost, so a busy subject may be refused from four fifths of its limit on.
+   * The same for a frequent subject. One command takes as many tokens as the process used in the last second, and the next requests
+   * cost no command. A process uses only tokens that it took, so all processes together never exceed the limit. It loses unused tokens
+   * after a second, so a busy subject may be refused from four fifths of its limit.
    */
   async takeLeased(subject: RateSubject, limit: RateLimit): Promise<RateDecision> {
     const name = nameOf(subject);
@@ -124,7 +124,7 @@ export class RateLimiter {
       if (decision.allowed) this.#startLease(name, nowMs, 1, decision);
       return decision;
     }
-    // Those that come until it answers take one each.
+    // Requests that come before the answer take one token each.
     if (lease !== undefined) lease.used = 0;
     const taken = await this.#takeOfDeployment(subject, limit, count);
     if (taken?.allowed !== true) return this.take(subject, limit);
@@ -176,13 +176,13 @@ export class RateLimiter {
     this.#isAlone = true;
   }
 
-  /** What is forgotten for want of room is asked again, no more. */
+  /** A subject that was evicted from memory is asked again; nothing else is lost. */
   #block(subject: RateSubject, decision: RateDecision): void {
     this.#blocked.set(nameOf(subject), decision);
   }
 }
 
-/** How many requests the process will make in the next second, by what it made of its last lease. */
+/** The requests of the next second, estimated from the use of the last lease. */
 function readNeed({ used, untilMs }: Lease, nowMs: number): number {
   if (nowMs >= untilMs + LEASE_MS) return 1;
   return Math.max(1, nowMs < untilMs ? Math.ceil(used * LEASE_GROWTH) : used);

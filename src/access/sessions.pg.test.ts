@@ -12,7 +12,7 @@ const OTHER_KEY = 'another key of as many bytes or more';
 const START = Date.parse('2026-01-01T00:00:00.250Z');
 const NOT_FOUND = { code: 'not_found' };
 
-/** A tenant with Ann in it, and sessions over it whose clock stands until it is moved. */
+/** A tenant with Ann in it, and sessions with a clock that tests move. */
 async function makeSessions(postgres: Postgres, options: Partial<SessionOptions> = {}) {
   const world = await makeWorld(postgres);
   await world.layer.upsertUser({ id: 'ann', displayName: 'Ann' });
@@ -281,7 +281,7 @@ it('a heartbeat is one transaction, of two statements', async () => {
   const { id } = await mint();
   transactions.length = 0;
   await sessions.heartbeat(tenantId, id);
-  // Beside them the tenant is set.
+  // These statements run in addition to setting the tenant.
   expect(transactions).toEqual([3]);
   await postgres.close();
 });

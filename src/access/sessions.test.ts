@@ -42,7 +42,7 @@ describe('Sessions and presence', () => {
     vi.useRealTimers();
   });
 
-  it('tell it who comes, stays and goes, once each, and nothing of who is not known', async () => {
+  it('report each join, heartbeat and end once, and nothing of unknown sessions', async () => {
     const { told, presence } = makePresence();
     const sessions = open(presence);
     const { id } = await mint(sessions);
@@ -59,7 +59,7 @@ describe('Sessions and presence', () => {
     ]);
   });
 
-  it('end the presence of who is erased wherever they were, once the erasing is done', async () => {
+  it('end the presence of an erased person in every space, after the erasure', async () => {
     const { told, presence } = makePresence();
     const sessions = open(presence, undefined, makeStore(['a', 'b']));
     await sessions.eraseWith('t', 'ann', async () => void told.push('erased'));
@@ -70,7 +70,7 @@ describe('Sessions and presence', () => {
     expect(told).toHaveLength(3);
   });
 
-  it('are as ever while it is away, and say so once an outage', async () => {
+  it('work while it is away, and report each outage once', async () => {
     let isAway = true;
     const { presence } = makePresence(() => (isAway ? Promise.reject(AWAY) : Promise.resolve()));
     const causes: unknown[] = [];
@@ -91,7 +91,7 @@ describe('Sessions and presence', () => {
     expect(causes).toEqual([AWAY, AWAY]);
   });
 
-  it('wait for it half a second at most, and let go what comes later', async () => {
+  it('wait for it half a second at most, and ignore a later answer', async () => {
     vi.useFakeTimers();
     const answers: ((error: unknown) => void)[] = [];
     const { presence } = makePresence(() => new Promise((_, reject) => answers.push(reject)));

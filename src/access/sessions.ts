@@ -9,7 +9,7 @@ import { check, checkId, idSchema } from '../world/schemas.ts';
 import type { Role, Session } from '../world/types.ts';
 import { KnownCredentials } from './known-credentials.ts';
 
-/** What Sessions needs of a database. */
+/** The part of a database that Sessions needs. */
 export interface SessionStore {
   /**
    * Opens a stay and makes the person a member. @param session its role is from now on the member's; null: the role the
@@ -29,7 +29,7 @@ export interface SessionStore {
 /** Whose stay it is, and where. */
 export type StayPlace = Pick<Stay, 'spaceId' | 'userId'>;
 
-/** What Sessions tells of who comes and goes. */
+/** The messages of Sessions about people who join and leave. */
 export type SessionPresence = Pick<Presence, 'touch' | 'leave' | 'leaveWhole' | 'clear'>;
 
 export interface NewSession {
@@ -49,7 +49,7 @@ export interface IssuedSession {
   expiresAt: string;
 }
 
-/** What tokens are signed with. Both keys verify; for as long as the older one stands here, tokens it signed serve. */
+/** The keys that sign tokens. Both verify. While the older one is set, the tokens that it signed are accepted. */
 export interface SigningKeys {
   key: string;
   previousKey: string | null;
@@ -80,7 +80,7 @@ const TOKEN = /^[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+$/;
 const TOKEN_LENGTH_MAX = 2_048;
 /** Milliseconds that an answer waits for presence to be told. */
 const PRESENCE_TIMEOUT_MS = 500;
-/** Spaces in which the presence of a person who is erased is ended at once; in others it ends by its silence. */
+/** Spaces in which the presence of an erased person ends immediately. In others it ends by silence. */
 const ERASED_SPACES_MAX = 1_000;
 
 export interface SessionOptions {
@@ -97,9 +97,9 @@ export interface SessionOptions {
 }
 
 /**
- * The credentials of people: a token (JWT) is bound to one stay of one person in one space. A stay that is minted or kept by a
- * heartbeat is present in its space, one that ends is not; but what makes it valid is the store, so presence being away
- * changes nothing else.
+ * The credentials of people. A token (JWT) belongs to one session of one person in one space. Creating a session, or its heartbeat,
+ * makes it present in its space; its end removes it. The store decides whether a session is valid, so an outage of presence changes
+ * nothing else.
  */
 export class Sessions {
   readonly #store: SessionStore;
@@ -162,7 +162,7 @@ export class Sessions {
 
   /**
    * @returns whose token this is, or null: forged, expired and ended look the same. No store is asked about a token that
-   * was not signed here. What the session may do is read from the store, so the token only says which one it is.
+   * was not signed here. The store says what the session may do; the token only names the session.
    * @param beforeLookup called before the store is asked about a session that was never open here; its error goes on.
    */
   async authenticate(
@@ -219,7 +219,7 @@ export class Sessions {
     await this.#notify((presence) => presence.clear({ tenantId, spaceId }));
   }
 
-  /** Waits for it no longer than a moment, and lets go what fails: the next heartbeat, or the silence, puts it right. */
+  /** Waits only for a moment, and ignores a failure: the next heartbeat, or silence, corrects presence. */
   async #notify(notify: (presence: SessionPresence) => Promise<unknown>): Promise<void> {
     if (this.#presence === null) return;
     const told = notify(this.#presence).then(
@@ -250,7 +250,7 @@ export class Sessions {
       });
       return claimsSchema.safeParse(payload).data ?? null;
     } catch (error) {
-      // decodeProtectedHeader throws a TypeError for what is no JWT.
+      // decodeProtectedHeader throws a TypeError if the text is not a JWT.
       if (error instanceof errors.JOSEError || error instanceof TypeError) return null;
       throw error;
     }

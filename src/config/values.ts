@@ -121,7 +121,7 @@ export function readId(env: Env, name: ConfigVariable, byDefault: string): strin
   throw refuseValue(env, name, ID_RULE);
 }
 
-/** A service's address. What is sent there holds a password, so in the clear only to this machine itself. */
+/** The address of a service. Requests to it hold a password, so plain HTTP is allowed only to this machine. */
 export function readHttpUrl(env: Env, name: ConfigVariable): string | null {
   const value = read(env, name);
   if (value === null) return null;

@@ -1,4 +1,4 @@
-/** Characters that are made of bytes at once: as many arguments as any engine takes. */
+/** Bytes that become characters in one call: the number of arguments that every engine accepts. */
 const PIECE_BYTES = 0x8000;
 
 /** @returns the text in gzip, as base64: what Redis can hold over HTTP as well as over TCP. */
@@ -12,7 +12,7 @@ export async function compressText(text: string | Uint8Array<ArrayBuffer>): Prom
 
 /**
  * The way back. @param bytesMax of the text: what unfolds to more is given up before it fills the memory.
- * @throws for what is not of `compressText`, or is too large
+ * @throws if the text does not come from `compressText`, or is too large
  */
 export async function expandText(packed: string, bytesMax: number): Promise<string> {
   const binary = atob(packed);

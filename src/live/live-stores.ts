@@ -25,14 +25,14 @@ export type ChangesOutcome =
   | { status: 'cold' }
   | { status: 'deleted'; incarnation: string };
 
-/** The logs, for who follows them. */
+/** The logs, as followers read them. */
 export interface ChangesStore {
   /** One command, where the space's incarnation is known here. */
   readChanges(address: LogAddress, request: ReadChangesRequest): Promise<ChangesOutcome>;
 }
 
 export interface LiveHandlers {
-  /** What was published, as it was. */
+  /** A published message, unchanged. */
   onMessage: (text: string) => void;
   /** The subscription was lost; it is not made again by itself. Not called after `close`. */
   onEnd: () => void;
@@ -42,13 +42,13 @@ export interface LiveSubscription {
   close(): void;
 }
 
-/** What is published of the spaces. */
+/** The messages that spaces publish. */
 export interface LiveSource {
   /** Resolves when the subscription holds: what is published from then on is heard, in its order, until it ends. */
   subscribe(address: LogAddress, incarnation: string, handlers: LiveHandlers): Promise<LiveSubscription>;
 }
 
-/** One open stream's place among those that a space and a principal may have. */
+/** The place of one open stream. A space and a principal have a limited number. */
 export interface StreamPlace extends LogAddress {
   streamId: string;
   /** Whose it is, in all spaces of the tenant. */
@@ -64,9 +64,9 @@ export interface StreamPlaces {
   release(place: StreamPlace): Promise<void>;
 }
 
-/** Who is in a space. A stream that is open is a sign of life of its session. */
+/** The people in a space. A heartbeat of an open stream counts for its session. */
 export interface PresenceHook {
   touch(stay: LogAddress & { sessionId: string; userId: string }): Promise<void>;
-  /** Looks for those who have gone silent. */
+  /** Removes people who have gone silent. */
   sweep(address: LogAddress): Promise<unknown>;
 }

@@ -58,7 +58,7 @@ describe.each(REDIS_WAYS)('Presence, %s', (_, openWay) => {
         const member = `${userId}!${sessionId}`;
         await redis.command('ZINCRBY', `${prefix}:presence:stays`, String(-ms), member);
       },
-      /** What was published until now. */
+      /** The messages published so far. */
       async told(): Promise<Told[]> {
         await redis.command('PUBLISH', channel, 'the end');
         await vi.waitFor(() => expect(messages.at(-1)).toBe('the end'));
@@ -70,7 +70,7 @@ describe.each(REDIS_WAYS)('Presence, %s', (_, openWay) => {
   const brief = (told: readonly Told[]) => told.map(({ event, userId }) => `${userId} ${event}`);
 
   it.each(['stays', 'people', 'names'])(
-    '[R3] a space that lost its %s forgets all its people, and has those who come again',
+    '[R3] a space that lost its %s forgets all its people; they join again with a heartbeat',
     async (lost) => {
       const { prefix, touch, leave, list } = await openSpace();
       await touch('ann');
@@ -122,7 +122,7 @@ describe.each(REDIS_WAYS)('Presence, %s', (_, openWay) => {
     expect(await list()).toMatchObject([{ userId: 'ann', sessions: 1 }]);
     await leave('ann', '2');
     await leave('ann', '2');
-    // What was on its way when they ended.
+    // A request that was in flight when they ended.
     await touch('ann', '1');
     await touch('ann', '2');
     expect(await list()).toEqual([]);
@@ -163,7 +163,7 @@ describe.each(REDIS_WAYS)('Presence, %s', (_, openWay) => {
     expect(brief(await told())).toEqual(['bob time_out', 'bob join']);
   });
 
-  it('never lists who was silent, also where there are more of them than are taken out at once', async () => {
+  it('never lists silent people, even if there are more than one command removes', async () => {
     const { space, prefix, presence } = await openSpace();
     const users = Array.from({ length: 2_500 }, (_, i) => `u${i}`);
     const then = String(Date.now() - SILENT_MS - 1_000);
@@ -183,7 +183,7 @@ describe.each(REDIS_WAYS)('Presence, %s', (_, openWay) => {
     expect(await redis.command('EXISTS', `${prefix}:presence:names`, `${prefix}:presence:people`)).toBe(0);
   });
 
-  it('ends all stays of a person at once, and nobody else’s', async () => {
+  it('ends all sessions of a person together, and nobody else’s', async () => {
     const { space, presence, touch, told, list } = await openSpace();
     for (const [userId, sessionId] of [
       ['ann', '1'],

@@ -14,7 +14,7 @@ export interface Stay extends PresenceSpace {
   userId: string;
 }
 
-/** Who is in a space. Times are RFC 3339, by the clock of Redis. */
+/** A person in a space. Times are RFC 3339, by the clock of Redis. */
 export interface PresentPerson {
   userId: string;
   /** How many stays of theirs are present. */
@@ -24,8 +24,8 @@ export interface PresentPerson {
 }
 
 /**
- * What Presence needs of a Redis. Times are milliseconds since 1970. A stay is over when it was silent for
- * `LIMITS.presenceSilentMsMax`: who is listed was heard of since.
+ * The part of Redis that Presence needs. Times are milliseconds since 1970. A session has left after `LIMITS.presenceSilentMsMax` of
+ * silence.
  */
 export interface PresenceStore {
   /** A stay that has ended is not begun again. */
@@ -50,9 +50,9 @@ export interface ListedPerson {
 }
 
 /**
- * Who is in a space: from a session's first touch to its leaving, or until it has been silent for 60 s. A person with several
- * sessions joins once and leaves with the last of them. Both, and a time-out, are published where the space's entries are,
- * once each: `{"presence": {"event": "join" | "leave" | "time_out", "userId", "at"}}`.
+ * The people in a space. A session is present from its first touch until it leaves, or until 60 s of silence. A person with several
+ * sessions joins once and leaves with the last one. Joins, leaves and time-outs are published once each, on the channel of the space:
+ * `{"presence": {"event": "join" | "leave" | "time_out", "userId", "at"}}`.
  *
  * Every method is one command, and rejects with store_unavailable while Redis is away.
  */
@@ -63,7 +63,7 @@ export class Presence {
     this.#store = store;
   }
 
-  /** Notes that the stay is going on, if it has not ended; what was silent for too long in its space is taken out on the way. */
+  /** Notes that the session continues, unless it has ended. It also removes sessions of the space that were silent for too long. */
   async touch(stay: Stay): Promise<void> {
     await this.#store.touch(stay);
   }
@@ -83,7 +83,7 @@ export class Presence {
     return this.#store.sweep(space);
   }
 
-  /** Who is there, by their ids. Whether there is such a space is not asked. @throws validation_failed */
+  /** The people in a space, by their ids. It does not check whether the space exists. @throws validation_failed */
   async list({
     tenantId,
     spaceId,

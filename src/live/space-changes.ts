@@ -24,7 +24,7 @@ export interface ChangesPage {
   head: Seq;
 }
 
-/** What has changed in a space since, for who asks now and then. */
+/** The changes of a space since a seq, for clients that poll. */
 export class SpaceChanges {
   readonly #redis: ChangesStore;
   readonly #postgres: Pick<DrainStore, 'loadCursor'>;
@@ -59,7 +59,7 @@ export class SpaceChanges {
     const entries = replacement < 0 ? piece.entries : piece.entries.slice(0, replacement);
     const [first] = piece.entries;
     const isTrimmed = first === undefined ? head !== since : first.prev > since || entries.length === 0;
-    // What is missing in the middle was lost: what comes behind it is behind another world.
+    // Entries that are missing in the middle are lost: later entries belong to another world.
     const isTorn = entries.some(({ prev }, i) => i > 0 && prev !== entries[i - 1]?.seq);
     if (isTrimmed || isTorn)
       throw new AppError(

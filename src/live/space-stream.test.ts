@@ -129,7 +129,7 @@ function read(stream: SpaceStream) {
 }
 
 describe('[R1] a stream', () => {
-  it('begins with what comes, or behind what was seen', async () => {
+  it('begins now, or after the last seen entry', async () => {
     const { append, open } = makeDeps();
     const first = append();
     const [live, resumed] = [await open(), await open({ from: { seq: 100, isExact: true } })];
@@ -189,7 +189,7 @@ describe('[R1] a stream', () => {
     await expect.poll(() => events).toEqual([`change ${second}`]);
   });
 
-  it('resets where the log goes on from before what was told: entries were lost', async () => {
+  it('resets if the log continues below the last sent entry: entries were lost', async () => {
     const { append, open, state } = makeDeps();
     const { events } = await open();
     const told = append();
@@ -331,7 +331,7 @@ describe('[R2] a stream', () => {
     expect(told).toMatchObject([{ event: 'stream_dropped' }]);
   });
 
-  it('keeps no more than may wait of what it hears while it catches up: that is in the log too', async () => {
+  it('limits the messages that it keeps while it catches up: the log has them too', async () => {
     const { streams, append, publish, state } = makeDeps();
     const stream = await streams.open({
       ...ADDRESS,
@@ -396,7 +396,7 @@ describe('[R2] a stream', () => {
     await expect(open()).rejects.toMatchObject({ code: 'store_unavailable' });
   });
 
-  it('ends at once when its space is deleted', async () => {
+  it('ends immediately when its space is deleted', async () => {
     const { open, publish, released } = makeDeps();
     const { ended } = await open();
     publish('{"retired":true}');

@@ -28,7 +28,7 @@ export type StreamEnd = 'gone' | 'slow' | 'retired' | 'refused' | 'stopped' | 'f
 export interface StreamOptions {
   address: LogAddress;
   incarnation: string;
-  /** What the reader has seen. */
+  /** The last seq that the reader has seen. */
   cursor: Seq;
   /** The cursor is a seq of this log, not just a place in its order: what comes next must name it as the one before. */
   isExact: boolean;
@@ -54,7 +54,7 @@ export interface StreamOptions {
 /** Milliseconds before a lost subscription is made again, or a failed read is repeated: doubled each time, up to the last. */
 const RETRY_FIRST_MS = 100;
 const RETRY_MS_MAX = 5_000;
-/** Read at once; the bytes are what bounds it. */
+/** Entries of one read; the limit of bytes matters more. */
 const READ_ENTRIES_MAX = 1_000;
 
 /**
@@ -77,7 +77,7 @@ export class SpaceStream {
   /** The cursor is as the reader named it: the log has not confirmed it. */
   #isNamed: boolean;
   #subscription: LiveSubscription | null = null;
-  /** Of the subscription that counts: of others nothing is heeded. */
+  /** The current subscription. Messages of earlier ones are ignored. */
   #round = 0;
   #isSubscribing = false;
   #isReading = false;
@@ -110,12 +110,12 @@ export class SpaceStream {
     void this.#catchUp();
   }
 
-  /** What is to be sent next, null at the end. One caller at a time. */
+  /** The next text to send, null at the end. Only one caller at a time. */
   take(): Promise<Uint8Array | null> {
     return this.#output.take();
   }
 
-  /** Frees all that the stream holds. What was written may still be taken, but by a reader that is slow or gone. */
+  /** Frees everything that the stream holds. A reader may still take text that was written, unless it is slow or gone. */
   end(end: StreamEnd, cause?: unknown): void {
     if (this.#end !== null) return;
     this.#end = end;
@@ -144,7 +144,9 @@ export class SpaceStream {
     });
     if (!isCurrent()) return subscription.close();
     if (hasEnded)
-      throw new AppError('store_unavailable', 'What is published cannot be heard.', { retryAfterSeconds: 1 });
+      throw new AppError('store_unavailable', 'The server cannot subscribe to the changes of this space.', {
+        retryAfterSeconds: 1,
+      });
     this.#subscription = subscription;
   }
 
@@ -164,7 +166,7 @@ export class SpaceStream {
       }
     }
     this.#isSubscribing = false;
-    // What was published meanwhile is in the log.
+    // The log has the messages that were published meanwhile.
     void this.#catchUp();
   }
 
@@ -191,7 +193,7 @@ export class SpaceStream {
     return true;
   }
 
-  /** The reader is to load the world as it is at `seq` or later: of what was before, something cannot be told. */
+  /** Tells the reader to load the world at `seq` or later: some earlier change cannot be sent. */
   #reset(seq: Seq): void {
     this.#write(writeEvent('reset', JSON.stringify({ seq }), seq));
     this.#moveTo(seq);
@@ -219,7 +221,7 @@ export class SpaceStream {
     return waiting;
   }
 
-  /** Reads the log from the cursor on, as fast as the reader takes it, until nothing is missing before what is heard. */
+  /** Reads the log from the cursor, as fast as the reader takes it, until the next published entry follows without a gap. */
   async #catchUp(): Promise<void> {
     if (this.#isReading) {
       this.#readsAgain = true;

@@ -42,7 +42,7 @@ export interface SpaceStreamsOptions {
 
 const FULL_RETRY_SECONDS = 10;
 
-/** All streams of one process, and their places among those of all processes. */
+/** All streams of one process. Their places are shared with all other processes. */
 export class SpaceStreams {
   readonly #changes: SpaceChanges;
   readonly #redis: { changes: ChangesStore; live: LiveSource; places: StreamPlaces };
@@ -110,7 +110,7 @@ export class SpaceStreams {
     return stream;
   }
 
-  /** The server ends: its streams do at once, and clients come again elsewhere. */
+  /** The server stops. Its streams end immediately, and clients reconnect to another process. */
   endAll(): void {
     this.#isStopping = true;
     for (const stream of this.#open) stream.end('stopped');
@@ -174,7 +174,7 @@ export class SpaceStreams {
     };
     return async () => {
       const isGood = await findAllowed();
-      // Who may not be here any more is no longer there.
+      // A person who lost access is not present any more.
       if (!isGood) return false;
       const [hasPlace] = await Promise.all([holdPlace(), tellPresence()]);
       return hasPlace;

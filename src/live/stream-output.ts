@@ -1,6 +1,6 @@
 const encoder = new TextEncoder();
 
-/** What waits for a reader, up to so many bytes: who writes never waits, and is told when the reader is too slow. */
+/** The text that waits for a reader, up to a number of bytes. Writing never waits, and reports when the reader is too slow. */
 export class StreamOutput {
   readonly #bytesMax: number;
   #pieces: Uint8Array[] = [];

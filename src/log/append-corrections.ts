@@ -8,10 +8,10 @@ import type { AppendRequest, DrainStore, LogAddress, LogStore } from './log-stor
 
 /** The author of what puts a dead operation right. */
 const CORRECTION_ACTOR = 'worldkeep';
-/** Dead operations put right by one append: the object of each may have 64 KiB of properties. */
+/** Dead operations that one append corrects: the object of each may have 64 KiB of properties. */
 const CORRECTED_AT_ONCE_MAX = 50;
 
-/** What the drain appends itself is neither counted nor held back. */
+/** Limits do not apply to entries that the drain itself appends. */
 export const UNCOUNTED = {
   waits: false,
   idempotency: null,
@@ -20,11 +20,11 @@ export const UNCOUNTED = {
 } satisfies Partial<AppendRequest>;
 
 /**
- * Readers of the log have seen operations that Postgres could not keep: appends what is there instead, as Postgres has it,
- * and only where the log ends at Postgres's cursor. A write that came between the two would be taken back by it.
- * Doubled, it says the same again. Those put right leave the list.
+ * Readers of the log have seen operations that Postgres could not store. This appends the objects as Postgres has them. It appends
+ * only if the log ends at the cursor of Postgres: otherwise it would undo a newer write. Appending twice is harmless. Corrected
+ * operations leave the list.
  * @param cursor where Postgres is, and the log was when it was last read
- * @returns whether there is more to drain now: the correction, or what came before it could be made.
+ * @returns whether there is more to drain now: the correction, or an entry that must be drained before it
  * @throws store_unavailable
  */
 export async function appendCorrections(

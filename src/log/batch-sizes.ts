@@ -9,8 +9,8 @@ const SHRINK = 8;
 const SPACES_MAX = 10_000;
 
 /**
- * How much of a space's log is applied at once. What was too large for one request, or took too long, would be so again: the
- * next batch is smaller, and those after it grow again.
+ * How much of a space's log one batch applies. After a batch that was too large or too slow, the next one is smaller. Later batches
+ * grow again.
  */
 export class BatchSizes {
   readonly #entriesMax = new LRUCache<string, number>({ max: SPACES_MAX });

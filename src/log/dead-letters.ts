@@ -14,13 +14,13 @@ export interface DeadLetter {
   seq: Seq;
   actor: string | null;
   op: LogOperation;
-  /** What Postgres said: an SQLSTATE, and the constraint it broke, if it was one. */
+  /** The error of Postgres: an SQLSTATE, and the constraint if there was one. */
   error: { code: string | null; constraint: string | null };
   createdAt: string;
   replayedAt: string | null;
 }
 
-/** What DeadLetters needs of a database. Every method is one transaction. */
+/** The part of a database that DeadLetters needs. Every method is one transaction. */
 export interface DeadLetterStore {
   /** Newest first, behind the one whose id is `before`. */
   listDeadLetters(
@@ -28,7 +28,7 @@ export interface DeadLetterStore {
     limit: number,
     before: string,
   ): Promise<{ letters: DeadLetter[]; more: boolean }>;
-  /** `isOutlived`: its space was deleted, and what has its name now is another. */
+  /** `isOutlived`: its space was deleted, and another space has its name now. */
   loadDeadLetter(tenantId: string, id: string): Promise<{ letter: DeadLetter; isOutlived: boolean } | null>;
   /** @returns whether it was there. */
   discardDeadLetter(tenantId: string, id: string): Promise<boolean>;
@@ -38,7 +38,7 @@ export interface DeadLetterStore {
   markReplayed(tenantId: string, id: string): Promise<void>;
 }
 
-/** The operations of a tenant that could not be kept: to be looked at, sent again, or let go. */
+/** The rejected operations of a tenant: list them, replay them, or delete them. */
 export class DeadLetters {
   readonly #store: DeadLetterStore;
   readonly #log: WorldLog;
@@ -77,7 +77,7 @@ export class DeadLetters {
     if (isOutlived)
       throw new AppError(
         'conflict',
-        'Its space was deleted, and made anew: this is no operation of the new one.',
+        'The operation belongs to a space that was deleted. A new space has its name now.',
       );
     if (!(await this.#store.claimReplay(tenantId, id)))
       throw new AppError('conflict', 'Another request has sent this operation again, or is doing so now.');

@@ -33,7 +33,7 @@ describe.each(Object.entries(DRIVERS))('DirectLog on %s', (_, openDriver) => {
     const log = new DirectLog(space.store, () => 1_000);
     expect(log.commitsAlways).toBe(true);
     const first = await log.commit(space.target, [{ op: 'put', id: 'a', properties: LARGE }]);
-    // A clock that stands still, or was set back, gives no seq twice.
+    // A clock that stops, or was set back, gives no seq twice.
     const second = await log.enqueue(space.target, [
       { op: 'patch', id: 'a', properties: { more: LARGE } },
       { op: 'patch', id: 'a', name: 'A', ifSeq: first.seq },
@@ -57,7 +57,7 @@ describe.each(Object.entries(DRIVERS))('DirectLog on %s', (_, openDriver) => {
     expect(await log.readLag()).toEqual({ seq: null, durabilityLagMs: 0 });
   });
 
-  it('loses no write of many at once', async () => {
+  it('loses none of many simultaneous writes', async () => {
     const space = await makeDirectSpace();
     const log = new DirectLog(space.store, Date.now);
     const ids = Array.from({ length: 12 }, (_, i) => `o${i}`);

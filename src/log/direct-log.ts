@@ -95,7 +95,7 @@ export class DirectLog {
     }
     throw new AppError(
       'store_unavailable',
-      `Too many write to this space at once (${operations.length} operations).`,
+      `Too many clients write to this space at the same time (${operations.length} operations).`,
       {
         retryAfterSeconds: 1,
       },
@@ -124,7 +124,7 @@ export class DirectLog {
         apart,
       });
       const { objects, avatars, singles, results, written } = plan;
-      // What changes nothing takes no place in the order.
+      // A write without changes takes no place in the order.
       if (objects.length + avatars.length + singles.length === 0)
         return { results: results[0]?.results ?? [], written: null };
       const outcome = await this.#postgres.applyBatch(target, {
@@ -137,7 +137,7 @@ export class DirectLog {
         written,
         incidents: [],
         presumed: plan.presumed,
-        // What becomes of single operations is known to Postgres alone, which writes it down.
+        // Only Postgres knows the outcomes of single operations, and it stores them.
         results: singles.length > 0 ? results : [],
         isDirect: true,
       });

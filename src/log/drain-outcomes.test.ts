@@ -84,7 +84,7 @@ describe('[D5] an operation that Postgres cannot keep', () => {
     expect(world.uncorrected).toEqual([]);
   });
 
-  it('is corrected together with those that earlier drains left', async () => {
+  it('is corrected together with the dead letters that earlier drains left', async () => {
     const { world, runElected } = makePoisoned();
     world.uncorrected.push(makeDead('left'));
     expect(await runElected()).toMatchObject({ status: 'drained', operations: 5 });
@@ -358,7 +358,7 @@ describe('[S4] the snapshot of a drained space', () => {
     expect(renew.mock.calls).toEqual(Array(renewals).fill([ADDRESS, 'one']));
   });
 
-  it('has one renewal at a time, beside the next batches, and the drain waits for it to end', async () => {
+  it('has one renewal at a time, parallel to the next batches, and the drain waits for it to end', async () => {
     const { put, log, clock, postgres, drain } = makeDrain();
     const { promise: held, resolve: release } = Promise.withResolvers<void>();
     const renew = vi.fn(() => held);

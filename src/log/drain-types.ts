@@ -20,7 +20,7 @@ export interface DrainOptions {
   /** Resolves after so many milliseconds. */
   pause: (ms: number) => Promise<void>;
   onEvent: (told: DrainEvent) => void;
-  /** Has the space drained later, by who can be trusted to: null where there is nobody. */
+  /** Has QStash start a drain of the space later; null without a QStash. */
   publishDrain: ((address: LogAddress & { delaySeconds: number }) => Promise<void>) | null;
   /** How long what drains leave behind is kept. */
   retention: Retention;
@@ -35,8 +35,8 @@ export interface SnapshotRenewer {
 
 export interface DrainReport {
   /**
-   * `drained`: nothing is left. `continues`: time ran out, and whoever is next goes on. `relieved`: another drain is at it.
-   * `unknown_space`: it was deleted, and what its log still held went with it.
+   * `drained`: nothing is left. `continues`: time ran out, and a later drain continues. `relieved`: another drain has taken over.
+   * `unknown_space`: the space was deleted with its log.
    */
   status: 'drained' | 'continues' | 'relieved' | 'unknown_space';
   operations: number;
@@ -50,8 +50,8 @@ export interface DrainRun {
   /** Of the claim that an append made; null: the drain has none. */
   token: string | null;
   budgetMs: number;
-  /** What the append that claimed this drain knows of the log: it is not read again. */
+  /** The entries of the append that claimed this drain, so that the drain need not read them. */
   own?: OwnLog | null;
-  /** What became of the entries that somebody waits for, as their batches commit. */
+  /** Receives the outcomes of entries with a waiting caller, when their batches commit. */
   onResults?: (results: Batch['results'], to: Seq) => void;
 }

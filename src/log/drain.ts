@@ -20,7 +20,7 @@ const GO_ON_DELAY_SECONDS = 5;
 const SWEEP_SPACES_MAX = 1_000;
 /** Milliseconds after its beginning in which a drain rests; then it ends where the log does, and an append claims the next. */
 const RESTS_MS_MAX = 15_000;
-/** Of its time: the rest is for what is left then. */
+/** Share of a drain's time for pauses: the remainder is for entries that are left then. */
 const RESTS_SHARE_MAX = 0.75;
 /** Between two looks of one process for records that are over their time. */
 const RECORDS_SWEEP_MS = 600_000;
@@ -33,9 +33,9 @@ const STAGE_TRIED_MS_MAX = 300_000;
 const POISON_ROUNDS_MAX = 4;
 
 /**
- * Moves what is in the logs to Postgres, exactly once: every batch moves the cursor from where it was read, in the
- * transaction that applies it. So a drain may be started by anyone, at any time, twice, and end anywhere: the next one
- * begins at the cursor.
+ * Copies the logs to Postgres exactly once. The transaction that applies a batch also moves the cursor, from the seq where the
+ * drain read. So any process may start a drain at any time, two may run at the same time, and a drain may end anywhere. The next
+ * one begins at the cursor.
  *
  *   read ─► plan ─► apply ─┬─ applied ──► settle ─► read …, until the log ends at the cursor
  *                          ├─ moved ────► read from where Postgres is
@@ -64,12 +64,12 @@ export class Drain {
     this.#renewer = renewer;
   }
 
-  /** Its process ends: no drain rests any more, and those that do go on. */
+  /** The process ends: no drain pauses any more, and pausing drains continue. */
   endRests(): void {
     this.#rests.end();
   }
 
-  /** Drains one space, whoever else does, and puts right what an earlier drain left to be. */
+  /** Drains one space, also while another drain runs, and appends corrections that an earlier drain left. */
   async drainSpace(address: LogAddress, { budgetMs }: { budgetMs: number }): Promise<DrainReport> {
     const dead: DeadOperation[] = [];
     try {
@@ -77,11 +77,11 @@ export class Drain {
     } catch (cause) {
       this.#options.onEvent({ event: 'correction_failed', address, cause });
     }
-    // Who called is told of a failure, and calls again: no message is sent for that too.
+    // The caller learns of the failure and retries: no message is needed.
     return this.#run(address, { token: null, budgetMs }, dead, false);
   }
 
-  /** Drains all spaces that have something to drain, those that wait longest first, and removes records over their time. */
+  /** Drains all spaces with pending entries, the longest waiting first, and removes expired records. */
   async sweep({ budgetMs }: { budgetMs: number }): Promise<SweepReport> {
     const dirty = await this.#redis.listDirty(SWEEP_SPACES_MAX);
     const swept = await this.#sweeper.sweep(dirty, { budgetMs });
@@ -110,7 +110,7 @@ export class Drain {
   }
 
   /**
-   * @param dead what is to be put right when the log is drained; what could not be is left in it.
+   * @param dead operations to correct when the log is drained; uncorrected ones stay in it.
    * @param publishes whether a failure has QStash try again: nobody else will.
    */
   async #run(
@@ -161,7 +161,7 @@ export class Drain {
         if (state === 'cold') {
           if (hasReopened || !(await this.#reopen(address))) return report;
           hasReopened = true;
-          // The claim went with what was known of the space.
+          // The claim went with the other data of the space.
           reader.token = null;
           continue;
         }
@@ -190,8 +190,8 @@ export class Drain {
           dead.push(...step.dead);
         }
         const isOut = now() >= endMs;
-        // A drain without a claim does what it was called for, and ends. One that has something to put right would leave that
-        // undone if another took over meanwhile.
+        // A drain without a claim does its work and ends. A drain with uncorrected dead letters does not pause: another could take
+        // over meanwhile, and they would stay uncorrected.
         const isFree = reader.token !== null && dead.length === 0;
         const mayRest = isFree && !reader.hasMore && now() < restsUntilMs;
         const settled = this.#redis.settle(address, {
@@ -207,7 +207,7 @@ export class Drain {
             step?.entries.reduce((sum, entry) => sum + Math.max(0, now() - entry.seq / 1_000), 0) ?? 0,
         });
         if (reader.hasMore && !isOut) {
-          // Nothing waits for it but the next of its kind: it goes beside the next batch.
+          // Only the next settle waits for it: it runs parallel to the next batch.
           settling = settled.then(renew);
           settling.catch(() => undefined);
           continue;
@@ -270,7 +270,7 @@ export class Drain {
     for (let round = 0; ; round++) {
       const plan = planBatch(entries, known, { rowsMax: LIMITS.batchRowsMax, apart, returnsAfter });
       const used = entries.slice(0, plan.used);
-      // What is missing at the log's end is passed over too: the incident says so.
+      // Entries that are missing at the end of the log are skipped too: the incident says so.
       const to = used.at(-1)?.seq ?? reader.last;
       reader.prefetch(plan.used);
       const batch = { ...plan, incarnation, from, to, incidents };
@@ -355,7 +355,7 @@ export class Drain {
     try {
       while (dead.length > 0) {
         const isAppended = await appendCorrections(stores, address, cursor, dead);
-        // Those of earlier drains too: where nobody writes any more, no other drain comes for them.
+        // This includes dead letters of earlier drains: in a quiet space no other drain comes for them.
         if (dead.length === 0) dead.push(...(await this.#postgres.listUncorrected(address, CORRECTIONS_MAX)));
         if (isAppended) return true;
       }
@@ -377,7 +377,7 @@ export class Drain {
   }
 }
 
-/** What is not direct is never refused as if it were. */
+/** Unexpected `log_open` for a logged write. */
 function notDirect(): AppError {
   return new AppError('internal', 'A log is taken for a write around it.');
 }

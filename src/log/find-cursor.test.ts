@@ -46,7 +46,7 @@ describe('[L8f] where Postgres is, for the comparison of a log', () => {
     expect([await find(), state.calls]).toEqual(['away', 2]);
   });
 
-  it('passes on what is no outage', async () => {
+  it('passes on errors that are no outage', async () => {
     const { find } = open(() => Promise.reject(new Error('a fault')));
     await expect(find()).rejects.toThrow('a fault');
   });

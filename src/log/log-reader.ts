@@ -13,7 +13,7 @@ export function readEntry({ ops, ...entry }: Omit<RawEntry, 'count'>): ReadEntry
   return { ...entry, ops: [...expandOperations(JSON.parse(ops))], bytes: countBytes(ops) };
 }
 
-/** What an append knows of the log without reading it: it is the entries appended, behind `after`. */
+/** The entries of an append, behind `after`: known without reading the log. */
 export interface OwnLog {
   incarnation: string;
   after: Seq;
@@ -75,7 +75,7 @@ export class LogReader {
   prefetch(used: number): void {
     if (this.#fetching !== null || used < this.entries.length || (this.#readTo ?? 0) >= this.last) return;
     this.#fetching = this.#fetch();
-    // Whoever awaits it learns of a failure; nobody may.
+    // A later caller that awaits it learns of a failure.
     this.#fetching.catch(() => undefined);
   }
 
@@ -101,14 +101,14 @@ export class LogReader {
     return incidents;
   }
 
-  /** The seqs that are missing and that no break in the log stands for: behind `after`, up to `to`. Null: none. */
+  /** The missing seqs without a break in the log: behind `after`, up to `to`. Null: none. */
   takeUntold(): { after: Seq; to: Seq } | null {
     const untold = this.#untold;
     this.#untold = null;
     return untold;
   }
 
-  /** What is still being fetched is let go. */
+  /** Abandons a read that is in flight. */
   end(): void {
     this.#fetching = null;
   }

@@ -13,16 +13,16 @@ export interface AppendRequest {
   actor: string | null;
   /** Each at most `LIMITS.entryBytesMax`: the JSON text of a list of operations, and how many there are. */
   entries: readonly { ops: string; count: number }[];
-  /** Somebody waits for the outcome: the caller will drain at once if nobody is at it. */
+  /** A caller waits for the outcome: it drains immediately if no drain runs. */
   waits: boolean;
-  /** Whoever waits also needs the object as the one operation leaves it; see `DrainStore.readWritten`. */
+  /** The waiting caller also needs the object as the one operation leaves it; see `DrainStore.readWritten`. */
   returnsObject?: boolean;
   /** A repeat within `ttlSeconds` under the same key and principal gives the first answer and changes nothing. */
   idempotency: { principal: string; key: string; fingerprint: string; ttlSeconds: number } | null;
-  /** What the principal may append to this space in a minute; 0: not counted. */
+  /** The budget of the principal in this space, per minute; 0: not counted. */
   budget: { principal: string; requestsPerMinute: number; updatesPerMinute: number } | null;
   backlog: BacklogLimits;
-  /** What Postgres says of the space, after `cold` or `deleted`. */
+  /** The answer of Postgres about the space, after `cold` or `deleted`. */
   opened: OpenedLog | null;
   /** Only where the log ends at this seq: nothing comes between that and these entries. */
   endsAt?: Seq | null;
@@ -47,7 +47,7 @@ export interface OpenedLog {
 /** Where Postgres is, in this incarnation of the space; null: it knows no such space; `away`: it does not answer. */
 export type FindCursor = (address: LogAddress, incarnation: string) => Promise<Seq | null | 'away'>;
 
-/** What of a budget is left, and the milliseconds until it is whole again. */
+/** The rest of a budget, and the milliseconds until it is whole again. */
 export interface BudgetLeft {
   requests: { remaining: number; resetMs: number };
   updates: { remaining: number; resetMs: number };
@@ -97,7 +97,7 @@ export interface ReadRequest {
   after: Seq | null;
   /** The incarnation whose log was at `after`. */
   incarnation?: string;
-  /** Null: whoever else drains. */
+  /** Null: a drain without a claim. */
   token: string | null;
   bytesMax: number;
   entriesMax: number;
@@ -136,15 +136,15 @@ export interface SettleRequest {
   /** Postgres is at this seq. */
   committed: Seq;
   token: string | null;
-  /** Whether the drain goes on where something is left: if never, it lets go; it does not rest while somebody waits. */
+  /** The next step if entries are left: `stop` releases the claim, `pause` pauses unless a caller waits. */
   next: 'stop' | 'continue' | 'pause';
-  /** Of what was committed since the last settle. */
+  /** The operations committed since the last settle. */
   operations: number;
   entries: number;
   bytes: number;
   /** Milliseconds from append to commit, summed over the entries. */
   latencyMsSum: number;
-  /** Of what was committed since the last settle, the operations that came to nothing. */
+  /** The operations without effect among those committed since the last settle. */
   noEffects?: readonly NoEffect[];
 }
 
@@ -160,11 +160,11 @@ export interface Settled {
   isDrained: boolean;
   /** Milliseconds that the drain is to rest before it reads on, so that more may come. */
   restMs: number;
-  /** By how much the snapshot that readers begin at is behind what is committed; null where there is none. */
+  /** How far the snapshot is behind the committed log; null without a snapshot. */
   snapshot: SnapshotLag | null;
 }
 
-/** What SpaceLog and Drain need of Redis. Every method is one command, but where it says otherwise. */
+/** The part of Redis that SpaceLog and Drain need. Every method is one command, unless it says otherwise. */
 export interface LogStore {
   append(address: LogAddress, request: AppendRequest): Promise<AppendOutcome>;
   /** Names this life of Redis: another one after it lost its memory. */
@@ -186,7 +186,7 @@ export interface LogStore {
   readBacklog(address: LogAddress): Promise<Backlog>;
   /** Why nothing may be queued into this Redis (it evicts), or null. */
   findFault(): Promise<'evicts' | null>;
-  /** Whether it has no memory left for what is queued, or next to none; false where it does not say. */
+  /** Whether it has almost no memory left for queued entries; false if it does not say. */
   isFull(): Promise<boolean>;
 }
 
@@ -198,7 +198,7 @@ export interface Backlog {
   last: Seq | null;
 }
 
-/** How long records that only those who ask need are kept. */
+/** How long records are kept that only a later request needs. */
 export interface Retention {
   /** Of what became of writes: as long as their keys are known. */
   resultsSeconds: number;
@@ -212,7 +212,7 @@ export interface LogStats {
   noEffect: number;
   /** Operations in logs and not committed. */
   queued: number;
-  /** Milliseconds from append to commit, of late. */
+  /** Mean milliseconds from append to commit of recent entries. */
   averageLatencyMs: number;
   /** Milliseconds that the oldest operation not yet committed has waited; 0 where there is none. */
   durabilityLagMs: number;
@@ -221,7 +221,7 @@ export interface LogStats {
 /** A reader named a seq that the log does not have. */
 export interface ReaderAhead {
   incarnation: string;
-  /** What the reader named. */
+  /** The seq that the reader named. */
   seen: Seq;
   /** The log ends here, before that, or continues from here with `next`, behind that. */
   last: Seq;
@@ -233,7 +233,7 @@ export interface StagedWorld {
   objects: number;
 }
 
-/** What SpaceLog and Drain need of Postgres. Every method is one transaction, but where it says otherwise. */
+/** The part of Postgres that SpaceLog and Drain need. Every method is one transaction, unless it says otherwise. */
 export interface DrainStore {
   /** Notes that the space's log lives in this life of Redis; where it lived in another, that it was lost. Null: no such space. */
   openLog(address: LogAddress, redis: { instance: string; isLogAbsent: boolean }): Promise<OpenedLog | null>;
@@ -241,20 +241,20 @@ export interface DrainStore {
   loadCursor(address: LogAddress): Promise<(OpenedLog & { isLogOpen: boolean }) | null>;
   /** Writes an incident where it can be true, one a space in an hour. @returns null where the space has no such incarnation. */
   noteReaderAhead(address: LogAddress, ahead: ReaderAhead): Promise<{ cursor: Seq; isNoted: boolean } | null>;
-  /** The seqs of objects at the cursor; 0 for those that are not there. */
+  /** The seqs of objects at the cursor; 0 for a missing object. */
   loadSeqs(address: LogAddress, ids: readonly string[]): Promise<{ cursor: Seq; seqs: Map<string, Seq> }>;
   applyBatch(address: LogAddress, batch: Batch): Promise<BatchOutcome>;
   applyStage(address: LogAddress, step: StageStep): Promise<StageOutcome>;
   /** Gives a staged world up: applying it then is `dead`. */
   dropStage(address: LogAddress, stageId: string): Promise<void>;
-  /** What became of the entries from `firstSeq` to `seq`; null while the cursor is before `seq`. */
+  /** The outcomes of the entries from `firstSeq` to `seq`; null while the cursor is before `seq`. */
   readResults(address: LogAddress, firstSeq: Seq, seq: Seq): Promise<Map<Seq, OperationResult[]> | null>;
   /**
    * The object as the entry at `seq`, which asked for it, left it; null where it was not applied, or more than
    * `LIMITS.writtenObjectsKeptMs` ago.
    */
   readWritten(address: LogAddress, seq: Seq): Promise<WrittenObject | null>;
-  /** Dead operations whose objects have not been put right in the log yet. */
+  /** Dead operations without a correction in the log. */
   listUncorrected(address: LogAddress, limit: number): Promise<DeadOperation[]>;
   markCorrected(address: LogAddress, deadLetterIds: readonly string[]): Promise<void>;
   /** Removes the records of all tenants that are over their time. @returns how many. */

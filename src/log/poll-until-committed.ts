@@ -3,7 +3,7 @@ export const COMMIT_WAIT_MS_MAX = 10_000;
 /** Milliseconds between two looks at whether a drain has committed: doubled each time, up to the last. */
 const POLL_FIRST_MS = 4;
 const POLL_MS_MAX = 50;
-/** Milliseconds without a commit after which a waiter drains, whoever holds the claim. */
+/** Milliseconds without a commit after which a waiting caller drains, although another drain has the claim. */
 const IMPATIENT_MS = 400;
 
 export interface CommitPoll<Found> {
@@ -15,7 +15,7 @@ export interface CommitPoll<Found> {
   endMs: number;
   /** @returns null while it has not committed */
   look: () => Promise<Found | null>;
-  /** Drains the space, beside the looks. It never rejects. */
+  /** Drains the space while the caller keeps looking. It never rejects. */
   drain: () => Promise<unknown>;
   /** A drain that the caller has started already. */
   draining?: Promise<unknown> | null;

@@ -1,4 +1,4 @@
-/** The rests of a process's drains, all of which can be ended at once. */
+/** The pauses of a process's drains. All can be ended together. */
 export class Rests {
   readonly #pause: (ms: number) => Promise<void>;
   /** Each ends a rest before its time. */

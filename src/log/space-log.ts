@@ -24,7 +24,7 @@ import { backlogFull, overBudget } from './refusals.ts';
 
 export type * from './log-stores.ts';
 
-/** Who appends, and where. */
+/** The place and the author of an append. */
 export interface LogTarget extends LogAddress {
   actor: string | null;
 }
@@ -84,8 +84,8 @@ const COLD_TRIES_MAX = 3;
 const FAULT_KNOWN_MS = 60_000;
 
 /**
- * The one way into a space's order: an append is one command to Redis, however many operations it holds. What was appended
- * is `queued`, and `committed` when its drain is through.
+ * The only way into the order of a space. An append is one Redis command, however many operations it has. An appended operation is
+ * `queued`, and `committed` after its drain.
  */
 export class SpaceLog {
   readonly #redis: LogStore;
@@ -139,7 +139,7 @@ export class SpaceLog {
       return outcome;
     const written = await unlessAway(this.#postgres.readWritten(target, outcome.seq));
     if (written !== 'away' && written !== null) return { ...outcome, written };
-    // What was applied cannot be shown any more: the answer claims no more than it knows.
+    // The applied object is not stored any more: the answer claims only what is known.
     return { status: 'queued', seq: outcome.seq, accepted: outcome.accepted };
   }
 
@@ -247,7 +247,7 @@ export class SpaceLog {
       now,
       pause,
       endMs,
-      // What is in the log stays there, and is committed when Postgres is back.
+      // Entries stay in the log, and are committed when Postgres returns.
       look: () => unlessAway(this.#postgres.readResults(target, firstSeq, seq)),
       drain: () => startDrain(null),
       draining,

@@ -20,7 +20,7 @@ const LANES = 4;
 /** Milliseconds that one space is drained for, while others wait. */
 const SPACE_MS = 5_000;
 
-/** Drains many spaces, a few at once, and those that could not be drained of late behind the others. */
+/** Drains many spaces, a few at the same time. Spaces that failed recently come last. */
 export class Sweeper {
   readonly #drainSpace: DrainSpace;
   readonly #now: () => number;
@@ -67,7 +67,7 @@ export class Sweeper {
     return { report, failure };
   }
 
-  /** 0 for one that did not fail of late. */
+  /** The time of the last failure; 0 if there was none recently. */
   #failedAt(address: LogAddress): number {
     return this.#failedMs.get(nameOf(address)) ?? 0;
   }

@@ -3,7 +3,7 @@ import type { SaveMode, Seq } from '../world/types.ts';
 import type { LogAddress } from './log-stores.ts';
 import type { AppendOptions, CommittedOperations, Queued } from './space-log.ts';
 
-/** Where a write goes, and who is written down as its author. */
+/** The place of a write, and its author. */
 export interface WriteTarget {
   tenantId: string;
   spaceId: string;

@@ -1,6 +1,6 @@
 import type { RateLimitStore } from '../access/rate-limiter.ts';
 
-/** What CacheManager needs of a Redis; `src/redis/cache.ts` satisfies it over HTTP and over TCP. Texts are JSON. */
+/** The part of Redis that CacheManager needs; `src/redis/cache.ts` satisfies it over HTTP and TCP. Texts are JSON. */
 export interface CacheStore extends RateLimitStore {
   /** Counts a hit or a miss. */
   getValue(tenantId: string, type: string, id: string): Promise<string | null>;

@@ -13,7 +13,7 @@ import {
 import type { WorldState } from '../world/types.ts';
 import type { WorldLog, WorldStore } from './world-stores.ts';
 
-/** Where a world is read: from what is kept of its state, or from the database. */
+/** The sources of a world: its cached state, or the database. */
 export interface ReadContext {
   store: WorldStore;
   /** Null: nothing is kept, and no log is ahead of the database. */
@@ -85,7 +85,7 @@ export async function streamState(
   return { seq, rev, lines: writeStateLines(parts, include) };
 }
 
-/** What a state's ETag is made of, without the state. */
+/** The parts of a state's ETag, without the state. */
 export async function readVersion({ store, state, address, defer }: ReadContext): Promise<Version> {
   const outcome = (await state?.read(address, { version: 'any', defer })) ?? { status: 'elsewhere' };
   if (outcome.status === 'same') return { seq: outcome.seq, rev: outcome.rev };

@@ -15,7 +15,7 @@ import type {
 
 export type { WorldLog, WriteTarget } from '../log/world-log.ts';
 
-/** What must be true of an object before a write, from If-Match and If-None-Match. */
+/** A condition on an object before a write, from If-Match and If-None-Match. */
 export interface Precondition {
   /** The object's seq must be one of these. */
   ifSeq?: readonly Seq[];
@@ -28,7 +28,7 @@ export interface Saved {
   objects: number;
 }
 
-/** What PersistenceLayer needs of a database. Every method is one transaction; `src/postgres` satisfies it. */
+/** The part of a database that PersistenceLayer needs. Every method is one transaction; `src/postgres` satisfies it. */
 export interface WorldStore {
   ping(): Promise<void>;
   close(): Promise<void>;

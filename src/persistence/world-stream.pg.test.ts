@@ -17,7 +17,7 @@ function makeObjects(count: number, text = '') {
   }));
 }
 
-/** What a reader of lines has at their end, by the rule that `StateLine` states. */
+/** The world of a reader of lines at their end, by the rule in `StateLine`. */
 async function readLines(lines: AsyncIterable<StateLine>) {
   const all: StateLine[] = [];
   const objects = new Map<string, WorldObject>();
@@ -162,10 +162,10 @@ describe('a large world line by line', () => {
     expect(read.end).toMatchObject({ seq: state.seq, rev: state.rev });
     expect(read.of('space').at(-1)).toMatchObject({ name: 'Renamed' });
     expect(read.of('user')).toEqual([expect.objectContaining({ displayName: 'Ada the Second' })]);
-    // No page, and no round of changes, is the whole at once.
+    // Neither a page nor a round of changes holds the whole world.
     expect(at).toBeGreaterThan(6);
 
-    // What a reader has been sent is the same world, put elsewhere.
+    // Lines that a reader received give the same world in another space.
     const copy = await makeWorld(postgres);
     await copy.layer.saveWorldStream(give(read.all));
     const copied = await copy.layer.loadWorldState();
@@ -292,7 +292,7 @@ describe('lines', () => {
     expect((await layer.loadWorldState()).objects.map(({ id }) => id)).toEqual(['kept']);
   });
 
-  it('may be many beside the objects, up to a limit', async () => {
+  it('may be many in addition to the objects, up to a limit', async () => {
     const { layer } = await makeWorld(postgres);
     const line = (i: number) => ({ kind: 'chat', id: `c${i}`, text: 'x'.repeat(4_000) });
     const lines = (count: number) => [

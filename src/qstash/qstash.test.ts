@@ -94,7 +94,7 @@ describe('schedules', () => {
     expect(await client.schedules.list()).toMatchObject([{ cron: '*/5 * * * *', isPaused: false }]);
   });
 
-  it('leave those of others alone', async () => {
+  it('leave schedules of other deployments alone', async () => {
     const { options, client, destination } = await open();
     await client.schedules.create({ scheduleId: 'mine', destination: destination.url, cron: '0 0 1 1 *' });
     await createSchedules(options).apply();
@@ -110,7 +110,7 @@ describe('schedules', () => {
     expect(destination.calls[0]).toMatchObject({ method: 'POST', path: '/jobs/drain', body: '{}' });
   });
 
-  it('are those of the queue that is named, whatever QSTASH_DEV says', async () => {
+  it('belong to the queue that is named, whatever QSTASH_DEV is', async () => {
     const { options, client } = await open();
     vi.stubEnv('QSTASH_DEV', 'true');
     await createSchedules(options).apply();

@@ -1,6 +1,6 @@
 import { AppError } from '../world/errors.ts';
 
-/** What of a queue's configuration a message needs. */
+/** The part of a queue's configuration that a message needs. */
 export interface QueueOptions {
   /** QStash's own, `https://qstash.upstash.io`. */
   url: string;
@@ -35,7 +35,7 @@ const TIMEOUT_MS = 5_000;
 export function createQueue({ url, token, publicUrl }: QueueOptions): Queue {
   return {
     async publishDrain({ tenantId, spaceId, delaySeconds }) {
-      // The destination stands in the path as it is.
+      // The path holds the destination unencoded.
       const answer = await send(`${url.replace(/\/+$/, '')}/v2/publish/${publicUrl}${DRAIN_PATH}`, {
         method: 'POST',
         headers: {

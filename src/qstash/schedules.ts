@@ -13,14 +13,14 @@ export interface AppliedSchedule {
   destination: string;
   /** Whether it was not so before. */
   changed: boolean;
-  /** What stood under this id before; null: nothing. */
+  /** The schedule that had this id before; null: none. */
   before: { cron: string; destination: string; isPaused: boolean } | null;
 }
 
 export interface Schedules {
   /** Makes every schedule what it is to be. Done twice is the same as once. @throws store_unavailable, misconfigured */
   apply(): Promise<AppliedSchedule[]>;
-  /** All that the account has, those of others too. @throws store_unavailable, misconfigured */
+  /** All schedules of the account, also of other deployments. @throws store_unavailable, misconfigured */
   list(): Promise<Schedule[]>;
 }
 

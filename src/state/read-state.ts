@@ -24,8 +24,8 @@ const POLL_MS_MAX = 50;
 const LOADS_MAX = 4;
 
 /**
- * Reads a state from what is kept of it: a snapshot and the log behind it, one command to Redis. So what was answered 202 is
- * read at once, and Postgres is not asked unless nothing is kept.
+ * Reads a state from its snapshot and the log after it, in one Redis command. So a state has every write that was answered 202.
+ * Postgres is asked only if there is no snapshot.
  *
  *   read ─┬─ state ─────────► fold what came since into the view, show it
  *         ├─ missing ───────► one reader loads it from Postgres, the others wait
@@ -48,7 +48,7 @@ class StateReading {
   readonly #defer: Defer;
   readonly #token: string;
   #held: HeldState | null;
-  /** What this reader has loaded itself counts as new, whatever was written meanwhile: it was read after the call. */
+  /** Metadata that this reader has loaded itself counts as new: it was read after the call. */
   #ownMetadata: SpaceMetadata | null = null;
   #atLeast: Seq = 0;
   #loads = 0;
@@ -83,7 +83,7 @@ class StateReading {
           return { status: 'elsewhere' };
         case 'cold':
         case 'deleted':
-          // Soon done; and where there is no such space each of many finds that out for itself, at once.
+          // Opening takes a moment. If the space does not exist, each of many readers finds that out by itself.
           if (reply.isChosen || this.#isTired(OPENING_MS_MAX)) await this.#open(reply.incarnation);
           else await pause(delayMs);
           break;
@@ -100,7 +100,7 @@ class StateReading {
     }
   }
 
-  /** What this process holds is what the caller has: it is the newest now. */
+  /** The caller has the same state as this process: it is the newest now. */
   #noteCurrent({ seq, rev }: Same): void {
     const held = this.#held;
     if (held !== null && held.view.seq === seq && held.metadata.rev === rev) held.currentMs = this.#askedMs;
@@ -122,7 +122,7 @@ class StateReading {
     const { store, log } = this.#parts;
     const reply = await orAway(store.read(this.#address, request));
     if (reply !== 'away') return reply;
-    // One answer that was lost does not make Redis away, and Postgres may be behind what was acknowledged.
+    // One lost answer does not make Redis away, and Postgres may be behind acknowledged writes.
     const ends = await orAway(log.readEnds(this.#address));
     if (ends === 'away') return { status: 'away' };
     const again = await orAway(store.read(this.#address, request));
@@ -205,7 +205,7 @@ class StateReading {
       );
       return 'loaded';
     } finally {
-      // What is kept ends it itself.
+      // The cached state ends the pause itself.
       if (!isKept) this.#endLoading(incarnation);
     }
   }
@@ -257,7 +257,7 @@ class StateReading {
         : new WorldView({ spaceId, ...snapshot }, snapshot.objects, snapshot.avatars);
     const metadata = this.#ownMetadata ?? found.metadata.kept ?? this.#held?.metadata;
     if (view === undefined || metadata === undefined)
-      throw new AppError('internal', 'What is kept of a state was taken for sent.');
+      throw new AppError('internal', 'A cached state was taken for a sent one.');
     const folded = view.fold(entries.map(readEntry));
     if (folded.status === 'staged') {
       views.drop(this.#address);
@@ -274,14 +274,14 @@ class StateReading {
     dropUnknown(view, metadata);
     await this.#completeProfiles(view, metadata);
     if (!marks.isErasing) views.put(this.#address, this.#held);
-    // What was loaded now is being kept already.
+    // Another process caches the loaded world already.
     if (this.#loads === 0 && (behind === null || isBehind({ ...behind, objects: view.objects })))
       options.renew(this.#address, incarnation, this.#defer);
     this.#count();
     return { status: 'state', view, metadata, durableSeq: Math.min(committed, view.seq), ageMs: 0 };
   }
 
-  /** Who came since what stands around was loaded. Those who are not known have no body that is shown. */
+  /** Avatars that were added after the metadata was loaded. An avatar without a known person is not shown. */
   async #completeProfiles(view: WorldView, metadata: SpaceMetadata): Promise<void> {
     const { profiles } = metadata;
     const unknown = [...view.avatars.keys()].filter((id) => !profiles.has(id));
@@ -315,7 +315,7 @@ class StateReading {
   }
 }
 
-/** Those whom Postgres did not know when it came to their entries have no body there: they begin anew when they are known. */
+/** Drops avatars whose person did not exist when their entry was applied. They start again when the person exists. */
 function dropUnknown({ avatars }: WorldView, { seq, present }: SpaceMetadata): void {
   for (const avatar of avatars.values())
     if (avatar.seq <= seq && !present.has(avatar.id)) avatars.delete(avatar.id);

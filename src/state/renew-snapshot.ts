@@ -33,9 +33,9 @@ async function renew({ store, loader, options }: StateParts, address: LogAddress
     return reply.isChosen ? store.endLoading(address, reply.incarnation, token) : undefined;
   if (reply.status !== 'state' && reply.status !== 'missing') return;
   const { incarnation, marks } = reply;
-  // One that is gone is made anew, for as long as any.
+  // A deleted snapshot is written again, with the full time to live.
   const isRenewed = reply.status === 'state';
-  // Somebody loads it anyway, or what is loaded now may not be kept.
+  // Another reader loads it anyway, or the loaded world may not be cached.
   if (reply.status === 'missing' && !reply.isChosen) return;
   try {
     if (marks.isErasing) return;

@@ -24,7 +24,7 @@ const COUNT_MS = 1_000;
 const RENEW_MS = 1_000;
 /** Spaces of which a process remembers when it renewed their snapshots. */
 const RENEWED_SPACES_MAX = 10_000;
-/** Tenants of which a process counts at once. */
+/** Tenants that a process counts at the same time. */
 const COUNTED_TENANTS_MAX = 10_000;
 
 /** States of worlds: what is kept of them, how it is read, renewed and taken back. */
@@ -66,9 +66,9 @@ export class SpaceState {
 
   /**
    * The state as it is now: everything that was acknowledged before the call is in it.
-   * @param version `same` is answered where it is this; `any`: in any case, with what it is
-   * @param maxStaleMs an older state will do, which costs no command: one that was the newest no longer ago than this
-   * @throws not_found; state_unsettled where a staged world is not drained in time; store_unavailable where nothing is kept
+   * @param version `same` is the answer if the state is this one; `any`: always, with the current version
+   * @param maxStaleMs accepts an older state, at no command: one that was the newest up to this many milliseconds ago
+   * @throws not_found; state_unsettled if a staged world is not drained in time; store_unavailable if there is no cached state
    * and Postgres does not answer.
    */
   async read(
@@ -86,7 +86,7 @@ export class SpaceState {
     return { status: 'elsewhere' };
   }
 
-  /** What this process holds, where it is young enough and not older than what the caller names. */
+  /** The state in this process, if it is young enough and not older than the seq that the caller names. */
   #readHeld(
     { tenantId, spaceId }: LogAddress,
     version: Version | null,
@@ -104,14 +104,14 @@ export class SpaceState {
   }
 
   /**
-   * Resolves when Postgres has all that the log had when this was called, or Redis is away: who then reads Postgres reads
-   * what was acknowledged before. @throws state_unsettled after 10 s
+   * Resolves when Postgres has everything that the log had at the call, or when Redis is away. A caller that then reads Postgres reads
+   * every earlier acknowledged write. @throws state_unsettled after 10 s
    */
   async waitUntilCommitted(address: LogAddress, defer: Defer): Promise<void> {
     await waitUntilCommitted(this.#parts, address, { defer });
   }
 
-  /** Writes a snapshot anew that is kept and behind. Nobody waits for it: what fails is told. */
+  /** Writes a stale snapshot again. Nobody waits for it: a failure is reported as an event. */
   async renew(address: LogAddress, incarnation: string): Promise<void> {
     try {
       if (this.#keeps) await renewSnapshot(this.#parts, address, incarnation);
@@ -130,9 +130,9 @@ export class SpaceState {
   }
 
   /**
-   * A write to what no log holds, and yet states show: what is kept of the tenant's states is not shown any more when it has
-   * ended. Where Redis is away the write is made all the same, and shows within a minute.
-   * @param erases whether it takes something out of the worlds
+   * Runs a write to data that states show but the log does not hold. When it ends, cached states of the tenant are not shown any more.
+   * If Redis is away, the write runs all the same, and shows within a minute.
+   * @param erases whether it removes something from the worlds
    */
   async invalidateWhile<T>(tenantId: string, write: () => Promise<T>, { erases = false } = {}): Promise<T> {
     if (!this.#keeps) return write();

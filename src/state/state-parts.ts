@@ -29,7 +29,7 @@ export interface StateOptions {
   keeps?: boolean;
 }
 
-/** What a state's ETag is made of. */
+/** The parts of a state's ETag. */
 export interface Version {
   seq: Seq;
   rev: number;
@@ -51,7 +51,7 @@ interface Memory<Value> {
   set(name: string, value: Value): unknown;
 }
 
-/** What reads, renews and takes back states. */
+/** The parts that read, renew and invalidate states share. */
 export interface StateParts {
   store: StateStore;
   loader: StateLoader;
@@ -62,7 +62,7 @@ export interface StateParts {
     renew: (address: LogAddress, incarnation: string, defer: Defer) => void;
   };
   views: ViewCache;
-  /** When what a tenant's states show was last changed here beside their logs, in milliseconds since 1970. */
+  /** When this process last changed data of a tenant's states outside of its logs, in milliseconds since 1970. */
   changedMs: Memory<number>;
   /** Of each tenant, what is to be counted and when that was last sent. */
   counts: Memory<{ hits: number; misses: number; sentMs: number }>;

@@ -3,22 +3,22 @@ import type { ReplayAvatar } from '../world/replay.ts';
 import type { SnapshotLag } from '../world/snapshot-lag.ts';
 import type { Asset, ChatMessage, Seq, Space } from '../world/types.ts';
 
-/** A person as those in a space see them. */
+/** A person as other people in a space see them. */
 export interface Profile {
   displayName: string;
   avatarUrl: string | null;
 }
 
-/** What a state shows besides objects and avatars: what no log holds. */
+/** The data of a state besides objects and avatars: the log does not hold it. */
 export interface SpaceMetadata {
   /** Moves with every write to any of it. */
   rev: number;
   /** Where Postgres was. */
   seq: Seq;
-  /** Who had an avatar there. */
+  /** The people that had an avatar. */
   present: Set<string>;
   space: Omit<Space, 'seq'>;
-  /** Of those with an avatar, when it was loaded; null: there is no such person. */
+  /** The profiles of people with an avatar at that time; null: there is no such person. */
   profiles: Map<string, Profile | null>;
   models: Asset[];
   media: Asset[];
@@ -34,16 +34,16 @@ export interface LoadedWorld {
   metadata: SpaceMetadata;
 }
 
-/** What SpaceState needs of Postgres. */
+/** The part of Postgres that SpaceState needs. */
 export interface StateLoader {
   /**
    * @returns null where there is no such space; `too_large` for one whose objects have more characters than these.
    * @throws state_unsettled, store_unavailable
    */
   loadWorld(address: LogAddress, charactersMax: number): Promise<LoadedWorld | 'too_large' | null>;
-  /** What stands around it alone. */
+  /** Only the metadata of a space. */
   loadMetadata(address: LogAddress): Promise<SpaceMetadata | null>;
-  /** Of these people; those who are not known are left out. */
+  /** The profiles of these people; unknown people are left out. */
   loadProfiles(address: LogAddress, ids: readonly string[]): Promise<Map<string, Profile>>;
 }
 
@@ -68,7 +68,7 @@ export interface StateRequest {
   atLeast: Seq;
   /** To be shown when what was missing is kept. No other reader has it. */
   token: string;
-  /** Reads to be counted: with what was kept, and with a load. */
+  /** Reads to be counted: from the cache, and with a load. */
   hits: number;
   misses: number;
 }
@@ -113,7 +113,7 @@ export type StateReply =
 interface AroundAge {
   incarnation: string;
   marks: Marks;
-  /** What stands around it will be missing soon: the caller is to load it anew, behind its answer. */
+  /** The metadata will expire soon: the caller loads it again after its answer. */
   renewsMetadata: boolean;
 }
 
@@ -126,7 +126,7 @@ export interface KeptWorld {
   avatars: Map<string, ReplayAvatar>;
 }
 
-/** What SpaceState needs of Redis. @throws store_unavailable */
+/** The part of Redis that SpaceState needs. @throws store_unavailable */
 export interface StateStore {
   /** One command. */
   read(address: LogAddress, request: StateRequest): Promise<StateReply>;
@@ -145,7 +145,7 @@ export interface StateStore {
     kept: { metadata: SpaceMetadata; marks: Marks },
   ): Promise<void>;
   keepLarge(address: LogAddress, incarnation: string, seq: Seq): Promise<void>;
-  /** What was to be loaded is loaded, or could not be. */
+  /** Ends the role of the loading reader, with or without success. */
   endLoading(address: LogAddress, incarnation: string, token: string): Promise<void>;
   /** @returns whether the caller is to renew the space's snapshot: one does at a time. */
   beginRenewing(address: LogAddress, incarnation: string): Promise<boolean>;

@@ -28,7 +28,7 @@ export function writeState(
   return `{${[head, ...members].join(',')}}`;
 }
 
-/** The texts of all objects, or of those in a region. */
+/** The texts of all objects, or of the objects in a region. */
 function listObjects(view: WorldView, region: Region | undefined): string[] {
   const texts = view.listTexts();
   return region === undefined ? texts : texts.filter((text) => isInRegion(region, readPosition(text)));

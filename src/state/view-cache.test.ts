@@ -27,7 +27,7 @@ function makeHeld(what: { objects?: string; properties?: string; message?: strin
 it.each([
   ['objects', { objects: 'x'.repeat(90_000) }, 10],
   ['avatars', { properties: 'x'.repeat(90_000) }, 10],
-  ['what stands around them', { message: 'x'.repeat(90_000) }, 10],
+  ['their metadata', { message: 'x'.repeat(90_000) }, 10],
   ['nothing', {}, 400],
 ])('holds as many views as fit, whatever they are large by: %s', (_, what, most) => {
   const views = new ViewCache(CHARACTERS_MAX);
@@ -37,7 +37,7 @@ it.each([
   const held = isHeld.filter(Boolean).length;
   expect(held).toBeGreaterThan(most / 2);
   expect(held).toBeLessThanOrEqual(most);
-  // Those put last.
+  // The views that were added last.
   expect(isHeld.lastIndexOf(false)).toBe(count - held - 1);
 });
 

@@ -3,13 +3,13 @@ import type { Seq } from '../world/types.ts';
 import type { WorldView } from '../world/world-view.ts';
 import type { SpaceMetadata } from './state-stores.ts';
 
-/** What a process holds of a space from one read to the next. */
+/** The view and metadata of a space that a process keeps between reads. */
 export interface HeldState {
   incarnation: string;
   /** Of the tenant's marks: in another, the view may show what was taken out of it. */
   epoch: string;
   view: WorldView;
-  /** What Postgres had when it was last read. */
+  /** The seq that Postgres had when it was last read. */
   durableSeq: Seq;
   /** Milliseconds since 1970: then it was the newest state. */
   currentMs: number;
@@ -56,7 +56,7 @@ export class ViewCache {
   }
 }
 
-/** Of what stands around worlds, but people: it is as it was loaded. */
+/** Characters of metadata without people: it does not change after loading. */
 const countedMetadata = new WeakMap<SpaceMetadata, number>();
 
 function countCharacters({ view, metadata }: HeldState): number {

@@ -33,7 +33,7 @@ export async function waitUntilCommitted(
   };
   const poll = { now, pause, endMs: now() + COMMIT_WAIT_MS_MAX, look, drain: startDrain };
   if ((await pollUntilCommitted(poll)) === 'late')
-    throw new AppError('state_unsettled', 'What was written last is not in the database yet.', {
+    throw new AppError('state_unsettled', 'The newest writes are not in the database yet. Retry later.', {
       retryAfterSeconds: 1,
     });
 }

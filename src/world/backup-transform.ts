@@ -24,8 +24,8 @@ export function readBackupVector(value: JsonValue | undefined, path: readonly st
 }
 
 /**
- * Reads a rotation as in-memory servers keep it: a quaternion, or Euler angles in any of the six orders (XYZ where none is
- * given); with the members x, y, z or with three.js's own `_x`, `_y`, `_z`; or as three.js's list.
+ * Reads a rotation of an in-memory server. It is a quaternion, or Euler angles in any of the six orders (default XYZ). Members are
+ * x, y, z, or `_x`, `_y`, `_z` of three.js, or a list of three.js.
  * @throws validation_failed for any other form: no member of a rotation is dropped.
  */
 export function readBackupRotation(value: JsonValue | undefined, path: readonly string[]): unknown {

@@ -59,7 +59,7 @@ export interface SingleOperation {
   op: LogOperation;
 }
 
-/** What a drain found wrong with the log: written down in the same transaction. */
+/** A problem that a drain found in the log. The same transaction stores it. */
 export interface Incident {
   /**
    * `log_lost`: Redis forgot the log, or came back older than Postgres. `log_gap`: acknowledged entries are missing.
@@ -97,16 +97,16 @@ export interface Batch {
   avatars: AvatarChange[];
   /** All operations, in order, of objects and avatars that are in neither list above. */
   singles: SingleOperation[];
-  /** By entry, for those who wait. What becomes of `singles` is written over the statuses here. */
+  /** By entry, for callers that wait. The outcomes of `singles` replace the statuses here. */
   results: { seq: Seq; results: OperationResult[] }[];
   incidents: Incident[];
   /** Puts and patches whose callers need the object as the operation left it, each with the seq of its entry. */
   written?: readonly WrittenKey[];
-  /** Of the puts in `objects`, those that earlier operations of the batch took to be there. */
+  /** The puts in `objects` of which earlier operations of the batch assumed that the object exists. */
   doubtful?: readonly string[];
   /** It is from no log, and is not applied to a space that has one. */
   isDirect?: boolean;
-  /** Of `results`, those that say `applied` because what they name was presumed to be there. */
+  /** The `results` that say `applied` because their object was assumed to exist. */
   presumed?: readonly PresumedResult[];
 }
 
@@ -123,7 +123,7 @@ export interface DeadOperation {
 export type BatchOutcome =
   | {
       status: 'applied';
-      /** Of `objects`, patches of what is not there. */
+      /** The patches in `objects` of an object that does not exist. */
       unknown: number;
       dead: DeadOperation[];
       /** Of patches, deletions, `doubtful` and avatars, what was not there. */

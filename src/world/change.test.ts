@@ -28,7 +28,7 @@ describe('[R1] what is published', () => {
     ).toMatchObject({ change: { replacesWorld: false } });
   });
 
-  it('may be of presence, the end, or what is not known here', () => {
+  it('may be about presence, the end, or a kind that this version does not know', () => {
     expect(readLiveMessage('{"presence":{"joined":"ann"}}')).toEqual({
       kind: 'presence',
       text: '{"joined":"ann"}',

@@ -2,12 +2,12 @@ import { LIMITS } from './limits.ts';
 import { expandOperations } from './move.ts';
 import type { Seq } from './types.ts';
 
-/** A step of a space's order as who follows it is told: its operations are text, and go through as they were appended. */
+/** One entry as a follower receives it. Its operations are text, exactly as they were appended. */
 export interface Change {
   seq: Seq;
   /** The seq of the entry before it: whose cursor is another has missed some. */
   prev: Seq;
-  /** It makes another world the space's: what is in it is not told, and who follows must load the world anew. */
+  /** The entry replaces the world. Its content is not sent: followers load the world again. */
   replacesWorld: boolean;
   /** `{"seq", "prev", "actor", "ops"}` as JSON. */
   text: string;
@@ -15,7 +15,7 @@ export interface Change {
 
 export type LiveMessage =
   | { kind: 'change'; change: Change }
-  /** Who comes and goes, as JSON. */
+  /** People who join or leave, as JSON. */
   | { kind: 'presence'; text: string }
   /** The space was deleted. */
   | { kind: 'retired' };
@@ -23,10 +23,10 @@ export type LiveMessage =
 const CHANGE = /^\{"seq":(\d{1,16}),"prev":(\d{1,16}),"actor":(?:null|"(?:[^"\\]|\\.)*"),"ops":\[/;
 const PRESENCE = '{"presence":';
 const RETIRED = '{"retired":true}';
-/** What a save of a whole world appends begins so, and nothing that a caller may append does. */
+/** The beginning of the entry that a save of a whole world appends. No entry of a caller begins so. */
 const STAGE = '{"op":"stage",';
 
-/** What was published of a space. @returns null for what is not known here: a later version may say more. */
+/** Reads a published message of a space. @returns null for an unknown kind: a later version may send more. */
 export function readLiveMessage(text: string): LiveMessage | null {
   const [head, seq, prev] = CHANGE.exec(text) ?? [];
   if (head !== undefined)
@@ -80,7 +80,7 @@ export function replacesWorld(ops: string): boolean {
   return ops.startsWith(STAGE, 1);
 }
 
-/** A place in an order, as callers write it. @returns null for what is none. */
+/** A place in an order, as callers write it. @returns null if the text is not one. */
 export function readSeqText(text: string): Seq | null {
   const seq = /^\d{1,16}$/.test(text) ? Number(text) : Number.NaN;
   return Number.isSafeInteger(seq) ? seq : null;

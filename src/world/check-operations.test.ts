@@ -224,7 +224,7 @@ const oddities = [
 ];
 const anyRotation = fc.oneof(
   fc.record({ x: anyNumber, y: anyNumber, z: anyNumber, w: anyNumber }, { noNullPrototype: true }),
-  // About the edge of what is kept as it is.
+  // Lengths around the limit up to which a rotation is kept.
   fc.double({ min: 0.9997, max: 1.0003, noNaN: true }).map((w) => ({ x: 0, y: 0, z: 0, w })),
 );
 const anyKey = fc.constantFrom(

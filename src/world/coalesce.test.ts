@@ -42,7 +42,7 @@ describe('coalesceOperations', () => {
       ],
     ],
     [
-      'a patch in the put before it, but for properties',
+      'a patch into the put before it, except its properties',
       [put({ properties: { a: 1 } }), patch({ scale: { y: 3 } }), patch({ properties: { a: null } })],
       [put({ properties: { a: 1 }, scale: { x: 1, y: 3, z: 1 } }), patch({ properties: { a: null } })],
     ],

@@ -4,9 +4,9 @@ import { type Fields, isConditional, ORIGIN, setFields, UNSCALED } from './opera
 type Writing = PutOperation | PatchOperation | UserPatchOperation;
 
 /**
- * What is left of the operations on one object (or avatar) since its last conditional one, by their places in the output.
- * It is always [delete,] [put,] [patch, …]: whatever comes before a delete or a put is gone with it, but for the delete
- * before a put, which makes a new object of it.
+ * The remaining operations on one object (or avatar) since its last conditional one, by their places in the output. The list is
+ * always [delete,] [put,] [patch, …]. A delete or a put makes earlier operations unnecessary. Only a delete before a put stays, because
+ * the put then creates a new object.
  */
 interface Run {
   deleteAt: number | null;
@@ -19,11 +19,10 @@ interface Run {
 }
 
 /**
- * Few operations with which one entry (one actor, one seq) makes of every world what the given ones make of it, one after the
- * other: for each object one, or a deletion and a put, and its merge patches. An operation with a condition stays as it is,
- * and so does the order of what is on its object before and after it. A patch of properties stays by itself: it alone can turn
- * out to be more than the object can hold, and then takes nothing along. Outcomes are no longer one an operation: not for an
- * entry that somebody waits for.
+ * Few operations that do to every world the same as the given ones, within one entry (one actor, one seq). Each object gets one
+ * operation, or a deletion and a put, and its merge patches. A conditional operation stays as it is, and so does the order around
+ * it. A patch of properties stays alone: it may make the object too large, and then only this patch fails. There is no longer
+ * one outcome for each operation, so entries with a waiting caller are not coalesced.
  * @returns the given list where no id is in it twice. The given operations are not changed.
  */
 export function coalesceOperations(operations: readonly Operation[]): readonly Operation[] {
@@ -70,7 +69,7 @@ function addToRun(run: Run, op: Operation, output: (Operation | null)[]): void {
       run.fieldsAt = run.putAt;
       return;
     default: {
-      // What was just deleted has nothing to patch.
+      // A deleted object has nothing to patch.
       if (run.deleteAt !== null && run.putAt === null) return;
       if (op.properties === undefined && run.fieldsAt !== null) {
         foldFields(run, run.fieldsAt, op, output);
@@ -78,7 +77,7 @@ function addToRun(run: Run, op: Operation, output: (Operation | null)[]): void {
       }
       const at = output.push(op) - 1;
       run.patchesAt.push(at);
-      // Its other fields come after those of what is before it: nothing later may go there.
+      // Its other fields come after the fields of the operation before it: nothing later may go there.
       run.fieldsAt = op.properties === undefined ? at : null;
       run.isOwned = false;
     }
@@ -107,7 +106,7 @@ function foldFields(
     run.isOwned = true;
   }
   if (target.op === 'put') {
-    // What a put leaves out is its default, over which a part of a vector goes.
+    // Members that a put leaves out have their defaults. A partial vector changes only its given members.
     if (op.position !== undefined) target.position ??= { ...ORIGIN };
     if (op.op === 'patch' && op.scale !== undefined) target.scale ??= { ...UNSCALED };
   }

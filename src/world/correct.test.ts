@@ -31,7 +31,7 @@ function toObject(id: string, properties: JsonObject): WorldObject {
   };
 }
 
-/** What a reader has of an avatar who saw the first and then the others. */
+/** The avatar of a reader that saw the first entries and then the others. */
 function replayAvatar(...steps: Operation[][]): JsonObject | undefined {
   const world = { objects: new Map(), avatars: new Map(), removed: new Map(), people: null };
   for (const [i, ops] of steps.entries())
@@ -54,7 +54,7 @@ describe('[D5] correcting what readers of the log have seen', () => {
     ]);
   });
 
-  it('leaves nothing of a dead patch in an avatar, and takes nothing of what is there', () => {
+  it('removes every member of a dead patch from an avatar, and keeps all others', () => {
     const kept = { hat: { size: 1 }, shoes: true };
     const dead: JsonObject = { hat: { size: 2, plume: { red: 1 } }, shoes: null, coat: 'x' };
     const operations = correctOperations({
@@ -71,7 +71,7 @@ describe('[D5] correcting what readers of the log have seen', () => {
     expect(replayAvatar(before, seen)).not.toEqual(kept);
     expect(replayAvatar(before, seen, operations)).toEqual(kept);
     expect(replayAvatar(before, seen, operations, operations)).toEqual(kept);
-    // Who saw only the end of the log has it too.
+    // A reader that saw only the end of the log has it too.
     expect(replayAvatar(operations)).toEqual(kept);
   });
 

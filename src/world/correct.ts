@@ -3,10 +3,10 @@ import type { Operation } from './operation.ts';
 import type { JsonObject, Quaternion, Vector3, WorldObject } from './types.ts';
 
 /**
- * What puts readers of the log right about objects and avatars of which an operation could not be kept: each object as it is,
- * or its deletion, and each avatar as it is, behind a patch that takes from it what the dead operations gave: a patch alone
- * leaves what it does not name. Of an avatar that is not there is nothing to say.
- * @param objects those of `dead` that are there; `avatars` alike
+ * Operations that correct readers of the log after a rejected operation. An object is put as it is, or deleted. An avatar is
+ * patched as it is, after a patch that removes the members of the dead operations. One patch alone would keep them. A missing avatar
+ * needs no correction.
+ * @param objects the objects of `dead` that exist; `avatars` alike
  */
 export function correctOperations({
   dead,

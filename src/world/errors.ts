@@ -38,7 +38,7 @@ export class AppError extends Error {
   readonly errors: readonly FieldError[];
   /** Seconds after which a repeat may succeed. */
   readonly retryAfterSeconds: number | undefined;
-  /** Less of it at once may succeed: it was too large, or took too long. */
+  /** A smaller batch may succeed: this one was too large, or took too long. */
   readonly retrySmaller: boolean;
   /** No retry succeeds until an operator changes something: a password, a right, a migration. */
   readonly needsOperator: boolean;
@@ -64,7 +64,7 @@ export class AppError extends Error {
   }
 }
 
-/** Whether a failure is that a store does not answer: nothing is known to be wrong with what was asked. */
+/** Whether a store does not answer. Nothing is known to be wrong with the request. */
 export function isAway(error: unknown): error is AppError {
   return error instanceof AppError && error.code === 'store_unavailable';
 }

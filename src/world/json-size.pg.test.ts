@@ -42,7 +42,7 @@ describe('countPrintedBytes', () => {
           'select octet_length(value::text) as bytes from unnest($1::jsonb[]) as value',
           [values.map((value) => JSON.stringify(value))],
         );
-        // JSON.stringify writes −0 as 0, and what is counted is what is stored.
+        // JSON.stringify writes −0 as 0. The count is of the stored text.
         expect(values.map((value) => countPrintedBytes(value))).toEqual(rows.map(({ bytes }) => bytes));
       }),
       { numRuns: 60 },

@@ -2,7 +2,7 @@ import type { JsonValue } from './types.ts';
 
 const encoder = new TextEncoder();
 
-/** What `escape_json` of Postgres makes longer: control characters, the quote and the backslash. */
+/** Characters that `escape_json` of Postgres makes longer: control characters, the quote and the backslash. */
 // biome-ignore lint/suspicious/noControlCharactersInRegex: these are the characters that Postgres escapes
 const ESCAPED = /[\u0000-\u001f"\\]/g;
 const SHORT_ESCAPES = '\b\f\n\r\t"\\';
@@ -79,8 +79,8 @@ export function measureDepth(value: JsonValue, depthMax: number): number {
 }
 
 /**
- * What no jsonb can keep as it is: numbers that are not finite, text with NUL or a lone surrogate (in keys too), and what
- * is not JSON at all. @returns a sentence about the first such thing, or null. Depth must have been checked before.
+ * Finds a value that jsonb cannot store: a number that is not finite, or text with NUL or a lone surrogate, in keys too. A value
+ * that is not JSON counts as well. @returns a sentence about the first such value, or null. Depth must have been checked before.
  */
 export function findUnkeepable(value: unknown): string | null {
   if (value === null || typeof value === 'boolean') return null;

@@ -67,7 +67,7 @@ describe('parseJsonBytes', () => {
     });
   });
 
-  it('does not repeat the input in what it says', () => {
+  it('does not repeat the input in its message', () => {
     const { message } = refusal(() => parseJsonBytes(bytesOf('{"password":"hunter2",,}')));
     expect(message).not.toMatch(/hunter2|password/);
   });
@@ -158,7 +158,7 @@ describe('findSyntaxError', () => {
         const found = findSyntaxError(text);
         expect(found).toBeGreaterThanOrEqual(0);
         expect(found).toBeLessThanOrEqual(text.length);
-        // What stands before the place found can still become JSON; so no shorter prefix is where it goes wrong.
+        // The text before the reported place can still become JSON, so the error is not earlier.
         expect(findSyntaxError(text.slice(0, found))).toBe(found);
       }),
       { numRuns: 2_000 },

@@ -49,7 +49,7 @@ export function refuseUnkeepable(value: JsonValue): void {
 
 /**
  * Whether all numbers are finite and the nesting is within `depthMax`; `findFault` is the rest of the rules, and says where.
- * Measured: 60 ms for 34 MB in 100,000 objects, beside 350 ms of `JSON.parse`; `findFault` takes 400 ms.
+ * Measured: 60 ms for 34 MB in 100,000 objects; `JSON.parse` takes 350 ms, `findFault` 400 ms.
  */
 function isKeepable(value: JsonValue, depthMax: number): boolean {
   if (typeof value === 'number') return Number.isFinite(value);
@@ -156,10 +156,10 @@ function scanString(text: string, at: number): number {
   return text[end] === '"' ? end + 1 : -end - 1;
 }
 
-/** What may come next. `first` is a value or a key that may also be the end of its list. */
+/** The token that may come next. `first` is a value or a key that may also be the end of its list. */
 type Expected = 'value' | 'first-value' | 'key' | 'first-key' | 'colon' | 'comma';
 
-/** @returns the position of the first character that cannot stand where it does; the length, if the text only ends too early. */
+/** @returns the position of the first invalid character; the length, if the text only ends too early. */
 export function findSyntaxError(text: string): number {
   const open: ('{' | '[')[] = [];
   let expected: Expected = 'value';

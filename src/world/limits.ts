@@ -1,4 +1,4 @@
-/** What a world may hold. Every limit has a name and a unit; inputs above one are refused with the limit and the actual size. */
+/** The limits of a world. Each has a name and a unit. A larger input is refused with the limit and the actual size. */
 export const LIMITS = {
   /** Characters of an id. */
   idLengthMax: 128,
@@ -12,7 +12,7 @@ export const LIMITS = {
   propertiesBytesMax: 65_536,
   /** Levels of nesting inside `properties` or `settings`: `{}` is 1. */
   propertiesDepthMax: 32,
-  /** Levels of nesting of any JSON body; a world's own levels stand above its properties. */
+  /** Levels of nesting of any JSON body; a world has levels of its own above its properties. */
   jsonDepthMax: 40,
   /** Characters of a chat message. */
   chatTextLengthMax: 4_000,
@@ -49,14 +49,14 @@ export const LIMITS = {
   presenceSilentMsMax: 60_000,
   /** Milliseconds for which a space keeps who was in it when nothing is heard of any of them, and nobody looks. */
   presenceKeptMs: 600_000,
-  /** What a user may do of one action in a minute by default, and at most where a process counts alone. */
+  /** Default limit of one action of a user per minute, and the limit while a process counts alone. */
   actionsPerMinuteDefault: 100,
   actionsPerMinuteAlone: 60,
-  /** What a space may have in its log and not in Postgres, by default: bytes, entries, seconds of the oldest. */
+  /** Default limits of the entries that wait for Postgres: bytes, entries, seconds of the oldest. */
   backlogBytesMax: 64 * 1024 * 1024,
   backlogEntriesMax: 100_000,
   backlogAgeSecondsMax: 900,
-  /** Milliseconds that one drain takes at most: a Worker has 30 s after its answer. What is left goes on in another. */
+  /** Milliseconds of one drain: a Worker has 30 s after its answer. Another drain continues. */
   drainMsMax: 20_000,
   /** Milliseconds for which a key or a session that was good is taken for good while the database does not answer. */
   credentialStaleMsMax: 900_000,
@@ -87,13 +87,13 @@ export const LIMITS = {
   /** Bytes and entries of a log that a drain holds of one read. */
   logReadBytesMax: 4 * 1024 * 1024,
   logReadEntriesMax: 5_000,
-  /** What of a log is kept for who reads it live, after it is committed: the shortest of these. */
+  /** How much of a committed log stays for live readers: the shortest of these. */
   replayWindowMsMax: 60_000,
   replayWindowEntriesMax: 10_000,
   replayWindowBytesMax: 64 * 1024 * 1024,
   /** Bytes of operations in one answer of `changes`; one entry is answered at least. */
   changesBytesMax: 1024 * 1024,
-  /** Streams that may be open at once, over the whole deployment: of a space, of an API key, of a session. */
+  /** Open streams over the whole deployment: of a space, of an API key, of a session. */
   streamsPerSpaceMax: 1_000,
   streamsPerKeyMax: 100,
   streamsPerSessionMax: 10,
@@ -104,7 +104,7 @@ export const LIMITS = {
   streamHeartbeatSecondsMax: 25,
   /** Milliseconds after which a client comes again to a stream that ended. */
   streamRetryMs: 1_000,
-  /** Bytes that wait in a stream for its reader, above which it is dropped: several of the largest requests at once. */
+  /** Bytes that wait in a stream for its reader. Above this the stream is closed. Several of the largest requests fit. */
   streamBufferBytesMax: 4 * 1024 * 1024,
   /** Bytes of one read by which a stream catches up with the log. */
   streamReadBytesMax: 512 * 1024,

@@ -1,8 +1,8 @@
 import type { JsonObject, JsonValue } from './types.ts';
 
 /**
- * Members in the order in which Postgres prints those of a jsonb: shorter names first, then by their bytes. What was folded
- * from the log then reads as what is read from there, down to the text.
+ * Sorts members as Postgres prints jsonb: shorter names first, then by their bytes. So text that was folded from the log equals
+ * text that was read from Postgres.
  */
 export function orderMembers(object: JsonObject): JsonObject {
   const names = Object.keys(object);

@@ -65,7 +65,7 @@ describe('composePatches', () => {
     [{ a: null }, { b: { c: 1 } }, { a: null, b: { c: 1 } }],
     [{ a: null }, { a: { b: 1 } }, null],
     [{ a: { b: null } }, { a: { b: { c: 1 } } }, null],
-    // What `a` held before was replaced by 1: a patch with an object in its place would keep it.
+    // 1 replaced the earlier value of `a`. A patch with an object in its place would keep that value.
     [{ a: 1 }, { a: { b: 1 } }, null],
     [{ a: [1] }, { a: {} }, null],
   ])('folds %j and %j into %j', (a, b, expected) => {
@@ -96,7 +96,7 @@ describe('composePatches', () => {
     expect(folded).toBeGreaterThan(1_000);
   });
 
-  it('shares nothing with what it was made of', () => {
+  it('shares nothing with its sources', () => {
     const a = deepFreeze<JsonObject>({ a: { b: [1] } });
     const b = deepFreeze<JsonObject>({ c: { d: {} }, a: { e: [{}] } });
     const one = composePatches(a, b);

@@ -1,8 +1,8 @@
 import type { JsonObject, JsonValue } from './types.ts';
 
 /*
- * RFC 7396, as json_merge_patch in Postgres does it: members of the patch replace those of the target, null removes, objects
- * merge (whatever is no object counts as empty), anything else replaces whole. Depth is bounded by what was checked before.
+ * RFC 7396, as json_merge_patch in Postgres does it. Members of the patch replace members of the target, null removes a member,
+ * and objects merge (anything that is not an object counts as empty). Depth must have been checked before.
  */
 
 /** @returns the target as the patch makes it. Neither is changed; the result may share parts with both. */
@@ -55,9 +55,9 @@ export function composeInto(a: JsonObject, b: JsonObject): void {
 }
 
 /**
- * Adds a patch to two that are applied one after the other, where `canCompose` may say no: what `last` removes or replaces and
- * `b` then merges into is removed by `first`. So however many patches follow each other, they are two. Both are changed in
- * place, and share nothing with `b` afterwards. @param first made by this alone; empty to begin with
+ * Adds a patch to two that are applied one after the other, where `canCompose` may say no. If `last` removes or replaces a member and
+ * `b` then merges into it, `first` removes that member. So any number of patches becomes two. Both are changed in place, and share nothing
+ * with `b` afterwards. @param first created only by this function; empty at the beginning
  */
 export function composeIntoTwo(first: JsonObject, last: JsonObject, b: JsonObject): void {
   for (const key of Object.keys(b)) {

@@ -60,7 +60,7 @@ describe('a move', () => {
     ]);
   });
 
-  it('is printed again from what was read: −0 as 0, and rotations with a length of 1', () => {
+  it('is printed again from the parsed values: −0 as 0, and rotations with a length of 1', () => {
     const [read] = checkOperations({
       ops: [{ op: 'move', ids: ['a'], position: [-0, -0, -0], rotation: [0, 0, 0, 2] }],
     });

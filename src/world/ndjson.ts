@@ -15,7 +15,7 @@ const NEWLINE = 0x0a;
 const encoder = new TextEncoder();
 
 /**
- * Reads NDJSON piece by piece: what one piece completes is given at once, and no more than a line is kept for the next.
+ * Reads NDJSON in pieces. Complete lines are returned immediately, and at most one line is kept for the next piece.
  * Empty lines are passed over, and the last line needs no end.
  * @throws malformed_json, validation_failed with a path like `/17/position/x`, that is line and JSON Pointer in it;
  * body_too_large for a line above `LIMITS.stateLineBytesMax`.
@@ -81,11 +81,11 @@ function parseBlock(block: Uint8Array, first: number): { parsed: JsonLine[]; nex
       throw atLine(error, line);
     }
   }
-  // What is behind the last end of a line is empty, or the last line of all.
+  // The rest after the last line end is empty, or the last line.
   return { parsed, next: first + texts.length - 1 };
 }
 
-/** Many lines at once: decoding line by line takes several times as long. */
+/** Decodes many lines in one call: decoding line by line takes several times as long. */
 function decode(block: Uint8Array, first: number): string {
   try {
     return new TextDecoder('utf-8', { fatal: true, ignoreBOM: first > 1 }).decode(block);

@@ -7,7 +7,7 @@ type Applied = Pick<Extract<BatchOutcome, { status: 'applied' }>, 'absent' | 'no
 /**
  * Names the operations of an applied batch that came to nothing. The plan knows some of them. Postgres knows what was not
  * there, and what became of single operations.
- * @param entries those that the plan used
+ * @param entries the entries that the plan used
  */
 export function findNoEffects(
   entries: readonly LogEntry[],
@@ -28,7 +28,7 @@ export function findNoEffects(
     for (const [index, op] of ops.entries()) {
       const kind = kindOf(op);
       if (!absent[kind].has(op.id) || decided.has(nameOf({ seq, index }))) continue;
-      // From here on it is there, and what is said of it is decided by the plan.
+      // From here on the object exists, and the plan decides the status.
       if (op.op === 'put') absent[kind].delete(op.id);
       else found.push({ seq, index, kind, id: op.id, status: 'unknown_object' });
     }
@@ -37,8 +37,8 @@ export function findNoEffects(
 }
 
 /**
- * The results of an applied batch. What becomes of single operations only Postgres knows: callers that wait read it there, and
- * their entries are left out.
+ * The results of an applied batch. Only Postgres knows the outcomes of single operations: callers that wait read them there, and their
+ * entries are left out here.
  */
 export function findDecided(
   { results, singles, presumed }: Pick<BatchPlan, 'results' | 'singles' | 'presumed'>,

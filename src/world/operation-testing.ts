@@ -64,7 +64,7 @@ export const anyOperation: fc.Arbitrary<Operation> = fc.oneof(
   { weight: 2, arbitrary: anyUserPatch },
 );
 
-/** What an object's condition says, of its seq before the entry. */
+/** Whether the object's condition is met by its seq before the entry. */
 type Aim = 'none' | 'hit' | 'miss' | 'absent' | 'listed' | 'unlisted' | 'exists' | 'existsNot';
 
 export const anyWorld: fc.Arbitrary<ReplayWorld> = fc
@@ -150,7 +150,7 @@ function aimAt(world: ReplayWorld, op: Operation, aim: Aim): Operation {
   return { ...(op as ObjectOperation), ...conditions[aim] };
 }
 
-/** What there is in a world, to be compared. */
+/** The content of a world, for comparison. */
 export function readWorld({ objects, avatars }: ReplayWorld): object {
   const sorted = <T extends { id: string }>(items: Map<string, T>) =>
     [...items.values()].sort((a, b) => (a.id < b.id ? -1 : 1));

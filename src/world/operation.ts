@@ -1,9 +1,9 @@
 import type { JsonObject, Quaternion, SaveMode, Seq, Vector3 } from './types.ts';
 
 /**
- * What must be true of an object before the entry that holds the operation, decided in the log's order: its seq is this, or
- * one of these (0: it is not there; at most `LIMITS.conditionSeqsMax` from a caller). Only the object routes write `ifExists`,
- * for `If-Match: *` and `If-None-Match: *`; changes and streams show it.
+ * A condition on an object before the entry that holds the operation. The order of the log decides it. `ifSeq`: the seq is this, or
+ * one of these (0: no object; a caller may send `LIMITS.conditionSeqsMax`). Only the object routes write `ifExists`, for `If-Match: *`
+ * and `If-None-Match: *`. Changes and streams show it.
  */
 export interface Condition {
   ifSeq?: Seq | Seq[];
@@ -81,9 +81,9 @@ export interface UserMoveOperation {
 
 /** An operation on one object or avatar. */
 export type Operation = ObjectOperation | UserPatchOperation;
-/** What callers may send. */
+/** The operations that callers may send. */
 export type SentOperation = Operation | MoveOperation | UserMoveOperation;
-/** What an entry of the log holds, moves as patches. */
+/** The operations of an entry of the log, with moves as patches. */
 export type LogOperation = Operation | StageOperation;
 
 /** A step of a space's order. */
@@ -100,8 +100,8 @@ export interface LogEntry {
 }
 
 /**
- * What became of one operation. `unknown_object`: it is not there (for `user.patch`: no such person). `conflict`: the
- * condition did not hold. `rejected`: applied to what is there it would have made what cannot be kept.
+ * The outcome of one operation. `unknown_object`: the object (or the person of `user.patch`) does not exist. `conflict`: the condition
+ * was not met. `rejected`: Postgres cannot store the result.
  */
 export type OperationStatus = 'applied' | 'unknown_object' | 'conflict' | 'rejected';
 

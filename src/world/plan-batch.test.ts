@@ -92,7 +92,7 @@ describe('planBatch', () => {
       { kind: 'put', seq: 4, actor: '4', createdSeq: 3, createdBy: '3', isNew: true, object: made },
     ],
     ['a deletion at its own seq', [patch(), gone, patch(), gone], { kind: 'delete', seq: 2 }],
-    ['the deletion of what was made again', [gone, put(), gone], { kind: 'delete', seq: 3 }],
+    ['the deletion of an object that was created again', [gone, put(), gone], { kind: 'delete', seq: 3 }],
   ])('leaves %s', (_, ops, expected) => {
     expect(plan(ops.map((op, n) => makeEntry(n + 1, String(n + 1), op)))).toEqual([{ id: 'x', ...expected }]);
   });
@@ -210,7 +210,7 @@ function readKnown(world: ReplayWorld, asked: string[]): Known {
   return new Map(asked.map((id) => [id, world.objects.get(id)?.seq ?? 0]));
 }
 
-/** What Postgres tells of a plan: what it names and the world does not have. */
+/** The answer of Postgres to a plan: names in the plan that the world does not have. */
 function findAbsent(world: ReplayWorld, { objects, avatars, doubtful }: BatchPlan) {
   const named = objects.flatMap(({ kind, id }) => (kind === 'put' ? [] : [id]));
   return {
@@ -250,7 +250,7 @@ function checkResults(
   expect(results).toEqual(wanted);
 }
 
-/** What Postgres does with a plan, written as plainly as it can be. `after` is the world it should come to. */
+/** The effect of a plan in Postgres, written as plainly as possible. `after` is the expected world. */
 function applyPlan(world: ReplayWorld, { objects, avatars, singles }: BatchPlan, after: ReplayWorld): void {
   const patchAll = (properties: JsonObject, patches: JsonObject[] = []) =>
     patches.reduce((target, each) => applyMergePatch(target, each) as JsonObject, properties);
@@ -296,7 +296,7 @@ function applyPlan(world: ReplayWorld, { objects, avatars, singles }: BatchPlan,
   for (const entry of groupSingles(singles)) replayEntry(world, entry);
 }
 
-/** All of an entry at once: its conditions compare with the seq before it. */
+/** All operations of an entry together: conditions compare with the seq before the entry. */
 function groupSingles(singles: SingleOperation[]): LogEntry[] {
   const entries = new Map<Seq, LogEntry>();
   for (const { seq, actor, op } of singles) {

@@ -40,7 +40,7 @@ export interface BatchPlan extends Pick<Batch, 'objects' | 'avatars' | 'singles'
   written: WrittenKey[];
   doubtful: string[];
   presumed: PresumedResult[];
-  /** What surely comes to nothing; see `findNoEffects` for the rest. */
+  /** Operations that surely have no effect; see `findNoEffects` for the others. */
   noEffects: NoEffect[];
   /** Entries, from the front; 0 where the first makes a staged world the space's. */
   used: number;
@@ -50,7 +50,7 @@ export interface BatchPlan extends Pick<Batch, 'objects' | 'avatars' | 'singles'
   operations: number;
 }
 
-/** The objects whose seqs `planBatch` must know: those with conditions. What comes after a staged world is left out. */
+/** The objects with conditions: `planBatch` must know their seqs. Entries after a staged world are left out. */
 export function findAsked(entries: readonly LogEntry[]): string[] {
   const objects = new Set<string>();
   for (const entry of entries) {
@@ -63,12 +63,12 @@ export function findAsked(entries: readonly LogEntry[]): string[] {
 
 /**
  * The net effect of entries of one log, in its order: a row for each object and avatar, however often it was changed.
- * Conditions are decided by `known`, which must have what `findAsked` names. Operations that fail leave nothing behind, and
- * neither do operations on what is known not to be there. Takes entries from the front, whole, until the rows are as many as they
+ * Conditions are decided by `known`, which must have what `findAsked` names. Failed operations have no effect, and
+ * neither have operations on objects that are known to be missing. Takes entries from the front, whole, until the rows are as many as they
  * may be or a staged world comes. The entries are not changed; what is returned may share parts with them.
  *
- * An object whose row a caller needs (`returnsObject`) is complete with that entry: later operations on it become `singles`,
- * and a batch ends before they exceed `LIMITS.batchFollowersMax`.
+ * If a caller needs an object's row (`returnsObject`), the row is complete with that entry. Later operations on the object become
+ * `singles`. A batch ends before these exceed `LIMITS.batchFollowersMax`.
  */
 export function planBatch(
   entries: readonly LogEntry[],
@@ -226,7 +226,7 @@ class Planner {
       draft.kindBefore = draft.change.kind;
       draft.seqBefore = draft.change.seq;
     }
-    // Of what is gone already there is nothing to patch or delete.
+    // An object that is already gone has nothing to patch or delete.
     if (draft?.change.kind === 'delete' && op.op !== 'put') return 'unknown_object';
     const base = this.#known.get(op.id);
     if (base !== undefined) {

@@ -18,8 +18,8 @@ export function keepRotation(rotation: Quaternion): Quaternion | null {
 }
 
 /**
- * For each order the signs of the second product in x, y, z and w: turning about the body's own axes in another order
- * changes nothing else.
+ * For each order, the signs of the second product in x, y, z and w. Turning about the axes of the body in another order changes
+ * only these.
  */
 const EULER_SIGNS = {
   XYZ: [1, -1, 1, -1],

@@ -12,7 +12,7 @@ export type StateSource = AsyncIterable<Uint8Array | object>;
 const KINDS = Object.keys(LINE_SCHEMAS).join(', ');
 
 /**
- * Reads and checks the lines of a whole world; the last item stands for the `end` line, without which this throws.
+ * Reads and checks the lines of a whole world. The last item is the `end` line; without it this throws.
  * @throws malformed_json, validation_failed, body_too_large, with paths like `/17/position/x`: line, then JSON Pointer in it.
  */
 export async function* readStateLines(source: StateSource): AsyncGenerator<WorldItem[]> {
@@ -61,7 +61,7 @@ async function* prepend<T>(first: T, rest: AsyncIterable<T>): AsyncGenerator<T> 
   yield* rest;
 }
 
-/** What has been read so far: all but the objects, of which only the number is kept. */
+/** Everything that has been read so far. Of the objects only the number is kept. */
 class LineReader {
   ended = false;
   lines = 0;
@@ -80,7 +80,7 @@ class LineReader {
     const { kind, ...members } = value;
     switch (kind) {
       case 'space':
-        // What a state says of itself: taken, so that what was read can be put back, and not heeded.
+        // Members that describe the state itself: accepted, so that a client can put back what it read, and ignored.
         return null;
       case 'object':
         this.#count(kind);

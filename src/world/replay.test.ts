@@ -64,7 +64,7 @@ describe('replayEntry', () => {
     expect(world.objects.get('x')).toMatchObject({ name: null, seq: 2, createdSeq: 2, createdBy: 'bob' });
   });
 
-  it('says of what is not there that it is unknown, where a condition is as well', () => {
+  it('says `unknown_object` for a missing object, also with a condition', () => {
     const world = makeWorld();
     const entry = makeEntry(
       1,
@@ -179,7 +179,7 @@ describe('replay', () => {
             const object = worldAt[n]?.objects.get(id);
             if (object !== undefined) world.objects.set(id, object);
             const removedSeq = worldAt[n]?.removed.get(id);
-            // Only conditions need to know of what was removed in the meantime.
+            // Only conditions need the objects that were removed meanwhile.
             if (isConditional && removedSeq !== undefined) world.removed.set(id, removedSeq);
           }
           for (const [n, id] of ['a', 'mia', 'stranger'].entries()) {

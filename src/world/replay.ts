@@ -31,22 +31,22 @@ export interface ReplayWorld {
   avatars: Map<string, ReplayAvatar>;
   /** When objects that are not there were removed, as far as it matters: see `replay`. */
   removed: Map<string, Seq>;
-  /** Who has a body to move; null: whoever is named. People come and go outside of the log. */
+  /** The people that have an avatar to move; null: all. People are created and erased outside of the log. */
   people: ReadonlySet<string> | null;
 }
 
 /**
  * Folds entries of one log, in its order, into a world.
  *
- * It may begin anywhere behind where the world is: an entry does nothing to an object, there or removed, whose seq is not
- * below its own. So a world may be read in pieces, at different seqs, and entries may come twice, if
+ * Replay may begin anywhere at or before the world's seq: an entry does nothing to an object whose seq is not below its own.
+ * So a world may be read in pieces, at different seqs, and entries may come twice, if
  * - the entries follow each other without a gap, from no later than the earliest piece to no earlier than the latest;
  * - `removed` has what was removed between the seq at which replay begins and the seq of the piece that would have it. Only
  *   conditional operations need that: without them, a deletion that was not known comes again before the end. Of what the
  *   fold itself removes it keeps track.
  *
  * @returns how many entries it replayed: fewer than given where the next one makes a staged world the space's. That world is
- * in Postgres alone: who meets it waits for the drain and reads anew.
+ * only in Postgres: a reader that meets it waits for the drain and reads again.
  */
 export function replay(world: ReplayWorld, entries: readonly LogEntry[]): number {
   let replayed = 0;

@@ -17,9 +17,9 @@ const nullableId = idSchema.nullable();
 /** A number as it is kept: finite, and −0 as 0. */
 const number = z.number().transform((value) => value + 0);
 export const nameSchema = text(LIMITS.nameLengthMax);
-/** An address, absolute or relative. What a page would run when it follows it is none. */
+/** An absolute or relative address. A URL that a page would execute is refused. */
 export const urlSchema = text(LIMITS.urlLengthMax).refine(
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what must not stand in it
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: these are the control characters that are refused
   (value) => !/[\u0000-\u0020\u007f]/.test(value) && !/^(javascript|vbscript):/i.test(value),
   'must be an address without white space, and not a script',
 );
@@ -71,7 +71,7 @@ export const propertiesSchema = z.custom<JsonObject>().superRefine((value, conte
 
 const NO_TURN = { x: 0, y: 0, z: 0, w: 1 };
 
-/** What the server itself writes about an object: taken, so that what was read can be put back, and not heeded. */
+/** Members that the server writes itself: accepted, so that a client can put back what it read, and ignored. */
 const objectServerFields = {
   spaceId: z.unknown().optional(),
   seq: z.unknown().optional(),

@@ -14,7 +14,7 @@ const endSchema = z.strictObject({
     .describe('How many lines of each kind there are before this one. Where it is given it must be so.'),
 });
 
-/** What a caller may give of each kind of line but its kind. What a space or `moved` says of itself is not heeded. */
+/** The members of each kind of line, without its kind. Members that describe the space or `moved` are ignored. */
 export const LINE_SCHEMAS = {
   space: z.looseObject({}),
   object: worldObjectSchema,

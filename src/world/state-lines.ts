@@ -11,9 +11,9 @@ export type StatePart = (typeof STATE_PARTS)[number];
 export type LineCounts = Partial<Record<'object' | 'gone' | 'user' | 'model' | 'media' | 'chat', number>>;
 
 /**
- * One line of a state as NDJSON. First the space, then its objects; where the world moved meanwhile `moved`, and behind it
- * what that changed; then the rest, and `end`. Messages are all of them, oldest first. A line replaces an earlier one of its kind and id, and `gone` takes an object
- * away: what stands at the end is the world at the end's seq. Without `end` it is not whole.
+ * One line of a state as NDJSON. The space comes first, then its objects. If the world changed meanwhile, `moved` and the changes
+ * follow. Then come the other kinds, and `end`. Messages are complete, oldest first. A line replaces an earlier line of its kind and id,
+ * and `gone` deletes an object. The result is the world at the seq of `end`. Without `end` it is incomplete.
  */
 export type StateLine =
   | ({ kind: 'space'; durableSeq: Seq } & Space)
@@ -35,7 +35,7 @@ export interface WorldSelection {
   withAllChat?: boolean | undefined;
 }
 
-/** What of a state is asked for. */
+/** The requested parts of a state. */
 export interface StateView {
   /** Objects in it alone. */
   region?: Region | undefined;
@@ -62,9 +62,9 @@ export function readView({ region, include }: StateView): {
 export type WorldPart =
   | { kind: 'begin'; space: Space; rev: number }
   | { kind: 'objects'; objects: WorldObject[] }
-  /** What brings the objects given so far to a later moment: those that are gone, then those that changed. */
+  /** Brings earlier objects to a later moment: first the deleted ones, then the changed ones. */
   | { kind: 'moved'; space: Space; gone: string[]; objects: WorldObject[] }
-  /** Messages before those of `around`, oldest first. */
+  /** Messages before the messages of `metadata`, oldest first. */
   | { kind: 'chat'; messages: ChatMessage[] }
   /** The last, at the moment of the whole. */
   | ({ kind: 'metadata'; rev: number } & Omit<WorldState, 'seq' | 'durableSeq' | 'objects'>);
@@ -84,7 +84,7 @@ export type WorldItem =
   /** The last: all lines have been read. */
   | { kind: 'metadata'; metadata: Omit<WorldInput, 'objects'> };
 
-/** @param include the parts that are given; what stands in the others is left out. */
+/** @param include the parts to return; all others are left out. */
 export async function* writeStateLines(
   parts: AsyncIterable<WorldPart>,
   include: ReadonlySet<StatePart>,

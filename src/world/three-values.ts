@@ -60,7 +60,7 @@ function readRotation(value: Members | unknown[], at: string): unknown {
   return isJson && value.isQuaternion !== true ? value : pick(value, ['x', 'y', 'z', 'w']);
 }
 
-/** What the JSON of a three.js rotation may hold. With any other member it is none, and the strict check names that member. */
+/** The members of a three.js rotation as JSON. With any other member it is not one, and the strict check names that member. */
 const THREE_MEMBERS = new Set([
   'isEuler',
   'isQuaternion',

@@ -3,7 +3,7 @@ interface Bucket {
   atMs: number;
 }
 
-/** Who finds no room of their own shares this bucket: a full memory limits more, never less. */
+/** A subject without a bucket of its own shares this one: a full memory limits more, never less. */
 const SHARED = '';
 /** How often a full memory is searched for buckets that are whole again. */
 const SWEEP_EVERY_MS = 1_000;

@@ -1,4 +1,4 @@
-/** What a world is made of, as it goes over the wire: camelCase, metres, unit quaternions, times in RFC 3339 UTC. */
+/** The parts of a world as HTTP sends them: camelCase, metres, unit quaternions, times in RFC 3339 UTC. */
 
 export interface Vector3 {
   x: number;
@@ -183,7 +183,7 @@ export interface SpaceStatistics {
   updatedAt: string;
 }
 
-/** What a time has seen: objects now there that were written in it (removed ones are not counted), and messages said. */
+/** Activity in a period: objects that exist now and were written in it, and messages. */
 export interface Activity {
   objectsChanged: number;
   messages: number;
@@ -206,7 +206,7 @@ export interface ApiKey {
   revokedAt: string | null;
 }
 
-/** What a person may do in a space; each may do what those before it may. */
+/** The rights of a person in a space. Each role includes the rights of the roles before it. */
 export type Role = 'viewer' | 'editor' | 'owner';
 
 /** A person's stay in one space. */

@@ -151,7 +151,7 @@ function readBackupObject(id: string, item: JsonValue | undefined): unknown {
   if (!isMembers(item)) return item;
   if (item.id !== undefined && item.id !== id)
     throw new AppError('validation_failed', 'The input is not valid.', {
-      errors: [{ path: toPointer(['objects', id, 'id']), message: 'must be the id it stands under' }],
+      errors: [{ path: toPointer(['objects', id, 'id']), message: 'must equal its key in the list' }],
     });
   const known: Members = { id };
   const others: Members = {};

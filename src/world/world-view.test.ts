@@ -19,7 +19,7 @@ function openView(world: ReplayWorld, seq: number): WorldView {
   return new WorldView({ ...SPACE, seq }, new Map(texts), avatars);
 }
 
-/** What a view shows, as `readWorld` shows a world that was replayed. */
+/** The content of a view, in the form that `readWorld` gives a replayed world. */
 function readView(view: WorldView): object {
   const objects = view.listTexts().map((text) => {
     const { spaceId, createdAt, updatedAt, ...object } = JSON.parse(text) as WorldObject;

@@ -5,12 +5,12 @@ import { type ReplayAvatar, type ReplayObject, replayEntry } from './replay.ts';
 import { rememberLast, seqToTime, timeToSeq } from './seq-time.ts';
 import type { Seq, WorldObject } from './types.ts';
 
-/** What became of entries that were given to a view: all are in it, or all before the one that makes a staged world the space's. */
+/** The outcome of entries given to a view: it has all of them, or all before the entry that replaces the world. */
 export type Folded = { status: 'folded' } | { status: 'staged'; seq: Seq };
 
 /**
- * A space's objects and avatars at one seq of its log, which its entries move on. Objects are kept as the text that a state
- * shows of them: what nobody touches is neither parsed nor printed again, however often the world is read.
+ * The objects and avatars of a space at one seq, which entries of the log move forward. Objects are kept as the text that a state
+ * shows. An untouched object is never parsed or printed again.
  */
 export class WorldView {
   readonly spaceId: string;
@@ -51,8 +51,8 @@ export class WorldView {
   }
 
   /**
-   * Moves on by entries of the log, in its order; those it has already are passed over. That none is missing is for the
-   * caller to see to. A staged world is not in its entry: the view stays before it.
+   * Moves forward by entries of the log, in order. Entries that the view already has are skipped. The caller ensures that none is
+   * missing. An entry does not hold its staged world: the view stays before it.
    */
   fold(entries: readonly LogEntry[]): Folded {
     const ahead = entries.filter(({ seq }) => seq > this.#seq);
@@ -67,7 +67,7 @@ export class WorldView {
     if (last === undefined) return;
     const touched = collectTouched(entries);
     const objects = new Map<string, ReplayObject>();
-    // An entry's objects share its time, and those of one save when they were made.
+    // All objects of an entry share its time, and all objects of a save share theirs.
     const [toSeq, toTime] = [rememberLast(timeToSeq), rememberLast(seqToTime)];
     const toCreated = rememberLast(seqToTime);
     for (const id of touched.keys()) {

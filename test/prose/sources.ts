@@ -8,6 +8,9 @@ export interface Prose {
   text: string;
 }
 
+/** A line of a diagram. */
+const DRAWING = /[─│┌┐└┘├►▲▼]/;
+
 /** Words from which a string is taken for a sentence. */
 const STRING_WORDS_MIN = 4;
 
@@ -77,5 +80,6 @@ function isSentence(text: string): boolean {
 
 /** Without the marks of a comment. Tags and lists of arguments become items of a list: each is a sentence of its own. */
 function withoutMarks(line: string): string {
+  if (DRAWING.test(line)) return '';
   return line.replace(/^\s*(\*|\/\/|--|#)?\s*/, '').replace(/^(@\w+|(KEYS|ARGV)\[|\{'|'\{)/, '- $1');
 }

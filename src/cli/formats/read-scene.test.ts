@@ -122,7 +122,7 @@ describe('a backup of an in-memory server', () => {
     [
       'an object of another id',
       { objects: { a: { id: 'b' } } },
-      'object "a": id must be the id it stands under',
+      'object "a": id must equal its key in the list',
     ],
     ['a bad position', { objects: { a: {}, b: { position: { x: 1 } } } }, 'object "b": position/y '],
     ['an object that is a number', { objects: { a: 4 } }, 'object "a": '],
