@@ -6,9 +6,9 @@ import { migrate as applyMigrations } from 'drizzle-orm/node-postgres/migrator';
 import pg from 'pg';
 import { SELECT_SESSION_SETTINGS } from '../src/postgres/settings.ts';
 
-/** What is no Postgres may take a connection and say nothing. */
+/** A server that is not Postgres may accept a connection and stay silent. */
 const CONNECT_MS_MAX = 15_000;
-/** Held while migrating, so that two who migrate at once do it one after the other ("worldkeep" in ASCII). */
+/** Held while migrating, so that two processes migrate one after the other ("worldkeep" in ASCII). */
 const ADVISORY_LOCK = '8606216609143481712';
 
 export interface MigrateOptions {
@@ -17,15 +17,15 @@ export interface MigrateOptions {
   /** As worldkeep_app: if given, that role may then log in with the password in it. */
   appUrl?: string | undefined;
   log?: ((line: string) => void) | undefined;
-  /** Where the migrations are, if not beside this file. */
+  /** The folder of the migrations, if it is not next to this file. */
   migrationsFolder?: string;
 }
 
 const MIGRATIONS = fileURLToPath(new URL('./migrations', import.meta.url));
 
 /**
- * Brings a database to the newest schema in one transaction: all that is missing, or nothing. Running it twice, or two
- * at once, is the same as once. @returns how many migrations were applied.
+ * Brings a database to the newest schema in one transaction: all missing migrations, or none. Running it twice, or in two processes
+ * at the same time, is harmless. @returns how many migrations were applied.
  */
 export async function migrate({
   migrationUrl,

@@ -46,7 +46,7 @@ describe('migrations', () => {
     expect(rows).toEqual([]);
   });
 
-  it('are applied once, by whoever comes first of two at once, and not again', async () => {
+  it('are applied once, by the first of two processes, and not again', async () => {
     const migrationUrl = await makeDatabase();
     const applied = await Promise.all([migrate({ migrationUrl }), migrate({ migrationUrl })]);
     expect(applied.sort((a, b) => a - b)).toEqual([0, newest?.length]);
@@ -244,7 +244,7 @@ describe('[T1] the number of a world', () => {
     expect(BigInt(largest)).toBe(2n ** 63n - 1n);
   });
 
-  it('is drawn anew for each generation', async () => {
+  it('is drawn again for each generation', async () => {
     const { layer, tenantId } = await makeWorld(openTestNeon());
     const app = await connect(stack().databaseUrl);
     const readWorlds = async () => {
@@ -264,7 +264,7 @@ describe('[T1] the number of a world', () => {
 });
 
 describe('constraints', () => {
-  it('refuse what no world may hold, whoever writes it', async () => {
+  it('refuse invalid values, also from direct SQL', async () => {
     const { layer, tenantId } = await makeWorld(openTestNeon());
     await layer.saveObject({ id: 'a' });
     const app = await connect(stack().databaseUrl);

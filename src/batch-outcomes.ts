@@ -8,7 +8,7 @@ import type { Operation, OperationResult } from './world/operation.ts';
 import { isConditional } from './world/operation-effects.ts';
 import type { Seq } from './world/types.ts';
 
-/** What an append answered. */
+/** The answer to an append. */
 export type AppendAnswer =
   | { status: 'queued'; firstSeq?: Seq; seq: Seq }
   | { status: 'committed'; seq: Seq; results: readonly OperationResult[] };
@@ -30,7 +30,7 @@ interface Appended<T> {
   /** The seq of its first entry and of its last. */
   firstSeq: Seq;
   seq: Seq;
-  /** As they were given, before those of one request were coalesced. */
+  /** The operations as they were given, before those in one request were coalesced. */
   items: readonly T[];
   /** Milliseconds since 1970. */
   atMs: number;
@@ -39,7 +39,7 @@ interface Appended<T> {
 export interface OutcomeOptions<T> {
   /** Null: only what has committed with its answer is known. */
   readNoEffects: ReadNoEffects | null;
-  /** Called once for each operation that came to nothing. What it throws is ignored. */
+  /** Called once for each operation without effect. Errors that it throws are ignored. */
   onNoEffect: ((item: T, at: NoEffectAt) => void) | null;
   /** Milliseconds since 1970. */
   now: () => number;
@@ -51,8 +51,8 @@ const LOOK_MS = 1_000;
 const ITEMS_MAX = 100_000;
 
 /**
- * Learns which of the operations that this process appended came to nothing, whichever process drained them. What Redis does
- * not tell within `LIMITS.noEffectsKeptSeconds` stays unknown.
+ * Learns which operations of this process had no effect, also if another process drained them. Outcomes that Redis does not tell
+ * within `LIMITS.noEffectsKeptSeconds` stay unknown.
  */
 export class BatchOutcomes<T extends { operation: Operation }> {
   readonly #options: OutcomeOptions<T>;
@@ -67,7 +67,7 @@ export class BatchOutcomes<T extends { operation: Operation }> {
     this.#options = options;
   }
 
-  /** How many operations are known to have come to nothing. */
+  /** How many operations are known to have had no effect. */
   get count(): number {
     return this.#count;
   }
@@ -94,7 +94,7 @@ export class BatchOutcomes<T extends { operation: Operation }> {
     try {
       this.#options.onNoEffect?.(item, at);
     } catch {
-      // What was taken stays taken.
+      // The outcomes that were read stay counted.
     }
   }
 

@@ -90,7 +90,7 @@ describe('BatchProcessor, on a Node server with its stores over TCP', () => {
     expect(queued).toEqual({ seq: expect.any(Number), durability: 'queued' });
   });
 
-  it('is used as it always was: nobody awaits add, and what is refused ends no process', async () => {
+  it('ends no process if nobody awaits add and an operation is refused', async () => {
     const script = `
       import { BatchProcessor, CacheManager, PersistenceLayer } from ${JSON.stringify(resolve(import.meta.dirname, 'index.ts'))};
       const persistence = new PersistenceLayer({ databaseUrl: process.env.DATABASE_URL, tenantId: process.env.TENANT_ID });
@@ -126,7 +126,7 @@ describe('BatchProcessor, on a Node server with its stores over TCP', () => {
     ]);
   });
 
-  it('sends 100 items at once, and not 99', async () => {
+  it('sends immediately at 100 items, and not at 99', async () => {
     const batch = open();
     const items = put(100);
     const added = items.slice(0, 99).map((item) => batch.add('objectSaves', item));
@@ -180,7 +180,7 @@ describe('BatchProcessor, on a Node server with its stores over TCP', () => {
     expect(batch.getStats()).toMatchObject({ processed: 6, batches: 1 });
   });
 
-  it('keeps the order of what is added, whatever its type', async () => {
+  it('keeps the order of operations, whatever their type', async () => {
     const batch = open();
     batch.add('objectDeletes', { objectId: 'other' });
     batch.add('objectSaves', { objectId: 'o', name: 'first' });

@@ -9,7 +9,7 @@ import { checkId } from './world/schemas.ts';
 import { readThreeValues } from './world/three-values.ts';
 import type { Seq } from './world/types.ts';
 
-/** What BatchProcessor needs of PersistenceLayer. */
+/** The part of PersistenceLayer that BatchProcessor needs. */
 export interface BatchSink {
   forTenant(tenantId: string, actor: string | null, options?: { principal?: string | null }): BatchSink;
   appendOperations(
@@ -28,7 +28,7 @@ export interface BatchOptions {
   spaceId: string;
   /** Milliseconds that an operation waits for others, at most. */
   flushMs?: number;
-  /** Operations that are sent at once, without waiting for more. */
+  /** This many operations are sent immediately, without waiting for more. */
   itemsMax?: number;
   /** Operations held at most while they cannot be sent; beyond, `add` rejects. */
   queueItemsMax?: number;
@@ -41,15 +41,15 @@ export interface BatchOptions {
   /** A name that is given once, as UUIDv7: what is sent again under it is not done again. */
   makeKey: () => string;
   pause?: (ms: number) => Promise<void>;
-  /** Called once for each operation that was taken and then changed nothing. What it throws is ignored. */
+  /** Called once for each accepted operation that changed nothing. Errors that it throws are ignored. */
   onNoEffect?: ((operation: BatchNoEffect) => void) | undefined;
   /** Without it, that is known only of operations that had committed when `add` resolved. */
   readNoEffects?: ReadNoEffects | undefined;
 }
 
 /**
- * What may be added. `objectUpdates`: `{objectId, …fields}` changes the fields given of an object. `objectSaves`: the same
- * gives it whole. `objectDeletes`: `{objectId}`. `userUpdates`: `{userId, position?, rotation?, properties?}` moves an avatar.
+ * The types of `add`. `objectUpdates`: `{objectId, …fields}` changes the given fields of an object. `objectSaves`: the same,
+ * for a whole object. `objectDeletes`: `{objectId}`. `userUpdates`: `{userId, position?, rotation?, properties?}` moves an avatar.
  * `operations`: `{op, id, …}`, as the API has them. Each may name its `spaceId` and its `updatedBy`.
  */
 export const BATCH_TYPES = [
@@ -65,7 +65,7 @@ export type BatchType = (typeof BATCH_TYPES)[number];
 export interface BatchResult {
   seq: Seq;
   durability: 'queued' | 'committed';
-  /** What became of a committed operation; absent while it is queued. Only `applied` changed the world. */
+  /** The outcome of a committed operation; absent while it is queued. Only `applied` changed the world. */
   status?: OperationStatus;
 }
 
@@ -82,9 +82,9 @@ export interface BatchStats {
   queued: number;
   /** Operations that were refused. */
   failed: number;
-  /** Of those processed, operations that are known to have come to nothing: see `BatchOptions.onNoEffect`. */
+  /** Processed operations that are known to have had no effect: see `BatchOptions.onNoEffect`. */
   noEffect: number;
-  /** Appends made: one for each author and space of what is sent at once. */
+  /** The number of appends: one for each author and space of a batch. */
   batches: number;
   /** Milliseconds from `add` to the log's answer, over all that were processed. */
   averageLatency: number;
@@ -114,9 +114,9 @@ const RETRY_TOTAL_MS_MAX = 1_800_000;
 const AUTHORS_AT_ONCE_MAX = 32;
 
 /**
- * Gathers operations for up to 100 ms or 100 items and appends them in one call for each author. What an append's lost answer
- * leaves unknown is sent again under the same idempotency key, so nothing is lost and nothing is done twice. In a space, what
- * one author adds, and what all add to one object, is appended in the order in which it was added, whatever its type.
+ * Collects operations for up to 100 ms or 100 items, and appends them in one call for each author. After a lost answer it sends the
+ * append again under the same idempotency key, so nothing is lost and nothing is applied twice. In a space, operations of one author,
+ * and operations on one object, keep their order, whatever their type.
  *
  * It lives in a Node server, one for the process, or in one request of a Worker (`await batch.flushAll()` before the answer, or
  * in `waitUntil`): nothing there outlives a request.
@@ -125,10 +125,10 @@ export class BatchProcessor {
   readonly #sink: BatchSink;
   readonly #options: Required<Omit<BatchOptions, 'onNoEffect' | 'readNoEffects'>>;
   readonly #outcomes: BatchOutcomes<Item>;
-  /** What was added and not sent yet, of all types. */
+  /** Operations of all types that were added and not sent yet. */
   #queue: Item[] = [];
   #timer: ReturnType<typeof setTimeout> | undefined;
-  /** By space, what is to be appended behind what is being appended. */
+  /** By space, the append that the next one waits for. */
   readonly #waiting = new Map<string, Item[]>();
   /** Being appended, or waiting to be tried again. */
   readonly #underWay = new Set<Promise<void>>();
@@ -139,7 +139,7 @@ export class BatchProcessor {
   #isClosed = false;
   #processed = 0;
   #failed = 0;
-  /** Of those that failed, what the end left no time for. */
+  /** Failed operations for which there was no time at shutdown. */
   #lost = 0;
   #batches = 0;
   #latencyMsSum = 0;
@@ -164,13 +164,13 @@ export class BatchProcessor {
   }
 
   /**
-   * @returns where the operation is, when its batch has been appended. Who does not await it is not disturbed by a failure:
-   * `getStats().failed` counts it. Rejects with validation_failed for what is no such operation, backlog_full where too
-   * many are held, and as an append does.
+   * @returns the place of the operation, when its batch has been appended. A caller that does not await it is not disturbed by a failure:
+   * `getStats().failed` counts it. Rejects with validation_failed for an invalid operation, with backlog_full if too many operations are
+   * in memory, and as an append does.
    */
   add(type: string, operation: unknown): Promise<BatchResult> {
     const { promise, resolve, reject } = Promise.withResolvers<BatchResult>();
-    // Who calls it in passing, as game servers do, must not be ended by what is rejected.
+    // Game servers often do not await this. A rejection must not end their process.
     promise.catch(() => undefined);
     try {
       this.#take(type, operation, { resolve, reject });
@@ -271,7 +271,7 @@ export class BatchProcessor {
     }
   }
 
-  /** A round at a time in a space: what is tried again must not come behind what was added after it. */
+  /** One round at a time in a space: a retry must not come after operations that were added later. */
   async #pump(spaceId: string, waiting: Item[]): Promise<void> {
     while (waiting.length > 0) await Promise.all(takeRound(waiting).map((items) => this.#append(items)));
     this.#waiting.delete(spaceId);
@@ -336,8 +336,8 @@ export class BatchProcessor {
 }
 
 /**
- * Takes from the front what may be appended side by side, by author: up to one request's operations, and none on an object
- * that another author has written to among them.
+ * Takes operations from the front, by author: up to one request each. An author's operations stop before an object that another author
+ * has written in this round.
  */
 function takeRound(waiting: Item[]): Item[][] {
   const groups = new Map<string | null, Item[]>();

@@ -12,7 +12,7 @@ export interface CacheOptions {
   tenantId: string;
   /** Milliseconds since 1970. */
   now?: () => number;
-  /** What a user may do of an action that `actionLimits` does not name. 100 a minute where it is absent. */
+  /** The limit of a user's actions that `actionLimits` does not name. Default 100 a minute. */
   actionLimit?: RateLimit;
   actionLimits?: Readonly<Record<string, RateLimit>>;
   /** Told why a call could not reach Redis. The error never holds what was being kept. */
@@ -21,19 +21,19 @@ export interface CacheOptions {
 
 export interface ActionDecision {
   allowed: boolean;
-  /** How many there may be in the window, by the limit that was heeded. */
+  /** The limit of the window that was used. */
   limit: number;
   windowSeconds: number;
-  /** How many more there may be at once. */
+  /** How many more actions are allowed now. */
   remaining: number;
   /** Seconds after which there may be one more; 0 where it is allowed. */
   retryAfterSeconds: number;
 }
 
 /**
- * A tenant's cache, and what a game server keeps beside it. Redis being away never throws, because a cache is no reason for
- * a world to stop: each method says what it does then, and `onError` is told. What a caller does wrong (an id that is
- * none, a value too large or not JSON, a ttl out of range) is an `AppError` with `errors[] {path, message}`.
+ * The cache of a tenant, for game servers. An outage of Redis never throws, because a cache is no reason for a world to stop: each method
+ * documents its answer, and `onError` is called. A wrong call (an invalid id, a value that is too large or not JSON, a ttl out of range)
+ * is an `AppError` with `errors[] {path, message}`.
  */
 export class CacheManager {
   readonly #store: CacheStore;
@@ -110,8 +110,8 @@ export class CacheManager {
   }
 
   /**
-   * Keeps a copy of a world, as `loadWorldState` gave it: for a game server that would rather have an old world at once than
-   * the newest. Nothing else here reads it, and no write to the world changes it.
+   * Caches a copy of a world, as `loadWorldState` gave it. It is for a game server that prefers an old world now to the newest one.
+   * Nothing else reads the copy, and no write to the world changes it.
    * @param state anything JSON can hold: 32 MiB of it, and 8 MiB compressed.
    * @param ttl seconds; 5 minutes where it is absent. @returns as `set`
    */
@@ -137,8 +137,8 @@ export class CacheManager {
   }
 
   /**
-   * Counts one action of a user, over the whole deployment. Who was refused is refused from memory until there may be one
-   * more. While Redis is away this process counts alone, 60 a minute at most: never everything, never nothing.
+   * Counts one action of a user, over the whole deployment. A refused user is refused from memory until an action is allowed again. While
+   * Redis is away, this process counts alone, at most 60 a minute.
    */
   async checkRateLimit(userId: string, action: string): Promise<ActionDecision> {
     const { tenantId, actionLimit, actionLimits = {}, now = () => Date.now() } = this.#options;
@@ -157,7 +157,7 @@ export class CacheManager {
     };
   }
 
-  /** What the cache did for the tenant. Two commands, at once. */
+  /** Counts of the tenant's cache. Two commands, in parallel. */
   async getStats(): Promise<CacheStats> {
     try {
       const stats = await this.#store.readStats(this.#options.tenantId);

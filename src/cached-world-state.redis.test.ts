@@ -131,7 +131,7 @@ describe.each(REDIS_WAYS)('CacheManager and world states, %s', (_, openWay) => {
     expect(await cache.getCachedWorldState<string>('main')).toBe(most);
   });
 
-  it('gives nothing for what it did not keep, or what unfolds without end, and tells why', async () => {
+  it('gives nothing for foreign or endless data, and reports why', async () => {
     const tenantId = uniqueName('t');
     const told: unknown[] = [];
     const cache = make({ tenantId, onError: (error) => void told.push(error) });

@@ -339,7 +339,7 @@ describe('Config', () => {
     expect(Config.parse(env).database).not.toBeNull();
   });
 
-  it('stands in wrangler.toml only where the Worker cannot run without it', () => {
+  it('is required in wrangler.toml only if the Worker cannot run without it', () => {
     const text = readFileSync(new URL('../wrangler.toml', import.meta.url), 'utf8');
     const named = Object.keys(CONFIG_VARIABLES).filter((name) => new RegExp(`^${name} =`, 'm').test(text));
     expect(named).toEqual([]);

@@ -53,7 +53,7 @@ export interface Config {
   defaultTenantId: string;
   defaultSpaceId: string;
   metricsToken: string | null;
-  /** What session tokens are signed with, and what they were until lately; null: none is minted or known. */
+  /** The key that signs session tokens, and the previous key; null: sessions are neither created nor accepted. */
   sessionSigning: { key: string; previousKey: string | null } | null;
   /** Origins whose pages may call the API from a browser; `'*'` is any; none by default. */
   corsAllowedOrigins: readonly string[] | '*';
@@ -77,7 +77,7 @@ export interface Config {
     rateLimitUnknownCredentialsPerMinute: number;
     /** Operations of each principal in a space; 0: not counted. */
     rateLimitUpdatesPerMinute: number;
-    /** What of a space may wait in its log for the database; more is refused until it has drained. */
+    /** Limits of a space's backlog. Above them writes are refused until it has drained. */
     backlogBytesMax: number;
     backlogEntriesMax: number;
     /** Of the oldest entry that waits. */
@@ -230,7 +230,7 @@ function readQstashUrl(env: Env): string {
   return readHttpUrl(env, 'QSTASH_URL') ?? 'https://qstash.upstash.io';
 }
 
-/** What QStash's own development server signs with. Everybody can: on a public address they are as good as no signature. */
+/** The keys of QStash's development server. They are public, so their signatures prove nothing. */
 const DEVELOPMENT_SIGNING_KEYS = ['sig_7kYjw48mhY7kAjqNGcy6cr29RJ6r', 'sig_5ZB6DVzB1wjE8S6rZ7eenA8Pdnhs'];
 
 function refuseDevelopmentKeys(env: Env): void {
@@ -244,7 +244,7 @@ function refuseDevelopmentKeys(env: Env): void {
       );
 }
 
-/** What is needed to tell QStash what to call, and nothing else: no store, and no key that its calls are checked with. */
+/** The part of the configuration for QStash's schedules: no store, and no signing key. */
 export interface QueueConfig {
   url: string;
   token: string;
@@ -262,7 +262,7 @@ export function parseQueueConfig(env: Env): QueueConfig {
   return { url: readQstashUrl(env), token, publicUrl, drainScheduleCron: readDrainCron(env) };
 }
 
-/** What is needed to look after a Redis alone. @throws misconfigured */
+/** The part of the configuration for Redis alone. @throws misconfigured */
 export function parseRedisConfig(env: Env): { redis: RedisConfig; defaultTenantId: string } {
   const redis = readRedis(env);
   if (redis === null)

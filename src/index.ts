@@ -23,7 +23,7 @@ import { AppError } from './world/errors.ts';
 import { LIMITS } from './world/limits.ts';
 import { readThreeValues } from './world/three-values.ts';
 
-/** What a BatchProcessor joins: each belongs to one of these. */
+/** The stores that a BatchProcessor joins: each belongs to one of these. */
 const postgresOf = new WeakMap<Layer, Postgres>();
 const redisOf = new WeakMap<Cache, RedisClient>();
 
@@ -38,9 +38,9 @@ export interface NodePersistenceOptions extends Partial<Omit<PersistenceOptions,
 }
 
 /**
- * PersistenceLayer over plain Postgres, for any Node server. Where a call names no tenant or space, those given here
- * stand in (`default` and `main`); `connect()` makes them where they are new. By itself every write is one transaction; with
- * a BatchProcessor all writes go through the log that it keeps in Redis. Positions, rotations and scales may be three.js's own.
+ * PersistenceLayer over plain Postgres, for any Node server. Calls that name no tenant or space use the ones given here (`default` and
+ * `main`); `connect()` creates them. Without a BatchProcessor every write is one transaction. With one, all writes go through the log in
+ * Redis. Positions, rotations and scales may be three.js objects.
  * @throws validation_failed for a `databaseUrl` that is missing or is no URL of a Postgres
  */
 export class PersistenceLayer extends Layer {
@@ -73,7 +73,7 @@ export interface NodeCacheOptions extends Partial<CacheOptions> {
 
 /**
  * CacheManager over plain Redis, for any Node server. It connects by itself, and again whenever the connection is lost;
- * `disconnect()` ends it. @throws validation_failed for a port or a URL that is none, or for a URL beside another member
+ * `disconnect()` ends it. @throws validation_failed for an invalid port or URL, or for a URL together with another member
  */
 export class CacheManager extends Cache {
   constructor({ url, host, port, password, timeoutMs = 2_000, ...options }: NodeCacheOptions = {}) {
@@ -85,7 +85,7 @@ export class CacheManager extends Cache {
 
 /** How a Node server gathers its updates. */
 export interface NodeBatchOptions extends Partial<Omit<BatchOptions, 'makeKey' | 'readNoEffects'>> {
-  /** What is known of a drain that failed, an incident, dead letters: to be logged. */
+  /** Failed drains, incidents and dead letters, for your log. */
   onEvent?: ConstructorParameters<typeof Drain>[2]['onEvent'];
   /** Days after which an operation that Postgres could not keep is removed. Default 30. */
   deadLetterRetentionDays?: number;
@@ -105,9 +105,9 @@ const BACKLOG = {
 };
 
 /**
- * BatchProcessor over the Postgres of `persistence` and the Redis of `cache`. It keeps the log of their spaces in that Redis,
- * and drains it to Postgres: from now on the writes of `persistence` go through it too. `shutdown()` before the connections
- * are ended: what was added is then in the log, and what is in the log in Postgres.
+ * BatchProcessor over the Postgres of `persistence` and the Redis of `cache`. It keeps the log of their spaces in that Redis, and drains it
+ * to Postgres. From now on, writes of `persistence` go through it too. Call `shutdown()` before you close the connections: it moves added
+ * operations to the log, and the log to Postgres.
  * @throws validation_failed for a `persistence` or a `cache` that this package did not make
  */
 export class BatchProcessor extends Batches {
@@ -161,14 +161,14 @@ export class BatchProcessor extends Batches {
     const known = { now, retryMsMax, makeKey: uuidv7, readNoEffects };
     super(persistence, { ...persistence.defaults, ...rest, ...known });
     const sweep = () => defer(drain.sweep({ budgetMs: SWEEP_MS }));
-    // What another process left in the logs when it ended.
+    // Entries that another process left when it ended.
     sweep();
     this.#sweeping = setInterval(sweep, SWEEP_MS);
     this.#sweeping.unref();
     this.#drains = async () => {
       drain.endRests();
       await Promise.allSettled(underWay);
-      // What a drain that ended early left, here or in a process that is gone. What fails stays in the log.
+      // Entries that a drain left, here or in a dead process. After a failure they stay in the log.
       await drain.sweep({ budgetMs: LAST_SWEEP_MS }).catch(() => undefined);
     };
   }
@@ -198,7 +198,8 @@ function readAddress({ url, host, port, password }: NodeCacheOptions) {
       variables: { address: 'host', password: 'password' },
     };
   const address = readRedisUrl(url);
-  const message = host || port || password ? 'must not stand beside host, port or password' : REDIS_URL_FORM;
+  const message =
+    host || port || password ? 'cannot be combined with host, port or password' : REDIS_URL_FORM;
   if (address === null || message !== REDIS_URL_FORM)
     throw new AppError('validation_failed', `url ${message}.`, { errors: [{ path: '/url', message }] });
   return { ...address, variables: { address: 'url', password: 'url' } };

@@ -59,7 +59,7 @@ describe('PersistenceLayer at size', () => {
     expect(await layer.saveWorldState({ objects: makeObjects(2) })).toMatchObject({ objects: 2 });
   });
 
-  it('[L7] what was replaced and what was given up is swept away, and nothing else', async () => {
+  it('[L7] removes replaced and abandoned worlds, and nothing else', async () => {
     const { layer, tenantId, spaceId } = await makeWorld(openTestNeon());
     const owner = new pg.Client({ connectionString: stack().migrationUrl });
     await owner.connect();
@@ -118,7 +118,7 @@ describe('PersistenceLayer at size', () => {
     expect(state.seq).toBe((await layer.getSpace('main')).seq);
   });
 
-  it('[S1] a large world that is replaced while it is read is read anew, and is one world or the other', async () => {
+  it('[S1] reads a large world again that is replaced meanwhile, and returns one world or the other', async () => {
     const postgres = openTestNeon();
     const { layer, tenantId, spaceId } = await makeWorld(postgres);
     const text = 'x'.repeat(30_000);
@@ -134,7 +134,7 @@ describe('PersistenceLayer at size', () => {
     expect((await reader.loadWorldState()).objects).toHaveLength(3);
   });
 
-  it('[S1] lists of any length beside the objects never make a state unreadable', async () => {
+  it('[S1] lists of any length never make a state unreadable', async () => {
     const { layer } = await makeWorld(openTestNeon());
     const url = `/${'u'.repeat(2_030)}`;
     const assets = (prefix: string) =>

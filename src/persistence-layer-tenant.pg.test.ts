@@ -7,7 +7,7 @@ describe.each(Object.entries(DRIVERS))('what PersistenceLayer holds around a wor
   const postgres = open();
   afterAll(() => postgres.close());
 
-  it('[O1] makes, updates, deletes a space, and makes it anew empty with rising seqs', async () => {
+  it('[O1] creates, updates and deletes a space, and creates it again empty with rising seqs', async () => {
     const { layer } = await makeWorld(postgres);
     const bounds = { min: { x: -1, y: -1, z: -1 }, max: { x: 1, y: 1, z: 1 } };
     const made = await layer.putSpace('hall', {

@@ -127,7 +127,7 @@ describe.each(Object.entries(DRIVERS))('PersistenceLayer on %s', (_, open) => {
     expect(fresh.name).toBe('x');
   });
 
-  it('[O1] gives writes of one space one order, however many come at once', async () => {
+  it('[O1] gives simultaneous writes of one space one order', async () => {
     const { layer } = await makeWorld(postgres);
     // By operations: a saved object is answered as it is a moment later, and another write may have come behind it.
     const written = await Promise.all(
@@ -195,7 +195,7 @@ describe.each(Object.entries(DRIVERS))('PersistenceLayer on %s', (_, open) => {
       ['c2', 'second'],
     ]);
 
-    // What was read can be saved elsewhere, and is the same world there.
+    // A state that was read can be saved in another space, and is the same world there.
     const copy = await makeWorld(postgres);
     await copy.layer.saveWorldState(state);
     const again = await copy.layer.loadWorldState();

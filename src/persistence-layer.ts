@@ -52,11 +52,11 @@ export interface PersistenceOptions {
   spaceId: string;
   actor?: string | null;
   /**
-   * For who has one space and not its tenant: no space and no person is made anew, and no people, models or media, which
-   * are the tenant's, are saved with a world.
+   * For a caller who has one space and not its tenant. Such a caller creates no space and no person, and saves no people, models or
+   * media with a world: these belong to the tenant.
    */
   withinSpace?: boolean;
-  /** What appends are counted by, and whose idempotency keys these are; null: neither. */
+  /** The principal whose budget and idempotency keys an append uses; null: none. */
   principal?: string | null;
   /** Keeps work going that no answer waits for. */
   defer?: (work: Promise<unknown>) => void;
@@ -74,7 +74,7 @@ export interface OperationsOptions extends Pick<AppendOptions, 'idempotency' | '
 interface Order {
   log: WorldLog;
   defer?: PersistenceOptions['defer'];
-  /** What is kept of states, where the log is in a Redis. */
+  /** The cached states, if the log is in a Redis. */
   state?: Pick<SpaceState, 'read' | 'waitUntilCommitted' | 'invalidateWhile'> | null;
 }
 
@@ -92,9 +92,9 @@ interface PageOf {
 }
 
 /**
- * The main door to a tenant's worlds. Inputs are checked here, whoever calls: what is wrong is an `AppError` with
- * `errors[] {path, message}`, and nothing is written. A write has committed when its promise resolves, but where it says
- * otherwise; one that takes over 10 s rejects with `write_queued`, and is done all the same.
+ * The main interface to a tenant's worlds. It checks every input: an error is an `AppError` with `errors[] {path, message}`, and
+ * nothing is written. When a promise resolves, the write has committed, unless the method says otherwise. A write that takes over 10 s
+ * rejects with `write_queued`, and is applied all the same.
  */
 export class PersistenceLayer {
   readonly #store: WorldStore;
@@ -190,7 +190,7 @@ export class PersistenceLayer {
     return { items: spaces, nextCursor: more ? writeCursor(spaces.at(-1)?.id ?? '') : null };
   }
 
-  /** Hides the space and all in it at once; cleanup removes it for good. */
+  /** Hides the space and everything in it immediately; cleanup deletes the rows. */
   async deleteSpace(spaceId: string): Promise<void> {
     const address = { tenantId: this.#options.tenantId, spaceId: checkId(spaceId, '/space') };
     const { incarnation } = found(await this.#store.deleteSpace(address.tenantId, address.spaceId));
@@ -211,7 +211,7 @@ export class PersistenceLayer {
     return { items: objects, nextCursor: more ? writeCursor(objects.at(-1)?.id ?? '') : null };
   }
 
-  /** Creates an object or replaces it whole. @param objectData an object as the API has it; `spaceId` in it is heeded. */
+  /** Creates an object or replaces it. @param objectData an object as the API has it; its `spaceId` selects the space. */
   async saveObject(
     objectData: unknown,
     { spaceId, precondition = {}, queues }: InSpaceIf = {},
@@ -287,16 +287,16 @@ export class PersistenceLayer {
     return streamState(this.#readContext(spaceId), view);
   }
 
-  /** What a state's ETag is made of, without the state. */
+  /** The parts of a state's ETag, without the state. */
   async getStateVersion(spaceId?: string): Promise<{ seq: Seq; rev: number }> {
     return readVersion(this.#readContext(spaceId));
   }
 
   /**
    * Saves a whole world, all or nothing. Takes a `WorldState` or the backup of an in-memory server
-   * (`{objects:{id:{…}}, models:{…}, chatHistory:[…]}`). `replace`: the objects given are the world, and if `users` is
-   * given they are its avatars; `merge`: what is given is put and the rest kept. Models, media and chat are put in
-   * either mode and never removed, for they belong to more than this world's present.
+   * (`{objects:{id:{…}}, models:{…}, chatHistory:[…]}`). `replace`: the given objects are the world, and the given `users` its avatars.
+   * `merge`: the given objects are put and all others stay. In both modes, models, media and chat are put and never removed, because
+   * they belong to the whole tenant.
    */
   async saveWorldState(
     worldState: unknown,
@@ -311,7 +311,7 @@ export class PersistenceLayer {
 
   /**
    * The same from lines as `streamWorldState` gives them, or their NDJSON in pieces, a chunk of it held at a time. Nothing is
-   * saved unless the line `end` has come. What is wrong has the line's number in its path: `/17/position/x`.
+   * saved without the line `end`. A path in an error begins with the line number: `/17/position/x`.
    */
   async saveWorldStream(
     source: StateSource,
@@ -347,8 +347,8 @@ export class PersistenceLayer {
   }
 
   /**
-   * Erases a person: their row, memberships, avatars and sessions go, their messages stay without an author, and what
-   * they made is signed with a pseudonym that nothing leads back from.
+   * Erases a person. Their row, memberships, avatars and sessions are deleted, and their messages stay without an author. Their objects
+   * get a pseudonym that leads back to nobody.
    */
   async eraseUser(userId: string): Promise<void> {
     const erase = async () => this.#store.eraseUser(this.#options.tenantId, checkId(userId, '/id'));
@@ -367,7 +367,7 @@ export class PersistenceLayer {
     return { ...statistics, seq, durabilityLagMs: seq > statistics.durableSeq ? lag.durabilityLagMs : 0 };
   }
 
-  /** What the tenant holds over all its spaces. */
+  /** Counts of the tenant over all its spaces. */
   async countTenant(): Promise<TenantCounts> {
     return this.#store.countTenant(this.#options.tenantId);
   }
@@ -376,7 +376,7 @@ export class PersistenceLayer {
     return spaceId === undefined ? this.#options.spaceId : checkId(spaceId, '/space');
   }
 
-  /** What states show and no log holds is written through this. */
+  /** Runs a write to data that states show and no log holds. */
   async #invalidateWhile<T>(write: () => Promise<T>, options?: { erases: boolean }): Promise<T> {
     const { state } = this.#order;
     return state ? state.invalidateWhile(this.#options.tenantId, write, options) : write();

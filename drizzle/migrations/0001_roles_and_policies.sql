@@ -19,7 +19,7 @@ BEGIN
 END
 $$;
 --> statement-breakpoint
--- What only the owner of the functions of worldkeep_jobs may do is to hand them over to it.
+-- The owner of the functions of worldkeep_jobs may do nothing except hand them over to that role.
 GRANT worldkeep_jobs TO CURRENT_USER WITH INHERIT FALSE, SET TRUE;
 --> statement-breakpoint
 GRANT USAGE ON SCHEMA public TO worldkeep_app, worldkeep_jobs;
@@ -33,7 +33,7 @@ EXCEPTION WHEN insufficient_privilege THEN
 END
 $$;
 --> statement-breakpoint
--- A temporary table could stand before one of the product's for the session that made it.
+-- A temporary table could hide one of the product's tables in the session that created it.
 DO $$
 BEGIN
   EXECUTE format('REVOKE TEMPORARY ON DATABASE %I FROM PUBLIC', current_database());
@@ -53,8 +53,8 @@ CREATE FUNCTION current_tenant() RETURNS text
 LANGUAGE sql STABLE PARALLEL SAFE
 AS $$ SELECT nullif(current_setting('app.tenant_id', true), '') $$;
 --> statement-breakpoint
--- What every table with tenant rows gets: row security that holds for its owner too, a policy that shows a tenant its own rows,
--- one that shows the sweeping role all of them, and for worldkeep_app the named privileges and no others.
+-- Protects a table with tenant rows. Row security holds for its owner too. One policy shows a tenant its own rows. Another shows the
+-- sweeping role all rows. worldkeep_app gets only the named privileges.
 CREATE PROCEDURE protect_table(target regclass, app_privileges text, is_own text)
 LANGUAGE plpgsql
 AS $$
@@ -142,9 +142,8 @@ FOR EACH STATEMENT EXECUTE FUNCTION move_tenant_rev();
 CREATE TRIGGER spaces_move_rev AFTER UPDATE OF name, description, settings, bounds ON spaces
 FOR EACH STATEMENT EXECUTE FUNCTION move_tenant_rev();
 --> statement-breakpoint
--- A row that moves is written anew beside the old one. Where its page has room for that, and no indexed column changed, no index
--- is written. A batch may move all the rows of a page at once, so half of each page is left free: measured, a batch then costs
--- Postgres half, and the table keeps its size.
+-- Postgres writes a changed row as a new row. If its page has room, and no indexed column changed, no index is written. A batch may
+-- move all rows of a page, so half of each page stays free. Measured: a batch then costs Postgres half, and the table keeps its size.
 ALTER TABLE world_objects SET (fillfactor = 50);
 --> statement-breakpoint
 ALTER TABLE space_members SET (fillfactor = 50);

@@ -3,8 +3,8 @@ CREATE FUNCTION next_seq(last bigint) RETURNS bigint
 LANGUAGE sql VOLATILE
 AS $$ SELECT greatest(last + 1, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint) $$;
 --> statement-breakpoint
--- A number for a new generation of a space's world. Its upper bits are the number of the tenant, which row security compares, and
--- its lower bits come from one sequence: no caller can choose it, and no other generation ever has it.
+-- A number for a new generation of a space's world. Its upper bits are the number of the tenant, which row security compares. Its
+-- lower bits come from one sequence. No caller can choose it, and no other generation gets the same number.
 CREATE FUNCTION draw_world(p_space text) RETURNS bigint
 LANGUAGE sql
 AS $$
@@ -63,11 +63,10 @@ BEGIN
 END
 $$;
 --> statement-breakpoint
--- Notes that a space is written through a log in the Redis that p_instance names: from now on the log gives the order, and
--- nothing else writes. Where the log lived in another Redis, or was there more than a minute ago and is absent, it was lost:
--- an incident says from which seq on.
--- Outcomes: the log's beginning; was_open, whether it was open before; is_lost, whether an incident says that what came after
--- the cursor is lost. No row where there is no such space.
+-- Notes that a space is written through a log in the Redis that p_instance names. From now on only the log gives the order. The log
+-- was lost if it was in another Redis, or if it was opened more than a minute ago and is absent. Then an incident stores the seq.
+-- Outcomes: the log's beginning; was_open, whether it was open before; is_lost, whether an incident says that entries after the cursor
+-- are lost. No row if the space does not exist.
 CREATE FUNCTION open_log(p_space text, p_instance text, p_is_absent boolean, p_incident text)
 RETURNS TABLE (incarnation text, incarnation_seq bigint, log_cursor bigint, was_open boolean, is_lost boolean)
 LANGUAGE plpgsql
@@ -102,12 +101,11 @@ BEGIN
   RETURN QUERY SELECT v_space.incarnation, v_space.incarnation_seq, v_space.log_cursor, v_was_open, v_is_lost;
 END
 $$;
---> statement-breakpoint
--- Notes that a reader named p_seq as the last it had seen, and the log has no such entry: it ends at p_last, or continues from
--- there with p_next. Acknowledged writes were lost, or the reader is wrong. Readers are not trusted: a seq at or below
--- Postgres's cursor that nothing in the log excludes, or one more than a minute ahead of the clock, is not noted, and a space
--- gets one such incident in an hour of the clock (the incident's id says which).
--- Outcomes: Postgres's cursor, and whether the incident was written; no row where the space has no such incarnation.
+-- Notes a reader that named p_seq as its last seq, although the log has no such entry. The log ends at p_last, or continues from there
+-- with p_next. Acknowledged writes were lost, or the reader is wrong. Readers are not trusted. So a seq at or below the cursor that the
+-- log does not exclude is not noted. Neither is a seq more than a minute ahead of the clock. A space gets one such incident an hour (the
+-- id of the incident names the hour).
+-- Outcomes: the cursor, and whether the incident was written; no row if the space has no such incarnation.
 CREATE FUNCTION note_reader_ahead(p_space text, p_incarnation text, p_seq bigint, p_last bigint, p_next bigint)
 RETURNS TABLE (log_cursor bigint, is_noted boolean)
 LANGUAGE plpgsql
@@ -135,8 +133,8 @@ BEGIN
 END
 $$;
 --> statement-breakpoint
--- Removes what a tenant's logs left behind and nobody asks for any more: results older than p_results_seconds, dead letters
--- older than p_dead_days, incidents older than 90 days, objects as writes left them older than a minute. How many rows went.
+-- Removes expired records of a tenant: results older than p_results_seconds, and dead letters older than p_dead_days. It also removes
+-- incidents older than 90 days, and written objects older than a minute. Outcome: the number of rows.
 CREATE FUNCTION sweep_log_records(p_tenant text, p_results_seconds integer, p_dead_days integer) RETURNS bigint
 LANGUAGE sql
 AS $$
@@ -169,7 +167,7 @@ REVOKE ALL ON FUNCTION sweep_all_log_records(integer, integer) FROM PUBLIC;
 --> statement-breakpoint
 GRANT EXECUTE ON FUNCTION sweep_all_log_records(integer, integer) TO worldkeep_app;
 --> statement-breakpoint
--- Who is given a function must be allowed to make one there, for as long as that takes.
+-- A role that receives a function must be allowed to create one there, during the transfer.
 GRANT CREATE ON SCHEMA public TO worldkeep_jobs;
 --> statement-breakpoint
 ALTER FUNCTION sweep_all_log_records(integer, integer) OWNER TO worldkeep_jobs;

@@ -2,7 +2,7 @@
 -- no row has the column. Texts that may hold anything (names, props) are JSON, so that what Postgres cannot keep fails in
 -- its row and not on its way in. authors, creators: places in the batch's list of authors.
 -- marks: 1, 2, 4: the name, model, parent is given. 8: props is a list of merge patches. 16: props is one merge patch without
--- a null or an object among its members. 32: made anew.
+-- a null or an object among its members. 32: created again.
 CREATE TYPE object_rows AS (
   ids text[], seqs bigint[], authors integer[],
   px float8[], py float8[], pz float8[], rx float8[], ry float8[], rz float8[], rw float8[],
@@ -11,14 +11,14 @@ CREATE TYPE object_rows AS (
   created_seqs bigint[], creators integer[]
 );
 --> statement-breakpoint
--- Where avatars stand. props: as in object_rows.
+-- The places of avatars. props: as in object_rows.
 CREATE TYPE avatar_rows AS (
   ids text[], seqs bigint[],
   px float8[], py float8[], pz float8[], rx float8[], ry float8[], rz float8[], rw float8[],
   marks integer[], props text[]
 );
 --> statement-breakpoint
--- RFC 7396: members of the patch replace those of the target, null removes, objects merge, anything else replaces whole.
+-- RFC 7396: members of the patch replace members of the target, null removes one, objects merge, anything else replaces the whole.
 -- One pass over each level: building the result member by member takes seconds for some thousand of them.
 CREATE FUNCTION json_merge_patch(target jsonb, patch jsonb) RETURNS jsonb
 LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
@@ -89,10 +89,9 @@ END
 $$;
 --> statement-breakpoint
 -- Moves the objects that are there: all that most rows of a batch do. How many are there.
--- How the rows of a batch find theirs, here and below: row by row by the primary key (a lateral join with OFFSET 0 leaves no
--- choice), and then by the place that gives. Joined plainly, the planner, where it has no statistics of a space yet, reads the
--- whole space for each batch: it takes the number of the world for that of one row. LIMIT, with a number it does
--- not see, makes it expect few rows, so that going by the place is cheapest.
+-- How the rows of a batch find their objects, here and below. First row by row by the primary key: a lateral join with OFFSET 0 leaves
+-- no other plan. Then by the physical place that gives. With a plain join and without statistics, the planner reads the whole space for
+-- each batch. A LIMIT with a number that the planner does not see makes it expect few rows, so the place is cheapest.
 CREATE FUNCTION move_objects(p_world bigint, p_world_seq bigint, p_authors bigint[], r object_rows) RETURNS integer
 LANGUAGE plpgsql
 AS $$
@@ -176,7 +175,7 @@ BEGIN
 END
 $$;
 --> statement-breakpoint
--- Makes the objects or replaces them whole. One that is there keeps its beginning and its author, unless it is made anew.
+-- Creates objects or replaces them. An existing object keeps its beginning and its author, unless it is created again.
 CREATE FUNCTION put_objects(p_world bigint, p_world_seq bigint, p_authors bigint[], r object_rows) RETURNS void
 LANGUAGE plpgsql
 AS $$
@@ -272,7 +271,7 @@ BEGIN
 END
 $$;
 --> statement-breakpoint
--- Moves avatars, and puts those of known people there who have none yet: at the origin, where no position is given. How many.
+-- Moves avatars, and creates avatars of known people without one: at the origin, if no position is given. Outcome: how many.
 CREATE FUNCTION move_avatars(p_space text, r avatar_rows) RETURNS integer
 LANGUAGE plpgsql
 AS $$
@@ -327,7 +326,7 @@ BEGIN
     OFFSET 0
   ) AS m ON true
   WHERE m.user_id IS NULL
-  -- Whoever has become a member this moment, by a session.
+  -- People who became members this moment, by a session.
   ON CONFLICT (tenant_id, space_id, user_id) DO UPDATE SET
     seq = excluded.seq, properties = excluded.properties,
     position_x = excluded.position_x, position_y = excluded.position_y, position_z = excluded.position_z,
@@ -387,7 +386,7 @@ BEGIN
 END
 $$;
 --> statement-breakpoint
--- The names of the properties that an operation gives; none of those that no jsonb can hold.
+-- The names of the properties that an operation gives, without names that no jsonb can hold.
 CREATE FUNCTION property_keys(p_op json) RETURNS json
 LANGUAGE plpgsql IMMUTABLE
 AS $$

@@ -163,7 +163,7 @@ BEGIN
     PERFORM patch_objects(p_world, p_world_seq, ARRAY[p_author], v_row);
     RETURN 'applied';
   END IF;
-  -- What a put leaves out has its default.
+  -- Members that a put leaves out have their defaults.
   v_row.px := ARRAY[coalesce(v_row.px[1], 0)];
   v_row.py := ARRAY[coalesce(v_row.py[1], 0)];
   v_row.pz := ARRAY[coalesce(v_row.pz[1], 0)];
@@ -183,7 +183,7 @@ BEGIN
 END
 $$;
 --> statement-breakpoint
--- The results of a batch, where those that presumed an object or a person to be there, and it is not, say unknown_object.
+-- The results of a batch. Operations on a missing object or person say unknown_object.
 CREATE FUNCTION mark_absent(p_results jsonb, p_presumed presumed_rows, p_objects text[], p_users text[]) RETURNS jsonb
 LANGUAGE plpgsql IMMUTABLE
 AS $$
@@ -209,7 +209,7 @@ BEGIN
 END
 $$;
 --> statement-breakpoint
--- Writes down what became of entries, for those who wait, and what was found wrong with the log.
+-- Stores the outcomes of entries, for waiting callers, and the problems found in the log.
 CREATE FUNCTION note_in_log(p_space text, p_results jsonb, p_incidents jsonb) RETURNS void
 LANGUAGE plpgsql
 AS $$
@@ -227,19 +227,21 @@ BEGIN
 END
 $$;
 --> statement-breakpoint
--- Applies a stretch of a space's log, in one transaction that moves the cursor from p_from to p_to. Where the cursor is not at
--- p_from, nothing is done: a batch that comes twice, or late, changes nothing. The rows of a batch are each of another object,
--- so their order is of no account; what cannot be kept among them is named, nothing is applied, and the caller sends it again
--- with those among p_singles, which are applied one by one, in order: what cannot be kept there goes to dead_letters.
--- p_results: {seq: [{id, status}]}, over which the outcomes of the singles are written. p_incidents: [{id, kind, detail}].
+-- Applies a part of a space's log, in one transaction that moves the cursor from p_from to p_to. It does nothing if the cursor is not at
+-- p_from: a repeated or late batch changes nothing. Each row is of another object, so their order does not matter. Rows that cannot be
+-- stored are named, and nothing is applied. The caller sends the batch again with these operations in p_singles. Singles are applied one
+-- by one, in order, and a single that fails goes to dead_letters.
+-- p_results: {seq: [{id, status}]}; the outcomes of the singles replace these. p_incidents: [{id, kind, detail}].
 -- p_written_seqs, p_written_ids: the entries whose callers need an object as the entry left it, and the object of each.
--- p_doubtful: of p_puts, the objects that earlier operations of the batch took to be there.
--- p_is_direct: the batch is from no log, and must not come between the entries of one.
--- Outcomes: applied (unknown: moves and patches of what is not there; dead: [{id, seq, index, kind, target}]; absent_objects,
--- absent_users: of moves, patches, deletions, p_doubtful and avatars, what was not there; no_effects: [{seq, index, status}] of
--- singles that changed nothing),
--- moved (at_cursor, at_incarnation: where the space is), unknown_space, poisoned (poison: as find_poison has it), log_open: the
--- space is written through its log, and the batch is not from there.
+-- p_doubtful: the objects of p_puts that earlier operations of the batch assumed to exist.
+-- p_is_direct: the batch comes from no log, and must not come between the entries of one.
+-- Outcomes:
+-- - applied. unknown: moves and patches of missing objects. dead: [{id, seq, index, kind, target}]. absent_objects, absent_users: missing
+--   targets of moves, patches, deletions, p_doubtful and avatars. no_effects: [{seq, index, status}] of singles without effect.
+-- - moved (at_cursor, at_incarnation: where the space is).
+-- - unknown_space.
+-- - poisoned (poison: as find_poison has it).
+-- - log_open: the space is written through its log, and the batch is not from there.
 CREATE FUNCTION apply_batch(
   p_space text, p_incarnation text, p_from bigint, p_to bigint,
   p_moves object_rows, p_patches object_rows, p_puts object_rows, p_deletes object_rows, p_avatars avatar_rows,

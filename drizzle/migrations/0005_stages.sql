@@ -56,7 +56,7 @@ BEGIN
 END
 $$;
 --> statement-breakpoint
--- Takes objects out of a staged world again: those that are gone from it, and those about to be staged anew.
+-- Removes objects from a staged world: objects that are gone, and objects that are about to be staged again.
 -- p_ids: a list of ids, of which any may not be there.
 -- Outcome: whether the stage is there.
 CREATE FUNCTION unstage_objects(p_stage text, p_ids json) RETURNS boolean
@@ -96,7 +96,8 @@ $$;
 -- object that the world has until now keeps its author and its beginning. merge: the staged objects
 -- are put, the others kept. People, models, media and messages given are put in either mode and never removed: they are
 -- more than this world's present. People already known keep their names, messages already there stay as they are.
--- p_users: [{id, name, url, px, py, pz, rx, ry, rz, rw, props}]; p_models, p_media: [{id, name, url, sha256, bytes, type}];
+-- p_users: [{id, name, url, px, py, pz, rx, ry, rz, rw, props}]. p_models, p_media: [{id, name, url, sha256, bytes, type}].
+-- p_chat: [{id, user, text, kind, at}].
 -- p_chat: [{id, user, text, kind, at}].
 CREATE FUNCTION flip_stage(
   s spaces, t world_stages, p_seq bigint, p_mode text, p_users json, p_models json, p_media json, p_chat json
@@ -184,8 +185,8 @@ BEGIN
 END
 $$;
 --> statement-breakpoint
--- Makes a queued stage the space's world where its entry stands in the log: moves the cursor from p_from to p_to, as apply_batch
--- does. A stage that is gone, or cannot be kept, goes to dead_letters as p_letter, and the log goes on.
+-- Makes a queued stage the space's world at its entry in the log. It moves the cursor from p_from to p_to, as apply_batch does. A stage
+-- that is missing or invalid goes to dead_letters as p_letter, and the log continues.
 -- Outcomes: applied (objects), dead, moved (at_cursor, at_incarnation), unknown_space, log_open, as of apply_batch.
 CREATE FUNCTION apply_stage(
   p_space text, p_incarnation text, p_from bigint, p_to bigint, p_stage text, p_mode text, p_actor text, p_waits boolean,
@@ -253,8 +254,8 @@ BEGIN
 END
 $$;
 --> statement-breakpoint
--- Removes what no space names any more: the worlds that were replaced, and those staged and left alone for an hour
--- (a week, where an entry of the log names them). How many objects went.
+-- Removes worlds that no space names any more. These are replaced worlds, and staged worlds that were not touched for an hour (a week,
+-- if an entry of the log names them). Outcome: the number of objects.
 CREATE FUNCTION sweep_worlds(p_space text) RETURNS bigint
 LANGUAGE plpgsql
 AS $$

@@ -1,6 +1,6 @@
--- Opens a person's stay in a space, and makes them its member. A role given is from now on the member's role; without one
--- the stay has the role the member has, and a new member is a viewer.
--- Outcomes: the stay's role; NULL where the space or the person is not there.
+-- Opens a session of a person in a space, and makes the person its member. A given role becomes the role of the member. Without one the
+-- session has the member's role, and a new member is a viewer.
+-- Outcomes: the session's role; NULL if the space or the person does not exist.
 CREATE FUNCTION mint_session(p_session text, p_space text, p_user text, p_role text, p_now timestamptz, p_expires timestamptz)
 RETURNS text
 LANGUAGE plpgsql
@@ -30,10 +30,9 @@ BEGIN
 END
 $$;
 --> statement-breakpoint
--- Erases a person: their row, memberships, avatars and sessions go, their messages stay without an author, and what they
--- made in the worlds (those replaced or staged too) is signed with p_pseudonym, so that it is still seen to be one
--- person's. What a stay that was still open elsewhere wrote after that is found by erasing once more.
--- What is still in a log is none of its business: it is applied later, and erasing once more finds it.
+-- Erases a person. Their row, memberships, avatars and sessions are deleted, and their messages stay without an author. Their objects in
+-- all worlds (also replaced and staged ones) get p_pseudonym, so that they still have one common author. Entries in a log are applied
+-- later; erasing again finds them, and also the writes of a session that was still open in another process.
 -- Outcome: whether there was anything to erase.
 CREATE FUNCTION erase_user(p_user text, p_pseudonym text) RETURNS boolean
 LANGUAGE plpgsql
@@ -43,7 +42,7 @@ DECLARE
   v_count bigint;
   v_erased bigint := 0;
 BEGIN
-  -- Whoever writes to a world holds its space: with all of them held, in one order, no write comes between or deadlocks.
+  -- Every write to a world locks its space. With all spaces locked, in one order, no write comes between and none deadlocks.
   PERFORM FROM spaces WHERE tenant_id = v_tenant ORDER BY space_id FOR NO KEY UPDATE;
 
   -- Every object that they signed has their number.
@@ -68,7 +67,7 @@ BEGIN
   WHERE tenant_id = v_tenant AND results @> jsonb_build_array(jsonb_build_object('id', p_user));
   GET DIAGNOSTICS v_count = ROW_COUNT;
   v_erased := v_erased + v_count;
-  -- Who comes with a world that waits in a log does not come back with it.
+  -- A world that waits in a log does not bring the person back.
   UPDATE world_stages SET aside = json_build_object(
     'users', CASE WHEN json_typeof(aside -> 'users') = 'array' THEN
       (SELECT coalesce(json_agg(u.value), '[]') FROM json_array_elements(aside -> 'users') AS u

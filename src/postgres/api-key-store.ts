@@ -28,7 +28,7 @@ function toApiKey({ scopes, createdAt, expiresAt, revokedAt, ...row }: KeyRow): 
   };
 }
 
-/** What ApiKeys needs, on Postgres. */
+/** The store of ApiKeys, on Postgres. */
 export function createApiKeyStore(postgres: Postgres): ApiKeyStore {
   return {
     ensureTenant: (tenantId) => ensureTenant(postgres, tenantId),

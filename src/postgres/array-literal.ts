@@ -1,6 +1,6 @@
 /**
  * Columns of many rows, each as one parameter: Postgres reads an array of numbers several times faster than the same in
- * JSON. A column that no row has a value in is the empty array, which `unnest` beside others fills up with NULL.
+ * JSON. A column without values is the empty array, which `unnest` fills up with NULL.
  */
 export class TextColumn {
   #text = '';
@@ -13,7 +13,7 @@ export class TextColumn {
       return;
     }
     this.#hasValue = true;
-    // Quoted whatever it is: an id may be NULL. No text of Postgres holds a NUL: what stands for it is in no id either.
+    // Always quoted: an id may be NULL. Text in Postgres has no NUL character, so no id has its placeholder.
     this.#text += PLAIN.test(value)
       ? `"${value}"`
       : `"${value.replaceAll('\0', '\uFFFD').replace(/["\\]/g, '\\$&')}"`;
@@ -37,7 +37,7 @@ export class NumberColumn {
       return;
     }
     this.#hasValue = true;
-    // What is no number was not checked by anyone: as NaN it is refused with its row, and not the whole array with it.
+    // A value that is not a number becomes NaN: Postgres then refuses its row, and not the whole array.
     this.#text += typeof value === 'number' ? value : 'NaN';
   }
 

@@ -38,7 +38,7 @@ async function openTcpWay(): Promise<Way> {
   url.port = String(proxy.port);
   return {
     ...proxy,
-    // One connection: one that is lost, or comes back to the pool unusable, is felt by whoever comes next.
+    // One connection: if it is lost or comes back unusable, the next caller notices.
     open: (timeoutMs = 10_000) => openPg({ databaseUrl: url.href, poolSizeMax: 1, timeoutMs }),
   };
 }

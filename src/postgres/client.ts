@@ -7,12 +7,12 @@ export type Database = PgDatabase<PgQueryResultHKT, Record<string, never>>;
 /** `write`: READ COMMITTED. `snapshot`: REPEATABLE READ, read only: every query sees the same moment. */
 export type TransactionMode = 'write' | 'snapshot';
 
-/** What a list of queries gives, each in its place. */
+/** The results of a list of queries, in the same order. */
 export type Results<Queries extends readonly PromiseLike<unknown>[]> = {
   -readonly [Index in keyof Queries]: Awaited<Queries[Index]>;
 };
 
-/** A way to Postgres. What fails is an AppError already: `store_unavailable`, `validation_failed`, … */
+/** A connection to Postgres. Every error is an AppError: `store_unavailable`, `validation_failed`, … */
 export interface Postgres {
   /**
    * Runs the queries as ONE transaction of one tenant, in one round trip where the driver can: all of them or none.

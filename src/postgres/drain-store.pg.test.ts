@@ -72,7 +72,7 @@ describe.each(Object.entries(DRIVERS))('a log on Postgres, on %s', (_, openDrive
       expect(await noted()).toEqual([{ detail: { after: cursor, seen: cursor + 1, next: null } }]);
     });
 
-    it('begins anew with a space that was deleted, and knows none that is not there', async () => {
+    it('starts again with a space that was deleted and created again, and answers unknown_space for a missing one', async () => {
       const { store, world, address, incarnation, cursor } = await makeLogSpace(postgres);
       expect(await store.loadCursor(address)).toMatchObject({ incarnation, cursor, isLogOpen: true });
       expect(await store.deleteSpace(address)).toEqual({ incarnation });
@@ -215,7 +215,7 @@ describe.each(Object.entries(DRIVERS))('a log on Postgres, on %s', (_, openDrive
       });
     });
 
-    it('keeps when and by whom an object was made, unless it is made anew', async () => {
+    it('keeps the time and author of an object, unless it is created again', async () => {
       const space = await makeLogSpace(postgres);
       const made = space.cursor + 1;
       await space.apply({ objects: [toPut(space, 'o')] });
@@ -232,7 +232,7 @@ describe.each(Object.entries(DRIVERS))('a log on Postgres, on %s', (_, openDrive
       expect(await space.loadObject('o')).toMatchObject({ createdBy: 'cid', createdAt: seqToTime(anew) });
     });
 
-    it('counts patches of what is not there, and deletes what is, with a note of an hour', async () => {
+    it('counts patches of missing objects, and deletes existing ones, with a note for an hour', async () => {
       const space = await makeLogSpace(postgres);
       await space.apply({ objects: [toPut(space, 'o'), toPut(space, 'p')] });
       const seq = space.cursor + 1;

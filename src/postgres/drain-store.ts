@@ -25,7 +25,7 @@ import { stageWorldStream } from './operations/stage-stream.ts';
 import { stageWorld } from './operations/stage-world.ts';
 import { sweepAllRecords, sweepRecords } from './operations/sweep-records.ts';
 
-/** What stands around the drain: worlds staged for the log, what it leaves behind, and the end of a space's log. */
+/** The work around a drain: staged worlds, records, and the end of a space's log. */
 export interface LogRecords extends DeadLetterStore {
   /** Stages a world that an entry of the log is to name. */
   stageWorld(target: WriteTarget, world: WorldInput): Promise<StagedWorld | 'unknown_space'>;
@@ -39,7 +39,7 @@ export interface LogRecords extends DeadLetterStore {
   sweepRecords(tenantId: string, retention: Retention): Promise<number>;
 }
 
-/** What SpaceLog and Drain need, on Postgres: each method is the operation of the same name. */
+/** The store of SpaceLog and Drain, on Postgres: each method is the operation of the same name. */
 export function createDrainStore(postgres: Postgres): DrainStore & LogRecords {
   return {
     openLog: (...args) => openLog(postgres, ...args),

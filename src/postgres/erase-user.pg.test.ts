@@ -67,7 +67,7 @@ describe.each(Object.entries(DRIVERS))('erasing a person on %s', (_, openDriver)
     return { layer, tenantId, person, asPerson };
   }
 
-  it('leaves no trace of them, one pseudonym for what they made, and all else as it was', async () => {
+  it('leaves no trace of them, one pseudonym as the author of their objects, and all other data unchanged', async () => {
     const { layer, tenantId, person } = await makeTraces();
     const dump = await dumpTenant(tenantId);
     for (const trace of [person, '"session_id":"stay"']) expect(dump).toContain(trace);

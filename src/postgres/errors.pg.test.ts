@@ -72,7 +72,7 @@ describe.each(Object.entries(WAYS))('what fails on %s', (name, open) => {
     }
   });
 
-  it('is unavailable for what a repeat may mend, bad input for what it cannot, and ours otherwise', async () => {
+  it('is store_unavailable if a retry may help, validation_failed for bad input, else internal', async () => {
     const raise = (state: string) => `do $$ begin raise sqlstate '${state}'; end $$`;
     for (const state of ['57P01', '53300', '40001', '55P03', '08006'])
       expect(await codeOf(openPlain(), raise(state)), state).toBe('store_unavailable');

@@ -17,9 +17,9 @@ interface DatabaseFailure {
 }
 
 /**
- * What a driver threw, as an AppError. The driver's own words stay in `cause`: they may hold what was written, so they are
- * neither shown nor logged.
- * @param mode of a write whose answer was lost, nobody knows whether it was done
+ * Converts an error of a driver to an AppError. The driver's message stays in `cause`: it may hold written values, so it is neither
+ * shown nor logged.
+ * @param mode after a write with a lost answer, nobody knows whether it was applied
  */
 export function toAppError(
   error: unknown,
@@ -70,7 +70,7 @@ export function isAnswerTooLarge(error: unknown): boolean {
   return /(request|response) is too large/.test(readFacts(error).words);
 }
 
-/** What a driver threw, for `explainRefusal`. */
+/** An error of a driver, for `explainRefusal`. */
 export function readFacts(error: unknown): ErrorFacts {
   return {
     sqlState: findSqlState(error).code,
@@ -91,7 +91,7 @@ function tookTooLong(error: unknown, code: string | undefined): boolean {
   return false;
 }
 
-/** What the drivers throw where the server did not answer: the Neon client its own error, `pg` system errors and plain ones. */
+/** The errors of drivers when the server did not answer: the Neon client has its own, `pg` has system errors and plain ones. */
 function isLostConnection(error: unknown): boolean {
   for (const at of listCauses(error)) {
     if (at.name === 'NeonDbError' || at.name === 'TimeoutError' || at.name === 'AbortError') return true;

@@ -58,7 +58,7 @@ const history = fc.array(
   { minLength: 1, maxLength: 8 },
 );
 
-/** What is seen of either world, without the times of rows. */
+/** The content of either world, without the times of rows. */
 function show(objects: object[], avatars: object[]) {
   const sort = (items: object[]) =>
     items.map((item) => item as { id: string }).toSorted((a, b) => (a.id < b.id ? -1 : 1));

@@ -6,7 +6,7 @@ import {
   TRANSACTION_SETTINGS,
 } from './settings.ts';
 
-/** What a database says of itself to the role that the product runs as. */
+/** The facts about a database that the runtime role can see. */
 export interface DatabaseFacts {
   /** As `server_version_num`: 160004 is 16.4. */
   version: number;
@@ -27,7 +27,7 @@ export interface DatabaseFacts {
     isEnabled: boolean;
     isForced: boolean;
     isReadable: boolean;
-    /** Those that hold for the role, as Postgres prints them. */
+    /** The settings of the role, as Postgres prints them. */
     policies: { name: string; using: string | null; check: string | null }[];
   }[];
   /** Newest last; null where none ever ran, `denied` where the role may not see. */

@@ -13,7 +13,7 @@ describe.each(Object.entries(DRIVERS))('the records of a log on Postgres, on %s'
   afterAll(() => postgres.close());
 
   describe('dead letters', () => {
-    it('are listed, put right, sent again and discarded, by their tenant alone', async () => {
+    it('are listed, corrected, replayed and deleted, by their tenant only', async () => {
       const space = await makeLogSpace(postgres);
       const { store, address } = space;
       const { tenantId } = address;
@@ -51,7 +51,7 @@ describe.each(Object.entries(DRIVERS))('the records of a log on Postgres, on %s'
       expect(await store.discardDeadLetter(tenantId, newest ?? '')).toBe(false);
     });
 
-    it('say which properties of an avatar they gave, but for those that no jsonb holds', async () => {
+    it('name the properties of an avatar that they gave, except names that no jsonb holds', async () => {
       const space = await makeLogSpace(postgres);
       const { store, world, address } = space;
       const person = { displayName: 'A', avatarUrl: null, properties: {} };

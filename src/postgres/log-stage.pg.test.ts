@@ -63,7 +63,7 @@ describe.each(Object.entries(DRIVERS))('[L7] a staged world in the log, on %s', 
     expect((await store.readResults(address, step.to, step.to))?.get(step.to)).toEqual([
       { id: stageId, status: 'applied', objects: 2 },
     ]);
-    // What it brought has no seq of its own yet: to a condition it is the one at which it came.
+    // Its objects have no seq of their own yet: a condition sees the seq of the save.
     const { seqs } = await store.loadSeqs(address, ['a', 'none']);
     expect(seqs).toEqual(
       new Map([
@@ -164,7 +164,7 @@ describe.each(Object.entries(DRIVERS))('[L7] a staged world in the log, on %s', 
     expect(await queryAs(space, 'select from world_objects')).toHaveLength(0);
   });
 
-  it('erasing a person finds them in what waits and in what died', async () => {
+  it('erasing a person finds them in staged worlds and dead letters', async () => {
     const space = await makeLogSpace(postgres);
     const { store, world, address } = space;
     const seq = space.cursor + 1;

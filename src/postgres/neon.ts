@@ -13,7 +13,7 @@ export interface NeonOptions {
   fetchEndpoint?: string | undefined;
   /** Milliseconds that one transaction may take, its round trip included. */
   timeoutMs: number;
-  /** Sent with every request, beside the driver's own. */
+  /** Headers of every request, in addition to the driver's own. */
   readHeaders?: (() => Record<string, string>) | undefined;
   /** Told of each transaction's statements, for figures. */
   onTransaction?: ((statements: number) => void) | undefined;

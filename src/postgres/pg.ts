@@ -54,8 +54,8 @@ export function openPg({
 }
 
 /**
- * Ends a connection that could not be made. The driver leaves one open whose password it misses, and Postgres waits a minute for
- * that password: a server that tries again would use up its connections.
+ * Ends a connection that failed to open. After a missing password the driver leaves it open, and Postgres waits a minute for the password.
+ * A server that retries would use up its connections.
  */
 class ClosingClient extends pg.Client {
   override connect(): Promise<pg.Client>;
@@ -70,8 +70,8 @@ class ClosingClient extends pg.Client {
 }
 
 /**
- * One transaction on a connection of its own. The connection goes back to the pool only if it is known to be outside of a
- * transaction; one that broke, or whose answer is still to come, is given up.
+ * One transaction on its own connection. The connection returns to the pool only if it is known to be outside of a transaction. A broken
+ * one, or one with a pending answer, is closed.
  */
 async function transact(
   pool: pg.Pool,

@@ -17,8 +17,8 @@ interface Scan {
 }
 
 /**
- * A way to Postgres that notes which tables each transaction read from end to end, every plan that EXPLAIN shows, and how
- * many rows of objects each transaction fetched by an index.
+ * A connection that notes every plan that EXPLAIN shows. It also notes the tables that each transaction read completely, and the rows of
+ * objects that each transaction fetched by an index.
  */
 function openWatched(client: pg.Client, settings: string[] = []) {
   const scanned: Scan[] = [];
@@ -47,7 +47,7 @@ function openWatched(client: pg.Client, settings: string[] = []) {
       );
       rowsRead.push(rows[0]?.n ?? 0);
       await client.query('commit');
-      // What is counted is kept until it is reported: reported now, the next transaction begins at none.
+      // Postgres keeps counts until it reports them. Reporting them now makes the next transaction begin at zero.
       await client.query('select pg_stat_force_next_flush()');
       return results;
     } catch (error) {

@@ -17,7 +17,7 @@ export interface PostgresVariables {
 
 export const DATABASE_URL: PostgresVariables = { url: 'DATABASE_URL', address: 'DATABASE_URL' };
 
-/** What an error says: its code, and the words of its whole chain of causes. */
+/** The code of an error, and the messages of its whole chain of causes. */
 export interface ErrorFacts {
   /** Postgres's SQLSTATE. */
   sqlState: string | undefined;

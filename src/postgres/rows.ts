@@ -4,7 +4,7 @@ import { seqToTime } from '../world/seq-time.ts';
 import type { JsonObject, ObjectInput, Seq, Space, WorldObject } from '../world/types.ts';
 import { spaces, worldObjects } from './schema/spaces.ts';
 
-/** The columns of a space as the product shows it, and those that say which rows are its world. */
+/** The columns of a space as the product shows it, and the columns that name its world. */
 export const spaceColumns = {
   id: spaces.spaceId,
   name: spaces.name,

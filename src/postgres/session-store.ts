@@ -6,7 +6,7 @@ import { toTime } from './rows.ts';
 import { sessions, users } from './schema/people.ts';
 import { spaces } from './schema/spaces.ts';
 
-/** What Sessions needs, on Postgres. */
+/** The store of Sessions, on Postgres. */
 export function createSessionStore(postgres: Postgres): SessionStore {
   return {
     async mintSession({ tenantId, id, spaceId, userId, role, createdAt, expiresAt }) {

@@ -1,7 +1,7 @@
 /**
- * Settings that change what Postgres reads, prints or refuses. A database, a role or a connection string may set any of them,
- * so each transaction sets them for itself, in the statement that names its tenant: that costs no round trip, and Postgres about
- * 50 µs. Comparing each with what it should be, and setting only those that differ, took longer.
+ * Settings that change how Postgres reads, prints or refuses values. A database, a role or a connection string may set any of them. So each
+ * transaction sets them in the statement that names its tenant. That costs no round trip, and about 50 µs. Comparing each one first, and
+ * setting only the different ones, took longer.
  */
 export const FIXED_SETTINGS = {
   // Times are printed as ISO text in UTC. `toTime` reads nothing else.
@@ -37,7 +37,7 @@ export const TRANSACTION_SETTINGS = [
 ] as const;
 
 /**
- * What a transaction selects with the name of its tenant, in its first statement.
+ * The expressions that a transaction selects with the name of its tenant, in its first statement.
  * @param timeoutMs how long one statement may take, and how long the transaction may be idle
  */
 export function listSettings(timeoutMs: number): string {

@@ -14,7 +14,7 @@ import { stageWorld } from './operations/stage-world.ts';
 import { streamWorld } from './operations/stream-world.ts';
 import { updateUser, upsertUser } from './operations/upsert-user.ts';
 
-/** What PersistenceLayer needs, on Postgres: each method is the operation of the same name. */
+/** The store of PersistenceLayer, on Postgres: each method is the operation of the same name. */
 export function createWorldStore(postgres: Postgres): WorldStore {
   return {
     ping: () => postgres.ping(),

@@ -4,7 +4,7 @@ import { cacheKey, cacheStatsKey, userSessionKey, worldStateKey } from './keys.t
 import { createRateLimitStore } from './rate-limit.ts';
 import { GET_COUNTED } from './scripts.ts';
 
-/** What CacheManager needs, in Redis. Every method is one command; `readStats` two. */
+/** The store of CacheManager, in Redis. Every method is one command; `readStats` is two. */
 export function createCacheStore(redis: RedisClient): CacheStore {
   async function get(tenantId: string, key: string): Promise<string | null> {
     const text = await redis.eval(GET_COUNTED, [key, cacheStatsKey(tenantId)], []);

@@ -2,7 +2,7 @@ import type { RedisClient } from './client.ts';
 import { type CopyKind, matchCopyKeys, readCopyKind } from './keys.ts';
 import { readCount, readList, readText } from './log-reply.ts';
 
-/** How many keys were removed, by what they held. */
+/** The number of removed keys, by kind. */
 export type ClearedCopies = Record<CopyKind, number>;
 
 export interface ClearOptions {
@@ -18,7 +18,7 @@ const SCAN_KEYS = 1_000;
 
 /**
  * Removes what is only a copy: cached values, world states, snapshots. Two commands for about every thousand keys of the
- * database, and none of them keeps others waiting. What is made anew meanwhile may be removed or not.
+ * database, and none of them blocks others. Copies that are written meanwhile may be removed or not.
  * @throws store_unavailable
  */
 export async function clearCopies(

@@ -182,7 +182,7 @@ describe.each(REDIS_WAYS)('RedisClient, %s', (_, openWay) => {
     }
   });
 
-  it('is away for who has not the password', async () => {
+  it('is away with a wrong password', async () => {
     const stranger = open({ password: 'another' });
     await expect(stranger.ping()).rejects.toMatchObject({
       code: 'store_unavailable',

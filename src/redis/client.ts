@@ -1,10 +1,10 @@
-/** What Redis answers: text as UTF-8, whole numbers, nil as null, lists. Nothing is parsed on the way. */
+/** A reply of Redis: text as UTF-8, whole numbers, nil as null, lists. Nothing is parsed on the way. */
 export type RedisReply = string | number | null | RedisReply[];
 
 /** A command's name and its arguments, as Redis takes them. */
 export type RedisCommand = readonly [name: string, ...args: string[]];
 
-/** A Lua script. It may begin with `#!lua flags=allow-key-locking`, which Upstash heeds and plain Redis never sees. */
+/** A Lua script. It may begin with `#!lua flags=allow-key-locking`: Upstash uses it, and plain Redis never sees it. */
 export interface RedisScript {
   readonly source: string;
 }
@@ -13,8 +13,8 @@ export interface RedisScript {
  * A way to Redis: everything else here is built on these few verbs, and serves over both.
  * - Commands go as written and text comes back as text: an id `"123"` stays one.
  * - Nothing is sent twice. A command whose answer was lost rejects, and may have been run.
- * - What fails is an AppError: `store_unavailable` where Redis did not answer or will not serve now, `internal` where it
- *   answered that the command or the script is wrong. A client's own words, which hold the command, are nowhere in it.
+ * - Every error is an AppError. `store_unavailable`: Redis did not answer or will not serve now. `internal`: Redis answered that the
+ *   command or the script is wrong. The client's message holds the command, so it is nowhere in the error.
  */
 export interface RedisClient {
   command(name: string, ...args: string[]): Promise<RedisReply>;

@@ -7,7 +7,7 @@ export function createLostError(cause?: unknown): AppError {
 }
 
 /**
- * What Redis said is wrong, as an AppError. Its words stay in `cause`: a script's may hold what was written.
+ * An error reply of Redis, as an AppError. Its text stays in `cause`: it may hold written values.
  * @param text as Redis sends it: `WRONGTYPE Operation against …`
  */
 export function toAppError(text: string, variables: RedisVariables): AppError {

@@ -1,7 +1,7 @@
 import { AppError } from '../world/errors.ts';
 import type { RedisClient, RedisReply } from './client.ts';
 
-/** What a Redis says of itself. */
+/** The values that a Redis reports about itself. */
 export interface RedisFacts {
   /** `noeviction` …; null where it will not say, as Upstash does not. */
   maxmemoryPolicy: string | null;
@@ -37,7 +37,7 @@ export async function readSetting(redis: RedisClient, name: string): Promise<str
   return typeof value === 'string' ? value : null;
 }
 
-/** Of what it may use, the share from which a Redis is full: at the limit itself it refuses writes and lets go again. */
+/** The share of its memory limit from which a Redis counts as full. At the limit itself it alternates between refusing and accepting. */
 const FULL_SHARE = 0.95;
 
 export function isFull({ usedBytes, maxBytes }: NonNullable<RedisFacts['memory']>): boolean {

@@ -1,9 +1,9 @@
 /**
- * Every key's format, once. `wk:{tenant}:…`: the braces hold what a cluster keeps together. Ids are made of
- * `A-Z a-z 0-9 . _ : -` (`checkId`), so neither a brace nor `!` can stand in one, and no two things share a key.
+ * The format of every key, in one place. `wk:{tenant}:…`: a cluster keeps keys with the same braces together. Ids contain only
+ * `A-Z a-z 0-9 . _ : -` (`checkId`), so no id has a brace or `!`, and no two things share a key.
  */
 
-/** What every key begins with. */
+/** The beginning of every key. */
 export const KEY_PREFIX = 'wk';
 
 /** One cached value: a string of JSON, with an expiry. */
@@ -16,7 +16,7 @@ export function worldStateKey(space: SpaceAddress): string {
   return `${KEY_PREFIX}:{${spaceMember(space)}}:world-state`;
 }
 
-/** What a person's session holds: a string of JSON, with an expiry. */
+/** The data of a person's session: a string of JSON, with an expiry. */
 export function userSessionKey(tenantId: string, userId: string): string {
   return `${KEY_PREFIX}:{${tenantId}}:user-session:${userId}`;
 }
@@ -44,7 +44,7 @@ export function finishedJobKey(deliveryId: string): string {
   return `${KEY_PREFIX}:job:${deliveryId}`;
 }
 
-/** A space among those with something to drain. */
+/** A space in the set of spaces with pending entries. */
 export function spaceMember({ tenantId, spaceId }: SpaceAddress): string {
   return `${tenantId}!${spaceId}`;
 }
@@ -55,7 +55,7 @@ export function readSpaceMember(member: string): SpaceAddress | null {
   return tenantId === '' || spaceId === '' || rest.length > 0 ? null : { tenantId, spaceId };
 }
 
-/** Where a space's log stands: a hash; with an expiry where the space was deleted. */
+/** The state of a space's log: a hash; with an expiry if the space was deleted. */
 export function logMetaKey(space: SpaceAddress): string {
   return `${KEY_PREFIX}:{${spaceMember(space)}}:meta`;
 }
@@ -83,17 +83,17 @@ export function snapshotAsideKey(space: SpaceAddress, incarnation: string, token
   return `${snapshotKey(space, incarnation)}:${token}`;
 }
 
-/** What stands around a space's world in its state: a hash, with an expiry. It is only a copy. */
+/** The metadata of a space in its state: a hash, with an expiry. It is only a copy. */
 export function metadataKey(space: SpaceAddress, incarnation: string): string {
   return `${KEY_PREFIX}:{${spaceMember(space)}}:${incarnation}:around`;
 }
 
-/** Who loads what of a state is missing: a string, with an expiry. */
+/** The reader that loads a missing part of a state: a string, with an expiry. */
 export function stateLoaderKey(space: SpaceAddress, incarnation: string): string {
   return `${KEY_PREFIX}:{${spaceMember(space)}}:${incarnation}:loader`;
 }
 
-/** Who renews a space's snapshot: a string, with an expiry. */
+/** The process that renews a space's snapshot: a string, with an expiry. */
 export function snapshotRenewerKey(space: SpaceAddress, incarnation: string): string {
   return `${KEY_PREFIX}:{${spaceMember(space)}}:${incarnation}:renewer`;
 }
@@ -103,7 +103,7 @@ export function tenantMarksKey(tenantId: string): string {
   return `${KEY_PREFIX}:{${tenantId}}:marks`;
 }
 
-/** Who is in a space: a hash between sorted sets, each with an expiry. See scripts/shared/presence.lua. */
+/** The people in a space: a hash between sorted sets, each with an expiry. See scripts/shared/presence.lua. */
 export function presenceKeys(
   space: SpaceAddress,
 ): [stays: string, people: string, names: string, ended: string] {
@@ -111,12 +111,12 @@ export function presenceKeys(
   return [`${prefix}:stays`, `${prefix}:people`, `${prefix}:names`, `${prefix}:ended`];
 }
 
-/** What an append was answered: a string, with an expiry. */
+/** The answer to an append: a string, with an expiry. */
 export function idempotencyKey(space: SpaceAddress, principal: string, key: string): string {
   return `${KEY_PREFIX}:{${spaceMember(space)}}:idem:${principal}!${key}`;
 }
 
-/** What a principal has used up of a minute in a space: a string, with an expiry. */
+/** The used part of a principal's budget in a space: a string, with an expiry. */
 export function budgetKey(space: SpaceAddress, principal: string): string {
   return `${KEY_PREFIX}:{${spaceMember(space)}}:budget:${principal}`;
 }
@@ -136,7 +136,7 @@ export function principalStreamsKey(tenantId: string, principal: string): string
   return `${KEY_PREFIX}:{${tenantId}}:streams:${principal}`;
 }
 
-/** What was drained of a tenant's spaces: a hash of counts, without an expiry. */
+/** Counts of drained operations of a tenant: a hash, without an expiry. */
 export function drainStatsKey(tenantId: string): string {
   return `${KEY_PREFIX}:{${tenantId}}:drain-stats`;
 }
@@ -149,7 +149,7 @@ export function noEffectsKey(space: SpaceAddress): string {
 /** The name of this life of Redis: a string. */
 export const INSTANCE_KEY = `${KEY_PREFIX}:instance`;
 
-/** What is only a copy, and is made again or missed by nobody where it is gone. */
+/** Kinds of copies: each is created again when it is needed. */
 export type CopyKind = 'values' | 'worldStates' | 'snapshots';
 
 /** Ids as `checkId` takes them: what a caller put into another key, such as an idempotency key, can look like no copy. */
@@ -157,7 +157,7 @@ const ID = '[A-Za-z0-9._:-]{1,128}';
 const COPY_KEYS: Readonly<Record<CopyKind, RegExp>> = {
   values: new RegExp(`^${KEY_PREFIX}:\\{${ID}\\}:cache:`),
   worldStates: new RegExp(`^${KEY_PREFIX}:\\{${ID}!${ID}\\}:world-state$`),
-  // A name of an incarnation has no colon: what stands behind one is nobody's own words.
+  // The name of an incarnation has no colon, so the text after it is a suffix of ours.
   snapshots: new RegExp(`^${KEY_PREFIX}:\\{${ID}!${ID}\\}:[A-Za-z0-9._-]+:(snap(:[A-Za-z0-9-]+)?|metadata)$`),
 };
 
@@ -167,7 +167,7 @@ export function readCopyKind(key: string): CopyKind | null {
   return kinds.find((kind) => COPY_KEYS[kind].test(key)) ?? null;
 }
 
-/** What SCAN is to match so that no copy is missed. @param space null: those of all tenants. */
+/** The SCAN pattern that misses no copy. @param space null: copies of all tenants. */
 export function matchCopyKeys(space: SpaceAddress | null): string {
   return `${KEY_PREFIX}:{${space === null ? '*' : `${spaceMember(space)}}:*`}`;
 }

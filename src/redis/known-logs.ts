@@ -11,13 +11,13 @@ export interface KnownLogsOptions {
   findCursor: FindCursor | null;
   /** Spaces of which a process remembers what it knows. */
   spacesMax: number;
-  /** Sorted sets over which the spaces with something to drain are spread. Another number loses sight of those in the others. */
+  /** Sorted sets that hold the spaces with pending entries. With another number, spaces in the other sets would not be drained. */
   shards: number;
 }
 
 const DEFAULTS: KnownLogsOptions = { findCursor: null, spacesMax: 10_000, shards: 16 };
 
-/** What one command needs to know of a space's log. */
+/** The facts about a space's log that one command needs. */
 export interface KnownLog {
   /** '' for none. */
   incarnation: string;
@@ -44,9 +44,9 @@ interface Remembered {
 const TRIES_MAX = 4;
 
 /**
- * What one process knows of the spaces' logs. A script must be told the names of its keys, and the log's has the incarnation
- * in it: one that is out of date is corrected by the script's answer, at the price of a second call. A log that ends below a
- * seq that this process has seen, or below Postgres's cursor, has lost its end: it is broken there (see tear.lua).
+ * The facts that one process knows about logs. A script must get the names of its keys, and the log's key contains the incarnation.
+ * If the known incarnation is old, the script answers the new one, at the price of a second call. A log that ends below a known seq,
+ * or below the cursor of Postgres, has lost its end: it gets a break there (see tear.lua).
  */
 export class KnownLogs {
   readonly #redis: RedisClient;
@@ -63,7 +63,7 @@ export class KnownLogs {
     return dirtyKey(hashText(spaceMember(address)) % this.#options.shards);
   }
 
-  /** Calls with the incarnation asked for, else with the one known, and again with those that the script names. */
+  /** Calls with the given incarnation, else with the known one, and again with each that the script names. */
   async call<Outcome extends object>(
     address: LogAddress,
     incarnation: string | undefined,
@@ -91,7 +91,7 @@ export class KnownLogs {
       isFirst = false;
       current = outcome.movedTo;
     }
-    throw createLostError(new Error('the space is made anew over and over'));
+    throw createLostError(new Error('the space is deleted and created again repeatedly'));
   }
 
   /**

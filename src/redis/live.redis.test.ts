@@ -4,7 +4,7 @@ import { REDIS_WAYS } from '../../test/redis-ways.ts';
 import type { LiveSource } from '../live/live-stores.ts';
 import { liveChannel } from './keys.ts';
 
-/** What one subscriber has heard. */
+/** The messages that one subscriber has received. */
 function listen() {
   const heard: string[] = [];
   const ends = { count: 0 };
@@ -70,7 +70,7 @@ describe.each(REDIS_WAYS)('what is published: %s', (_, openWay) => {
     expect([one.ends.count, other.ends.count]).toEqual([0, 0]);
   });
 
-  it('[R1] ends where the way is cut, and is heard again by who subscribes again', async () => {
+  it('[R1] ends when the connection is cut, and works again after subscribing again', async () => {
     const { address, opened, add } = await openSpace();
     const { heard, ends, handlers } = listen();
     await live.subscribe(address, opened.incarnation, handlers);

@@ -48,7 +48,7 @@ describe.each(REDIS_WAYS)('append, %s', (_, openWay) => {
     });
   });
 
-  it('[L4] is one command, but for the first of a process to a space', async () => {
+  it('[L4] is one command, except the first of a process to a space', async () => {
     const space = await openSpace();
     let evals = 0;
     const counting: RedisClient = {
@@ -200,7 +200,7 @@ describe.each(REDIS_WAYS)('append, %s', (_, openWay) => {
     });
   });
 
-  it('lets through what is dearer than a whole minute, once a whole minute is there, and it owes the rest', async () => {
+  it('accepts a request above one minute of budget when the budget is whole, and then owes the rest', async () => {
     const space = await openSpace();
     const budget = { principal: 'p', requestsPerMinute: 0, updatesPerMinute: 10 };
     const dear = await space.add({ budget, entries: [{ ops: '[]', count: 15 }] });

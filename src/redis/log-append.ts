@@ -32,7 +32,7 @@ export async function appendEntries(
         : idempotencyKey(address, idempotency.principal, idempotency.key),
       budget === null ? logMetaKey(address) : budgetKey(address, budget.principal),
     ];
-    // What Postgres said is of the incarnation that it named, and of no other.
+    // The answer of Postgres is about the incarnation that it names, and about no other.
     const args = buildArguments(
       context,
       address,

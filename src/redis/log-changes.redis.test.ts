@@ -6,7 +6,7 @@ import { createLogStore } from './log.ts';
 const ALL = { bytesMax: 1e6, entriesMax: 1_000 };
 const ops = (text: string) => ({ ops: `[{"op":"delete","id":"${text}"}]`, count: 1 });
 
-describe.each(REDIS_WAYS)('the log, for who follows it: %s', (_, openWay) => {
+describe.each(REDIS_WAYS)('the log, read by followers: %s', (_, openWay) => {
   const { openSpace, redis } = useLogs(openWay);
 
   it('[R1] has what came behind a cursor, and where it ends', async () => {

@@ -45,7 +45,7 @@ describe.each(REDIS_WAYS)('[D4] who drains a space, and when, %s', (_, openWay) 
   it.each([
     ['has read', async (space: LogSpace) => void (await space.read({ token: (await space.add()).token }))],
     [
-      'begins at once, and may have no need to read',
+      'begins immediately, and may have no need to read',
       async (space: LogSpace) => void (await space.add(WAITS)),
     ],
   ])('nobody takes over a drain that %s', async (_name, begin) => {
@@ -118,7 +118,7 @@ describe.each(REDIS_WAYS)('[D4] who drains a space, and when, %s', (_, openWay) 
       expect(await space.add(THOUSAND)).toMatchObject({ drainAfterMs: null });
     });
 
-    it('the next one comes at once for a caller who waits', async () => {
+    it('the next one comes immediately for a caller who waits', async () => {
       const space = await openSpace({ restMs: 4_000 });
       await drainAll(space);
       expect(await space.add(WAITS)).toMatchObject({ drainAfterMs: 0 });
@@ -165,7 +165,7 @@ describe.each(REDIS_WAYS)('[D4] who drains a space, and when, %s', (_, openWay) 
       expect(await space.read({ token })).toEqual({ status: 'relieved' });
     });
 
-    it('does not rest while a caller waits for what is left', async () => {
+    it('does not pause while a caller waits for the remaining entries', async () => {
       const space = await openSpace();
       const { settled } = await drainFirst(space, 'pause', true);
       expect(settled).toMatchObject({ isDrained: false, restMs: 0 });
@@ -178,7 +178,7 @@ describe.each(REDIS_WAYS)('[D4] who drains a space, and when, %s', (_, openWay) 
       expect(settled).toMatchObject({ restMs: REST_MS });
     });
 
-    it('goes on at once where it is told to', async () => {
+    it('continues immediately if it is told to', async () => {
       const space = await openSpace();
       const { settled } = await drainFirst(space, 'continue');
       expect(settled).toMatchObject({ isDrained: false, restMs: 0 });

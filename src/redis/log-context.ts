@@ -15,7 +15,7 @@ export interface LogOptions {
   replayWindowBytesMax: number;
 }
 
-/** What the log's commands have in common. */
+/** The context that all commands of the log share. */
 export interface LogContext {
   redis: RedisClient;
   options: LogOptions;

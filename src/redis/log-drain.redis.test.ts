@@ -44,7 +44,7 @@ describe.each(REDIS_WAYS)('reading and settling a log, %s', (_, openWay) => {
     expect(read.status === 'read' && read.entries).toHaveLength(16);
   });
 
-  it('begins behind what is committed where it is not told', async () => {
+  it('begins after the committed seq if no seq is given', async () => {
     const space = await openSpace();
     const first = await space.add();
     const second = await space.add();
@@ -229,7 +229,7 @@ describe.each(REDIS_WAYS)('reading and settling a log, %s', (_, openWay) => {
     expect(await space.read()).toMatchObject({ entries: [{ seq: next.seq, prev: lone.seq }] });
   });
 
-  it('lists the spaces with something to drain, those that wait longest first', async () => {
+  it('lists the spaces with pending entries, the longest waiting first', async () => {
     const spaces = await Promise.all([1, 2, 3].map((i) => openSpace({ tenantId: `t-${i}-${Date.now()}` })));
     const seqs: number[] = [];
     for (const space of spaces) seqs.push((await space.add()).seq);
@@ -267,7 +267,7 @@ describe.each(REDIS_WAYS)('reading and settling a log, %s', (_, openWay) => {
       queued: 4,
       averageLatencyMs: 15,
     });
-    // What was long ago weighs ever less.
+    // Old entries weigh less and less.
     for (let i = 0; i < 10; i++)
       await space.settle(seq, { operations: 0, entries: 1_000, latencyMsSum: 5_000 });
     const after = await space.log.readStats(space.address.tenantId);

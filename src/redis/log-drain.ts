@@ -28,7 +28,7 @@ const READ_STATUSES = ['read', 'cold', 'deleted', 'moved', 'unverified', 'reliev
 const TEARS = ['', 'lost', 'behind', 'told'] as const;
 /** As settle.lua has it. */
 const NEXT = { stop: '0', continue: '1', pause: '2' } as const;
-/** What came to a deleted space from one who had not heard is told so for a day. */
+/** For a day, an append to a deleted space is answered `deleted`. */
 const DELETED_SECONDS = 86_400;
 
 /** @throws store_unavailable */

@@ -108,7 +108,7 @@ describe.each(REDIS_WAYS)('opening and ending a log, %s', (_, openWay) => {
     expect((await space.add({ opened: space.opened })).seq).toBe(top + 1);
   });
 
-  it('answers those who come to a deleted space, for a day, and keeps nothing of its log', async () => {
+  it('answers `deleted` for a day, and keeps nothing of the log', async () => {
     const space = await openSpace();
     await space.add();
     await space.log.retire(space.address, space.opened.incarnation);
@@ -180,7 +180,7 @@ describe.each(REDIS_WAYS)('opening and ending a log, %s', (_, openWay) => {
     expect(await redis().command('EXISTS', space.keys.log)).toBe(0);
   });
 
-  it('is never set back by one who knows an older incarnation', async () => {
+  it('is never replaced by an older incarnation', async () => {
     const space = await openSpace();
     const stale = visit(space);
     await stale();

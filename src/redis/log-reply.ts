@@ -3,8 +3,8 @@ import type { RedisReply } from './client.ts';
 import { createLostError } from './errors.ts';
 
 /**
- * The readers of what the log's scripts reply. Whatever has another shape than the script's header says is no answer of it:
- * what became of the call is then as unknown as if none had come.
+ * Readers for the replies of the log's scripts. If a reply has another shape than the script's header says, the outcome of the call is
+ * unknown, as after a lost reply.
  */
 
 /** @throws store_unavailable for anything but a list. */

@@ -7,7 +7,7 @@ import { readCount, readInteger, readList, readSeq, readText } from './log-reply
 
 /** Of a tenant's spaces with something to drain, those whose backlogs are added up: the ones that wait longest. */
 const COUNTED_SPACES_MAX = 1_000;
-/** Of all tenants', those that are looked through for the tenant's. */
+/** Spaces of all tenants that are searched for the tenant's own. */
 const LISTED_SPACES_MAX = 10_000;
 const COUNTERS = ['counts', 'settled', 'oldest', 'last', 'deleted'] as const;
 
@@ -41,7 +41,7 @@ export async function readLogBacklog({ redis }: LogContext, address: LogAddress)
 
 function readCounters(reply: RedisReply): Backlog {
   const [counts, settled, oldest, last, deleted] = readList(reply);
-  // What the log of a deleted space held went with it.
+  // The log of a deleted space is gone.
   if (deleted === '1') return { operations: 0, entries: 0, bytes: 0, oldestSeq: null, last: null };
   const [appended, before] = [readCounts(counts), readCounts(settled)];
   return {

@@ -6,7 +6,7 @@ import { liveChannel, logMetaKey, presenceKeys } from './keys.ts';
 import { readCount, readList, readText } from './log-reply.ts';
 import { LEAVE_PRESENCE, LIST_PRESENCE, TOUCH_PRESENCE } from './scripts.ts';
 
-/** What Presence needs, in Redis. Every method is one command. */
+/** Presence in Redis. Every method is one command. */
 export function createPresenceStore(redis: RedisClient): PresenceStore {
   /** Each script begins with the same keys and arguments. */
   function run(script: RedisScript, space: PresenceSpace, ...args: string[]): Promise<RedisReply> {

@@ -66,7 +66,7 @@ export function explainRefusal(error: unknown, { address, password }: RedisVaria
   return null;
 }
 
-/** A script writes keys of several slots at once, which a cluster refuses. */
+/** A script writes keys of several slots, which a cluster refuses. */
 export function createClusterError(address: string, cause?: unknown): AppError {
   return new AppError(
     'store_unavailable',

@@ -4,7 +4,7 @@ import { buildScripts, SCRIPTS_MODULE } from '../../dev/build-scripts.ts';
 import * as scripts from './scripts.ts';
 
 describe('the scripts', () => {
-  it('are those of the .lua files: after a change, `npm run build:scripts`', () => {
+  it('equal the .lua files: after a change, `npm run build:scripts`', () => {
     expect(readFileSync(SCRIPTS_MODULE, 'utf8')).toBe(buildScripts());
   });
 

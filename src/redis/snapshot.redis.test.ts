@@ -176,7 +176,7 @@ describe.each(REDIS_WAYS)('what is kept of states, over %s', (_, openWay) => {
     expect(await read()).toMatchObject({ status: 'missing', world: true, marks: { isErasing: false } });
   });
 
-  it('[S3] two writes at once are both waited for', async () => {
+  it('[S3] a read waits for two simultaneous writes', async () => {
     const { store, read, address } = await open();
     const mark = (pendingMs: number | null) =>
       store.markTenant(address.tenantId, { pendingMs, erases: false });

@@ -31,7 +31,7 @@ export interface SnapshotOptions {
   /** For how long who loads what is missing keeps others from it. */
   loadMs: number;
   renewMs: number;
-  /** For how long what stands around a world is shown without being loaded again. */
+  /** How long the metadata of a space is shown before it is loaded again. */
   metadataSeconds: number;
   /** For how long a snapshot that nobody reads is kept. */
   snapshotSeconds: number;
@@ -54,15 +54,15 @@ const DEFAULTS: SnapshotOptions = {
   bytesMax: 4 * 1024 * 1024,
 };
 
-/** Bytes of what is kept, as it is written: more than any world of which a snapshot is kept. */
+/** Bytes of compressed data: more than any snapshot has. */
 const EXPANDED_BYTES_MAX = 128 * 1024 * 1024;
 /** Seconds that a snapshot may take to be written aside. */
 const ASIDE_SECONDS = 60;
 const STATUSES = ['cold', 'deleted', 'moved', 'unverified', 'same', 'large', 'missing', 'state'] as const;
-/** Items of a `state` reply that stand before its parts and entries. */
+/** Items of a `state` reply before its parts and entries. */
 const STATE_HEAD = 16;
 
-/** Snapshots of worlds and what stands around them, in Redis. */
+/** Snapshots of worlds and their metadata, in Redis. */
 export function createStateStore(
   redis: RedisClient,
   changes: Partial<SnapshotOptions> = {},
@@ -84,7 +84,7 @@ export function createStateStore(
           try {
             return withLast(await readReply(list, incarnation));
           } catch {
-            // What cannot be read now cannot be read later either: it is only a copy.
+            // A copy that cannot be read now cannot be read later either.
             await redis.command(
               'UNLINK',
               snapshotKey(address, incarnation),
@@ -181,7 +181,7 @@ function toArguments(
   options: SnapshotOptions,
 ): string[] {
   const { metadataId, version, atLeast, token, hits, misses } = request;
-  // A space that was made again shows nothing of what was there before.
+  // A space that was created again shows nothing of the old one.
   const held = request.held?.incarnation === incarnation ? request.held : null;
   const known = version === null ? ['', ''] : version === 'any' ? ['any', ''] : [version.seq, version.rev];
   return [
@@ -275,12 +275,12 @@ function readMarks(list: readonly RedisReply[], at: number): Marks {
   return { version, epoch, pendingUntil, isErasing: readCount(list[at + 3]) === 1 };
 }
 
-/** A line of what is no object, then a line an object. */
+/** One line with everything except the objects, then one line per object. */
 function writeWorld({ loadedMs, avatars, objects }: KeptWorld): string {
   return [JSON.stringify({ loadedMs, avatars: [...avatars.values()] }), ...objects.values()].join('\n');
 }
 
-/** @throws store_unavailable for what is none: it was cut, or is of another version. */
+/** @throws store_unavailable if it was cut, or is of another version. */
 async function readWorld(seq: number, text: string): Promise<KeptWorld> {
   try {
     const [head = '', ...lines] = (await expandText(text, EXPANDED_BYTES_MAX)).split('\n');

@@ -18,8 +18,8 @@ interface Listener extends LiveHandlers {
 export type TcpLive = LiveSource & { close(): void };
 
 /**
- * What is published, over one connection for the whole process, made when it is first needed and again whenever it is lost:
- * a channel is subscribed to once, however many follow it.
+ * Published messages over one connection for the whole process. It opens when it is first needed, and again whenever it is lost. Each
+ * channel is subscribed to once, however many followers it has.
  */
 export function openTcpLive(options: TcpOptions): TcpLive {
   const channels = new Map<string, Channel>();
@@ -41,7 +41,7 @@ export function openTcpLive(options: TcpOptions): TcpLive {
       channels.clear();
       for (const { listeners } of lost)
         for (const listener of listeners) {
-          // Who waits for the acknowledgement is told by its rejection.
+          // Its rejection reaches the caller that waits for the acknowledgement.
           if (!listener.isOpen) continue;
           listener.isOpen = false;
           listener.onEnd();

@@ -11,7 +11,7 @@ export interface TcpOptions {
   password?: string | null | undefined;
   database?: number | undefined;
   tls?: boolean | undefined;
-  /** What the address and the password are called, for errors. */
+  /** The names of the address and the password, for errors. */
   variables?: RedisVariables;
   /** Milliseconds after which a command, or a first connection, is given up. */
   timeoutMs: number;
@@ -80,7 +80,7 @@ function watchFault(redis: Redis): { error: Error | null } {
   return fault;
 }
 
-/** How a connection is made, here and for what is published. */
+/** The options of a connection, for commands and for subscriptions. */
 export function readTcpOptions({
   host,
   port,

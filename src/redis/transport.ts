@@ -2,12 +2,12 @@ import type { RedisClient, RedisCommand, RedisReply, RedisScript } from './clien
 import { createLostError, readErrorCode, toAppError } from './errors.ts';
 import { explainRefusal, type RedisVariables } from './refusals.ts';
 
-/** What became of one command: its reply, or the words with which Redis refused it. */
+/** The outcome of one command: its reply, or the refusal of Redis. */
 export type RedisOutcome = { reply: RedisReply } | { refusal: string };
 
 /** How commands get to Redis and replies back. */
 export interface RedisTransport {
-  /** What its address and password are called, for errors. */
+  /** The names of its address and password, for errors. */
   variables: RedisVariables;
   /** One round trip, each command at most once. Rejects, with whatever it likes, where the answer did not come. */
   send(commands: readonly RedisCommand[]): Promise<RedisOutcome[]>;

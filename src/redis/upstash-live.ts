@@ -5,8 +5,8 @@ import { liveChannel } from './keys.ts';
 import type { UpstashOptions } from './upstash.ts';
 
 /**
- * What is published, through Upstash's REST interface: each subscription is a request of its own, whose answer is a stream of
- * server-sent events, so it lives where no connection may outlive its request.
+ * Published messages through Upstash's REST interface. Each subscription is a request of its own, answered by a stream of
+ * server-sent events. So it works where no connection may outlive its request.
  */
 export function openUpstashLive({ url, token, timeoutMs, readHeaders }: UpstashOptions): LiveSource {
   return {

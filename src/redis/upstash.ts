@@ -8,7 +8,7 @@ export interface UpstashOptions {
   token: string;
   /** Milliseconds after which a command is given up. */
   timeoutMs: number;
-  /** Sent with every request, beside the client's own. */
+  /** Headers of every request, in addition to the client's own. */
   readHeaders?: (() => Record<string, string>) | undefined;
 }
 

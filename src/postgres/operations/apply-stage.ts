@@ -5,7 +5,7 @@ import type { Postgres } from '../client.ts';
 import { encodeIncidents } from './apply-batch.ts';
 import { sweepWorlds } from './stage.ts';
 
-/** Makes a staged world the space's, where its entry stands in the log; see apply_stage. The world before it is swept after. */
+/** Makes a staged world the space's, at its entry in the log; see apply_stage. The old world is removed later. */
 export async function applyStage(
   postgres: Postgres,
   { tenantId, spaceId }: LogAddress,

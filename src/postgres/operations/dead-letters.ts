@@ -36,7 +36,7 @@ function isLetter(tenantId: string, id: string) {
   return and(eq(deadLetters.tenantId, tenantId), eq(deadLetters.deadLetterId, id));
 }
 
-/** Whether its space is the one that it was written to still, and not one made anew under its name. */
+/** Whether the space is still the one of the letter, and not a new one with the same name. */
 const isOfThisIncarnation = sql<boolean>`exists (
   select from spaces s
   where s.tenant_id = dead_letters.tenant_id and s.space_id = dead_letters.space_id
@@ -132,7 +132,7 @@ export async function markReplayed(postgres: Postgres, tenantId: string, id: str
   ]);
 }
 
-/** The oldest of a space that its log has not put right yet: that of one before it under its name is gone. */
+/** The oldest letters of a space without a correction in its log. Letters of an older space with the same name are gone. */
 export async function listUncorrected(
   postgres: Postgres,
   { tenantId, spaceId }: LogAddress,

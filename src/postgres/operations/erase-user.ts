@@ -1,7 +1,7 @@
 import { sql } from 'drizzle-orm';
 import type { Postgres } from '../client.ts';
 
-/** Erases a person; see erase_user for what becomes of what they made. @returns whether there was anything to erase. */
+/** Erases a person, as erase_user describes. @returns whether there was anything to erase. */
 export async function eraseUser(postgres: Postgres, tenantId: string, userId: string): Promise<boolean> {
   // Random, not made from the id: what is made from an id is found by trying ids.
   const pseudonym = `erased:${crypto.randomUUID()}`;

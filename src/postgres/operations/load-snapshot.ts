@@ -14,10 +14,10 @@ import { streamWorld } from './stream-world.ts';
 
 /** Rows of one page of objects; its bytes are bounded too. */
 const PAGE_ROWS_MAX = 16_000;
-/** How often a world that is replaced while it is read is begun anew. */
+/** How often a read starts again after the world was replaced. */
 const ATTEMPTS_MAX = 3;
 
-/** What SpaceState needs, on Postgres. */
+/** The store of SpaceState, on Postgres. */
 export function createStateLoader(postgres: Postgres): StateLoader {
   return {
     loadWorld: (address, charactersMax) => loadSnapshot(postgres, address, charactersMax),

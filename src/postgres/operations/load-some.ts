@@ -7,7 +7,7 @@ import { CREATOR, objectColumns, toWorldObject, UPDATER } from '../rows.ts';
 import { spaceMembers, spaces } from '../schema/spaces.ts';
 import { isLive } from './load-space.ts';
 
-/** Some objects of a world as it is; those that are not there are left out. */
+/** Some objects of a world; missing objects are left out. */
 export async function loadObjects(
   postgres: Postgres,
   { tenantId, spaceId }: LogAddress,
@@ -42,7 +42,7 @@ export async function loadAvatars(
       db
         .select({
           id: m.userId,
-          // Whoever has a position has all of it, and a rotation: a constraint holds that.
+          // A constraint holds that a row with a position has all of it, and a rotation.
           px: sql<number>`${m.positionX}`.mapWith(m.positionX),
           py: sql<number>`${m.positionY}`.mapWith(m.positionY),
           pz: sql<number>`${m.positionZ}`.mapWith(m.positionZ),

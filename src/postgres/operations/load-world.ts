@@ -7,7 +7,7 @@ import { streamWorld } from './stream-world.ts';
 
 /** Rows of one page of objects; its bytes are bounded too. */
 const PAGE_ROWS_MAX = 16_000;
-/** How often a world that is replaced while it is read is begun anew. */
+/** How often a read starts again after the world was replaced. */
 const ATTEMPTS_MAX = 3;
 
 export type LoadedWorld = WorldState & { rev: number };

@@ -53,7 +53,7 @@ export function toObjectTexts(
   spaceId: string,
   generationSeq: Seq,
 ): Map<string, string> {
-  // Those of one save share both times.
+  // Objects of one save share both times.
   const [toCreated, toUpdated] = [rememberLast(seqToTime), rememberLast(seqToTime)];
   const texts = new Map<string, string>();
   for (const { id, name, numbers, properties, ...row } of rows) {

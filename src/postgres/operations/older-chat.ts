@@ -10,8 +10,8 @@ import { type SpaceMetadata, selectVersion } from './select-metadata.ts';
 const PAGE_MESSAGES_MAX = 200;
 
 /**
- * The messages before those of `around`, oldest first, page by page. Messages never change, so the pages are those of
- * `around`'s moment: later ones have a later seq. @throws not_found where the space goes meanwhile.
+ * The messages before the messages of the metadata, oldest first, page by page. Messages never change, so the pages are of the same
+ * moment: newer messages have a higher seq. @throws not_found if the space is deleted meanwhile
  */
 export async function* readOlderChat(
   postgres: Postgres,

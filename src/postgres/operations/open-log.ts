@@ -74,7 +74,7 @@ function selectCursor(db: Database, tenantId: string, spaceId: string) {
   return db.select({ cursor: spaces.logCursor }).from(spaces).where(isLive(tenantId, spaceId));
 }
 
-/** The seqs of objects, 0 for those that are not there. The cursor of a space that is not there is 0. */
+/** The seqs of objects, 0 for a missing one. The cursor of a missing space is 0. */
 export async function loadSeqs(
   postgres: Postgres,
   { tenantId, spaceId }: LogAddress,

@@ -21,7 +21,7 @@ export interface SpaceMetadata extends Omit<WorldState, 'space' | 'seq' | 'durab
   /** Which rows are the world's, and since when. */
   world: string;
   generationSeq: number;
-  /** Which lists go on behind what is read of them: `completeLists` reads the rest. */
+  /** The lists with more rows than were read: `completeLists` reads the rest. */
   more: { avatars: boolean; models: boolean; media: boolean };
 }
 
@@ -163,14 +163,14 @@ export function selectMetadata(db: Database, tenantId: string, spaceId: string) 
   ] as const;
 }
 
-/** How many results `selectMetadata` has: what a caller asks for besides stands behind them. */
+/** The number of results of `selectMetadata`. Results of other queries come after them. */
 export const AROUND_RESULTS = 7;
 
 type MetadataRows = Results<ReturnType<typeof selectMetadata>>;
 type Version = Awaited<ReturnType<typeof selectVersion>>[0];
 type AvatarRow = Awaited<ReturnType<typeof selectAvatars>>[0];
 
-/** @param results those of `selectMetadata`, and any behind them. @returns null where there is no such space. */
+/** @param results the results of `selectMetadata`, and others after them. @returns null if the space does not exist. */
 export function toMetadata(results: readonly [...MetadataRows, ...unknown[]]): SpaceMetadata | null {
   const [[found], [version], [more], avatars, models, media, chat] = results;
   if (found === undefined || version === undefined || more === undefined) return null;
@@ -203,7 +203,7 @@ function toAsset<Row extends { createdAt: string }>(row: Row): Row {
 
 /**
  * Reads what the first pages of the lists left, so that a state can be read however long they are.
- * @returns false where something moved meanwhile, and the whole has to be read anew.
+ * @returns false if something changed meanwhile, and everything must be read again.
  */
 export async function completeLists(
   postgres: Postgres,

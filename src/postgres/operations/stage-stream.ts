@@ -19,8 +19,8 @@ import {
 } from './stage.ts';
 
 /**
- * Characters of objects held before they are staged. Small, so that most of what one chunk takes is garbage before the next
- * is there and memory stays low: measured with 100,000 objects in workerd, see `npm run bench:stream`.
+ * Characters of objects that are held before they are staged. It is small, so that most memory of one chunk is free before the next
+ * comes. Measured with 100,000 objects in workerd, see `npm run bench:stream`.
  */
 const CHUNK_LENGTH_MAX = 500_000;
 

@@ -7,13 +7,13 @@ import { countTravelBytes, encodeAside, encodeObject, openStage, readQueued } fr
 
 /** Bytes of one list of objects as it travels: the database takes 10 MiB a request. 10,000 plain objects fit in one. */
 const CHUNK_BYTES_MAX = 6_000_000;
-/** Bytes of a request that stages its one chunk and finishes with all that stands beside the objects. */
+/** Bytes of a request that stages its one chunk and finishes with all other parts of the world. */
 const REQUEST_BYTES_MAX = 9_000_000;
 
 /**
  * Stages a whole world for the step of the space's order that will make it the space's. A world of one chunk is one
- * transaction. A larger one is staged chunk by chunk under a generation that nothing names: whatever breaks before the end,
- * what was staged is swept away later.
+ * transaction. A larger one is staged chunk by chunk under a world number that nothing names. If the save breaks off, a later sweep
+ * removes the staged rows.
  */
 export async function stageWorld(
   postgres: Postgres,

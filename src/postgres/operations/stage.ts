@@ -49,7 +49,7 @@ function callFunction(db: Database, call: ReturnType<typeof sql>) {
   return db.select({ done: sql<boolean>`done` }).from(sql`${call} as done`);
 }
 
-/** What a save leaves behind is only space, and the next save sweeps it too: a sweep that fails fails nothing. */
+/** A failed sweep fails nothing: it leaves rows that the next save removes. */
 export async function sweepWorlds(postgres: Postgres, tenantId: string, spaceId: string): Promise<void> {
   try {
     await postgres.inTenant(tenantId, (db) => [
@@ -82,7 +82,7 @@ export function encodeObject(object: WorldInput['objects'][number], authors: Aut
   });
 }
 
-/** What stands beside a world's objects. */
+/** The parts of a world without its objects. */
 export interface Aside {
   /** As queue_stage takes it. */
   json: SQL;

@@ -24,13 +24,13 @@ const PAGE_ROWS_MAX = 2_000;
 const PAGE_BYTES_MAX = 750_000;
 /** Ids of removed objects read at a time. */
 const REMOVALS_MAX = 10_000;
-/** How often what changed meanwhile is read anew, each time only what changed since the last. */
+/** How many rounds read the changes, each only the changes since the last round. */
 const ROUNDS_MAX = 20;
 
 /**
- * Reads a world page by page, as it stands at the moment of the last part. A world of one page is one transaction. A larger
- * one moves on while it is read, so then what changed is read again, and what changed while that was read, until nothing
- * did: each round is shorter than the one before. @returns null where there is no such space.
+ * Reads a world page by page, as it is at the moment of the last part. A world of one page is one transaction. A larger world changes
+ * while it is read. So the changes are read next, then the changes during that, until there are none. Each round is shorter than the one
+ * before. @returns null if the space does not exist.
  * The parts @throws state_unsettled where the world is replaced meanwhile, or never holds still; not_found where it goes.
  */
 export async function streamWorld(
@@ -154,7 +154,7 @@ function selectChanges(
         eq(objectRemovals.world, world),
         gt(objectRemovals.seq, since),
         gt(objectRemovals.objectId, after.gone),
-        // What went and came again is among the changed.
+        // An object that was deleted and created again is among the changed ones.
         notExists(
           db
             .select({ one: sql`1` })
@@ -185,7 +185,7 @@ function readChanges(
   const objects = rows.map((row) => toWorldObject(row, source.spaceId, generationSeq));
   const { region } = source.reading;
   const inside = region === undefined ? objects : objects.filter((o) => isInRegion(region, o.position));
-  // What left the region is gone from it; that it may never have been in it does no harm.
+  // An object that left the region counts as deleted. It does not matter if it was never in the region.
   if (region !== undefined)
     for (const { id, position } of objects) if (!isInRegion(region, position)) gone.push(id);
   const more = removed.length >= REMOVALS_MAX;

@@ -38,7 +38,7 @@ export const deadLetters = pgTable(
   ],
 );
 
-/** What became of the operations of an entry for which somebody waited, one result an operation. */
+/** The outcomes of an entry with a waiting caller, one result per operation. */
 export const writeResults = pgTable(
   'write_results',
   {
@@ -54,7 +54,7 @@ export const writeResults = pgTable(
   ],
 );
 
-/** What was found wrong with a space's log. */
+/** Problems that were found in a space's log. */
 export const incidents = pgTable(
   'incidents',
   {

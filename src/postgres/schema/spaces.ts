@@ -33,10 +33,10 @@ import { tenants } from './tenants.ts';
 export const worldNumbers = pgSequence('world_numbers', { minValue: 1, maxValue: 549_755_813_887 });
 
 /**
- * Spaces. `log_cursor` is the last seq that is applied here. `world` is the number of the generation whose rows in
- * `world_objects` are the space's world now, and `generation_seq` is the seq at which they became it. `incarnation` is new
- * whenever the space is, and began at `incarnation_seq`. `log_instance` names the life of Redis that holds the space's log:
- * from then on nothing else moves the cursor; NULL, there is no log.
+ * Spaces. `log_cursor` is the last seq that is applied here. `world` is the number of the generation whose rows in `world_objects` are
+ * the world now. `generation_seq` is the seq at which they became it. `incarnation` is new for each created space and began at
+ * `incarnation_seq`. `log_instance` names the Redis that holds the space's log. From then on nothing else moves the cursor. NULL: there is
+ * no log.
  */
 export const spaces = pgTable(
   'spaces',
@@ -104,10 +104,9 @@ const objectFields = () => ({
 });
 
 /**
- * What stands in a world. Rows of a number that no space names are a world being staged, or one that was replaced.
- * `seq` and `created_seq` 0 mean the seq at which the generation became the world. `parent_id` and `model_id` may name what is
- * not there: order and cuts never change an outcome. The key is short, for it is half of what a row costs to write, and it is
- * the only index, so that a move stays within its page.
+ * The objects of worlds. Rows of a number that no space names belong to a staged or replaced world. `seq` and `created_seq` 0 mean the
+ * seq at which the generation became the world. `parent_id` and `model_id` may name missing things, so that order never changes an
+ * outcome. The key is short, because it is half of the cost of a written row. It is the only index, so that a move stays within its page.
  */
 export const worldObjects = pgTable('world_objects', { world: worldNumber(), ...objectFields() }, (t) => [
   primaryKey({ columns: [t.world, t.objectId] }),
@@ -126,8 +125,8 @@ export const worldObjects = pgTable('world_objects', { world: worldNumber(), ...
 ]);
 
 /**
- * Objects as single writes left them, for the callers that wait for those answers. The next such write in the space removes
- * rows that are older than `LIMITS.writtenObjectsKeptMs` in the space's order, and the sweep of the records removes the rest.
+ * Objects as single writes left them, for the callers that wait for those answers. The next such write removes rows older than
+ * `LIMITS.writtenObjectsKeptMs` in the space's order. The sweep of records removes the rest.
  */
 export const writtenObjects = pgTable(
   'written_objects',
@@ -151,8 +150,8 @@ export const objectRemovals = pgTable(
 );
 
 /**
- * A world on its way in, under a number of its own, until one transaction makes it the space's. One that an entry of the
- * log names is `queued_at`, and `aside` is what comes with its objects: {users, models, media, chat}, as flip_stage takes them.
+ * A world that is being saved, under its own number, until one transaction makes it the space's. `queued_at` is set when an entry of the
+ * log names it. `aside` holds the other parts: {users, models, media, chat}, as flip_stage takes them.
  */
 export const worldStages = pgTable(
   'world_stages',
@@ -178,7 +177,7 @@ export const worldStages = pgTable(
   ],
 );
 
-/** Who belongs to a space, with which role, and where their avatar stands (no position: no avatar here). */
+/** Members of a space, with role and avatar (no position: no avatar here). */
 export const spaceMembers = pgTable(
   'space_members',
   {
@@ -217,7 +216,7 @@ export const spaceMembers = pgTable(
   ],
 );
 
-/** What was said. A deleted message keeps its row until cleanup. */
+/** Chat messages. A deleted message keeps its row until cleanup. */
 export const chatMessages = pgTable(
   'chat_messages',
   {

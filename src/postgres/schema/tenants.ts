@@ -3,7 +3,7 @@ import { bigint, check, foreignKey, pgTable, primaryKey, text, unique } from 'dr
 import { hexBytes, id, idCheck, tenantId, time } from './columns.ts';
 
 /**
- * Who owns worlds. `number` is part of the number of each of its worlds (see next_world). `rev` moves with every write to what is outside a space's order: users, models, media.
+ * The owners of worlds. `number` is part of the number of each world (see next_world). `rev` changes with every write outside of a space's order: users, models, media.
  */
 export const tenants = pgTable(
   'tenants',

@@ -1,18 +1,20 @@
 #!lua flags=allow-key-locking
 --[[
-Appends entries to a space's log. Everything that may refuse comes first, everything that writes last: nothing is undone
-here. Without allow-oom, a full memory refuses the script before its first line. Operations are never decoded.
+Appends entries to a space's log. All checks come before all writes, because nothing here can be undone. Without allow-oom, Redis
+refuses the script before its first line when memory is full. Operations are never decoded.
 
-KEYS[1] meta, a hash: incarnation, incarnationSeq, deleted (1); seqs: last, committed, oldest ('' where all is committed);
-        counts of all that was appended and settled of all before the oldest; waits, the newest seq that somebody waits for;
-        token and due, of the next drain or the one that runs (see shared/claim.lua); torn, the newest break in the log (see shared/tear.lua), why it is there
-        (lost, behind; told, where an incident says so already) and what is missing before it ('after to', seqs); run and runAt,
-        the run of Redis in which the log was compared with Postgres, and when that was last looked at; restartedAt, where the
-        log ended when entries waited in a new run
-KEYS[2] log of the incarnation, a stream: id seq-0; p prev, a actor, n how many operations, c counts before it, o operations
-        as JSON, and w where somebody waits (1; 2 for the object as the entry leaves it too), in this order
+KEYS[1] meta, a hash. incarnation, incarnationSeq, deleted (1).
+Seqs: last, committed, oldest ('' when all is committed), waits (the newest seq with a waiting caller).
+counts: everything that was appended. settled: everything before the oldest.
+token and due: the next drain or the running one (see shared/claim.lua).
+torn: the newest break in the log (see shared/tear.lua). why: lost, behind, or told (an incident says so already).
+missing: the missing seqs before the break ('after to').
+run and runAt: the run of Redis in which the log was compared with Postgres, and when that was last checked.
+restartedAt: the end of the log when entries were pending in a new run.
+KEYS[2] log of the incarnation, a stream: id seq-0; p prev, a actor, n number of operations, c counts before it, o operations
+as JSON, w if a caller waits (1; 2 if it also needs the object as the entry leaves it), in this order
 KEYS[3] dirty, a sorted set
-KEYS[4] what the idempotency key was answered, a string
+KEYS[4] the answer for the idempotency key, a string
 KEYS[5] the principal's budget, a string
 
 ARGV[1] incarnation that the caller knows, '' for none
@@ -31,14 +33,13 @@ ARGV[18] [19] what Postgres says of the incarnation: its own seq and the cursor;
 ARGV[20] seq that the log must end at, '' for any
 ARGV[21] the highest seq of this log that the caller knows, 0 for none
 ARGV[22] 1 where the log cannot be compared with Postgres now, else 0
-ARGV[23] what Postgres says of a log that was open before: lost, where an incident says that it was lost, else open; '' of
-         one that was not
+ARGV[23] the answer of Postgres about a log that was open before: lost, if an incident says so, else open; '' for a new log
 ARGV[24] … operations of an entry and their count, operations of the next and their count, …; none only opens the log
 
 Replies; budget is: requests remaining, ms until whole, operations remaining, ms until whole; -1 remaining for not counted
   {'appended', first seq, last seq, operations, drain, replaced incarnation or '', after, budget…}
-    drain: ms after which the caller is to drain, -1 where somebody else does
-    after: the seq before the first, where nothing else waited to be committed; else ''
+    drain: ms after which the caller drains. -1 if another drain has the claim.
+    after: the seq before the first, if nothing else was pending; else ''.
   {'repeated', first seq, last seq, operations, incarnation, budget…}   the first answer; nothing was written
   {'cold', 1 if the log of the incarnation is there, else 0}            nothing is known of the space
   {'deleted', incarnation}
@@ -122,8 +123,8 @@ elseif not isUnchecked and isOfOtherRun(run, runAt, now) then
   return {'unverified'}
 end
 
--- What the caller knows of the log and the log does not have was lost, unless a break behind it says so already. An entry
--- that was trimmed away is named by the first one that is left, or stands before that.
+-- An entry that the caller knows and the log does not have was lost, unless a later break says so already. A trimmed entry is named
+-- by the first remaining one, or is before that.
 local function isMissing(seq)
   if seq <= tonumber(torn or 0) or #redis.call('XRANGE', log, print(seq), print(seq), 'COUNT', 1) > 0 then
     return false
@@ -172,7 +173,7 @@ local function withBudget(reply)
   if isCounted then
     for kind, limit in ipairs(limits) do
       local taken = wholeAt[kind] - now
-      -- A microsecond more, for what was rounded.
+      -- A microsecond more, because of rounding.
       local left = math.max(0, math.floor((MINUTE - taken + 1) * limit / MINUTE))
       reply[#reply + 1] = limit == 0 and -1 or left
       reply[#reply + 1] = math.ceil(taken / 1000)
@@ -181,7 +182,7 @@ local function withBudget(reply)
   return reply
 end
 
--- What may refuse
+-- Checks
 
 local function isLost(seq)
   local after, to = string.match(missing or '', '^(%d+) (%d+)$')
@@ -195,7 +196,7 @@ if ARGV[14] ~= '0' then
   local answered = redis.call('GET', KEYS[4])
   if answered then
     local first, seq, accepted, of, fingerprint = string.match(answered, '^(%d+) (%d+) (%d+) (%S+) (.*)$')
-    -- What was appended to another incarnation went with it, and what was lost is gone: it is appended again.
+    -- An entry of another incarnation is gone with it, and a lost entry is gone: append again.
     if of == known and not isLost(tonumber(seq)) then
       if fingerprint ~= ARGV[15] then
         return {'key_reused'}
@@ -211,7 +212,7 @@ if isCounted and count > 0 then
   for kind, cost in ipairs({1, operations}) do
     local limit = limits[kind]
     if limit > 0 then
-      -- What is dearer than a whole minute needs the whole minute, and owes the rest.
+      -- A request above a whole minute needs the whole minute, and owes the rest.
       local wait = wholeAt[kind] + math.min(cost, limit) * MINUTE / limit - now - MINUTE
       if wait >= 1 then
         return withBudget({'over_budget', kind == 1 and 'requests' or 'updates', math.ceil(wait / 1000)})
@@ -233,7 +234,7 @@ if count > 0 then
   end
 end
 
--- What writes
+-- Writes
 
 local seq, first, isClean = last, nil, oldest == ''
 for i = ENTRIES, #ARGV, 2 do

@@ -1,19 +1,18 @@
 #!lua flags=allow-key-locking
 --[[
-Makes a snapshot that was written aside the space's, unless there is a newer one or it has been overtaken by what it may not
-show any more.
+Makes a separately written snapshot the current one. It does nothing if there is a newer snapshot, or if the epoch has changed.
 
 KEYS[1] meta, a hash, as append.lua writes it
-KEYS[2] the snapshot as it was written aside, a hash: seq, epoch, objects, parts, 0, 1, …
+KEYS[2] the separately written snapshot, a hash: seq, epoch, objects, parts, 0, 1, …
 KEYS[3] snapshot, the same
 KEYS[4] marks of the tenant, a hash, as mark-tenant.lua writes it
-KEYS[5] who loads what is missing, a string
+KEYS[5] the loading reader, a string
 
 ARGV[1] incarnation
-ARGV[2] token of who was to load it, '' for nobody
-ARGV[3] seconds for which it is kept; '' where it takes the place of one that is there, for as long as that was to be kept
+ARGV[2] token of the loading reader, '' for none
+ARGV[3] seconds to keep it; '' to keep the remaining time of the snapshot that it replaces
 
-Replies 1 if it is the space's now, else 0.
+Replies 1 if it is the current snapshot now, else 0.
 ]]
 local meta, aside, snapshot, marks, loader = unpack(KEYS)
 if ARGV[2] ~= '' and redis.call('GET', loader) == ARGV[2] then

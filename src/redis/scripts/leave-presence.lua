@@ -20,7 +20,7 @@ end
 if ARGV[6] ~= '' then
   finish(userId .. '!' .. ARGV[6])
 elseif wasThere then
-  -- All of the space's are looked through: it is for who is erased, which is rare.
+  -- It searches all sessions of the space. Erasing a person is rare.
   local prefix = userId .. '!'
   for _, member in ipairs(redis.call('ZRANGE', stays, 0, -1)) do
     if string.sub(member, 1, #prefix) == prefix then

@@ -1,15 +1,15 @@
 #!lua flags=allow-key-locking,allow-oom
 --[[
-A write is under way, or has ended, to what a tenant's states show and no log holds: what was kept of that before is not shown
-any more. Called before the write and behind it; where its end is never told, what was loaded meanwhile holds no longer than
-the write can last.
+Marks the begin or the end of a write to data that states show and no log holds. Older cached metadata is not shown any more.
+It is called before and after the write. If the end is never marked, metadata that was loaded meanwhile expires with the longest
+time of a write.
 
-KEYS[1] marks of the tenant, a hash: version, of what stands metadata its worlds; epoch, of the worlds themselves; both in
-        microseconds, so that neither ever comes again; pending, how many writes are under way, and pendingUntil, when the
-        last of them must have ended; erasingUntil, the same of one that takes something out of the worlds
+KEYS[1] marks of the tenant, a hash. version: of the metadata. epoch: of the worlds. Both are in microseconds, so no value returns.
+pending: number of running writes. pendingUntil: when the last of them must have ended. erasingUntil: the same for a write that
+removes something from the worlds.
 
-ARGV[1] milliseconds that the write may last, '' where it has ended
-ARGV[2] 1 if it takes something out of the worlds that their logs do not, else 0
+ARGV[1] longest milliseconds of the write, '' at its end
+ARGV[2] 1 if it removes something from the worlds without their logs, else 0
 
 Replies 1.
 ]]

@@ -1,6 +1,6 @@
 #!lua flags=allow-key-locking,allow-oom
 --[[
-Reads entries of a log for who follows it: it takes no lease and changes nothing.
+Reads entries of a log for a follower. It takes no claim and changes nothing.
 
 KEYS[1] meta, a hash, as append.lua writes it
 KEYS[2] log of the incarnation, a stream, as append.lua writes it

@@ -1,28 +1,27 @@
 #!lua flags=allow-key-locking,allow-oom
 --[[
-Reads what a state is made of, all at one moment: a snapshot, the log behind it, and what stands metadata both. A caller who
-holds a view of the world, or what stands metadata it, is sent only what came since.
+Reads the parts of a state at one moment: a snapshot, the log after it, and the metadata. A caller that already has a view or metadata
+receives only newer parts.
 
 KEYS[1] meta, a hash, as append.lua writes it
 KEYS[2] log of the incarnation, a stream, as append.lua writes it
 KEYS[3] snapshot, a hash, as keep-snapshot.lua writes it: seq, epoch, objects, parts, 0, 1, …; or seq, isLarge
-KEYS[4] metadata, a hash: id, rev, version, holdsUntil, keptAt, text; renewedAt, written here: when a caller was last to renew it
+KEYS[4] metadata, a hash: id, rev, version, holdsUntil, keptAt, text; renewedAt, written here: when a caller was last told to renew it
 KEYS[5] marks of the tenant, a hash, as mark-tenant.lua writes it
-KEYS[6] who loads what is missing, a string
+KEYS[6] the loading reader, a string
 KEYS[7] counts of the tenant's cache, a hash: hits, misses
 
 ARGV[1] incarnation
 ARGV[2] [3] seq and epoch of the view that the caller holds, '' for none
-ARGV[4] id of the metadata that the caller holds, '' for none, '*' where it has just loaded its own
-ARGV[5] [6] seq and rev that the caller has: nothing is sent where they are the newest; 'any' where the newest are all that
-        is asked for, '' for none
+ARGV[4] id of the metadata that the caller has, '' for none, '*' if it has just loaded its own
+ARGV[5] [6] seq and rev that the caller has. Nothing is sent if they are the newest. 'any' asks only for the newest, '' for none.
 ARGV[7] seq that the world must be at, at least
-ARGV[8] [9] a token that no other reader has, and milliseconds for which it is to load what is missing
+ARGV[8] [9] a token that no other reader has, and milliseconds that it may take to load a missing part
 ARGV[10] [11] bytes and entries of the log at most; one entry is read at least
 ARGV[12] [13] hits and misses to be counted
 ARGV[14] microseconds for which metadata holds
 ARGV[15] seconds for which a snapshot is kept, from when it was last read
-ARGV[16] 1 where the log cannot be compared with Postgres now, else 0
+ARGV[16] 1 if the log cannot be compared with Postgres now, else 0
 
 Replies; marks is: version, epoch, pendingUntil, 1 if somebody is being erased, else 0
   {'cold', 1 if the caller is to open the log, else 0}
@@ -32,9 +31,10 @@ Replies; marks is: version, epoch, pendingUntil, 1 if somebody is being erased, 
   {'same', last, rev, 1 if the caller is to renew the metadata, else 0, marks…}
   {'large', last, committed}    the world is too large for a snapshot
   {'missing', 1 if a world is missing, 1 if metadata is, 1 if the caller is to load it, last, committed, marks…}
-  {'state', last, committed, metadata id, rev, metadata text or '' where the caller has it, seq behind which the entries begin,
-   parts of the snapshot or -1 where the caller's view serves, operations and bytes and microseconds by which the snapshot is
-   behind, -1 where there is none, marks…, 1 if the caller is to renew the metadata, else 0, part, part, …, head, ops, head, ops, …}   head: as in read.lua
+  {'state', last, committed, metadata id, rev, metadata text, from, parts, behind operations, behind bytes, behind µs, marks…,
+  1 if the caller is to renew the metadata, else 0, part, part, …, head, ops, head, ops, …}
+  metadata text: '' if the caller has it. from: the entries begin after this seq. parts: number of parts, -1 if the caller's
+  view is used. behind: how far the snapshot is behind, -1 without one. head: as in read.lua.
 ]]
 -- include counts.lua
 -- include run.lua
@@ -79,11 +79,11 @@ local function withMarks(reply)
 end
 
 local metadata = redis.call('HMGET', metadataKey, 'id', 'rev', 'version', 'holdsUntil', 'keptAt', 'renewedAt')
--- What was loaded while a write was under way holds until that must have ended: it may have been read before its commit.
+-- Metadata that was loaded during a write expires when that write must have ended: it may be from before the commit.
 local hasMetadata = metadata[1] and metadata[3] == version and (metadata[4] == '0' or now < tonumber(metadata[4]))
   and math.abs(now - metadata[5]) < tonumber(ARGV[14])
 
--- Half of its time before it is missing, one of those who are shown it loads it anew behind its answer.
+-- After half of its time, one of its readers loads the metadata again, after its answer.
 local function chooseRenewer()
   if now - metadata[5] < ARGV[14] / 2 or (metadata[6] and now - metadata[6] < ARGV[9] * 1000) then
     return 0
@@ -104,7 +104,7 @@ local function goesOn(seq)
     return false
   end
   if endsAt <= tonumber(seq) then
-    -- What is committed is trimmed away in time, and a break is no entry: else the last entry was lost.
+    -- Committed entries are trimmed in time, and a break is not an entry. Otherwise the last entry was lost.
     local isKept = endsAt == tonumber(last) or tonumber(last) <= tonumber(committed) or last == torn
     return isKept and tonumber(seq) == tonumber(last)
   end

@@ -6,8 +6,8 @@ KEYS[1] meta, a hash, as append.lua writes it
 KEYS[2] log of the incarnation, a stream, as append.lua writes it
 
 ARGV[1] incarnation
-ARGV[2] the drain's token, '' for whoever else drains
-ARGV[3] seq behind which to read, '' for what is known to be committed
+ARGV[2] the drain's token, '' for a drain without a claim
+ARGV[3] seq behind which to read, '' for the committed seq
 ARGV[4] bytes of operations after which to stop; one entry is read at least
 ARGV[5] entries after which to stop
 ARGV[6] 1 where the log cannot be compared with Postgres now, else 0

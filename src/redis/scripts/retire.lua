@@ -1,7 +1,7 @@
 #!lua flags=allow-key-locking,allow-oom
 --[[
-A space was deleted: its log goes, for a while whoever appends to it learns why, and who follows it live hears of it at
-once. Another incarnation is left alone.
+A space was deleted: this deletes its log and tells followers. For a while, appends to it are answered `deleted`. Another incarnation
+stays as it is.
 
 KEYS[1] meta, a hash
 KEYS[2] log of the incarnation, a stream

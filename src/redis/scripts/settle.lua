@@ -1,29 +1,29 @@
 #!lua flags=allow-key-locking,allow-oom
 --[[
-Notes how far Postgres is, trims the log behind that, and takes the space out of the dirty ones if nothing is left.
+Notes the cursor of Postgres, trims the log before it, and removes the space from the dirty set if nothing is pending.
 
 KEYS[1] meta, a hash, as append.lua writes it
 KEYS[2] log of the incarnation, a stream, as append.lua writes it
 KEYS[3] dirty, a sorted set
 KEYS[4] the tenant's counts, a hash
 KEYS[5] snapshot of the incarnation, a hash, as keep-snapshot.lua writes it
-KEYS[6] operations of the space that came to nothing, a sorted set: 'seq index kind status id' by seq
+KEYS[6] operations of the space without effect, a sorted set: 'seq index kind status id' by seq
 
 ARGV[1] incarnation
 ARGV[2] the space's member of dirty
-ARGV[3] seq that Postgres is at
-ARGV[4] the drain's token, '' for whoever else drains
-ARGV[5] what the drain does where something is left: 0 ends, 1 goes on, 2 goes on after a rest, at once where somebody waits
+ARGV[3] the cursor of Postgres
+ARGV[4] the drain's token, '' for a drain without a claim
+ARGV[5] the next step of the drain if entries are left: 0 stop, 1 continue, 2 pause unless a caller waits
 ARGV[6] microseconds from one drain to the next
-ARGV[7] [8] [9] committed since it last settled: operations, entries, milliseconds from append to commit, summed over those
-ARGV[10] [11] [12] of the log is kept at most: seconds, entries, bytes
-ARGV[13] of what was committed since it last settled, the operations that came to nothing
-ARGV[14] [15] of those that are noted: how many a space keeps at most, and for how many seconds
-ARGV[16] … the first of them, as KEYS[6] has them
+ARGV[7] [8] [9] since the last settle: operations, entries, and the sum of milliseconds from append to commit
+ARGV[10] [11] [12] limits of the kept log: seconds, entries, bytes
+ARGV[13] operations without effect since the last settle
+ARGV[14] [15] limits of the noted ones: how many per space, and for how many seconds
+ARGV[16] … the first of them, as in KEYS[6]
 
-Replies {seq that the log is at, 1 if all of it is committed, else 0, microseconds that the drain is to rest now, objects of the
-snapshot, operations and bytes and microseconds by which it is behind what is committed}, the last four -1 where there is none. Of
-another incarnation nothing is left; of a space that nothing is known of, nobody can tell.
+Replies {last seq of the log, 1 if all is committed, else 0, microseconds of the pause, snapshot objects, operations, bytes and
+microseconds behind}. The last four say how far the snapshot is behind the committed log, -1 without a snapshot. Another incarnation
+has nothing pending. For an unknown space the reply says that entries may be pending.
 ]]
 -- Entries of which the mean latency is: an older one counts for less and less.
 local LATENCY_ENTRIES = 1000
@@ -107,7 +107,7 @@ if isDrained or isOwn then
 end
 redis.call('HSET', metaKey, unpack(changes))
 
--- What its readers would have to fold; one that the log does not reach any more is lost.
+-- The distance that readers would have to fold. A snapshot that the log does not reach any more is useless.
 local behind = {-1, -1, -1, -1}
 local kept = redis.call('HMGET', snapshot, 'seq', 'objects')
 if kept[1] and kept[2] then

@@ -1,7 +1,7 @@
 #!lua flags=allow-key-locking,allow-oom
 --[[
-Takes one of the places that a space and a principal have for open streams, or holds on to it. Who does not come again
-before the lease ends has left.
+Takes or renews a place of an open stream, in its space and of its principal. A stream that does not renew its place before the lease
+ends loses it.
 
 KEYS[1] the space's open streams, a sorted set by the end of their lease in microseconds
 KEYS[2] the principal's, the same

@@ -11,11 +11,11 @@ KEYS[5] metadata, a hash
 ARGV[1] incarnation
 ARGV[2] the space's member of dirty
 ARGV[3] reason, and ARGV[4] its seq
-  run     this run of Redis has not been compared with Postgres, whose cursor is the seq ('' where Postgres has no such space)
-  behind  Postgres's cursor is the seq
-  lost    the seq was acknowledged
-  end     a drain found no entry behind the seq
-  told    a drain wrote down an incident, and ARGV[5] says which seqs are missing: 'after to'
+  run     this run of Redis has not been compared with Postgres. The seq is the cursor, '' if Postgres has no such space.
+  behind  the seq is the cursor of Postgres.
+  lost    the seq was acknowledged.
+  end     a drain found no entry behind the seq.
+  told    a drain wrote an incident. ARGV[5] has the missing seqs: 'after to'.
 
 Replies 1 if the log is broken by this, else 0.
 ]]
@@ -43,7 +43,7 @@ if reason == 'run' then
     return 0
   end
   redis.call('HSET', metaKey, 'run', thisRun, 'runAt', print(now))
-  -- Copies of a world that this Redis remembers may be older than what was erased from it.
+  -- Copies of a world in this Redis may be older than an erasure.
   redis.call('UNLINK', snapshot, metadata)
   if seq and seq > last then
     why = 'behind'
@@ -57,7 +57,7 @@ if reason == 'run' then
 elseif reason == 'told' then
   missing = ARGV[5]
 elseif reason == 'end' then
-  -- What was committed may have been trimmed away.
+  -- Committed entries may have been trimmed.
   local isWhole = seq >= last or seq < tonumber(committed) or last <= tonumber(torn or 0)
   if isWhole or #redis.call('XRANGE', log, '(' .. print(seq) .. '-0', '+', 'COUNT', 1) > 0 then
     return 0

@@ -1,7 +1,7 @@
 #!lua flags=allow-key-locking,allow-oom
 --[[
-Notes that a person's stay is going on: who was not there has joined. What was silent for too long is taken out on the way. A full
-memory must not make everybody leave, and who is there already takes no more of it.
+Notes that a person's session continues. A person who was absent has joined. Sessions that were silent for too long are removed. A full
+memory must not make everybody leave, and a present session needs no more memory.
 
 KEYS[1] … [5], ARGV[1] … [4] as shared/presence.lua says
 ARGV[5] userId

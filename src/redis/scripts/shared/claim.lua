@@ -3,8 +3,9 @@ The one rule for when a space is drained. Meta says who drains, and from when: t
 for none; due, in microseconds. While a drain runs, due is when it last said so. Where there is none, due is when the next
 may begin.
 
-A drain is due `soon` after the append that claims it, and not before the due that the last one left; at once where a caller
-waits. A claim is held until `lease` after its due. It gives way to one that is due earlier, which none is once it runs.
+A drain is due `soon` after the append that claims it, and not before the due that the last drain left. If a caller waits, it is due
+immediately. A claim is held until `lease` after its due. It gives way to a claim that is due earlier. No claim is due earlier than a
+running drain.
 ]]
 -- Returns the due of a new claim; nil where another holds.
 local function claimDrain(token, due, now, isAwaited, soon, rest, lease)

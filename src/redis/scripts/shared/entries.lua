@@ -1,5 +1,5 @@
--- Puts the entries of a log behind a seq at the end of a reply, until so many bytes of operations or entries are there; one at
--- least. Each is a head, 'seq prev count waits actor' (waits 0, 1 or 2 as ARGV[7] of append.lua, actor may be empty), and its operations.
+-- Adds the entries of a log after a seq to a reply: at least one, up to a number of bytes and of entries. Each entry is a head and its
+-- operations. The head is 'seq prev count waits actor': waits is 0, 1 or 2 as ARGV[7] of append.lua, actor may be empty.
 local function addEntries(reply, log, from, bytesLeft, entriesLeft)
   -- In pieces as large as what is left allows, by the size of the last one: little is read in vain.
   local piece, isFirst = 16, true

@@ -1,18 +1,18 @@
--- What the scripts of presence have in common. Each begins with these:
+-- The common part of the presence scripts. Each begins with these:
 --
 -- KEYS[1] meta of the space, a hash, as append.lua writes it
--- KEYS[2] stays, a sorted set: userId!sessionId by when it was last heard of, in milliseconds
--- KEYS[3] people, a hash: of a userId when they joined and were last heard of, in milliseconds, and how many stays they have
+-- KEYS[2] stays, a sorted set: userId!sessionId by the last heartbeat, in milliseconds
+-- KEYS[3] people, a hash by userId: joined, last heartbeat (milliseconds), number of sessions
 -- KEYS[4] names, a sorted set: the userIds in their order, all with the score 0
--- KEYS[5] ended, a sorted set: as stays, those that ended and by when; what is still on its way must not bring them back
+-- KEYS[5] ended, a sorted set like stays: sessions that ended. A late heartbeat must not revive them.
 --
--- ARGV[1] [2] what the name of the live channel has before and behind the incarnation
+-- ARGV[1] [2] the name of the live channel before and after the incarnation
 -- ARGV[3] milliseconds of silence after which a stay is over
--- ARGV[4] milliseconds for which a space keeps its people when nothing is heard of any of them, and those that ended
+-- ARGV[4] milliseconds for which a silent space keeps its people and its ended sessions
 local metaKey, stays, people, names, ended = unpack(KEYS)
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
-
+-- If one of the three keys was lost, the others have people who never leave. All join again with their next heartbeats.
 -- Where one of the three was lost, the others tell of people who never leave: all begin again with their next heartbeats.
 if redis.call('EXISTS', stays, people, names) % 3 ~= 0 then
   redis.call('UNLINK', stays, people, names)
