@@ -30,7 +30,7 @@ interface Appended<T> {
   /** The seq of its first entry and of its last. */
   firstSeq: Seq;
   seq: Seq;
-  /** The operations as they were given, before those in one request were coalesced. */
+  /** The operations as they were given, before coalescing. */
   items: readonly T[];
   /** Milliseconds since 1970. */
   atMs: number;

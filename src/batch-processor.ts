@@ -118,8 +118,8 @@ const AUTHORS_AT_ONCE_MAX = 32;
  * append again under the same idempotency key, so nothing is lost and nothing is applied twice. In a space, operations of one author,
  * and operations on one object, keep their order, whatever their type.
  *
- * It lives in a Node server, one for the process, or in one request of a Worker (`await batch.flushAll()` before the answer, or
- * in `waitUntil`): nothing there outlives a request.
+ * A Node server has one for the process. A Worker has one per request, because nothing there outlives a request: call
+ * `await batch.flushAll()` before the answer, or in `waitUntil`.
  */
 export class BatchProcessor {
   readonly #sink: BatchSink;

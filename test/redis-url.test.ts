@@ -15,7 +15,7 @@ it('a CacheManager takes the URL of a Redis, with its database', async () => {
 it('a CacheManager refuses a URL beside another member, and a URL of another kind', () => {
   const url = 'redis://h';
   for (const beside of [{ host: 'h' }, { port: 6_379 }, { password: 'hunter2' }])
-    expect(() => new CacheManager({ url, ...beside })).toThrow(/^url must not stand beside/);
+    expect(() => new CacheManager({ url, ...beside })).toThrow(/^url cannot be combined with/);
   expect(() => new CacheManager({ url: 'https://:hunter2@h' })).toThrow(
     /^url must be a URL like rediss:[^2]*$/,
   );

@@ -23,7 +23,7 @@ import type {
 } from '../../src/world/types.ts';
 import type { Health } from '../api/health-types.ts';
 
-/** What the API answers. Each is held to the type that the code answers with; tests hold real answers to it. */
+/** The answers of the API. Each matches the type in the code, and tests compare real answers with it. */
 
 export const vectorAnswer: z.ZodType<Vector3> = z.strictObject({
   x: z.number(),
@@ -123,7 +123,7 @@ export const savedAnswer = z.strictObject({
 
 export const queuedAnswer = z.strictObject({
   seq: seqAnswer,
-  accepted: countAnswer.describe('Operations that were taken.'),
+  accepted: countAnswer.describe('The number of accepted operations.'),
   durability: z.literal('queued'),
 });
 
@@ -181,7 +181,7 @@ export const statisticsAnswer: z.ZodType<SpaceStatistics> = z.strictObject({
   durabilityLagMs: countAnswer,
   activity: z
     .strictObject({ lastHour: activityAnswer, lastDay: activityAnswer })
-    .describe('Objects that are there and were written in that time, and messages said in it.'),
+    .describe('Existing objects that were written in that time, and messages of that time.'),
   updatedAt: timeAnswer,
 });
 
@@ -196,13 +196,13 @@ export const userAnswer: z.ZodType<User> = z.strictObject({
 
 export const issuedSessionAnswer: z.ZodType<IssuedSession> = z.strictObject({
   id: idSchema,
-  token: z.string().describe('The credential, shown this once.'),
+  token: z.string().describe('The credential. Only this answer has it.'),
   expiresAt: timeAnswer,
 });
 
 export const presentPersonAnswer: z.ZodType<PresentPerson> = z.strictObject({
   userId: idSchema,
-  sessions: z.int().min(1).describe('How many sessions of theirs are present.'),
+  sessions: z.int().min(1).describe('The number of present sessions of this person.'),
   joinedAt: timeAnswer,
   lastSeenAt: timeAnswer,
 });
@@ -218,7 +218,7 @@ const keyMembers = {
 export const keyAnswer: z.ZodType<ApiKey> = z.strictObject(keyMembers);
 export const issuedKeyAnswer: z.ZodType<IssuedKey> = z.strictObject({
   ...keyMembers,
-  secret: z.string().describe('The credential, shown this once.'),
+  secret: z.string().describe('The credential. Only this answer has it.'),
 });
 
 export const liveAnswer = z.strictObject({ status: z.literal('ok') });
@@ -237,12 +237,12 @@ export const healthAnswer: z.ZodType<Health> = z.strictObject({
   batchProcessor: z.strictObject({
     processed: countAnswer,
     queued: countAnswer,
-    averageLatency: z.number().min(0).describe('Milliseconds from append to commit, of late.'),
+    averageLatency: z.number().min(0).describe('Mean milliseconds from append to commit of recent entries.'),
     noEffect: countAnswer.describe(
       'Operations among `processed` that changed nothing: `unknown_object` or `conflict`.',
     ),
   }),
-  durabilityLagMs: z.number().min(0).describe('How long the oldest operation not committed yet has waited.'),
+  durabilityLagMs: z.number().min(0).describe('How long the oldest pending operation has waited.'),
   log: z
     .enum(['ok', 'evicts', 'full', 'away', 'none'])
     .describe(
@@ -255,13 +255,13 @@ export const problemAnswer = z.strictObject({
   title: z.string(),
   status: z.int(),
   detail: z.string(),
-  instance: z.string().describe('The path that was asked for.'),
-  code: z.string().describe('Stable: what programs decide by.'),
+  instance: z.string().describe('The path of the request.'),
+  code: z.string().describe('A stable code for programs.'),
   requestId: z.string(),
   errors: z
     .array(z.strictObject({ path: z.string(), message: z.string() }))
     .describe(
-      'What is wrong with the input: a JSON Pointer (`/limit` for a parameter or header) and a sentence.',
+      'Each error of the input: a JSON Pointer (`/limit` for a parameter or header) and a sentence.',
     ),
 });
 
@@ -269,6 +269,6 @@ export const problemAnswer = z.strictObject({
 export function pageOf<T>(item: z.ZodType<T>): z.ZodType<Page<T>> {
   return z.strictObject({
     items: z.array(item),
-    nextCursor: z.string().nullable().describe('For `?cursor=`; null at the end, and only there.'),
+    nextCursor: z.string().nullable().describe('The value for `?cursor=`. Null at the end of the list.'),
   });
 }

@@ -46,8 +46,8 @@ import type { JsonSchema } from './json-schema.ts';
 import { stateLineAnswer, worldLineInput } from './state-lines.ts';
 
 /**
- * What is sent, by the schemas that check it. What they check in code is left out here: text without NUL and lone
- * surrogates, the size and depth of properties, ids that are given twice.
+ * The inputs, by the schemas that check them. Checks in code are not part of them: text without NUL and lone surrogates, the size and
+ * depth of properties, duplicate ids.
  */
 const INPUTS = {
   Id: idSchema,
@@ -68,7 +68,7 @@ const INPUTS = {
       chatHistory: z.array(z.looseObject({})).optional(),
     })
     .describe(
-      'The backup of an in-memory server, turned into a WorldInput and checked as one: members of an object that are none here are kept among its properties. A rotation is a quaternion or Euler angles (radians) with their `order`, by default XYZ; the lists and members that three.js writes are read too. White space in the `path` of a model is encoded.',
+      'The backup of an in-memory server, checked as a WorldInput. Unknown members of an object become its properties. A rotation is a quaternion, or Euler angles in radians with their `order` (default XYZ), or a list or object of three.js. White space in the `path` of a model is encoded.',
     ),
   // The path names the person; the body may.
   UserInput: userSchema.partial({ id: true }),
@@ -77,7 +77,7 @@ const INPUTS = {
   DrainJob: drainJobInput,
 } as const satisfies Record<string, z.ZodType>;
 
-/** What is answered. */
+/** The answers. */
 const ANSWERS = {
   Vector: vectorAnswer,
   Rotation: rotationAnswer,
@@ -129,7 +129,7 @@ export function convert(schema: z.ZodType): JsonSchema {
 }
 
 const OPTIONS = {
-  // What is checked in code and not by a schema of its own is anything here.
+  // Members that only code checks may be anything here.
   unrepresentable: 'any',
   override({ zodSchema, jsonSchema }) {
     if (zodSchema === propertiesSchema)

@@ -30,7 +30,7 @@ const LATER = [
   'POST /jobs/refresh-views',
 ];
 
-it('the described routes and the later ones are those of the HTTP contract', () => {
+it('the described routes and the later ones equal the HTTP contract', () => {
   const promised = listPromised(readFileSync(CONTRACT, 'utf8'));
   expect(promised.length).toBeGreaterThan(50);
   const described = ROUTES.map(({ method, path }) => `${method.toUpperCase()} ${path}`);
@@ -38,8 +38,8 @@ it('the described routes and the later ones are those of the HTTP contract', () 
 });
 
 /**
- * The routes of the contract's tables: in a row's first column, methods and a path in each `…` or behind each ` · `;
- * `…` stands for the path before, up to the collection it is in.
+ * The routes of the contract's tables. The first column of a row has methods and a path in each code span, or after each ` · `. An
+ * ellipsis means the previous path, up to its collection.
  */
 function listPromised(text: string): string[] {
   const routes = new Set<string>();

@@ -92,7 +92,7 @@ function responses(): JsonObject {
   return (document.components as { responses: JsonObject }).responses;
 }
 
-/** Every example beside its schema: bodies, answers, parameters, headers. */
+/** Every example with its schema: bodies, answers, parameters, headers. */
 function* listExamples(node: unknown, at: string): Generator<[string, JsonObject, unknown]> {
   if (typeof node !== 'object' || node === null) return;
   const { schema, examples, example } = node as Record<string, unknown>;

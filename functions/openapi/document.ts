@@ -7,10 +7,10 @@ import type { AnswerDoc, ContentDoc, Route, Tag } from './types.ts';
 
 const TAGS: Record<Tag, string> = {
   Spaces: 'Worlds, each with one order of its writes.',
-  State: 'A whole world at once.',
+  State: 'A whole world.',
   Objects: 'The things in a world.',
-  Updates: 'What changes in a world, in order, and what could not be kept of it.',
-  People: 'Who is in the worlds, and their credentials.',
+  Updates: 'The changes of a world in order, and dead letters.',
+  People: 'The people in the worlds, and their credentials.',
   Keys: 'The credentials of servers.',
   Running: 'Whether it is well.',
 };
@@ -47,20 +47,20 @@ export function buildDocument(routes: readonly Route[]): JsonObject {
           type: 'http',
           scheme: 'bearer',
           description:
-            'An API key, `wk_<tenant>_<secret>`, with scopes of `read`, `write`, `admin`; none includes another.',
+            'An API key, `wk_<tenant>_<secret>`, with the scopes `read`, `write`, `admin`. None includes another.',
         },
         sessionToken: {
           type: 'http',
           scheme: 'bearer',
           bearerFormat: 'JWT',
           description:
-            "The token of a person's session, good for its own space, person and session alone, with the role `viewer`, `editor` or `owner`; each may do what those before it may.",
+            "The token of a person's session, for its own space, person and session. Its role is `viewer`, `editor` or `owner`; each includes the roles before it.",
         },
         qstashSignature: {
           type: 'apiKey',
           in: 'header',
           name: 'Upstash-Signature',
-          description: 'What QStash signs its calls with: of this URL and this body, for five minutes.',
+          description: 'The signature of a call by QStash. It covers this URL and this body, for five minutes.',
         },
       },
     },

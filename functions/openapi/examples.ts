@@ -162,7 +162,7 @@ export const DEAD_LETTER = {
   spaceId: 'plaza',
   seq: SEQ,
   actor: 'ann',
-  op: { op: 'patch', id: 'chair', properties: { note: 'longer than what is left of 64 KiB' } },
+  op: { op: 'patch', id: 'chair', properties: { note: 'longer than the rest of 64 KiB' } },
   error: { code: '23514', constraint: 'world_objects_properties_size' },
   createdAt: AT,
   replayedAt: null,

@@ -9,19 +9,19 @@ interface HeaderDoc {
 /** Every header that has a meaning here, as it is sent or answered. */
 export const HEADERS = {
   'If-Match': {
-    description: 'Only if the tag is one of these, or `*` for whatever is there; else 412.',
+    description: 'The object must have one of these tags; `*`: it must exist. Otherwise 412.',
     schema: { type: 'string' },
     example: '"1795342742930000"',
   },
   'If-None-Match': {
     description:
-      'On a read: 304 where the tag is one of these. On a write: `*` alone, only if nothing is there; else 412.',
+      'On a read: 304 if the tag is one of these. On a write, only `*`: the object must not exist, otherwise 412.',
     schema: { type: 'string' },
     example: '*',
   },
   'Cache-Control': {
     description:
-      'On a state: `max-stale=N` accepts one that was the newest up to N seconds ago, 60 at most. It costs no command to Redis while a process holds one.',
+      'On a state: `max-stale=N` accepts a state that was the newest up to N seconds ago, at most 60. It costs no Redis command while a process has one.',
     schema: { type: 'string' },
     example: 'max-stale=5',
   },
@@ -31,56 +31,56 @@ export const HEADERS = {
     example: 3,
   },
   ETag: {
-    description: 'The version of what was answered.',
+    description: 'The version of the answer.',
     schema: { type: 'string' },
     example: '"1795342742930000"',
   },
   Location: { description: 'Where it is now.', schema: { type: 'string' }, example: '/v1/spaces/plaza' },
   Allow: {
-    description: 'The methods that are served here.',
+    description: 'The methods of this route.',
     schema: { type: 'string' },
     example: 'GET, PUT',
   },
   'Accept-Patch': {
-    description: 'The form of a patch that is taken.',
+    description: 'The accepted format of a patch.',
     schema: { type: 'string' },
     example: 'application/merge-patch+json',
   },
   'Retry-After': {
-    description: 'Seconds after which a repeat may succeed.',
+    description: 'Seconds after which a retry may succeed.',
     schema: { type: 'integer', minimum: 0 },
     example: 2,
   },
   RateLimit: {
     description:
-      'How many more requests there may be at once (`r`), and the seconds after which there may be more (`t`).',
+      'The remaining requests (`r`), and the seconds until there are more (`t`).',
     schema: { type: 'string' },
     example: '"requests";r=11999;t=1',
   },
   'RateLimit-Policy': {
-    description: 'How many requests there may be at once, and again over `w` seconds.',
+    description: 'The size of a burst (`q`), which comes back over `w` seconds.',
     schema: { type: 'string' },
     example: '"requests";q=12000;w=60',
   },
   Prefer: {
     description:
-      '`wait`: answered when it has committed. `respond-async`: answered when it is in the log. What else it says is passed over.',
+      '`wait`: the answer comes after the commit. `respond-async`: it comes when the log has the write. Other preferences are ignored.',
     schema: { type: 'string' },
     example: 'wait',
   },
   'Preference-Applied': {
-    description: 'What of `Prefer` was heeded.',
+    description: 'The preference that was used.',
     schema: { type: 'string' },
     example: 'wait',
   },
   'Idempotency-Key': {
     description:
-      'A name of the request’s own, best a UUIDv7: sent again under it, within an hour and by the same principal, it is not done again and has the first answer.',
+      'A unique key for this request (a UUIDv7 is best). Retries with it within an hour, by the same principal, return the first answer.',
     schema: { type: 'string', minLength: 1, maxLength: 128 },
     example: '019ab3f2-6d0e-7c51-9a4e-2b6de2f3a111',
   },
   'Last-Event-ID': {
-    description: 'The id of the last event that was seen of the stream: it goes on behind it.',
+    description: 'The id of the last event that the client has seen. The stream continues after it.',
     schema: { type: 'string', pattern: '^[0-9]{1,16}$' },
     example: '1795342742930000',
   },
@@ -96,7 +96,7 @@ export const HEADERS = {
     example: '00-4bf92f3577b34da6a3ce929d0e0e4736-b7ad6b7169203331-01',
   },
   'Upstash-NonRetryable-Error': {
-    description: 'Says to QStash that trying again has no use.',
+    description: 'Tells QStash not to retry.',
     schema: { type: 'string' },
     example: 'true',
   },

@@ -4,7 +4,7 @@ import { refer } from './components.ts';
 import { describeHeaders, type HeaderName } from './headers.ts';
 import type { Route } from './types.ts';
 
-/** What can go wrong on any route. */
+/** The problems of every route. */
 const ANYWHERE: readonly ProblemCode[] = ['validation_failed', 'internal', 'misconfigured'];
 const SIGNED: readonly ProblemCode[] = ['unauthorized', 'store_unavailable'];
 const WITH_CREDENTIAL: readonly ProblemCode[] = ['unauthorized', 'forbidden', 'rate_limited'];

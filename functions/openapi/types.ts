@@ -11,8 +11,8 @@ export type Method = 'get' | 'put' | 'post' | 'patch' | 'delete';
 export type Tag = 'Spaces' | 'State' | 'Objects' | 'Updates' | 'People' | 'Keys' | 'Running';
 
 /**
- * One route: where it is served, who may use it, and what the described API says of it. What every route has (request ids, 401,
- * 503 …) is added to the description.
+ * One route: its path, its rights, and its description in the API. The common parts of every route (request ids, 401, 503 …) are added
+ * to the description.
  */
 export interface Route {
   method: Method;
@@ -21,14 +21,13 @@ export interface Route {
   operationId: string;
   tag: Tag;
   /**
-   * Who may use it. `open` heeds no credential; `optional` needs none, and one that is given must have `read`; `signed` is for
-   * QStash, by its signature.
+   * The rights. `open`: everybody. `optional`: without a credential, or with one that has `read`. `signed`: QStash, by its signature.
    */
   access: Rule | 'open' | 'optional' | 'signed';
   handler: (c: AppContext) => Response | Promise<Response>;
   /**
-   * How its requests are counted, where not before it: `beside` its own work, or by the `append` itself, which is one command to
-   * Redis (and by memory where there is no Redis).
+   * How its requests are counted, if not before the handler. `beside`: in parallel to the handler. `append`: by the append itself, in the
+   * same Redis command (in memory without a Redis).
    */
   counted?: 'beside' | 'append';
   /** It takes the credential from `access_token` too. */
@@ -42,7 +41,7 @@ export interface Route {
   body?: Readonly<Record<string, ContentDoc>>;
   /** By status. */
   answers: Readonly<Record<number, AnswerDoc>>;
-  /** Beside those that follow from the rest. */
+  /** Problems in addition to the common ones. */
   problems?: readonly ProblemCode[];
 }
 

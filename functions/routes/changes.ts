@@ -27,19 +27,19 @@ export const CHANGE_ROUTES: readonly Route[] = [
     tag: 'Updates',
     access: ['read', 'viewer', 'space'],
     handler: getChanges,
-    summary: 'What has changed since, for who asks now and then',
+    summary: 'The changes since a seq, for polling',
     description:
-      'What is committed stays in the log for a minute at most. Where it does not have all that came behind `since`, or the world was replaced, the answer is 410: load the state, and go on from its `seq`.',
+      'Committed entries stay in the log for a minute. If the log no longer has all changes after `since`, or the world was replaced, the answer is 410. Then load the state, and continue from its `seq`.',
     query: {
       since: since('Changes behind this seq, oldest first; none where it is not given, only `head`.'),
       limit: {
         schema: pageLimitSchema,
-        description: 'Entries at most, of up to 1 MiB together; 100 where it is not given.',
+        description: 'The largest number of entries, of 1 MiB together. Default 100.',
         example: 50,
       },
       expand,
     },
-    answers: { 200: answer('What has changed.', 'Changes', CHANGES) },
+    answers: { 200: answer('The changes.', 'Changes', CHANGES) },
     problems: ['not_found', 'trimmed', 'no_live_log'],
   },
   {
@@ -51,20 +51,20 @@ export const CHANGE_ROUTES: readonly Route[] = [
     access: ['read', 'viewer', 'space'],
     handler: getStream,
     fromQuery: true,
-    summary: 'What changes, live',
-    description: `Server-sent events. \`change\`: \`{seq, prev, actor, ops}\`, each once, in their order, with none left out (\`ops\` as \`changes\` describes them): \`prev\` is the seq of the one before. \`reset\`: \`{seq}\`: what came before cannot be told (it is no longer in the log, or the world was replaced): load the state, as it is at that seq or later. \`presence\`: who comes and goes. A comment is sent every ${LIMITS.streamHeartbeatSecondsDefault} s. One who does not read is dropped; one who comes again with \`Last-Event-ID\`, as an EventSource does, misses nothing. It ends when the credential does, or the space. At most ${LIMITS.streamsPerSpaceMax} streams of a space, ${LIMITS.streamsPerKeyMax} of a key and ${LIMITS.streamsPerSessionMax} of a session are open at once.`,
+    summary: 'The changes, live',
+    description: `Server-sent events. \`change\`: \`{seq, prev, actor, ops}\`, each once, in order, without gaps: \`prev\` is the seq of the previous entry. \`reset\`: \`{seq}\`: earlier changes cannot be sent, so load the state at that seq or later. \`presence\`: people join and leave. A comment is sent every ${LIMITS.streamHeartbeatSecondsDefault} s. A client that does not read is disconnected. A client that returns with \`Last-Event-ID\`, as an EventSource does, misses nothing. The stream ends with its credential or its space. Open streams are limited to ${LIMITS.streamsPerSpaceMax} of a space, ${LIMITS.streamsPerKeyMax} of a key and ${LIMITS.streamsPerSessionMax} of a session.`,
     query: {
       since: since('Begin behind this seq, where there is no `Last-Event-ID`; from now on where neither is.'),
       access_token: {
         schema: z.string(),
-        description: 'The credential, on this route alone: an EventSource sets no header.',
+        description: 'The credential. Only this route accepts it here, because an EventSource cannot set headers.',
       },
       expand,
     },
     headers: ['Last-Event-ID'],
     answers: {
       200: {
-        description: 'Events, until one of both sides ends it.',
+        description: 'Events, until either side ends the stream.',
         content: { 'text/event-stream': { schema: { type: 'string' }, examples: { events: EVENTS } } },
       },
     },

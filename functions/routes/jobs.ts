@@ -13,12 +13,12 @@ export const JOB_ROUTES: readonly Route[] = [
     // Its signature is the credential.
     access: 'signed',
     handler: postDrain,
-    summary: 'Commit what waits in the logs; called by QStash',
+    summary: 'Store pending entries of the logs in Postgres; called by QStash',
     description:
-      'Of one space, or with `{}` or no body of all that have something left. May be called at any time, twice, and at once: nothing is applied twice. 503 is tried again by QStash, 489 is not.',
+      'The body names one space. With `{}` or no body it drains all spaces with pending entries. It may be called at any time and any number of times: nothing is applied twice. QStash retries after 503, and not after 489.',
     body: json('DrainJob', { tenantId: 'acme', spaceId: 'plaza' }),
     answers: {
-      200: answer('It has drained, or time ran out and another call goes on.', 'DrainReport', REPORT),
+      200: answer('The drain has finished, or time ran out and another call continues.', 'DrainReport', REPORT),
     },
     problems: ['job_refused', 'body_too_large', 'body_timeout', 'malformed_json'],
   },

@@ -22,9 +22,9 @@ export const KEY_ROUTES: readonly Route[] = [
     tag: 'Keys',
     access: ['admin'],
     handler: postKey,
-    summary: 'Give out a key',
+    summary: 'Create a key',
     body: json('KeyInput', KEY_INPUT),
-    answers: { 201: answer('The key, and its secret this once.', 'IssuedKey', ISSUED_KEY) },
+    answers: { 201: answer('The key. Only this answer has its secret.', 'IssuedKey', ISSUED_KEY) },
     problems: ['not_found'],
   },
   {
@@ -35,7 +35,7 @@ export const KEY_ROUTES: readonly Route[] = [
     access: ['admin'],
     handler: deleteKey,
     summary: 'Revoke a key',
-    answers: { 204: { description: 'It is revoked; revoking twice is the same as once.' } },
+    answers: { 204: { description: 'The key is revoked. Revoking it again is harmless.' } },
     problems: ['not_found'],
   },
 ];

@@ -16,7 +16,7 @@ export const OBJECT_ROUTES: readonly Route[] = [
     handler: listObjects,
     summary: 'The objects of a space',
     description:
-      'A page of large objects may be shorter than `limit`: only a `nextCursor` of null is the end.',
+      'A page of large objects may be shorter than `limit`. The list ends when `nextCursor` is null.',
     query: PAGE_QUERY,
     answers: { 200: answer('A page of objects.', 'ObjectPage', { items: [OBJECT], nextCursor: null }) },
     problems: ['not_found'],
@@ -32,7 +32,7 @@ export const OBJECT_ROUTES: readonly Route[] = [
     headers: ['If-Match', 'If-None-Match'],
     answers: {
       200: answer('The object.', 'Object', OBJECT, ['ETag']),
-      304: { description: 'The caller has it.', headers: ['ETag'] },
+      304: { description: 'The caller already has this version.', headers: ['ETag'] },
     },
     problems: ['not_found'],
   },
@@ -43,16 +43,16 @@ export const OBJECT_ROUTES: readonly Route[] = [
     tag: 'Objects',
     access: ['write', 'editor', 'space'],
     handler: putObject,
-    summary: 'Give an object whole',
+    summary: 'Create or replace an object',
     description:
-      'What is absent takes its default. What the server writes itself may stand in the body and is not heeded, so what was read can be put back. Answered when it has committed; after 10 s without that, or with `Prefer: respond-async`, when it is in the log.',
+      'Absent members get their defaults. Members that the server writes are ignored, so a client can send back what it read. The answer comes after the commit. After 10 s, or with `Prefer: respond-async`, it comes when the log has the write.',
     headers: ['If-Match', 'If-None-Match', 'Prefer'],
     body: json('ObjectInput', OBJECT_INPUT),
     answers: {
-      200: answer('It was there, and is replaced: the object as this write left it.', 'Object', OBJECT, [
+      200: answer('The object was replaced. The body is the object as this write left it.', 'Object', OBJECT, [
         'ETag',
       ]),
-      201: answer('It is made.', 'Object', OBJECT, ['ETag', 'Location']),
+      201: answer('The object was created.', 'Object', OBJECT, ['ETag', 'Location']),
       202: QUEUED_ANSWER,
       204: unshown(['ETag']),
     },
@@ -67,7 +67,7 @@ export const OBJECT_ROUTES: readonly Route[] = [
     handler: patchObject,
     summary: 'Change parts of an object',
     description:
-      'A merge patch (RFC 7396): members given replace, null removes. `position` and `scale` may be given in part, `rotation` only whole.',
+      'A merge patch (RFC 7396): given members replace, null removes. `position` and `scale` may be partial; `rotation` must be whole.',
     headers: ['If-Match', 'If-None-Match', 'Prefer'],
     body: {
       'application/merge-patch+json': {

@@ -16,9 +16,9 @@ export const PEOPLE_ROUTES: readonly Route[] = [
     tag: 'People',
     access: ['read', 'viewer', 'space'],
     handler: listPresence,
-    summary: 'Who is in a space',
+    summary: 'The people in a space',
     description:
-      'By their ids. A session is present from its minting on, kept so by its heartbeats, until it ends or has been silent for 60 s.',
+      'Sorted by id. A session is present after its creation and after each heartbeat. It leaves when it ends, or after 60 s of silence.',
     query: PAGE_QUERY,
     answers: {
       200: answer('A page of people.', 'PresentPage', { items: [PRESENT_PERSON], nextCursor: null }),
@@ -33,12 +33,12 @@ export const PEOPLE_ROUTES: readonly Route[] = [
     // A session gives its person what is new, and makes none.
     access: ['write', 'viewer', 'user'],
     handler: putUser,
-    summary: 'Make a person known, or give them what is new',
-    description: 'What is absent is reset. A session may do it for its own person, who must be known.',
+    summary: 'Create or update a person',
+    description: 'Absent members are reset. A session may update its own person, and creates none.',
     body: json('UserInput', USER_INPUT),
     answers: {
-      200: answer('They were known.', 'User', USER),
-      201: answer('They are known from now on.', 'User', USER, ['Location']),
+      200: answer('The person was updated.', 'User', USER),
+      201: answer('The person was created.', 'User', USER, ['Location']),
       204: unshown(),
     },
     problems: ['not_found', 'properties_too_large'],
@@ -64,8 +64,8 @@ export const PEOPLE_ROUTES: readonly Route[] = [
     handler: deleteUser,
     summary: 'Erase a person',
     description:
-      'Their row, memberships, avatars and sessions go, their messages stay without an author, and what they made is signed with a pseudonym that nothing leads back from. Erasing once more finds what a session elsewhere wrote in the seconds until it was refused.',
-    answers: { 204: { description: 'They are erased.' } },
+      'Deletes their row, memberships, avatars and sessions. Their messages stay without an author, and their objects get a pseudonym that leads back to nobody. A session in another process may still write for some seconds: erase again to remove that too.',
+    answers: { 204: { description: 'The person is erased.' } },
     problems: ['not_found'],
   },
   {
@@ -75,11 +75,11 @@ export const PEOPLE_ROUTES: readonly Route[] = [
     tag: 'People',
     access: ['write'],
     handler: postSession,
-    summary: 'Let a person into a space',
+    summary: 'Create a session of a person in a space',
     description:
-      'The person becomes a member of the space. A role that is given is from now on theirs; where none is, the session has the role they have, and a new member is a viewer.',
+      'The person becomes a member of the space. A given role becomes their role there. Without it the session has their current role, and a new member is a viewer.',
     body: json('SessionInput', SESSION_INPUT),
-    answers: { 201: answer('The session, and its token this once.', 'IssuedSession', ISSUED_SESSION) },
+    answers: { 201: answer('The session. Only this answer has its token.', 'IssuedSession', ISSUED_SESSION) },
     problems: ['not_found', 'no_signing_key'],
   },
   {
@@ -89,10 +89,10 @@ export const PEOPLE_ROUTES: readonly Route[] = [
     tag: 'People',
     access: ['write', 'viewer', 'session'],
     handler: postHeartbeat,
-    summary: 'Say that the person is still there',
+    summary: 'Report that the person is still there',
     description:
-      'A session that is silent for 60 s is no longer present, and is again with its next heartbeat.',
-    answers: { 204: { description: 'It is noted.' } },
+      'A session leaves presence after 60 s of silence, and returns with its next heartbeat.',
+    answers: { 204: { description: 'The session is present.' } },
     problems: ['not_found'],
   },
   {
@@ -103,7 +103,7 @@ export const PEOPLE_ROUTES: readonly Route[] = [
     access: ['write', 'viewer', 'session'],
     handler: deleteSession,
     summary: 'End a session',
-    answers: { 204: { description: 'It has ended; ending twice is the same as once.' } },
+    answers: { 204: { description: 'The session has ended. Ending it again is harmless.' } },
     problems: ['not_found'],
   },
 ];

@@ -13,7 +13,7 @@ export const RUNNING_ROUTES: readonly Route[] = [
     tag: 'Running',
     access: 'open',
     handler: getHome,
-    summary: 'What this server is, with links to the documentation and to its health',
+    summary: 'The server’s name, with links to its documentation and health',
     answers: {
       200: {
         description: 'JSON, or a page for a browser.',
@@ -31,8 +31,8 @@ export const RUNNING_ROUTES: readonly Route[] = [
     tag: 'Running',
     access: 'open',
     handler: getLivez,
-    summary: 'Whether it runs; asks nobody',
-    answers: { 200: answer('It runs.', 'Live', { status: 'ok' }) },
+    summary: 'Whether the process runs; no store is asked',
+    answers: { 200: answer('The process runs.', 'Live', { status: 'ok' }) },
   },
   {
     method: 'get',
@@ -43,7 +43,7 @@ export const RUNNING_ROUTES: readonly Route[] = [
     handler: getReadyz,
     summary: 'Whether both stores answer',
     answers: {
-      200: answer('They do.', 'Ready', { status: 'ready', persistence: { database: true, cache: true } }),
+      200: answer('Both stores answer.', 'Ready', { status: 'ready', persistence: { database: true, cache: true } }),
     },
     problems: ['store_unavailable'],
   },
@@ -54,11 +54,11 @@ export const RUNNING_ROUTES: readonly Route[] = [
     tag: 'Running',
     access: 'optional',
     handler: getHealth,
-    summary: 'What is well, and what is held',
+    summary: 'Health, and counts of stored data',
     description:
       "Counts are of the caller's tenant; without a key, of the default tenant. With a key, it needs `read`.",
     answers: {
-      200: answer('Worlds are served; `degraded`: without the cache.', 'Health', HEALTH),
+      200: answer('Worlds are served. `degraded`: without the cache.', 'Health', HEALTH),
       503: answer(
         'Worlds are not served.',
         'Health',
@@ -97,7 +97,7 @@ export const RUNNING_ROUTES: readonly Route[] = [
     summary: 'This document as a page',
     answers: {
       200: {
-        description: 'A page that loads nothing from anywhere else.',
+        description: 'A page that loads nothing from other hosts.',
         content: { 'text/html': { schema: { type: 'string' }, examples: {} } },
       },
     },

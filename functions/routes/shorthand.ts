@@ -22,13 +22,13 @@ export function answer(
 
 /** Of a write, to a key without `read`. */
 export function unshown(headers: readonly HeaderName[] = []): AnswerDoc {
-  return { description: 'It is done. The key lacks `read`, so nothing is shown.', headers };
+  return { description: 'The write succeeded. The key lacks `read`, so there is no body.', headers };
 }
 
-export const GONE: AnswerDoc = { description: 'It is gone.' };
+export const GONE: AnswerDoc = { description: 'It is deleted.' };
 
-/** What a list takes. */
+/** The query of a list. */
 export const PAGE_QUERY: Readonly<Record<string, QueryDoc>> = {
-  limit: { schema: pageLimitSchema, description: 'Items at most; 100 where it is not given.', example: 50 },
-  cursor: { schema: z.string(), description: 'The `nextCursor` of the page before.' },
+  limit: { schema: pageLimitSchema, description: 'The largest number of items. Default 100.', example: 50 },
+  cursor: { schema: z.string(), description: 'The `nextCursor` of the previous page.' },
 };

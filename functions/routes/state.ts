@@ -27,7 +27,7 @@ export const STATE_ROUTES: readonly Route[] = [
       include: {
         schema: z.string(),
         description:
-          'Which of `objects`, `users`, `models`, `media`, `chat`, with commas between; all by default.',
+          'Parts of the state, separated by commas: `objects`, `users`, `models`, `media`, `chat`. Default all.',
         example: 'objects,users',
       },
       near: corner('With `radius`: only objects around this point'),
@@ -39,14 +39,14 @@ export const STATE_ROUTES: readonly Route[] = [
     answers: {
       200: {
         description:
-          'The world; as NDJSON where `Accept` asks for it, a StateLine a line. NDJSON has every message, JSON the last 50.',
+          'The world. With `Accept: application/x-ndjson` each line is a StateLine. NDJSON has every message, JSON the last 50.',
         headers: ['ETag', 'Age'],
         content: {
           ...json('State', STATE),
           'application/x-ndjson': { schema: 'StateLine', examples: STATE_LINES },
         },
       },
-      304: { description: 'The caller has it.', headers: ['ETag', 'Age'] },
+      304: { description: 'The caller already has this version.', headers: ['ETag', 'Age'] },
     },
     problems: ['not_found', 'state_unsettled'],
   },
@@ -64,7 +64,7 @@ export const STATE_ROUTES: readonly Route[] = [
     query: {
       mode: {
         schema: z.enum(['replace', 'merge']).default('replace'),
-        description: 'What becomes of objects that are not given.',
+        description: 'Whether objects that are not given are deleted (`replace`) or stay (`merge`).',
         example: 'merge',
       },
     },
@@ -77,7 +77,7 @@ export const STATE_ROUTES: readonly Route[] = [
     },
     answers: {
       200: {
-        description: 'It is the world now.',
+        description: 'The world is saved.',
         content: json('Saved', { seq: STATE.seq, objects: 1, durability: 'committed' }),
       },
       202: QUEUED_ANSWER,

@@ -4,8 +4,8 @@ import { COMMITTED, DEAD_LETTER, QUEUED, UPDATES } from '../openapi/examples.ts'
 import type { AnswerDoc, Route } from '../openapi/types.ts';
 import { answer, GONE, json, PAGE_QUERY } from './shorthand.ts';
 
-/** What a write may answer that does not wait for its commit, or waited too long. */
-export const QUEUED_ANSWER: AnswerDoc = answer('It is in the log, and will be committed.', 'Queued', QUEUED, [
+/** The answer to a write that does not wait for its commit, or waited too long. */
+export const QUEUED_ANSWER: AnswerDoc = answer('The log has the write, and it will be committed.', 'Queued', QUEUED, [
   'Preference-Applied',
 ]);
 
@@ -18,13 +18,13 @@ export const UPDATE_ROUTES: readonly Route[] = [
     access: ['write', 'editor', 'space'],
     handler: postUpdates,
     counted: 'append',
-    summary: 'Change what is in a world: the hot path',
+    summary: 'Change a world: many operations in one request',
     description:
-      'Operations get their place in the space’s order and are in its log when this answers. An operation is absolute: the last in the order counts. `ifSeq` makes one conditional on the object’s seq before this request (0: it is not there; of a list, one must be it); whether it held is known when it is committed: `Prefer: wait` tells. A `move` holds the transforms of many objects in columns, and a `user.move` those of avatars: the same as a patch of each, in order, and each element counts as an operation. Up to 1,000 operations; those of more than 256 KiB together are several entries of the log. An answer of 503 leaves it open whether they were appended: send the same again under the same `Idempotency-Key`.',
+      'When this answers, the log has the operations in their place in the order. Operations are absolute: the last one wins. `ifSeq` is a condition on the object’s seq before this request. 0 means that it does not exist, and one seq of a list must match. `Prefer: wait` tells whether the condition was met. A `move` holds the transforms of many objects in columns; `user.move` holds the transforms of avatars. Each element counts as an operation. A request has up to 1,000 operations. More than 256 KiB become several entries of the log. After a 503, retry with the same `Idempotency-Key`.',
     headers: ['Prefer', 'Idempotency-Key'],
     body: json('Updates', UPDATES),
     answers: {
-      200: answer('It has committed: what became of each operation.', 'Committed', COMMITTED, [
+      200: answer('Committed, with the result of each operation.', 'Committed', COMMITTED, [
         'Preference-Applied',
       ]),
       202: QUEUED_ANSWER,
@@ -44,7 +44,7 @@ export const DEAD_LETTER_ROUTES: readonly Route[] = [
     tag: 'Updates',
     access: ['admin'],
     handler: listDeadLetters,
-    summary: 'Operations that could not be kept, newest first',
+    summary: 'Operations that Postgres could not store, newest first',
     query: PAGE_QUERY,
     answers: {
       200: answer('A page of dead letters.', 'DeadLetterPage', { items: [DEAD_LETTER], nextCursor: null }),
@@ -57,12 +57,12 @@ export const DEAD_LETTER_ROUTES: readonly Route[] = [
     tag: 'Updates',
     access: ['admin'],
     handler: replayDeadLetter,
-    summary: 'Append the operation once more',
+    summary: 'Replay a dead letter',
     description:
-      'Under its conditions and by its author. Where it cannot be kept again, it is a dead letter again, under another id.',
+      'The operation is appended again, with its author and condition. If it is rejected again, that is a new dead letter.',
     answers: {
-      200: answer('It has committed: what became of it.', 'Committed', COMMITTED),
-      202: answer('It is in the log, and will be committed.', 'Queued', QUEUED),
+      200: answer('Committed, with the result.', 'Committed', COMMITTED),
+      202: answer('The log has the write, and it will be committed.', 'Queued', QUEUED),
     },
     problems: ['not_found', 'conflict', 'backlog_full'],
   },
@@ -73,7 +73,7 @@ export const DEAD_LETTER_ROUTES: readonly Route[] = [
     tag: 'Updates',
     access: ['admin'],
     handler: discardDeadLetter,
-    summary: 'Let an operation go that could not be kept',
+    summary: 'Delete a dead letter',
     answers: { 204: GONE },
     problems: ['not_found'],
   },
