@@ -16,7 +16,7 @@ import { ROUTES } from './routes/index.ts';
 
 const PREFLIGHT_SECONDS = 3_600;
 
-/** What holds for every route, and the routes. */
+/** The middleware of every route, and the routes. */
 export function createApp(services: Services): Hono<AppEnv> {
   const app = createFrame(logRequests(services));
   const { corsAllowedOrigins } = services.config;
@@ -55,9 +55,13 @@ export function createApp(services: Services): Hono<AppEnv> {
       app,
       onMethodNotAllowed: (c, methods) =>
         answerProblem(
-          new HttpError('method_not_allowed', `Served here: ${methods.join(', ')}.`, {
-            Allow: methods.join(', '),
-          }),
+          new HttpError(
+            'method_not_allowed',
+            `This route accepts only these methods: ${methods.join(', ')}.`,
+            {
+              Allow: methods.join(', '),
+            },
+          ),
           c,
         ),
     }),
@@ -88,7 +92,7 @@ function mount(app: Hono<AppEnv>, { config, spaceLog }: Services, route: Route):
   app.on(verb, pattern, authenticate({ fromQuery }), limit, allow(access), handler);
 }
 
-/** What stands in for the routes where the configuration cannot be served: every answer says why. */
+/** Replaces the routes if the configuration is wrong: every answer says why. */
 export function createRefusingApp(refusal: AppError): Hono<AppEnv> {
   // Said once in the log, when it was found; not again for every request.
   const app = createFrame();
@@ -104,7 +108,7 @@ function createFrame(...outermost: MiddlewareHandler<AppEnv>[]): Hono<AppEnv> {
   app.notFound((c) => answerProblem(new AppError('not_found', 'There is no such route.'), c));
   app.use(contextStorage(), nameRequests(), traceRequests(), ...outermost);
   app.use(async function harden(c, next) {
-    // Before the answer is there: afterwards each header makes it anew. A route's own Cache-Control goes over this one.
+    // Set before the answer exists: changing a finished answer copies it for each header. A route's own Cache-Control wins.
     c.header('X-Content-Type-Options', 'nosniff');
     c.header('Cache-Control', 'no-store');
     await next();

@@ -11,8 +11,8 @@ import { readClientAddress } from './http/client-address.ts';
 import type { NodeBindings } from './node-server.ts';
 
 /**
- * The functions on a server: Postgres over TCP, or over HTTP where DATABASE_HTTP_URL says so; Redis over TCP at
- * REDIS_URL or REDIS_HOST, or over HTTP at UPSTASH_REDIS_REST_URL. @throws misconfigured
+ * The functions on a server. Postgres: over TCP, or over HTTP with DATABASE_HTTP_URL. Redis: over TCP at REDIS_URL or REDIS_HOST, or
+ * over HTTP at UPSTASH_REDIS_REST_URL. @throws misconfigured
  */
 export function composeNode(env: Env): Composition {
   const trustedProxies = readTrustedProxies(env);

@@ -11,7 +11,7 @@ export function composeWorker(env: Env): Composition {
       if (httpUrl === null && isLoopback(new URL(url).hostname))
         throw misconfigured(
           'DATABASE_URL',
-          'names this machine, which these functions reach over HTTP only: set DATABASE_HTTP_URL to where it answers SQL.',
+          'is a local address, but these functions can connect only over HTTP. Set DATABASE_HTTP_URL to the database’s HTTP address.',
         );
       return openNeon({ databaseUrl: url, fetchEndpoint: httpUrl ?? undefined, timeoutMs, readHeaders });
     },
@@ -30,6 +30,6 @@ function requireUpstash<Redis extends RedisConfig>(redis: Redis): Redis & { kind
   if (redis.kind === 'upstash') return redis as Redis & { kind: 'upstash' };
   throw misconfigured(
     redis.variables.address,
-    'cannot be reached by these functions, which speak HTTP: set UPSTASH_REDIS_REST_URL and UPSTASH_REDIS_REST_TOKEN instead.',
+    'does not work here because these functions use only HTTP. Set UPSTASH_REDIS_REST_URL and UPSTASH_REDIS_REST_TOKEN instead.',
   );
 }

@@ -45,7 +45,7 @@ import { describeError } from './http/describe-error.ts';
 import { createLog, type Log } from './http/log.ts';
 import { readTraceHeaders } from './http/trace.ts';
 
-/** What differs from runtime to runtime. */
+/** The differences between the runtimes. */
 export interface Runtime {
   /** Called once. @throws misconfigured for a store it cannot reach. */
   openPostgres(database: DatabaseConfig & Outgoing): Postgres;
@@ -67,14 +67,14 @@ interface Outgoing {
 export interface Composition extends Services {
   /** Ends the streams that are open, and lets none be opened any more. */
   endStreams(): void;
-  /** Lets go of what is held open: nothing over HTTP, connections over TCP. To be called once, after the last request. */
+  /** Closes TCP connections; over HTTP there are none. Call it once, after the last request. */
   close(): Promise<void>;
 }
 
 /**
- * From the environment to the classes: the one place that knows both the stores and those who use them. It is the same
- * for every runtime but for what compose-worker.ts and compose-node.ts give it.
- * @throws misconfigured for what the configuration contradicts, or asks of this version and it cannot give.
+ * Builds everything from the environment: the only place that knows both the stores and the classes. Runtimes differ only in the parts of
+ * compose-worker.ts and compose-node.ts.
+ * @throws misconfigured if variables contradict each other, or ask for a feature that this version does not have
  */
 export function compose(env: Env, runtime: Runtime): Composition {
   const { openPostgres, openRedis, readAddress, cut } = runtime;
@@ -171,7 +171,7 @@ export function compose(env: Env, runtime: Runtime): Composition {
   };
 }
 
-/** The logs in Redis, what this process knows of them, and who is told of readers that are ahead of them. */
+/** The logs in Redis, the facts that this process knows of them, and the listener for readers that are ahead of them. */
 function openLogs(redis: RedisClient, drainStore: DrainStore, { now, log }: { now: () => number; log: Log }) {
   const known = new KnownLogs(redis, { findCursor: createFindCursor(drainStore, { now, pause }) });
   const store = createLogStore(redis, {}, known);
@@ -225,7 +225,7 @@ function openLog(
   return { spaceLog, drain };
 }
 
-/** What is kept of the states of worlds; null where there is no Redis. */
+/** The cached states of worlds; null without a Redis. */
 function openState(
   config: Config,
   redis: RedisClient | null,
@@ -258,18 +258,18 @@ function openState(
   return state;
 }
 
-/** What can be asked for and is not served yet is refused: passed over, it would be a promise broken in silence. */
+/** Refuses features that this version does not have: ignoring them would silently break a promise. */
 function refuseUnserved(config: Config): void {
   if (!config.persistenceEnabled)
     throw misconfigured(
       'PERSISTENCE_ENABLED',
-      'cannot be off in this version: Postgres is where worlds are kept.',
+      'cannot be off in this version because worldkeep stores worlds in Postgres.',
     );
   if (config.memoryFallbackEnabled)
     throw misconfigured(
       'MEMORY_FALLBACK_ENABLED',
-      'cannot be on in this version: no write is held in memory.',
+      'cannot be on because this version does not keep changes in memory.',
     );
   if (config.auditTransforms)
-    throw misconfigured('AUDIT_TRANSFORMS', 'cannot be on in this version: it has no audit.');
+    throw misconfigured('AUDIT_TRANSFORMS', 'cannot be on because this version has no audit function.');
 }

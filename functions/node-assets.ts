@@ -4,7 +4,7 @@ import { dirname, join } from 'node:path';
 import type { NodeFetch } from './node-server.ts';
 import { DOCS_ASSETS, DOCS_ASSETS_PATH } from './openapi/assets.ts';
 
-/** What the platform does for a Worker: the files of the page at /docs, out of the package; all else goes to the app. */
+/** Serves the files of the page at /docs from the package, as the platform does for a Worker. Other paths go to the app. */
 export function serveAssets(app: NodeFetch): NodeFetch {
   const folder = dirname(createRequire(import.meta.url).resolve('swagger-ui-dist/package.json'));
   return async (request, bindings) => {

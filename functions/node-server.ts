@@ -4,11 +4,11 @@ import type { AddressInfo, Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { getRequestListener } from '@hono/node-server';
 
-/** What the server knows of a request that the request does not say. */
+/** Facts about a request that only the server knows. */
 export interface NodeBindings {
   /** The other end of the connection: the caller, or the proxy in front. */
   remoteAddress: string | null;
-  /** Ends the connection at once, whatever of the answer has not been sent. */
+  /** Closes the connection immediately, even if a part of the answer was not sent. */
   cut: () => void;
 }
 
@@ -25,8 +25,8 @@ export interface RunningServer {
   /** `http://host:port`, as it can be called from this machine. */
   url: string;
   /**
-   * Takes no more connections, ends those that are quiet, lets the requests under way be answered, and ends each
-   * connection after its answer. What is not answered in `timeoutMs` is cut.
+   * Accepts no more connections, closes idle ones, and lets running requests finish. It closes each connection after its answer, and cuts
+   * requests that take longer than `timeoutMs`.
    * @returns how many requests were cut
    */
   stop(timeoutMs: number): Promise<number>;
@@ -114,8 +114,8 @@ function closeAfter(outgoing: ServerResponse): void {
 }
 
 /**
- * Ends our side and reads on for a moment: a connection closed while the other side still sends is reset, and the answer
- * is lost with it.
+ * Ends our side, and keeps reading for a moment. A connection that is closed while the other side still sends is reset, and the answer
+ * is lost.
  */
 function linger(socket: Socket): void {
   if (socket.destroyed || socket.writableEnded) return;
@@ -125,7 +125,7 @@ function linger(socket: Socket): void {
   socket.once('close', () => clearTimeout(timer));
 }
 
-/** What was sent is no HTTP, or came too slowly. */
+/** The request is not HTTP, or came too slowly. */
 function refuse(socket: Duplex, code: string | undefined): void {
   if (code === 'ECONNRESET' || !socket.writable) {
     socket.destroy();

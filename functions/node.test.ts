@@ -33,7 +33,7 @@ describe('the functions as a process on Node', () => {
     return socket;
   }
 
-  it('[R2] ends its streams at once after a signal, and exits with 0', async () => {
+  it('[R2] ends its streams immediately after a signal, and exits with 0', async () => {
     const target = await start(PATIENT);
     const { at, apiKey, call } = await openSpace(target);
     const client = await openEvents(target, at, { credential: await apiKey(['read']) });
@@ -112,7 +112,7 @@ describe('the functions as a process on Node', () => {
     expect(target.lines.at(-1)).toContain('"event":"stopped","requestsCut":1');
   });
 
-  it('takes a signal that comes twice for one, and ends at once at the next', async () => {
+  it('treats two signals in a row as one, and ends immediately at the next', async () => {
     const target = await start(PATIENT);
     const put = await beginPut(target);
     put.socket.on('error', () => undefined);

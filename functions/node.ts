@@ -48,7 +48,7 @@ async function run(): Promise<number> {
   // They would never end by themselves; who follows comes again.
   composition.endStreams();
   const cut = await server.stop(shutdownTimeoutMs);
-  // What a caller did not wait for may still be at work in a store.
+  // Work that no caller waits for may still use a store.
   const hasClosed = await settleBefore(deadlineMs, composition.close());
   log({ event: 'stopped', requestsCut: cut });
   return cut === 0 && hasClosed ? 0 : 1;
@@ -61,7 +61,7 @@ async function reportStores({ persistence, pingCache, log: report }: Composition
       report('error', 'store_unavailable', { message: outcome.reason.message });
 }
 
-/** Resolves with the first signal; a second one ends the process at once. */
+/** Resolves with the first signal; a second one ends the process immediately. */
 function waitForSignal(): Promise<NodeJS.Signals> {
   return new Promise((resolve) => {
     let firstMs: number | null = null;
@@ -87,9 +87,9 @@ async function settleBefore(deadlineMs: number, work: Promise<void>): Promise<bo
 
 function explainListening(error: unknown, host: string, port: number): string {
   const code = error instanceof Error && 'code' in error ? String(error.code) : 'unknown';
-  if (code === 'EADDRINUSE') return `PORT ${port} is taken on ${host}.`;
-  if (code === 'EACCES') return `PORT ${port} may not be listened on by this user.`;
-  return `HOST ${host} cannot be listened on (${code}).`;
+  if (code === 'EADDRINUSE') return `Another program already uses PORT ${port} on ${host}.`;
+  if (code === 'EACCES') return `This user does not have permission to use PORT ${port}.`;
+  return `The server cannot listen on HOST ${host} (${code}).`;
 }
 
 function fail(exitCode: number, sentence: string): number {

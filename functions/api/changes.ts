@@ -24,5 +24,8 @@ export async function getChanges(c: AppContext): Promise<Response> {
 }
 
 export function noLiveLog(): AppError {
-  return new AppError('no_live_log', 'Without a Redis there is no log to follow: read the state.');
+  return new AppError(
+    'no_live_log',
+    'This server has no change log because it has no Redis. Read the state instead.',
+  );
 }

@@ -1,4 +1,4 @@
-/** What GET /health answers. */
+/** The answer of GET /health. */
 export interface Health {
   /** `degraded`: worlds are served, and a store is away. `down`: they are not. */
   status: 'ok' | 'degraded' | 'down';
@@ -17,7 +17,7 @@ export interface Health {
   durabilityLagMs: number;
   /**
    * Whether the log takes writes. `evicts`: Redis is set to lose what is queued, so nothing is. `full`: it has no memory left,
-   * or next to none. What drains goes on in both.
+   * or almost none. Drains continue in both.
    */
   log: 'ok' | 'evicts' | 'full' | 'away' | 'none';
 }

@@ -30,8 +30,8 @@ export async function getReadyz(c: AppContext): Promise<Response> {
 }
 
 /**
- * GET /health. Counts are those of the caller's tenant, or of the default tenant for callers without a key. An answer is
- * repeated for a few seconds: anyone may ask, and the database must not feel it.
+ * GET /health. It counts for the caller's tenant, or for the default tenant without a key. An answer is repeated for a few seconds,
+ * because anyone may ask and the database must not be slowed down.
  */
 export async function getHealth(c: AppContext): Promise<Response> {
   readQuery(c, []);

@@ -8,7 +8,10 @@ export async function listPresence(c: AppContext): Promise<Response> {
   const page = readQuery(c, ['limit', 'cursor']);
   const { presence } = c.get('services');
   if (presence === null)
-    throw new AppError('no_presence', 'No Redis is configured, and who is in a space is kept there alone.');
+    throw new AppError(
+      'no_presence',
+      'This server cannot list the people in a space because it has no Redis.',
+    );
   const { kind, tenantId } = c.get('principal');
   const spaceId = readParam(c, 'space');
   const listed = presence.list({ ...page, tenantId, spaceId });

@@ -48,7 +48,7 @@ export async function getState(c: AppContext): Promise<Response> {
     ...headersOf(state),
     ...(maxStaleMs > 0 && { Age: String(Math.floor(state.ageMs / 1_000)) }),
   };
-  // Who is given less than the version has may not be told later that it is the same.
+  // A caller that receives only a part must not get a 304 for the whole later.
   if (state.status === 'state' && !state.isWhole) return c.body(state.text, 200, headers);
   if (state.status === 'state' && !(known !== null && isFresh(c, ETag)))
     return c.body(state.text, 200, { ETag, ...headers });
@@ -95,7 +95,7 @@ function readInclude(include: string | undefined): readonly StatePart[] {
     if (part === undefined)
       throw refuseParameter(
         'include',
-        `must be one or more of ${STATE_PARTS.join(', ')}, with commas between`,
+        `must list one or more of these, separated by commas: ${STATE_PARTS.join(', ')}`,
       );
     return part;
   });
@@ -113,7 +113,7 @@ function readRegion(query: Partial<Record<RegionParameter, string>>): Region | u
     return { near: readVector('near', near), radius: readNumber('radius', radius, radius) };
   if (min !== undefined && max !== undefined && given.length === 2)
     return { min: readVector('min', min), max: readVector('max', max) };
-  throw refuseParameter(first, 'a region is near and radius, or min and max');
+  throw refuseParameter(first, 'must be used in a pair: near with radius, or min with max');
 }
 
 function readVector(name: RegionParameter, text: string): Vector3 {
@@ -128,7 +128,7 @@ function readNumber(name: RegionParameter, text: string, whole: string): number 
   const number = /^-?\d+(\.\d+)?([eE][+-]?\d+)?$/.test(text.trim()) ? Number(text) : Number.NaN;
   if (Number.isFinite(number)) return number + 0;
   const what = text === whole ? 'a number' : 'three numbers x,y,z';
-  throw refuseParameter(name, `must be ${what} in metres that a double can hold`);
+  throw refuseParameter(name, `must be ${what} in metres; the value is too large`);
 }
 
 function readMode(mode = 'replace'): SaveMode {

@@ -11,7 +11,7 @@ import { noLiveLog } from './changes.ts';
 const HEADERS = {
   'Content-Type': 'text/event-stream; charset=utf-8',
   'Cache-Control': 'no-cache, no-transform',
-  // Of nginx, and of those that took it over from there: nothing is gathered on the way.
+  // A header of nginx, which other proxies use too: it turns buffering off.
   'X-Accel-Buffering': 'no',
 };
 
@@ -36,7 +36,7 @@ export async function getStream(c: AppContext): Promise<Response> {
     defer: readDefer(c),
     isAllowed: () => isStillAllowed(c),
     onEnd: (end) => {
-      // Whatever was sent before is still on its way to one who does not read.
+      // Text that was sent before is still in flight to a client that does not read.
       if (end === 'slow') cut(c);
     },
   });
@@ -49,7 +49,7 @@ function readFrom(
   query: { since?: string; access_token?: string },
 ): OpenStreamRequest['from'] {
   if (query.access_token !== undefined && c.req.header('Authorization') !== undefined)
-    throw refuseParameter('access_token', 'is one credential too many: there is an Authorization header');
+    throw refuseParameter('access_token', 'must not be used together with an Authorization header');
   const since = readSince(query.since);
   const lastEventId = c.req.header('Last-Event-ID') ?? '';
   if (lastEventId === '') return since === null ? null : { seq: since, isExact: false };

@@ -30,7 +30,7 @@ export async function postUpdates(c: AppContext): Promise<Response> {
   return c.json({ seq, durability: 'committed', results: outcome.results });
 }
 
-/** What is left of the principal's budget in this space, for the answer to come. */
+/** Writes the rest of the principal's budget in this space into the answer. */
 function writeBudget(c: AppContext, { requests, updates }: BudgetLeft): void {
   const { rateLimitRequestsPerMinute, rateLimitUpdatesPerMinute } = c.get('services').config.limits;
   const lines = [

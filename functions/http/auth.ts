@@ -8,7 +8,7 @@ import { checkRight } from './roles.ts';
 
 /**
  * Lets a request through whose key or session is known, and gives the route its tenant's worlds.
- * @param options.fromQuery takes the credential from `access_token` too, for who cannot set headers.
+ * @param options.fromQuery also accepts the credential in `access_token`, for clients that cannot set headers.
  */
 export function authenticate({ fromQuery = false }: { fromQuery?: boolean } = {}) {
   return createMiddleware<AppEnv>(async function authenticated(c, next) {
@@ -19,7 +19,7 @@ export function authenticate({ fromQuery = false }: { fromQuery?: boolean } = {}
     if (principal === null)
       throw new AppError(
         'unauthorized',
-        'An API key or a session token is needed: Authorization: Bearer <credential>.',
+        'Send an API key or a session token in the header "Authorization: Bearer <credential>".',
       );
     c.set('principal', principal);
     c.set(
@@ -64,7 +64,7 @@ async function recognizeKnown(c: AppContext, credential: string | undefined): Pr
       : null;
   if (principal !== null) return principal;
   await countStranger(c, stranger);
-  throw new AppError('unauthorized', 'The credential is not known.');
+  throw new AppError('unauthorized', 'The server does not recognize this credential.');
 }
 
 const CREDENTIAL = /^[\x21-\x7e]+$/;

@@ -40,10 +40,10 @@ export class BodyReader {
    */
   async read(timeoutMs = this.#timeoutMs): Promise<Uint8Array | null> {
     const next = this.#readNext().catch((cause: unknown) => {
-      throw new AppError('malformed_json', 'The body could not be read to its end.', { cause });
+      throw new AppError('malformed_json', 'The server could not read the whole body.', { cause });
     });
     const { done, value } = await within(timeoutMs, next, () => {
-      const message = `No byte of the body arrived for ${timeoutMs} ms: send the request again.`;
+      const message = `The server received no body data for ${timeoutMs} ms. Send the request again.`;
       return new AppError('body_timeout', message);
     });
     return done || value === undefined ? null : value;

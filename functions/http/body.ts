@@ -74,6 +74,6 @@ export async function readBytes(c: AppContext, bytesMax: number): Promise<Uint8A
 }
 
 function tooLarge(bytesMax: number, actual: string): AppError {
-  const message = `The body may have at most ${bytesMax} bytes; this one ${actual}.`;
+  const message = `The server accepts at most ${bytesMax} bytes in a body. This body ${actual} bytes.`;
   return new AppError('body_too_large', message, { errors: [{ path: '', message }] });
 }

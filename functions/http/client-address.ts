@@ -18,7 +18,7 @@ export function readClientAddress(
   for (const entry of listEntries(read(trusted.header) ?? '', trusted.header).reverse()) {
     if (!isWithin(caller, trusted.ranges)) break;
     const next = readEntry(entry);
-    // A proxy may hide an address (`unknown`, `_hidden`). The last one that is known stands for it.
+    // A proxy may hide an address (`unknown`, `_hidden`). The last known address is used instead.
     if (next === null) break;
     caller = next;
   }

@@ -15,16 +15,16 @@ import type { DescribedError } from './describe-error.ts';
 import type { Log } from './log.ts';
 import type { Rule, Trace } from './request-types.ts';
 
-/** What QStash is called back for. */
+/** The work that QStash starts. */
 export type Drains = Pick<Drain, 'drainSpace' | 'sweep'>;
 
-/** What remembers the deliveries of QStash whose job is done. */
+/** Remembers the deliveries of QStash whose job is done. */
 export interface FinishedJobs {
   isFinished(deliveryId: string): Promise<boolean>;
   markFinished(deliveryId: string, ttlSeconds: number): Promise<void>;
 }
 
-/** What the routes work with. Nothing in it holds a connection, so one set serves every request of an isolate. */
+/** The objects that routes use. None holds a connection, so one set serves every request of an isolate. */
 export interface Services {
   config: Config;
   /** For the default tenant, signed by nobody. */
@@ -41,13 +41,13 @@ export interface Services {
   drains: Drains | null;
   /** Null where there is no Redis: then Postgres orders and applies. */
   spaceLog: Pick<SpaceLog, 'readStats' | 'findFault'> | null;
-  /** Who follows the logs, now and then or live; null where there is no Redis. */
+  /** The changes of spaces, polled or live; null without a Redis. */
   changes: Pick<SpaceChanges, 'list'> | null;
   streams: Pick<SpaceStreams, 'open' | 'check'> | null;
-  /** Ends a request's connection at once, where the runtime can: its answer is not read. */
+  /** Closes the connection of a request immediately, if the runtime can: its answer is not read. */
   cut: (c: AppContext) => void;
   deadLetters: DeadLetters;
-  /** Who is in the spaces; null where there is no Redis. */
+  /** The people in the spaces; null without a Redis. */
   presence: Presence | null;
   /** Keeps work going that no answer waits for, where the runtime has no way of its own. */
   defer: (work: Promise<unknown>) => void;
@@ -56,14 +56,14 @@ export interface Services {
   now: () => number;
 }
 
-/** Who is asking: a server, by its key, or a person in one space, by a session's token. */
+/** The caller: a server with its key, or a person in one space with a session token. */
 export type Principal = KeyPrincipal | SessionPrincipal;
 
 interface KnownPrincipal {
   /** Of the key or the session. */
   id: string;
   tenantId: string;
-  /** What stands as the author of what they write: the key's id, or the person's. */
+  /** The author of the caller's writes: the id of the key or of the person. */
   actor: string;
 }
 
@@ -83,12 +83,12 @@ export interface AppEnv {
   Variables: {
     requestId: string;
     trace: Trace;
-    /** What became of a request that failed, for the log. Set by `answerProblem`. */
+    /** The failure of a request, for the log. Set by `answerProblem`. */
     failure: { code: string; causes?: DescribedError[] };
     services: Services;
     /** Describes all routes as OpenAPI. */
     describeApi: () => JsonObject;
-    /** Who may use the route. Set by `allow`. */
+    /** The rights that the route needs. Set by `allow`. */
     rule: Rule;
     /** Set by `authenticate`. */
     principal: Principal;

@@ -4,7 +4,7 @@ import { LIMITS } from '../../src/world/limits.ts';
 import type { Seq } from '../../src/world/types.ts';
 import type { AppContext } from './context.ts';
 
-/** One entity tag (RFC 9110, 8.8.3) and what stands before the next. */
+/** One entity tag (RFC 9110, 8.8.3), with the separator before the next. */
 const TAG = /^[ \t]*(W\/)?"([\x21\x23-\x7e\x80-\xff]*)"[ \t]*(?:,|$)/;
 const OBJECT_TAG = /^[1-9]\d{0,15}$/;
 
@@ -20,8 +20,8 @@ export function writeStateEtag({ seq, rev }: { seq: Seq; rev: number }): string 
 }
 
 /**
- * What If-Match and If-None-Match ask of a write to one object. A weak tag never matches, nor does one that no object here
- * has ever had: the write then fails with 412. If-None-Match is served as `*` alone.
+ * Reads If-Match and If-None-Match of a write to one object. A weak tag never matches. Neither does a tag that no object here ever had:
+ * the write then fails with 412. If-None-Match accepts only `*`.
  * @throws validation_failed for a header that is not a list of entity tags, or two that exclude each other.
  */
 export function readPrecondition(c: AppContext): Precondition {
@@ -31,10 +31,10 @@ export function readPrecondition(c: AppContext): Precondition {
   if (match !== null && match.length > LIMITS.conditionSeqsMax)
     throw refuseHeader(
       'If-Match',
-      `must name at most ${LIMITS.conditionSeqsMax} tags; it names ${match.length}`,
+      `must contain at most ${LIMITS.conditionSeqsMax} tags; it contains ${match.length}`,
     );
   if (match === '*' && noneMatch === '*')
-    throw refuseHeader('If-None-Match', 'cannot be * where If-Match is * too');
+    throw refuseHeader('If-None-Match', 'must not be * when If-Match is also *');
   return {
     ...(match === '*' && { ifExists: true }),
     ...(noneMatch === '*' && { ifExists: false }),
@@ -60,7 +60,8 @@ export function readStateTag(c: AppContext): { seq: Seq; rev: number } | null {
 /** Refuses conditions where none are served: a condition that is passed over is a change lost. */
 export function refuseConditions(c: AppContext): void {
   for (const name of ['If-Match', 'If-None-Match'] as const)
-    if (c.req.header(name) !== undefined) throw refuseHeader(name, 'is not served here');
+    if (c.req.header(name) !== undefined)
+      throw refuseHeader(name, 'is a header that this route does not support');
 }
 
 /** Whether a read asks for a comparison with what the caller has. */
@@ -77,7 +78,7 @@ export function isFresh(c: AppContext, etag: string): boolean {
     tags === '*' || tags.some(({ weak, value }) => (weakly || !weak) && `"${value}"` === etag);
   const match = readTags(c, 'If-Match');
   if (match !== null && !has(match, false))
-    throw new AppError('precondition_failed', 'What is here is not what If-Match names.');
+    throw new AppError('precondition_failed', 'The current version does not match the If-Match header.');
   const noneMatch = readTags(c, 'If-None-Match');
   return noneMatch !== null && has(noneMatch, true);
 }
@@ -89,7 +90,8 @@ function readTags(c: AppContext, name: ConditionHeader): Tags | null {
   const tags: Exclude<Tags, '*'> = [];
   for (let rest = header; rest !== '' || tags.length === 0; ) {
     const tag = TAG.exec(rest);
-    if (tag === null) throw refuseHeader(name, 'must be * or entity tags like "123", with commas between');
+    if (tag === null)
+      throw refuseHeader(name, 'must be * or a list of entity tags such as "123", separated by commas');
     tags.push({ weak: tag[1] !== undefined, value: tag[2] ?? '' });
     rest = rest.slice(tag[0].length);
   }

@@ -16,7 +16,7 @@ export async function readIdempotency(
   if (key === undefined) return null;
   if (!KEY.test(key))
     throw new AppError('validation_failed', 'The input is not valid.', {
-      errors: [{ path: '/Idempotency-Key', message: 'must be 1 to 128 visible characters of ASCII' }],
+      errors: [{ path: '/Idempotency-Key', message: 'must have 1 to 128 visible ASCII characters' }],
     });
   const { config, now } = c.get('services');
   const { idempotencyTtlSeconds } = config.limits;
@@ -24,7 +24,7 @@ export async function readIdempotency(
   if (uuid !== null && now() - Number.parseInt(`${uuid[1]}${uuid[2]}`, 16) > idempotencyTtlSeconds * 1_000)
     throw new AppError(
       'key_expired',
-      `Keys are remembered for ${idempotencyTtlSeconds} seconds, and this one is older: whether the request was done cannot be known any more.`,
+      `The server forgets idempotency keys after ${idempotencyTtlSeconds} seconds. It no longer knows whether it handled this request.`,
     );
   const digest = new Uint8Array(await crypto.subtle.digest('SHA-256', body as Uint8Array<ArrayBuffer>));
   return { key, fingerprint: btoa(String.fromCharCode(...digest)) };

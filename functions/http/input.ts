@@ -15,6 +15,6 @@ export function isJsonObject(value: JsonValue): value is JsonObject {
 export function refuseOther(body: JsonValue, member: 'id' | 'spaceId', path: string): void {
   if (!isJsonObject(body) || body[member] === undefined || body[member] === path) return;
   throw new AppError('validation_failed', 'The input is not valid.', {
-    errors: [{ path: `/${member}`, message: 'must be what the path says, if it is given' }],
+    errors: [{ path: `/${member}`, message: 'must be the same as in the path, if the body contains it' }],
   });
 }

@@ -1,6 +1,6 @@
 import { LOG_LEVELS, type LogLevel } from '../../src/config.ts';
 
-/** What stands in a line beside its time, level and event: names, ids, counts. Never what was sent, never a secret. */
+/** The fields of a line besides time, level and event: names, ids, counts. Never content of a request, never a secret. */
 export type LogFields = Readonly<Record<string, unknown>>;
 
 /** Writes one line, if its level is not below the one configured. */

@@ -16,7 +16,7 @@ export function sendsNdjson(c: AppContext): boolean {
 }
 
 /**
- * The body piece by piece, read no faster than the pieces are used. What a reader who stops early leaves is discarded.
+ * Reads the body in pieces, no faster than the caller uses them. If the caller stops early, the rest is discarded.
  * @throws unsupported_media_type, body_timeout, and malformed_json where the body breaks off.
  */
 export async function* readPieces(c: AppContext): AsyncGenerator<Uint8Array> {
@@ -71,7 +71,7 @@ function toErrorLine(c: AppContext, error: unknown): object {
   const { code, message } =
     error instanceof AppError && error.code !== 'internal'
       ? error
-      : { code: 'internal', message: 'Something went wrong here.' };
+      : { code: 'internal', message: 'The server had an unexpected error.' };
   const requestId = c.get('requestId');
   c.get('services').log('error', 'stream_failed', {
     requestId,

@@ -1,9 +1,9 @@
 import type { AppContext } from './context.ts';
 
-/** What a caller would rather have: `wait` for the commit, or an answer before it (`respond-async`); null: whatever is usual. */
+/** The preference of a caller: `wait` for the commit, or an answer before it (`respond-async`); null: the default of the route. */
 export type Wish = 'wait' | 'respond-async' | null;
 
-/** Reads Prefer (RFC 7240). What is not served here is passed over, as the header has it; of both, the first counts. */
+/** Reads Prefer (RFC 7240). Unknown preferences are ignored, as the RFC says. Of both known ones, the first counts. */
 export function readPrefer(c: AppContext): Wish {
   const header = c.req.header('Prefer');
   if (header === undefined) return null;
@@ -15,7 +15,7 @@ export function readPrefer(c: AppContext): Wish {
   return null;
 }
 
-/** Tells the caller that the wish was heeded. */
+/** Tells the caller that the preference was used. */
 export function applyWish(c: AppContext, wish: Wish): void {
   if (wish === null) return;
   c.header('Preference-Applied', wish);

@@ -3,41 +3,41 @@ import { AppError, type ErrorCode } from '../../src/world/errors.ts';
 import type { AppContext } from './context.ts';
 import { describeError } from './describe-error.ts';
 
-/** Failures that only HTTP knows, beside those of the world. */
+/** Failures that exist only in HTTP, in addition to the failures of the world. */
 type HttpErrorCode = 'method_not_allowed' | 'rate_limited' | 'job_refused';
 
-/** What `write_queued` says, the routes answer as 202. */
+/** Every code except `write_queued`, which the routes answer as 202. */
 export type ProblemCode = Exclude<ErrorCode, 'write_queued'> | HttpErrorCode;
 
 /** Every code, its status and its title. */
 export const PROBLEMS: Record<ProblemCode, { status: ContentfulStatusCode; title: string }> = {
-  unauthorized: { status: 401, title: 'The credential is missing or not known' },
+  unauthorized: { status: 401, title: 'The request has no valid credential' },
   forbidden: { status: 403, title: 'The credential does not allow this' },
   not_found: { status: 404, title: 'Not found' },
-  method_not_allowed: { status: 405, title: 'The method is not served here' },
-  body_timeout: { status: 408, title: 'The body did not arrive' },
-  conflict: { status: 409, title: 'In conflict with what is there' },
+  method_not_allowed: { status: 405, title: 'This route does not accept the method' },
+  body_timeout: { status: 408, title: 'The server did not receive the body in time' },
+  conflict: { status: 409, title: 'The request conflicts with the current data' },
   key_expired: { status: 409, title: 'The idempotency key is too old' },
-  trimmed: { status: 410, title: 'The log no longer has what came behind this' },
-  precondition_failed: { status: 412, title: 'A precondition does not hold' },
+  trimmed: { status: 410, title: 'The log no longer has the changes after this seq' },
+  precondition_failed: { status: 412, title: 'The current version does not meet the request’s condition' },
   body_too_large: { status: 413, title: 'The body is too large' },
-  unsupported_media_type: { status: 415, title: 'The body is not in a form that is taken here' },
+  unsupported_media_type: { status: 415, title: 'The server does not accept this body format' },
   malformed_json: { status: 422, title: 'The body is not JSON' },
   validation_failed: { status: 422, title: 'The input is not valid' },
   properties_too_large: { status: 422, title: 'The properties are too large' },
-  idempotency_key_reused: { status: 422, title: 'The idempotency key was used before' },
-  backlog_full: { status: 429, title: 'Too much is waiting to be committed' },
+  idempotency_key_reused: { status: 422, title: 'A different request already used this idempotency key' },
+  backlog_full: { status: 429, title: 'Too many changes are waiting for the database' },
   rate_limited: { status: 429, title: 'Too many requests' },
   too_many_streams: { status: 429, title: 'Too many streams are open' },
   // The status that QStash knows: it does not try again.
-  job_refused: { status: 489 as number as ContentfulStatusCode, title: 'This job can never be done' },
+  job_refused: { status: 489 as number as ContentfulStatusCode, title: 'The server cannot do this job' },
   internal: { status: 500, title: 'Internal error' },
-  no_signing_key: { status: 501, title: 'Session tokens are not set up here' },
-  no_live_log: { status: 501, title: 'There is no log to follow here' },
-  no_presence: { status: 501, title: 'Presence is not set up here' },
+  no_signing_key: { status: 501, title: 'This server has no key to sign session tokens' },
+  no_live_log: { status: 501, title: 'This server has no change log' },
+  no_presence: { status: 501, title: 'This server does not track who is in a space' },
   misconfigured: { status: 503, title: 'The service is not configured' },
-  store_unavailable: { status: 503, title: 'A store cannot be reached' },
-  state_unsettled: { status: 503, title: 'The state is being settled' },
+  store_unavailable: { status: 503, title: 'The server cannot use one of its data stores now' },
+  state_unsettled: { status: 503, title: 'The state is changing now' },
 };
 
 const RETRY_AFTER_SECONDS = 2;
@@ -56,8 +56,8 @@ export class HttpError extends Error {
 }
 
 /**
- * The one place where a failure becomes an answer. What is not an `AppError` is a bug: 500, and the request's line in the log
- * knows where.
+ * The only place where a failure becomes an answer. An error that is not an `AppError` is a bug. It is answered 500, and the log line of
+ * the request has its place in the code.
  */
 export function answerProblem(error: unknown, c: AppContext): Response {
   const known =
@@ -74,7 +74,9 @@ export function answerProblem(error: unknown, c: AppContext): Response {
     title,
     status,
     detail:
-      known.code === 'internal' ? `Something went wrong here. It is logged as ${requestId}.` : known.message,
+      known.code === 'internal'
+        ? `The server had an unexpected error. The server log lists it under request ID ${requestId}.`
+        : known.message,
     instance: new URL(c.req.url).pathname,
     code,
     requestId,

@@ -11,7 +11,7 @@ const NOW = NOW_MS / 1_000;
 const [CURRENT, NEXT, OTHER] = ['sig_current', 'sig_next', 'sig_other'];
 const SPACE = '{"tenantId":"t","spaceId":"s"}';
 const URL_SIGNED = `${PUBLIC_URL}/jobs/drain`;
-/** Nobody listens there: whoever asks a store is answered 503. */
+/** Nothing listens there, so a request that asks a store is answered 503. */
 const NOWHERE = 'http://127.0.0.1:9';
 
 const ENV = {
@@ -29,7 +29,7 @@ const ENV = {
 /** The app, and what of it a call has touched: jobs here are counted, and done in no time. */
 function openApp({ env = {}, nowMs = NOW_MS }: { env?: Partial<typeof ENV>; nowMs?: number } = {}) {
   const touched: string[] = [];
-  /** What the answer is, once it is noted who was asked. */
+  /** The answer, after noting the address that was asked. */
   const noting = async <T>(what: string, answer: T): Promise<T> => {
     touched.push(what);
     return answer;
@@ -113,7 +113,7 @@ describe('a delivery is answered 401, and nothing is touched,', () => {
   it.each<[string, () => Promise<string | null>]>([
     ['without a signature', async () => null],
     ['with an empty one', async () => ''],
-    ['with what is none', async () => 'a.b.c'],
+    ['with text that is no signature', async () => 'a.b.c'],
     ['with half of one', async () => (await signed()).slice(0, -10)],
     ['signed with another key', () => signed({ key: OTHER })],
     ['signed with no key', async () => new UnsecuredJWT(await payload()).encode()],
@@ -145,7 +145,7 @@ describe('a delivery is answered 401, and nothing is touched,', () => {
     expect(response.status).toBe(401);
     expect(await response.json()).toMatchObject({
       code: 'unauthorized',
-      detail: 'This is for QStash alone, and its signature is missing or not good.',
+      detail: 'Only QStash can call this route. The request has no valid QStash signature.',
     });
     expect(touched).toEqual([]);
   });

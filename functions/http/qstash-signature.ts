@@ -20,7 +20,7 @@ const DELIVERY_ID_LENGTH_MAX = 256;
 
 /**
  * The body of a call whose `Upstash-Signature` is QStash's, made within the last five minutes for this URL and these bytes.
- * Asks no store, and reads nothing of what is not signed at all.
+ * It asks no store, and does not read the body of a request without a signature.
  * @throws unauthorized, in the same words whatever is wrong with it; body_too_large.
  */
 export async function verifyQstash(c: AppContext): Promise<Delivery> {
@@ -67,7 +67,7 @@ async function readDeliveryId(signature: string, key: string, expected: Expected
   }
 }
 
-/** What the library does not check: for how long it is good, whether its id can be kept, and the body. */
+/** Checks that the library does not make: the time to live, the id, and the body. */
 function readId({ exp, jti, body }: JWTPayload, expected: Expected): string | null {
   const secondsLeft = (exp ?? Number.POSITIVE_INFINITY) - expected.nowSeconds;
   if (secondsLeft > SIGNATURE_SECONDS_MAX + CLOCK_SKEW_SECONDS_MAX) return null;
@@ -77,5 +77,8 @@ function readId({ exp, jti, body }: JWTPayload, expected: Expected): string | nu
 }
 
 function refuse(): AppError {
-  return new AppError('unauthorized', 'This is for QStash alone, and its signature is missing or not good.');
+  return new AppError(
+    'unauthorized',
+    'Only QStash can call this route. The request has no valid QStash signature.',
+  );
 }

@@ -16,8 +16,8 @@ export function readQuery<Name extends string>(
   if (!c.req.url.includes('?')) return read;
   for (const [name, value] of new URL(c.req.url).searchParams) {
     const known = names.find((candidate) => candidate === name);
-    if (known === undefined) throw refuseParameter(name, 'is not a parameter that is served here');
-    if (read[known] !== undefined) throw refuseParameter(name, 'is given twice');
+    if (known === undefined) throw refuseParameter(name, 'is not a parameter of this route');
+    if (read[known] !== undefined) throw refuseParameter(name, 'appears more than once');
     read[known] = value;
   }
   return read;
@@ -34,7 +34,7 @@ export function readMoveForm(text: string | undefined): MoveForm {
 export function readSince(text: string | undefined): Seq | null {
   if (text === undefined) return null;
   const since = readSeqText(text);
-  if (since === null) throw refuseParameter('since', 'must be a seq: a whole number, 0 or more');
+  if (since === null) throw refuseParameter('since', 'must be a sequence number: a whole number, 0 or more');
   return since;
 }
 

@@ -6,8 +6,8 @@ import { HttpError } from './problem.ts';
 const WINDOW_SECONDS = 60;
 
 /**
- * Counts a request of the principal, which `authenticate` has set, and tells in `RateLimit` and `RateLimit-Policy` what is
- * left; refuses it where nothing is. @param requestsPerMinute of each key and each session; 0: they are not counted.
+ * Counts a request of the principal that `authenticate` has set. `RateLimit` and `RateLimit-Policy` show the rest; without a rest the
+ * request is refused. @param requestsPerMinute of each key and each session; 0: not counted
  */
 export function limitRequests(requestsPerMinute: number) {
   const limit: RateLimit = { requests: requestsPerMinute, windowSeconds: WINDOW_SECONDS };
@@ -17,15 +17,15 @@ export function limitRequests(requestsPerMinute: number) {
     const { tenantId, id } = c.get('principal');
     const decision = await limiter.takeLeased({ tenantId, kind: 'principal', name: id }, limit);
     if (!decision.allowed) throw refuse(c, 'requests', decision);
-    // Before the answer is there: afterwards each header makes it anew.
+    // Set before the answer exists: changing a finished answer copies it for each header.
     for (const [name, value] of Object.entries(readHeaders(c, 'requests', decision))) c.header(name, value);
     await next();
   });
 }
 
 /**
- * The same beside the route's own work, which waits for it before it answers (`settleLimit`): two round trips to Redis take the
- * time of one. What was read for one who is refused is thrown away; who is known to be refused is so before anything is read.
+ * The same, in parallel to the route's own work: two round trips to Redis take the time of one. The route waits for the count before it
+ * answers (`settleLimit`). If the request is refused, the result is discarded. A principal that is known to be refused is refused first.
  */
 export function limitConcurrently(requestsPerMinute: number) {
   const limit: RateLimit = { requests: requestsPerMinute, windowSeconds: WINDOW_SECONDS };
@@ -58,8 +58,8 @@ export function limitConcurrently(requestsPerMinute: number) {
 }
 
 /**
- * For a route whose requests are counted by what they do, in the same call to Redis: those that fail before that, and what they
- * cost, are counted here, and who has none left is refused before anything is read. @throws rate_limited
+ * For a route whose handler counts its requests in its own Redis command. This counts requests that fail before that command. A principal
+ * without budget is refused before anything is read. @throws rate_limited
  */
 export function limitFailures(requestsPerMinute: number) {
   const limit: RateLimit = { requests: requestsPerMinute, windowSeconds: WINDOW_SECONDS };
@@ -76,15 +76,15 @@ export function limitFailures(requestsPerMinute: number) {
   });
 }
 
-/** What a credential that no store has confirmed says of itself. */
+/** The claims of a credential that no store has confirmed. */
 export type Stranger = { tenantId: string } | { tenantId: string; sessionId: string };
 
 /** Tenants whose budgets an address may use up before all its lookups of unknown credentials stop. */
 const STRANGE_TENANTS = 10;
 
 /**
- * Refuses the lookup of a credential that was never good here, where its budget is known to be used up: a flood of guesses
- * costs the database no more than that. Credentials that were good are looked up without this. @throws rate_limited
+ * Refuses the lookup of a credential that was never good in this process, if its budget is used up. So many guesses cost the database no
+ * more than the budget. Credentials that were good are looked up without this check. @throws rate_limited
  */
 export function refuseStranger(c: AppContext, stranger: Stranger): void {
   const { limiter } = c.get('services');
@@ -108,9 +108,9 @@ export async function countStranger(c: AppContext, stranger: Stranger | null): P
 }
 
 /**
- * An address has a budget for each tenant that its guesses name, so that guesses about one do not stop keys of another, and a
- * larger one for all of them, so that inventing tenants does not help. A session's token was signed here, so nobody guesses
- * it: each session has a budget of its own.
+ * An address has a budget for each tenant that its guesses name, so that guesses about one tenant do not block keys of another. A larger
+ * budget covers all tenants together, so that inventing tenants does not help. Session tokens are signed here, so nobody can guess one:
+ * each session has its own budget.
  */
 function listBudgets(c: AppContext, stranger: Stranger | null): [RateSubject, RateLimit][] {
   const { config, readAddress } = c.get('services');
@@ -150,7 +150,7 @@ function refuse(c: AppContext, policy: string, decision: RateDecision): HttpErro
   const { requests, windowSeconds } = decision.limit;
   return new HttpError(
     'rate_limited',
-    `At most ${requests} requests in ${windowSeconds} seconds; the next in ${seconds} s.`,
+    `The server accepts ${requests} requests every ${windowSeconds} seconds. Try again in ${seconds} seconds.`,
     { ...readHeaders(c, policy, decision), 'Retry-After': String(seconds) },
   );
 }

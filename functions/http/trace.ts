@@ -12,7 +12,7 @@ export function traceRequests(randomHex: (bytes: number) => string = drawHex) {
   return createMiddleware<AppEnv>(async function traced(c, next) {
     const trace = continueTrace(c.req.header('traceparent'), randomHex);
     c.set('trace', trace);
-    // Before the answer is there: afterwards each header makes it anew.
+    // Set before the answer exists: changing a finished answer copies it for each header.
     c.header('traceresponse', writeTraceparent(trace));
     await next();
   });

@@ -2,14 +2,14 @@ import type { AppContext } from './context.ts';
 
 interface WrittenOptions {
   created?: boolean;
-  /** The path of what was created. */
+  /** The path of the created thing. */
   location?: string;
   headers?: Record<string, string>;
 }
 
 /**
- * The answer to a write. What the write created holds only what its caller sent, so every caller is shown it. What the write
- * changed may hold more: a key without `read` gets 204.
+ * The answer to a write. A created object holds only the caller's own data, so every caller sees it. A changed object may hold more, so
+ * a key without `read` gets 204.
  */
 export function answerWritten(
   c: AppContext,

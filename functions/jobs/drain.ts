@@ -12,8 +12,8 @@ import { readQuery } from '../http/query.ts';
 import { drainAllInput, drainSpaceInput } from './drain-schemas.ts';
 
 /**
- * POST /jobs/drain. What fails is answered 503, and QStash tries again; a body that can never be understood 489, and it does
- * not. A delivery that is signed as one already done is answered so: nothing is drained, though twice would be as good.
+ * POST /jobs/drain. A failure is answered 503, and QStash retries. An invalid body is answered 489, and QStash does not retry. A repeated
+ * delivery of a finished job drains nothing, although draining again would be harmless.
  */
 export async function postDrain(c: AppContext): Promise<Response> {
   const delivery = await verifyQstash(c);
@@ -21,10 +21,7 @@ export async function postDrain(c: AppContext): Promise<Response> {
   const space = readSpace(delivery.body);
   const { drains, finishedJobs, log } = c.get('services');
   if (!drains || finishedJobs === null)
-    throw misconfigured(
-      'UPSTASH_REDIS_REST_URL',
-      'must be set, or REDIS_HOST: without a Redis there is no log.',
-    );
+    throw misconfigured('UPSTASH_REDIS_REST_URL', 'or REDIS_HOST must be set because the log needs Redis.');
   if (await finishedJobs.isFinished(delivery.id)) return c.json({ status: 'already_done' });
   const budget = { budgetMs: LIMITS.drainMsMax };
   const report = await (space === null ? drains.sweep(budget) : drains.drainSpace(space, budget));
@@ -45,7 +42,7 @@ function readSpace(body: Uint8Array): z.infer<typeof drainSpaceInput> | null {
     if (!(error instanceof AppError)) throw error;
     throw new HttpError(
       'job_refused',
-      'The body must be {"tenantId", "spaceId"} of one space, or {} for all.',
+      'Send {"tenantId", "spaceId"} to drain one space, or {} to drain all spaces.',
       {
         'Upstash-NonRetryable-Error': 'true',
       },

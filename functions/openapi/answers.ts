@@ -260,9 +260,7 @@ export const problemAnswer = z.strictObject({
   requestId: z.string(),
   errors: z
     .array(z.strictObject({ path: z.string(), message: z.string() }))
-    .describe(
-      'Each error of the input: a JSON Pointer (`/limit` for a parameter or header) and a sentence.',
-    ),
+    .describe('Each error of the input: a JSON Pointer (`/limit` for a parameter or header) and a sentence.'),
 });
 
 /** A page of a list. */

@@ -60,7 +60,8 @@ export function buildDocument(routes: readonly Route[]): JsonObject {
           type: 'apiKey',
           in: 'header',
           name: 'Upstash-Signature',
-          description: 'The signature of a call by QStash. It covers this URL and this body, for five minutes.',
+          description:
+            'The signature of a call by QStash. It covers this URL and this body, for five minutes.',
         },
       },
     },

@@ -52,8 +52,7 @@ export const HEADERS = {
     example: 2,
   },
   RateLimit: {
-    description:
-      'The remaining requests (`r`), and the seconds until there are more (`t`).',
+    description: 'The remaining requests (`r`), and the seconds until there are more (`t`).',
     schema: { type: 'string' },
     example: '"requests";r=11999;t=1',
   },

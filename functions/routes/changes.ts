@@ -57,7 +57,8 @@ export const CHANGE_ROUTES: readonly Route[] = [
       since: since('Begin behind this seq, where there is no `Last-Event-ID`; from now on where neither is.'),
       access_token: {
         schema: z.string(),
-        description: 'The credential. Only this route accepts it here, because an EventSource cannot set headers.',
+        description:
+          'The credential. Only this route accepts it here, because an EventSource cannot set headers.',
       },
       expand,
     },

@@ -18,7 +18,11 @@ export const JOB_ROUTES: readonly Route[] = [
       'The body names one space. With `{}` or no body it drains all spaces with pending entries. It may be called at any time and any number of times: nothing is applied twice. QStash retries after 503, and not after 489.',
     body: json('DrainJob', { tenantId: 'acme', spaceId: 'plaza' }),
     answers: {
-      200: answer('The drain has finished, or time ran out and another call continues.', 'DrainReport', REPORT),
+      200: answer(
+        'The drain has finished, or time ran out and another call continues.',
+        'DrainReport',
+        REPORT,
+      ),
     },
     problems: ['job_refused', 'body_too_large', 'body_timeout', 'malformed_json'],
   },

@@ -49,9 +49,12 @@ export const OBJECT_ROUTES: readonly Route[] = [
     headers: ['If-Match', 'If-None-Match', 'Prefer'],
     body: json('ObjectInput', OBJECT_INPUT),
     answers: {
-      200: answer('The object was replaced. The body is the object as this write left it.', 'Object', OBJECT, [
-        'ETag',
-      ]),
+      200: answer(
+        'The object was replaced. The body is the object as this write left it.',
+        'Object',
+        OBJECT,
+        ['ETag'],
+      ),
       201: answer('The object was created.', 'Object', OBJECT, ['ETag', 'Location']),
       202: QUEUED_ANSWER,
       204: unshown(['ETag']),

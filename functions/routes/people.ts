@@ -90,8 +90,7 @@ export const PEOPLE_ROUTES: readonly Route[] = [
     access: ['write', 'viewer', 'session'],
     handler: postHeartbeat,
     summary: 'Report that the person is still there',
-    description:
-      'A session leaves presence after 60 s of silence, and returns with its next heartbeat.',
+    description: 'A session leaves presence after 60 s of silence, and returns with its next heartbeat.',
     answers: { 204: { description: 'The session is present.' } },
     problems: ['not_found'],
   },

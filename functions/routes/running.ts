@@ -43,7 +43,10 @@ export const RUNNING_ROUTES: readonly Route[] = [
     handler: getReadyz,
     summary: 'Whether both stores answer',
     answers: {
-      200: answer('Both stores answer.', 'Ready', { status: 'ready', persistence: { database: true, cache: true } }),
+      200: answer('Both stores answer.', 'Ready', {
+        status: 'ready',
+        persistence: { database: true, cache: true },
+      }),
     },
     problems: ['store_unavailable'],
   },

@@ -35,8 +35,7 @@ export const SPACE_ROUTES: readonly Route[] = [
     access: ['write', 'owner', 'space'],
     handler: putSpace,
     summary: 'Create or update a space',
-    description:
-      'Absent members are reset. Members that the server writes are ignored.',
+    description: 'Absent members are reset. Members that the server writes are ignored.',
     body: json('SpaceInput', SPACE_INPUT),
     answers: {
       200: answer('The space was updated.', 'Space', SPACE),

@@ -5,9 +5,12 @@ import type { AnswerDoc, Route } from '../openapi/types.ts';
 import { answer, GONE, json, PAGE_QUERY } from './shorthand.ts';
 
 /** The answer to a write that does not wait for its commit, or waited too long. */
-export const QUEUED_ANSWER: AnswerDoc = answer('The log has the write, and it will be committed.', 'Queued', QUEUED, [
-  'Preference-Applied',
-]);
+export const QUEUED_ANSWER: AnswerDoc = answer(
+  'The log has the write, and it will be committed.',
+  'Queued',
+  QUEUED,
+  ['Preference-Applied'],
+);
 
 export const UPDATE_ROUTES: readonly Route[] = [
   {

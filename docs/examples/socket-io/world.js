@@ -97,5 +97,5 @@ function describe(error) {
     return { ok: false, code, message, errors };
   }
   console.error(JSON.stringify({ event: 'bug', name: error?.name, message: error?.message }));
-  return { ok: false, code: 'internal', message: 'Something went wrong here.', errors: [] };
+  return { ok: false, code: 'internal', message: 'The server had an unexpected error.', errors: [] };
 }
