@@ -139,7 +139,11 @@ describe('Config', () => {
       /^DATABASE_URL must be a URL/,
     ],
     ['no database in the URL', { DATABASE_URL: 'postgres://u:hunter2hunter2@h' }, /^DATABASE_URL must be/],
-    ['an address without a database', { DATABASE_HTTP_URL: 'https://x' }, /^DATABASE_HTTP_URL is set/],
+    [
+      'an address without a database',
+      { DATABASE_HTTP_URL: 'https://x' },
+      /^DATABASE_HTTP_URL needs DATABASE_URL/,
+    ],
     [
       'an address in the clear',
       { DATABASE_URL, DATABASE_HTTP_URL: 'http://db.example/sql' },

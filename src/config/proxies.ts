@@ -19,7 +19,7 @@ export function readTrustedProxies(env: Env): TrustedProxies | null {
   const [list, name] = [read(env, 'TRUSTED_PROXIES'), read(env, 'TRUSTED_PROXY_HEADER')];
   if (list === null) {
     if (name === null) return null;
-    throw misconfigured('TRUSTED_PROXY_HEADER', 'is set, and TRUSTED_PROXIES is not: it needs both.');
+    throw misconfigured('TRUSTED_PROXY_HEADER', 'needs TRUSTED_PROXIES. Set TRUSTED_PROXIES too.');
   }
   const header = PROXY_HEADERS.find((known) => known.toLowerCase() === (name ?? known).toLowerCase());
   if (header === undefined)
@@ -30,7 +30,7 @@ export function readTrustedProxies(env: Env): TrustedProxies | null {
     const shown = JSON.stringify(part.trim().slice(0, 60));
     throw misconfigured(
       'TRUSTED_PROXIES',
-      `must be addresses or ranges like 10.0.0.0/8, with commas between, not ${shown}.`,
+      `must be IP addresses or ranges like 10.0.0.0/8, separated by commas, not ${shown}.`,
     );
   });
   return { ranges, header };

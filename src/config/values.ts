@@ -75,7 +75,7 @@ export function readCron(env: Env, name: ConfigVariable, byDefault: string): str
   const fields = (read(env, name) ?? byDefault).split(/\s+/);
   if (fields.length === CRON_FIELDS.length && CRON_FIELDS.every((range, i) => isCronField(fields[i], range)))
     return fields.join(' ');
-  throw refuseValue(env, name, 'must be the five fields of a cron schedule, in numbers');
+  throw refuseValue(env, name, 'must be a cron schedule of five fields in numbers');
 }
 
 /** A list of `*`, numbers and ranges, each with or without a step. */
@@ -129,7 +129,10 @@ export function readHttpUrl(env: Env, name: ConfigVariable): string | null {
   if (url !== null && url.username === '' && url.password === '') {
     if (url.protocol === 'https:' || (url.protocol === 'http:' && isLoopback(url.hostname))) return value;
   }
-  throw misconfigured(name, 'must be an https:// URL without a password in it (or http:// on localhost).');
+  throw misconfigured(
+    name,
+    'must be an https:// URL without a password. On localhost, http:// is also allowed.',
+  );
 }
 
 /** Whether a host name is this machine itself. */

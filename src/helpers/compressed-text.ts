@@ -34,7 +34,7 @@ async function readBytes(
     size += read.value.length;
     if (size > bytesMax) {
       await reader.cancel();
-      throw new RangeError(`it unfolds to more than ${bytesMax} bytes`);
+      throw new RangeError(`the data is larger than ${bytesMax} bytes after decompression`);
     }
     chunks.push(read.value);
   }

@@ -12,7 +12,7 @@ export interface RedisAddress {
 
 export const REDIS_PORT = 6_379;
 export const REDIS_URL_FORM =
-  'must be a URL like rediss://user:password@host:6379/0 (redis:// without TLS) without parameters';
+  'must be a URL like rediss://user:password@host:6379/0, without parameters (redis:// if Redis has no TLS)';
 
 /** @returns null for text that is no such URL. */
 export function readRedisUrl(text: string): RedisAddress | null {

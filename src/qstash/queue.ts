@@ -47,7 +47,7 @@ export function createQueue({ url, token, publicUrl }: QueueOptions): Queue {
         body: JSON.stringify({ tenantId, spaceId }),
         signal: AbortSignal.timeout(TIMEOUT_MS),
       });
-      if (typeof answer.messageId !== 'string') throw unavailable('QStash answered with no message.');
+      if (typeof answer.messageId !== 'string') throw unavailable('QStash did not return a message ID.');
     },
   };
 }
@@ -62,7 +62,7 @@ async function send(url: string, init: RequestInit): Promise<{ messageId?: unkno
     throw unavailable('QStash does not answer.', cause);
   }
   // Its words are left out: they may repeat what was sent.
-  if (!response.ok) throw unavailable(`QStash does not take the message (${response.status}).`);
+  if (!response.ok) throw unavailable(`QStash did not accept the message (status ${response.status}).`);
   return typeof answer === 'object' && answer !== null ? answer : {};
 }
 

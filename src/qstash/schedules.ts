@@ -80,10 +80,11 @@ async function explain<T>(work: Promise<T>): Promise<T> {
   } catch (cause) {
     const status = cause instanceof QstashError ? cause.status : undefined;
     if (status === 401 || status === 403)
-      throw new AppError('misconfigured', 'QSTASH_TOKEN is not known to the QStash at QSTASH_URL.', {
+      throw new AppError('misconfigured', 'The QStash server at QSTASH_URL does not accept QSTASH_TOKEN.', {
         cause,
       });
-    const how = status === undefined ? 'does not answer' : `cannot do this now (${status})`;
+    const how =
+      status === undefined ? 'does not answer' : `cannot complete this request now (status ${status})`;
     throw new AppError('store_unavailable', `QStash ${how}.`, { cause, retryAfterSeconds: 5 });
   }
 }

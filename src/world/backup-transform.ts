@@ -8,7 +8,7 @@ type Members = Record<string, JsonValue | undefined>;
 /** Flags that three.js sets on its own objects. They say nothing that the other members do not say. */
 const THREE_FLAGS = new Set(['isVector3', 'isEuler', 'isQuaternion']);
 const ROTATION_FORMS =
-  'must be a quaternion {x, y, z, w}, Euler angles in radians {x, y, z, order}, or one of these as three.js writes it';
+  'must be a quaternion {x, y, z, w} or Euler angles {x, y, z, order} in radians; three.js forms are also allowed';
 
 /**
  * Reads a position or a scale as in-memory servers keep it: `{x, y, z}`, or `[x, y, z]` as three.js writes it.
@@ -49,7 +49,7 @@ export function readBackupRotation(value: JsonValue | undefined, path: readonly 
 function readEuler({ x, y, z, order = 'XYZ', ...others }: Members, path: readonly string[]): unknown {
   const unknown = Object.keys(others)[0];
   if (unknown !== undefined)
-    throw refuse(path, `${ROTATION_FORMS}; it has a member "${unknown.slice(0, 60)}"`);
+    throw refuse(path, `has an unknown field "${unknown.slice(0, 60)}"; it ${ROTATION_FORMS}`);
   if (!isNumber(x) || !isNumber(y) || !isNumber(z)) throw refuse(path, ROTATION_FORMS);
   if (!isEulerOrder(order)) throw refuse([...path, 'order'], `must be one of ${EULER_ORDERS.join(', ')}`);
   return eulerToQuaternion({ x, y, z }, order);

@@ -87,7 +87,7 @@ describe('checkOperations', () => {
     for (const count of [0, 1_001, 400_000])
       expect(errorOf({ ops: Array(count).fill(0) })).toMatchObject({
         code: 'validation_failed',
-        errors: [{ path: '/ops', message: `must hold 1 to 1000 operations; it holds ${count}` }],
+        errors: [{ path: '/ops', message: `must contain 1 to 1000 operations, not ${count}` }],
       });
     expect(validate).not.toHaveBeenCalled();
   });

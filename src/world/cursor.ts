@@ -17,7 +17,7 @@ export function readCursor(cursor: string | undefined): string {
   const id = /^v1:([A-Za-z0-9._:-]{1,128})$/.exec(text)?.[1];
   if (id === undefined)
     throw new AppError('validation_failed', 'The input is not valid.', {
-      errors: [{ path: '/cursor', message: 'is not a cursor that a list gave' }],
+      errors: [{ path: '/cursor', message: 'must be a cursor from an earlier list response' }],
     });
   return id;
 }

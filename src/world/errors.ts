@@ -71,7 +71,7 @@ export function isAway(error: unknown): error is AppError {
 
 /** There is nothing of that name, or it belongs to another tenant: nobody can tell the two apart. */
 export function notFound(): AppError {
-  return new AppError('not_found', 'There is no such thing here.');
+  return new AppError('not_found', 'Worldkeep cannot find this item.');
 }
 
 const CAUSES_MAX = 5;

@@ -84,10 +84,12 @@ export function measureDepth(value: JsonValue, depthMax: number): number {
  */
 export function findUnkeepable(value: unknown): string | null {
   if (value === null || typeof value === 'boolean') return null;
-  if (typeof value === 'number') return Number.isFinite(value) ? null : 'must hold finite numbers only';
+  if (typeof value === 'number') return Number.isFinite(value) ? null : 'must contain only finite numbers';
   if (typeof value === 'string')
-    return value.isWellFormed() && !value.includes('\0') ? null : 'must not hold NUL or a lone surrogate';
-  if (typeof value !== 'object') return `must be JSON: it holds ${typeof value}`;
+    return value.isWellFormed() && !value.includes('\0')
+      ? null
+      : 'must not contain a NUL character or a broken Unicode character (lone surrogate)';
+  if (typeof value !== 'object') return `must contain only JSON values, not a value of type ${typeof value}`;
   if (Array.isArray(value)) {
     for (const item of value) {
       const problem = findUnkeepable(item);
@@ -97,7 +99,7 @@ export function findUnkeepable(value: unknown): string | null {
   }
   const prototype = Object.getPrototypeOf(value);
   if (prototype !== Object.prototype && prototype !== null)
-    return 'must be JSON: it holds an instance of a class';
+    return 'must contain only plain JSON objects, not an instance of a class';
   for (const [key, item] of Object.entries(value)) {
     if (key === '__proto__') return 'must not have a member named __proto__';
     const problem = findUnkeepable(key) ?? findUnkeepable(item);

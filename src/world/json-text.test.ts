@@ -51,14 +51,14 @@ describe('parseJsonBytes', () => {
     ['', 'is empty'],
     [' \n', 'is empty'],
     ['{"a":1', 'ends too early, at position 6'],
-    ['{"a":1,}', 'is not JSON from position 7 on'],
-    ['[1 2]', 'is not JSON from position 3 on'],
-    ['nul', 'is not JSON from position 0 on'],
-    ['"a\nb"', 'is not JSON from position 2 on'],
-    ['["\\x"]', 'is not JSON from position 2 on'],
-    ['01', 'is not JSON from position 1 on'],
-    ['NaN', 'is not JSON from position 0 on'],
-    ['{} {}', 'is not JSON from position 3 on'],
+    ['{"a":1,}', 'has a JSON error at position 7'],
+    ['[1 2]', 'has a JSON error at position 3'],
+    ['nul', 'has a JSON error at position 0'],
+    ['"a\nb"', 'has a JSON error at position 2'],
+    ['["\\x"]', 'has a JSON error at position 2'],
+    ['01', 'has a JSON error at position 1'],
+    ['NaN', 'has a JSON error at position 0'],
+    ['{} {}', 'has a JSON error at position 3'],
   ])('says where %j goes wrong', (text, message) => {
     expect(refusal(() => parseJsonBytes(bytesOf(text)))).toEqual({
       code: 'malformed_json',
@@ -103,7 +103,7 @@ describe('parseJsonBytes', () => {
     expect(() => parseJsonText(nest(LIMITS.jsonDepthMax))).not.toThrow();
     expect(refusal(() => parseJsonText(nest(LIMITS.jsonDepthMax + 1)))).toMatchObject({
       code: 'validation_failed',
-      message: `must nest at most ${LIMITS.jsonDepthMax} levels deep`,
+      message: `must have at most ${LIMITS.jsonDepthMax} levels of nested objects or lists`,
     });
     expect(refusal(() => parseJsonText(nest(200_000))).code).toBe('validation_failed');
     expect(refusal(() => parseJsonText(opening.repeat(200_000))).code).toBe('malformed_json');

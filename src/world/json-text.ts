@@ -80,12 +80,22 @@ interface Fault {
 /** The first thing in a value that a world cannot keep. Recursion goes no deeper than the limit on depth. */
 function findFault(value: JsonValue, depth: number): Fault | null {
   if (typeof value === 'number')
-    return Number.isFinite(value) ? null : { path: [], message: 'must be a number that a double can hold' };
+    return Number.isFinite(value)
+      ? null
+      : { path: [], message: 'must be a number in the range of a 64-bit float (double)' };
   if (typeof value === 'string')
-    return isText(value) ? null : { path: [], message: 'must not hold NUL or a lone surrogate' };
+    return isText(value)
+      ? null
+      : {
+          path: [],
+          message: 'must not contain a NUL character or a broken Unicode character (lone surrogate)',
+        };
   if (typeof value !== 'object' || value === null) return null;
   if (depth > LIMITS.jsonDepthMax)
-    return { path: [], message: `must nest at most ${LIMITS.jsonDepthMax} levels deep` };
+    return {
+      path: [],
+      message: `must have at most ${LIMITS.jsonDepthMax} levels of nested objects or lists`,
+    };
   if (Array.isArray(value)) {
     for (const [index, item] of value.entries()) {
       const fault = findFault(item, depth + 1);
@@ -94,8 +104,13 @@ function findFault(value: JsonValue, depth: number): Fault | null {
     return null;
   }
   for (const key in value) {
-    if (key === '__proto__') return { path: [key], message: 'must not be a member: the name is reserved' };
-    if (!isText(key)) return { path: [key], message: 'must not hold NUL or a lone surrogate in its name' };
+    if (key === '__proto__')
+      return { path: [key], message: 'must not be a field name: the name is reserved' };
+    if (!isText(key))
+      return {
+        path: [key],
+        message: 'must not have a NUL character or a broken Unicode character (lone surrogate) in its name',
+      };
     const fault = findFault(value[key] as JsonValue, depth + 1);
     if (fault !== null) return within(fault, key);
   }
@@ -120,7 +135,7 @@ function toShortPointer(path: readonly (string | number)[]): string {
 }
 
 function malformed(message: string, cause?: unknown): AppError {
-  return new AppError('malformed_json', 'The body is not JSON that can be read.', {
+  return new AppError('malformed_json', 'The server cannot read the body as JSON.', {
     cause,
     errors: [{ path: '', message }],
   });
@@ -130,7 +145,7 @@ function describeSyntax(text: string): AppError {
   if (/^[ \t\n\r]*$/.test(text)) return malformed('is empty');
   const at = findSyntaxError(text);
   return malformed(
-    at >= text.length ? `ends too early, at position ${at}` : `is not JSON from position ${at} on`,
+    at >= text.length ? `ends too early, at position ${at}` : `has a JSON error at position ${at}`,
   );
 }
 

@@ -72,7 +72,7 @@ describe('a move', () => {
   });
 
   it('that is wrong is refused, and the path names the element', () => {
-    const long = `must hold 3 numbers for each id, 6 in all; it holds 5`;
+    const long = `must contain 3 numbers for each id: 6 in total, not 5`;
     expect(errorsOf(move(2, { position: [1, 2, 3, 4, 5] }))).toEqual([`/ops/0/position ${long}`]);
     expect(errorsOf(move(3, { position: [0, 0, 0, 0, 0, 0, 0, '1', 0] as number[] }))).toEqual([
       '/ops/0/position/7 must be a number',
@@ -86,11 +86,11 @@ describe('a move', () => {
       '/ops/0 must have a position or a rotation',
     );
     expect(errorsOf(move(1, { ids: [] as string[], position: [] }))).toEqual([
-      '/ops/0/ids must hold at least one id',
+      '/ops/0/ids must contain at least one id',
     ]);
     expect(errorsOf(move(2, { ids: ['a', 'no spaces'] }))[0]).toMatch(/^\/ops\/0\/ids\/1 /);
     expect(errorsOf(move(2, { rotation: [...UPRIGHT, 0, 0, 0, 0] }))).toEqual([
-      '/ops/0/rotation/4 must begin a rotation with a length: a rotation of zero turns nothing',
+      '/ops/0/rotation/4 must not begin a rotation of only zeros (0, 0, 0, 0)',
     ]);
     for (const extra of [{ ifSeq: 1 }, { ifExists: true }, { properties: {} }, { id: 'a' }, { name: 'n' }])
       expect(errorsOf({ ...move(1), ...extra })[0]).toMatch(new RegExp(`^/ops/0/${Object.keys(extra)[0]} `));
@@ -101,9 +101,9 @@ describe('a move', () => {
 
   it('[L6] counts each element as an operation', () => {
     expect(countOperations(checkOperations({ ops: [move(1_000)] }))).toBe(1_000);
-    expect(errorsOf(move(1_001))).toEqual(['/ops must hold 1 to 1000 operations; it holds 1001']);
+    expect(errorsOf(move(1_001))).toEqual(['/ops must contain 1 to 1000 operations, not 1001']);
     expect(errorsOf(move(999), { op: 'delete', id: 'a' }, { op: 'delete', id: 'b' })).toEqual([
-      '/ops must hold 1 to 1000 operations; it holds 1001',
+      '/ops must contain 1 to 1000 operations, not 1001',
     ]);
   });
 

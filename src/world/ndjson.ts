@@ -90,7 +90,7 @@ function decode(block: Uint8Array, first: number): string {
   try {
     return new TextDecoder('utf-8', { fatal: true, ignoreBOM: first > 1 }).decode(block);
   } catch (cause) {
-    throw new AppError('malformed_json', 'The body is not JSON that can be read.', {
+    throw new AppError('malformed_json', 'The server cannot read the body as JSON.', {
       cause,
       errors: [{ path: `/${first + countLinesBefore(block)}`, message: 'is not UTF-8' }],
     });
@@ -117,7 +117,7 @@ function tooLong(line: number): AppError {
   const message = `is longer than ${LIMITS.stateLineBytesMax} bytes`;
   return new AppError(
     'body_too_large',
-    `A line may have at most ${LIMITS.stateLineBytesMax} bytes; line ${line} has more.`,
+    `Line ${line} is too long. A line can have at most ${LIMITS.stateLineBytesMax} bytes.`,
     { errors: [{ path: `/${line}`, message }] },
   );
 }

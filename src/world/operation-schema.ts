@@ -7,10 +7,10 @@ import { idSchema, nameSchema, propertiesSchema, rotationSchema, vectorSchema } 
 
 const seq = z
   .int('must be a whole number')
-  .min(0, 'must not be below 0')
+  .min(0, 'must be 0 or more')
   // −0 is 0.
   .transform((value) => value + 0);
-const SEQS = `must hold 1 to ${LIMITS.conditionSeqsMax} seqs`;
+const SEQS = `must contain 1 to ${LIMITS.conditionSeqsMax} seqs`;
 
 /** One seq, or several of which one must be the object's. */
 const ifSeq = z
@@ -37,7 +37,7 @@ const NO_COLUMN = 'must have a position, a rotation or a scale';
 const NO_AVATAR_COLUMN = 'must have a position or a rotation';
 
 const moveFields = {
-  ids: z.array(idSchema).min(1, 'must hold at least one id'),
+  ids: z.array(idSchema).min(1, 'must contain at least one id'),
   position: column.optional(),
   rotation: column.optional(),
 };
@@ -60,7 +60,7 @@ function checkColumns<
       context.addIssue({
         code: 'custom',
         path: [name],
-        message: `must hold ${COLUMNS[name]} numbers for each id, ${length} in all; it holds ${given}`,
+        message: `must contain ${COLUMNS[name]} numbers for each id: ${length} in total, not ${given}`,
       });
   }
   const rotation = move.rotation?.slice();
@@ -72,7 +72,7 @@ function checkColumns<
       context.addIssue({
         code: 'custom',
         path: ['rotation', i],
-        message: 'must begin a rotation with a length: a rotation of zero turns nothing',
+        message: 'must not begin a rotation of only zeros (0, 0, 0, 0)',
       });
   }
   return rotation === undefined ? move : { ...move, rotation };
@@ -122,7 +122,7 @@ function listOf<T extends z.ZodType>(item: T) {
     if (count === 0 || count > LIMITS.opsPerRequestMax)
       context.addIssue({
         code: 'custom',
-        message: `must hold 1 to ${LIMITS.opsPerRequestMax} operations; it holds ${count}`,
+        message: `must contain 1 to ${LIMITS.opsPerRequestMax} operations, not ${count}`,
       });
   });
 }

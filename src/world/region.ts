@@ -10,7 +10,7 @@ export type Region = { near: Vector3; radius: number } | Bounds;
 
 const sphereSchema = z.strictObject({
   near: vectorSchema,
-  radius: z.number().min(0, 'must not be below 0'),
+  radius: z.number().min(0, 'must be 0 or more'),
 });
 const boxSchema = z
   .strictObject({ min: vectorSchema, max: vectorSchema })
@@ -20,7 +20,7 @@ const boxSchema = z
         context.addIssue({
           code: 'custom',
           path: ['min', axis],
-          message: `must not be above max in ${axis}`,
+          message: `must not be greater than max on the ${axis} axis`,
         });
   });
 

@@ -10,7 +10,7 @@ const LAST_MOMENT = Date.UTC(10_000, 0, 1) - 1;
 
 /** Ids of dots alone are refused: `.` and `..` vanish from the path of a URL, so nothing could reach them. */
 export const ID_PATTERN = /^(?!\.+$)[A-Za-z0-9._:-]{1,128}$/;
-export const ID_RULE = `must be 1 to ${LIMITS.idLengthMax} characters of A-Z a-z 0-9 . _ : - and not dots alone`;
+export const ID_RULE = `must be 1 to ${LIMITS.idLengthMax} characters from A-Z a-z 0-9 . _ : - that are not all dots`;
 
 export const idSchema = z.string().regex(ID_PATTERN, ID_RULE);
 const nullableId = idSchema.nullable();
@@ -21,7 +21,7 @@ export const nameSchema = text(LIMITS.nameLengthMax);
 export const urlSchema = text(LIMITS.urlLengthMax).refine(
   // biome-ignore lint/suspicious/noControlCharactersInRegex: these are the control characters that are refused
   (value) => !/[\u0000-\u0020\u007f]/.test(value) && !/^(javascript|vbscript):/i.test(value),
-  'must be an address without white space, and not a script',
+  'must be a URL without spaces; script URLs such as javascript: are not allowed',
 );
 export const vectorSchema = z.strictObject({ x: number, y: number, z: number });
 const quaternion = z.strictObject({ x: number, y: number, z: number, w: number });
@@ -33,20 +33,20 @@ export function text(lengthMax: number) {
     .max(lengthMax, `must be at most ${lengthMax} characters`)
     .refine(
       (value) => value.isWellFormed() && !value.includes('\0'),
-      'must not hold NUL or a lone surrogate',
+      'must not contain a NUL character or a broken Unicode character (lone surrogate)',
     );
 }
 
 export const rotationSchema = quaternion.transform((rotation, context) => {
   const kept = keepRotation(rotation);
   if (kept !== null) return kept;
-  context.addIssue({ code: 'custom', message: 'must have a length: a rotation of zero turns nothing' });
+  context.addIssue({ code: 'custom', message: 'must not contain only zeros (0, 0, 0, 0)' });
   return z.NEVER;
 });
 
 /** A moment in RFC 3339, from 1970 to 9999 in UTC: what the world's own times can be. */
 export const timeSchema = z.iso
-  .datetime({ offset: true, message: 'must be a time in RFC 3339' })
+  .datetime({ offset: true, message: 'must be a time in RFC 3339 format, such as 2030-01-31T00:00:00Z' })
   .refine(
     (value) => Date.parse(value) >= 0 && Date.parse(value) <= LAST_MOMENT,
     'must be a time from 1970 to 9999 in UTC',
@@ -58,13 +58,13 @@ export const propertiesSchema = z.custom<JsonObject>().superRefine((value, conte
     context.addIssue({ code: 'custom', message, ...(params && { params }) });
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return issue('must be an object');
   if (measureDepth(value, LIMITS.propertiesDepthMax) > LIMITS.propertiesDepthMax)
-    return issue(`must nest at most ${LIMITS.propertiesDepthMax} levels deep`);
+    return issue(`must have at most ${LIMITS.propertiesDepthMax} levels of nested objects or lists`);
   const unkeepable = findUnkeepable(value);
   if (unkeepable !== null) return issue(unkeepable);
   // Past the limit by this much the exact size tells a caller nothing more.
   const bytes = countPrintedBytes(value, 16 * LIMITS.propertiesBytesMax);
   if (bytes > LIMITS.propertiesBytesMax)
-    issue(`must be at most ${LIMITS.propertiesBytesMax} bytes as stored; it is ${bytes}`, {
+    issue(`must use at most ${LIMITS.propertiesBytesMax} bytes in the database, not ${bytes}`, {
       code: 'properties_too_large',
     });
 });
@@ -111,7 +111,7 @@ const boundsSchema = z
   .strictObject({ min: vectorSchema, max: vectorSchema })
   .refine(
     ({ min, max }) => min.x <= max.x && min.y <= max.y && min.z <= max.z,
-    'min must not be above max in x, y or z',
+    'must have a min that is not greater than max on any axis',
   );
 
 export const spaceSchema = z.strictObject({
@@ -167,7 +167,7 @@ function toAppError(issues: readonly z.core.$ZodIssue[], at: string): AppError {
     ...(issue.code === 'unrecognized_keys'
       ? {
           path: at + toPointer([...issue.path, (issue.keys[0] ?? '').slice(0, KEY_SHOWN_LENGTH_MAX)]),
-          message: 'is not a member that is known here',
+          message: 'is not a known field',
         }
       : { message: issue.message }),
   }));
@@ -176,7 +176,7 @@ function toAppError(issues: readonly z.core.$ZodIssue[], at: string): AppError {
   );
   return new AppError(
     tooLarge ? 'properties_too_large' : 'validation_failed',
-    tooLarge ? 'The properties are larger than an object can hold.' : 'The input is not valid.',
+    tooLarge ? 'The properties exceed the size limit for an object.' : 'The input is not valid.',
     { errors },
   );
 }

@@ -66,7 +66,7 @@ export const worldSchema = z.strictObject({
   // Not optional: a body that forgot its objects must never empty a world.
   objects: z.array(
     worldObjectSchema,
-    'must be the list of objects (or the backup of an in-memory server, objects by their ids)',
+    'must be a list of objects, or (in a backup of an in-memory server) the objects by their ids',
   ),
   users: z.array(avatarSchema).optional(),
   models: z.array(assetSchema).default([]),
@@ -95,7 +95,7 @@ function refuseRepeats(items: readonly { id: string }[], at: string): void {
   for (const [index, { id }] of items.entries()) {
     if (seen.has(id))
       throw new AppError('validation_failed', 'The input is not valid.', {
-        errors: [{ path: `${at}/${index}/id`, message: `is given twice: ${id}` }],
+        errors: [{ path: `${at}/${index}/id`, message: `appears more than once: ${id}` }],
       });
     seen.add(id);
   }
@@ -151,7 +151,9 @@ function readBackupObject(id: string, item: JsonValue | undefined): unknown {
   if (!isMembers(item)) return item;
   if (item.id !== undefined && item.id !== id)
     throw new AppError('validation_failed', 'The input is not valid.', {
-      errors: [{ path: toPointer(['objects', id, 'id']), message: 'must equal its key in the list' }],
+      errors: [
+        { path: toPointer(['objects', id, 'id']), message: 'must be the same as the key of this object' },
+      ],
     });
   const known: Members = { id };
   const others: Members = {};
