@@ -199,12 +199,12 @@ describe('Config', () => {
     [
       'a Redis URL without its token',
       { DATABASE_URL, UPSTASH_REDIS_REST_URL: 'https://x' },
-      /REST_TOKEN is not/,
+      /^UPSTASH_REDIS_REST_URL needs UPSTASH_REDIS_REST_TOKEN/,
     ],
     [
       'a Redis token without its URL',
       { DATABASE_URL, UPSTASH_REDIS_REST_TOKEN: 'hunter2hunter2' },
-      /URL is not/,
+      /^UPSTASH_REDIS_REST_TOKEN needs UPSTASH_REDIS_REST_URL/,
     ],
     ['a password for no Redis', { DATABASE_URL, REDIS_PASSWORD: 'hunter2hunter2' }, /^REDIS_PASSWORD/],
     ['caching without a Redis', { DATABASE_URL, CACHE_ENABLED: 'true' }, /^CACHE_ENABLED is on/],

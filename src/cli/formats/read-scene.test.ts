@@ -57,7 +57,7 @@ describe('a state', () => {
     [
       'a rotation of nothing',
       { objects: [{ id: 'a', rotation: { x: 0, y: 0, z: 0, w: 0 } }] },
-      'object 0 "a": rotation must have a length',
+      'object 0 "a": rotation must not contain only zeros',
     ],
     [
       'a message too long',
