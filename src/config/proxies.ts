@@ -3,16 +3,16 @@ import { type Env, misconfigured, read, refuseValue } from './values.ts';
 
 const PROXY_HEADERS = ['X-Forwarded-For', 'Forwarded', 'CF-Connecting-IP'] as const;
 
-/** Whose word about a caller's address counts on Node. On Workers Cloudflare says it. */
+/** The proxies that Node trusts to report a caller's address. On Workers, Cloudflare reports it. */
 export interface TrustedProxies {
   ranges: readonly IpRange[];
-  /** The one header that these proxies write. Others pass through them, so anybody may have written those. */
+  /** The one header that these proxies write. A caller can forge every other header: the proxies pass it on. */
   header: (typeof PROXY_HEADERS)[number];
 }
 
 /**
- * Apart from `parseConfig`: only Node has a use for it, and what reads addresses would be a fiftieth of the Worker.
- * @returns null where no proxy is trusted. The caller is then the other end of the connection.
+ * Not part of `parseConfig`: only Node needs it, and the parser of addresses would be 2 % of the Worker.
+ * @returns null if no proxy is trusted. The caller's address is then the other end of the connection.
  * @throws misconfigured
  */
 export function readTrustedProxies(env: Env): TrustedProxies | null {

@@ -4,9 +4,9 @@ import { type ConfigVariable, type Env, misconfigured, read, readHttpUrl, readIn
 export interface DatabaseConfig {
   /** `postgres://…`, with the password. */
   url: string;
-  /** Connections kept over TCP (Node); HTTP keeps none. */
+  /** Open connections over TCP (Node). HTTP keeps none open. */
   poolSize: number;
-  /** Where Neon's `/sql` is, if not where the URL's host says. */
+  /** The address of Neon's `/sql`; null: the host of `url`. */
   httpUrl: string | null;
   timeoutMs: number;
 }
@@ -15,7 +15,7 @@ export type RedisConfig =
   | { kind: 'upstash'; url: string; token: string; timeoutMs: number }
   | (RedisAddress & {
       kind: 'tcp';
-      /** The variables that named it, for errors. */
+      /** The variables that configure it, for error messages. */
       variables: { address: ConfigVariable; password: ConfigVariable };
       timeoutMs: number;
     });
@@ -77,7 +77,7 @@ export function readRedis(env: Env): RedisConfig | null {
     return { kind: 'tcp', ...address, variables, timeoutMs };
   }
   if (host !== null) {
-    // Its value is not shown: a URL may hold a password.
+    // The message does not show the value: it may be a URL with a password.
     if (!/^[\w.:-]+$/.test(host))
       throw misconfigured(
         'REDIS_HOST',

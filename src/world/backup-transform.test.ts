@@ -82,7 +82,7 @@ describe('a rotation of a backup', () => {
 
   it.each<[string, JsonValue, string, string]>([
     [
-      'an order that is none',
+      'an unknown order',
       { ...angles, order: 'XYX' },
       '/order',
       'must be one of XYZ, YXZ, ZXY, ZYX, YZX, XZY',
@@ -115,7 +115,7 @@ describe('a position of a backup', () => {
     expect(readBackupVector(value, AT)).toEqual({ x: 1, y: 2, z: 3 });
   });
 
-  it('is refused as a list of anything else than 3 numbers', () => {
+  it('is refused as a list of anything other than 3 numbers', () => {
     for (const list of [
       [1, 2],
       [1, 2, 3, 4],

@@ -5,7 +5,7 @@ import type { JsonValue } from './types.ts';
 
 type Members = Record<string, JsonValue | undefined>;
 
-/** Flags that three.js sets on its own objects. They say nothing that the other members do not say. */
+/** Flags that three.js sets on its own objects. They add no information. */
 const THREE_FLAGS = new Set(['isVector3', 'isEuler', 'isQuaternion']);
 const ROTATION_FORMS =
   'must be a quaternion {x, y, z, w} or Euler angles {x, y, z, order} in radians; three.js forms are also allowed';
@@ -24,9 +24,9 @@ export function readBackupVector(value: JsonValue | undefined, path: readonly st
 }
 
 /**
- * Reads a rotation of an in-memory server. It is a quaternion, or Euler angles in any of the six orders (default XYZ). Members are
- * x, y, z, or `_x`, `_y`, `_z` of three.js, or a list of three.js.
- * @throws validation_failed for any other form: no member of a rotation is dropped.
+ * Reads a rotation of an in-memory server. It is a quaternion, or Euler angles in any of the six orders (default XYZ).
+ * Members are x, y, z, or `_x`, `_y`, `_z` of three.js, or a list of three.js.
+ * @throws validation_failed for any other form. It never ignores a member of a rotation.
  */
 export function readBackupRotation(value: JsonValue | undefined, path: readonly string[]): unknown {
   if (value === undefined) return undefined;

@@ -9,7 +9,7 @@ const SHORT_ESCAPES = '\b\f\n\r\t"\\';
 
 /** @returns bytes of a string as jsonb prints it, quotes included. */
 function printedStringBytes(text: string): number {
-  // ASCII without escapes is by far the most common: one pass, nothing allocated.
+  // Most strings are ASCII without escapes: one pass counts them without an allocation.
   let plain = true;
   for (let i = 0; i < text.length; i++) {
     const code = text.charCodeAt(i);
@@ -35,14 +35,14 @@ function printedNumberBytes(value: number): number {
   const fraction = mantissa.includes('.') ? mantissa.length - mantissa.indexOf('.') - 1 : 0;
   const digits = mantissa.replace('.', '').length;
   if (exponent < 0) return sign + 2 + -exponent - 1 + digits;
-  // A float printed with an exponent has at most 17 digits and an exponent of at least 21: nothing behind the point.
+  // A float with an exponent has at most 17 digits and an exponent of at least 21: no digits after the point.
   return sign + digits + exponent - fraction;
 }
 
 /**
- * Bytes that Postgres prints for a jsonb value (`octet_length(value::text)`): `, ` and `: ` between, numbers written out.
- * Stops counting once past `bytesMax`, so what it returns then is only known to be above it. Recursion is bounded by the
- * depth that the caller checked before.
+ * Bytes that Postgres prints for a jsonb value (`octet_length(value::text)`): with `, ` and `: `, numbers written out.
+ * Above `bytesMax` it stops: the result is then only a number above `bytesMax`. The caller must have checked the depth,
+ * which limits the recursion.
  */
 export function countPrintedBytes(value: JsonValue, bytesMax = Number.POSITIVE_INFINITY): number {
   if (value === null) return 4;
@@ -79,8 +79,9 @@ export function measureDepth(value: JsonValue, depthMax: number): number {
 }
 
 /**
- * Finds a value that jsonb cannot store: a number that is not finite, or text with NUL or a lone surrogate, in keys too. A value
- * that is not JSON counts as well. @returns a sentence about the first such value, or null. Depth must have been checked before.
+ * Finds a value that jsonb cannot store: a number that is not finite, or text with NUL or a lone surrogate, in keys
+ * too. A value that is not JSON counts as well. @returns a sentence about the first such value, or null. Depth must
+ * have been checked before.
  */
 export function findUnkeepable(value: unknown): string | null {
   if (value === null || typeof value === 'boolean') return null;

@@ -30,7 +30,7 @@ describe('parseJsonBytes', () => {
     );
   });
 
-  it('passes over a byte order mark', () => {
+  it('skips a byte order mark', () => {
     expect(parseJsonBytes(bytesOf('\ufeff[1]'))).toEqual([1]);
   });
 
@@ -59,7 +59,7 @@ describe('parseJsonBytes', () => {
     ['01', 'has a JSON error at position 1'],
     ['NaN', 'has a JSON error at position 0'],
     ['{} {}', 'has a JSON error at position 3'],
-  ])('says where %j goes wrong', (text, message) => {
+  ])('names the place of the error in %j', (text, message) => {
     expect(refusal(() => parseJsonBytes(bytesOf(text)))).toEqual({
       code: 'malformed_json',
       path: '',
@@ -90,12 +90,12 @@ describe('parseJsonBytes', () => {
     expect(refused.message).toMatch(message);
   });
 
-  it('takes text that only looks like what is refused', () => {
+  it('takes text that only looks like a refused value', () => {
     const json = '{"a":"\\\\u0000","b":"__proto__","c":"\\ud83d\\ude00","d":1e308}';
     expect(parseJsonBytes(bytesOf(json))).toEqual({ a: '\\u0000', b: '__proto__', c: '😀', d: 1e308 });
   });
 
-  it.each(['[', '{"a":'])('nests as deep as the limit and no deeper: %s', (opening) => {
+  it.each(['[', '{"a":'])('accepts nesting up to the limit: %s', (opening) => {
     const nest = (depth: number) =>
       opening.repeat(depth - 1) +
       (opening === '[' ? '[]' : '{}') +
@@ -146,14 +146,14 @@ describe('findSyntaxError', () => {
       .map(([json, where, bit]) => json.slice(0, where % (json.length + 1)) + bit),
   );
 
-  it('finds the first place of every text that JSON.parse refuses', () => {
+  it('finds the first error of every text that JSON.parse refuses', () => {
     fc.assert(
       fc.property(texts, (text) => {
         try {
           JSON.parse(text);
           return;
         } catch {
-          // Only what is refused has a place where it goes wrong.
+          // Only refused text has an error.
         }
         const found = findSyntaxError(text);
         expect(found).toBeGreaterThanOrEqual(0);

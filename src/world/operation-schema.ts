@@ -12,7 +12,7 @@ const seq = z
   .transform((value) => value + 0);
 const SEQS = `must contain 1 to ${LIMITS.conditionSeqsMax} seqs`;
 
-/** One seq, or several of which one must be the object's. */
+/** One seq, or several: the object must have one of them. */
 const ifSeq = z
   .union([seq, z.array(seq).min(1, SEQS).max(LIMITS.conditionSeqsMax, SEQS)], {
     error: 'must be a whole number, 0 or more, or a list of such numbers',
@@ -29,7 +29,7 @@ const objectFields = {
   ifSeq,
 };
 
-/** A column of a move: its numbers one after the other, as many for each id. */
+/** A column of a move: a flat list with the same count of numbers for each id. */
 const column = z
   .array(z.number('must be a number'), 'must be a list of numbers')
   .transform((numbers) => numbers.map((number) => number + 0));
@@ -42,7 +42,7 @@ const moveFields = {
   rotation: column.optional(),
 };
 
-/** Columns as long as they must be, rotations as they are kept. */
+/** Checks the lengths of the columns, and applies `keepRotation`. */
 function checkColumns<
   Columns extends {
     ids: string[];
@@ -127,7 +127,7 @@ function listOf<T extends z.ZodType>(item: T) {
   });
 }
 
-/** Each element of a move is one. Of anything that a caller may send. */
+/** Counts each element of a move as one. Accepts any value that a caller may send. */
 function countElements(item: unknown): number {
   const ids = typeof item === 'object' && item !== null && 'ids' in item ? item.ids : null;
   return Array.isArray(ids) ? Math.max(1, ids.length) : 1;
@@ -138,5 +138,5 @@ export const operationsSchema = z.strictObject({
   ops: listOf(operationSchema),
 }) as z.ZodType<{ ops: SentOperation[] }>;
 
-/** Counts before any is looked at: half a million faulty operations fit in a body. */
+/** Counts before any check of an operation: half a million wrong operations fit in a body. */
 export const operationCountSchema = z.looseObject({ ops: listOf(z.unknown()) });

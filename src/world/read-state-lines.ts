@@ -64,7 +64,7 @@ async function* prepend<T>(first: T, rest: AsyncIterable<T>): AsyncGenerator<T> 
   yield* rest;
 }
 
-/** Everything that has been read so far. Of the objects only the number is kept. */
+/** All lines read so far. Of the objects it keeps only the number. */
 class LineReader {
   ended = false;
   lines = 0;
@@ -83,7 +83,7 @@ class LineReader {
     const { kind, ...members } = value;
     switch (kind) {
       case 'space':
-        // Members that describe the state itself: accepted, so that a client can put back what it read, and ignored.
+        // Accepted and ignored, so that a client can send back a state that it read.
         return null;
       case 'object':
         this.#count(kind);
@@ -138,7 +138,7 @@ class LineReader {
       if (expected !== undefined && expected !== actual)
         throw invalid(`/counts/${kind}`, `is ${expected}, but the server received ${actual}`);
     }
-    // A body that forgot its objects must never empty a world.
+    // A body without objects by mistake must never empty a world.
     if (said.object === undefined && this.#counts.object === undefined)
       throw invalid('/counts/object', 'must be 0 if the world has no objects');
     this.ended = true;
