@@ -139,7 +139,11 @@ describe('Config', () => {
       /^DATABASE_URL must be a URL/,
     ],
     ['no database in the URL', { DATABASE_URL: 'postgres://u:hunter2hunter2@h' }, /^DATABASE_URL must be/],
-    ['an address without a database', { DATABASE_HTTP_URL: 'https://x' }, /^DATABASE_HTTP_URL is set/],
+    [
+      'an address without a database',
+      { DATABASE_HTTP_URL: 'https://x' },
+      /^DATABASE_HTTP_URL needs DATABASE_URL/,
+    ],
     [
       'an address in the clear',
       { DATABASE_URL, DATABASE_HTTP_URL: 'http://db.example/sql' },
@@ -195,12 +199,12 @@ describe('Config', () => {
     [
       'a Redis URL without its token',
       { DATABASE_URL, UPSTASH_REDIS_REST_URL: 'https://x' },
-      /REST_TOKEN is not/,
+      /^UPSTASH_REDIS_REST_URL needs UPSTASH_REDIS_REST_TOKEN/,
     ],
     [
       'a Redis token without its URL',
       { DATABASE_URL, UPSTASH_REDIS_REST_TOKEN: 'hunter2hunter2' },
-      /URL is not/,
+      /^UPSTASH_REDIS_REST_TOKEN needs UPSTASH_REDIS_REST_URL/,
     ],
     ['a password for no Redis', { DATABASE_URL, REDIS_PASSWORD: 'hunter2hunter2' }, /^REDIS_PASSWORD/],
     ['caching without a Redis', { DATABASE_URL, CACHE_ENABLED: 'true' }, /^CACHE_ENABLED is on/],

@@ -70,7 +70,7 @@ export class ApiKeys {
     const secretSha256 = await sha256Hex(secret);
     const id = `key_${secretSha256.slice(0, 16)}`;
     const key = await this.#store.insertKey({ tenantId, id, secretSha256, scopes, expiresAt });
-    if (key === null) throw new AppError('not_found', 'There is no such thing here.');
+    if (key === null) throw new AppError('not_found', 'Worldkeep cannot find this item.');
     return { ...key, secret };
   }
 
@@ -113,7 +113,7 @@ export class ApiKeys {
   /** @throws not_found where the tenant has no such key. */
   async revoke(tenantId: string, id: string): Promise<void> {
     if (!(await this.#store.revokeKey(tenantId, checkId(id, '/id'))))
-      throw new AppError('not_found', 'There is no such thing here.');
+      throw new AppError('not_found', 'Worldkeep cannot find this item.');
     this.#known.forget((key) => key.tenantId === tenantId && key.id === id);
   }
 }

@@ -27,7 +27,7 @@ describe('worldkeep used wrongly exits with 2, a sentence and the usage', () => 
     [['keys', 'revoke'], 'missing required positional argument: ID'],
     [
       ['keys', 'revoke', 'a/b'],
-      'ID must be 1 to 128 characters of A-Z a-z 0-9 . _ : - and not dots alone, not "a/b"',
+      'ID must be 1 to 128 characters from A-Z a-z 0-9 . _ : - that are not all dots, not "a/b"',
     ],
     [['import', '--space', 's'], 'missing required positional argument: FILE'],
     [['import', 'f.glb'], 'missing required argument: --space'],
@@ -35,7 +35,7 @@ describe('worldkeep used wrongly exits with 2, a sentence and the usage', () => 
     [['import', 'f.glb', '--space='], '--space must not be empty'],
     [
       ['import', 'f.glb', '--space', 'a/b'],
-      '--space must be 1 to 128 characters of A-Z a-z 0-9 . _ : - and not dots alone, not "a/b"',
+      '--space must be 1 to 128 characters from A-Z a-z 0-9 . _ : - that are not all dots, not "a/b"',
     ],
     [['import', 'f.glb', '--space', 's', '--loud'], "unknown option '--loud'"],
     [['import', 'f.glb', 'g.glb', '--space', 's'], 'unexpected argument: g.glb'],
@@ -48,7 +48,7 @@ describe('worldkeep used wrongly exits with 2, a sentence and the usage', () => 
     [['keys', 'create', '--tenant', 'a b', '--scopes', 'read'], '--tenant must be 1 to 128 characters'],
     [
       ['export', '--space', '..'],
-      '--space must be 1 to 128 characters of A-Z a-z 0-9 . _ : - and not dots alone',
+      '--space must be 1 to 128 characters from A-Z a-z 0-9 . _ : - that are not all dots',
     ],
     [
       ['keys', 'create', '--tenant', 't', '--scopes', 'read', '--expires', 'soon'],

@@ -4,9 +4,9 @@ import { type ConfigVariable, type Env, misconfigured, read, readHttpUrl, readIn
 export interface DatabaseConfig {
   /** `postgres://…`, with the password. */
   url: string;
-  /** Connections kept over TCP (Node); HTTP keeps none. */
+  /** Open connections over TCP (Node). HTTP keeps none open. */
   poolSize: number;
-  /** Where Neon's `/sql` is, if not where the URL's host says. */
+  /** The address of Neon's `/sql`; null: the host of `url`. */
   httpUrl: string | null;
   timeoutMs: number;
 }
@@ -15,7 +15,7 @@ export type RedisConfig =
   | { kind: 'upstash'; url: string; token: string; timeoutMs: number }
   | (RedisAddress & {
       kind: 'tcp';
-      /** The variables that named it, for errors. */
+      /** The variables that configure it, for error messages. */
       variables: { address: ConfigVariable; password: ConfigVariable };
       timeoutMs: number;
     });
@@ -28,7 +28,7 @@ export function readDatabase(env: Env): DatabaseConfig | null {
   const timeoutMs = readInteger(env, 'DATABASE_TIMEOUT_MS', 15_000, 100, 120_000);
   if (url === null) {
     if (httpUrl === null) return null;
-    throw misconfigured('DATABASE_HTTP_URL', 'is set, and DATABASE_URL is not: it needs both.');
+    throw misconfigured('DATABASE_HTTP_URL', 'needs DATABASE_URL. Set DATABASE_URL too.');
   }
   const parsed = URL.parse(url);
   const isPostgres = parsed?.protocol === 'postgres:' || parsed?.protocol === 'postgresql:';
@@ -48,19 +48,28 @@ export function readRedis(env: Env): RedisConfig | null {
   const timeoutMs = readInteger(env, 'REDIS_TIMEOUT_MS', 2_000, 50, 30_000);
   for (const name of ['REDIS_HOST', 'REDIS_PORT', 'REDIS_PASSWORD'] as const)
     if (redisUrl !== null && read(env, name) !== null)
-      throw misconfigured(name, 'and REDIS_URL are both set. Remove one: the URL holds all of it.');
+      throw misconfigured(
+        name,
+        'and REDIS_URL are both set. Remove one: REDIS_URL can contain host, port and password.',
+      );
   const tcpName = redisUrl === null ? 'REDIS_HOST' : 'REDIS_URL';
   if ((host ?? redisUrl) !== null && (url ?? token) !== null)
     throw misconfigured(
       tcpName,
-      'and UPSTASH_REDIS_REST_URL name two Redis databases; leave one of them out.',
+      'and UPSTASH_REDIS_REST_URL are both set, but worldkeep uses one Redis. Remove one.',
     );
   if (url !== null && token === null)
-    throw misconfigured('UPSTASH_REDIS_REST_URL', 'is set, and UPSTASH_REDIS_REST_TOKEN is not.');
+    throw misconfigured(
+      'UPSTASH_REDIS_REST_URL',
+      'needs UPSTASH_REDIS_REST_TOKEN. Set UPSTASH_REDIS_REST_TOKEN too.',
+    );
   if (url === null && token !== null)
-    throw misconfigured('UPSTASH_REDIS_REST_TOKEN', 'is set, and UPSTASH_REDIS_REST_URL is not.');
+    throw misconfigured(
+      'UPSTASH_REDIS_REST_TOKEN',
+      'needs UPSTASH_REDIS_REST_URL. Set UPSTASH_REDIS_REST_URL too.',
+    );
   if (host === null && password !== null)
-    throw misconfigured('REDIS_PASSWORD', 'is set, and REDIS_HOST is not.');
+    throw misconfigured('REDIS_PASSWORD', 'needs REDIS_HOST. Set REDIS_HOST too.');
   if (redisUrl !== null) {
     const address = readRedisUrl(redisUrl);
     if (address === null) throw misconfigured('REDIS_URL', `${REDIS_URL_FORM}.`);
@@ -68,11 +77,11 @@ export function readRedis(env: Env): RedisConfig | null {
     return { kind: 'tcp', ...address, variables, timeoutMs };
   }
   if (host !== null) {
-    // Its value is not shown: a URL may hold a password.
+    // The message does not show the value: it may be a URL with a password.
     if (!/^[\w.:-]+$/.test(host))
       throw misconfigured(
         'REDIS_HOST',
-        'must be a host name or an address. For a URL, set REDIS_URL instead.',
+        'must be a host name or an IP address. If you have a URL, set REDIS_URL instead.',
       );
     const variables = { address: 'REDIS_HOST', password: 'REDIS_PASSWORD' } as const;
     return {

@@ -1,7 +1,7 @@
 import { AppError } from '../world/errors.ts';
 import { ID_PATTERN, ID_RULE } from '../world/schemas.ts';
 
-/** Every variable that is read, and whether its value is a secret (which no message ever shows). */
+/** Every variable that worldkeep reads. No message shows the value of a secret. */
 export const CONFIG_VARIABLES = {
   HOST: 'plain',
   PORT: 'plain',
@@ -75,7 +75,7 @@ export function readCron(env: Env, name: ConfigVariable, byDefault: string): str
   const fields = (read(env, name) ?? byDefault).split(/\s+/);
   if (fields.length === CRON_FIELDS.length && CRON_FIELDS.every((range, i) => isCronField(fields[i], range)))
     return fields.join(' ');
-  throw refuseValue(env, name, 'must be the five fields of a cron schedule, in numbers');
+  throw refuseValue(env, name, 'must be a cron schedule of five fields in numbers');
 }
 
 /** A list of `*`, numbers and ranges, each with or without a step. */
@@ -121,7 +121,7 @@ export function readId(env: Env, name: ConfigVariable, byDefault: string): strin
   throw refuseValue(env, name, ID_RULE);
 }
 
-/** The address of a service. Requests to it hold a password, so plain HTTP is allowed only to this machine. */
+/** The address of a service. Requests to it carry a password, so plain HTTP is allowed only for this machine. */
 export function readHttpUrl(env: Env, name: ConfigVariable): string | null {
   const value = read(env, name);
   if (value === null) return null;
@@ -129,10 +129,13 @@ export function readHttpUrl(env: Env, name: ConfigVariable): string | null {
   if (url !== null && url.username === '' && url.password === '') {
     if (url.protocol === 'https:' || (url.protocol === 'http:' && isLoopback(url.hostname))) return value;
   }
-  throw misconfigured(name, 'must be an https:// URL without a password in it (or http:// on localhost).');
+  throw misconfigured(
+    name,
+    'must be an https:// URL without a password. On localhost, http:// is also allowed.',
+  );
 }
 
-/** Whether a host name is this machine itself. */
+/** Whether a host name means this machine. */
 export function isLoopback(hostname: string): boolean {
   return hostname === 'localhost' || hostname === '[::1]' || /^127(\.\d{1,3}){3}$/.test(hostname);
 }
@@ -145,7 +148,7 @@ export function refuseValue(env: Env, name: ConfigVariable, sentence: string): A
   );
 }
 
-/** A configuration that cannot be served: one sentence, that begins with the variable's name. */
+/** An error in the configuration. The message begins with the variable's name. */
 export function misconfigured(name: ConfigVariable, sentence: string): AppError {
   return new AppError('misconfigured', `${name} ${sentence}`);
 }

@@ -1,7 +1,7 @@
-/** Bytes that become characters in one call: the number of arguments that every engine accepts. */
+/** Bytes to convert in one call. Every JavaScript engine accepts this many arguments. */
 const PIECE_BYTES = 0x8000;
 
-/** @returns the text in gzip, as base64: what Redis can hold over HTTP as well as over TCP. */
+/** @returns the text in gzip, as base64. Redis can store this over HTTP and over TCP. */
 export async function compressText(text: string | Uint8Array<ArrayBuffer>): Promise<string> {
   const packed = await readBytes(new Response(text).body, new CompressionStream('gzip'));
   const pieces: string[] = [];
@@ -11,7 +11,7 @@ export async function compressText(text: string | Uint8Array<ArrayBuffer>): Prom
 }
 
 /**
- * The way back. @param bytesMax of the text: what unfolds to more is given up before it fills the memory.
+ * Reverses `compressText`. @param bytesMax of the text: decompression stops there, before it fills the memory.
  * @throws if the text does not come from `compressText`, or is too large
  */
 export async function expandText(packed: string, bytesMax: number): Promise<string> {
@@ -34,7 +34,7 @@ async function readBytes(
     size += read.value.length;
     if (size > bytesMax) {
       await reader.cancel();
-      throw new RangeError(`it unfolds to more than ${bytesMax} bytes`);
+      throw new RangeError(`the data is larger than ${bytesMax} bytes after decompression`);
     }
     chunks.push(read.value);
   }

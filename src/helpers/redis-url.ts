@@ -1,4 +1,4 @@
-/** Where a Redis over TCP is, and how to get in. */
+/** The address and the credentials of a Redis over TCP. */
 export interface RedisAddress {
   host: string;
   port: number;
@@ -6,15 +6,15 @@ export interface RedisAddress {
   password: string | null;
   /** The number of its database; 0 is the first. */
   database: number;
-  /** Whether to connect with TLS. The server's certificate must be trusted by Node. */
+  /** Whether to connect with TLS. Node must trust the server's certificate. */
   tls: boolean;
 }
 
 export const REDIS_PORT = 6_379;
 export const REDIS_URL_FORM =
-  'must be a URL like rediss://user:password@host:6379/0 (redis:// without TLS) without parameters';
+  'must be a URL like rediss://user:password@host:6379/0, without parameters (redis:// if Redis has no TLS)';
 
-/** @returns null for text that is no such URL. */
+/** @returns null for text that is not a Redis URL. */
 export function readRedisUrl(text: string): RedisAddress | null {
   const url = URL.parse(text);
   if (url === null || !['redis:', 'rediss:'].includes(url.protocol) || url.hostname === '') return null;
@@ -30,7 +30,7 @@ export function readRedisUrl(text: string): RedisAddress | null {
       tls: url.protocol === 'rediss:',
     };
   } catch {
-    // A percent sign that begins no character.
+    // A percent sign does not begin a valid escape.
     return null;
   }
 }

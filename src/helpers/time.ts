@@ -1,4 +1,4 @@
-/** Resolves after so many milliseconds, or as soon as the signal aborts: no timer is left behind. */
+/** Resolves after `ms` milliseconds, or when the signal aborts. Both end the timer. */
 export function pause(ms: number, signal?: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
     const timer = setTimeout(resolve, ms);
@@ -9,7 +9,7 @@ export function pause(ms: number, signal?: AbortSignal): Promise<void> {
   });
 }
 
-/** Resolves as `work` does, or rejects after `ms` milliseconds with what `createError` makes. */
+/** Settles as `work` does, or rejects after `ms` milliseconds with the error of `createError`. */
 export async function withTimeout<T>(
   ms: number,
   work: Promise<T>,
@@ -26,7 +26,7 @@ export async function withTimeout<T>(
   }
 }
 
-/** Calls once after so many milliseconds. @returns takes it back. */
+/** Calls `run` once after `ms` milliseconds. @returns a function that cancels the call. */
 export function startTimer(ms: number, run: () => void): () => void {
   const timer = setTimeout(run, ms);
   return () => clearTimeout(timer);

@@ -235,7 +235,7 @@ describe('a large world line by line', () => {
       const twice = lines.with(at, { ...lines[at], id: lines[of]?.id ?? '' } as (typeof lines)[number]);
       await expect(layer.saveWorldStream(give([...twice, { kind: 'end' }]))).rejects.toMatchObject({
         code: 'validation_failed',
-        errors: [{ path: `/${at + 1}/id`, message: `is given twice: ${lines[of]?.id}` }],
+        errors: [{ path: `/${at + 1}/id`, message: `appears more than once: ${lines[of]?.id}` }],
       });
     }
   });

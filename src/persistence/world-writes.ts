@@ -99,8 +99,8 @@ async function commit(
     case 'conflict':
       throw new AppError('precondition_failed', 'The object is not as the request requires it to be.');
     case 'rejected':
-      throw new AppError('properties_too_large', 'The properties are larger than an object can hold.', {
-        errors: [{ path: '/properties', message: 'must be at most 65536 bytes as stored' }],
+      throw new AppError('properties_too_large', 'The properties exceed the size limit for an object.', {
+        errors: [{ path: '/properties', message: 'must use at most 65536 bytes in the database' }],
       });
     default:
       throw notFound();

@@ -50,11 +50,12 @@ export function toAppError(
   if (code === undefined) return isLostConnection(error) ? unavailable() : internal(error);
   const path = constraint === undefined ? undefined : CONSTRAINT_PATHS[constraint];
   if (code === '23514' && path !== undefined)
-    return new AppError('properties_too_large', 'The properties are larger than an object can hold.', {
+    return new AppError('properties_too_large', 'The properties exceed the size limit for an object.', {
       cause: error,
-      errors: [{ path, message: 'must be at most 65536 bytes as stored' }],
+      errors: [{ path, message: 'must use at most 65536 bytes in the database' }],
     });
-  if (code === '23503') return new AppError('not_found', 'There is no such thing here.', { cause: error });
+  if (code === '23503')
+    return new AppError('not_found', 'Worldkeep cannot find this item.', { cause: error });
   if (/^(22|23|54)/.test(code))
     return new AppError('validation_failed', 'The input is not valid.', {
       cause: error,

@@ -5,7 +5,7 @@ import { createSchedules } from './schedules.ts';
 
 const queue = useTestQueue();
 const SPACE = { tenantId: 't', spaceId: 's' };
-/** Nobody listens there. */
+/** No server listens there. */
 const NOWHERE = 'http://127.0.0.1:9';
 
 describe('a message to drain a space', () => {
@@ -28,7 +28,7 @@ describe('a message to drain a space', () => {
     expect(await queue.verify(call, `${destination.url}/jobs/drain`, CURRENT_KEY, NEXT_KEY)).toBe(true);
   });
 
-  it('is another one each time: the same again within ten minutes is delivered too', async () => {
+  it('is a new one each time: an equal message within ten minutes is delivered too', async () => {
     const { emulator, clock, destination } = await queue.start();
     const { publishDrain } = createQueue({ url: emulator.url, token: TOKEN, publicUrl: destination.url });
     await publishDrain({ ...SPACE, delaySeconds: 0 });
@@ -39,10 +39,10 @@ describe('a message to drain a space', () => {
   });
 
   it.each([
-    ['a token that is not known', {}, { token: 'hunter2' }],
-    ['an address at which nobody is', { url: NOWHERE }, {}],
-    ['a destination it does not take', {}, { publicUrl: 'https://elsewhere.example' }],
-  ])('is not taken for sent with %s, and the token is in no message', async (_, where, changes) => {
+    ['an unknown token', {}, { token: 'hunter2' }],
+    ['an address without a server', { url: NOWHERE }, {}],
+    ['a destination that QStash refuses', {}, { publicUrl: 'https://elsewhere.example' }],
+  ])('fails with %s, and no error shows the token', async (_, where, changes) => {
     const { emulator, destination } = await queue.start();
     const { publishDrain } = createQueue({
       url: emulator.url,
@@ -72,7 +72,7 @@ describe('schedules', () => {
     return { ...started, options, destinationUrl: `${started.destination.url}/jobs/drain` };
   }
 
-  it('are made once, however often they are applied', async () => {
+  it('are created once, also if they are applied again', async () => {
     const { options, destinationUrl, client } = await open();
     const schedule = { scheduleId: 'worldkeep-drain', cron: '* * * * *', destination: destinationUrl };
     expect(await createSchedules(options).apply()).toEqual([{ ...schedule, changed: true, before: null }]);
@@ -83,7 +83,7 @@ describe('schedules', () => {
     expect(await createSchedules(options).list()).toEqual(await client.schedules.list());
   });
 
-  it('follow the configuration, and go on where they were paused', async () => {
+  it('follow the configuration, and resume after a pause', async () => {
     const { options, client } = await open();
     await createSchedules(options).apply();
     await client.schedules.pause({ schedule: 'worldkeep-drain' });
@@ -110,7 +110,7 @@ describe('schedules', () => {
     expect(destination.calls[0]).toMatchObject({ method: 'POST', path: '/jobs/drain', body: '{}' });
   });
 
-  it('belong to the queue that is named, whatever QSTASH_DEV is', async () => {
+  it('belong to the configured queue, and ignore QSTASH_DEV', async () => {
     const { options, client } = await open();
     vi.stubEnv('QSTASH_DEV', 'true');
     await createSchedules(options).apply();
@@ -119,10 +119,10 @@ describe('schedules', () => {
   });
 
   it.each([
-    ['misconfigured', 'a token that is not known', { token: 'hunter2' }],
-    ['store_unavailable', 'an address at which nobody is', { url: NOWHERE }],
-    ['store_unavailable', 'a destination it does not take', { publicUrl: 'https://elsewhere.example' }],
-  ])('are %s with %s, said without the token', async (code, _, changes) => {
+    ['misconfigured', 'an unknown token', { token: 'hunter2' }],
+    ['store_unavailable', 'an address without a server', { url: NOWHERE }],
+    ['store_unavailable', 'a destination that QStash refuses', { publicUrl: 'https://elsewhere.example' }],
+  ])('fail as %s with %s, and no error shows the token', async (code, _, changes) => {
     const { options } = await open();
     const failure = await createSchedules({ ...options, ...changes })
       .apply()

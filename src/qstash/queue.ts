@@ -2,14 +2,14 @@ import { AppError } from '../world/errors.ts';
 
 /** The part of a queue's configuration that a message needs. */
 export interface QueueOptions {
-  /** QStash's own, `https://qstash.upstash.io`. */
+  /** The URL of QStash, normally `https://qstash.upstash.io`. */
   url: string;
   token: string;
-  /** Where QStash reaches this deployment. */
+  /** The URL at which QStash reaches this deployment. */
   publicUrl: string;
 }
 
-/** The space that is to be drained, and in how many seconds. */
+/** The space to drain, and the delay. */
 export interface DrainMessage {
   tenantId: string;
   spaceId: string;
@@ -18,8 +18,8 @@ export interface DrainMessage {
 
 export interface Queue {
   /**
-   * Has QStash call `/jobs/drain` for a space, and again until it is answered well: three times more, over half an hour.
-   * @throws store_unavailable where QStash did not say that it has the message.
+   * Asks QStash to call `/jobs/drain` for a space. QStash retries a failed call three times within half an hour.
+   * @throws store_unavailable if QStash did not confirm the message.
    */
   publishDrain(message: DrainMessage): Promise<void>;
 }
@@ -29,8 +29,8 @@ export const DRAIN_PATH = '/jobs/drain';
 const TIMEOUT_MS = 5_000;
 
 /**
- * Publishes by QStash's REST interface as it is: its client is 18 KiB of a Worker after gzip, and this is one call of it.
- * No deduplication id: QStash swallows whatever has the same one for ten minutes, long after the first was delivered.
+ * Calls QStash's REST interface: QStash's client would add 18 KiB (gzip) to the Worker for this one call.
+ * No deduplication id: QStash would drop equal messages for ten minutes, long after it delivered the first one.
  */
 export function createQueue({ url, token, publicUrl }: QueueOptions): Queue {
   return {
@@ -47,7 +47,7 @@ export function createQueue({ url, token, publicUrl }: QueueOptions): Queue {
         body: JSON.stringify({ tenantId, spaceId }),
         signal: AbortSignal.timeout(TIMEOUT_MS),
       });
-      if (typeof answer.messageId !== 'string') throw unavailable('QStash answered with no message.');
+      if (typeof answer.messageId !== 'string') throw unavailable('QStash did not return a message ID.');
     },
   };
 }
@@ -61,8 +61,8 @@ async function send(url: string, init: RequestInit): Promise<{ messageId?: unkno
   } catch (cause) {
     throw unavailable('QStash does not answer.', cause);
   }
-  // Its words are left out: they may repeat what was sent.
-  if (!response.ok) throw unavailable(`QStash does not take the message (${response.status}).`);
+  // QStash's own message is left out: it may repeat the request.
+  if (!response.ok) throw unavailable(`QStash did not accept the message (status ${response.status}).`);
   return typeof answer === 'object' && answer !== null ? answer : {};
 }
 

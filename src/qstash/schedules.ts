@@ -3,7 +3,7 @@ import { AppError } from '../world/errors.ts';
 import { DRAIN_PATH, type QueueOptions } from './queue.ts';
 
 export interface ScheduleOptions extends QueueOptions {
-  /** When the spaces with something left to drain are swept: five fields, in UTC. */
+  /** When QStash starts a drain of all spaces with a backlog: five cron fields, in UTC. */
   drainScheduleCron: string;
 }
 
@@ -11,25 +11,25 @@ export interface AppliedSchedule {
   scheduleId: string;
   cron: string;
   destination: string;
-  /** Whether it was not so before. */
+  /** Whether `apply` changed the schedule. */
   changed: boolean;
-  /** The schedule that had this id before; null: none. */
+  /** The earlier schedule with this id; null: there was none. */
   before: { cron: string; destination: string; isPaused: boolean } | null;
 }
 
 export interface Schedules {
-  /** Makes every schedule what it is to be. Done twice is the same as once. @throws store_unavailable, misconfigured */
+  /** Creates or updates every schedule. A repeat changes nothing. @throws store_unavailable, misconfigured */
   apply(): Promise<AppliedSchedule[]>;
   /** All schedules of the account, also of other deployments. @throws store_unavailable, misconfigured */
   list(): Promise<Schedule[]>;
 }
 
-/** Always the same, so that applying again finds it. */
+/** Constant, so that a later `apply` finds the schedule. */
 export const DRAIN_SCHEDULE_ID = 'worldkeep-drain';
 
-/** The schedules of a deployment, by QStash's own client: for tools, it is too large for the Worker. */
+/** The schedules of a deployment. Only tools use it: QStash's client is too large for the Worker. */
 export function createSchedules({ url, token, publicUrl, drainScheduleCron }: ScheduleOptions): Schedules {
-  // devMode: whatever QSTASH_DEV says, this is the queue that was named.
+  // devMode is off: QSTASH_DEV must not replace the configured queue.
   const client = new Client({ baseUrl: url, token, devMode: false, enableTelemetry: false, retry: false });
   const wanted = [
     { scheduleId: DRAIN_SCHEDULE_ID, cron: drainScheduleCron, destination: publicUrl + DRAIN_PATH },
@@ -80,10 +80,11 @@ async function explain<T>(work: Promise<T>): Promise<T> {
   } catch (cause) {
     const status = cause instanceof QstashError ? cause.status : undefined;
     if (status === 401 || status === 403)
-      throw new AppError('misconfigured', 'QSTASH_TOKEN is not known to the QStash at QSTASH_URL.', {
+      throw new AppError('misconfigured', 'The QStash server at QSTASH_URL does not accept QSTASH_TOKEN.', {
         cause,
       });
-    const how = status === undefined ? 'does not answer' : `cannot do this now (${status})`;
+    const how =
+      status === undefined ? 'does not answer' : `cannot complete this request now (status ${status})`;
     throw new AppError('store_unavailable', `QStash ${how}.`, { cause, retryAfterSeconds: 5 });
   }
 }

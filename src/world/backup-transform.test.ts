@@ -82,15 +82,20 @@ describe('a rotation of a backup', () => {
 
   it.each<[string, JsonValue, string, string]>([
     [
-      'an order that is none',
+      'an unknown order',
       { ...angles, order: 'XYX' },
       '/order',
       'must be one of XYZ, YXZ, ZXY, ZYX, YZX, XZY',
     ],
     ['an order in lower case', [0, 0, 0, 'xyz'], '/order', 'must be one of XYZ'],
-    ['an unknown member', { ...angles, unit: 'deg' }, '', 'it has a member "unit"'],
-    ['a quaternion with an order', { ...angles, w: 1, order: 'XYZ' }, '', 'it has a member "w"'],
-    ['two angles', [1, 2], '', 'must be a quaternion {x, y, z, w}, Euler angles in radians'],
+    ['an unknown member', { ...angles, unit: 'deg' }, '', 'has an unknown field "unit"'],
+    ['a quaternion with an order', { ...angles, w: 1, order: 'XYZ' }, '', 'has an unknown field "w"'],
+    [
+      'two angles',
+      [1, 2],
+      '',
+      'must be a quaternion {x, y, z, w} or Euler angles {x, y, z, order} in radians',
+    ],
     ['an angle missing', { x: 1, y: 2 }, '', 'must be a quaternion'],
     ['text', 'north', '', 'must be a quaternion'],
     ['null', null, '', 'must be a quaternion'],
@@ -110,7 +115,7 @@ describe('a position of a backup', () => {
     expect(readBackupVector(value, AT)).toEqual({ x: 1, y: 2, z: 3 });
   });
 
-  it('is refused as a list of anything else than 3 numbers', () => {
+  it('is refused as a list of anything other than 3 numbers', () => {
     for (const list of [
       [1, 2],
       [1, 2, 3, 4],

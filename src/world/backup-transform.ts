@@ -5,10 +5,10 @@ import type { JsonValue } from './types.ts';
 
 type Members = Record<string, JsonValue | undefined>;
 
-/** Flags that three.js sets on its own objects. They say nothing that the other members do not say. */
+/** Flags that three.js sets on its own objects. They add no information. */
 const THREE_FLAGS = new Set(['isVector3', 'isEuler', 'isQuaternion']);
 const ROTATION_FORMS =
-  'must be a quaternion {x, y, z, w}, Euler angles in radians {x, y, z, order}, or one of these as three.js writes it';
+  'must be a quaternion {x, y, z, w} or Euler angles {x, y, z, order} in radians; three.js forms are also allowed';
 
 /**
  * Reads a position or a scale as in-memory servers keep it: `{x, y, z}`, or `[x, y, z]` as three.js writes it.
@@ -24,9 +24,9 @@ export function readBackupVector(value: JsonValue | undefined, path: readonly st
 }
 
 /**
- * Reads a rotation of an in-memory server. It is a quaternion, or Euler angles in any of the six orders (default XYZ). Members are
- * x, y, z, or `_x`, `_y`, `_z` of three.js, or a list of three.js.
- * @throws validation_failed for any other form: no member of a rotation is dropped.
+ * Reads a rotation of an in-memory server. It is a quaternion, or Euler angles in any of the six orders (default XYZ).
+ * Members are x, y, z, or `_x`, `_y`, `_z` of three.js, or a list of three.js.
+ * @throws validation_failed for any other form. It never ignores a member of a rotation.
  */
 export function readBackupRotation(value: JsonValue | undefined, path: readonly string[]): unknown {
   if (value === undefined) return undefined;
@@ -49,7 +49,7 @@ export function readBackupRotation(value: JsonValue | undefined, path: readonly 
 function readEuler({ x, y, z, order = 'XYZ', ...others }: Members, path: readonly string[]): unknown {
   const unknown = Object.keys(others)[0];
   if (unknown !== undefined)
-    throw refuse(path, `${ROTATION_FORMS}; it has a member "${unknown.slice(0, 60)}"`);
+    throw refuse(path, `has an unknown field "${unknown.slice(0, 60)}"; it ${ROTATION_FORMS}`);
   if (!isNumber(x) || !isNumber(y) || !isNumber(z)) throw refuse(path, ROTATION_FORMS);
   if (!isEulerOrder(order)) throw refuse([...path, 'order'], `must be one of ${EULER_ORDERS.join(', ')}`);
   return eulerToQuaternion({ x, y, z }, order);

@@ -4,7 +4,7 @@ import type { JsonObject, ObjectInput, Quaternion, Seq, Vector3, WrittenObject }
 /** The net effect of a batch on one object: one row an object, each independent of the others. */
 export type ObjectChange = ObjectPatchChange | ObjectPutChange | ObjectDeleteChange;
 
-/** Where the object is there: the fields given are set, then each merge patch of `patches` (two at most) is applied in turn. */
+/** If the object exists: sets the given fields, then applies each merge patch of `patches` (two at most) in order. */
 export interface ObjectPatchChange {
   kind: 'patch';
   id: string;
@@ -20,8 +20,8 @@ export interface ObjectPatchChange {
 }
 
 /**
- * The object is this. Where it was there before, its `createdSeq` and `createdBy` stay, unless `isNew`: it was deleted within
- * the batch and made again.
+ * The whole object. If the object exists, its `createdSeq` and `createdBy` stay, unless `isNew`: the batch deleted it
+ * and created it again.
  */
 export interface ObjectPutChange {
   kind: 'put';
@@ -34,14 +34,14 @@ export interface ObjectPutChange {
   isNew: boolean;
 }
 
-/** Where the object is there, it goes, and its removal is noted at `seq`. */
+/** If the object exists: deletes it, and records the removal at `seq`. */
 export interface ObjectDeleteChange {
   kind: 'delete';
   id: string;
   seq: Seq;
 }
 
-/** The net effect on one avatar; a person who is not known has none. */
+/** The net effect on one avatar. There is none for an unknown person. */
 export interface AvatarChange {
   id: string;
   seq: Seq;
@@ -50,7 +50,7 @@ export interface AvatarChange {
   patches?: JsonObject[];
 }
 
-/** An operation to be applied by itself, in order, so that one which cannot be kept takes nothing along. */
+/** An operation to apply by itself, in order: if Postgres cannot store it, no other operation fails. */
 export interface SingleOperation {
   seq: Seq;
   /** Its place in its entry. */
@@ -69,7 +69,7 @@ export interface Incident {
   detail: JsonObject;
 }
 
-/** An operation that came to nothing: what it names was not there, or its condition did not hold. */
+/** An operation without effect: its object or person did not exist, or its condition was not met. */
 export interface NoEffect {
   seq: Seq;
   /** Its place in its entry. */
@@ -79,7 +79,7 @@ export interface NoEffect {
   status: 'unknown_object' | 'conflict';
 }
 
-/** A result that holds only if the object, or the person of the avatar, was there before the batch. */
+/** A result that is true only if the object, or the person of the avatar, existed before the batch. */
 export type PresumedResult = Pick<NoEffect, 'seq' | 'index' | 'kind' | 'id'>;
 
 /** Names an object as the entry at `seq` left it. */
@@ -88,7 +88,7 @@ export interface WrittenKey {
   id: string;
 }
 
-/** A stretch of the log, to be applied in one transaction that moves the cursor from `from` to `to`. */
+/** A part of the log, to apply in one transaction that moves the cursor from `from` to `to`. */
 export interface Batch {
   incarnation: string;
   from: Seq;
@@ -102,9 +102,9 @@ export interface Batch {
   incidents: Incident[];
   /** Puts and patches whose callers need the object as the operation left it, each with the seq of its entry. */
   written?: readonly WrittenKey[];
-  /** The puts in `objects` of which earlier operations of the batch assumed that the object exists. */
+  /** The puts in `objects` whose object earlier operations of the batch assumed to exist. */
   doubtful?: readonly string[];
-  /** It is from no log, and is not applied to a space that has one. */
+  /** It does not come from a log. Postgres refuses it for a space that has a log. */
   isDirect?: boolean;
   /** The `results` that say `applied` because their object was assumed to exist. */
   presumed?: readonly PresumedResult[];
@@ -126,17 +126,17 @@ export type BatchOutcome =
       /** The patches in `objects` of an object that does not exist. */
       unknown: number;
       dead: DeadOperation[];
-      /** Of patches, deletions, `doubtful` and avatars, what was not there. */
+      /** The missing objects and people of patches, deletions, `doubtful` and avatars. */
       absent: { objects: string[]; users: string[] };
-      /** Which of `singles` came to nothing. */
+      /** The `singles` without effect. */
       noEffects: Pick<NoEffect, 'seq' | 'index' | 'status'>[];
-      /** The object that a direct batch was asked for in `written`; null where its operation did not apply. */
+      /** The object that a direct batch names in `written`; null if its operation was not applied. */
       object?: WrittenObject | null;
     }
-  /** The cursor is not `from` any more, or the space another: nothing was applied. */
+  /** Nothing was applied: the cursor is no longer `from`, or the incarnation is another one. */
   | { status: 'moved'; cursor: Seq; incarnation: string }
   | { status: 'unknown_space' }
-  /** The space is written through its log, and the batch is direct: nothing was applied. */
+  /** Nothing was applied: the batch is direct, but the space has a log. */
   | { status: 'log_open' }
-  /** Rows that Postgres cannot keep: nothing was applied; to be sent again with these as `singles`. */
+  /** Nothing was applied: Postgres cannot store these rows. The caller sends the batch again with them as `singles`. */
   | { status: 'poisoned'; objectIds: string[]; userIds: string[] };

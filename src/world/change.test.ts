@@ -3,8 +3,8 @@ import { readLiveMessage, readSeqText, replacesWorld, toChange, writeEvent } fro
 
 const OPS = '[{"op":"patch","id":"a","properties":{"n":1e308,"list":[]}}]';
 
-describe('[R1] what is published', () => {
-  it.each([null, 'ann', 'a"b\\'])('is read as the log has it, its operations untouched: by %s', (actor) => {
+describe('[R1] a published message', () => {
+  it.each([null, 'ann', 'a"b\\'])('is read as in the log, with the same operations: by %s', (actor) => {
     const change = toChange({ seq: 12, prev: 7, actor, ops: OPS });
     expect(change).toEqual({
       seq: 12,
@@ -15,7 +15,7 @@ describe('[R1] what is published', () => {
     expect(readLiveMessage(change.text)).toEqual({ kind: 'change', change });
   });
 
-  it('is known for another world where a saved one takes its place, and for nothing that looks like it', () => {
+  it('says that a saved world replaces the space, and only then', () => {
     const stage = JSON.stringify([{ op: 'stage', id: 's', mode: 'replace' }]);
     expect(replacesWorld(stage)).toBe(true);
     expect(readLiveMessage(toChange({ seq: 2, prev: 1, actor: null, ops: stage }).text)).toMatchObject({
@@ -28,7 +28,7 @@ describe('[R1] what is published', () => {
     ).toMatchObject({ change: { replacesWorld: false } });
   });
 
-  it('may be about presence, the end, or a kind that this version does not know', () => {
+  it('may be about presence, the deletion of the space, or an unknown kind', () => {
     expect(readLiveMessage('{"presence":{"joined":"ann"}}')).toEqual({
       kind: 'presence',
       text: '{"joined":"ann"}',
@@ -40,7 +40,7 @@ describe('[R1] what is published', () => {
 });
 
 describe('a server-sent event', () => {
-  it('has its id, and data that cannot end it', () => {
+  it('has its id, and no line of its data ends it early', () => {
     expect(writeEvent('change', '{"a":1}', 5)).toBe('event: change\nid: 5\ndata: {"a":1}\n\n');
     expect(writeEvent('presence', '{\n"a":\r\n1}')).toBe(
       'event: presence\ndata: {\ndata: "a":\ndata: 1}\n\n',

@@ -5,7 +5,7 @@ import type { Seq } from './types.ts';
 /** One entry as a follower receives it. Its operations are text, exactly as they were appended. */
 export interface Change {
   seq: Seq;
-  /** The seq of the entry before it: whose cursor is another has missed some. */
+  /** The seq of the entry before it. A follower with another cursor has missed entries. */
   prev: Seq;
   /** The entry replaces the world. Its content is not sent: followers load the world again. */
   replacesWorld: boolean;
@@ -23,7 +23,7 @@ export type LiveMessage =
 const CHANGE = /^\{"seq":(\d{1,16}),"prev":(\d{1,16}),"actor":(?:null|"(?:[^"\\]|\\.)*"),"ops":\[/;
 const PRESENCE = '{"presence":';
 const RETIRED = '{"retired":true}';
-/** The beginning of the entry that a save of a whole world appends. No entry of a caller begins so. */
+/** The beginning of the entry that a save of a whole world appends. No caller's entry begins like this. */
 const STAGE = '{"op":"stage",';
 
 /** Reads a published message of a space. @returns null for an unknown kind: a later version may send more. */
@@ -93,7 +93,7 @@ export function writeEvent(event: string, data: string, id?: Seq): string {
   return `event: ${event}\n${id === undefined ? '' : `id: ${id}\n`}data: ${lines}\n\n`;
 }
 
-/** How long who follows waits before it comes again, in the form of a server-sent event. */
+/** A server-sent event that says how long a follower waits before it connects again. */
 export const RETRY_EVENT = `retry: ${LIMITS.streamRetryMs}\n\n`;
-/** Says nothing but that the stream is alive. */
+/** Only says that the stream is alive. */
 export const HEARTBEAT_EVENT = ': \n\n';

@@ -23,7 +23,7 @@ const pathsOf = (...ops: unknown[]) => errorOf({ ops }).errors.map(({ path }) =>
 const valid = { op: 'patch', id: 'a', position: { x: 1 } };
 
 describe('checkOperations', () => {
-  it('names everything that is wrong by a JSON Pointer', () => {
+  it('names each wrong value by a JSON Pointer', () => {
     expect(
       pathsOf(
         valid,
@@ -81,18 +81,18 @@ describe('checkOperations', () => {
     ]);
   });
 
-  it('[L6] takes 1 to 1,000 and names the limit and the number, without looking at them', () => {
+  it('[L6] takes 1 to 1,000, and names the limit and the number before it checks any operation', () => {
     const validate = vi.spyOn(operationsSchema, 'safeParse');
     expect(checkOperations({ ops: Array(1_000).fill(valid) })).toHaveLength(1_000);
     for (const count of [0, 1_001, 400_000])
       expect(errorOf({ ops: Array(count).fill(0) })).toMatchObject({
         code: 'validation_failed',
-        errors: [{ path: '/ops', message: `must hold 1 to 1000 operations; it holds ${count}` }],
+        errors: [{ path: '/ops', message: `must contain 1 to 1000 operations, not ${count}` }],
       });
     expect(validate).not.toHaveBeenCalled();
   });
 
-  it('refuses a body that is no list of operations', () => {
+  it('refuses a body that is not a list of operations', () => {
     expect(errorOf({}).errors[0]?.path).toBe('/ops');
     expect(errorOf({ ops: 'all' }).errors[0]?.path).toBe('/ops');
     expect(errorOf(null).errors[0]?.path).toBe('');
@@ -100,7 +100,7 @@ describe('checkOperations', () => {
     expect(errorOf({ ops: [valid], more: 1 }).errors[0]?.path).toBe('/more');
   });
 
-  it('says of properties alone that are too large that they are', () => {
+  it('has a code of its own if only the size of properties is wrong', () => {
     const ops = [{ ...valid, properties: { a: 'x'.repeat(70_000) } }];
     expect(errorOf({ ops })).toMatchObject({
       code: 'properties_too_large',
@@ -127,16 +127,16 @@ describe('checkOperations', () => {
     ]);
   });
 
-  it('takes a name that Postgres keeps, or none', () => {
+  it('takes a name that Postgres can store, or no name', () => {
     const names = ['', 'é'.repeat(256), '\u{1f600}', null];
     const ops = names.map((name) => ({ op: 'put', id: 'a', name }));
     expect(checkOperations({ ops })).toEqual(ops);
-    // Each by itself: one that is refused takes the others off the fast path.
+    // One at a time: after a refusal, the others would not use the fast path.
     for (const name of ['x'.repeat(257), 'a\0', '\ud800', 1])
       expect(pathsOf({ ...valid, name })).toEqual(['/ops/0/name']);
   });
 
-  it('refuses members named __proto__, wherever they are', () => {
+  it('refuses members named __proto__ at every place', () => {
     const texts = [
       '{"op":"patch","id":"a","__proto__":{"name":"n"}}',
       '{"op":"patch","id":"a","position":{"x":1,"__proto__":{"y":1}}}',
@@ -149,7 +149,7 @@ describe('checkOperations', () => {
     ]);
   });
 
-  it('keeps what it checked, whatever a getter says the next time', () => {
+  it('keeps the value that it checked, also if a getter returns another one later', () => {
     let reads = 0;
     const position = {
       get x() {
@@ -172,7 +172,7 @@ describe('checkOperations', () => {
     expect(validate).not.toHaveBeenCalled();
   });
 
-  it('comes to the same verdict and value as the schema, whatever is done to an operation', () => {
+  it('gives the same verdict and value as the schema for every changed operation', () => {
     const verdicts = { valid: 0, invalid: 0 };
     fc.assert(
       fc.property(fc.array(anyMutant, { minLength: 1, maxLength: 3 }), (ops) => {
@@ -241,7 +241,7 @@ const anyMutation = fc.oneof(
   ),
 );
 
-/** An operation of which a member is replaced or added, also by a getter, or the whole by something of another kind. */
+/** An operation with a replaced or added member (also a getter), or a value of another kind in its place. */
 const anyMutant: fc.Arbitrary<unknown> = fc
   .tuple(anyOperation, anyMutation, fc.constantFrom('plain', 'plain', 'plain', 'getter', 'created', 'bare'))
   .map(([operation, mutation, form]) => {
@@ -258,7 +258,7 @@ const anyMutant: fc.Arbitrary<unknown> = fc
 describe('encodeEntries', () => {
   const put = (id: string, text: string): Operation => ({ op: 'put', id, properties: { text } });
 
-  it('[L6] splits what is too large for an entry, in order', () => {
+  it('[L6] splits operations that are too large for an entry, in order', () => {
     fc.assert(
       fc.property(
         fc.array(fc.tuple(fc.constantFrom('x', 'é', '漢', '😀', '"'), fc.nat(10_000)), { maxLength: 60 }),
@@ -271,7 +271,7 @@ describe('encodeEntries', () => {
             const size = Buffer.byteLength(text);
             expect(size).toBeLessThanOrEqual(LIMITS.entryBytesMax);
             expect(count).toBe(JSON.parse(text).length);
-            // None could have gone into the entry before it.
+            // It did not fit into the entry before it.
             const firstSize = Buffer.byteLength(JSON.stringify(JSON.parse(text)[0]));
             expect(sizeBefore + 1 + firstSize).toBeGreaterThan(LIMITS.entryBytesMax);
             sizeBefore = size;

@@ -10,11 +10,11 @@ import type { JsonObject, JsonValue, Quaternion, Seq, Vector3 } from './types.ts
 export { operationsSchema } from './operation-schema.ts';
 
 /**
- * Reads the body of a request that changes a world: `{ops: […]}`, 1 to `LIMITS.opsPerRequestMax` of them, each element of a
- * move being one.
- * @returns them as they go into the log: −0 as 0, rotations kept as they are or made of length 1. Properties are the
- * caller's own objects still.
- * @throws validation_failed or properties_too_large, with a JSON Pointer (`/ops/3/position/x`) for everything that is wrong.
+ * Reads the body of a request that changes a world: `{ops: […]}`, with 1 to `LIMITS.opsPerRequestMax` operations.
+ * Each element of a move counts as one.
+ * @returns the operations for the log: −0 as 0, rotations as `keepRotation` returns them. Properties are still the
+ * caller's own objects.
+ * @throws validation_failed or properties_too_large, with a JSON Pointer (`/ops/3/position/x`) for each wrong value.
  */
 export function checkOperations(value: unknown): SentOperation[] {
   const operations = readOperations(value);
@@ -24,8 +24,8 @@ export function checkOperations(value: unknown): SentOperation[] {
 }
 
 /**
- * The JSON texts of the entries that hold these operations, in order, each at most `LIMITS.entryBytesMax` bytes of UTF-8,
- * and how many each holds. A move that is larger is split. No other operation is: its properties are at most
+ * The JSON texts of the entries that hold these operations, in order, each at most `LIMITS.entryBytesMax` bytes of
+ * UTF-8, and how many each holds. A larger move is split. Any other operation fits: its properties are at most
  * `LIMITS.propertiesBytesMax`.
  */
 export function encodeEntries(
@@ -33,7 +33,7 @@ export function encodeEntries(
 ): { ops: string; count: number }[] {
   const whole = JSON.stringify(operations);
   if (operations.length === 0) return [];
-  // No character of a string is more than three bytes.
+  // A character of a string has at most three bytes.
   if (whole.length * 3 <= LIMITS.entryBytesMax || countBytes(whole) <= LIMITS.entryBytesMax)
     return [{ ops: whole, count: countOperations(operations) }];
   const entries: { ops: string; count: number }[] = [];
@@ -46,11 +46,11 @@ export function encodeEntries(
     bytes = 1;
     count = 0;
   };
-  // Last first, so that the halves of a move take its place.
+  // In reverse order, so that the halves of a move take its place.
   const left = [...operations].reverse();
   for (let operation = left.pop(); operation !== undefined; operation = left.pop()) {
     const text = JSON.stringify(operation);
-    // With the comma or the bracket behind it.
+    // With the comma or the bracket after it.
     const textBytes = countBytes(text) + 1;
     if (textBytes + 1 > LIMITS.entryBytesMax && isMove(operation)) {
       left.push(...halveMove(operation).reverse());
@@ -72,8 +72,9 @@ function countBytes(text: string): number {
 }
 
 /*
- * The fast path: valid lists of plain objects, ten times as fast as the schema. Whatever it is not sure of is null, and the
- * schema decides. Every member is read once, into an object of our own, so that what was checked is what is kept.
+ * The fast path for valid lists of plain objects: ten times as fast as the schema. In doubt it returns null, and the
+ * schema decides. It reads every member once, into an object of its own: a getter cannot change a value after the
+ * check.
  */
 
 function readOperations(value: unknown): SentOperation[] | null {
@@ -134,7 +135,7 @@ function readColumn(value: unknown, length: number): number[] | null {
   return column;
 }
 
-/** Makes the rotations of a column as they are kept. @returns false where one has no length. */
+/** Applies `keepRotation` to a column, in place. @returns false if one has no length. */
 function keepRotations(column: number[]): boolean {
   for (let i = 0; i < column.length; i += 4) {
     const [x, y, z, w] = column.slice(i, i + 4) as [number, number, number, number];
@@ -205,7 +206,7 @@ function readOperation(value: Record<string, unknown>): Operation | null {
     if (read === null) return null;
     result.ifSeq = read;
   }
-  // A member that is unknown, or known and undefined, is the schema's.
+  // The schema decides on a member that is unknown, or known and undefined.
   return countMembers(value) === members ? (result as Operation) : null;
 }
 
@@ -243,7 +244,7 @@ function readVector(value: unknown, isPartial: boolean): Partial<Vector3> | null
   return countMembers(value) === members ? vector : null;
 }
 
-/** How far the square of a length may be from 1 for the length to be surely within the tolerance. */
+/** If the square of a length is this close to 1, the length is certainly within the tolerance. */
 const SQUARE_TOLERANCE = 1.9 * LIMITS.rotationLengthTolerance;
 
 function readRotation(value: unknown): Quaternion | null {
@@ -258,7 +259,7 @@ function readRotation(value: unknown): Quaternion | null {
   )
     return null;
   const rotation = { x: x + 0, y: y + 0, z: z + 0, w: w + 0 };
-  // Its root is what takes the time, and most rotations need none.
+  // The square root takes the time, and most rotations do not need it.
   return Math.abs(x * x + y * y + z * z + w * w - 1) <= SQUARE_TOLERANCE ? rotation : keepRotation(rotation);
 }
 

@@ -25,7 +25,7 @@ describe('coalesceOperations', () => {
       [patch({ position: { x: 5, y: 2 }, name: 'a', modelId: 'm' })],
     ],
     [
-      '[D5] merge patches by themselves: one that cannot be kept takes nothing along',
+      '[D5] merge patches separate: a patch that Postgres cannot store fails alone',
       [
         patch({ name: 'a', position: { x: 1 } }),
         patch({ position: { x: 2 } }),
@@ -74,12 +74,12 @@ describe('coalesceOperations', () => {
     expect(coalesceOperations(deepFreeze(operations))).toEqual(expected);
   });
 
-  it('gives the same list back where no id is in it twice', () => {
+  it('returns the same list if no id is in it twice', () => {
     const operations = [put(), { op: 'user.patch', id: 'x' } as const, { ...gone, id: 'y' }];
     expect(coalesceOperations(operations)).toBe(operations);
   });
 
-  it('keeps apart what would be larger together than an object or an entry can hold', () => {
+  it('does not merge operations that together are too large for an object or an entry', () => {
     const large = (key: string) => patch({ properties: { [key]: 'v'.repeat(40_000) } });
     const operations = [put({ properties: {} }), ...['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h'].map(large)];
     const coalesced = coalesceOperations(deepFreeze(operations));
@@ -89,7 +89,7 @@ describe('coalesceOperations', () => {
     for (const { ops } of entries) expect(ops.length).toBeLessThanOrEqual(LIMITS.entryBytesMax);
   });
 
-  it('[D3] never changes what becomes of any world', () => {
+  it('[D3] never changes the resulting world', () => {
     fc.assert(
       fc.property(anyWorld, fc.array(anyOperation, { maxLength: 15 }), (world, operations) => {
         const coalesced = coalesceOperations(deepFreeze(operations));
@@ -99,7 +99,7 @@ describe('coalesceOperations', () => {
     );
   });
 
-  it('leaves one operation an object, or a deletion and a put, where no merge patch is in the way', () => {
+  it('leaves one operation for each object, or a deletion and a put, if there is no merge patch', () => {
     fc.assert(
       fc.property(fc.array(anyOperation, { maxLength: 15 }), (operations) => {
         const plain = operations.map(({ properties, ...op }: Operation & { properties?: object }) => op);

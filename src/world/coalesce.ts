@@ -4,26 +4,26 @@ import { type Fields, isConditional, ORIGIN, setFields, UNSCALED } from './opera
 type Writing = PutOperation | PatchOperation | UserPatchOperation;
 
 /**
- * The remaining operations on one object (or avatar) since its last conditional one, by their places in the output. The list is
- * always [delete,] [put,] [patch, …]. A delete or a put makes earlier operations unnecessary. Only a delete before a put stays, because
- * the put then creates a new object.
+ * The remaining operations on one object (or avatar) since its last conditional one, by their places in the output. The
+ * list is always [delete,] [put,] [patch, …]. A delete or a put makes earlier operations unnecessary. Only a delete
+ * before a put stays, because the put then creates a new object.
  */
 interface Run {
   deleteAt: number | null;
   putAt: number | null;
-  /** The one that fields go into: a put, or a patch without properties. */
+  /** The operation that later fields are merged into: a put, or a patch without properties. */
   fieldsAt: number | null;
-  /** Whether that is a copy of ours, to be changed in place. */
+  /** Whether the operation at `fieldsAt` is a copy that may be changed in place. */
   isOwned: boolean;
   patchesAt: number[];
 }
 
 /**
- * Few operations that do to every world the same as the given ones, within one entry (one actor, one seq). Each object gets one
- * operation, or a deletion and a put, and its merge patches. A conditional operation stays as it is, and so does the order around
- * it. A patch of properties stays alone: it may make the object too large, and then only this patch fails. There is no longer
- * one outcome for each operation, so entries with a waiting caller are not coalesced.
- * @returns the given list where no id is in it twice. The given operations are not changed.
+ * Fewer operations with the same effect on every world, within one entry (one actor, one seq). Each object gets one
+ * operation, or a deletion and a put, and its merge patches. A conditional operation stays as it is, and so does the
+ * order around it. A patch of properties stays alone: it may make the object too large, and then only this patch fails.
+ * There is no longer one outcome for each operation, so entries with a waiting caller are not coalesced.
+ * @returns the given list if no id is in it twice. The given operations are not changed.
  */
 export function coalesceOperations(operations: readonly Operation[]): readonly Operation[] {
   if (!repeatsIds(operations)) return operations;
@@ -77,7 +77,7 @@ function addToRun(run: Run, op: Operation, output: (Operation | null)[]): void {
       }
       const at = output.push(op) - 1;
       run.patchesAt.push(at);
-      // Its other fields come after the fields of the operation before it: nothing later may go there.
+      // Its other fields come after the fields of the operation before it: no later field may go there.
       run.fieldsAt = op.properties === undefined ? at : null;
       run.isOwned = false;
     }

@@ -39,8 +39,8 @@ function replayAvatar(...steps: Operation[][]): JsonObject | undefined {
   return world.avatars.get('ann')?.properties;
 }
 
-describe('[D5] correcting what readers of the log have seen', () => {
-  it('puts an object as it is, once, and deletes one that is not there', () => {
+describe('[D5] a correction for readers of the log', () => {
+  it('puts an existing object once, and deletes a missing one', () => {
     const { id, name, modelId, parentId, position, rotation, scale, properties } = toObject('kept', { a: 1 });
     expect(
       correctOperations({
@@ -75,7 +75,7 @@ describe('[D5] correcting what readers of the log have seen', () => {
     expect(replayAvatar(operations)).toEqual(kept);
   });
 
-  it('says an avatar once where the dead operation gave no properties, and nothing of one that is not there', () => {
+  it('patches an avatar once if the dead operation gave no properties, and skips a missing avatar', () => {
     const avatar = { id: 'ann', position: ZERO, rotation: UPRIGHT, properties: {} };
     expect(
       correctOperations({
@@ -86,7 +86,7 @@ describe('[D5] correcting what readers of the log have seen', () => {
     ).toEqual([{ op: 'user.patch', ...avatar }]);
   });
 
-  it('takes away members whatever they are called', () => {
+  it('removes members with any name', () => {
     const [taken] = correctOperations({
       dead: [toDead('avatar', 'ann', ['toString', '__proto__'])],
       objects: [],

@@ -3,10 +3,10 @@ import type { Operation } from './operation.ts';
 import type { JsonObject, Quaternion, Vector3, WorldObject } from './types.ts';
 
 /**
- * Operations that correct readers of the log after a rejected operation. An object is put as it is, or deleted. An avatar is
- * patched as it is, after a patch that removes the members of the dead operations. One patch alone would keep them. A missing avatar
- * needs no correction.
- * @param objects the objects of `dead` that exist; `avatars` alike
+ * Operations that correct readers of the log after a rejected operation. An object is put as it is, or deleted. An
+ * avatar is patched as it is, after a patch that removes the members of the dead operations. One patch alone would keep
+ * them. A missing avatar needs no correction.
+ * @param objects the objects of `dead` that exist; `avatars` likewise
  */
 export function correctOperations({
   dead,

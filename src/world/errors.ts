@@ -1,4 +1,4 @@
-/** Every failure a caller can meet, by its stable name. HTTP statuses are given to them in functions/http/problem.ts. */
+/** The stable name of every failure that a caller can get. functions/http/problem.ts has their HTTP statuses. */
 export type ErrorCode =
   | 'malformed_json'
   | 'validation_failed'
@@ -26,17 +26,17 @@ export type ErrorCode =
   | 'state_unsettled'
   | 'internal';
 
-/** One thing that is wrong with an input: where (JSON Pointer, `''` is the whole) and what. */
+/** One error in an input: its place (JSON Pointer, `''` is the whole input) and its description. */
 export interface FieldError {
   path: string;
   message: string;
 }
 
-/** An expected failure. `message` is shown to callers: it never holds a secret, a payload or a store's own words. */
+/** An expected failure. Callers see `message`: it never contains a secret, a payload or a store's own message. */
 export class AppError extends Error {
   readonly code: ErrorCode;
   readonly errors: readonly FieldError[];
-  /** Seconds after which a repeat may succeed. */
+  /** Seconds after which a retry may succeed. */
   readonly retryAfterSeconds: number | undefined;
   /** A smaller batch may succeed: this one was too large, or took too long. */
   readonly retrySmaller: boolean;
@@ -64,19 +64,19 @@ export class AppError extends Error {
   }
 }
 
-/** Whether a store does not answer. Nothing is known to be wrong with the request. */
+/** Whether a store does not answer. The request itself may be correct. */
 export function isAway(error: unknown): error is AppError {
   return error instanceof AppError && error.code === 'store_unavailable';
 }
 
-/** There is nothing of that name, or it belongs to another tenant: nobody can tell the two apart. */
+/** The item does not exist, or it belongs to another tenant. A caller cannot tell the two apart. */
 export function notFound(): AppError {
-  return new AppError('not_found', 'There is no such thing here.');
+  return new AppError('not_found', 'Worldkeep cannot find this item.');
 }
 
 const CAUSES_MAX = 5;
 
-/** An error and its causes. The Neon client keeps its own under another name. */
+/** An error and its causes. The Neon client stores a cause as `sourceError`. */
 export function* listCauses(error: unknown): Generator<Error & { code?: unknown }> {
   for (let at = error, depth = 0; at instanceof Error && depth < CAUSES_MAX; depth++) {
     yield at;
@@ -84,7 +84,7 @@ export function* listCauses(error: unknown): Generator<Error & { code?: unknown 
   }
 }
 
-/** @returns the code of the system or of TLS, such as ENOTFOUND, wherever in the causes it is. */
+/** @returns the code of the system or of TLS, such as ENOTFOUND, from any of the causes. */
 export function readSystemCode(error: unknown): string | undefined {
   for (const { code } of listCauses(error))
     if (typeof code === 'string' && /^[A-Z][A-Z_]{3,}[A-Z]$/.test(code)) return code;

@@ -10,7 +10,7 @@ describe('countPrintedBytes', () => {
   beforeAll(() => client.connect());
   afterAll(() => client.end());
 
-  it('is what Postgres prints, for any JSON', async () => {
+  it('is the size that Postgres prints, for any JSON', async () => {
     const text = fc
       .string({ unit: 'binary' })
       .filter((value) => !value.includes('\0') && value.isWellFormed());
@@ -57,7 +57,7 @@ describe('countPrintedBytes', () => {
 });
 
 describe('measureDepth', () => {
-  it('counts levels and stops at the one above the limit', () => {
+  it('counts levels, and stops one level above the limit', () => {
     expect(measureDepth('a', 32)).toBe(0);
     expect(measureDepth({}, 32)).toBe(1);
     expect(measureDepth({ a: [{}], b: 1 }, 32)).toBe(3);
@@ -68,7 +68,7 @@ describe('measureDepth', () => {
 });
 
 describe('findUnkeepable', () => {
-  it('names what jsonb cannot keep', () => {
+  it('names a value that jsonb cannot store', () => {
     expect(findUnkeepable({ a: [1, 'ü', null, { b: true }] })).toBeNull();
     for (const value of [
       Number.NaN,

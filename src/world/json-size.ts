@@ -9,7 +9,7 @@ const SHORT_ESCAPES = '\b\f\n\r\t"\\';
 
 /** @returns bytes of a string as jsonb prints it, quotes included. */
 function printedStringBytes(text: string): number {
-  // ASCII without escapes is by far the most common: one pass, nothing allocated.
+  // Most strings are ASCII without escapes: one pass counts them without an allocation.
   let plain = true;
   for (let i = 0; i < text.length; i++) {
     const code = text.charCodeAt(i);
@@ -35,14 +35,14 @@ function printedNumberBytes(value: number): number {
   const fraction = mantissa.includes('.') ? mantissa.length - mantissa.indexOf('.') - 1 : 0;
   const digits = mantissa.replace('.', '').length;
   if (exponent < 0) return sign + 2 + -exponent - 1 + digits;
-  // A float printed with an exponent has at most 17 digits and an exponent of at least 21: nothing behind the point.
+  // A float with an exponent has at most 17 digits and an exponent of at least 21: no digits after the point.
   return sign + digits + exponent - fraction;
 }
 
 /**
- * Bytes that Postgres prints for a jsonb value (`octet_length(value::text)`): `, ` and `: ` between, numbers written out.
- * Stops counting once past `bytesMax`, so what it returns then is only known to be above it. Recursion is bounded by the
- * depth that the caller checked before.
+ * Bytes that Postgres prints for a jsonb value (`octet_length(value::text)`): with `, ` and `: `, numbers written out.
+ * Above `bytesMax` it stops: the result is then only a number above `bytesMax`. The caller must have checked the depth,
+ * which limits the recursion.
  */
 export function countPrintedBytes(value: JsonValue, bytesMax = Number.POSITIVE_INFINITY): number {
   if (value === null) return 4;
@@ -79,15 +79,18 @@ export function measureDepth(value: JsonValue, depthMax: number): number {
 }
 
 /**
- * Finds a value that jsonb cannot store: a number that is not finite, or text with NUL or a lone surrogate, in keys too. A value
- * that is not JSON counts as well. @returns a sentence about the first such value, or null. Depth must have been checked before.
+ * Finds a value that jsonb cannot store: a number that is not finite, or text with NUL or a lone surrogate, in keys
+ * too. A value that is not JSON counts as well. @returns a sentence about the first such value, or null. Depth must
+ * have been checked before.
  */
 export function findUnkeepable(value: unknown): string | null {
   if (value === null || typeof value === 'boolean') return null;
-  if (typeof value === 'number') return Number.isFinite(value) ? null : 'must hold finite numbers only';
+  if (typeof value === 'number') return Number.isFinite(value) ? null : 'must contain only finite numbers';
   if (typeof value === 'string')
-    return value.isWellFormed() && !value.includes('\0') ? null : 'must not hold NUL or a lone surrogate';
-  if (typeof value !== 'object') return `must be JSON: it holds ${typeof value}`;
+    return value.isWellFormed() && !value.includes('\0')
+      ? null
+      : 'must not contain a NUL character or a broken Unicode character (lone surrogate)';
+  if (typeof value !== 'object') return `must contain only JSON values, not a value of type ${typeof value}`;
   if (Array.isArray(value)) {
     for (const item of value) {
       const problem = findUnkeepable(item);
@@ -97,7 +100,7 @@ export function findUnkeepable(value: unknown): string | null {
   }
   const prototype = Object.getPrototypeOf(value);
   if (prototype !== Object.prototype && prototype !== null)
-    return 'must be JSON: it holds an instance of a class';
+    return 'must contain only plain JSON objects, not an instance of a class';
   for (const [key, item] of Object.entries(value)) {
     if (key === '__proto__') return 'must not have a member named __proto__';
     const problem = findUnkeepable(key) ?? findUnkeepable(item);

@@ -30,7 +30,7 @@ describe('parseJsonBytes', () => {
     );
   });
 
-  it('passes over a byte order mark', () => {
+  it('skips a byte order mark', () => {
     expect(parseJsonBytes(bytesOf('\ufeff[1]'))).toEqual([1]);
   });
 
@@ -51,15 +51,15 @@ describe('parseJsonBytes', () => {
     ['', 'is empty'],
     [' \n', 'is empty'],
     ['{"a":1', 'ends too early, at position 6'],
-    ['{"a":1,}', 'is not JSON from position 7 on'],
-    ['[1 2]', 'is not JSON from position 3 on'],
-    ['nul', 'is not JSON from position 0 on'],
-    ['"a\nb"', 'is not JSON from position 2 on'],
-    ['["\\x"]', 'is not JSON from position 2 on'],
-    ['01', 'is not JSON from position 1 on'],
-    ['NaN', 'is not JSON from position 0 on'],
-    ['{} {}', 'is not JSON from position 3 on'],
-  ])('says where %j goes wrong', (text, message) => {
+    ['{"a":1,}', 'has a JSON error at position 7'],
+    ['[1 2]', 'has a JSON error at position 3'],
+    ['nul', 'has a JSON error at position 0'],
+    ['"a\nb"', 'has a JSON error at position 2'],
+    ['["\\x"]', 'has a JSON error at position 2'],
+    ['01', 'has a JSON error at position 1'],
+    ['NaN', 'has a JSON error at position 0'],
+    ['{} {}', 'has a JSON error at position 3'],
+  ])('names the place of the error in %j', (text, message) => {
     expect(refusal(() => parseJsonBytes(bytesOf(text)))).toEqual({
       code: 'malformed_json',
       path: '',
@@ -90,12 +90,12 @@ describe('parseJsonBytes', () => {
     expect(refused.message).toMatch(message);
   });
 
-  it('takes text that only looks like what is refused', () => {
+  it('takes text that only looks like a refused value', () => {
     const json = '{"a":"\\\\u0000","b":"__proto__","c":"\\ud83d\\ude00","d":1e308}';
     expect(parseJsonBytes(bytesOf(json))).toEqual({ a: '\\u0000', b: '__proto__', c: '😀', d: 1e308 });
   });
 
-  it.each(['[', '{"a":'])('nests as deep as the limit and no deeper: %s', (opening) => {
+  it.each(['[', '{"a":'])('accepts nesting up to the limit: %s', (opening) => {
     const nest = (depth: number) =>
       opening.repeat(depth - 1) +
       (opening === '[' ? '[]' : '{}') +
@@ -103,7 +103,7 @@ describe('parseJsonBytes', () => {
     expect(() => parseJsonText(nest(LIMITS.jsonDepthMax))).not.toThrow();
     expect(refusal(() => parseJsonText(nest(LIMITS.jsonDepthMax + 1)))).toMatchObject({
       code: 'validation_failed',
-      message: `must nest at most ${LIMITS.jsonDepthMax} levels deep`,
+      message: `must have at most ${LIMITS.jsonDepthMax} levels of nested objects or lists`,
     });
     expect(refusal(() => parseJsonText(nest(200_000))).code).toBe('validation_failed');
     expect(refusal(() => parseJsonText(opening.repeat(200_000))).code).toBe('malformed_json');
@@ -146,14 +146,14 @@ describe('findSyntaxError', () => {
       .map(([json, where, bit]) => json.slice(0, where % (json.length + 1)) + bit),
   );
 
-  it('finds the first place of every text that JSON.parse refuses', () => {
+  it('finds the first error of every text that JSON.parse refuses', () => {
     fc.assert(
       fc.property(texts, (text) => {
         try {
           JSON.parse(text);
           return;
         } catch {
-          // Only what is refused has a place where it goes wrong.
+          // Only refused text has an error.
         }
         const found = findSyntaxError(text);
         expect(found).toBeGreaterThanOrEqual(0);

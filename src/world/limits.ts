@@ -18,38 +18,38 @@ export const LIMITS = {
   chatTextLengthMax: 4_000,
   /** Chat messages in a state. */
   stateChatMessagesMax: 50,
-  /** Seconds that a person's session may last, and does by default. */
+  /** Seconds that a person's session may last, and its default. */
   sessionSecondsMax: 86_400,
   sessionSecondsDefault: 3_600,
-  /** How far from 1 a rotation's length may be and still be kept as sent; beyond, it is normalised. */
+  /** The largest distance of a rotation's length from 1. A rotation beyond it is normalised. */
   rotationLengthTolerance: 1e-4,
-  /** Bytes of everything but the objects (users, models, media, chat) in one saved world, as JSON. */
+  /** Bytes of users, models, media and chat together in one saved world, as JSON. */
   stateAsideBytesMax: 4 * 1024 * 1024,
   /** Bytes of one line of a world as NDJSON. */
   stateLineBytesMax: 1024 * 1024,
-  /** Milliseconds for which a space remembers what was removed: a stream of its state may take as long. */
+  /** Milliseconds for which a space remembers removed objects: a stream of its state may take as long. */
   removalsKeptMs: 3_600_000,
-  /** Characters of a world's objects, as JSON, of which a snapshot is kept: a larger world is read from Postgres. */
+  /** Characters of a world's objects, as JSON. A larger world has no snapshot, and is read from Postgres. */
   snapshotCharactersMax: 16 * 1024 * 1024,
-  /** Characters of objects of all the worlds that a process holds from one read to the next: a Worker has 128 MB. */
+  /** Characters of all objects that a process keeps between reads: a Worker has 128 MB of memory. */
   viewCharactersMax: 24 * 1024 * 1024,
-  /** Seconds: a reader of a state may accept one that is so much older than the newest. */
+  /** Seconds by which a reader may accept an older state than the newest. */
   stateStaleSecondsMax: 60,
   /** Bytes of one cached value, as JSON. */
   cacheValueBytesMax: 1024 * 1024,
-  /** Bytes of one cached world state: as JSON, and as it is kept, compressed and as text. */
+  /** Bytes of one cached world state: as JSON, and as Redis stores it (compressed, as text). */
   worldStateJsonBytesMax: 32 * 1024 * 1024,
   worldStateKeptBytesMax: 8 * 1024 * 1024,
-  /** Seconds that a value is cached at most, and by default. */
+  /** Seconds for which a value is cached: the maximum and the default. */
   cacheTtlSecondsMax: 30 * 86_400,
   cacheTtlSecondsDefault: 300,
-  /** Seconds for which `setUserSession` keeps what it is given, by default. */
+  /** Seconds for which `setUserSession` keeps a value by default. */
   userSessionTtlSecondsDefault: 86_400,
   /** Milliseconds of silence after which a session is no longer present in its space. */
   presenceSilentMsMax: 60_000,
-  /** Milliseconds for which a space keeps who was in it when nothing is heard of any of them, and nobody looks. */
+  /** Milliseconds for which a space keeps its presence without any sign of life and without any reader. */
   presenceKeptMs: 600_000,
-  /** Default limit of one action of a user per minute, and the limit while a process counts alone. */
+  /** Default limit of one action of a user per minute, and the limit while a process counts without Redis. */
   actionsPerMinuteDefault: 100,
   actionsPerMinuteAlone: 60,
   /** Default limits of the entries that wait for Postgres: bytes, entries, seconds of the oldest. */
@@ -58,17 +58,17 @@ export const LIMITS = {
   backlogAgeSecondsMax: 900,
   /** Milliseconds of one drain: a Worker has 30 s after its answer. Another drain continues. */
   drainMsMax: 20_000,
-  /** Milliseconds for which a key or a session that was good is taken for good while the database does not answer. */
+  /** Milliseconds for which a valid key or session stays valid while the database does not answer. */
   credentialStaleMsMax: 900_000,
-  /** Items a page of a list holds at most, and by default. */
+  /** Items of a page of a list: the maximum and the default. */
   pageItemsMax: 1_000,
   pageItemsDefault: 100,
   /** Operations of one request, and bytes of its body. */
   opsPerRequestMax: 1_000,
   updatesBodyBytesMax: 1024 * 1024,
-  /** Bytes of one entry's operations, as JSON: a larger request becomes several. */
+  /** Bytes of one entry's operations, as JSON. A larger request becomes several entries. */
   entryBytesMax: 256 * 1024,
-  /** Operations that came to nothing: noted of one batch, kept of a space, and for how long. All are counted. */
+  /** Operations without effect: recorded per batch, kept per space, and for how long. Counters count all. */
   noEffectsNotedMax: 1_000,
   noEffectsKeptMax: 10_000,
   noEffectsKeptSeconds: 600,
@@ -76,36 +76,36 @@ export const LIMITS = {
   conditionSeqsMax: 100,
   /** Rows of one batch to Postgres. */
   batchRowsMax: 5_000,
-  /** Operations of one batch that are applied one by one because a caller needs the object from before them. */
+  /** Operations of one batch that are applied one by one, because a caller needs the object before them. */
   batchFollowersMax: 64,
   /** Seconds for which one caller alone may send a dead letter again: longer than it waits for the outcome. */
   replayClaimSeconds: 60,
-  /** Milliseconds for which an object is stored as a write left it: longer than any caller waits. */
+  /** Milliseconds for which Postgres keeps the object that a write left: longer than any caller waits. */
   writtenObjectsKeptMs: 60_000,
-  /** Bytes of entries in one batch: quotes and backslashes are four times as long on their way, of 10 MiB at most. */
+  /** Bytes of entries in one batch. Escapes can make them four times as long, and a request has at most 10 MiB. */
   batchBytesMax: 2 * 1024 * 1024,
-  /** Bytes and entries of a log that a drain holds of one read. */
+  /** Bytes and entries that a drain reads from a log in one read. */
   logReadBytesMax: 4 * 1024 * 1024,
   logReadEntriesMax: 5_000,
-  /** How much of a committed log stays for live readers: the shortest of these. */
+  /** The part of a committed log that stays for live readers: the shortest of these limits. */
   replayWindowMsMax: 60_000,
   replayWindowEntriesMax: 10_000,
   replayWindowBytesMax: 64 * 1024 * 1024,
-  /** Bytes of operations in one answer of `changes`; one entry is answered at least. */
+  /** Bytes of operations in one response of `changes`. A response has at least one entry. */
   changesBytesMax: 1024 * 1024,
-  /** Open streams over the whole deployment: of a space, of an API key, of a session. */
+  /** Open streams in the whole deployment: per space, per API key, per session. */
   streamsPerSpaceMax: 1_000,
   streamsPerKeyMax: 100,
   streamsPerSessionMax: 10,
-  /** Heartbeats after which a stream that sends none loses its place: 30 s by default. */
+  /** Heartbeat periods after which a silent stream loses its place: 30 s by default. */
   streamLeaseHeartbeats: 1.5,
-  /** Seconds between two heartbeats of a stream, by default and at most. */
+  /** Seconds between two heartbeats of a stream: the default and the maximum. */
   streamHeartbeatSecondsDefault: 20,
   streamHeartbeatSecondsMax: 25,
-  /** Milliseconds after which a client comes again to a stream that ended. */
+  /** Milliseconds after which a client opens an ended stream again. */
   streamRetryMs: 1_000,
   /** Bytes that wait in a stream for its reader. Above this the stream is closed. Several of the largest requests fit. */
   streamBufferBytesMax: 4 * 1024 * 1024,
-  /** Bytes of one read by which a stream catches up with the log. */
+  /** Bytes of one read from the log while a stream catches up. */
   streamReadBytesMax: 512 * 1024,
 } as const;

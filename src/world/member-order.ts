@@ -1,8 +1,8 @@
 import type { JsonObject, JsonValue } from './types.ts';
 
 /**
- * Sorts members as Postgres prints jsonb: shorter names first, then by their bytes. So text that was folded from the log equals
- * text that was read from Postgres.
+ * Sorts members as Postgres prints jsonb: shorter names first, then by their bytes. So a text made from the log equals
+ * the text from Postgres.
  */
 export function orderMembers(object: JsonObject): JsonObject {
   const names = Object.keys(object);

@@ -11,7 +11,7 @@ describe('applyMergePatch', () => {
   beforeAll(() => client.connect());
   afterAll(() => client.end());
 
-  it('is what json_merge_patch makes in Postgres', async () => {
+  it('gives the result of json_merge_patch in Postgres', async () => {
     const pairs = fc.array(fc.tuple(anyProperties, anyProperties), { minLength: 1, maxLength: 100 });
     await fc.assert(
       fc.asyncProperty(pairs, async (drawn) => {

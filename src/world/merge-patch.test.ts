@@ -29,24 +29,24 @@ describe('applyMergePatch', () => {
     [[1, 2], { a: 'b', c: null }, { a: 'b' }],
     [{}, { a: { bb: { ccc: null } } }, { a: { bb: {} } }],
     [{}, { toString: { a: 1 } }, { toString: { a: 1 } }],
-  ])('makes of %j by %j what RFC 7396 says', (target, patch, expected) => {
+  ])('gives for %j and %j the result of RFC 7396', (target, patch, expected) => {
     expect(applyMergePatch(deepFreeze(target), deepFreeze(patch))).toEqual(expected);
   });
 
-  it('is what mergeInto does in place, without touching the patch', () => {
+  it('gives the result of mergeInto, which works in place and keeps the patch', () => {
     fc.assert(
       fc.property(anyProperties, anyProperties, anyProperties, (target, patch, later) => {
         const merged = cloneJson(target);
         mergeInto(merged, deepFreeze(patch));
         expect(merged).toEqual(applyMergePatch(deepFreeze(target), patch));
-        // Nothing of the patch is in it: what comes next changes it in place.
+        // The result shares nothing with the patch: later patches change it in place.
         mergeInto(merged, later);
       }),
     );
   });
 });
 
-/** Something at every place where a patch has an object, which neither patch names. */
+/** A member that neither patch names, at every place where a patch has an object. */
 function plant(patch: JsonValue | undefined): JsonValue {
   if (typeof patch !== 'object' || patch === null || Array.isArray(patch)) return { planted: 1 };
   const target: JsonObject = { planted: 1 };
@@ -72,7 +72,7 @@ describe('composePatches', () => {
     expect(composePatches(deepFreeze(a), deepFreeze(b))).toEqual(expected);
   });
 
-  it('is the same as one after the other on whatever it is applied to, or null where folding would not be', () => {
+  it('has the effect of both patches in order on every target, or is null if no patch has', () => {
     let folded = 0;
     fc.assert(
       fc.property(anyProperties, anyProperties, anyProperties, (a, b, drawn) => {
@@ -124,13 +124,13 @@ describe('composeIntoTwo', () => {
       [{ a: 1 }, { a: { b: 1 } }, { a: { b: { c: 1 } } }],
       [{ a: null }, { a: { b: { c: 1 } } }],
     ],
-  ])('makes of %j two', (patches, two) => {
+  ])('folds %j into two', (patches, two) => {
     const [first, last]: [JsonObject, JsonObject] = [{}, {}];
     for (const patch of patches) composeIntoTwo(first, last, deepFreeze(patch));
     expect([first, last]).toEqual(two);
   });
 
-  it('is the same as one after the other on whatever it is applied to, however many there are', () => {
+  it('have the effect of all patches in order on every target, for any number of patches', () => {
     const many = fc.array(anyProperties, { minLength: 1, maxLength: 6 });
     fc.assert(
       fc.property(many, anyProperties, (patches, drawn) => {

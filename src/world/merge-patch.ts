@@ -1,11 +1,11 @@
 import type { JsonObject, JsonValue } from './types.ts';
 
 /*
- * RFC 7396, as json_merge_patch in Postgres does it. Members of the patch replace members of the target, null removes a member,
- * and objects merge (anything that is not an object counts as empty). Depth must have been checked before.
+ * RFC 7396, as json_merge_patch in Postgres does it. A member of the patch replaces one of the target, null removes
+ * one, and objects merge (anything that is not an object counts as empty). The caller must have checked the depth.
  */
 
-/** @returns the target as the patch makes it. Neither is changed; the result may share parts with both. */
+/** @returns the patched target. Target and patch do not change. The result may share parts with both. */
 export function applyMergePatch(target: JsonValue | undefined, patch: JsonValue): JsonValue {
   if (!isObject(patch)) return patch;
   const result: JsonObject = isObject(target) ? { ...target } : {};
@@ -18,9 +18,9 @@ export function applyMergePatch(target: JsonValue | undefined, patch: JsonValue)
 }
 
 /**
- * Folds two patches into one, which makes of every target what `a` and then `b` make of it.
- * @returns null where no patch does: where `a` removes or replaces what `b` then merges into, as `{k: null}` and
- * `{k: {m: 1}}`: what was in `k` before must go, and a patch that has an object in `k` keeps it.
+ * Folds two patches into one with the same effect on every target as `a` and then `b`.
+ * @returns null if no such patch exists: `b` merges into a member that `a` removes or replaces. For `{k: null}` and
+ * `{k: {m: 1}}` the old members of `k` must go, but a patch with an object in `k` keeps them.
  */
 export function composePatches(a: JsonObject, b: JsonObject): JsonObject | null {
   if (!canCompose(a, b)) return null;
@@ -42,8 +42,8 @@ export function canCompose(a: JsonObject, b: JsonObject): boolean {
 }
 
 /**
- * `composePatches` where `canCompose`, changing `a` in place: a patch to which a thousand others are added is not copied a
- * thousand times. `b` stays as it is, and shares nothing with `a` afterwards.
+ * `composePatches` in place, if `canCompose`: a thousand additions to `a` make no thousand copies. `b` does not change,
+ * and shares nothing with `a` afterwards.
  */
 export function composeInto(a: JsonObject, b: JsonObject): void {
   for (const key of Object.keys(b)) {
@@ -55,9 +55,9 @@ export function composeInto(a: JsonObject, b: JsonObject): void {
 }
 
 /**
- * Adds a patch to two that are applied one after the other, where `canCompose` may say no. If `last` removes or replaces a member and
- * `b` then merges into it, `first` removes that member. So any number of patches becomes two. Both are changed in place, and share nothing
- * with `b` afterwards. @param first created only by this function; empty at the beginning
+ * Adds patch `b` to two patches that are applied in order, also if `canCompose` is false. If `b` merges into a member
+ * that `last` removes or replaces, `first` removes that member. So any number of patches becomes two. Both change in
+ * place, and share nothing with `b` afterwards. @param first created only by this function; empty at the beginning
  */
 export function composeIntoTwo(first: JsonObject, last: JsonObject, b: JsonObject): void {
   for (const key of Object.keys(b)) {
@@ -69,7 +69,7 @@ export function composeIntoTwo(first: JsonObject, last: JsonObject, b: JsonObjec
       last[key] = cloneJson(second);
     } else {
       const before = ownMember(first, key);
-      // Where it was removed there is nothing left that the order could matter to.
+      // `first` removes the member, so only `last` decides its value.
       if (before === null) composeInto(given, second);
       else {
         const inner: JsonObject = isObject(before) ? before : {};
@@ -80,7 +80,7 @@ export function composeIntoTwo(first: JsonObject, last: JsonObject, b: JsonObjec
   }
 }
 
-/** `applyMergePatch` of an object, changing the target in place. The patch stays as it is, and shares nothing with it. */
+/** `applyMergePatch` to an object, in place. The patch does not change, and shares nothing with the target. */
 export function mergeInto(target: JsonObject, patch: JsonObject): void {
   for (const key of Object.keys(patch)) {
     const value = patch[key] as JsonValue;
@@ -88,7 +88,7 @@ export function mergeInto(target: JsonObject, patch: JsonObject): void {
       delete target[key];
     } else if (isObject(value)) {
       const old = ownMember(target, key);
-      // Empty where nothing was: nulls in the patch are no values.
+      // Merges into an empty object if there was none: that drops the nulls of the patch.
       const merged: JsonObject = isObject(old) ? old : {};
       if (merged !== old) target[key] = merged;
       mergeInto(merged, value);
@@ -111,7 +111,7 @@ function isObject(value: JsonValue | undefined): value is JsonObject {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
-/** Never what an object inherits: `toString` may be a member like any other. */
+/** Ignores inherited members: `toString` may be an own member. */
 function ownMember(object: JsonObject, key: string): JsonValue | undefined {
   return Object.hasOwn(object, key) ? object[key] : undefined;
 }

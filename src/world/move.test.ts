@@ -60,19 +60,19 @@ describe('a move', () => {
     ]);
   });
 
-  it('is printed again from the parsed values: −0 as 0, and rotations with a length of 1', () => {
+  it('is printed from the parsed values: −0 as 0, and rotations with a length of 1', () => {
     const [read] = checkOperations({
       ops: [{ op: 'move', ids: ['a'], position: [-0, -0, -0], rotation: [0, 0, 0, 2] }],
     });
     expect(JSON.stringify(read)).toBe('{"op":"move","ids":["a"],"position":[0,0,0],"rotation":[0,0,0,1]}');
     expect(Object.is((read as MoveOperation).position?.[0], 0)).toBe(true);
-    // Within the tolerance it is kept bit for bit.
+    // Within the tolerance a rotation is kept bit for bit.
     const kept = [0, 0, 0.6, 0.800001];
     expect(checkOperations({ ops: [move(1, { rotation: kept })] })).toMatchObject([{ rotation: kept }]);
   });
 
-  it('that is wrong is refused, and the path names the element', () => {
-    const long = `must hold 3 numbers for each id, 6 in all; it holds 5`;
+  it('is refused if it is wrong, and the path names the element', () => {
+    const long = `must contain 3 numbers for each id: 6 in total, not 5`;
     expect(errorsOf(move(2, { position: [1, 2, 3, 4, 5] }))).toEqual([`/ops/0/position ${long}`]);
     expect(errorsOf(move(3, { position: [0, 0, 0, 0, 0, 0, 0, '1', 0] as number[] }))).toEqual([
       '/ops/0/position/7 must be a number',
@@ -86,11 +86,11 @@ describe('a move', () => {
       '/ops/0 must have a position or a rotation',
     );
     expect(errorsOf(move(1, { ids: [] as string[], position: [] }))).toEqual([
-      '/ops/0/ids must hold at least one id',
+      '/ops/0/ids must contain at least one id',
     ]);
     expect(errorsOf(move(2, { ids: ['a', 'no spaces'] }))[0]).toMatch(/^\/ops\/0\/ids\/1 /);
     expect(errorsOf(move(2, { rotation: [...UPRIGHT, 0, 0, 0, 0] }))).toEqual([
-      '/ops/0/rotation/4 must begin a rotation with a length: a rotation of zero turns nothing',
+      '/ops/0/rotation/4 must not begin a rotation of only zeros (0, 0, 0, 0)',
     ]);
     for (const extra of [{ ifSeq: 1 }, { ifExists: true }, { properties: {} }, { id: 'a' }, { name: 'n' }])
       expect(errorsOf({ ...move(1), ...extra })[0]).toMatch(new RegExp(`^/ops/0/${Object.keys(extra)[0]} `));
@@ -101,13 +101,13 @@ describe('a move', () => {
 
   it('[L6] counts each element as an operation', () => {
     expect(countOperations(checkOperations({ ops: [move(1_000)] }))).toBe(1_000);
-    expect(errorsOf(move(1_001))).toEqual(['/ops must hold 1 to 1000 operations; it holds 1001']);
+    expect(errorsOf(move(1_001))).toEqual(['/ops must contain 1 to 1000 operations, not 1001']);
     expect(errorsOf(move(999), { op: 'delete', id: 'a' }, { op: 'delete', id: 'b' })).toEqual([
-      '/ops must hold 1 to 1000 operations; it holds 1001',
+      '/ops must contain 1 to 1000 operations, not 1001',
     ]);
   });
 
-  it('[L6] above the size of an entry is split by element, in order', () => {
+  it('[L6] is split by element, in order, if it is too large for an entry', () => {
     const id = 'x'.repeat(120);
     const ids = Array.from({ length: 999 }, (_, i) => `${id}${i}`);
     const long = (count: number) => Array.from({ length: count }, (_, i) => -1.2345678901234e-300 * (i + 1));
@@ -128,7 +128,7 @@ describe('a move', () => {
     expect(read).toEqual(expandOperations(sent));
   });
 
-  it('is what neighbours that only move are packed into, which changes nothing', () => {
+  it('replaces adjacent operations that only move, with the same effect', () => {
     const patch = (id: string, x: number): Operation => ({ op: 'patch', id, position: { x, y: 0, z: 0 } });
     expect(packMoves([patch('a', 1), patch('b', 2), { op: 'delete', id: 'a' }, patch('c', 3)])).toEqual([
       { op: 'move', ids: ['a', 'b'], position: [1, 0, 0, 2, 0, 0] },
@@ -158,7 +158,7 @@ describe('a move', () => {
     expect(packed).toBeGreaterThan(20);
   });
 
-  it('[D3] leaves the world that its patches leave', () => {
+  it('[D3] gives the same world as its patches', () => {
     fc.assert(
       fc.property(anyHistory({ isConditional: false }), ({ start, entries }) => {
         const [asPatches, asMoves] = [copyWorld(start), copyWorld(start)];

@@ -11,8 +11,8 @@ import type {
 import type { Quaternion, Vector3 } from './types.ts';
 
 /*
- * A move is patches of many objects in columns: a third of the bytes, and a third of the time to parse and to print. It is the
- * same as a patch of each object, in order, and counts as so many operations.
+ * A move holds patches of many objects in columns. It needs a third of the bytes, and of the time to parse and to
+ * print. It has the effect of a patch of each object, in order, and counts as that many operations.
  */
 
 export type Move = MoveOperation | UserMoveOperation;
@@ -21,14 +21,14 @@ export function isMove(operation: { op: string }): operation is Move {
   return operation.op === 'move' || operation.op === 'user.move';
 }
 
-/** How many operations a list holds: each element of a move is one. */
+/** The number of operations in a list: each element of a move is one. */
 export function countOperations(operations: readonly (SentOperation | StageOperation)[]): number {
   let count = 0;
   for (const operation of operations) count += isMove(operation) ? operation.ids.length : 1;
   return count;
 }
 
-/** @returns each move as patches, in its place; the given list where it holds no move. */
+/** @returns the list with patches in place of each move; the given list if it has no move. */
 export function expandOperations(operations: readonly SentOperation[]): readonly Operation[];
 export function expandOperations(
   operations: readonly (SentOperation | StageOperation)[],
@@ -72,10 +72,10 @@ function toRotation(column: readonly number[], i: number): Quaternion {
   };
 }
 
-/** The columns of a move, each with the numbers that an element has in it. */
+/** The columns of a move, each with its count of numbers for one element. */
 export const COLUMNS = { position: 3, rotation: 4, scale: 3 } as const;
 
-/** @returns two moves, one after the other, that do the same. The move has two elements or more. */
+/** @returns two moves that have the same effect, in order. The given move must have two elements or more. */
 export function halveMove(move: Move): [Move, Move] {
   const half = move.ids.length >> 1;
   const cut = (from: number, to?: number): Move => {
@@ -91,8 +91,8 @@ export function halveMove(move: Move): [Move, Move] {
 }
 
 /**
- * Prints neighbours that only move, with the same columns, as one move. The order stays, so the list does the same and its
- * elements keep their places.
+ * Prints adjacent operations that only move, with the same columns, as one move. The order stays: the list has the same
+ * effect, and its elements keep their places.
  */
 export function packMoves(operations: readonly Operation[]): SentOperation[] {
   const packed: SentOperation[] = [];
@@ -109,7 +109,7 @@ export function packMoves(operations: readonly Operation[]): SentOperation[] {
   return packed;
 }
 
-/** The operation's kind and columns; null where it does more than to move, or moves by a part of a vector. */
+/** The operation's kind and columns; null if it does more than move, or gives a part of a vector. */
 function describeMove(operation: Operation): string | null {
   if (operation.op !== 'patch' && operation.op !== 'user.patch') return null;
   let kind = operation.op === 'patch' ? 'move' : 'user.move';

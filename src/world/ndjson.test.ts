@@ -22,7 +22,7 @@ async function read(source: string | Uint8Array, sizes: readonly number[] = [7])
 }
 
 describe('NDJSON', () => {
-  it('is read the same, however it is cut', async () => {
+  it('is read the same, in pieces of any size', async () => {
     await fc.assert(
       fc.asyncProperty(
         fc.array(fc.option(fc.jsonValue(), { nil: undefined })),
@@ -34,7 +34,7 @@ describe('NDJSON', () => {
           const expected = values.flatMap((value, i) =>
             value === undefined ? [] : [[i + 1, JSON.parse(JSON.stringify(value))]],
           );
-          // The generator's own values may hold what no world can keep: then it is refused at its line.
+          // The generator's values may contain a value that no world can keep: its line is refused.
           const lines = await read(body, sizes).catch(
             (error: { errors: { path: string }[] }) => error.errors,
           );
@@ -44,7 +44,7 @@ describe('NDJSON', () => {
     );
   });
 
-  it('begins with a byte order mark where it has one, and nowhere else', async () => {
+  it('may have a byte order mark only at its start', async () => {
     expect(await read('\ufeff{"a":1}\n2')).toEqual([
       [1, { a: 1 }],
       [2, 2],
@@ -52,7 +52,7 @@ describe('NDJSON', () => {
     await expect(read('1\n\ufeff2\n')).rejects.toMatchObject({ errors: [{ path: '/2' }] });
   });
 
-  it('is refused with the line and where in it', async () => {
+  it('is refused with the line and the place in it', async () => {
     const refused = async (source: string | Uint8Array, code: string, path: string) => {
       for (const sizes of [[1], [5], [1_000_000]])
         await expect(read(source, sizes)).rejects.toMatchObject({ code, errors: [{ path }] });
@@ -64,7 +64,7 @@ describe('NDJSON', () => {
     await refused(Uint8Array.of(0x31, 0x0a, 0x22, 0xc3), 'malformed_json', '/2');
   });
 
-  it('has lines up to a limit, in bytes, ended or not', async () => {
+  it('has lines up to a limit in bytes, with a line end or without', async () => {
     const line = (bytes: number) => JSON.stringify('ü'.repeat((bytes - 2) / 2));
     const { stateLineBytesMax: max } = LIMITS;
     expect(await read(`1\n${line(max)}\n`, [1 << 16])).toHaveLength(2);

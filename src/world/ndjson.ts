@@ -16,8 +16,8 @@ const encoder = new TextEncoder();
 
 /**
  * Reads NDJSON in pieces. Complete lines are returned immediately, and at most one line is kept for the next piece.
- * Empty lines are passed over, and the last line needs no end.
- * @throws malformed_json, validation_failed with a path like `/17/position/x`, that is line and JSON Pointer in it;
+ * It skips empty lines, and the last line needs no line end.
+ * @throws malformed_json, validation_failed with a path like `/17/position/x`: the line, then the JSON Pointer in it;
  * body_too_large for a line above `LIMITS.stateLineBytesMax`.
  */
 export async function* parseNdjson(pieces: AsyncIterable<Uint8Array>): AsyncGenerator<JsonLine[]> {
@@ -35,7 +35,7 @@ export async function* parseNdjson(pieces: AsyncIterable<Uint8Array>): AsyncGene
       if (lines.parsed.length > 0) yield lines.parsed;
     }
     if (end < piece.length) {
-      // A copy: the piece may be a view of a buffer that is used again.
+      // A copy: the source may reuse the buffer of the piece.
       rest.push(piece.slice(end));
       restBytes += piece.length - end;
     }
@@ -45,7 +45,7 @@ export async function* parseNdjson(pieces: AsyncIterable<Uint8Array>): AsyncGene
   if (parsed.length > 0) yield parsed;
 }
 
-/** An `AppError` about one line, from one about its value. */
+/** Turns an `AppError` about a value into one about its line. */
 export function atLine(error: unknown, line: number): unknown {
   if (!(error instanceof AppError) || error.errors.length === 0) return error;
   return new AppError(error.code, error.message, {
@@ -71,7 +71,7 @@ function parseBlock(block: Uint8Array, first: number): { parsed: JsonLine[]; nex
   const texts = decode(block, first).split('\n');
   for (const [index, text] of texts.entries()) {
     const line = first + index;
-    // Most lines are far below the limit: counting their bytes is worth it only where it could be passed.
+    // Counts bytes only if the line could exceed the limit: most lines are far below it.
     if (text.length * 3 > LIMITS.stateLineBytesMax && encoder.encode(text).length > LIMITS.stateLineBytesMax)
       throw tooLong(line);
     if (/^[ \t\r]*$/.test(text)) continue;
@@ -85,19 +85,19 @@ function parseBlock(block: Uint8Array, first: number): { parsed: JsonLine[]; nex
   return { parsed, next: first + texts.length - 1 };
 }
 
-/** Decodes many lines in one call: decoding line by line takes several times as long. */
+/** Decodes many lines in one call: line by line takes several times as long. */
 function decode(block: Uint8Array, first: number): string {
   try {
     return new TextDecoder('utf-8', { fatal: true, ignoreBOM: first > 1 }).decode(block);
   } catch (cause) {
-    throw new AppError('malformed_json', 'The body is not JSON that can be read.', {
+    throw new AppError('malformed_json', 'The server cannot read the body as JSON.', {
       cause,
       errors: [{ path: `/${first + countLinesBefore(block)}`, message: 'is not UTF-8' }],
     });
   }
 }
 
-/** @returns how many whole lines of a block are UTF-8 before the first that is not. */
+/** @returns the number of whole lines of a block before the first that is not UTF-8. */
 function countLinesBefore(block: Uint8Array): number {
   const decoder = new TextDecoder('utf-8', { fatal: true });
   let lines = 0;
@@ -117,7 +117,7 @@ function tooLong(line: number): AppError {
   const message = `is longer than ${LIMITS.stateLineBytesMax} bytes`;
   return new AppError(
     'body_too_large',
-    `A line may have at most ${LIMITS.stateLineBytesMax} bytes; line ${line} has more.`,
+    `Line ${line} is too long. A line can have at most ${LIMITS.stateLineBytesMax} bytes.`,
     { errors: [{ path: `/${line}`, message }] },
   );
 }

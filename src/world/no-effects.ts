@@ -5,8 +5,8 @@ import type { BatchPlan } from './plan-batch.ts';
 type Applied = Pick<Extract<BatchOutcome, { status: 'applied' }>, 'absent' | 'noEffects'>;
 
 /**
- * Names the operations of an applied batch that came to nothing. The plan knows some of them. Postgres knows what was not
- * there, and what became of single operations.
+ * Names the operations of an applied batch that had no effect. The plan knows some of them. Postgres knows the missing
+ * objects and people, and the outcomes of single operations.
  * @param entries the entries that the plan used
  */
 export function findNoEffects(
@@ -37,8 +37,8 @@ export function findNoEffects(
 }
 
 /**
- * The results of an applied batch. Only Postgres knows the outcomes of single operations: callers that wait read them there, and their
- * entries are left out here.
+ * The results of an applied batch. Only Postgres knows the outcomes of single operations: callers that wait read them
+ * there, and their entries are left out here.
  */
 export function findDecided(
   { results, singles, presumed }: Pick<BatchPlan, 'results' | 'singles' | 'presumed'>,

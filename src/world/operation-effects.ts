@@ -15,7 +15,7 @@ export const ORIGIN: Readonly<Vector3> = { x: 0, y: 0, z: 0 };
 export const NO_TURN: Readonly<Quaternion> = { x: 0, y: 0, z: 0, w: 1 };
 export const UNSCALED: Readonly<Vector3> = { x: 1, y: 1, z: 1 };
 
-/** Whether an entry makes a staged world the space's: it holds nothing else then. */
+/** Whether an entry makes a staged world the space's. Such an entry contains nothing else. */
 export function isStage(entry: LogEntry): boolean {
   return entry.ops[0]?.op === 'stage';
 }
@@ -24,14 +24,14 @@ export function isConditional(op: Condition): boolean {
   return op.ifSeq !== undefined || op.ifExists !== undefined;
 }
 
-/** Whether a condition holds of an object whose seq before the entry was this (0: it was not there). */
+/** Whether an object meets a condition, by its seq before the entry (0: it did not exist). */
 export function meetsCondition({ ifSeq, ifExists }: Condition, before: Seq): boolean {
   if (ifExists !== undefined && ifExists !== (before !== 0)) return false;
   if (ifSeq === undefined) return true;
   return typeof ifSeq === 'number' ? ifSeq === before : ifSeq.includes(before);
 }
 
-/** The object that a put makes; its parts are the operation's own. */
+/** The object that a put creates. It shares its parts with the operation. */
 export function toObject(op: PutOperation): ObjectInput {
   return {
     id: op.id,
@@ -45,7 +45,7 @@ export function toObject(op: PutOperation): ObjectInput {
   };
 }
 
-/** Sets the fields that a patch has, all but the properties. */
+/** Sets the fields of a patch, except the properties. */
 export function setFields(target: Fields, op: PatchOperation): void {
   if (op.position !== undefined) target.position = mergeVector(target.position, op.position);
   if (op.rotation !== undefined) target.rotation = op.rotation;
@@ -55,7 +55,7 @@ export function setFields(target: Fields, op: PatchOperation): void {
   if (op.parentId !== undefined) target.parentId = op.parentId;
 }
 
-/** The second over the first. Neither is changed. */
+/** The first vector with the members of the second. Neither changes. */
 function mergeVector(first: Partial<Vector3> | undefined, second: Partial<Vector3>): Partial<Vector3> {
   const isWhole = second.x !== undefined && second.y !== undefined && second.z !== undefined;
   if (isWhole || first === undefined) return second;

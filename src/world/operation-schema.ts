@@ -7,12 +7,12 @@ import { idSchema, nameSchema, propertiesSchema, rotationSchema, vectorSchema } 
 
 const seq = z
   .int('must be a whole number')
-  .min(0, 'must not be below 0')
+  .min(0, 'must be 0 or more')
   // −0 is 0.
   .transform((value) => value + 0);
-const SEQS = `must hold 1 to ${LIMITS.conditionSeqsMax} seqs`;
+const SEQS = `must contain 1 to ${LIMITS.conditionSeqsMax} seqs`;
 
-/** One seq, or several of which one must be the object's. */
+/** One seq, or several: the object must have one of them. */
 const ifSeq = z
   .union([seq, z.array(seq).min(1, SEQS).max(LIMITS.conditionSeqsMax, SEQS)], {
     error: 'must be a whole number, 0 or more, or a list of such numbers',
@@ -29,7 +29,7 @@ const objectFields = {
   ifSeq,
 };
 
-/** A column of a move: its numbers one after the other, as many for each id. */
+/** A column of a move: a flat list with the same count of numbers for each id. */
 const column = z
   .array(z.number('must be a number'), 'must be a list of numbers')
   .transform((numbers) => numbers.map((number) => number + 0));
@@ -37,12 +37,12 @@ const NO_COLUMN = 'must have a position, a rotation or a scale';
 const NO_AVATAR_COLUMN = 'must have a position or a rotation';
 
 const moveFields = {
-  ids: z.array(idSchema).min(1, 'must hold at least one id'),
+  ids: z.array(idSchema).min(1, 'must contain at least one id'),
   position: column.optional(),
   rotation: column.optional(),
 };
 
-/** Columns as long as they must be, rotations as they are kept. */
+/** Checks the lengths of the columns, and applies `keepRotation`. */
 function checkColumns<
   Columns extends {
     ids: string[];
@@ -60,7 +60,7 @@ function checkColumns<
       context.addIssue({
         code: 'custom',
         path: [name],
-        message: `must hold ${COLUMNS[name]} numbers for each id, ${length} in all; it holds ${given}`,
+        message: `must contain ${COLUMNS[name]} numbers for each id: ${length} in total, not ${given}`,
       });
   }
   const rotation = move.rotation?.slice();
@@ -72,7 +72,7 @@ function checkColumns<
       context.addIssue({
         code: 'custom',
         path: ['rotation', i],
-        message: 'must begin a rotation with a length: a rotation of zero turns nothing',
+        message: 'must not begin a rotation of only zeros (0, 0, 0, 0)',
       });
   }
   return rotation === undefined ? move : { ...move, rotation };
@@ -122,12 +122,12 @@ function listOf<T extends z.ZodType>(item: T) {
     if (count === 0 || count > LIMITS.opsPerRequestMax)
       context.addIssue({
         code: 'custom',
-        message: `must hold 1 to ${LIMITS.opsPerRequestMax} operations; it holds ${count}`,
+        message: `must contain 1 to ${LIMITS.opsPerRequestMax} operations, not ${count}`,
       });
   });
 }
 
-/** Each element of a move is one. Of anything that a caller may send. */
+/** Counts each element of a move as one. Accepts any value that a caller may send. */
 function countElements(item: unknown): number {
   const ids = typeof item === 'object' && item !== null && 'ids' in item ? item.ids : null;
   return Array.isArray(ids) ? Math.max(1, ids.length) : 1;
@@ -138,5 +138,5 @@ export const operationsSchema = z.strictObject({
   ops: listOf(operationSchema),
 }) as z.ZodType<{ ops: SentOperation[] }>;
 
-/** Counts before any is looked at: half a million faulty operations fit in a body. */
+/** Counts before any check of an operation: half a million wrong operations fit in a body. */
 export const operationCountSchema = z.looseObject({ ops: listOf(z.unknown()) });

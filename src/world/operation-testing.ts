@@ -3,10 +3,10 @@ import type { LogEntry, ObjectOperation, Operation } from './operation.ts';
 import { copyWorld, type ReplayWorld, replayEntry } from './replay.ts';
 import type { JsonObject, JsonValue, Seq } from './types.ts';
 
-/** Worlds and histories by chance, for tests: few ids and few keys, so that everything meets everything. */
+/** Random worlds and histories for tests. Few ids and keys, so that operations often meet. */
 const KEYS = ['a', 'b', 'toString'];
 export const OBJECT_IDS = ['a', 'b', 'c'];
-/** One is called as an object is. */
+/** One has the id of an object. */
 export const PEOPLE = ['a', 'mia'];
 
 const anyJson = fc.letrec<{ value: JsonValue; object: JsonObject }>((tie) => ({
@@ -64,7 +64,7 @@ export const anyOperation: fc.Arbitrary<Operation> = fc.oneof(
   { weight: 2, arbitrary: anyUserPatch },
 );
 
-/** Whether the object's condition is met by its seq before the entry. */
+/** Whether the object meets its condition, by its seq before the entry. */
 type Aim = 'none' | 'hit' | 'miss' | 'absent' | 'listed' | 'unlisted' | 'exists' | 'existsNot';
 
 export const anyWorld: fc.Arbitrary<ReplayWorld> = fc
@@ -95,7 +95,7 @@ export interface History {
   entries: LogEntry[];
 }
 
-/** A world at seq 10 and what happens to it afterwards. Conditions are such that as many hold as do not. */
+/** A world at seq 10, and the entries after it. About half of their conditions are met. */
 export function anyHistory({
   isConditional,
   entriesMax = 12,

@@ -1,16 +1,16 @@
 import type { JsonObject, Quaternion, SaveMode, Seq, Vector3 } from './types.ts';
 
 /**
- * A condition on an object before the entry that holds the operation. The order of the log decides it. `ifSeq`: the seq is this, or
- * one of these (0: no object; a caller may send `LIMITS.conditionSeqsMax`). Only the object routes write `ifExists`, for `If-Match: *`
- * and `If-None-Match: *`. Changes and streams show it.
+ * A condition on an object before the entry that holds the operation. The order of the log decides it. `ifSeq`: the seq
+ * is this, or one of these (0: no object; a caller may send `LIMITS.conditionSeqsMax`). Only the object routes write
+ * `ifExists`, for `If-Match: *` and `If-None-Match: *`. Changes and streams show it.
  */
 export interface Condition {
   ifSeq?: Seq | Seq[];
   ifExists?: boolean;
 }
 
-/** Creates an object or replaces it whole: what is absent takes its default. */
+/** Creates an object or replaces the whole object. Absent fields take their defaults. */
 export interface PutOperation extends Condition {
   op: 'put';
   id: string;
@@ -23,7 +23,7 @@ export interface PutOperation extends Condition {
   properties?: JsonObject;
 }
 
-/** Changes the fields given of an object that is there. `properties` is an RFC 7396 merge patch. */
+/** Changes the given fields of an existing object. `properties` is an RFC 7396 merge patch. */
 export interface PatchOperation extends Condition {
   op: 'patch';
   id: string;
@@ -41,7 +41,7 @@ export interface DeleteOperation extends Condition {
   id: string;
 }
 
-/** Moves a person's avatar in the space, or puts it there: at the origin, if no position is given. */
+/** Moves a person's avatar in the space, or creates it, by default at the origin. */
 export interface UserPatchOperation {
   op: 'user.patch';
   id: string;
@@ -50,7 +50,7 @@ export interface UserPatchOperation {
   properties?: JsonObject;
 }
 
-/** Makes a staged world the space's. Not taken from callers: a save of a whole world writes it. It is alone in its entry. */
+/** Makes a staged world the space's. Only a save of a whole world writes it, alone in its entry; callers cannot. */
 export interface StageOperation {
   op: 'stage';
   /** The stage's id. */
@@ -60,8 +60,9 @@ export interface StageOperation {
 
 export type ObjectOperation = PutOperation | PatchOperation | DeleteOperation;
 /**
- * Moves many objects, in columns: `position` and `scale` have three numbers for each id, `rotation` four. At least one column is
- * given. It is the same as a patch of each object, in order: of an id that is given twice, the last value counts.
+ * Moves many objects, in columns: `position` and `scale` have three numbers for each id, `rotation` four. At least one
+ * column is given. It has the effect of a patch of each object, in order: if an id appears twice, its last value
+ * counts.
  */
 export interface MoveOperation {
   op: 'move';
@@ -86,22 +87,22 @@ export type SentOperation = Operation | MoveOperation | UserMoveOperation;
 /** The operations of an entry of the log, with moves as patches. */
 export type LogOperation = Operation | StageOperation;
 
-/** A step of a space's order. */
+/** One step in the order of a space. */
 export interface LogEntry {
   seq: Seq;
-  /** The seq of the entry before it: whose cursor is another has missed some. */
+  /** The seq of the entry before it. A reader with another cursor has missed entries. */
   prev: Seq;
   actor: string | null;
   ops: LogOperation[];
-  /** Somebody waits for the outcomes of its operations. */
+  /** A caller waits for the outcomes of its operations. */
   waits: boolean;
   /** The waiting caller also needs the object as this entry left it. */
   returnsObject?: boolean;
 }
 
 /**
- * The outcome of one operation. `unknown_object`: the object (or the person of `user.patch`) does not exist. `conflict`: the condition
- * was not met. `rejected`: Postgres cannot store the result.
+ * The outcome of one operation. `unknown_object`: the object (or the person of `user.patch`) does not exist.
+ * `conflict`: the condition was not met. `rejected`: Postgres cannot store the result.
  */
 export type OperationStatus = 'applied' | 'unknown_object' | 'conflict' | 'rejected';
 

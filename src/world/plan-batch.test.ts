@@ -36,7 +36,7 @@ const made = {
 };
 
 describe('planBatch', () => {
-  it('makes one patch of many, with merge patches as two where no one equals them', () => {
+  it('makes one patch of many, with two merge patches if one cannot replace them', () => {
     const entries = [
       makeEntry(1, 'ann', patch({ position: { x: 1, y: 2, z: 3 }, properties: { a: 1 } })),
       makeEntry(2, 'bob', patch({ position: { x: 9 }, properties: { b: null } })),
@@ -55,7 +55,7 @@ describe('planBatch', () => {
     ]);
   });
 
-  it('[D3] makes no more than two merge patches, however many cannot be one', () => {
+  it('[D3] makes at most two merge patches of any number', () => {
     const nest = (depth: number): JsonObject => ({ a: depth === 0 ? 1 : nest(depth - 1) });
     const ops = Array.from({ length: 1_000 }, (_, i) => patch({ properties: nest(i % 30) }));
     const [change] = plan([makeEntry(1, null, ...ops), makeEntry(2, null, ...ops)]);
@@ -97,7 +97,7 @@ describe('planBatch', () => {
     expect(plan(ops.map((op, n) => makeEntry(n + 1, String(n + 1), op)))).toEqual([{ id: 'x', ...expected }]);
   });
 
-  it('leaves nothing of what fails its condition', () => {
+  it('leaves nothing of operations with a failed condition', () => {
     const known: Known = new Map([
       ['x', 7],
       ['y', 0],
@@ -107,7 +107,7 @@ describe('planBatch', () => {
     expect(plan(entries, known)).toEqual([]);
   });
 
-  it('takes whole entries while the rows are not too many, and one at least', () => {
+  it('takes whole entries up to the maximum of rows, and at least one', () => {
     const of = (seq: number, ...ids: string[]) =>
       makeEntry(seq, null, ...ids.map((id) => ({ op: 'patch' as const, id })));
     const entries = [of(1, 'a', 'b', 'c'), of(2, 'a', 'c'), of(3, 'd'), of(4, 'e'), of(5, 'a')];
@@ -120,7 +120,7 @@ describe('planBatch', () => {
     expect(take(5)).toEqual([5, 5, 8, 5]);
   });
 
-  it('[D8] completes the row of an object that a caller needs, and ends before too many follow', () => {
+  it('[D8] completes the row of an object that a caller needs, and ends before too many operations follow', () => {
     const needed = { ...makeEntry(3, 'ann', patch({ name: 'b' })), waits: true, returnsObject: true };
     const others = Array.from({ length: 80 }, (_, i) => makeEntry(i + 4, null, patch({ name: `${i}` })));
     const entries = [makeEntry(1, null, put({ name: 'a' })), makeEntry(2, null, patch()), needed, ...others];
@@ -158,7 +158,7 @@ describe('planBatch', () => {
     expect(findAsked(entries)).toEqual([]);
   });
 
-  it('[D3] comes to the same as one operation after the other, wherever it is cut', () => {
+  it('[D3] has the effect of the operations in order, at every cut', () => {
     fc.assert(
       fc.property(
         anyHistory({ isConditional: true }),
@@ -190,7 +190,7 @@ describe('planBatch', () => {
     );
   });
 
-  it('[D3] needs to know nothing of objects without conditions, in entries nobody waits for', () => {
+  it('[D3] needs no seqs of objects without conditions, in entries that no caller waits for', () => {
     fc.assert(
       fc.property(anyHistory({ isConditional: false }), ({ start, entries }) => {
         const unasked = entries.map((entry) => ({ ...entry, waits: false }));
@@ -210,7 +210,7 @@ function readKnown(world: ReplayWorld, asked: string[]): Known {
   return new Map(asked.map((id) => [id, world.objects.get(id)?.seq ?? 0]));
 }
 
-/** The answer of Postgres to a plan: names in the plan that the world does not have. */
+/** The response of Postgres to a plan: names in the plan that the world does not have. */
 function findAbsent(world: ReplayWorld, { objects, avatars, doubtful }: BatchPlan) {
   const named = objects.flatMap(({ kind, id }) => (kind === 'put' ? [] : [id]));
   return {
@@ -250,7 +250,7 @@ function checkResults(
   expect(results).toEqual(wanted);
 }
 
-/** The effect of a plan in Postgres, written as plainly as possible. `after` is the expected world. */
+/** The effect of a plan in Postgres, in the simplest code. `after` is the expected world. */
 function applyPlan(world: ReplayWorld, { objects, avatars, singles }: BatchPlan, after: ReplayWorld): void {
   const patchAll = (properties: JsonObject, patches: JsonObject[] = []) =>
     patches.reduce((target, each) => applyMergePatch(target, each) as JsonObject, properties);

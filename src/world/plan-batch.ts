@@ -22,15 +22,15 @@ import { isConditional, isStage, meetsCondition, setFields, toObject } from './o
 import type { JsonObject, Seq } from './types.ts';
 
 /**
- * Seqs of objects as Postgres has them at the cursor before the entries; 0 where it has none. An object that is not named is
- * presumed to be there: Postgres tells after the batch which ones were not.
+ * Seqs of objects as Postgres has them at the cursor before the entries; 0 where it has none. An object that is not in
+ * the map is assumed to exist: after the batch, Postgres names the missing ones.
  */
 export type Known = ReadonlyMap<string, Seq>;
 
 export interface PlanOptions {
-  /** Rows at most, unless the first entry alone makes more. */
+  /** The maximum of rows. Only the first entry may exceed it. */
   rowsMax: number;
-  /** Whose operations are to be applied one by one. */
+  /** Objects and people whose operations are applied one by one. */
   apart?: { objects: ReadonlySet<string>; users: ReadonlySet<string> };
   /** Callers of entries at or before this seq no longer wait for their objects. */
   returnsAfter?: Seq;
@@ -42,7 +42,7 @@ export interface BatchPlan extends Pick<Batch, 'objects' | 'avatars' | 'singles'
   presumed: PresumedResult[];
   /** Operations that surely have no effect; see `findNoEffects` for the others. */
   noEffects: NoEffect[];
-  /** Entries, from the front; 0 where the first makes a staged world the space's. */
+  /** The number of entries in the plan, from the front; 0 if the first makes a staged world the space's. */
   used: number;
   /** The seq of the last of them, or 0. */
   to: Seq;
@@ -62,13 +62,13 @@ export function findAsked(entries: readonly LogEntry[]): string[] {
 }
 
 /**
- * The net effect of entries of one log, in its order: a row for each object and avatar, however often it was changed.
- * Conditions are decided by `known`, which must have what `findAsked` names. Failed operations have no effect, and
- * neither have operations on objects that are known to be missing. Takes entries from the front, whole, until the rows are as many as they
- * may be or a staged world comes. The entries are not changed; what is returned may share parts with them.
+ * The net effect of entries of one log, in its order: one row for each object and avatar. `known` decides the
+ * conditions: it must have every object of `findAsked`. Operations that fail have no effect, nor have operations on
+ * objects that are known to be missing. It takes whole entries from the front, up to `rowsMax` rows or a staged world.
+ * The entries do not change, but the plan may share parts with them.
  *
- * If a caller needs an object's row (`returnsObject`), the row is complete with that entry. Later operations on the object become
- * `singles`. A batch ends before these exceed `LIMITS.batchFollowersMax`.
+ * If a caller needs an object's row (`returnsObject`), the row is complete with that entry. Later operations on the
+ * object become `singles`. A batch ends before these exceed `LIMITS.batchFollowersMax`.
  */
 export function planBatch(
   entries: readonly LogEntry[],
@@ -90,9 +90,9 @@ type Kind = ObjectChange['kind'] | 'none';
 
 interface ObjectDraft {
   change: ObjectChange;
-  /** Whether the properties that the next patch is folded into are a copy of ours, to be changed in place. */
+  /** Whether the properties for the next patch are a copy that may be changed in place. */
   isOwned: boolean;
-  /** The last entry that changed it, and what the change was before that entry. */
+  /** The last entry that changed it, and the change before that entry. */
   entrySeq: Seq;
   kindBefore: Kind;
   seqBefore: Seq;
@@ -115,7 +115,7 @@ class Planner {
   readonly #doubtful: string[] = [];
   readonly #presumed: PresumedResult[] = [];
   readonly #noEffects: NoEffect[] = [];
-  /** Objects whose rows are complete: a caller needs them as they are. */
+  /** Objects whose rows are complete: a caller needs the object as it is in the row. */
   readonly #complete = new Set<string>();
   readonly #returnsAfter: Seq;
   #followers = 0;
@@ -128,7 +128,7 @@ class Planner {
     this.#returnsAfter = returnsAfter;
   }
 
-  /** Rows at most, were the entry added. */
+  /** The maximum of rows after the entry is added. */
   countRowsWith({ ops }: LogEntry): number {
     return this.#objects.size + this.#avatars.size + this.#singles.length + this.#countNew(ops);
   }
@@ -139,7 +139,7 @@ class Planner {
     return rows;
   }
 
-  /** Whether the entry would bring too many operations on objects that are complete. */
+  /** Whether the entry would add too many operations on complete objects. */
   isFull({ ops }: LogEntry): boolean {
     if (this.#complete.size === 0) return false;
     let followers = this.#followers;
@@ -212,7 +212,7 @@ class Planner {
     return (op === 'user.patch' ? this.#apart.users : this.#apart.objects).has(id);
   }
 
-  /** Whether the operation applies only if the object was there before the batch, and nobody knows. */
+  /** Whether the operation applies only if the object existed before the batch, and `known` does not say. */
   #isPresumed({ op, id }: ObjectOperation): boolean {
     if (op === 'put' || this.#known.has(id)) return false;
     const kind = this.#objects.get(id)?.change.kind;
@@ -226,7 +226,7 @@ class Planner {
       draft.kindBefore = draft.change.kind;
       draft.seqBefore = draft.change.seq;
     }
-    // An object that is already gone has nothing to patch or delete.
+    // A deleted object cannot be patched or deleted.
     if (draft?.change.kind === 'delete' && op.op !== 'put') return 'unknown_object';
     const base = this.#known.get(op.id);
     if (base !== undefined) {
@@ -264,7 +264,7 @@ class Planner {
   }
 }
 
-/** The seq of an object (0: it is not there) that was at `base`, after a change. */
+/** The seq, after a change, of an object that was at `base` (0: it does not exist). */
 function findSeq(kind: Kind, seq: Seq, base: Seq): Seq {
   if (kind === 'put') return seq;
   if (kind === 'delete' || base === 0) return 0;
@@ -320,7 +320,7 @@ function patchAgain(draft: ObjectDraft, op: PatchOperation, seq: Seq, actor: str
   mergeInto(object.properties, op.properties);
 }
 
-/** Folds a merge patch into the last of the list, or, where that would change what comes out, into two. */
+/** Folds a merge patch into the last of the list; if that would change the result, into two. */
 function addPatch(draft: { isOwned: boolean }, change: { patches?: JsonObject[] }, patch: JsonObject): void {
   const patches = change.patches ?? [];
   const last = patches.at(-1);
@@ -335,7 +335,7 @@ function addPatch(draft: { isOwned: boolean }, change: { patches?: JsonObject[] 
     patches[patches.length - 1] = owned;
     return;
   }
-  // Each takes a pass over all the properties: a thousand would take longer than a batch may.
+  // Two patches, not more: each takes a pass over all properties, and a thousand would exceed the time of a batch.
   const first = patches.length > 1 ? (patches[0] as JsonObject) : {};
   composeIntoTwo(first, owned, patch);
   change.patches = [first, owned];

@@ -5,7 +5,7 @@ import type { Quaternion } from './types.ts';
 
 const angle = fc.double({ min: -7, max: 7, noNaN: true });
 
-/** One rotation after another, as quaternions multiply. */
+/** The product of two quaternions: one rotation after the other. */
 function multiply(a: Quaternion, b: Quaternion): Quaternion {
   return {
     x: a.w * b.x + a.x * b.w + a.y * b.z - a.z * b.y,
@@ -34,7 +34,7 @@ describe('eulerToQuaternion', () => {
 describe('keepRotation', () => {
   const part = fc.double({ noNaN: true, noDefaultInfinity: true });
 
-  it('gives length 1 to every rotation that has a length, and keeps one near it as sent', () => {
+  it('gives length 1 to every rotation with a length, and does not change a length near 1', () => {
     fc.assert(
       fc.property(part, part, part, part, (x, y, z, w) => {
         const given = { x, y, z, w };
@@ -49,7 +49,7 @@ describe('keepRotation', () => {
     );
   });
 
-  it('finds the length of the smallest and the greatest', () => {
+  it('normalises the smallest and the greatest rotations', () => {
     expect(keepRotation({ x: 5e-324, y: 0, z: 0, w: 0 })).toEqual({ x: 1, y: 0, z: 0, w: 0 });
     expect(keepRotation({ x: 0, y: 0, z: -1.7e308, w: 0 })).toEqual({ x: 0, y: 0, z: -1, w: 0 });
   });

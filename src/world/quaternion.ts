@@ -2,14 +2,14 @@ import { LIMITS } from './limits.ts';
 import type { Quaternion, Vector3 } from './types.ts';
 
 /**
- * A rotation as it is kept: as sent if its length is within `rotationLengthTolerance` of 1, else normalised.
- * @returns null where it has no length, or none that a double can hold.
+ * The rotation to store: unchanged if its length is within `rotationLengthTolerance` of 1, else normalised.
+ * @returns null if all its numbers are zero, or one is not finite.
  */
 export function keepRotation(rotation: Quaternion): Quaternion | null {
   const { x, y, z, w } = rotation;
   const length = Math.hypot(x, y, z, w);
   if (Math.abs(length - 1) <= LIMITS.rotationLengthTolerance) return rotation;
-  // Scaled by the greatest first: squares of very small or very great numbers would leave the range of a double.
+  // Divides by the greatest number first: squares of very small or large numbers would leave the range of a double.
   const greatest = Math.max(Math.abs(x), Math.abs(y), Math.abs(z), Math.abs(w));
   if (greatest === 0 || !Number.isFinite(greatest)) return null;
   const scaled = { x: x / greatest, y: y / greatest, z: z / greatest, w: w / greatest };
@@ -18,8 +18,7 @@ export function keepRotation(rotation: Quaternion): Quaternion | null {
 }
 
 /**
- * For each order, the signs of the second product in x, y, z and w. Turning about the axes of the body in another order changes
- * only these.
+ * For each order, the signs of the second product in x, y, z and w. Another order of the axes changes only these signs.
  */
 const EULER_SIGNS = {
   XYZ: [1, -1, 1, -1],
@@ -30,7 +29,7 @@ const EULER_SIGNS = {
   XZY: [-1, -1, 1, 1],
 } as const;
 
-/** The order in which Euler angles are applied, about the body's own axes, as three.js names it. */
+/** The order of the rotations about the body's own axes, as three.js names it. */
 export type EulerOrder = keyof typeof EULER_SIGNS;
 export const EULER_ORDERS = Object.keys(EULER_SIGNS) as EulerOrder[];
 

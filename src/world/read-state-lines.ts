@@ -30,7 +30,10 @@ export async function* readStateLines(source: StateSource): AsyncGenerator<World
     if (items.length > 0) yield items;
   }
   if (!reader.ended)
-    throw invalid(`/${reader.lines + 1}`, 'the line {"kind":"end"} is missing: the world was cut off');
+    throw invalid(
+      `/${reader.lines + 1}`,
+      'must be the line {"kind":"end"}: the world is not complete without it',
+    );
 }
 
 type Line = Omit<JsonLine, 'value'> & { value: unknown };
@@ -61,7 +64,7 @@ async function* prepend<T>(first: T, rest: AsyncIterable<T>): AsyncGenerator<T> 
   yield* rest;
 }
 
-/** Everything that has been read so far. Of the objects only the number is kept. */
+/** All lines read so far. Of the objects it keeps only the number. */
 class LineReader {
   ended = false;
   lines = 0;
@@ -74,13 +77,13 @@ class LineReader {
   #asideLength = 0;
 
   read(line: number, value: unknown, length: number): WorldItem | null {
-    if (this.ended) throw invalid('', 'stands behind the line {"kind":"end"}');
-    if (!isMembers(value)) throw invalid('', 'must be an object with a kind');
+    if (this.ended) throw invalid('', 'must not come after the line {"kind":"end"}');
+    if (!isMembers(value)) throw invalid('', 'must be an object with a "kind" field');
     this.lines = line;
     const { kind, ...members } = value;
     switch (kind) {
       case 'space':
-        // Members that describe the state itself: accepted, so that a client can put back what it read, and ignored.
+        // Accepted and ignored, so that a client can send back a state that it read.
         return null;
       case 'object':
         this.#count(kind);
@@ -107,7 +110,7 @@ class LineReader {
       case 'end':
         return this.#end(members);
       case 'error':
-        throw invalid('/kind', 'says that the world broke off where it was read: it is not whole');
+        throw invalid('/kind', 'must not be "error": the exported world is not complete');
       default:
         throw invalid('/kind', `must be one of ${KINDS}`);
     }
@@ -115,12 +118,12 @@ class LineReader {
 
   #take<T extends { id: string }>(kind: 'user' | 'model' | 'media' | 'chat', item: T, length: number): T {
     const name = `${kind} ${item.id}`;
-    if (this.#seen.has(name)) throw invalid('/id', `is given twice: ${item.id}`);
+    if (this.#seen.has(name)) throw invalid('/id', `appears more than once: ${item.id}`);
     this.#seen.add(name);
     this.#count(kind);
     this.#asideLength += length;
     if (this.#asideLength <= LIMITS.stateAsideBytesMax) return item;
-    const message = `Users, models, media and chat of one saved world may be ${LIMITS.stateAsideBytesMax} bytes together.`;
+    const message = `A saved world can have at most ${LIMITS.stateAsideBytesMax} bytes of users, models, media and chat.`;
     throw new AppError('body_too_large', message, { errors: [{ path: '', message }] });
   }
 
@@ -133,11 +136,11 @@ class LineReader {
     for (const kind of ['object', 'gone', 'user', 'model', 'media', 'chat'] as const) {
       const [expected, actual] = [said[kind], this.#counts[kind] ?? 0];
       if (expected !== undefined && expected !== actual)
-        throw invalid(`/counts/${kind}`, `says ${expected}; ${actual} came`);
+        throw invalid(`/counts/${kind}`, `is ${expected}, but the server received ${actual}`);
     }
-    // A body that forgot its objects must never empty a world.
+    // A body without objects by mistake must never empty a world.
     if (said.object === undefined && this.#counts.object === undefined)
-      throw invalid('/counts/object', 'must be 0, to say that a world without objects is meant');
+      throw invalid('/counts/object', 'must be 0 if the world has no objects');
     this.ended = true;
     const givesUsers = said.user !== undefined || this.#users.length > 0;
     return {

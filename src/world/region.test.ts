@@ -26,7 +26,7 @@ describe('a region', () => {
     );
   });
 
-  it('has its border in it', () => {
+  it('includes its border', () => {
     const sphere = { near: { x: 1, y: 2, z: 3 }, radius: 5 };
     expect(isInRegion(sphere, { x: 4, y: 6, z: 3 })).toBe(true);
     expect(isInRegion(sphere, { x: 4, y: 6.000001, z: 3 })).toBe(false);

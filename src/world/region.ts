@@ -5,12 +5,12 @@ import type { Bounds, Vector3 } from './types.ts';
 type Axis = 'x' | 'y' | 'z';
 const AXES: readonly Axis[] = ['x', 'y', 'z'];
 
-/** A part of a world: what is within `radius` metres of a point, or in a box whose faces belong to it. */
+/** A part of a world: the points within `radius` metres of a point, or in a box including its faces. */
 export type Region = { near: Vector3; radius: number } | Bounds;
 
 const sphereSchema = z.strictObject({
   near: vectorSchema,
-  radius: z.number().min(0, 'must not be below 0'),
+  radius: z.number().min(0, 'must be 0 or more'),
 });
 const boxSchema = z
   .strictObject({ min: vectorSchema, max: vectorSchema })
@@ -20,17 +20,17 @@ const boxSchema = z
         context.addIssue({
           code: 'custom',
           path: ['min', axis],
-          message: `must not be above max in ${axis}`,
+          message: `must not be greater than max on the ${axis} axis`,
         });
   });
 
-/** @throws validation_failed naming what is wrong: `/near/x`, `/radius`, `/min/y`, … */
+/** @throws validation_failed with the path of the error: `/near/x`, `/radius`, `/min/y`, … */
 export function checkRegion(value: unknown): Region {
   const isSphere = typeof value === 'object' && value !== null && ('near' in value || 'radius' in value);
   return isSphere ? check(sphereSchema, value) : check(boxSchema, value);
 }
 
-/** Whether a position is in a region. Distances that no double holds are outside every sphere. */
+/** Whether a position is in a region. A distance beyond the range of a double is outside every sphere. */
 export function isInRegion(region: Region, position: Vector3): boolean {
   if ('near' in region) {
     const { near, radius } = region;
@@ -40,11 +40,11 @@ export function isInRegion(region: Region, position: Vector3): boolean {
   return AXES.every((axis) => min[axis] <= position[axis] && position[axis] <= max[axis]);
 }
 
-/** A box around a region, finite whatever the region is, and never smaller: what is in the region is in the box. */
+/** A finite box around a region. Every position in the region is in the box. */
 export function boundRegion(region: Region): Bounds {
   if (!('near' in region)) return region;
   const { near, radius } = region;
-  // More than what rounding may take from the sum, or else a point at exactly the radius might fall out.
+  // Adds more than the rounding error of the sum. Otherwise a point at exactly the radius could be outside.
   const reach = (axis: Axis, sign: 1 | -1) =>
     clamp(
       near[axis] + sign * (radius + (Math.abs(near[axis]) + radius) * Number.EPSILON),

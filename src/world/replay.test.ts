@@ -16,7 +16,7 @@ const statuses = (world: ReplayWorld, entry: LogEntry) =>
   replayEntry(world, entry).map(({ status }) => status);
 
 describe('replayEntry', () => {
-  it('makes, changes and replaces an object, which keeps its beginning', () => {
+  it('creates, changes and replaces an object, which keeps its creator and creation', () => {
     const world = makeWorld();
     replayEntry(world, makeEntry(1, 'ann', { op: 'put', id: 'x', properties: { a: 1, b: null } }));
     replayEntry(
@@ -54,7 +54,7 @@ describe('replayEntry', () => {
     });
   });
 
-  it('makes a new object of one that was deleted, also in one entry', () => {
+  it('creates a new object after a deletion, also in one entry', () => {
     const world = makeWorld();
     replayEntry(world, makeEntry(1, 'ann', { op: 'put', id: 'x', name: 'old' }));
     expect(statuses(world, makeEntry(2, 'bob', { op: 'delete', id: 'x' }, { op: 'put', id: 'x' }))).toEqual([
@@ -119,7 +119,7 @@ describe('replayEntry', () => {
     expect(world.objects.get('x')).toMatchObject({ seq: 6, createdSeq: 6 });
   });
 
-  it('[S1] passes over what a world has already', () => {
+  it('[S1] skips entries that a world already has', () => {
     const world = makeWorld();
     replayEntry(world, makeEntry(5, 'ann', { op: 'put', id: 'x', name: 'new' }, { op: 'put', id: 'y' }));
     replayEntry(world, makeEntry(6, 'ann', { op: 'delete', id: 'y' }));
@@ -139,7 +139,7 @@ describe('replay', () => {
     expect(() => replayEntry(world, stage)).toThrow('staged world');
   });
 
-  it('[L3] gives the same world from any earlier point, doubled, in any split', () => {
+  it('[L3] gives the same world from any earlier point, with repeats, in any pieces', () => {
     fc.assert(
       fc.property(
         anyHistory({ isConditional: false }),
@@ -163,7 +163,7 @@ describe('replay', () => {
     );
   });
 
-  it('[S1] puts a world right that was read in pieces, at different places of the log', () => {
+  it('[S1] completes a world that was read in pieces, at different places of the log', () => {
     const property = (isConditional: boolean) =>
       fc.property(
         anyHistory({ isConditional }),

@@ -10,7 +10,7 @@ import { isStage, meetsCondition, NO_TURN, ORIGIN, setFields, toObject } from '.
 import type { JsonObject, ObjectInput, Quaternion, Seq, Vector3 } from './types.ts';
 
 export interface ReplayObject extends ObjectInput {
-  /** Above 0: of what a staged world brought, the seq at which it became the space's. */
+  /** Above 0. An object of a staged world has the seq at which the world became the space's. */
   seq: Seq;
   createdSeq: Seq;
   createdBy: string | null;
@@ -25,28 +25,28 @@ export interface ReplayAvatar {
   seq: Seq;
 }
 
-/** A world that entries of its log are folded into, in place: its objects and avatars are its own. */
+/** A world that replay changes in place. It shares its objects and avatars with nothing else. */
 export interface ReplayWorld {
   objects: Map<string, ReplayObject>;
   avatars: Map<string, ReplayAvatar>;
-  /** When objects that are not there were removed, as far as it matters: see `replay`. */
+  /** When missing objects were removed, as far as `replay` needs it. */
   removed: Map<string, Seq>;
-  /** The people that have an avatar to move; null: all. People are created and erased outside of the log. */
+  /** The people whose avatar can move; null: all. People are created and erased outside of the log. */
   people: ReadonlySet<string> | null;
 }
 
 /**
  * Folds entries of one log, in its order, into a world.
  *
- * Replay may begin anywhere at or before the world's seq: an entry does nothing to an object whose seq is not below its own.
+ * Replay may begin anywhere at or before the world's seq: an entry changes no object whose seq is not below its own.
  * So a world may be read in pieces, at different seqs, and entries may come twice, if
  * - the entries follow each other without a gap, from no later than the earliest piece to no earlier than the latest;
- * - `removed` has what was removed between the seq at which replay begins and the seq of the piece that would have it. Only
- *   conditional operations need that: without them, a deletion that was not known comes again before the end. Of what the
- *   fold itself removes it keeps track.
+ * - `removed` has every object that was removed after replay's first seq and before its piece was read. Only
+ *   conditional operations need that: without them, the replay reaches the deletion later. Replay records its own
+ *   removals.
  *
- * @returns how many entries it replayed: fewer than given where the next one makes a staged world the space's. That world is
- * only in Postgres: a reader that meets it waits for the drain and reads again.
+ * @returns the number of replayed entries. Replay stops before an entry that makes a staged world the space's: only
+ * Postgres has that world. The reader waits for the drain and reads again.
  */
 export function replay(world: ReplayWorld, entries: readonly LogEntry[]): number {
   let replayed = 0;
@@ -60,12 +60,12 @@ export function replay(world: ReplayWorld, entries: readonly LogEntry[]): number
 
 /**
  * Folds one entry into a world, as `replay` does.
- * @returns what became of each operation; of those passed over because the world has them already, `applied`.
+ * @returns the outcome of each operation; `applied` if the world already has it.
  * @throws Error for a staged world, which is not in its entry
  */
 export function replayEntry(world: ReplayWorld, entry: LogEntry): OperationResult[] {
   const { seq, actor } = entry;
-  // The seqs of what the entry names before it: conditions, and whether it is new to them, are decided by these.
+  // The seqs before the entry. They decide conditions, and whether the world already has the entry.
   const before = { objects: new Map<string, Seq>(), avatars: new Map<string, Seq>() };
   return entry.ops.map((op) => {
     if (op.op === 'stage') throw new Error('A staged world cannot be replayed: it is not in its entry.');
@@ -86,7 +86,7 @@ function applyToObject(
 ): OperationStatus {
   const { id } = op;
   const object = world.objects.get(id);
-  // The seq of a removed one is noted as a negative: to a condition it is not there.
+  // A removed object has a negative seq here: for a condition it does not exist.
   const decided = before.get(id) ?? object?.seq ?? -(world.removed.get(id) ?? 0);
   before.set(id, decided);
   if (Math.abs(decided) >= seq) return 'applied';
@@ -136,7 +136,7 @@ function moveAvatar(
   return 'applied';
 }
 
-/** A world of its own, with the same in it. */
+/** A copy that shares nothing with the world. */
 export function copyWorld(world: ReplayWorld): ReplayWorld {
   const copy = <T extends { properties: JsonObject }>(items: Map<string, T>) =>
     new Map([...items].map(([id, item]) => [id, { ...item, properties: cloneJson(item.properties) }]));

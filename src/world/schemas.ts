@@ -8,45 +8,45 @@ import type { JsonObject, ObjectInput, ObjectPatch, SpaceInput, UserInput } from
 /** The last millisecond that RFC 3339 can write with four digits for the year. */
 const LAST_MOMENT = Date.UTC(10_000, 0, 1) - 1;
 
-/** Ids of dots alone are refused: `.` and `..` vanish from the path of a URL, so nothing could reach them. */
+/** Refuses ids of only dots: `.` and `..` vanish from the path of a URL, so no request could reach them. */
 export const ID_PATTERN = /^(?!\.+$)[A-Za-z0-9._:-]{1,128}$/;
-export const ID_RULE = `must be 1 to ${LIMITS.idLengthMax} characters of A-Z a-z 0-9 . _ : - and not dots alone`;
+export const ID_RULE = `must be 1 to ${LIMITS.idLengthMax} characters from A-Z a-z 0-9 . _ : - that are not all dots`;
 
 export const idSchema = z.string().regex(ID_PATTERN, ID_RULE);
 const nullableId = idSchema.nullable();
-/** A number as it is kept: finite, and −0 as 0. */
+/** A finite number, with −0 as 0. */
 const number = z.number().transform((value) => value + 0);
 export const nameSchema = text(LIMITS.nameLengthMax);
-/** An absolute or relative address. A URL that a page would execute is refused. */
+/** An absolute or relative URL. It refuses a URL that a page would execute. */
 export const urlSchema = text(LIMITS.urlLengthMax).refine(
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: these are the control characters that are refused
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: these control characters are refused
   (value) => !/[\u0000-\u0020\u007f]/.test(value) && !/^(javascript|vbscript):/i.test(value),
-  'must be an address without white space, and not a script',
+  'must be a URL without spaces; script URLs such as javascript: are not allowed',
 );
 export const vectorSchema = z.strictObject({ x: number, y: number, z: number });
 const quaternion = z.strictObject({ x: number, y: number, z: number, w: number });
 
-/** Text that Postgres takes: no NUL, no lone surrogate, at most `lengthMax` characters. */
+/** Text that Postgres accepts: no NUL, no lone surrogate, at most `lengthMax` characters. */
 export function text(lengthMax: number) {
   return z
     .string()
     .max(lengthMax, `must be at most ${lengthMax} characters`)
     .refine(
       (value) => value.isWellFormed() && !value.includes('\0'),
-      'must not hold NUL or a lone surrogate',
+      'must not contain a NUL character or a broken Unicode character (lone surrogate)',
     );
 }
 
 export const rotationSchema = quaternion.transform((rotation, context) => {
   const kept = keepRotation(rotation);
   if (kept !== null) return kept;
-  context.addIssue({ code: 'custom', message: 'must have a length: a rotation of zero turns nothing' });
+  context.addIssue({ code: 'custom', message: 'must not contain only zeros (0, 0, 0, 0)' });
   return z.NEVER;
 });
 
-/** A moment in RFC 3339, from 1970 to 9999 in UTC: what the world's own times can be. */
+/** A moment in RFC 3339, from 1970 to 9999 in UTC: the range of a world's times. */
 export const timeSchema = z.iso
-  .datetime({ offset: true, message: 'must be a time in RFC 3339' })
+  .datetime({ offset: true, message: 'must be a time in RFC 3339 format, such as 2030-01-31T00:00:00Z' })
   .refine(
     (value) => Date.parse(value) >= 0 && Date.parse(value) <= LAST_MOMENT,
     'must be a time from 1970 to 9999 in UTC',
@@ -58,20 +58,20 @@ export const propertiesSchema = z.custom<JsonObject>().superRefine((value, conte
     context.addIssue({ code: 'custom', message, ...(params && { params }) });
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return issue('must be an object');
   if (measureDepth(value, LIMITS.propertiesDepthMax) > LIMITS.propertiesDepthMax)
-    return issue(`must nest at most ${LIMITS.propertiesDepthMax} levels deep`);
+    return issue(`must have at most ${LIMITS.propertiesDepthMax} levels of nested objects or lists`);
   const unkeepable = findUnkeepable(value);
   if (unkeepable !== null) return issue(unkeepable);
-  // Past the limit by this much the exact size tells a caller nothing more.
+  // Counts only up to here: far above the limit, the exact size does not help a caller.
   const bytes = countPrintedBytes(value, 16 * LIMITS.propertiesBytesMax);
   if (bytes > LIMITS.propertiesBytesMax)
-    issue(`must be at most ${LIMITS.propertiesBytesMax} bytes as stored; it is ${bytes}`, {
+    issue(`must use at most ${LIMITS.propertiesBytesMax} bytes in the database, not ${bytes}`, {
       code: 'properties_too_large',
     });
 });
 
 const NO_TURN = { x: 0, y: 0, z: 0, w: 1 };
 
-/** Members that the server writes itself: accepted, so that a client can put back what it read, and ignored. */
+/** Members that only the server writes. Accepted and ignored, so that a client can send back an object that it read. */
 const objectServerFields = {
   spaceId: z.unknown().optional(),
   seq: z.unknown().optional(),
@@ -99,7 +99,7 @@ export const objectPatchSchema = z.strictObject({
   modelId: nullableId.optional(),
   parentId: nullableId.optional(),
   position: vectorSchema.partial().optional(),
-  // Given whole: a part of a rotation means nothing without the rest.
+  // Always whole: a part of a rotation has no meaning without the rest.
   rotation: rotationSchema.optional(),
   scale: vectorSchema.partial().optional(),
   properties: propertiesSchema.optional(),
@@ -111,7 +111,7 @@ const boundsSchema = z
   .strictObject({ min: vectorSchema, max: vectorSchema })
   .refine(
     ({ min, max }) => min.x <= max.x && min.y <= max.y && min.z <= max.z,
-    'min must not be above max in x, y or z',
+    'must have a min that is not greater than max on any axis',
   );
 
 export const spaceSchema = z.strictObject({
@@ -149,7 +149,7 @@ export const pageLimitSchema = z
       .max(LIMITS.pageItemsMax, `must be at most ${LIMITS.pageItemsMax}`),
   );
 
-/** @returns what the schema makes of the value. @throws AppError with a path and a sentence for everything that is wrong. */
+/** @returns the value as the schema outputs it. @throws AppError with a path and a sentence for each error. */
 export function check<T>(schema: z.ZodType<T>, value: unknown, at = ''): T {
   const result = schema.safeParse(value);
   if (result.success) return result.data;
@@ -163,11 +163,11 @@ const KEY_SHOWN_LENGTH_MAX = 128;
 function toAppError(issues: readonly z.core.$ZodIssue[], at: string): AppError {
   const errors: FieldError[] = issues.slice(0, ISSUES_SHOWN_MAX).map((issue) => ({
     path: at + toPointer(issue.path),
-    // An unknown member is named by the path too, so that a client can point at it.
+    // The path also names the unknown member, so that a client can point at it.
     ...(issue.code === 'unrecognized_keys'
       ? {
           path: at + toPointer([...issue.path, (issue.keys[0] ?? '').slice(0, KEY_SHOWN_LENGTH_MAX)]),
-          message: 'is not a member that is known here',
+          message: 'is not a known field',
         }
       : { message: issue.message }),
   }));
@@ -176,7 +176,7 @@ function toAppError(issues: readonly z.core.$ZodIssue[], at: string): AppError {
   );
   return new AppError(
     tooLarge ? 'properties_too_large' : 'validation_failed',
-    tooLarge ? 'The properties are larger than an object can hold.' : 'The input is not valid.',
+    tooLarge ? 'The properties exceed the size limit for an object.' : 'The input is not valid.',
     { errors },
   );
 }

@@ -4,17 +4,17 @@ import { assetSchema, avatarSchema, chatSchema, worldObjectSchema } from './worl
 
 const count = z.int().min(0).optional();
 
-/** The last line, as a caller gives it. */
+/** The last line, as a caller sends it. */
 const endSchema = z.strictObject({
   seq: z.unknown().optional(),
   rev: z.unknown().optional(),
   counts: z
     .strictObject({ object: count, gone: count, user: count, model: count, media: count, chat: count })
     .optional()
-    .describe('How many lines of each kind there are before this one. Where it is given it must be so.'),
+    .describe('The number of lines of each kind before this one. If given, it must be correct.'),
 });
 
-/** The members of each kind of line, without its kind. Members that describe the space or `moved` are ignored. */
+/** The members of each kind of line, without `kind`. Members that describe the space or `moved` are ignored. */
 export const LINE_SCHEMAS = {
   space: z.looseObject({}),
   object: worldObjectSchema,

@@ -7,13 +7,14 @@ import type { Asset, Avatar, ChatMessage, Seq, Space, WorldInput, WorldObject, W
 export const STATE_PARTS = ['objects', 'users', 'models', 'media', 'chat'] as const;
 export type StatePart = (typeof STATE_PARTS)[number];
 
-/** How many lines of each kind there are; a kind that was not asked for is absent. */
+/** The number of lines of each kind. Kinds that the caller did not request are absent. */
 export type LineCounts = Partial<Record<'object' | 'gone' | 'user' | 'model' | 'media' | 'chat', number>>;
 
 /**
- * One line of a state as NDJSON. The space comes first, then its objects. If the world changed meanwhile, `moved` and the changes
- * follow. Then come the other kinds, and `end`. Messages are complete, oldest first. A line replaces an earlier line of its kind and id,
- * and `gone` deletes an object. The result is the world at the seq of `end`. Without `end` it is incomplete.
+ * One line of a state as NDJSON. The space comes first, then its objects. If the world changed meanwhile, `moved` and
+ * the changes follow. Then come the other kinds, and `end`. Messages are complete, oldest first. A line replaces an
+ * earlier line of its kind and id, and `gone` deletes an object. The result is the world at the seq of `end`. Without
+ * `end` it is incomplete.
  */
 export type StateLine =
   | ({ kind: 'space'; durableSeq: Seq } & Space)
@@ -25,25 +26,25 @@ export type StateLine =
   | ({ kind: 'chat'; messageKind: string } & Omit<ChatMessage, 'kind'>)
   | { kind: 'end'; seq: Seq; rev: number; counts: LineCounts };
 
-/** Which part of a world is read. */
+/** The part of a world to read. */
 export interface WorldSelection {
-  /** Only what is in it; the whole world where it is absent. */
+  /** Only objects in this region; if absent, the whole world. */
   region?: Region | undefined;
-  /** False: everything but the objects. */
+  /** False: everything except the objects. */
   withObjects?: boolean | undefined;
-  /** True: the messages before the last ones too, as parts of their own. Only a stream has room for them. */
+  /** True: also older messages, as separate parts. Only a stream has room for them. */
   withAllChat?: boolean | undefined;
 }
 
 /** The requested parts of a state. */
 export interface StateView {
-  /** Objects in it alone. */
+  /** Only objects in this region. */
   region?: Region | undefined;
-  /** The lists that are given; all of them where it is absent. */
+  /** The lists to return; if absent, all lists. */
   include?: Iterable<StatePart> | undefined;
 }
 
-/** @throws validation_failed for a region or a list that is none. */
+/** @throws validation_failed for an invalid region or list. */
 export function readView({ region, include }: StateView): {
   selection: WorldSelection;
   include: ReadonlySet<StatePart>;
@@ -66,10 +67,10 @@ export type WorldPart =
   | { kind: 'moved'; space: Space; gone: string[]; objects: WorldObject[] }
   /** Messages before the messages of `metadata`, oldest first. */
   | { kind: 'chat'; messages: ChatMessage[] }
-  /** The last, at the moment of the whole. */
+  /** The last part, at the seq of the whole state. */
   | ({ kind: 'metadata'; rev: number } & Omit<WorldState, 'seq' | 'durableSeq' | 'objects'>);
 
-/** A world that is being read: the version it began with, and its parts, the last of which makes it whole. */
+/** A world during a read: the version at its beginning, and its parts. The last part completes it. */
 export interface WorldReader {
   seq: Seq;
   rev: number;
@@ -81,7 +82,7 @@ export type WorldItem =
   | { kind: 'object'; line: number; object: WorldInput['objects'][number] }
   | { kind: 'moved' }
   | { kind: 'gone'; id: string }
-  /** The last: all lines have been read. */
+  /** The last item: all lines have been read. */
   | { kind: 'metadata'; metadata: Omit<WorldInput, 'objects'> };
 
 /** @param include the parts to return; all others are left out. */
@@ -133,7 +134,7 @@ type AsideKind = (typeof ASIDE)[number][1];
 
 function toAsideLine(kind: AsideKind, item: Avatar | Asset | ChatMessage): StateLine & { kind: AsideKind } {
   if (kind !== 'chat') return { kind, ...item } as StateLine & { kind: AsideKind };
-  // A message has a kind of its own.
+  // A message has a `kind` of its own, so the line names it `messageKind`.
   const { kind: messageKind, ...message } = item as ChatMessage;
   return { kind, messageKind, ...message };
 }

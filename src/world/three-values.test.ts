@@ -11,7 +11,7 @@ const readRotation = (rotation: unknown) => (readThreeValues({ rotation }) as { 
 const HALF_TURN = { x: 0, y: 1, z: 0, w: 0 };
 
 describe('eulerToQuaternion', () => {
-  it.each(ORDERS)('is what three.js computes, bit for bit, in the order %s', (order) => {
+  it.each(ORDERS)('gives the result of three.js, bit for bit, in the order %s', (order) => {
     fc.assert(
       fc.property(angle, angle, angle, (x, y, z) => {
         const expected = new Quaternion().setFromEuler(new Euler(x, y, z, order));
@@ -94,7 +94,7 @@ describe('readThreeValues', () => {
     [{ rotation: { x: 0, y: 0, z: 0, w: 1, order: 'XYZ', colour: 'red' } }],
     [{ rotation: { x: 0, y: 0, z: 0 } }],
     [{ objects: [null, 7] }],
-  ])('leaves everything else to the check that follows: %j', (input) => {
+  ])('leaves every other value to the later check: %j', (input) => {
     expect(readThreeValues(input)).toEqual(input);
   });
 
@@ -103,7 +103,7 @@ describe('readThreeValues', () => {
     [{ rotation: { x: 0, y: '1', z: 0, order: 'XYZ' } }, '/rotation/y', 'must be an angle'],
     [{ rotation: new Euler(0, 0, Number.NaN) }, '/rotation/z', 'must be an angle'],
     [{ objects: { door: { rotation: [0, 0, 0, 'xyz'] } } }, '/objects/door/rotation/order', 'must be one of'],
-  ])('refuses Euler angles that are none by their path: %j', (input, path, sentence) => {
+  ])('refuses wrong Euler angles, and names their path: %j', (input, path, sentence) => {
     expect(() => readThreeValues(input)).toThrow(
       expect.objectContaining({
         code: 'validation_failed',

@@ -5,10 +5,10 @@ import type { Quaternion, Vector3 } from './types.ts';
 type Members = Record<string, unknown>;
 
 /**
- * Reads positions, rotations and scales as three.js has them: `Vector3`, `Quaternion` and `Euler`, their JSON, and the arrays of
- * `toArray()`. It looks at the input itself, and at each item of its `ops`, `objects` and `users`.
- * @returns the input with plain vectors and quaternions; everything else is left to the strict check that follows
- * @throws validation_failed for an Euler angle that is no number, or an order of axes that does not exist
+ * Reads positions, rotations and scales as three.js has them: `Vector3`, `Quaternion` and `Euler`, their JSON, and the
+ * arrays of `toArray()`. It looks at the input itself, and at each item of its `ops`, `objects` and `users`.
+ * @returns the input with plain vectors and quaternions; the strict check that follows decides on everything else
+ * @throws validation_failed for an Euler angle that is not a number, or an unknown order of axes
  */
 export function readThreeValues(input: unknown): unknown {
   if (!isMembers(input)) return input;
@@ -18,7 +18,7 @@ export function readThreeValues(input: unknown): unknown {
   return read;
 }
 
-/** A list, or members by their ids as in the backup of an in-memory server. */
+/** A list, or an object with ids as keys, as in the backup of an in-memory server. */
 function readItems(items: Members | unknown[], at: string): unknown {
   const readItem = (item: unknown, key: string | number) =>
     isMembers(item) ? readPose(item, `${at}/${key}`) : item;
@@ -60,7 +60,10 @@ function readRotation(value: Members | unknown[], at: string): unknown {
   return isJson && value.isQuaternion !== true ? value : pick(value, ['x', 'y', 'z', 'w']);
 }
 
-/** The members of a three.js rotation as JSON. With any other member it is not one, and the strict check names that member. */
+/**
+ * The members of a three.js rotation as JSON. A value with any other member is not a rotation: the strict check names
+ * that member.
+ */
 const THREE_MEMBERS = new Set([
   'isEuler',
   'isQuaternion',
@@ -86,7 +89,7 @@ function readEuler(angles: Members, order: unknown, at: string): Quaternion {
   return eulerToQuaternion({ x, y, z }, order);
 }
 
-/** The members that are there, own or inherited, data or getters. */
+/** The existing members: own or inherited, data or getters. */
 function pick(value: Members, names: readonly (keyof Vector3 | keyof Quaternion)[]): Members {
   return Object.fromEntries(
     names.filter((name) => value[name] !== undefined).map((name) => [name, value[name]]),
@@ -97,7 +100,7 @@ function isMembers(value: unknown): value is Members {
   return typeof value === 'object' && value !== null;
 }
 
-/** Whether it is no instance of a class. An object of another realm has another `Object.prototype`. */
+/** Whether a value is not an instance of a class. An object of another realm has another `Object.prototype`. */
 function isPlain(value: object): boolean {
   const prototype: unknown = Object.getPrototypeOf(value);
   return prototype === null || Object.getPrototypeOf(prototype) === null;

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { expect, it } from 'vitest';
 import { ProcessBuckets } from './token-bucket.ts';
 
-it('never gives more than a bucket and what fell into it since', () => {
+it('never gives more tokens than the bucket had and gained', () => {
   fc.assert(
     fc.property(
       fc.integer({ min: 1, max: 50 }),
@@ -23,7 +23,7 @@ it('never gives more than a bucket and what fell into it since', () => {
   );
 });
 
-it('has one again when it says so, and not before', () => {
+it('has a token again at the promised time, and not earlier', () => {
   fc.assert(
     fc.property(fc.integer({ min: 1, max: 1_000 }), fc.integer({ min: 0, max: 1e12 }), (requests, start) => {
       const buckets = new ProcessBuckets(10);
@@ -36,7 +36,7 @@ it('has one again when it says so, and not before', () => {
   );
 });
 
-it('remembers so many and no more; who comes later shares one bucket until there is room', () => {
+it('has a maximum of buckets; later subjects share one until there is room', () => {
   const buckets = new ProcessBuckets(3);
   const limit = { requests: 2, windowSeconds: 60 };
   for (const name of ['a', 'b', 'c']) buckets.take(name, limit, 0);
@@ -48,7 +48,7 @@ it('remembers so many and no more; who comes later shares one bucket until there
   expect(buckets.size).toBeLessThanOrEqual(4);
 });
 
-it('gives nothing for a clock that goes back', () => {
+it('gives no tokens if the clock goes back', () => {
   const buckets = new ProcessBuckets(3);
   const limit = { requests: 1, windowSeconds: 60 };
   expect(buckets.take('a', limit, 1_000).allowed).toBe(true);

@@ -3,12 +3,12 @@ interface Bucket {
   atMs: number;
 }
 
-/** A subject without a bucket of its own shares this one: a full memory limits more, never less. */
+/** Subjects without a bucket of their own share this one. So full memory makes the limit stricter, never weaker. */
 const SHARED = '';
-/** How often a full memory is searched for buckets that are whole again. */
+/** The time between two searches for full buckets, while there is no room. */
 const SWEEP_EVERY_MS = 1_000;
 
-/** Buckets of tokens in memory, at most so many. The clock is the caller's. */
+/** A limited number of token buckets in memory. The caller gives the time. */
 export class ProcessBuckets {
   readonly #bucketsMax: number;
   readonly #buckets = new Map<string, Bucket>();
@@ -43,7 +43,7 @@ export class ProcessBuckets {
     if (this.#buckets.has(name) || this.#buckets.size < this.#bucketsMax) return name;
     if (nowMs - this.#sweptAtMs >= SWEEP_EVERY_MS) {
       this.#sweptAtMs = nowMs;
-      // Untouched for a whole window, a bucket is full: as good as none.
+      // A bucket without use for a whole window is full, so it is not needed.
       for (const [key, { atMs }] of this.#buckets) if (nowMs - atMs >= windowMs) this.#buckets.delete(key);
     }
     return this.#buckets.size < this.#bucketsMax ? name : SHARED;

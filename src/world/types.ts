@@ -16,7 +16,7 @@ export interface Quaternion {
 export type JsonValue = null | boolean | number | string | JsonValue[] | { [key: string]: JsonValue };
 export type JsonObject = { [key: string]: JsonValue };
 
-/** Microseconds since 1970 or one more than the last, whichever is greater: the place of a write in its space's order. */
+/** The place of a write in the order of its space: microseconds since 1970, or the last seq plus one if greater. */
 export type Seq = number;
 
 /** An axis-aligned box in metres. */
@@ -48,7 +48,7 @@ export interface WorldObject {
   spaceId: string;
   name: string | null;
   modelId: string | null;
-  /** May name an object that is not there: parents may arrive after their children, or leave before them. */
+  /** May name a missing object: a parent may be created after its children, or deleted before them. */
   parentId: string | null;
   position: Vector3;
   rotation: Quaternion;
@@ -61,13 +61,13 @@ export interface WorldObject {
   updatedAt: string;
 }
 
-/** An object as one write left it. The write created it if `createdSeq` is the write's own seq. */
+/** An object after one write. The write created it if `createdSeq` is the seq of the write. */
 export interface WrittenObject {
   object: WorldObject;
   createdSeq: Seq;
 }
 
-/** An object as a caller gives it whole; what is absent takes its default (null, origin, no rotation, scale 1, `{}`). */
+/** A whole object from a caller. Absent members take their defaults (null, origin, no rotation, scale 1, `{}`). */
 export interface ObjectInput {
   id: string;
   name: string | null;
@@ -79,7 +79,7 @@ export interface ObjectInput {
   properties: JsonObject;
 }
 
-/** A change of some fields. `properties` is an RFC 7396 merge patch; position and scale may be given in part. */
+/** A change of some fields. `properties` is an RFC 7396 merge patch. Position and scale may be partial. */
 export interface ObjectPatch {
   name?: string | null;
   modelId?: string | null;
@@ -117,7 +117,7 @@ export interface Avatar {
   seq: Seq;
 }
 
-/** A model or a media file: where its bytes are. */
+/** A model or a media file: the address of its bytes. */
 export interface Asset {
   id: string;
   name: string;
@@ -139,7 +139,7 @@ export interface ChatMessage {
 
 export interface WorldState {
   space: Space;
-  /** The place in the order at which this is the world. */
+  /** The seq of this state. */
   seq: Seq;
   /** The last seq that Postgres has committed. */
   durableSeq: Seq;
@@ -151,7 +151,7 @@ export interface WorldState {
   chat: ChatMessage[];
 }
 
-/** A whole world as a caller gives it, checked and in one form, whatever form it came in. */
+/** A whole world from a caller, after the check. Every input form becomes this form. */
 export interface WorldInput {
   objects: (ObjectInput & { createdBy: string | null; createdAt: string | null })[];
   /** Absent: the avatars stay as they are. */
@@ -177,13 +177,13 @@ export interface SpaceStatistics {
   chatMessages: number;
   seq: Seq;
   durableSeq: Seq;
-  /** Milliseconds by which Postgres is behind the order. */
+  /** Milliseconds by which Postgres is behind the log. */
   durabilityLagMs: number;
   activity: { lastHour: Activity; lastDay: Activity };
   updatedAt: string;
 }
 
-/** Activity in a period: objects that exist now and were written in it, and messages. */
+/** Activity in a period: its messages, and the existing objects that were written in it. */
 export interface Activity {
   objectsChanged: number;
   messages: number;

@@ -35,7 +35,7 @@ describe('checkWorld', () => {
     });
   });
 
-  it('keeps what a backup’s object has beyond an object here among its properties', () => {
+  it('puts the other members of a backup’s object among its properties', () => {
     const { objects } = checkWorld({
       objects: { a: { id: 'a', type: 'cube', color: 7, properties: { own: true, color: 8 } }, b: {} },
       models: [{ id: 'm', filename: 'm.glb', path: '/m.glb', size: 3 }],
@@ -47,7 +47,7 @@ describe('checkWorld', () => {
     ]);
   });
 
-  it('encodes what no URL may hold in the path of a backup’s model', () => {
+  it('encodes characters that no URL may contain in the path of a backup’s model', () => {
     const paths = ['/uploads/My Chair.glb', '/a%20b.glb', '/tab\there.glb', '/ü.glb?v=1'];
     const models = Object.fromEntries(paths.map((path, i) => [`m${i}`, { path }]));
     expect(checkWorld({ objects: {}, models }).models.map(({ url }) => url)).toEqual([
@@ -73,7 +73,7 @@ describe('checkWorld', () => {
 
   it.each<[string, unknown, string]>([
     ['no objects at all', { chat: [] }, '/objects'],
-    ['an object that is none', { objects: [null] }, '/objects/0'],
+    ['null as an object', { objects: [null] }, '/objects/0'],
     ['an unknown member', { objects: [], objcts: [] }, '/objcts'],
     ['a repeated id', { objects: [{ id: 'a' }, { id: 'b' }, { id: 'a' }] }, '/objects/2/id'],
     [
@@ -91,7 +91,7 @@ describe('checkWorld', () => {
     ['a bad hash', { objects: [], models: [{ id: 'a', url: '/', sha256: 'AB' }] }, '/models/0/sha256'],
     ['a message too long', { objects: [], chat: [{ id: 'a', text: 'x'.repeat(4_001) }] }, '/chat/0/text'],
     [
-      'a time that is none',
+      'an invalid time',
       { objects: [], chat: [{ id: 'a', text: '', createdAt: 'now' }] },
       '/chat/0/createdAt',
     ],
@@ -130,12 +130,12 @@ describe('checkWorld', () => {
 });
 
 describe('cursors', () => {
-  it('come back as the id they were made of', () => {
+  it('give back their id', () => {
     for (const id of ['a', 'A.b_c:d-9', 'x'.repeat(128)]) expect(readCursor(writeCursor(id))).toBe(id);
     expect(readCursor(undefined)).toBe('');
   });
 
-  it('that no list gave are refused', () => {
+  it('from elsewhere are refused', () => {
     for (const cursor of ['x', '%', btoa('v1:a/b'), btoa('v2:a'), btoa('v1:')])
       expect(errorOf(() => readCursor(cursor)).errors[0]?.path).toBe('/cursor');
   });

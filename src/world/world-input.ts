@@ -63,10 +63,10 @@ export const worldSchema = z.strictObject({
   seq: z.unknown().optional(),
   rev: z.unknown().optional(),
   durableSeq: z.unknown().optional(),
-  // Not optional: a body that forgot its objects must never empty a world.
+  // Not optional: a body without objects by mistake must never empty a world.
   objects: z.array(
     worldObjectSchema,
-    'must be the list of objects (or the backup of an in-memory server, objects by their ids)',
+    'must be a list of objects, or (in a backup of an in-memory server) the objects by their ids',
   ),
   users: z.array(avatarSchema).optional(),
   models: z.array(assetSchema).default([]),
@@ -75,9 +75,9 @@ export const worldSchema = z.strictObject({
 });
 
 /**
- * A whole world, from a state as this product gives it or from the backup of an in-memory server
+ * Reads a whole world: a state of worldkeep, or the backup of an in-memory server
  * (`{objects:{id:{…}}, models:{…}, chatHistory:[…]}`).
- * @throws validation_failed naming what is wrong and where, the same id given twice included.
+ * @throws validation_failed with the path and the reason of each error, also for a repeated id.
  */
 export function checkWorld(value: unknown): WorldInput {
   const world = check(worldSchema, toState(value));
@@ -95,7 +95,7 @@ function refuseRepeats(items: readonly { id: string }[], at: string): void {
   for (const [index, { id }] of items.entries()) {
     if (seen.has(id))
       throw new AppError('validation_failed', 'The input is not valid.', {
-        errors: [{ path: `${at}/${index}/id`, message: `is given twice: ${id}` }],
+        errors: [{ path: `${at}/${index}/id`, message: `appears more than once: ${id}` }],
       });
     seen.add(id);
   }
@@ -107,7 +107,7 @@ function isMembers(value: unknown): value is Members {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
-/** @returns a backup in the form of a state; anything else as it is. @throws validation_failed */
+/** @returns a backup in the form of a state, and any other value unchanged. @throws validation_failed */
 export function toState(value: unknown): unknown {
   return isBackup(value) ? readBackup(value) : value;
 }
@@ -116,7 +116,7 @@ function isBackup(value: unknown): value is Members & { objects: Members } {
   return isMembers(value) && isMembers(value.objects);
 }
 
-/** Members of a backup's object that an object here has too; all others are kept among its properties. */
+/** Members of a backup's object that an object has here too. All others become properties. */
 const OBJECT_MEMBERS = new Set([
   'id',
   'name',
@@ -140,7 +140,7 @@ function readBackup(backup: Members & { objects: Members }): unknown {
   };
 }
 
-/** Members by id, or a list of things that know their ids. */
+/** Reads an object with ids as keys, or a list of items with ids. */
 function listOf(value: JsonValue): [string, JsonValue | undefined][] {
   if (Array.isArray(value))
     return value.map((item) => [isMembers(item) && typeof item.id === 'string' ? item.id : '', item]);
@@ -151,7 +151,9 @@ function readBackupObject(id: string, item: JsonValue | undefined): unknown {
   if (!isMembers(item)) return item;
   if (item.id !== undefined && item.id !== id)
     throw new AppError('validation_failed', 'The input is not valid.', {
-      errors: [{ path: toPointer(['objects', id, 'id']), message: 'must equal its key in the list' }],
+      errors: [
+        { path: toPointer(['objects', id, 'id']), message: 'must be the same as the key of this object' },
+      ],
     });
   const known: Members = { id };
   const others: Members = {};
@@ -168,7 +170,7 @@ function readBackupObject(id: string, item: JsonValue | undefined): unknown {
   };
 }
 
-/** The members that are read of a backup's model, each under the first of its names that has a value. */
+/** The members to read from a backup's model, each from the first of its names that has a value. */
 export const BACKUP_MODEL_MEMBERS = {
   name: ['name', 'filename'],
   url: ['url', 'path'],
@@ -177,7 +179,7 @@ export const BACKUP_MODEL_MEMBERS = {
   contentType: ['contentType', 'mimeType'],
 } as const;
 
-/** The same of a backup's message. */
+/** The same for a backup's message. */
 export const BACKUP_CHAT_MEMBERS = {
   id: ['id'],
   userId: ['userId'],
@@ -211,7 +213,7 @@ function readBackupModel(id: string, item: JsonValue | undefined): unknown {
   return { id, name, url: encodeSpaces(url), sha256, bytes, contentType };
 }
 
-/** A path of a file system may hold what no URL may: white space and control characters. */
+/** A path of a file system may contain spaces and control characters. A URL may not. */
 function encodeSpaces(path: JsonValue | undefined): JsonValue | undefined {
   if (typeof path !== 'string') return path;
   // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are among what is encoded
@@ -224,7 +226,7 @@ function readBackupChat(item: JsonValue, index: number): unknown {
   const { userId = null, text, kind = 'text', createdAt: at } = read;
   const createdAt =
     typeof at === 'number' && Number.isFinite(at) && Math.abs(at) < 8.64e15 ? new Date(at).toISOString() : at;
-  // A message without an id gets the same one each time, so that a backup imported twice is not said twice.
+  // A message without an id gets the same one each time, so that a second import does not repeat it.
   const { id = `backup:${String(createdAt ?? '').replaceAll(/[^\w.:-]/g, '_')}:${index}` } = read;
   return { id, userId, text, kind, createdAt: createdAt ?? null };
 }

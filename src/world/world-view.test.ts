@@ -35,7 +35,7 @@ function readReplayed(world: ReplayWorld): object {
   return { objects: objects.map(({ createdSeq, ...object }) => object), avatars };
 }
 
-it('[S1] shows what replaying shows, whatever pieces the entries come in, and if they come twice', () => {
+it('[S1] shows the world that a replay gives, for entries in any pieces and repeated entries', () => {
   fc.assert(
     fc.property(anyHistory({ isConditional: true }), fc.array(fc.nat(12)), ({ start, entries }, cuts) => {
       const whole = { ...copyWorld(start), people: null };
@@ -52,7 +52,7 @@ it('[S1] shows what replaying shows, whatever pieces the entries come in, and if
   );
 });
 
-it('[L7] stays before a staged world, with all that came before it', () => {
+it('[L7] stops before a staged world, and has all entries before it', () => {
   const view = new WorldView({ ...SPACE, seq: 1 }, new Map(), new Map());
   const entry = (seq: number, ops: LogEntry['ops']) => ({
     seq,
@@ -71,7 +71,7 @@ it('[L7] stays before a staged world, with all that came before it', () => {
   expect(view.fold(entries)).toEqual({ status: 'staged', seq: 3 });
 });
 
-it('counts the characters that it holds', () => {
+it('counts the characters of its objects', () => {
   const view = new WorldView({ ...SPACE, seq: 1 }, new Map(), new Map());
   const ops = [
     { op: 'put' as const, id: 'a', properties: { x: 'é' } },
@@ -83,7 +83,7 @@ it('counts the characters that it holds', () => {
   expect(view.characters).toBe(view.listTexts().join('').length);
 });
 
-it('puts members in the order in which Postgres prints them, shorter first, and changes no value', () => {
+it('orders members as Postgres prints them, shorter first, and changes no value', () => {
   expect(JSON.stringify(orderMembers({ bb: 1, a: { z: 0, y: [{ d: 1, c: 2 }] }, é: 2, b: 3 }))).toBe(
     '{"a":{"y":[{"c":2,"d":1}],"z":0},"b":3,"bb":1,"é":2}',
   );

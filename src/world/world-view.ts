@@ -5,22 +5,22 @@ import { type ReplayAvatar, type ReplayObject, replayEntry } from './replay.ts';
 import { rememberLast, seqToTime, timeToSeq } from './seq-time.ts';
 import type { Seq, WorldObject } from './types.ts';
 
-/** The outcome of entries given to a view: it has all of them, or all before the entry that replaces the world. */
+/** The outcome of a fold: the view has all entries, or all before the entry that replaces the world. */
 export type Folded = { status: 'folded' } | { status: 'staged'; seq: Seq };
 
 /**
- * The objects and avatars of a space at one seq, which entries of the log move forward. Objects are kept as the text that a state
- * shows. An untouched object is never parsed or printed again.
+ * The objects and avatars of a space at one seq, which entries of the log move forward. Objects are kept as the text
+ * that a state shows. An untouched object is never parsed or printed again.
  */
 export class WorldView {
   readonly spaceId: string;
-  /** When Postgres was read for it, in milliseconds since 1970; what was folded into it since does not change that. */
+  /** When the view was read from Postgres, in milliseconds since 1970. A fold does not change it. */
   readonly loadedMs: number;
   readonly avatars: Map<string, ReplayAvatar>;
   readonly #texts: Map<string, string>;
   #seq: Seq;
   #characters = 0;
-  /** In their order; null: to be put in order again. */
+  /** The ids in order; null: they must be sorted again. */
   #ids: string[] | null = null;
 
   /** @param objects each as a state shows it, as JSON. Both maps are the view's own from now on. */
@@ -45,14 +45,14 @@ export class WorldView {
     return this.#texts.size;
   }
 
-  /** Characters of all objects' texts: what it holds of memory, nearly. */
+  /** Characters of all objects' texts: nearly the memory that the view needs. */
   get characters(): number {
     return this.#characters;
   }
 
   /**
-   * Moves forward by entries of the log, in order. Entries that the view already has are skipped. The caller ensures that none is
-   * missing. An entry does not hold its staged world: the view stays before it.
+   * Moves forward by entries of the log, in order. Entries that the view already has are skipped. The caller ensures
+   * that none is missing. An entry does not contain its staged world: the view stops before it.
    */
   fold(entries: readonly LogEntry[]): Folded {
     const ahead = entries.filter(({ seq }) => seq > this.#seq);
@@ -129,7 +129,7 @@ export class WorldView {
   }
 }
 
-/** The objects that entries name, and whether any of their properties may change. */
+/** The objects that entries name, and whether their properties may change. */
 function collectTouched(entries: readonly LogEntry[]): Map<string, boolean> {
   const touched = new Map<string, boolean>();
   for (const { ops } of entries)

@@ -115,13 +115,13 @@ describe('reading broken glTF names the file, the node and what is wrong', () =>
     [
       'NUL in extras',
       { nodes: [{ extras: { a: 'b\0' } }] },
-      'node 0: properties/extras/a must not hold NUL or a lone surrogate',
+      'node 0: properties/extras/a must not contain a NUL character or a broken Unicode character (lone surrogate)',
     ],
-    ['extras too deep', { nodes: [{ extras: deepExtras }] }, 'levels deep'],
+    ['extras too deep', { nodes: [{ extras: deepExtras }] }, 'levels of nested objects'],
     [
       'extras too large',
       { nodes: [{}, { name: 'big', extras: 'x'.repeat(70_000) }] },
-      'node 1 "big": properties must be at most 65536 bytes as stored; it is 700',
+      'node 1 "big": properties must use at most 65536 bytes in the database, not 700',
     ],
     [
       'a scene of a node that is not there',
@@ -176,7 +176,9 @@ describe('reading broken glTF names the file, the node and what is wrong', () =>
     const { message } = await failure(
       readScene(new TextEncoder().encode(text), { file: 'town.gltf', stem: 'town' }),
     );
-    expect(message).toBe('town.gltf: node 0: properties/extras/far must be a number that a double can hold');
+    expect(message).toBe(
+      'town.gltf: node 0: properties/extras/far must be a number in the range of a 64-bit float (double)',
+    );
   });
 });
 

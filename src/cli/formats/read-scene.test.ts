@@ -47,7 +47,7 @@ describe('a state', () => {
   });
 
   it.each<[string, unknown, string]>([
-    ['an id twice', { objects: [{ id: 'a' }, { id: 'a' }] }, 'object 1 "a": id is given twice: a'],
+    ['an id twice', { objects: [{ id: 'a' }, { id: 'a' }] }, 'object 1 "a": id appears more than once: a'],
     ['an id of 129 characters', { objects: [{ id: 'a'.repeat(129) }] }, 'object 0'],
     [
       'a number that is text',
@@ -57,18 +57,18 @@ describe('a state', () => {
     [
       'a rotation of nothing',
       { objects: [{ id: 'a', rotation: { x: 0, y: 0, z: 0, w: 0 } }] },
-      'object 0 "a": rotation must have a length',
+      'object 0 "a": rotation must not contain only zeros',
     ],
     [
       'a message too long',
       { objects: [], chat: [{ id: 'm', text: 'x'.repeat(4001) }] },
       'message 0 "m": text must be at most 4000 characters',
     ],
-    ['an unknown member', { objects: [], doors: [] }, 'doors is not a member that is known here'],
+    ['an unknown member', { objects: [], doors: [] }, 'doors is not a known field'],
     [
       '__proto__ among the properties',
       '{"objects":[{"id":"a","properties":{"__proto__":1}}]}',
-      'object 0 "a": properties/__proto__ must not be a member',
+      'object 0 "a": properties/__proto__ must not be a field name',
     ],
   ])('refuses %s', async (_, content, what) => {
     expect(await messageOf(content)).toContain(`folder/world.json: ${what}`);
@@ -122,7 +122,7 @@ describe('a backup of an in-memory server', () => {
     [
       'an object of another id',
       { objects: { a: { id: 'b' } } },
-      'object "a": id must equal its key in the list',
+      'object "a": id must be the same as the key of this object',
     ],
     ['a bad position', { objects: { a: {}, b: { position: { x: 1 } } } }, 'object "b": position/y '],
     ['an object that is a number', { objects: { a: 4 } }, 'object "a": '],
@@ -135,7 +135,7 @@ describe('a backup of an in-memory server', () => {
     [
       'an id of dots alone',
       { objects: { a: {}, '..': {} } },
-      'object "..": id must be 1 to 128 characters of A-Z a-z 0-9 . _ : - and not dots alone',
+      'object "..": id must be 1 to 128 characters from A-Z a-z 0-9 . _ : - that are not all dots',
     ],
     [
       'a rotation in an unknown order',

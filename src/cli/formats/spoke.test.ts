@@ -210,7 +210,7 @@ describe('reading a broken Hubs scene names the file, the entity and what is wro
     [
       'components too large',
       scene({ a: { name: 'A', parent: 'root', components: [{ name: 'x', props: 'y'.repeat(70_000) }] } }),
-      'entity "a" "A": properties must be at most 65536 bytes as stored',
+      'entity "a" "A": properties must use at most 65536 bytes in the database',
     ],
     ['entities in a list', { version: 8, root: 'a', entities: [] }, 'entities must be an object'],
   ])('%s', async (_, json, what) => {

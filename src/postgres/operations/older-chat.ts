@@ -30,7 +30,7 @@ export async function* readOlderChat(
       ],
       'snapshot',
     );
-    if (version === undefined) throw new AppError('not_found', 'There is no such thing here.');
+    if (version === undefined) throw new AppError('not_found', 'Worldkeep cannot find this item.');
     if (page.length > 0) yield page.map((row) => ({ ...row, createdAt: toTime(row.createdAt) }));
     if (page.length < PAGE_MESSAGES_MAX) return;
     after = page.at(-1)?.id ?? null;

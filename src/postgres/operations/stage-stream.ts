@@ -170,6 +170,6 @@ const OBJECT_KEY = 'world_objects_world_object_id_pk';
 
 function givenTwice(line: number, id: string): AppError {
   return new AppError('validation_failed', 'The input is not valid.', {
-    errors: [{ path: `/${line}/id`, message: `is given twice: ${id}` }],
+    errors: [{ path: `/${line}/id`, message: `appears more than once: ${id}` }],
   });
 }

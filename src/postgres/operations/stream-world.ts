@@ -207,7 +207,7 @@ function checkSameWorld<Now extends { world: string }>(
   begun: SpaceMetadata,
   now: Now | undefined,
 ): asserts now is Now {
-  if (now === undefined) throw new AppError('not_found', 'There is no such thing here.');
+  if (now === undefined) throw new AppError('not_found', 'Worldkeep cannot find this item.');
   if (now.world === begun.world) return;
   throw new AppError('state_unsettled', 'The world was replaced while it was read.', {
     retryAfterSeconds: 1,

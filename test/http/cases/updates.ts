@@ -205,7 +205,7 @@ export function describeUpdates(target: () => Target): void {
       ]);
       const { status, body } = await post(own, make(LIMITS.opsPerRequestMax + 1));
       expect([status, body.code, body.errors[0].path]).toEqual([422, 'validation_failed', '/ops']);
-      expect(body.errors[0].message).toBe('must hold 1 to 1000 operations; it holds 1001');
+      expect(body.errors[0].message).toBe('must contain 1 to 1000 operations, not 1001');
       expect((await own.call('GET', '/health')).body.worldState.objects).toBe(1_000);
     });
 
