@@ -38,7 +38,7 @@ async function listIds(): Promise<number[]> {
   return rows.map(({ id }) => id);
 }
 
-/** What the client sends, for what the client itself never sends. */
+/** A request as the client would send it, for requests that the client never sends. */
 function post(headers: Record<string, string>, body: string): Promise<Response> {
   return fetch(emulator.sqlUrl, {
     method: 'POST',
