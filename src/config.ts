@@ -256,8 +256,7 @@ export interface QueueConfig {
 export function parseQueueConfig(env: Env): QueueConfig {
   const token = read(env, 'QSTASH_TOKEN');
   const publicUrl = readPublicUrl(env);
-  if (token === null)
-    throw misconfigured('QSTASH_TOKEN', 'must be set: QStash accepts no call without it.');
+  if (token === null) throw misconfigured('QSTASH_TOKEN', 'must be set: QStash accepts no call without it.');
   if (publicUrl === null) throw misconfigured('PUBLIC_URL', PUBLIC_URL_NEEDED);
   return { url: readQstashUrl(env), token, publicUrl, drainScheduleCron: readDrainCron(env) };
 }
