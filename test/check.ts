@@ -22,6 +22,11 @@ const STEPS: Step[] = [
     command: ['biome', 'ci', '--colors=off', '--error-on-warnings', '.'],
   },
   { name: 'types', command: ['tsc', '--noEmit', '-p', '.'] },
+  {
+    name: 'sentences and words',
+    command: ['node', 'test/prose/check-prose.ts'],
+    read: (output) => ({ say: output.trim().split('\n').at(-1) ?? '' }),
+  },
   { name: 'migrations are in order', command: ['drizzle-kit', 'check'] },
   {
     name: 'migrations are those of the schema',
