@@ -1,4 +1,4 @@
-/** Puts together the files that the platform serves beside the Worker: those of the page at /docs. */
+/** Collects the files that the platform serves with the Worker: the page at /docs. */
 import { mkdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join, resolve } from 'node:path';
@@ -12,7 +12,7 @@ for (const name of Object.keys(DOCS_ASSETS))
   writeWhole(join(FOLDER, DOCS_ASSETS_PATH, name), readFileSync(join(source, name)));
 writeWhole(join(FOLDER, '_headers'), Buffer.from(HEADERS));
 
-/** What is there already stays, and who reads meanwhile never sees half a file: builds may run side by side. */
+/** Existing files stay, and a parallel reader never sees half a file: builds may run at the same time. */
 function writeWhole(path: string, bytes: Buffer): void {
   if (statSync(path, { throwIfNoEntry: false })?.size === bytes.length && readFileSync(path).equals(bytes))
     return;

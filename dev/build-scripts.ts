@@ -28,7 +28,7 @@ export function buildScripts(): string {
   return `${[head.join('\n'), ...scripts.map((script) => script.trimEnd())].join('\n\n')}\n`;
 }
 
-/** A line `-- include NAME` of a script stands for the text of shared/NAME, which several have in common. */
+/** A line `-- include NAME` is replaced by the text of shared/NAME, which several scripts use. */
 function readScript(name: string): string {
   const text = readFileSync(join(FOLDER, name), 'utf8');
   return text.replace(/^-- include (\S+)$/gm, (_, shared: string) =>
@@ -36,7 +36,7 @@ function readScript(name: string): string {
   );
 }
 
-/** Several may build at once: what is as it should be is not written. */
+/** Several builds may run at the same time, so an up-to-date file is not written again. */
 export function writeScripts(): void {
   const text = buildScripts();
   if (!existsSync(SCRIPTS_MODULE) || readFileSync(SCRIPTS_MODULE, 'utf8') !== text)

@@ -7,8 +7,8 @@ const PROJECT = resolve(import.meta.dirname, '..');
 const IMPORT = /(\bfrom |\bimport\()(["'])([^"']+)\2/g;
 
 /**
- * Writes the declarations that index.d.ts reaches. Those of the stores stay behind: they name the types of packages that a
- * server does not install. @throws where a declaration that is reached names such a package
+ * Writes the declarations that index.d.ts reaches. Declarations of the stores are left out: they name types of packages that a server
+ * does not install. @throws if a reached declaration names such a package
  */
 export function writeTypes(target: string): void {
   const all = mkdtempSync(join(tmpdir(), 'worldkeep-types-'));

@@ -1,7 +1,6 @@
 /**
- * Builds what the package ships, into dist/: index.js for servers, cli.js for the command line, the chunks they share, their
- * types, and the licences of the packages that are bundled into them. The two database drivers stay dependencies: they open the
- * connections, and a server must be able to update them by itself.
+ * Builds the package into dist/: index.js for servers, cli.js for the command line, and the chunks that they share. It also writes their
+ * types, and the licences of bundled packages. The two database drivers stay dependencies, so that a server can update them.
  */
 import { rmSync } from 'node:fs';
 import { join, resolve } from 'node:path';
@@ -29,7 +28,7 @@ const { metafile } = await build({
   target: 'node20.19',
   // `require` of a module that waits while it loads is refused by Node.
   supported: { 'top-level-await': false },
-  // Of what is newer than that Node, `target` changes the syntax alone.
+  // For newer language features, `target` changes only the syntax.
   inject: [join(PROJECT, 'dev/node-20.ts')],
   define: { 'Promise.withResolvers': 'withResolvers', 'Map.groupBy': 'groupBy', 'URL.parse': 'parseUrl' },
   // cli-progress is CommonJS, and requires modules of Node.

@@ -8,7 +8,7 @@ export interface Comparison {
   same: number;
   missing: string[];
   unexpected: string[];
-  /** `id: member` of what is not as it must be. */
+  /** `id: member` of each difference. */
   different: string[];
 }
 

@@ -3,7 +3,7 @@ import pg from 'pg';
 export const DATABASE_NAME = 'worldkeep';
 /** Owns the database and runs the migrations. As on Neon it is no superuser, and bypasses row security. */
 export const OWNER_ROLE = 'worldkeep_owner';
-/** What the Worker connects as; a migration makes it. */
+/** The role of the Worker; a migration creates it. */
 export const APP_ROLE = 'worldkeep_app';
 
 /** Makes the owner's role and the database where they are not there, and sets the role's password. */

@@ -30,8 +30,8 @@ function makeNode(
 }
 
 /**
- * A town of rings of houses, each with its parts, as a glTF 2.0 document of 601 nodes four levels deep. Its numbers are
- * such as no short decimal holds, so that what comes back can only be the same by being the same to the last bit.
+ * A town of rings of houses, each with its parts, as a glTF 2.0 document of 601 nodes four levels deep. No short decimal equals its
+ * numbers, so only a bit-for-bit copy compares as equal.
  */
 export function makeTown(): {
   asset: { version: string };

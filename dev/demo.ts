@@ -16,7 +16,7 @@ import { buildWorkerVariables, type DevWorker, startWorker } from './worker.ts';
 const PROJECT = resolve(import.meta.dirname, '..');
 const TENANT_ID = 'demo';
 const SPACE_ID = 'town';
-/** Writes that are acknowledged before the power goes, and how many are under way at once. */
+/** Acknowledged writes before the kill, and how many run at the same time. */
 const WRITES_BEFORE_KILL = 400;
 const WRITERS = 8;
 
@@ -75,7 +75,7 @@ async function change(client: Client, expected: Expected, mine: WorldObject[], t
   const at = `/objects/${object.id}`;
   const position = { x: Math.sin(turn) * 100, y: turn / 3, z: Math.cos(turn) * 100 };
   const known = before[0] ?? null;
-  // What is written down first is what may be there if no answer comes: before or after, nothing else.
+  // The file records a write before it is sent: without an answer, the object may have the value before or after.
   const underWay = (after: WorldObject | null) => expected.set(object.id, [...before, after]);
   if (turn % 10 === 9 && known !== null) {
     underWay(null);
@@ -90,7 +90,7 @@ async function change(client: Client, expected: Expected, mine: WorldObject[], t
   expected.set(object.id, [(await response.json()) as WorldObject]);
 }
 
-/** Changes the world from several writers at once until the connection breaks. @returns how many were acknowledged. */
+/** Changes the world with several parallel writers until the connection breaks. @returns how many writes were acknowledged. */
 async function changeUntilKilled(
   client: Client,
   expected: Expected,

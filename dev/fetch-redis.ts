@@ -8,7 +8,7 @@ import { promisify } from 'node:util';
 /** A server program that has been seen to run. */
 export interface RedisProgram {
   path: string;
-  /** What it says of itself to --version. */
+  /** The text that it prints for --version. */
   version: string;
   env: NodeJS.ProcessEnv;
 }
@@ -31,15 +31,14 @@ const APT_OPTIONS = [
   'Debug::NoLocking=true',
   'APT::Update::Error-Mode=any',
 ];
-/** What a machine does after its own update (emptying its own caches, say) is not for ours. */
+/** Hooks that the machine runs after its own updates do not run for ours. */
 const APT_CONFIG = ['Pre-Invoke', 'Post-Invoke', 'Post-Invoke-Success']
   .map((name) => `#clear APT::Update::${name};\n`)
   .join('');
 
 /**
- * Finds a Redis (or Valkey) server: on PATH, else in `cacheDir`, else fetched from Debian's packages into
- * `cacheDir`, without root and without a change to the system's own packages.
- * Throws one sentence on how to install it where none of these leads to one.
+ * Finds a Redis (or Valkey) server: on PATH, or in `cacheDir`. Otherwise it fetches Debian's packages into `cacheDir`, without root and
+ * without a change to the system's packages. If all fail, it throws one sentence on how to install Redis.
  */
 export async function findRedis(cacheDir: string, log: (line: string) => void): Promise<RedisProgram> {
   const folders = (process.env.PATH ?? '').split(delimiter).filter((folder) => folder !== '');
@@ -82,7 +81,7 @@ async function findUnpacked(root: string): Promise<RedisProgram | null> {
 async function fetchRedis(cacheDir: string, log: (line: string) => void): Promise<RedisProgram> {
   if ((await findOnPath('apt-get')) === null || (await findOnPath('dpkg-deb')) === null)
     throw new Error(`Redis is not installed, and this is no Debian to fetch it from: ${HOW_TO_INSTALL}.`);
-  // A folder of its own, moved into place when whole: two that fetch at once do not meet.
+  // A separate folder, renamed when it is complete: two parallel downloads do not meet.
   const work = join(cacheDir, `fetching-${process.pid}-${randomBytes(4).toString('hex')}`);
   await mkdir(join(work, 'root'), { recursive: true });
   try {
@@ -146,7 +145,7 @@ async function download(work: string, log: (line: string) => void): Promise<stri
         ...packages,
       ]);
       const files = (await readdir(archives)).filter((name) => name.endsWith('.deb'));
-      // The C library stays the machine's own: another one beside the machine's loader does not start.
+      // The C library stays the machine's own: another one does not work with the machine's loader.
       if (said === '' && files.length > 0)
         return files.filter((name) => !name.startsWith('libc6_')).map((name) => join(archives, name));
       failure ||= said;

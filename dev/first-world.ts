@@ -35,8 +35,8 @@ export async function issueKey(databaseUrl: string, tenantId: string): Promise<s
 }
 
 /**
- * The demo tenant's key, space and objects: made on the first start, and again where the database has been
- * emptied since; otherwise what the developer has made of them is left alone.
+ * The demo tenant's key, space and objects. They are created on the first start, and again if the database was emptied. Otherwise the
+ * developer's changes stay.
  * @param url the running Worker's
  */
 export async function ensureFirstWorld(

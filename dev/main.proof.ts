@@ -104,7 +104,7 @@ async function call(
   return { status: response.status, json: (await response.json()) as Record<string, unknown> };
 }
 
-/** What the local QStash calls by the clock: id, when, where. */
+/** The schedules of the local QStash: id, cron, destination. */
 async function listSchedules(): Promise<string[][]> {
   const { qstashUrl, qstashToken } = readDevFile();
   const client = new Client({ baseUrl: qstashUrl, token: qstashToken, devMode: false });

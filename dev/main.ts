@@ -79,7 +79,7 @@ function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
 
-/** npm, if this is one of its scripts, and the shell that may stand between. */
+/** The pids of npm, if this is one of its scripts, and of the shell in between. */
 function findNpm(): number[] {
   if (process.env.npm_lifecycle_event === undefined) return [];
   const isShell = /^\S*sh -c /.test(readCommandLine(process.ppid) ?? '');
@@ -87,7 +87,7 @@ function findNpm(): number[] {
   return npm === null ? [process.ppid] : [process.ppid, npm];
 }
 
-/** Resolves with the reason to end: a signal, or a parent that is gone. The second signal ends at once. */
+/** Resolves with the reason to end: a signal, or a parent that is gone. The second signal ends immediately. */
 function waitForEnd(): Promise<string> {
   return new Promise((resolve) => {
     let isEnding = false;

@@ -1,4 +1,4 @@
-/** What the package uses of newer JavaScript than Node 20 has; the build puts these in their places, and nothing global is changed. */
+/** Newer JavaScript functions that Node 20 does not have. The build replaces their uses; no global is changed. */
 
 /** Promise.withResolvers */
 export function withResolvers<T>(): PromiseWithResolvers<T> {

@@ -36,8 +36,8 @@ export function findPostgresBinaries(): PostgresBinaries {
 }
 
 /**
- * Chooses the account for Postgres, which refuses to run as root: as root the owner of the data there is, else
- * `postgres` where the machine has such a user, else `nobody`; the machine's users stay as they are.
+ * Chooses the account for Postgres, which refuses to run as root. For root it is the owner of existing data, else `postgres` if the
+ * machine has such a user, else `nobody`. It changes no users of the machine.
  */
 export function chooseAccount(dataDir: string): Account | undefined {
   if (process.getuid?.() !== 0) return undefined;

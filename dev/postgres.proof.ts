@@ -112,7 +112,7 @@ describe('a Postgres that cannot start', () => {
 
   it.each([
     ['a folder that is no data directory', null, 'is not a Postgres data directory'],
-    ['another version’s data', '17\n', 'was made by Postgres 17, and this is Postgres 18'],
+    ['another version’s data', '17\n', 'Postgres 17 created '],
     ['data that is damaged', '18\n', /Postgres did not start on .*: .*Its log is .*remove the folder/s],
   ])('says what to do with %s', async (_, version, message) => {
     const broken = join(dir, 'broken');

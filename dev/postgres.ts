@@ -44,7 +44,7 @@ export interface PostgresServer {
   superuserUrl: string;
   /** A fast shutdown: open transactions are rolled back, what is committed is on disk. */
   stop(): Promise<void>;
-  /** SIGKILL to the postmaster and all its children at once, as a power cut. */
+  /** Sends SIGKILL to the postmaster and all its children together, as a power cut. */
   kill(): Promise<void>;
 }
 
@@ -112,7 +112,7 @@ function checkDataDir(dataDir: string): void {
   throw new Error(
     version === null || version === ''
       ? `${dataDir} is not a Postgres data directory (PG_VERSION is missing): put back its files, or remove it to begin with an empty database.`
-      : `${dataDir} was made by Postgres ${version}, and this is Postgres ${MAJOR_VERSION}: move the data with that version's pg_dump, or remove the folder to begin with an empty database.`,
+      : `Postgres ${version} created ${dataDir}, but this is Postgres ${MAJOR_VERSION}. Move the data with pg_dump of that version, or delete the folder to start empty.`,
   );
 }
 

@@ -17,7 +17,7 @@ const isInstallingHere = /^(ci|install)$/.test(command ?? '') && installedFolder
 if (isInstalled) run('node', ['dev/build.ts']);
 else if (npm === undefined || isInstallingHere)
   refuse('Building worldkeep needs its development dependencies: run `npm ci` without --omit=dev.');
-// The install runs this script again, which then builds. What the caller asked of npm, such as --dry-run, is not for it.
+// The install runs this script again, which then builds. Options that the caller gave npm, such as --dry-run, are not for it.
 else
   run(process.execPath, [
     npm,

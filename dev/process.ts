@@ -21,9 +21,9 @@ export interface ProcessOptions {
   cwd?: string;
   uid?: number;
   gid?: number;
-  /** Gets stdout and stderr; begun anew with every start. */
+  /** Receives stdout and stderr; emptied at every start. */
   logFile: string;
-  /** What is sent to its group when this process ends without having stopped it. */
+  /** The signal for its group when this process ends without stopping it. */
   lastSignal: NodeJS.Signals;
 }
 
@@ -60,7 +60,7 @@ export async function startProcess(options: ProcessOptions): Promise<StartedProc
   let outcome: string | null = null;
   const exited = new Promise<string>((resolve) => {
     child.once('exit', (code, signal) => {
-      // What it leaves behind in its group goes with it, while the group's number still means this group.
+      // Remaining processes of its group end too, while the group's number still belongs to this group.
       signalGroup(pid, 'SIGKILL');
       running.delete(pid);
       outcome = signal === null ? `exit code ${code}` : `signal ${signal}`;
@@ -81,13 +81,13 @@ export async function stopProcess(
   await killProcess(started);
 }
 
-/** SIGKILL to the whole tree at once, as a power cut; returns when nothing of it runs. */
+/** Sends SIGKILL to the whole tree, as a power cut. Returns when none of it runs. */
 export async function killProcess(started: StartedProcess): Promise<void> {
   if (started.ended() === null) await killTree(started.pid);
   await started.exited;
 }
 
-/** Kills a process, its group and all its descendants, whoever started them, and waits until they are gone. */
+/** Kills a process, its group and all its descendants, and waits until they are gone. */
 export async function killTree(pid: number): Promise<void> {
   // Stopped first, so that it makes no child between the listing and the kill.
   signalProcess(pid, 'SIGSTOP');
@@ -99,8 +99,7 @@ export async function killTree(pid: number): Promise<void> {
 }
 
 /**
- * When a process was started, in words that no other process of this machine, before or after, shares with it:
- * a pid alone may have been given to another process since.
+ * The start of a process, in a text that no other process of this machine has. A pid alone may belong to another process by now.
  * @returns null where no such process runs (a zombie does not).
  */
 export function readProcessStart(pid: number): string | null {

@@ -76,8 +76,8 @@ function buildConfig({ dataDir, port, password, durable, settings = [] }: RedisO
     'save ""',
     'appendonly yes',
     // `everysec` puts off even the write() while an earlier fsync runs, so a SIGKILL then loses what was
-    // answered. `always` is one fsync for all commands of a turn; `no` writes before it answers, too, which a
-    // killed process survives and a machine without power does not.
+    // answered. `always` is one fsync for all commands of a turn. `no` also writes before it answers: a killed process survives that, and a
+    // machine without power does not.
     `appendfsync ${durable ? 'always' : 'no'}`,
     'maxmemory-policy noeviction',
     ...settings,

@@ -74,7 +74,7 @@ it('takes a damaged record for none', async () => {
   lock.release();
 });
 
-it('goes to one of many who start at once', async () => {
+it('goes to one of many processes that start at the same time', async () => {
   writeRecord({ owner: DEAD, processes: [] });
   const starts = await Promise.allSettled(Array.from({ length: 8 }, () => acquireRunLock(dir, log)));
   expect(starts.filter(({ status }) => status === 'fulfilled')).toHaveLength(1);

@@ -9,7 +9,7 @@ interface ProcessRecord {
   start: string;
 }
 
-/** Who runs on a folder, and what that one has started, for the next start to find. */
+/** The process that uses a folder, and the processes that it started, for the next start to find. */
 interface RunRecord {
   owner: ProcessRecord;
   processes: ProcessRecord[];
@@ -33,7 +33,7 @@ export class AlreadyRunning extends Error {
 const FILE = 'run.json';
 
 /**
- * Takes a folder for this process. What a process that died without ending its own has left is ended first.
+ * Takes a folder for this process. It first ends the processes of a dead owner.
  * Throws {@link AlreadyRunning}.
  */
 export async function acquireRunLock(dir: string, log: (line: string) => void): Promise<RunLock> {

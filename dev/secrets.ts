@@ -14,7 +14,7 @@ const NAMES = [
   'metricsToken',
   'sessionSigningKey',
 ] as const;
-/** What folders of before do not have yet, and no data beside them was made with. */
+/** Secrets that older folders do not have yet. No existing data depends on them. */
 const ADDED: readonly string[] = ['sessionSigningKey'];
 
 export type Secrets = Record<(typeof NAMES)[number], string>;
@@ -25,7 +25,7 @@ export function readSecrets(dir: string): Secrets {
   if (!existsSync(file)) {
     if (existsSync(join(dir, 'postgres')))
       throw new Error(
-        `${file} is missing, and without its passwords the data beside it cannot be opened: put it back, or remove ${dir} to begin anew.`,
+        `${file} is missing. Without its passwords the data in this folder cannot be opened. Restore the file, or delete ${dir} to start again.`,
       );
     mkdirSync(dir, { recursive: true });
     write(file, Object.fromEntries(NAMES.map((name) => [name, makeSecret()])));
@@ -36,7 +36,7 @@ export function readSecrets(dir: string): Secrets {
   const missing = NAMES.filter((name) => !/^[\w-]{16,}$/.test(String(secrets[name])));
   if (missing.length > 0)
     throw new Error(
-      `${file} is damaged (${missing.join(', ')}): put it back, or remove ${dir} to begin anew.`,
+      `${file} is damaged (${missing.join(', ')}). Restore the file, or delete ${dir} to start again.`,
     );
   if (added.length > 0) write(file, secrets);
   return secrets as Secrets;

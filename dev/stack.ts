@@ -44,7 +44,7 @@ export interface StackOptions {
   log(line: string): void;
 }
 
-/** What a client of the stack needs to know. */
+/** The values that a client of the stack needs. */
 export interface StackValues {
   /** The runtime role's; a migration makes the role, with this password. */
   databaseUrl: string;
@@ -75,7 +75,7 @@ export interface Stack {
   ended: Promise<string>;
   /** Ends everything in order. Calling it again is the same as once. */
   stop(): Promise<void>;
-  /** SIGKILL to both stores at once, as a power cut; the data stays, unless it is ephemeral. */
+  /** Sends SIGKILL to both stores together, as a power cut. The data stays, unless it is ephemeral. */
   kill(): Promise<void>;
 }
 

@@ -7,7 +7,7 @@ import { startWorkerProxy, type WorkerProxy } from './worker-proxy.ts';
 
 const BODY_SILENCE_MS_MAX = 200;
 
-/** Stands for wrangler, which reads every body to its end before it answers. */
+/** Acts as wrangler, which reads every body to its end before it answers. */
 let handle: (incoming: IncomingMessage, outgoing: ServerResponse) => unknown;
 const worker = createServer((incoming, outgoing) => void handle(incoming, outgoing));
 let proxy: WorkerProxy;
@@ -33,7 +33,7 @@ function send(bytes: string): Socket {
   return socket;
 }
 
-it('passes on the method, the path, the headers and the body, and what is answered', async () => {
+it('passes on the method, the path, the headers and the body, and the answer', async () => {
   handle = async (incoming, outgoing) => {
     const { method, url, headers } = incoming;
     const seen = { method, url, host: headers.host, key: headers.authorization, body: await text(incoming) };
@@ -84,7 +84,7 @@ it.each([
   await gone.promise;
 });
 
-it('answers a body that stops arriving 408, whoever waits for it', async () => {
+it('answers a body that stops arriving 408, also if the Worker waits for it', async () => {
   handle = async (incoming, outgoing) => outgoing.end(await text(incoming).catch(() => ''));
   for (const method of ['PUT', 'GET'])
     expect(await text(send(`${method} / HTTP/1.1\r\nHost: here\r\nContent-Length: 9\r\n\r\nabc`))).toMatch(

@@ -17,8 +17,8 @@ export interface WorkerProxy {
 }
 
 /**
- * Keeps one address for the Worker, however often it restarts. It also answers where `wrangler dev` does not: wrangler's own
- * proxy answers a truncated body with a stack trace, and waits forever for a body that no route reads.
+ * Keeps one address for the Worker, however often it restarts. It also answers where `wrangler dev` does not. Wrangler's own proxy answers
+ * a truncated body with a stack trace, and waits forever for a body that no route reads.
  */
 export async function startWorkerProxy({ port, bodySilenceMsMax }: WorkerProxyOptions): Promise<WorkerProxy> {
   let target: number | null = null;
@@ -70,7 +70,7 @@ function forward(
       outgoing.setHeader('Connection', 'close');
     }
     outgoing.writeHead(answer.statusCode ?? 502, answer.statusMessage, endToEnd(answer.rawHeaders));
-    // What is written early, as a stream's first event, must not wait for more.
+    // Early output, such as the first event of a stream, must not wait for more.
     outgoing.flushHeaders();
     answer.pipe(outgoing);
     answer.once('error', () => outgoing.destroy());

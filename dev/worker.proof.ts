@@ -28,7 +28,7 @@ it('speaks to the stack, with no secret on a command line, and ends with workerd
   const ready = await fetch(`${worker.url}/readyz`);
   expect(await ready.json()).toEqual({ status: 'ready', persistence: { database: true, cache: true } });
   expect(spawned).toEqual([worker.pid]);
-  // What the local queue signs is taken: refused here is its body alone.
+  // The signature of the local queue is accepted: only its body is refused here.
   const [body, url] = ['[]', `${worker.url}/jobs/drain`];
   const post = (signature: string) =>
     fetch(url, { method: 'POST', body, headers: { 'Upstash-Signature': signature } });

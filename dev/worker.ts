@@ -37,7 +37,7 @@ export interface DevWorker {
   /** `http://127.0.0.1:PORT` */
   url: string;
   stop(): Promise<void>;
-  /** SIGKILL to wrangler and workerd at once. */
+  /** Sends SIGKILL to wrangler and workerd together. */
   kill(): Promise<void>;
 }
 
@@ -49,7 +49,7 @@ const RUNTIME_CHECK_MS = 1_000;
 /** Milliseconds that wrangler has to replace a workerd process that is gone. */
 const RECOVERY_MS_MAX = 5_000;
 const LOG_LINES_SHOWN_MAX = 15;
-/** What wrangler needs of this environment; the rest could reach the Worker as variables. */
+/** The variables that wrangler needs. All others could reach the Worker. */
 const PASSED_ON = ['PATH', 'HOME', 'TMPDIR', 'LANG', 'NODE_OPTIONS', 'NODE_EXTRA_CA_CERTS'];
 
 /** The variables that let a Worker speak to a stack. */

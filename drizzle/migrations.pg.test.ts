@@ -73,7 +73,7 @@ describe('migrations', () => {
   });
 });
 
-describe('[T2] row security', () => {
+describe('[T2a] row security', () => {
   it('holds on every table with a tenant, for its owner too, with a policy for each role', async () => {
     const owner = await connect(stack().migrationUrl);
     const { rows } = await owner.query<{ name: string; forced: boolean; roles: string[] }>(`
@@ -178,7 +178,7 @@ describe('what no generated migration holds', () => {
   });
 });
 
-describe('[T1] the number of a world', () => {
+describe('[T1a] the number of a world', () => {
   it('of another tenant is refused just as one that no world has, for every kind of statement', async () => {
     const postgres = openTestNeon();
     const [mine, theirs] = [await makeWorld(postgres), await makeWorld(postgres)];

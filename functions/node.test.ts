@@ -140,7 +140,10 @@ describe('the functions as a process on Node', () => {
     );
     other.close();
     expect(refusal).toBeInstanceOf(StartRefused);
-    expect(refusal).toMatchObject({ exitCode: 1, output: `PORT ${port} is taken on 127.0.0.1.` });
+    expect(refusal).toMatchObject({
+      exitCode: 1,
+      output: `Another program already uses PORT ${port} on 127.0.0.1.`,
+    });
   });
 
   it('takes headers up to a limit, and says where they are beyond it', async () => {

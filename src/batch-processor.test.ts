@@ -397,7 +397,7 @@ describe('BatchProcessor, on a Node server with its stores over TCP', () => {
     });
   });
 
-  describe('[D10] an operation that was taken and came to nothing', () => {
+  describe('[D10d] an operation that was taken and came to nothing', () => {
     it('is counted, and BatchProcessor passes it to the callback', async () => {
       const told: BatchNoEffect[] = [];
       const batch = open({ onNoEffect: (operation) => void told.push(operation) });

@@ -94,7 +94,7 @@ export type LogLevel = (typeof LOG_LEVELS)[number];
 
 const MIB = 1024 * 1024;
 const PUBLIC_URL_NEEDED =
-  'must be set, because QSTASH_TOKEN is: it is where QStash reaches this deployment, like https://worldkeep.example.';
+  'must be set, because QSTASH_TOKEN is set. It is the address of this deployment, such as https://worldkeep.example.';
 const METRICS_TOKEN_LENGTH_MIN = 16;
 /** Of HS256: a shorter key is weaker than the signature. */
 const SIGNING_KEY_BYTES_MIN = 32;
@@ -256,8 +256,7 @@ export interface QueueConfig {
 export function parseQueueConfig(env: Env): QueueConfig {
   const token = read(env, 'QSTASH_TOKEN');
   const publicUrl = readPublicUrl(env);
-  if (token === null)
-    throw misconfigured('QSTASH_TOKEN', 'must be set: it is who QStash takes the call for.');
+  if (token === null) throw misconfigured('QSTASH_TOKEN', 'must be set: QStash accepts no call without it.');
   if (publicUrl === null) throw misconfigured('PUBLIC_URL', PUBLIC_URL_NEEDED);
   return { url: readQstashUrl(env), token, publicUrl, drainScheduleCron: readDrainCron(env) };
 }

@@ -36,7 +36,7 @@ describe('PersistenceLayer at size', () => {
     expect(state.objects.map(pickGiven)).toEqual(objects.map((object) => ({ modelId: null, ...object })));
   });
 
-  it('[L7] a save that breaks off anywhere leaves the world as it was', async () => {
+  it('[L7a] a save that breaks off anywhere leaves the world as it was', async () => {
     const postgres = openTestNeon();
     const { layer, tenantId, spaceId } = await makeWorld(postgres);
     await layer.saveWorldState({ objects: makeObjects(3) });
@@ -59,7 +59,7 @@ describe('PersistenceLayer at size', () => {
     expect(await layer.saveWorldState({ objects: makeObjects(2) })).toMatchObject({ objects: 2 });
   });
 
-  it('[L7] removes replaced and abandoned worlds, and nothing else', async () => {
+  it('[L7d] removes replaced and abandoned worlds, and nothing else', async () => {
     const { layer, tenantId, spaceId } = await makeWorld(openTestNeon());
     const owner = new pg.Client({ connectionString: stack().migrationUrl });
     await owner.connect();
@@ -93,7 +93,7 @@ describe('PersistenceLayer at size', () => {
     await owner.end();
   });
 
-  it('[S1] a large world that moves while it is read is read as it stood at one moment', async () => {
+  it('[S7a] a large world that moves while it is read is read as it stood at one moment', async () => {
     const postgres = openTestNeon();
     const { layer, tenantId, spaceId } = await makeWorld(postgres);
     const text = 'x'.repeat(30_000);
@@ -118,7 +118,7 @@ describe('PersistenceLayer at size', () => {
     expect(state.seq).toBe((await layer.getSpace('main')).seq);
   });
 
-  it('[S1] reads a large world again that is replaced meanwhile, and returns one world or the other', async () => {
+  it('[S7c] reads a large world again that is replaced meanwhile, and returns one world or the other', async () => {
     const postgres = openTestNeon();
     const { layer, tenantId, spaceId } = await makeWorld(postgres);
     const text = 'x'.repeat(30_000);

@@ -7,7 +7,7 @@ describe.each(Object.entries(DRIVERS))('what PersistenceLayer holds around a wor
   const postgres = open();
   afterAll(() => postgres.close());
 
-  it('[O1] creates, updates and deletes a space, and creates it again empty with rising seqs', async () => {
+  it('[L1a] creates, updates and deletes a space, and creates it again empty with rising seqs', async () => {
     const { layer } = await makeWorld(postgres);
     const bounds = { min: { x: -1, y: -1, z: -1 }, max: { x: 1, y: 1, z: 1 } };
     const made = await layer.putSpace('hall', {
@@ -111,7 +111,7 @@ describe.each(Object.entries(DRIVERS))('what PersistenceLayer holds around a wor
     expect(seen.size).toBe(changes.length);
   });
 
-  it('[T1] never shows one tenant what is another’s', async () => {
+  it('[T1b] never shows one tenant what is another’s', async () => {
     const [mine, theirs] = [await makeWorld(postgres), await makeWorld(postgres)];
     await theirs.layer.saveObject({ id: 'secret' });
     await theirs.layer.putSpace('vault', { name: 'Vault' });

@@ -2,7 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 
 export type FaultKind = 'latency' | 'refuse' | 'drop-reply';
 
-/** What a request is to a fault's `match`. `text` is `METHOD path body`, the body as sent. */
+/** The request as a fault's `match` sees it. `text` is `METHOD path body`, with the body as sent. */
 export interface FaultTarget {
   method: string;
   path: string;
@@ -32,7 +32,7 @@ export interface InjectedFault {
   remove(): void;
 }
 
-/** What a request has to go through, decided before it is run. */
+/** The faults of a request, chosen before it runs. */
 export interface FaultPlan {
   latencyMs: number;
   refuse: { status: number | null } | null;

@@ -151,7 +151,7 @@ describe('faults', () => {
     const planned = vi.spyOn(emulator.faults, 'plan');
     const client = new AbortController();
     const asked = fetch(emulator.url, { signal: client.signal });
-    // What never arrived would not be run.
+    // A command that never arrived would not run.
     await vi.waitFor(() => expect(planned).toHaveBeenCalled(), { timeout: 10_000, interval: 1 });
     client.abort();
     await expect(asked).rejects.toThrow();

@@ -56,8 +56,8 @@ const FAULTS_PATH = '/__faults';
 const FAULTS_BODY_BYTES_MAX = 64 * 1024;
 
 /**
- * Serves one emulator on 127.0.0.1, with its faults in the way and `POST DELETE /__faults` beside it for
- * other processes. Rejects with the socket's error (`EADDRINUSE`) if the port is taken.
+ * Serves one emulator on 127.0.0.1, with its faults, and `POST DELETE /__faults` for other processes. Rejects with the error of the
+ * socket (`EADDRINUSE`) if the port is taken.
  */
 export async function startHttpEmulator(options: EmulatorOptions): Promise<HttpEmulator> {
   const faults = options.faults ?? new Faults();
@@ -88,8 +88,8 @@ export async function startHttpEmulator(options: EmulatorOptions): Promise<HttpE
 }
 
 /**
- * Whether a browser sends this on behalf of a page: any page can reach a loopback address, and none is meant to speak to
- * a store or to inject faults. A Host that is not loopback is a name that a page had resolved to it.
+ * Whether a browser sends this on behalf of a page. Any page can reach a loopback address, and no page may talk to a store or inject
+ * faults. A Host that is not loopback is a name that a page resolved to it.
  */
 function isFromPage({ headers }: IncomingMessage): boolean {
   const host = headers.host?.replace(/:\d+$/, '') ?? '';

@@ -43,7 +43,7 @@ export function buildErrorReply(error: NeonError | pg.DatabaseError): EmulatorRe
   };
 }
 
-/** What a connection that could not be made is answered with. */
+/** The answer when no connection could be opened. */
 export function explainConnectError(error: unknown, user: string): NeonError | pg.DatabaseError {
   if (!(error instanceof pg.DatabaseError)) return new NeonError(500, "Couldn't connect to compute node");
   // Neon checks the password itself, before it turns to the database, and so has no SQLSTATE to give.

@@ -24,14 +24,14 @@ export interface StatementResult {
 
 export type ExchangeOutcome = { results: StatementResult[] } | { error: Error } | { tooLarge: true };
 
-/** What `@types/pg` leaves out of a connection. */
+/** The parts of a connection that `@types/pg` does not declare. */
 interface CopyConnection extends Connection {
   sendCopyFail(message: string): void;
 }
 
 /**
- * Statements sent at once by the extended protocol, one sync behind the last: one round trip for all of them.
- * Where one fails the server skips the rest, so nothing behind a failed statement is ever run.
+ * Statements in one round trip of the extended protocol, with one sync after the last. After a failed statement the server skips the
+ * rest, so no later statement runs.
  * Give it to a pg client's `query()`.
  */
 export class Exchange implements Submittable {

@@ -6,7 +6,9 @@ import { type NeonEmulator, startNeonEmulator } from './neon.ts';
 
 const { migrationUrl } = stack();
 const postgresPort = Number(new URL(migrationUrl).port);
-const table = uniqueName('neon').replaceAll('-', '_');
+// A schema of its own: other tests look at every table in the public one.
+const schema = uniqueName('neon').replaceAll('-', '_');
+const table = `${schema}.notes`;
 let emulator: NeonEmulator;
 let sql: NeonQueryFunction<false, false>;
 let direct: pg.Client;
@@ -17,11 +19,12 @@ beforeAll(async () => {
   sql = neon(migrationUrl);
   direct = new pg.Client({ connectionString: migrationUrl });
   await direct.connect();
+  await direct.query(`CREATE SCHEMA ${schema}`);
   await direct.query(`CREATE TABLE ${table} (id int PRIMARY KEY, note text CHECK (note <> 'bad'))`);
 });
 afterEach(() => emulator.faults.clear());
 afterAll(async () => {
-  await direct.query(`DROP TABLE ${table}`);
+  await direct.query(`DROP SCHEMA ${schema} CASCADE`);
   await direct.end();
   await emulator.close();
 });
@@ -38,7 +41,7 @@ async function listIds(): Promise<number[]> {
   return rows.map(({ id }) => id);
 }
 
-/** What the client sends, for what the client itself never sends. */
+/** A request as the client would send it, for requests that the client never sends. */
 function post(headers: Record<string, string>, body: string): Promise<Response> {
   return fetch(emulator.sqlUrl, {
     method: 'POST',
@@ -134,7 +137,7 @@ describe('a batch', () => {
         sql.query(`INSERT INTO ${table} (id) VALUES (12)`),
       ]),
     );
-    expect(error).toMatchObject({ code: '23514', constraint: `${table}_note_check` });
+    expect(error).toMatchObject({ code: '23514', constraint: 'notes_note_check' });
     expect(await listIds()).toEqual([]);
     expect(await sql`SELECT 1 AS one`).toEqual([{ one: 1 }]);
   });
@@ -213,9 +216,9 @@ describe('errors', () => {
       name: 'NeonDbError',
       code: '23505',
       severity: 'ERROR',
-      schema: 'public',
-      table,
-      constraint: `${table}_pkey`,
+      schema,
+      table: 'notes',
+      constraint: 'notes_pkey',
       detail: 'Key (id)=(1) already exists.',
       routine: expect.any(String),
     });

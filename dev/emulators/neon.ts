@@ -20,7 +20,7 @@ export interface NeonEmulatorOptions {
 }
 
 export interface NeonEmulator extends HttpEmulator {
-  /** What `neonConfig.fetchEndpoint` has to return: `http://127.0.0.1:PORT/sql`. */
+  /** The value for `neonConfig.fetchEndpoint`: `http://127.0.0.1:PORT/sql`. */
   sqlUrl: string;
 }
 
@@ -30,8 +30,8 @@ const IDLE_MS = 10_000;
 const REPLY_BYTES_MAX = 10 * 1024 * 1024;
 
 /**
- * DISCARD ALL but for its DISCARD PLANS. A pooled session of Neon's keeps the plans of its functions, too: made anew for every
- * request, they were a fifth of what a batch of 100 rows cost Postgres.
+ * DISCARD ALL without its DISCARD PLANS. A pooled session of Neon keeps the plans of its functions too. Making them again for every
+ * request was a fifth of Postgres's time for a batch of 100 rows.
  */
 const RESET_SESSION = `
   CLOSE ALL; SET SESSION AUTHORIZATION DEFAULT; RESET ALL; DEALLOCATE ALL; UNLISTEN *;
@@ -160,7 +160,7 @@ function replyTooLarge(): NeonError {
 
 /** A small pool for each user and database; the one not used for longest goes where there are too many. */
 class Pools {
-  /** Those with a query under way. */
+  /** Connections with a running query. */
   readonly busy = new Set<pg.PoolClient>();
   #pools = new Map<string, pg.Pool>();
   #port: number;

@@ -6,7 +6,7 @@ export interface Clock {
   setTimer(atMs: number, run: () => void): () => void;
 }
 
-// The longest setTimeout takes; a longer one fires at once.
+// The longest time of setTimeout; a longer one fires immediately.
 const TIMEOUT_MS_MAX = 2 ** 31 - 1;
 
 export const systemClock: Clock = {
@@ -23,7 +23,7 @@ export const systemClock: Clock = {
   },
 };
 
-/** A clock that stands still until it is advanced. */
+/** A clock that moves only when a test advances it. */
 export class ManualClock implements Clock {
   #nowMs: number;
   readonly #timers = new Set<{ atMs: number; run: () => void }>();

@@ -72,8 +72,8 @@ export function isFinal({ status, headers }: DeliveryResult): boolean {
 }
 
 /**
- * How long to wait before retry number `retry` (from 1), in milliseconds: what `Retry-After` asks for, if that is a day at
- * most; else 12 s, 2 min 28 s, 30 min 8 s, … (`e^(2.5 n)` seconds) up to a day.
+ * Milliseconds before retry number `retry` (from 1). `Retry-After` decides, up to a day. Otherwise it is 12 s, 2 min 28 s, 30 min 8 s, …
+ * (`e^(2.5 n)` seconds), up to a day.
  */
 export function findRetryDelay(headers: Headers, retry: number, nowMs: number): number {
   const text = headers.get('retry-after');

@@ -11,14 +11,14 @@ const TIMEOUT_MS = 15 * 60_000;
 const STORE_RETRY_MS = 1_000;
 
 /**
- * What becomes of a message:
+ * The life of a message:
  *
  *     publish ─► due at dueMs ─► attempt ─ 2xx ─► gone
  *                    ▲              ├─ 489 and "non-retryable", or no retries left ─► dead letter
  *                    └── retried+1 ─┘
  *
- * Every step is in the store before it counts, and a message leaves only after its attempt: one cut short by
- * a crash is made again. A schedule is a spec that is published whenever its time comes.
+ * Every step is stored before it counts, and a message is deleted only after its attempt. So an attempt that a crash interrupts is made
+ * again. A schedule is a spec that is published at its times.
  */
 export class QStashQueue {
   readonly #store: QStashStore;

@@ -1,7 +1,7 @@
 import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 
-/** What is to be delivered, as published or as a schedule keeps it. */
+/** A delivery, as published or as a schedule keeps it. */
 export interface MessageSpec {
   url: string;
   method: string;

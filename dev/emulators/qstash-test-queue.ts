@@ -20,7 +20,7 @@ export interface Call {
   body: string;
 }
 
-/** What the queue calls: keeps the calls, and answers as the test says; null leaves the call unanswered. */
+/** The destination of the queue. It records calls and answers as the test says; null leaves a call unanswered. */
 export interface Destination {
   url: string;
   calls: Call[];
@@ -36,7 +36,7 @@ export interface TestQueue {
   dataFile: string;
 }
 
-/** For a test file: queues on a clock that stands still, and what they call, closed after each test. */
+/** For a test file: queues on a clock that tests advance, and their destinations. All are closed after each test. */
 export function useTestQueue() {
   const closing: (() => Promise<unknown>)[] = [];
   let destination: Destination | null = null;
@@ -75,7 +75,7 @@ export function useTestQueue() {
     return { emulator, client, clock, destination, dataFile };
   }
 
-  /** What the service's own receiver says of a call. */
+  /** The result of the service's own receiver for a call. */
   function verify(
     call: Call | undefined,
     url: string,

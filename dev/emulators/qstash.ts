@@ -29,8 +29,8 @@ export interface QStashEmulator extends HttpEmulator {
 }
 
 /**
- * What worldkeep uses of QStash: publish, schedules, signed delivery with retries, and the list of dead letters. It delivers to
- * this machine only. Headers that change a delivery and are not served are refused, not ignored. Faults also meet deliveries.
+ * The part of QStash that worldkeep uses: publish, schedules, signed delivery with retries, and the list of dead letters. It delivers only
+ * to this machine. It refuses unknown headers that would change a delivery. Faults also affect deliveries.
  */
 export async function startQStashEmulator(options: QStashEmulatorOptions): Promise<QStashEmulator> {
   const faults = options.faults ?? new Faults();
@@ -57,7 +57,7 @@ export async function startQStashEmulator(options: QStashEmulatorOptions): Promi
 
 async function route(queue: QStashQueue, request: EmulatorRequest): Promise<EmulatorReply> {
   const { method, path } = request;
-  // The destination stands in the path as it is, with its own slashes and query.
+  // The path holds the destination unencoded, with its own slashes and query.
   const [, resource = '', rest = ''] = /^\/v2\/([a-z]+)\/?(.*)$/s.exec(path) ?? [];
   const [id = '', action = ''] = rest.split('/');
   switch (`${method} ${resource}`) {

@@ -5,8 +5,8 @@ const BLOCKING = new Set(
   'BLPOP BRPOP BRPOPLPUSH BLMOVE BLMPOP BZPOPMIN BZPOPMAX BZMPOP WAIT WAITAOF'.split(' '),
 );
 
-// Each request has a connection of its own to the service, so state kept on a connection has no meaning;
-// here all requests share one connection, and such a command would change it for everybody.
+// At the service each request has its own connection, so state of a connection has no meaning. Here all requests share one
+// connection, and such a command would change it for everybody.
 const CONNECTION_STATE = new Set(
   (
     'AUTH HELLO QUIT RESET SELECT CLIENT READONLY READWRITE ASKING MONITOR SYNC PSYNC REPLCONF ' +
@@ -42,16 +42,16 @@ export function checkAvailable([name, ...args]: readonly [string, ...string[]]):
 }
 
 /**
- * The commands the service answers without saying anything: the command table is not shown, and of the
- * configuration nothing that plain Redis would name (so no way to ask for `maxmemory-policy`).
+ * Commands that the service answers with nothing. It shows no command table, and of the configuration nothing that plain Redis names.
+ * So there is no way to ask for `maxmemory-policy`.
  */
 export function answersEmpty(name: string): boolean {
   return name === 'COMMAND' || name === 'CONFIG';
 }
 
 /**
- * A Redis reply as JSON. With `base64` every string is encoded but an `OK` that is the whole reply: the
- * client decodes nested ones, and would make `8` of a bare nested `OK`.
+ * A Redis reply as JSON. With `base64` every string is encoded, except an `OK` that is the whole reply. The client decodes nested ones,
+ * and would turn a nested `OK` into `8`.
  */
 export function encodeReply(reply: unknown, base64: boolean): unknown {
   if (Buffer.isBuffer(reply) && reply.length === 2 && reply.toString('latin1') === 'OK') return 'OK';

@@ -13,7 +13,7 @@ function sha1(text: string): string {
 }
 
 describe('scripts', () => {
-  it('runs a script with the key locking flag, known by the SHA of what was sent', async () => {
+  it('runs a script with the key locking flag, known by the SHA of the sent text', async () => {
     const redis = test.connect();
     const key = uniqueName('script');
     const text = `#!lua flags=allow-oom,allow-key-locking\nreturn redis.call('INCRBY', KEYS[1], ARGV[1]) -- ${key}`;
@@ -74,7 +74,7 @@ describe('scripts', () => {
     expect(await test.tcp.exists(other)).toBe(0);
   });
 
-  it("gives a script's errors with the lines of what was sent", async () => {
+  it("gives a script's errors with the line numbers of the sent text", async () => {
     await expect(test.connect().eval(`${LOCKING}local a = 1\nlocal b = a.b.c`, [], [])).rejects.toThrow(
       '@user_script:3',
     );

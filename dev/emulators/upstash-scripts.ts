@@ -18,13 +18,12 @@ const SHEBANG = /^#!lua\b[^\n]*\n/;
 const SCRIPTS_MAX = 1_000;
 
 /**
- * The service locks the whole database for a script unless its first line says `#!lua
- * flags=allow-key-locking`; then it locks the keys in KEYS and refuses the script any other. Plain Redis
- * refuses the flag. So here the flag is taken out, the script's `redis.call` is put behind a check of the
- * keys, and the client goes on to know the script by the SHA of what it sent.
+ * The service locks the whole database for a script, unless its first line says `#!lua flags=allow-key-locking`. Then it locks the keys
+ * in KEYS and refuses the script any other key. Plain Redis refuses the flag. So this removes the flag and checks the keys of each
+ * `redis.call`. The client still knows the script by the SHA of the text that it sent.
  *
- * Unchecked, where the service would refuse: keys of commands that carry their own count or a keyword
- * (XREAD, ZUNION, …), and of commands whose name is not spelled out in the script.
+ * Not checked here, although the service would refuse: keys of commands with their own count or keyword (XREAD, ZUNION, …). Also not
+ * checked: commands whose name the script does not spell out.
  */
 export class ScriptTranslator {
   readonly #positions: ReadonlyMap<string, KeyPositions>;
@@ -79,8 +78,8 @@ export class ScriptTranslator {
     const flags = shebang === undefined ? [] : readFlags(shebang);
     if (shebang === undefined || !flags.includes(FLAG)) return null;
     const others = flags.filter((flag) => flag !== FLAG);
-    // Without any flag the line stays `#!lua`: dropping it would put the script into Redis's
-    // compatibility mode, in which a full memory does not stop it before its first write.
+    // Without flags the line stays `#!lua`. Dropping it would put the script into Redis's compatibility mode. There, a full memory does not
+    // stop a script before its first write.
     const header = others.length === 0 ? '#!lua' : `#!lua flags=${others.join(',')}`;
     const redisText = `${header}\n${this.#writeGuard(text)} ${text.slice(shebang.length)}`;
     const translation = { clientSha: sha1(text), redisSha: sha1(redisText), redisText };

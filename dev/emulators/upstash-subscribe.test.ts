@@ -58,7 +58,7 @@ describe('subscriptions', () => {
     await vi.waitFor(async () =>
       expect(await test.tcp.call('PUBSUB', 'NUMSUB', channel)).toEqual([channel, 0]),
     );
-    // Followed anew after all have left.
+    // Followed again after all have left.
     const next = await open();
     await next.readTo(greeting);
     await say('3');

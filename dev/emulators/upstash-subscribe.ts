@@ -2,12 +2,12 @@ import type { ServerResponse } from 'node:http';
 import { Redis, type RedisOptions } from 'ioredis';
 import type { EmulatorStream } from './http.ts';
 
-/** What a subscriber that does not read may leave unsent before it is cut off. */
+/** Unsent bytes of a subscriber that does not read. Above this it is disconnected. */
 const UNSENT_BYTES_MAX = 32 * 1024 * 1024;
 
 type Kind = 'subscribe' | 'psubscribe';
 
-/** Those who follow one channel, or one pattern. */
+/** The subscribers of one channel or pattern. */
 interface Followed {
   responses: Set<ServerResponse>;
   /** Resolves when Redis has said that it will send. */
@@ -112,7 +112,7 @@ class SharedConnection {
       for (const { responses } of followed.values()) for (const response of responses) response.destroy();
   }
 
-  /** One connection's commands are run in their order: a channel that was just left is followed anew. */
+  /** Commands of one connection run in order, so a channel that was just left can be followed again. */
   #follow(kind: Kind, channel: string): Followed {
     const known = this.#followed[kind].get(channel);
     if (known !== undefined) return known;

@@ -119,7 +119,7 @@ async function handle(
   }
 }
 
-/** Runs one command. What Redis answers, an error too, is an outcome; rejects if Redis is away. */
+/** Runs one command. Every reply of Redis is an outcome, also an error. Rejects if Redis is away. */
 async function execute(redis: Redis, scripts: ScriptTranslator, value: unknown): Promise<Outcome> {
   try {
     const command = parseCommand(value);

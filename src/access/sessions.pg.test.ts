@@ -31,7 +31,7 @@ async function makeSessions(postgres: Postgres, options: Partial<SessionOptions>
   return { ...world, clock, open, sessions, mint };
 }
 
-describe.each(Object.entries(DRIVERS))('[T3] Sessions on %s', (_, openDriver) => {
+describe.each(Object.entries(DRIVERS))('[T3b] Sessions on %s', (_, openDriver) => {
   const postgres = openDriver();
   afterAll(() => postgres.close());
 

@@ -19,7 +19,7 @@ const spaceSchema = z.object({
   settings: z.custom<JsonObject>((value) => typeof value === 'object' && value !== null),
   bounds: z.custom<Bounds>((value) => typeof value === 'object').nullable(),
 });
-/** What a space says of itself and a caller may put. */
+/** The members of a space that a caller may put. */
 export type SpaceAnswer = z.infer<typeof spaceSchema>;
 
 const savedSchema = z.object({ seq: z.number(), durability: z.string() });
@@ -68,7 +68,7 @@ export class Api {
   readonly #connection: Connection;
   readonly #signal: AbortSignal | undefined;
 
-  /** @param signal aborted when the user interrupts; requests made to clean up behind that do not heed it. */
+  /** @param signal aborted when the user interrupts; later clean-up requests ignore it. */
   constructor(connection: Connection, signal?: AbortSignal) {
     this.#connection = connection;
     this.#signal = signal;
@@ -245,7 +245,7 @@ function streamBytes(bytes: Uint8Array, onSent: (bytes: number) => void = () => 
       onSent(at);
       if (at >= bytes.length) return controller.close();
       const end = Math.min(at + UPLOAD_CHUNK_BYTES, bytes.length);
-      // A copy: a byte stream takes the buffer of what it is given away.
+      // A copy: a byte stream takes over the buffer that it receives.
       controller.enqueue(new Uint8Array(bytes.subarray(at, end)));
       at = end;
     },

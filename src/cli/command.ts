@@ -1,7 +1,7 @@
 import type { ArgsDef, ParsedArgs } from 'citty';
 import type { Progress } from './progress.ts';
 
-/** What a command is given of the process it runs in. */
+/** The parts of the process that a command uses. */
 export interface Context {
   env: NodeJS.ProcessEnv;
   cwd: string;
@@ -12,11 +12,11 @@ export interface Context {
   signal: AbortSignal;
 }
 
-/** What a command has to say when it is done: as a document for `--json`, as text for people. `null`: it has written it itself. */
+/** The result of a command: a document for `--json`, and text for people. `null`: the command has written it itself. */
 export interface Outcome {
   document: object;
   text: string;
-  /** What it has to say is that something is wrong: exit code 1. */
+  /** The result reports a problem: exit code 1. */
   failed?: boolean;
 }
 
@@ -28,7 +28,7 @@ export interface Command<A extends ArgsDef = ArgsDef> {
   run(args: ParsedArgs<A>, context: Context): Promise<Outcome | null>;
 }
 
-/** Keeps the types of the arguments for `run` while commands of different arguments stand in one table. */
+/** Keeps the argument types for `run` in a table of commands with different arguments. */
 export function defineCommand<const A extends ArgsDef>(command: Command<A>): Command {
   return command as unknown as Command;
 }

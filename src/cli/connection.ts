@@ -50,7 +50,7 @@ export function resolveDatabaseUrl({ env, cwd }: Surroundings): string {
   return url;
 }
 
-/** What the local stack has written down, or null where there is none. @throws UsageError for a file that is not its own. */
+/** The file of the local stack, or null without one. @throws UsageError if the file is not from the local stack */
 export function readDevMembers(cwd: string): Readonly<Record<string, unknown>> | null {
   return readDevFile(cwd)?.members ?? null;
 }

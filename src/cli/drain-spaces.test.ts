@@ -39,7 +39,7 @@ it('goes on with a space until nothing is left of it, and shows how far it is', 
   ]);
 });
 
-it('says what is left of a space that does not get on, and of those it was ended before', async () => {
+it('reports entries that are left in a stuck space, and the spaces that it did not reach', async () => {
   const { drain, around } = makeDeps([{ status: 'relieved', operations: 0, entries: 0, batches: 0 }]);
   expect((await drainSpaces(drain, [SPACE, OTHER], around)).left).toEqual([
     { ...SPACE, reason: 'another drain is at it' },

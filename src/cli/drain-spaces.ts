@@ -3,7 +3,7 @@ import type { LogAddress } from '../log/log-stores.ts';
 import { AppError } from '../world/errors.ts';
 import { type Progress, showCount } from './progress.ts';
 
-/** What was drained, and what was not. */
+/** The drained spaces, and the spaces that are left. */
 export interface DrainedSpaces {
   spaces: number;
   operations: number;
@@ -16,7 +16,7 @@ export interface DrainedSpaces {
 /** Milliseconds between two lines about one space. */
 const ROUND_MS = 2_000;
 
-/** Drains one space after the other, all that each has. What goes wrong in one keeps none of the others waiting. */
+/** Drains one space after the other, completely. A failure in one does not stop the others. */
 export async function drainSpaces(
   drain: Pick<Drain, 'drainSpace'>,
   spaces: readonly LogAddress[],

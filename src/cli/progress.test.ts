@@ -24,7 +24,7 @@ class Screen extends Writable {
 
 const MIB = 1024 * 1024;
 
-/** What is written while a task of `total` bytes goes on in 64 steps. */
+/** The output while a task of `total` bytes runs in 64 steps. */
 function watch(screen: Screen, total: number): string {
   const task = createProgress(screen, {}).startBytes('sent', total);
   for (let step = 1; step <= 64; step++) task.update((total * step) / 64);
@@ -45,7 +45,7 @@ describe('progress', () => {
     );
   });
 
-  it('is one line for what is done at once', () => {
+  it('is one line for a task of one step', () => {
     expect(watch(new Screen(false), 1000)).toBe('sent: 1,000 bytes\n');
     expect(watch(new Screen(true), 1000)).toBe('sent: 1,000 bytes\n');
   });

@@ -25,7 +25,7 @@ export interface Progress {
   startBytes(label: string, total: number | null): Task;
   /** One line on its own. */
   note(line: string): void;
-  /** Takes a bar that is still there off the screen, so that a message does not stand in it. */
+  /** Removes a bar from the screen, so that a message is not written into it. */
   stop(): void;
 }
 

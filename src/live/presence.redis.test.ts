@@ -70,7 +70,7 @@ describe.each(REDIS_WAYS)('Presence, %s', (_, openWay) => {
   const brief = (told: readonly Told[]) => told.map(({ event, userId }) => `${userId} ${event}`);
 
   it.each(['stays', 'people', 'names'])(
-    '[R3] a space that lost its %s forgets all its people; they join again with a heartbeat',
+    '[R3g] a space that lost its %s forgets all its people; they join again with a heartbeat',
     async (lost) => {
       const { prefix, touch, leave, list } = await openSpace();
       await touch('ann');

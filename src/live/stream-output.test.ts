@@ -3,7 +3,7 @@ import { StreamOutput } from './stream-output.ts';
 
 const read = (piece: Uint8Array | null) => piece && new TextDecoder().decode(piece);
 
-describe('[R2] what waits for a reader', () => {
+describe('[R2a] what waits for a reader', () => {
   it('is taken in one piece, and waited for where there is nothing', async () => {
     const output = new StreamOutput(100);
     output.write('a');

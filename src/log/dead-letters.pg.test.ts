@@ -10,7 +10,7 @@ import { DirectLog } from './direct-log.ts';
 const LONG = 'x'.repeat(40_000);
 const defer = () => undefined;
 
-describe('[D5] a dead letter that is replayed without a Redis', () => {
+describe('[D5f] a dead letter that is replayed without a Redis', () => {
   const postgres = openTestPg();
   afterAll(() => postgres.close());
 

@@ -118,7 +118,7 @@ describe.each(Object.entries(DRIVERS))('DirectLog on %s', (_, openDriver) => {
     ).toEqual({ status: 'applied', objects: 1 });
   });
 
-  it('[D1] is the one way besides the log: Postgres has no other function that writes a world', async () => {
+  it('[O1] is the one way besides the log: Postgres has no other function that writes a world', async () => {
     const space = await makeDirectSpace();
     const functions = await queryAs(
       space,

@@ -108,7 +108,7 @@ describe('[D5] an operation that Postgres cannot keep', () => {
   });
 });
 
-describe('[L2] a log that has lost entries', () => {
+describe('[L2b] a log that has lost entries', () => {
   it('[L8b] is drained past the gap, records a log_gap incident once, and is broken for its readers', async () => {
     const { put, log, redis, told, batches, drain } = makeDrain();
     put('a');
@@ -173,7 +173,7 @@ describe('[L2] a log that has lost entries', () => {
   });
 });
 
-describe('[L4] a space that Redis has forgotten', () => {
+describe('[L4f] a space that Redis has forgotten', () => {
   it('is opened again at the cursor of Postgres, and the entries that survived are committed', async () => {
     const { put, log, postgres, takeCalls, runElected } = makeDrain();
     const seq = put('a');

@@ -168,7 +168,7 @@ describe('[D1] a drain', () => {
   });
 });
 
-describe('[D2] a batch', () => {
+describe('[D2b] a batch', () => {
   it('that is too much is retried with an eighth of its entries, and the batches after it double', async () => {
     const { put, postgres, batches, drain } = makeDrain();
     for (let i = 0; i < 64; i++) put(`o${i}`);
@@ -206,7 +206,7 @@ describe('[D2] a batch', () => {
   });
 });
 
-describe('[D4] a drain that holds the claim', () => {
+describe('[D4c] a drain that holds the claim', () => {
   /** During each of its first batches another entry is appended. */
   function makeBusy(appends: number) {
     const deps = makeDrain();
@@ -297,7 +297,7 @@ describe('[D4] a drain that holds the claim', () => {
   });
 });
 
-describe('[D4] a drain that does not finish', () => {
+describe('[D4d] a drain that does not finish', () => {
   it('leaves the rest of the log to QStash, 5 s later, when its budget is used up', async () => {
     const { put, clock, postgres, settles, publishDrain, runElected } = makeDrain();
     const seq = put('a');
@@ -351,7 +351,7 @@ describe('[D4] a drain that does not finish', () => {
     expect(publishDrain).not.toHaveBeenCalled();
   });
 
-  it('[D5] tells an incident and leaves the space to the sweep when Postgres refuses its role', async () => {
+  it('[D5d] tells an incident and leaves the space to the sweep when Postgres refuses its role', async () => {
     const { put, postgres, told, publishDrain, runElected } = makeDrain();
     put('a');
     const refused = new AppError('store_unavailable', 'refused', { needsOperator: true });

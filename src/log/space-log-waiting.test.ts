@@ -18,7 +18,7 @@ function makeElected() {
 /** A promise that never resolves. */
 const never = () => new Promise<never>(() => undefined);
 
-describe('[D8] a waiting caller that claimed the drain', () => {
+describe('[D8a] a waiting caller that claimed the drain', () => {
   it('is answered by its own drain, without reading results from Postgres', async () => {
     const { commit, takeCalls, run } = makeElected();
     expect(await commit()).toEqual(APPLIED);
@@ -66,7 +66,7 @@ describe('[D8] a waiting caller that claimed the drain', () => {
     expect(world.cursor).toBe(FIRST + 1);
   });
 
-  it('[D5] reads its results from Postgres when its operations were applied one by one', async () => {
+  it('[D5b] reads its results from Postgres when its operations were applied one by one', async () => {
     const { commit, world, postgres } = makeElected();
     world.unkeepable.add('a');
     expect(await commit()).toMatchObject({ status: 'committed' });
@@ -119,7 +119,7 @@ describe('[D8] a waiting caller that claimed the drain', () => {
   });
 });
 
-describe('[D8] a waiting caller when another drain holds the claim', () => {
+describe('[D8a] a waiting caller when another drain holds the claim', () => {
   it('polls Postgres, with growing pauses, and is answered when it finds its results', async () => {
     const { commit, clock, pauses, run, drainElsewhere } = makeSpaceLog();
     const answer = commit();
@@ -161,7 +161,7 @@ describe('[D8] a waiting caller when another drain holds the claim', () => {
     expect(run).toHaveBeenCalledTimes(1);
   });
 
-  it("[F3'] gets queued, and not an error, when Postgres is away", async () => {
+  it('[F3] gets queued, and not an error, when Postgres is away', async () => {
     const { commit, postgres, clock } = makeSpaceLog();
     postgres.readResults.mockRejectedValueOnce(away());
     expect(await commit()).toEqual(QUEUED);
@@ -194,14 +194,14 @@ describe('[D8] a waiting caller whose entry has committed without results', () =
     await expect(commit()).rejects.toMatchObject({ code: 'store_unavailable', retryAfterSeconds: 1 });
   });
 
-  it('[L4] gets queued when its request repeats one that did not wait', async () => {
+  it('[L4b] gets queued when its request repeats one that did not wait', async () => {
     const { commit, redis, world } = makeSpaceLog();
     world.cursor = FIRST;
     redis.append.mockResolvedValueOnce({ ...appended, isRepeat: true });
     expect(await commit()).toEqual(QUEUED);
   });
 
-  it('[L4] gets the first results when its request repeats one that waited', async () => {
+  it('[L4b] gets the first results when its request repeats one that waited', async () => {
     const { commit, redis, world, run } = makeSpaceLog();
     world.cursor = FIRST;
     world.results.set(FIRST, [{ id: 'a', status: 'applied' }]);
@@ -224,7 +224,7 @@ describe('[L7] a save of a whole world', () => {
   });
 });
 
-it('[L4] a waiting caller gets an error when the outcome of its append is unknown', async () => {
+it('[L4d] a waiting caller gets an error when the outcome of its append is unknown', async () => {
   const { commit, redis, run } = makeElected();
   redis.append.mockRejectedValueOnce(away());
   await expect(commit(PUT)).rejects.toMatchObject({ code: 'store_unavailable' });

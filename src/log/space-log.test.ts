@@ -19,14 +19,14 @@ describe('[L4] an append', () => {
     expect(takeCalls()).toEqual(['append']);
   });
 
-  it('[L3] coalesces operations on one object, and still answers how many were sent', async () => {
+  it('[D3b] coalesces operations on one object, and still answers how many were sent', async () => {
     const { enqueue, redis } = makeSpaceLog();
     const move = (x: number): Operation => ({ op: 'patch', id: 'a', position: { x } });
     expect(await enqueue([move(1), move(2)])).toMatchObject({ accepted: 2 });
     expect(redis.append.mock.calls[0]?.[1].entries).toEqual([{ ops: JSON.stringify([move(2)]), count: 1 }]);
   });
 
-  it('[L3] coalesces nothing when its caller waits for the results', async () => {
+  it('[D3b] coalesces nothing when its caller waits for the results', async () => {
     const { commit, log, redis } = makeSpaceLog();
     log.drainAfterMs = 0;
     await commit([...PUT, ...PUT]);
@@ -97,7 +97,7 @@ describe('[L4] an append', () => {
   });
 });
 
-describe('[L4] an append to a space that Redis does not know', () => {
+describe('[L4f] an append to a space that Redis does not know', () => {
   it('asks Postgres once, and is sent again with its answer', async () => {
     const { enqueue, log, redis, postgres, takeCalls } = makeSpaceLog();
     log.status = 'cold';
@@ -149,7 +149,7 @@ describe('[L4] an append to a space that Redis does not know', () => {
   });
 });
 
-describe('[L4] an append is refused', () => {
+describe('[L4a] an append is refused', () => {
   it.each([
     ['requests', 1_001, 2, 'At most 60 requests in 60 seconds; the next in 2 s.'],
     ['updates', 1, 1, 'At most 600 updates in 60 seconds; the next in 1 s.'],
@@ -187,7 +187,7 @@ describe('[L4] an append is refused', () => {
   });
 });
 
-describe('[D7] a Redis that evicts', () => {
+describe('[D7a] a Redis that evicts', () => {
   it('takes no append, and is asked again before the next one', async () => {
     const { enqueue, redis } = makeSpaceLog();
     redis.findFault.mockResolvedValue('evicts');
@@ -253,7 +253,7 @@ describe('[D4] an append that does not wait', () => {
   });
 });
 
-describe('[L4] opening a log', () => {
+describe('[L4f] opening a log', () => {
   it('is one call that appends nothing when Redis knows the space', async () => {
     const { spaceLog, redis, takeCalls } = makeSpaceLog();
     await spaceLog.open(ADDRESS);

@@ -12,7 +12,7 @@ function makeSpaces(count: number) {
   }));
 }
 
-describe('[D4] a sweep', () => {
+describe('[D4e] a sweep', () => {
   it('drains every space with pending entries, the longest-waiting first', async () => {
     const { redis, drain } = makeDrain();
     redis.listDirty.mockResolvedValueOnce(makeSpaces(6));
@@ -76,7 +76,7 @@ describe('[D4] a sweep', () => {
   });
 });
 
-describe('[D5] the records of drains', () => {
+describe('[D5h] the records of drains', () => {
   it('are swept every ten minutes, and results are kept for at least a minute', async () => {
     const { postgres, clock, drain } = makeDrain();
     await drain.sweep(BUDGET);

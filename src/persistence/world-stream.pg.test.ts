@@ -132,7 +132,7 @@ describe('a large world line by line', () => {
   // Several pages: 500 objects of 30 kB.
   const objects = makeObjects(500, 'x'.repeat(30_000));
 
-  it('[S1] is the world of one moment, whatever moves while it is read', async () => {
+  it('[S7a] is the world of one moment, whatever moves while it is read', async () => {
     const world = await makeWorld(postgres);
     const { layer } = world;
     await layer.saveWorldState({ objects, users: WORLD.users });
@@ -173,7 +173,7 @@ describe('a large world line by line', () => {
     expect(bare(copied.objects)).toEqual(bare(state.objects));
   });
 
-  it('[S1] is not whole where it is replaced or deleted meanwhile', async () => {
+  it('[S7c] is not whole where it is replaced or deleted meanwhile', async () => {
     for (const [code, change] of [
       ['state_unsettled', (layer: PersistenceLayer) => layer.saveWorldState({ objects: makeObjects(2) })],
       ['not_found', (layer: PersistenceLayer) => layer.deleteSpace('main')],
@@ -200,7 +200,7 @@ describe('a large world line by line', () => {
     }
   });
 
-  it('[L7] is saved all or nothing, wherever it breaks off, and leaves nothing behind', async () => {
+  it('[L7a] is saved all or nothing, wherever it breaks off, and leaves nothing behind', async () => {
     const world = await makeWorld(postgres);
     const { layer } = world;
     await layer.saveWorldState({ objects: makeObjects(2) });
@@ -320,7 +320,7 @@ describe('a region', () => {
     })),
   );
 
-  it('[S5] has the objects that a plain filter finds, in both forms', async () => {
+  it('[S5b] has the objects that a plain filter finds, in both forms', async () => {
     const { layer } = await makeWorld(openTestNeon());
     const positions = fc.sample(vector, { numRuns: 600, seed: 1 });
     const objects = positions.map((position, i) => ({ id: `o${String(i).padStart(4, '0')}`, position }));
@@ -341,7 +341,7 @@ describe('a region', () => {
     expect(Math.max(...found)).toBeGreaterThan(20);
   });
 
-  it('[S5] of several pages is the region of one moment', async () => {
+  it('[S5b] of several pages is the region of one moment', async () => {
     const postgres = openTestNeon();
     const world = await makeWorld(postgres);
     const { layer } = world;

@@ -97,7 +97,7 @@ describe.each(Object.entries(DRIVERS))('a log on Postgres, on %s', (_, openDrive
   });
 
   describe('a batch', () => {
-    it('[D8] stores an object as a write left it for a minute of the order, and no object that nobody needs', async () => {
+    it('[D8d] stores an object as a write left it for a minute of the order, and no object that nobody needs', async () => {
       const space = await makeLogSpace(postgres);
       const { store, address } = space;
       const write = async (seq: number, name: string) => {
@@ -282,7 +282,7 @@ describe.each(Object.entries(DRIVERS))('a log on Postgres, on %s', (_, openDrive
       ]);
     });
 
-    it('[D5] with rows that cannot be kept applies nothing and names them all', async () => {
+    it('[D5a] with rows that cannot be kept applies nothing and names them all', async () => {
       const space = await makeLogSpace(postgres);
       const { store, world, address } = space;
       await world.upsertUser(address.tenantId, {

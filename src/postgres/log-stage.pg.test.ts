@@ -117,7 +117,7 @@ describe.each(Object.entries(DRIVERS))('[L7] a staged world in the log, on %s', 
     expect(await store.stageWorld(none, toWorld([]))).toBe('unknown_space');
   });
 
-  it('[D5] is a dead letter where it is gone or cannot be kept, and the log goes on', async () => {
+  it('[L7c] is a dead letter where it is gone or cannot be kept, and the log goes on', async () => {
     const space = await makeLogSpace(postgres);
     const { store, address } = space;
     const gone = toStep(space, 'gone');

@@ -145,7 +145,7 @@ describe('plans', () => {
     await owner.end();
   });
 
-  it('[S5] a region is read by the key, page by page, and gives what is in it, with statistics and without', async () => {
+  it('[S5b] a region is read by the key, page by page, and gives what is in it, with statistics and without', async () => {
     const { layer, tenantId, spaceId } = await makeWorld(openTestNeon());
     const objects = Array.from({ length: 5_000 }, (_, i) => ({
       id: `o${String(i).padStart(6, '0')}`,

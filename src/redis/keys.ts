@@ -85,7 +85,7 @@ export function snapshotAsideKey(space: SpaceAddress, incarnation: string, token
 
 /** The metadata of a space in its state: a hash, with an expiry. It is only a copy. */
 export function metadataKey(space: SpaceAddress, incarnation: string): string {
-  return `${KEY_PREFIX}:{${spaceMember(space)}}:${incarnation}:around`;
+  return `${KEY_PREFIX}:{${spaceMember(space)}}:${incarnation}:metadata`;
 }
 
 /** The reader that loads a missing part of a state: a string, with an expiry. */

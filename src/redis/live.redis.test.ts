@@ -70,7 +70,7 @@ describe.each(REDIS_WAYS)('what is published: %s', (_, openWay) => {
     expect([one.ends.count, other.ends.count]).toEqual([0, 0]);
   });
 
-  it('[R1] ends when the connection is cut, and works again after subscribing again', async () => {
+  it('[R1c] ends when the connection is cut, and works again after subscribing again', async () => {
     const { address, opened, add } = await openSpace();
     const { heard, ends, handlers } = listen();
     await live.subscribe(address, opened.incarnation, handlers);

@@ -12,7 +12,7 @@ const KEY = { principal: 'key-1', key: 'k', fingerprint: 'f1', ttlSeconds: 60 };
 describe.each(REDIS_WAYS)('append, %s', (_, openWay) => {
   const { redis, way, openSpace, redisUrl } = useLogs(openWay);
 
-  it('[L1] gives rising seqs, each entry naming the one before it', async () => {
+  it('[L1b] gives rising seqs, each entry naming the one before it', async () => {
     const space = await openSpace();
     const first = await space.add({
       actor: 'OK',
@@ -48,7 +48,7 @@ describe.each(REDIS_WAYS)('append, %s', (_, openWay) => {
     });
   });
 
-  it('[L4] is one command, except the first of a process to a space', async () => {
+  it('[L1e] is one command, except the first of a process to a space', async () => {
     const space = await openSpace();
     let evals = 0;
     const counting: RedisClient = {
@@ -74,7 +74,7 @@ describe.each(REDIS_WAYS)('append, %s', (_, openWay) => {
     expect(evals).toBe(4);
   });
 
-  it('[L1] rises where the clock was set back, and where a cursor or the stream is ahead', async () => {
+  it('[L4g] rises where the clock was set back, and where a cursor or the stream is ahead', async () => {
     const space = await openSpace();
     const ahead = Date.now() * 1_000 + HOUR_US;
     await space.setMeta({ last: ahead });
@@ -110,7 +110,7 @@ describe.each(REDIS_WAYS)('append, %s', (_, openWay) => {
     }
   });
 
-  it('[L4] gives a repeat the first answer, takes nothing from its budget and appends nothing', async () => {
+  it('[L4b] gives a repeat the first answer, takes nothing from its budget and appends nothing', async () => {
     const space = await openSpace();
     const request = {
       idempotency: KEY,
@@ -137,7 +137,7 @@ describe.each(REDIS_WAYS)('append, %s', (_, openWay) => {
     expect(await space.dump()).toEqual(before);
   });
 
-  it('[L4] gives the first answer where it was lost on the way', async () => {
+  it('[L4b] gives the first answer where it was lost on the way', async () => {
     const space = await openSpace();
     await space.add();
     way().inject({ kind: 'drop-reply', match: 'lost-key' });
@@ -150,7 +150,7 @@ describe.each(REDIS_WAYS)('append, %s', (_, openWay) => {
     expect(read.status === 'read' && read.entries).toHaveLength(2);
   });
 
-  it('[L4] keeps an idempotency key apart by principal and by space, and for so long', async () => {
+  it('[L4b] keeps an idempotency key apart by principal and by space, and for so long', async () => {
     const space = await openSpace();
     const other = await openSpace({ tenantId: space.address.tenantId });
     expect(await space.append({ idempotency: KEY })).toMatchObject({ isRepeat: false });
@@ -255,7 +255,7 @@ describe.each(REDIS_WAYS)('append, %s', (_, openWay) => {
     ['what comes to a deleted space', { status: 'deleted' }, {}, { deleted: 1 }],
   ];
   it.each(refusals)(
-    '[L4] refuses %s before anything is written',
+    '[L4a] refuses %s before anything is written',
     async (_name, expected, request, prepare) => {
       const space = await openSpace();
       const budget = { principal: 'p', requestsPerMinute: 1, updatesPerMinute: 1 };
@@ -280,7 +280,7 @@ describe.each(REDIS_WAYS)('append, %s', (_, openWay) => {
     ['another drain', ['appended', '1', '2', 1, 'perhaps', '', '']],
     ['a seq that no number holds', ['appended', '1', '9007199254740993', 1, 'none', '', '']],
     ['a seq with an exponent', ['appended', '1', '1.7e+15', 1, 'none', '', '']],
-  ])('[L4] does not take %s for an answer', async (_name, reply) => {
+  ])('[L4d] does not take %s for an answer', async (_name, reply) => {
     const space = await openSpaceOn({ ...redis(), eval: async () => reply }, { isOpened: false });
     await expect(space.append()).rejects.toMatchObject({ code: 'store_unavailable' });
   });

@@ -9,7 +9,7 @@ const ops = (text: string) => ({ ops: `[{"op":"delete","id":"${text}"}]`, count:
 describe.each(REDIS_WAYS)('the log, read by followers: %s', (_, openWay) => {
   const { openSpace, redis } = useLogs(openWay);
 
-  it('[R1] has what came behind a cursor, and where it ends', async () => {
+  it('[R1f] has what came behind a cursor, and where it ends', async () => {
     const { log, address, add, opened } = await openSpace();
     const { firstSeq, seq } = await add({ actor: 'ann', entries: [ops('a'), ops('ü🌍')] });
     const behind = await log.readChanges(address, { after: opened.cursor, ...ALL });
@@ -28,7 +28,7 @@ describe.each(REDIS_WAYS)('the log, read by followers: %s', (_, openWay) => {
     expect(await log.readChanges(address, { after: null, ...ALL })).toMatchObject({ last: seq, entries: [] });
   });
 
-  it('[R1] is read in pieces of so many entries and bytes, one at least', async () => {
+  it('[R1f] is read in pieces of so many entries and bytes, one at least', async () => {
     const { log, address, add, opened } = await openSpace();
     await add({ entries: Array.from({ length: 40 }, (_, i) => ops(`o${i}`)) });
     const read = async (bytesMax: number, entriesMax: number) => {
@@ -41,7 +41,7 @@ describe.each(REDIS_WAYS)('the log, read by followers: %s', (_, openWay) => {
     expect(await read(1e6, 1_000)).toBe(40);
   });
 
-  it('[R1] takes no lease and changes nothing', async () => {
+  it('[R1f] takes no lease and changes nothing', async () => {
     const { log, address, add, opened, dump } = await openSpace();
     await add({});
     const before = await dump();

@@ -8,7 +8,7 @@ const SOON_MS = 100;
 const REST_MS = 250;
 const LEASE_MS = 5_000;
 
-describe.each(REDIS_WAYS)('[D4] who drains a space, and when, %s', (_, openWay) => {
+describe.each(REDIS_WAYS)('[D4a] who drains a space, and when, %s', (_, openWay) => {
   const { openSpace } = useLogs(openWay);
   const setDue = (space: LogSpace, msFromNow: number) =>
     space.setMeta({ due: (Date.now() + msFromNow) * 1_000 });

@@ -55,7 +55,7 @@ describe.each(REDIS_WAYS)('reading and settling a log, %s', (_, openWay) => {
     });
   });
 
-  it('[D4] leaves the dirty spaces only where all of the log is committed', async () => {
+  it('[D4e] leaves the dirty spaces only where all of the log is committed', async () => {
     const space = await openSpace();
     const first = await space.add();
     expect(await space.dirtySince()).toBe(first.seq);
@@ -109,7 +109,7 @@ describe.each(REDIS_WAYS)('reading and settling a log, %s', (_, openWay) => {
     });
   });
 
-  it('[L2] puts a break where the end of the log is missing, and continues behind it', async () => {
+  it('[L2b] puts a break where the end of the log is missing, and continues behind it', async () => {
     const space = await openSpace();
     const { seq } = await space.add();
     await redis().command('DEL', space.keys.log);
@@ -127,7 +127,7 @@ describe.each(REDIS_WAYS)('reading and settling a log, %s', (_, openWay) => {
     expect(await space.read()).toMatchObject({ entries: [{ prev: last }] });
   });
 
-  it('[L2] puts a break where Postgres is ahead of the log, and gives no seq again that Postgres is at', async () => {
+  it('[L8e] puts a break where Postgres is ahead of the log, and gives no seq again that Postgres is at', async () => {
     const space = await openSpace();
     await space.add();
     const cursor = Date.now() * 1_000 + 60 * MINUTE_US;

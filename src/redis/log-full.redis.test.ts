@@ -35,7 +35,7 @@ describe('a Redis that is full, or forgets', () => {
   });
   const configure = (name: string, value: string) => tcp.command('CONFIG', 'SET', name, value);
 
-  it.each(WAYS)('[L4] refuses an append before anything is written, %s', async (way) => {
+  it.each(WAYS)('[D7a] refuses an append before anything is written, %s', async (way) => {
     const space = await openSpace(clients[way]);
     await space.add();
     const before = await space.dump();
@@ -68,7 +68,7 @@ describe('a Redis that is full, or forgets', () => {
   });
 
   it.each(WAYS)(
-    '[L1] rises through a Redis that lost everything, and has another name then, %s',
+    '[L4g] rises through a Redis that lost everything, and has another name then, %s',
     async (way) => {
       const space = await openSpace(clients[way]);
       const { seq } = await space.add();

@@ -31,7 +31,7 @@ describe.each(REDIS_WAYS)('opening and ending a log, %s', (_, openWay) => {
     cursor: Math.max(cursor, space.opened.cursor),
   });
 
-  it('[L4] is cold where Redis knows nothing of the space, and writes nothing', async () => {
+  it('[L4f] is cold where Redis knows nothing of the space, and writes nothing', async () => {
     const space = await openSpace({ isOpened: false });
     expect(
       await space.append({ idempotency: { principal: 'p', key: 'k', fingerprint: 'f', ttlSeconds: 9 } }),
@@ -41,7 +41,7 @@ describe.each(REDIS_WAYS)('opening and ending a log, %s', (_, openWay) => {
     expect(await space.dump()).toEqual({ keys: [], dirtySince: null });
   });
 
-  it('[L4] opens above what Postgres says', async () => {
+  it('[L4g] opens above what Postgres says', async () => {
     const space = await openSpace({ isOpened: false });
     const cursor = Date.now() * 1_000 + HOUR_US;
     const { seq } = await space.add({ opened: { ...space.opened, cursor } });
@@ -147,7 +147,7 @@ describe.each(REDIS_WAYS)('opening and ending a log, %s', (_, openWay) => {
     expect(await redis().command('TTL', space.keys.meta)).toBe(-1);
   });
 
-  it('[L1] starts clean where a deleted space is made again, above what it had', async () => {
+  it('[L1a] starts clean where a deleted space is made again, above what it had', async () => {
     const space = await openSpace();
     const stale = visit(space);
     await stale();

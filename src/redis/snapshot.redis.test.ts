@@ -103,7 +103,7 @@ describe.each(REDIS_WAYS)('what is kept of states, over %s', (_, openWay) => {
     expect((await read({ ...held, version: { seq, rev: 2 } })).status).toBe('state');
   });
 
-  it('[S1] are replaced by newer ones alone', async () => {
+  it('[S1a] are replaced by newer ones alone', async () => {
     const { keep, read, space } = await open();
     const { seq } = await space.add();
     expect(await keep(makeWorld(seq, 'newer'))).toBe(true);
@@ -111,7 +111,7 @@ describe.each(REDIS_WAYS)('what is kept of states, over %s', (_, openWay) => {
     expect(nameOf(await expectState(read()))).toBe('newer');
   });
 
-  it('[S2] are loaded by one reader at a time, who says when that has ended', async () => {
+  it('[S2a] are loaded by one reader at a time, who says when that has ended', async () => {
     const { read, store, address, incarnation } = await open();
     const missing = { status: 'missing', world: true, metadata: true };
     expect(await read({ token: 'first' })).toMatchObject({ ...missing, isChosen: true });
@@ -122,7 +122,7 @@ describe.each(REDIS_WAYS)('what is kept of states, over %s', (_, openWay) => {
     expect(await read({ token: 'second' })).toMatchObject({ isChosen: true });
   });
 
-  it('[S1] serve as long as the log goes on from them without a gap', async () => {
+  it('[S1b] serve as long as the log goes on from them without a gap', async () => {
     const { space, keep, read, incarnation } = await open();
     const { seq: first } = await space.add();
     const { seq: second } = await space.add();
@@ -153,7 +153,7 @@ describe.each(REDIS_WAYS)('what is kept of states, over %s', (_, openWay) => {
     expect(await read({ held })).toMatchObject({ status: 'state' });
   });
 
-  it('[S3] are shown no longer where what they show was written to, or taken out', async () => {
+  it('[S3b] are shown no longer where what they show was written to, or taken out', async () => {
     const { store, keep, read, address } = await open();
     const { tenantId } = address;
     await keep(makeWorld(1_000, 'kept'));
@@ -176,7 +176,7 @@ describe.each(REDIS_WAYS)('what is kept of states, over %s', (_, openWay) => {
     expect(await read()).toMatchObject({ status: 'missing', world: true, marks: { isErasing: false } });
   });
 
-  it('[S3] a read waits for two simultaneous writes', async () => {
+  it('[S3b] a read waits for two simultaneous writes', async () => {
     const { store, read, address } = await open();
     const mark = (pendingMs: number | null) =>
       store.markTenant(address.tenantId, { pendingMs, erases: false });
@@ -192,7 +192,7 @@ describe.each(REDIS_WAYS)('what is kept of states, over %s', (_, openWay) => {
     expect(await isPending()).toBe(false);
   });
 
-  it('[S4] are renewed where one is kept, and for no longer than that was to be', async () => {
+  it('[S4b] are renewed where one is kept, and for no longer than that was to be', async () => {
     const { space, keep, read } = await open();
     const { seq } = await space.add();
     expect(await keep(makeWorld(1_000, 'nobody asked for it'), MARKS, true)).toBe(false);

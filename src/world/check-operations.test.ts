@@ -258,7 +258,7 @@ const anyMutant: fc.Arbitrary<unknown> = fc
 describe('encodeEntries', () => {
   const put = (id: string, text: string): Operation => ({ op: 'put', id, properties: { text } });
 
-  it('[L6] splits operations that are too large for an entry, in order', () => {
+  it('[L3d] splits operations that are too large for an entry, in order', () => {
     fc.assert(
       fc.property(
         fc.array(fc.tuple(fc.constantFrom('x', 'é', '漢', '😀', '"'), fc.nat(10_000)), { maxLength: 60 }),

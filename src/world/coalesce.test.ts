@@ -25,7 +25,7 @@ describe('coalesceOperations', () => {
       [patch({ position: { x: 5, y: 2 }, name: 'a', modelId: 'm' })],
     ],
     [
-      '[D5] merge patches separate: a patch that Postgres cannot store fails alone',
+      '[D3b] merge patches separate: a patch that Postgres cannot store fails alone',
       [
         patch({ name: 'a', position: { x: 1 } }),
         patch({ position: { x: 2 } }),
@@ -51,7 +51,7 @@ describe('coalesceOperations', () => {
     ['a deletion before a put', [gone, put({ name: 'a' }), patch({ name: 'b' })], [gone, put({ name: 'b' })]],
     ['one deletion before a put', [gone, put(), gone, put()], [gone, put()]],
     [
-      '[D3] nothing across a condition',
+      '[D3b] nothing across a condition',
       [
         patch({ name: 'a' }),
         patch({ name: 'b' }),
@@ -89,7 +89,7 @@ describe('coalesceOperations', () => {
     for (const { ops } of entries) expect(ops.length).toBeLessThanOrEqual(LIMITS.entryBytesMax);
   });
 
-  it('[D3] never changes the resulting world', () => {
+  it('[D3b] never changes the resulting world', () => {
     fc.assert(
       fc.property(anyWorld, fc.array(anyOperation, { maxLength: 15 }), (world, operations) => {
         const coalesced = coalesceOperations(deepFreeze(operations));
@@ -113,7 +113,7 @@ describe('coalesceOperations', () => {
     );
   });
 
-  it('[D3] never changes the outcome of an entry with conditions', () => {
+  it('[D3b] never changes the outcome of an entry with conditions', () => {
     fc.assert(
       fc.property(anyHistory({ isConditional: true, entriesMax: 4 }), ({ start, entries }) => {
         const world = copyWorld(start);

@@ -99,7 +99,7 @@ describe('a move', () => {
     expect(errorsOf({ op: 'move', ids: 'a', position: [1, 2, 3] })[0]).toMatch(/^\/ops\/0\/ids /);
   });
 
-  it('[L6] counts each element as an operation', () => {
+  it('[L3f] counts each element as an operation', () => {
     expect(countOperations(checkOperations({ ops: [move(1_000)] }))).toBe(1_000);
     expect(errorsOf(move(1_001))).toEqual(['/ops must contain 1 to 1000 operations, not 1001']);
     expect(errorsOf(move(999), { op: 'delete', id: 'a' }, { op: 'delete', id: 'b' })).toEqual([
@@ -107,7 +107,7 @@ describe('a move', () => {
     ]);
   });
 
-  it('[L6] is split by element, in order, if it is too large for an entry', () => {
+  it('[L3g] is split by element, in order, if it is too large for an entry', () => {
     const id = 'x'.repeat(120);
     const ids = Array.from({ length: 999 }, (_, i) => `${id}${i}`);
     const long = (count: number) => Array.from({ length: count }, (_, i) => -1.2345678901234e-300 * (i + 1));
@@ -158,7 +158,7 @@ describe('a move', () => {
     expect(packed).toBeGreaterThan(20);
   });
 
-  it('[D3] gives the same world as its patches', () => {
+  it('[L3f] gives the same world as its patches', () => {
     fc.assert(
       fc.property(anyHistory({ isConditional: false }), ({ start, entries }) => {
         const [asPatches, asMoves] = [copyWorld(start), copyWorld(start)];

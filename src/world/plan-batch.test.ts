@@ -55,7 +55,7 @@ describe('planBatch', () => {
     ]);
   });
 
-  it('[D3] makes at most two merge patches of any number', () => {
+  it('[D3a] makes at most two merge patches of any number', () => {
     const nest = (depth: number): JsonObject => ({ a: depth === 0 ? 1 : nest(depth - 1) });
     const ops = Array.from({ length: 1_000 }, (_, i) => patch({ properties: nest(i % 30) }));
     const [change] = plan([makeEntry(1, null, ...ops), makeEntry(2, null, ...ops)]);
@@ -120,7 +120,7 @@ describe('planBatch', () => {
     expect(take(5)).toEqual([5, 5, 8, 5]);
   });
 
-  it('[D8] completes the row of an object that a caller needs, and ends before too many operations follow', () => {
+  it('[D8e] completes the row of an object that a caller needs, and ends before too many operations follow', () => {
     const needed = { ...makeEntry(3, 'ann', patch({ name: 'b' })), waits: true, returnsObject: true };
     const others = Array.from({ length: 80 }, (_, i) => makeEntry(i + 4, null, patch({ name: `${i}` })));
     const entries = [makeEntry(1, null, put({ name: 'a' })), makeEntry(2, null, patch()), needed, ...others];

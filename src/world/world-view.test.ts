@@ -35,7 +35,7 @@ function readReplayed(world: ReplayWorld): object {
   return { objects: objects.map(({ createdSeq, ...object }) => object), avatars };
 }
 
-it('[S1] shows the world that a replay gives, for entries in any pieces and repeated entries', () => {
+it('[S1e] shows the world that a replay gives, for entries in any pieces and repeated entries', () => {
   fc.assert(
     fc.property(anyHistory({ isConditional: true }), fc.array(fc.nat(12)), ({ start, entries }, cuts) => {
       const whole = { ...copyWorld(start), people: null };

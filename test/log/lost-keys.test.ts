@@ -37,7 +37,7 @@ async function listKeys({ tenantId, spaceId }: LogAddress): Promise<string[]> {
   return ((await rig.admin.command('KEYS', `wk:{${tenantId}!${spaceId}}:*`)) as string[]).sort();
 }
 
-const KINDS = ['metadata', 'idem:p!key-1', 'idem:p!key-2', 'log', 'meta', 'snap', 'streams'];
+const KINDS = ['idem:p!key-1', 'idem:p!key-2', 'log', 'meta', 'metadata', 'snap', 'streams'];
 /** The name of a key without the parts that name one space. */
 const kindOf = (key: string) => key.replace(/^.*?\}:/, '').replace(/^[0-9a-f-]{36}:/, '');
 

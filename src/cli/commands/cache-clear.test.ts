@@ -71,7 +71,7 @@ const WAYS: [string, () => Record<string, string>][] = [
   ],
 ];
 
-/** What only this Redis holds, of a space with a backlog, beside copies of everything that there are copies of. */
+/** The content of this Redis: a space with a backlog, and copies of every kind. */
 async function fill(): Promise<{ spaceId: string; kept: string[] }> {
   const spaceId = await queueOperations(at, createLogStore(redis), [
     { op: 'put', id: 'a', name: 'a' },
@@ -90,7 +90,7 @@ async function fill(): Promise<{ spaceId: string; kept: string[] }> {
   await cache.get('object', 'unknown');
   for (const [key, value] of [
     [`${space}:idem:k:key_1!once`, '1 1 1 i f'],
-    // What a caller chose as an idempotency key is no copy, whatever it looks like.
+    // An idempotency key that a caller chose is no copy, even if it looks like one.
     [`${space}:idem:k:key_1!}:cache:x!y`, '1 1 1 i f'],
     [`${space}:idem:k:key_1!wk:{t}:cache:x!y`, '1 1 1 i f'],
     [`${space}:idem:k:key_1!x:snap`, '1 1 1 i f'],
@@ -106,7 +106,7 @@ async function fill(): Promise<{ spaceId: string; kept: string[] }> {
     const own = cache.forTenant(tenantId);
     for (let i = 0; i < 1_500; i++) if (i < 3 || tenantId === tenant) await own.set('object', `o-${i}`, i);
     await own.cacheWorldState(spaceId, { objects: [] });
-    for (const name of ['i:snap', 'i:snap:aside', 'i:around'])
+    for (const name of ['i:snap', 'i:snap:aside', 'i:metadata'])
       await redis.command('SET', `wk:{${tenantId}!${spaceId}}:${name}`, 'bytes');
   }
   return { spaceId, kept };

@@ -187,7 +187,7 @@ describe('worldkeep doctor, of a database', () => {
     expect(report.find('postgres.row_security')?.remedy).toContain('FORCE ROW LEVEL SECURITY');
   });
 
-  it('reached as a role for whom row security does not hold, by itself or by whom it may become', async () => {
+  it('reached as a role without row security, by itself or through a role that it may become', async () => {
     const bypassing = await makeRole('BYPASSRLS');
     const becoming = await makeRole(`IN ROLE ${bypassing.name}`);
     for (const [{ name, password }, message] of [

@@ -15,7 +15,7 @@ import { queueOperations } from '../testing/queue-operations.ts';
 import { runHere } from '../testing/run-here.ts';
 import { openWorkplace, type Workplace } from '../testing/workplace.ts';
 
-/** A Redis of its own: what drains all spaces would drain those of other tests. */
+/** A Redis of its own: draining all spaces would drain the spaces of other tests. */
 let server: RedisServer;
 let folder: string;
 let redis: RedisClient;

@@ -9,7 +9,7 @@ import { CommandError, UsageError } from '../errors.ts';
 import { showCount } from '../progress.ts';
 import { checkOneOrAll, ONE_OR_ALL_OPTIONS } from '../space-option.ts';
 
-/** Spaces that one run drains; the next takes those behind. */
+/** Spaces that one run drains; the next run takes the others. */
 const SPACES_MAX = 100_000;
 
 export const drainCommand = defineCommand({
@@ -74,7 +74,7 @@ async function drainWith(
     const drain = new Drain(log, store, {
       now: Date.now,
       pause,
-      // Whoever runs this sees what is left, and runs it again.
+      // The user sees the remaining spaces, and can run it again.
       publishDrain: null,
       retention: {
         resultsSeconds: limits.idempotencyTtlSeconds,

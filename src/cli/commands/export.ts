@@ -79,7 +79,7 @@ async function toGltf(state: Uint8Array, { progress }: Context): Promise<Uint8Ar
   return new TextEncoder().encode(`${JSON.stringify(json)}\n`);
 }
 
-/** A file beside the one that is meant takes its name once all is on the disk: there is never half of one. */
+/** A temporary file gets the final name when it is complete on disk: there is never half of a file. */
 async function writeFileWhole(path: string, shown: string, bytes: Uint8Array): Promise<void> {
   const temporary = join(dirname(path), `.${basename(path)}.${pid}.part`);
   try {

@@ -16,7 +16,7 @@ export const keysCreateCommand = defineCommand({
       type: 'string',
       required: true,
       valueHint: 'read,write,admin',
-      description: 'What the key may do, one or more with commas between',
+      description: 'The scopes of the key, separated by commas',
     },
     expires: {
       type: 'string',

@@ -6,7 +6,7 @@ import { CommandError, UsageError } from '../errors.ts';
 
 export const keysRevokeCommand = defineCommand({
   name: 'keys revoke',
-  description: 'End an API key at once; needs a key with admin',
+  description: 'Revoke an API key; needs a key with admin',
   args: {
     id: { type: 'positional', required: true, description: 'Id of the key, as keys list shows it' },
     ...JSON_OPTION,

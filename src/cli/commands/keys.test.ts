@@ -42,7 +42,7 @@ describe('worldkeep keys list', () => {
   it('needs a key with admin', async () => {
     const { code, stderr } = await at.run('keys', 'list');
     expect(code).toBe(1);
-    expect(stderr).toContain('lacks the scope "admin"');
+    expect(stderr).toContain('does not have the scope "admin"');
   });
 });
 

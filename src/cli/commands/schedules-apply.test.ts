@@ -71,9 +71,12 @@ it('says in one sentence what is missing or wrong, never the token', async () =>
   expect(await run({ QSTASH_TOKEN: '' })).toEqual([2, expect.stringContaining('QSTASH_TOKEN must be set')]);
   expect(await run({ DRAIN_SCHEDULE_CRON: 'hourly' })).toEqual([
     2,
-    expect.stringContaining('DRAIN_SCHEDULE_CRON must be the five fields'),
+    expect.stringContaining('DRAIN_SCHEDULE_CRON must be a cron schedule'),
   ]);
-  expect(await run({ QSTASH_TOKEN: 'hunter2' })).toEqual([1, expect.stringContaining('is not known')]);
+  expect(await run({ QSTASH_TOKEN: 'hunter2' })).toEqual([
+    1,
+    expect.stringContaining('does not accept QSTASH_TOKEN'),
+  ]);
   expect(await run({ QSTASH_URL: 'http://127.0.0.1:9' })).toEqual([
     1,
     expect.stringContaining('QStash does not answer'),

@@ -30,7 +30,7 @@ async function judgeReadiness(response: Response, url: string): Promise<Finding>
   return wrong(
     'api',
     `the API at ${url} is not ready: ${detail ?? `it answers ${response.status}`}`,
-    'What is said of the stores below may tell why; else the log of the functions does.',
+    'Read the results for Postgres and Redis below. If they are ok, read the log of the functions.',
   );
 }
 
@@ -47,7 +47,7 @@ async function judgeKey(response: Response): Promise<Finding> {
   return wrong(
     'api.key',
     `the API could not look the key up: ${detail ?? `it answers ${response.status}`}`,
-    'What is said of the stores below may tell why.',
+    'Read the results for Postgres and Redis below.',
   );
 }
 

@@ -4,7 +4,7 @@
  */
 export type FindingStatus = 'ok' | 'warning' | 'wrong' | 'unknown';
 
-/** One thing that was looked at. What is not ok has a remedy. */
+/** One result of the doctor. A result that is not ok has a remedy. */
 export interface Finding {
   /** Stable, for programs: `postgres.row_security`. */
   id: string;

@@ -5,7 +5,7 @@ import { MIGRATIONS } from '../package-files.ts';
 export interface JournalEntry {
   tag: string;
   when: number;
-  /** SHA-256 of its text, as the database keeps it of what has run. */
+  /** SHA-256 of the text of a migration, as the database stores it. */
   hash: string;
 }
 

@@ -7,7 +7,7 @@ import { type Finding, ok, warning } from './finding.ts';
 const LATE_MS = 60_000;
 const SPACES_SHOWN_MAX = 5;
 
-/** What waits in the logs of all tenants, those that wait longest first. @param nowMs by the clock of Redis */
+/** Pending logs of all tenants, the longest waiting first. @param nowMs by the clock of Redis */
 export function judgeBacklog(dirty: readonly (LogAddress & { oldestSeq: number })[], nowMs: number): Finding {
   const id = 'log.backlog';
   const waits = dirty.map(({ tenantId, spaceId, oldestSeq }) => ({
@@ -30,7 +30,7 @@ export function judgeBacklog(dirty: readonly (LogAddress & { oldestSeq: number }
   );
 }
 
-/** What the drain wrote down of one tenant. */
+/** Records that drains wrote for one tenant. */
 export function judgeLogRecords(
   { deadLetters, logsLost, logGaps, redisRestarts, readersAhead }: NonNullable<DatabaseFacts['logRecords']>,
   tenantId: string,
@@ -49,7 +49,7 @@ export function judgeLogRecords(
       : warning(
           letters,
           `operations of tenant ${tenantId} that could not be kept, to be looked at: ${showCount(deadLetters)}`,
-          'GET /v1/dead-letters lists them with what is wrong; POST …/{id}/replay sends one again, DELETE lets it go.',
+          'GET /v1/dead-letters lists them with their errors. POST …/{id}/replay sends one again, DELETE deletes it.',
         ),
   ];
 }

@@ -12,7 +12,7 @@ const POLICIES = [
 const MIGRATE = 'Run DATABASE_MIGRATION_URL=<as the owner> npx worldkeep migrate.';
 const NAMES_SHOWN_MAX = 5;
 
-/** What a database's own words mean for the worlds in it. */
+/** The meaning of a database's settings for its worlds. */
 export function judgeDatabase(facts: DatabaseFacts, journal: readonly JournalEntry[]): Finding[] {
   return [
     judgeVersion(facts),
@@ -67,7 +67,7 @@ function judgeMigrations({ migrations }: DatabaseFacts, journal: readonly Journa
 function judgeRights({ role }: DatabaseFacts): Finding {
   const id = 'postgres.role_rights';
   const remedy =
-    'Let DATABASE_URL name the role worldkeep_app, made by the migrations, and take from it what was added: ALTER ROLE worldkeep_app NOSUPERUSER NOBYPASSRLS; REVOKE <role> FROM worldkeep_app.';
+    'Use the role worldkeep_app of the migrations in DATABASE_URL. Remove its extra rights: ALTER ROLE worldkeep_app NOSUPERUSER NOBYPASSRLS; REVOKE <role> FROM worldkeep_app.';
   if (role.isSuperuser)
     return wrong(id, `${role.name} is a SUPERUSER: row security does not hold for it`, remedy);
   if (role.bypassesRowSecurity)
@@ -75,7 +75,7 @@ function judgeRights({ role }: DatabaseFacts): Finding {
   if (role.mayBecome.length > 0)
     return wrong(
       id,
-      `${role.name} may become ${list(role.mayBecome)}, for whom row security does not hold`,
+      `${role.name} may become ${list(role.mayBecome)}, and Postgres does not apply row security to that role`,
       remedy,
     );
   return ok(id, `${role.name} has neither SUPERUSER nor BYPASSRLS`);
@@ -115,11 +115,11 @@ function judgeRowSecurity({ tables }: DatabaseFacts): Finding {
   return wrong(
     id,
     `row security does not hold on ${list(open)}`,
-    "As the owner, for each: ALTER TABLE <table> ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY; drop policies that are not the migrations'; where none is left, CREATE POLICY tenant_isolation ON <table> TO worldkeep_app with the condition that the migration 0001_roles_and_policies.sql has for it.",
+    'As the owner, for each: ALTER TABLE <table> ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY. Drop policies that the migrations did not create. If none is left, CREATE POLICY tenant_isolation ON <table> TO worldkeep_app, with its condition in 0001_roles_and_policies.sql.',
   );
 }
 
-/** What worldkeep overrides in each of its transactions; and what it cannot. */
+/** The settings that worldkeep overrides in each transaction, and a setting that it cannot override. */
 function judgeSettings({ settings }: DatabaseFacts): Finding[] {
   const replication = settings.find(({ name }) => name === 'session_replication_role');
   const overridden = settings.filter((setting) => setting !== replication && !isHarmless(setting));

@@ -5,7 +5,7 @@ const MIB = 1024 * 1024;
 /** The share of its memory from which a Redis is nearly full. */
 const NEARLY_FULL = 0.8;
 
-/** What a Redis' own words mean for what is kept in it. */
+/** The meaning of a Redis's settings for its data. */
 export function judgeRedis(facts: RedisFacts, kind: 'upstash' | 'tcp'): Finding[] {
   return [
     judgeEviction(facts, kind),
@@ -29,7 +29,7 @@ function judgeEviction({ maxmemoryPolicy }: RedisFacts, kind: 'upstash' | 'tcp')
     `whether Redis evicts cannot be known from here: it ${kind === 'upstash' ? 'does not tell its settings' : 'does not answer CONFIG GET'}`,
     kind === 'upstash'
       ? "Look in the Upstash console at the database's details: Eviction must be off."
-      : 'Ask whoever runs it: maxmemory-policy must be noeviction.',
+      : 'Ask its administrator: maxmemory-policy must be noeviction.',
   );
 }
 
@@ -39,7 +39,7 @@ function judgeMemory({ memory }: RedisFacts, kind: 'upstash' | 'tcp'): Finding {
     return unknown(
       id,
       'how full Redis is cannot be known from here: it does not answer INFO',
-      kind === 'upstash' ? 'Look at its data size in the Upstash console.' : 'Ask whoever runs it.',
+      kind === 'upstash' ? 'Look at its data size in the Upstash console.' : 'Ask its administrator.',
     );
   const { usedBytes, maxBytes } = memory;
   const used = `${Math.ceil(usedBytes / MIB)} MiB`;
@@ -47,7 +47,7 @@ function judgeMemory({ memory }: RedisFacts, kind: 'upstash' | 'tcp'): Finding {
   const message = `Redis uses ${used} of ${Math.ceil(maxBytes / MIB)} MiB`;
   if (usedBytes < NEARLY_FULL * maxBytes) return ok(id, message);
   const remedy =
-    'Give it more memory (maxmemory). What drains goes on: see log.backlog for spaces that nobody drains.';
+    'Give it more memory (maxmemory). Drains continue: see log.backlog for spaces that wait too long.';
   return isFull(memory)
     ? wrong(id, `${message}: it is full, and writes are refused`, remedy)
     : warning(id, `${message}: when it is full, writes are refused`, remedy);
@@ -67,6 +67,6 @@ function judgeDurability({ appendonly }: RedisFacts, kind: 'upstash' | 'tcp'): F
     : unknown(
         id,
         'whether Redis keeps what it is given cannot be known from here: it does not answer CONFIG GET',
-        'Ask whoever runs it: appendonly must be yes.',
+        'Ask its administrator: appendonly must be yes.',
       );
 }

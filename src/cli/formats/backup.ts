@@ -31,7 +31,7 @@ export function readBackup(json: Members, { stem }: SceneSource): ParsedScene {
   };
 }
 
-/** Members that no model or message here has a place for; of several names for the same, those that are not read. */
+/** Members of models and messages that have no place here. Of several names for the same value, the unused ones. */
 function findUnread(list: unknown, members: Record<string, readonly string[]>, what: string): Loss[] {
   const counts = new Map<string, number>();
   const items = typeof list === 'object' && list !== null ? Object.values(list).filter(isMembers) : [];

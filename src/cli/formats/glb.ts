@@ -16,8 +16,8 @@ export function isGlb(bytes: Uint8Array): boolean {
 }
 
 /**
- * Finds the JSON of a binary glTF. Geometry and images are not looked at, so they need not be readable; a file that is
- * shorter than it says is refused, for what else it lost cannot be known.
+ * Finds the JSON of a binary glTF. It ignores geometry and images, so they need not be readable. A file that is shorter than its header
+ * says is refused, because other parts may be lost too.
  */
 export function sliceGlbJson(bytes: Uint8Array, file: string): Uint8Array {
   const fail = (what: string) => new SceneError(file, null, what);

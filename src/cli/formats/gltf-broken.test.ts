@@ -25,7 +25,7 @@ async function failure(promise: Promise<unknown>): Promise<{ message: string; no
   return { message, node };
 }
 
-describe('reading broken glTF names the file, the node and what is wrong', () => {
+describe('reading broken glTF names the file, the node and the error', () => {
   const deepExtras = JSON.parse(`${'{"a":'.repeat(40)}1${'}'.repeat(40)}`);
   it.each<[string, Json, string]>([
     [
@@ -37,12 +37,12 @@ describe('reading broken glTF names the file, the node and what is wrong', () =>
     [
       'a cycle',
       { nodes: [{ children: [1] }, { name: 'b', children: [2] }, { children: [0] }] },
-      'node 0: is its own ancestor: node 0 is a child of node 2 is a child of node 1 "b" is a child of node 0',
+      'node 0: is its own ancestor (child → parent): node 0 → node 2 → node 1 "b" → node 0',
     ],
     [
       'itself as a child',
       { nodes: [{ children: [0] }] },
-      'node 0: is its own ancestor: node 0 is a child of node 0',
+      'node 0: is its own ancestor (child → parent): node 0 → node 0',
     ],
     [
       'a child that is not there',

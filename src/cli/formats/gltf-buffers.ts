@@ -4,8 +4,8 @@ import type { SceneSource } from './scene.ts';
 const DATA_URI = /^data:[^,]*;base64,/;
 
 /**
- * Loads buffers from the binary chunk, from a data URI, or from a file in the scene's folder: from nowhere else, so that a
- * scene can name no other file of this machine and no address.
+ * Loads buffers from the binary chunk, from a data URI, or from a file in the scene's folder. No other source is allowed, so that a scene
+ * cannot name other files of this machine, or an address.
  */
 export function createBufferLoader(binary: Uint8Array | null, readNear: SceneSource['readNear']): LoadBuffer {
   const loaded = new Map<number, Promise<Uint8Array | null>>();

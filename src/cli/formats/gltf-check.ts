@@ -11,7 +11,7 @@ export interface CheckedGltf {
   nodes: Members[];
   /** Each node's parent by index, null for a root. */
   parents: (number | null)[];
-  /** What each node is called in messages. */
+  /** The name of each node in messages. */
   labels: string[];
 }
 
@@ -35,7 +35,7 @@ export function checkGltf(json: unknown, file: string): CheckedGltf {
   const cycle = findCycle(new Map(parents.entries()));
   if (cycle !== null) {
     const names = cycle.map((index) => labels[index]);
-    throw fail(cycle[0] ?? 0, `is its own ancestor: ${[...names, names[0]].join(' is a child of ')}`);
+    throw fail(cycle[0] ?? 0, `is its own ancestor (child → parent): ${[...names, names[0]].join(' → ')}`);
   }
   checkScenes(json, nodes.length, file);
   return { json, nodes: nodes as Members[], parents, labels };

@@ -13,12 +13,12 @@ import { isMembers, type Members } from './json-text.ts';
 import type { Loss } from './scene.ts';
 
 /**
- * What a glTF file says of itself, as `settings.gltf` of a space keeps it: `asset` (copyright and such), `scene` (which of
- * several is shown), `scenes` (all but their nodes), `extras`, `extensions` without lights, and `extensionsRequired`.
+ * The facts of a glTF file about itself, as `settings.gltf` of a space keeps them. `asset` has copyright and such. `scene` is the shown
+ * scene. `scenes` has everything but their nodes. The others are `extras`, `extensions` without lights, and `extensionsRequired`.
  */
 export type GltfDocument = JsonObject;
 
-/** What the names of its members are called in a result. */
+/** The names of its members in a result. */
 const KINDS: Record<string, string> = {
   asset: 'asset information',
   scene: 'default scene',
@@ -133,7 +133,7 @@ export function putDocument(
   return { settings: isEmpty(kept) ? others : { ...others, gltf: kept }, losses };
 }
 
-/** What is lost where a document is not kept: a scene's name alone is no loss. */
+/** The lost parts of a document that is not kept. A scene's name alone is no loss. */
 export function describeDocument(document: GltfDocument): Loss[] {
   return Object.entries(document).flatMap(([name, value]) => {
     const parts = name === 'scenes' && Array.isArray(value) ? value.filter(hasMoreThanName) : value;

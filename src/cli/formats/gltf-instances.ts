@@ -5,7 +5,7 @@ import { isMembers, type Members } from './json-text.ts';
 /** Instances of one file that become objects. A file with more keeps them as the extension says them. */
 const INSTANCES_MAX = 100_000;
 
-/** A node that stands for one instance of another node's mesh. */
+/** A node for one instance of another node's mesh. */
 export interface Instance {
   /** The index of the node in the file. */
   node: number;
@@ -82,7 +82,7 @@ async function readColumns(json: Members, attributes: Members, load: LoadBuffer)
   return columns;
 }
 
-/** Component types of glTF: bytes, the reader, and the integer that stands for 1. */
+/** Component types of glTF: bytes, the reader, and the integer that means 1. */
 const COMPONENTS: Record<number, [bytes: number, read: (view: DataView, at: number) => number, one: number]> =
   {
     5120: [1, (view, at) => view.getInt8(at), 127],

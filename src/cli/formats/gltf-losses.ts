@@ -13,7 +13,7 @@ const KEPT_OF_NODE = new Set([
   ...['extras', 'extensions'],
 ]);
 
-/** What a file has that no object keeps, one entry a kind. Objects keep index and name of their mesh and skin alone. */
+/** Parts of a file that no object keeps, one entry per kind. Objects keep only index and name of their mesh and skin. */
 export function findLosses(json: Members, nodes: readonly Members[]): Loss[] {
   const losses = new Map<string, number>();
   const add = (kind: string, count: number) => {

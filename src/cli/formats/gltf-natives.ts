@@ -16,7 +16,7 @@ export interface Natives {
   extras: JsonObject | undefined;
 }
 
-/** What the writer gives a node of an object with these properties. The reader compares with it to find edits. */
+/** The members that the writer gives the node of an object. The reader compares with them to find edits. */
 export function nativesOf(properties: JsonObject): Natives {
   const gltf: JsonObject = isMembers(properties.gltf) ? (properties.gltf as JsonObject) : {};
   const { extras } = properties;
@@ -64,7 +64,7 @@ export function applyEdits(properties: JsonObject, json: Members, node: Members)
   return result;
 }
 
-/** @returns the kept members with every difference between what was written and what was found. */
+/** @returns the kept members, with every difference between the written and the found ones. */
 export function applyMemberEdits(kept: unknown, written: unknown, found: unknown): JsonObject {
   const [before, after] = [written, found].map((value) => (isMembers(value) ? value : {})) as [
     JsonObject,

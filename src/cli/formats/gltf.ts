@@ -31,8 +31,8 @@ export function readGlb(bytes: Uint8Array, source: SceneSource): Promise<ParsedS
 /**
  * Every node becomes an object, in whatever scene or none. A node that was exported from here is that object again, with
  * what another program changed; any other is a new object: id `<file's name>:<node's index>`. `properties.gltf` says what
- * the node shows: camera and light whole, mesh and skin by index and name. `properties.extras` are its extras. What the file
- * says of itself goes to the space's settings. Geometry, images and animations are not read, so they need not be there.
+ * the node shows: camera and light whole, mesh and skin by index and name. `properties.extras` are its extras. Facts about the whole file
+ * go to the settings of the space. Geometry, images and animations are not read, so they may be missing.
  */
 export async function readGltf(
   json: unknown,

@@ -25,7 +25,7 @@ const nearlyJson = fc
   });
 
 describe('findJsonFault', () => {
-  it('agrees with JSON.parse on every text, but for members that are there twice', () => {
+  it('agrees with JSON.parse on every text, except for duplicate members', () => {
     fc.assert(
       fc.property(nearlyJson, (text) => {
         const fault = findJsonFault(text);

@@ -18,8 +18,8 @@ interface Open {
 }
 
 /**
- * Walks a JSON text for what JSON.parse does not tell: where it breaks, and which member is there twice (JSON.parse keeps
- * the last and drops the others without a word).
+ * Finds the first error in a JSON text: a syntax error, or a duplicate member. JSON.parse keeps the last of two members and drops the
+ * other silently.
  * @returns the first fault, or null for a text that is sound.
  */
 export function findJsonFault(text: string): JsonFault | null {

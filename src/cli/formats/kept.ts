@@ -1,7 +1,7 @@
 import type { JsonObject } from '../../world/types.ts';
 import { isMembers, type Members } from './json-text.ts';
 
-/** What a node says of the object that it was here. */
+/** The object that a node was, by its extras. */
 export interface KeptObject {
   /** Null for the copy of another node, which is a new object. */
   id: string | null;

@@ -17,7 +17,7 @@ const KNOWN = 'glTF (.glb, .gltf), a Hubs scene (.spoke), an export of worldkeep
 /**
  * Reads a scene of any kind that is known, told by its content; the file's name only words the messages. The world it
  * returns has passed the same check that the server makes.
- * @throws SceneError naming the file, the node where it is about one, and what is wrong.
+ * @throws SceneError naming the file, the node if it is about one, and the error.
  */
 export async function readScene(bytes: Uint8Array, given: SceneSource): Promise<Scene> {
   const { file } = given;
@@ -59,7 +59,7 @@ async function readKind(bytes: Uint8Array, source: SceneSource): Promise<ParsedS
   throw new SceneError(file, null, `is JSON, but no scene that is known here: ${KNOWN}`);
 }
 
-/** A zero byte stands in no JSON text: better to say so than to complain of a character. */
+/** No JSON text has a zero byte: this message is clearer than one about a character. */
 function refuseOtherBinary(bytes: Uint8Array, file: string): void {
   if (/\.glb$/i.test(file))
     throw new SceneError(file, null, "is no binary glTF: it does not begin with the letters 'glTF'");

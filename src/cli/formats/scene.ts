@@ -1,7 +1,7 @@
 import type { FieldError } from '../../world/errors.ts';
 import type { Bounds, JsonObject, ObjectInput } from '../../world/types.ts';
 
-/** A scene file that cannot be imported: which file, where in it, and what is wrong. Nothing has been sent. */
+/** A scene file that cannot be imported: the file, the place in it, and the error. Nothing has been sent. */
 export class SceneError extends Error {
   readonly file: string;
   /** The node, entity or object it is about, as a reader finds it in the file; null where it is the file itself. */
@@ -24,8 +24,8 @@ export interface SceneSource {
   /** The file's name without folder and extension. */
   stem: string;
   /**
-   * Text that no id has yet, for a merge: it becomes part of every id that is made, so that a node never replaces an object
-   * that is there already. Absent: the world is replaced, and the same file gives the same ids each time.
+   * Text that no id has yet, for a merge. It becomes part of every new id, so that a node never replaces an existing object. Absent: the
+   * world is replaced, and the same file gives the same ids each time.
    */
   idStamp?: string | undefined;
   /** Reads a file in the scene's folder, by its path from there; null where it is not there. */
@@ -50,13 +50,13 @@ export interface Scene {
   /** The body of `PUT /v1/spaces/{space}/state`. */
   world: JsonObject;
   objects: number;
-  /** What of the file is not in the world, by kind. */
+  /** Parts of the file that the world does not hold, by kind. */
   notPreserved: readonly Loss[];
-  /** What was read in a way that the caller should know of. */
+  /** Facts about the import that the caller should know. */
   notes: readonly Note[];
-  /** What the file says of itself, for `settings.gltf` of the space; absent where the format says nothing. */
+  /** Facts of the file about itself, for `settings.gltf` of the space; absent for a format without them. */
   document?: JsonObject;
-  /** What a space made for this scene is given. */
+  /** The members of a space that is created for this scene. */
   space: { name: string; description?: string | null; settings?: JsonObject; bounds?: Bounds | null };
   /** Rotations so far from length 1 that worldkeep will normalise them. */
   normalisedRotations: number;

@@ -125,13 +125,13 @@ describe('reading a Hubs scene', () => {
   });
 });
 
-describe('reading a broken Hubs scene names the file, the entity and what is wrong', () => {
+describe('reading a broken Hubs scene names the file, the entity and the error', () => {
   const moved = (props: Json) => scene({ a: { name: 'A', parent: 'root', components: [transform(props)] } });
   it.each<[string, unknown, string]>([
     [
       'an older version',
       scene({}, { version: 2 }),
-      'is a Hubs scene of version 2; versions 3 to 9 can be imported: open it in Spoke and save it again, which writes version 9',
+      'is a Hubs scene of version 2; versions 3 to 9 can be imported. Open it in Spoke and save it again: Spoke writes version 9',
     ],
     ['no version', scene({}, { version: undefined }), 'is a Hubs scene of version 1; versions 3 to 9'],
     [
@@ -155,7 +155,7 @@ describe('reading a broken Hubs scene names the file, the entity and what is wro
     [
       'a cycle',
       scene({ a: { parent: 'b' }, b: { name: 'B', parent: 'a' } }),
-      'entity "a": is its own ancestor: entity "a" stands in entity "b" "B" stands in entity "a"',
+      'entity "a": is its own ancestor (child → parent): entity "a" → entity "b" "B" → entity "a"',
     ],
     [
       'text for a number',

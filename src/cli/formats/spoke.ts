@@ -16,10 +16,10 @@ const IDENTITY: Transform = {
 };
 
 /**
- * Every entity becomes an object, the root too (it carries fog, background and sound settings): id is the entity's own,
- * Euler angles (radians, XYZ) become a quaternion. `properties.spoke` keeps the rest, so that the scene can be written
- * again: `index` among its siblings, `euler` as in the file, `components` without the transform, unknown members in
- * `other`; the root also has `root: true`, `version`, `metadata`, and unknown members of the file in `file`.
+ * Every entity becomes an object, also the root (it has fog, background and sound). The id is the entity's own. Euler angles (radians,
+ * XYZ) become a quaternion. `properties.spoke` keeps the other members, so that the scene can be written again. These are `index` among the
+ * siblings, `euler` as in the file, `components` without the transform, and `other` with unknown members. The root also has `root: true`,
+ * `version`, `metadata`, and `file` with unknown members of the file.
  */
 export function readSpoke(json: Members, { file, stem }: SceneSource): ParsedScene {
   const { version = 1, root, metadata, entities, ...others } = json;
@@ -51,7 +51,7 @@ export function readSpoke(json: Members, { file, stem }: SceneSource): ParsedSce
     const names = cycle.map((id) => labels[ids.indexOf(id)]);
     throw fail(
       ids.indexOf(cycle[0] ?? ''),
-      `is its own ancestor: ${[...names, names[0]].join(' stands in ')}`,
+      `is its own ancestor (child → parent): ${[...names, names[0]].join(' → ')}`,
     );
   }
   const name = isMembers(metadata) ? metadata.name : undefined;
@@ -74,7 +74,7 @@ function refuseVersion(version: unknown): string {
   const said = `is a Hubs scene of version ${showValue(version)}; versions ${OLDEST_VERSION} to ${NEWEST_VERSION} can be imported`;
   const isOlder = typeof version === 'number' && version < OLDEST_VERSION;
   return isOlder
-    ? `${said}: open it in Spoke and save it again, which writes version ${NEWEST_VERSION}`
+    ? `${said}. Open it in Spoke and save it again: Spoke writes version ${NEWEST_VERSION}`
     : said;
 }
 
@@ -85,7 +85,7 @@ function labelEntity(id: string, entity: unknown): string {
     : `entity ${showValue(id)}`;
 }
 
-/** @returns the object, or a sentence on what is wrong with the entity. */
+/** @returns the object, or a sentence about the error of the entity. */
 function readEntity(id: string, entity: Members, root: string, entities: Members): ObjectInput | string {
   const { name, parent, index, components = [], ...other } = entity;
   if (!idSchema.safeParse(id).success) return `its id ${ID_RULE}`;

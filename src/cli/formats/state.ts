@@ -2,7 +2,7 @@ import type { JsonObject, JsonValue } from '../../world/types.ts';
 import { isMembers, type Members, showValue } from './json-text.ts';
 import type { ParsedScene, Scene, SceneSource } from './scene.ts';
 
-/** What a state says about itself that is not part of the world to be put. */
+/** Members that describe the state itself, and are not part of the world. */
 const ABOUT_ITSELF = new Set(['space', 'seq', 'rev', 'durableSeq']);
 
 /** A state as `GET /v1/spaces/{space}/state` and `worldkeep export` give it: objects, avatars, models, media, chat. */

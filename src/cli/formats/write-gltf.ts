@@ -5,7 +5,7 @@ import { isEmpty, LIGHTS, type Natives, nativesOf } from './gltf-natives.ts';
 import { scenesOf } from './gltf-scenes.ts';
 import { isMembers } from './json-text.ts';
 
-/** What a world as glTF is, and what of it glTF cannot say as such. */
+/** A world as glTF, and the parts that glTF cannot express. */
 export interface WrittenGltf {
   json: GLTF.IGLTF;
   /** Objects whose parent is not in the world, or is below them: roots here, their `parentId` in their extras. */
@@ -13,10 +13,10 @@ export interface WrittenGltf {
 }
 
 /**
- * Every object becomes a node with its name, parent and transform, and with the camera, light, extensions and extras that
- * its properties keep of a glTF file. `extras.worldkeep` has what glTF has no place for: of a node `id`, `modelId`,
- * `properties`, and `parentId` where no node is that; of the file the space, models and media. readGltf makes the same
- * objects of it. Avatars and messages are no part of a scene and stay out.
+ * Every object becomes a node with its name, parent and transform. It has the camera, light, extensions and extras that its properties
+ * keep of a glTF file. `extras.worldkeep` has the rest. A node has `id`, `modelId`, `properties`, and `parentId` if no node is the
+ * parent. The file has the space, models and media. readGltf creates the same objects from it. Avatars and messages are not part of a
+ * scene.
  */
 export function writeGltf({ objects, space, models, media, seq }: WorldState): WrittenGltf {
   const { asset, scene, scenes, extras, extensions, required } = writeDocument(space.settings, space.name);

@@ -19,7 +19,7 @@ async function importNew(document: unknown): Promise<WorldState | null> {
   }
 }
 
-/** What `export --format gltf` writes, as another program reads it. */
+/** The output of `export --format gltf`, as another program reads it. */
 function exportGltf(state: WorldState): Document {
   return JSON.parse(JSON.stringify(writeGltf(state).json));
 }

@@ -10,7 +10,7 @@ export interface DoctorReport {
   wrong: string[];
 }
 
-/** What `worldkeep doctor` says in this environment and no other. */
+/** The report of `worldkeep doctor` in exactly this environment. */
 export async function runDoctor(env: Record<string, string>, cwd: string): Promise<DoctorReport> {
   const { code, stdout, stderr } = await runHere(['doctor', '--json'], { env, cwd });
   expect(stdout, stderr).not.toBe('');

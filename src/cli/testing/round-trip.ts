@@ -33,7 +33,7 @@ export function stateOf(scene: Scene): WorldState {
   );
 }
 
-/** What of a state a file has to bring back. */
+/** The parts of a state that a file must restore. */
 export function contentOf({ space, objects, models, media }: WorldState) {
   const { name, description, settings, bounds } = space;
   return { space: { name, description, settings, bounds }, objects: byId(objects), models, media };

@@ -2,7 +2,7 @@ import { Writable } from 'node:stream';
 import { runCommandLine } from '../main.ts';
 import type { Run, RunOptions } from './run-cli.ts';
 
-/** Runs `worldkeep ARGS` in this process: the same as a process of its own, but for what only a process has. */
+/** Runs `worldkeep ARGS` in this process: the same as a process of its own, except for features of a process. */
 export async function runHere(
   args: readonly string[],
   { env = {}, cwd = '/' }: Pick<RunOptions, 'env' | 'cwd'> = {},

@@ -2,7 +2,7 @@ import { expect } from 'vitest';
 import { runHere } from './run-here.ts';
 import type { Workplace } from './workplace.ts';
 
-/** What a command that succeeds prints with --json, run in this process. */
+/** Runs a command in this process, and returns its --json output. */
 export async function runJsonHere(
   { env, folder }: Workplace,
   ...args: string[]

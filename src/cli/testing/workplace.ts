@@ -15,10 +15,10 @@ export interface Workplace {
   tenant: string;
   folder: string;
   url: string;
-  /** What the environment of a command has to say. */
+  /** The environment of a command. */
   env: Record<string, string>;
   run(...args: string[]): Promise<Run>;
-  /** What a command that succeeds prints with --json. */
+  /** The --json output of a command that succeeds. */
   runJson(...args: string[]): Promise<Record<string, unknown>>;
   request(path: string, method?: string, body?: unknown): Promise<Response>;
   loadState(space: string): Promise<WorldState>;
@@ -68,7 +68,7 @@ export async function openWorkplace(): Promise<Workplace> {
   };
 }
 
-/** What of a world must survive: all but where it is and when it was written. */
+/** The parts of a world that must survive: everything except its space and its times. */
 export function contentOf({ objects, users, models, media, chat }: WorldState) {
   const strip = (items: readonly object[]) =>
     items.map((item) => {

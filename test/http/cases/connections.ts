@@ -104,7 +104,7 @@ export function describeConnections({ start, makeEnv }: Runtime): void {
           PARTIAL[i]?.[0],
           expect.stringMatching(/^HTTP\/1\.1 408 .*"code":"body_timeout"/s),
         ]);
-        expect(answer).toContain(`No byte of the body arrived for ${BODY_TIMEOUT_MS} ms`);
+        expect(answer).toContain(`The server received no body data for ${BODY_TIMEOUT_MS} ms`);
       }
       expect(await livez()).toBe(200);
       expect((await door.call('GET', `${door.at}/state`)).body.seq).toBe(before);
