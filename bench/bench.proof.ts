@@ -41,7 +41,7 @@ const TINY: Sizes = {
   baseline: { drizzleUpdates: 20, missionUpdates: 200, seconds: 0.2, hundreds: 10 },
 };
 
-/** What each section measures, by name. A figure is above 0 unless `EXACT` or `MAY_BE_0` has it. */
+/** The figures of each section, by name. A figure is above 0 unless `EXACT` or `MAY_BE_0` has it. */
 const MEASURED: Record<string, string[]> = {
   'drizzle-update': [
     'one Drizzle UPDATE an object, through the same client',
@@ -128,7 +128,7 @@ describe('the benchmark', () => {
 
   beforeAll(async () => {
     built = await buildWorker();
-    // Stores that no other file uses: the benchmark counts every command.
+    // The benchmark counts every command, so no other file may use these stores.
     stack = await startBenchStack();
     bench = {
       sizes: TINY,
@@ -166,7 +166,7 @@ describe('the benchmark', () => {
         else if (MAY_BE_0.has(what)) expect(value, what).toBeGreaterThanOrEqual(0);
         else expect(value, what).toBeGreaterThan(0);
       }
-      // Each route has a figure of its own.
+      // Each route has its own figure.
       if (name === 'routes') expect(figures).toHaveLength(22);
     },
   );

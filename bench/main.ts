@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-/** `npm run bench`: what the log, its drain and their durability cost, against baselines of the same run. */
+/** `npm run bench`: the cost of the log, its drain and their durability, compared with baselines of the same run. */
 import { parseArgs } from 'node:util';
 import { type Bench, FULL_SIZES, type Runtime, type Sizes } from './harness/bench.ts';
 import { startNodeServer } from './harness/node-server.ts';
@@ -24,7 +24,7 @@ ${SECTIONS.map(({ name, what }) => `  ${name.padEnd(16)}${what}`).join('\n')}
   --json       every value of every run as one JSON document on stdout
 `;
 
-/** `drain` is short for both of its sections, and `baselines` for all of theirs. */
+/** `drain` is short for both drain sections, and `baselines` for all three baselines. */
 function isAskedFor(name: string, asked: readonly string[]): boolean {
   return asked.some(
     (word) =>
@@ -91,7 +91,7 @@ function readOptions(): Options {
 }
 
 const { sections, runtimes, sizes, profile, json } = readOptions();
-// What was started ends with this process: by its own exit, or because the channel to it closes.
+// All child processes end with this process: by its exit handlers, or because their channel to it closes.
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => process.exit(1));
 const tell = (line: string) => void process.stderr.write(`${line}\n`);
 tell('building the Worker');

@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 /**
- * `npm run bench:stream`: one world through the built Worker in workerd, as NDJSON both ways: how long it takes, and how far
- * the memory of the workerd process rises above what it has when idle.
+ * `npm run bench:stream`: one world as NDJSON in both directions through the built Worker in workerd. Measures the time,
+ * and how far the memory of the workerd process rises above its idle memory.
  */
 import { readdir, readFile } from 'node:fs/promises';
 import { cpus, hostname, totalmem } from 'node:os';
@@ -15,7 +15,7 @@ import { buildWorker, startWorkerd } from '../test/http/targets.ts';
 
 const MIB = 2 ** 20;
 const SAMPLE_MS = 5;
-/** What a stream may take of the 128 MB that an isolate has. */
+/** The part of an isolate's 128 MB that a stream may use. */
 const PEAK_MIB_MAX = 96;
 const NDJSON = 'application/x-ndjson';
 const TENANT = 'bench-stream';
@@ -44,7 +44,7 @@ function makeLine(i: number): string {
   })}\n`;
 }
 
-/** The world in pieces of a thousand lines, made as they are taken. */
+/** The world in pieces of a thousand lines, each made when the reader takes it. */
 function makeBody(): ReadableStream<Uint8Array> {
   const encoder = new TextEncoder();
   let at = 0;
@@ -101,7 +101,7 @@ async function measure(pid: number, work: () => Promise<void>): Promise<Measured
     clearInterval(timer);
   }
   const seconds = (performance.now() - startedAt) / 1_000;
-  // The kernel's own high-water mark is of the process's whole life: what stands above idle before this is not lost.
+  // The samples can miss a short peak. The kernel's high-water mark does not, but it covers the process's whole life.
   const status = await readFile(`/proc/${pid}/status`, 'utf8');
   const highWater = Number(/^VmHWM:\s+(\d+) kB$/m.exec(status)?.[1]) * 1024;
   peak = Math.max(peak, highWater);
@@ -131,7 +131,7 @@ try {
     UPSTASH_REDIS_REST_TOKEN: redisRestToken,
     DATABASE_TIMEOUT_MS: '60000',
   };
-  // Each run has a workerd of its own: memory once taken is seldom given back, and the next would seem to need none.
+  // Each run has its own workerd: a process seldom gives memory back, and the next run would seem to need none.
   for (let run = 1; run <= runs; run++)
     for (const method of ['PUT', 'GET'] as const) {
       const worker = await startWorkerd(built.path, env);

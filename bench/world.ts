@@ -1,4 +1,4 @@
-/** One measurement, in a process of its own: reads BENCH_TASK, prints a Measured as JSON. */
+/** One measurement, in a separate process: reads BENCH_TASK, prints a Measured as JSON. */
 import { eq } from 'drizzle-orm';
 import pg from 'pg';
 import { DirectLog } from '../src/log/direct-log.ts';
@@ -15,7 +15,7 @@ export interface Task {
 
 export interface Measured {
   ms: number;
-  /** Resident memory at its highest, above what the process had before. */
+  /** The highest resident memory, minus the memory before. */
   peakMiB: number;
   statements: number;
 }
@@ -48,7 +48,7 @@ function makeObjects(count: number) {
   }));
 }
 
-/** Reads every row over TCP with one SELECT and makes nothing of it. */
+/** Reads every row over TCP with one SELECT, and does not use the rows. */
 async function loadRaw(): Promise<void> {
   const client = new pg.Client({ connectionString: databaseUrl });
   await client.connect();
@@ -65,7 +65,7 @@ async function loadRaw(): Promise<void> {
   await client.end();
 }
 
-/** What a server would do without a batch: one upsert an object, each a request of its own. */
+/** The work of a server without batches: one upsert per object, each in its own request. */
 async function saveOneByOne(objects: ReturnType<typeof makeObjects>): Promise<void> {
   const other = `${tenantId}-single`;
   await new PersistenceLayer(createWorldStore(postgres), log, { tenantId: other, spaceId }).connect();

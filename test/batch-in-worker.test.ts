@@ -7,7 +7,7 @@ import { makeEnv, startWorkerd, type Target } from './http/targets.ts';
 import { openLayer, openTestPg } from './layers.ts';
 import { uniqueName } from './support.ts';
 
-/** A Worker whose request gathers updates, as the functions are composed but for HTTP. */
+/** A Worker whose request collects updates. It has all parts of the functions except HTTP. */
 const WORKER = `
 import { uuidv7 } from 'uuidv7';
 import { composeWorker } from './functions/compose-worker.ts';
@@ -73,21 +73,21 @@ describe('BatchProcessor, in a request of a Worker in workerd', () => {
   }
 
   it.each(['flushAll', 'shutdown', 'itself'] as const)(
-    'appends what was added, ended by %s',
+    'appends the updates that were added, ended by %s',
     async (ends) => {
       const { layer, stats, outcomes } = await run({ count: 250, ends });
-      // At most: two times a hundred at once, then the rest; each of three authors.
+      // At most 9: two batches of a hundred and one with the rest, each for three authors.
       expect(stats).toMatchObject({ processed: 250, queued: 0, failed: 0 });
       expect(stats.batches).toBeLessThanOrEqual(9);
       expect(outcomes.every((outcome) => outcome.status === 'fulfilled')).toBe(true);
-      // What drains it goes on behind the answer.
+      // The drain continues after the answer.
       await expect.poll(async () => (await layer.countTenant()).objects, { timeout: 20_000 }).toBe(250);
       const object = await layer.getObject('o-7');
       expect(object).toMatchObject({ name: 'n-7', createdBy: 'user-1' });
     },
   );
 
-  it('rejects what is wrong by itself', async () => {
+  it('rejects invalid updates only', async () => {
     const { stats } = await run({ count: 3, faulty: 2, ends: 'flushAll' });
     expect(stats).toMatchObject({ processed: 3, failed: 2, queued: 0 });
   });

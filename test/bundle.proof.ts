@@ -15,7 +15,7 @@ describe('the built Worker', () => {
   });
   afterAll(() => built?.remove());
 
-  it('holds nothing of what is for Node', () => {
+  it('contains no code for Node', () => {
     const sources = [...text.matchAll(/^\/\/ (\S+\.[cm]?[jt]s)$/gm)].map(([, path = '']) => path);
     const packages = new Set(
       sources.map((path) => /node_modules\/((?:@[^/]+\/)?[^/]+)\//.exec(path)?.[1]).filter(Boolean),

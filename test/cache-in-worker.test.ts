@@ -6,7 +6,7 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 import { makeEnv, startWorkerd, type Target } from './http/targets.ts';
 import { uniqueName } from './support.ts';
 
-/** A Worker that keeps a world of some size, and reads it again. */
+/** A Worker that caches a world of a given size, and reads it again. */
 const WORKER = `
 import { CacheManager } from './src/cache-manager.ts';
 import { createCacheStore } from './src/redis/cache.ts';

@@ -1,4 +1,4 @@
-/** `npm run check`: everything that is true of the code without running it. Prints each step and what it says. */
+/** `npm run check`: all checks of the code that do not run it. Prints each step and its result. */
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -10,7 +10,7 @@ const BIN = join(PROJECT, 'node_modules/.bin');
 interface Step {
   name: string;
   command: string[];
-  /** Says a line of its own about output that passed, or what is wrong with it after all. */
+  /** Makes a result line from the output of a command that passed, or finds an error in it. */
   read?: (output: string) => { say?: string; wrong?: string };
 }
 
@@ -29,17 +29,16 @@ const STEPS: Step[] = [
   },
   { name: 'migrations are in order', command: ['drizzle-kit', 'check'] },
   {
-    name: 'migrations are those of the schema',
+    name: 'the migrations match the schema',
     command: ['drizzle-kit', 'generate', '--name', 'forgotten'],
     read: (output) =>
       output.includes('No schema changes')
         ? {}
         : {
-            wrong:
-              'the schema has changed: keep the migration that was just made, under a name that says what it does',
+            wrong: 'the schema has changed: keep the new migration file, and rename it after its purpose',
           },
   },
-  { name: 'the package is well made', command: ['publint', '--strict'] },
+  { name: 'the package has no errors', command: ['publint', '--strict'] },
   {
     name: 'the types of the package resolve for ES modules',
     command: ['attw', '--pack', '.', '--profile', 'esm-only', '--no-color', '--no-emoji'],
@@ -49,7 +48,7 @@ const STEPS: Step[] = [
     command: ['wrangler', 'deploy', '--dry-run', '--outdir', bundle, '--env', environment],
     read: (output: string) => {
       const size = /gzip: [\d.]+ \w+/.exec(output)?.[0];
-      return size === undefined ? { wrong: 'wrangler named no size' } : { say: size };
+      return size === undefined ? { wrong: 'wrangler did not print a size' } : { say: size };
     },
   })),
 ];

@@ -7,7 +7,7 @@ import { describe, expect, it } from 'vitest';
 const PROJECT = resolve(import.meta.dirname, '..');
 
 describe('the main job', () => {
-  it('a world that is killed while it is written to loses nothing that was acknowledged', {
+  it('loses no acknowledged write when the server is killed during writes', {
     timeout: 180_000,
   }, async () => {
     const demo = spawn(process.execPath, [join(PROJECT, 'dev/demo.ts')], {

@@ -20,7 +20,7 @@ const FLAGS = [
 
 const BROWSERS = ['chromium', 'chromium-browser', 'google-chrome'];
 
-/** @throws where no browser is installed: this proof cannot be given without one */
+/** @throws if no browser is installed: this proof needs one */
 function findBrowser(): string {
   const folders = (process.env.PATH ?? '').split(delimiter);
   const paths = folders.flatMap((folder) => BROWSERS.map((name) => join(folder, name)));
@@ -44,7 +44,7 @@ describe('the page at /docs, under wrangler dev', () => {
     await rm(folder, { recursive: true, force: true });
   });
 
-  it('lets nothing run or load that is not from here', async () => {
+  it('runs and loads nothing from other hosts', async () => {
     const response = await fetch(`${worker.url}/docs`);
     expect(response.status).toBe(200);
     const policy = response.headers.get('Content-Security-Policy') ?? '';
@@ -54,7 +54,7 @@ describe('the page at /docs, under wrangler dev', () => {
     expect(page).not.toMatch(/(src|href)="(https?:)?\/\//);
   });
 
-  it('has its files beside it', async () => {
+  it('has its files in the same folder', async () => {
     for (const [name, type] of Object.entries(DOCS_ASSETS)) {
       const response = await fetch(`${worker.url}${DOCS_ASSETS_PATH}/${name}`);
       expect([name, response.status]).toEqual([name, 200]);

@@ -24,7 +24,7 @@ export function openTestPg(): Postgres {
   return openPg({ databaseUrl: stack().databaseUrl, poolSizeMax: 2, timeoutMs: TIMEOUT_MS });
 }
 
-/** A layer without a Redis: Postgres orders and applies. */
+/** A layer without a Redis: Postgres gives the order and applies. */
 export function openLayer(
   postgres: Postgres,
   options: PersistenceOptions,
@@ -33,7 +33,7 @@ export function openLayer(
   return new PersistenceLayer(store, new DirectLog(createDrainStore(postgres), Date.now), options);
 }
 
-/** A tenant of the test's own with one space, and a layer for it. */
+/** A new tenant for one test, with one space, and a layer for it. */
 export async function makeWorld(postgres: Postgres): Promise<{
   layer: PersistenceLayer;
   tenantId: string;
@@ -50,7 +50,7 @@ export function makeApiKeys(postgres: Postgres, now: () => number = Date.now, ca
   return new ApiKeys(createApiKeyStore(postgres), { now, cacheMs });
 }
 
-/** The same way to Postgres, with something done before or after each transaction, which are counted from 1. */
+/** The same connection to Postgres, with a hook before or after each transaction. Transactions count from 1. */
 export function withHooks(
   postgres: Postgres,
   hooks: { before?: (transaction: number) => void; after?: (transaction: number) => Promise<void> },
@@ -68,7 +68,7 @@ export function withHooks(
   };
 }
 
-/** Objects whose numbers no short decimal holds. */
+/** Objects with numbers that no short decimal can express. */
 export function makeObjects(count: number, seed = 0) {
   return Array.from({ length: count }, (_, i) => ({
     id: `object-${String(i).padStart(6, '0')}`,
@@ -81,7 +81,7 @@ export function makeObjects(count: number, seed = 0) {
   }));
 }
 
-/** What a caller gave, of what was read. */
+/** Picks the members of an object that a caller can set. */
 export function pickGiven({
   id,
   name,

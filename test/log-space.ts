@@ -8,7 +8,7 @@ import type { Batch, BatchOutcome } from '../src/world/batch.ts';
 import type { Seq } from '../src/world/types.ts';
 import { stack, uniqueName } from './support.ts';
 
-/** A space of a tenant of the test's own, and what a drain has of it. */
+/** A space of a new tenant, with the data that a drain has of it. */
 export async function makeLogSpace(postgres: Postgres) {
   const store = createDrainStore(postgres);
   const world = createWorldStore(postgres);
@@ -16,11 +16,11 @@ export async function makeLogSpace(postgres: Postgres) {
   await world.ensureTenant(address.tenantId);
   await world.putSpace(address.tenantId, address.spaceId, { name: 'Main' });
   const opened = await store.openLog(address, { instance: 'first', isLogAbsent: false });
-  if (opened === null) throw new Error('the space is not there');
+  if (opened === null) throw new Error('the space does not exist');
   const { incarnation } = opened;
   let at = opened.cursor;
 
-  /** A batch behind the cursor as the test knows it. */
+  /** Builds a batch after the cursor that the test knows. */
   function toBatch(parts: Partial<Batch> = {}): Batch {
     return {
       incarnation,
@@ -47,7 +47,7 @@ export async function makeLogSpace(postgres: Postgres) {
     set cursor(seq: Seq) {
       at = seq;
     },
-    /** Applies what must be possible to apply. */
+    /** Applies a batch, and fails if it is not applied. */
     async apply(parts: Partial<Batch>): Promise<Extract<BatchOutcome, { status: 'applied' }>> {
       const batch = toBatch(parts);
       const outcome = await store.applyBatch(address, batch);
@@ -61,7 +61,7 @@ export async function makeLogSpace(postgres: Postgres) {
   };
 }
 
-/** What a query gives to the runtime role as the space's tenant. */
+/** Runs a query with the runtime role, as the tenant of the space. */
 export async function queryAs(
   { address }: { address: LogAddress },
   sql: string,
@@ -76,7 +76,7 @@ export async function queryAs(
   }
 }
 
-/** An object as a put has it. */
+/** An object as in a put. */
 export function makeInput(id: string) {
   return {
     id,

@@ -1,6 +1,6 @@
 import type { Clock } from '../src/live/space-stream.ts';
 
-/** A clock that stands still until it is moved. */
+/** A clock that moves only when a test moves it. */
 export class ManualClock implements Clock {
   #ms = 1_000_000;
   readonly #timers = new Set<{ atMs: number; run: () => void }>();
@@ -15,12 +15,12 @@ export class ManualClock implements Clock {
     return () => void this.#timers.delete(timer);
   }
 
-  /** Timers that are running. */
+  /** The number of running timers. */
   get size(): number {
     return this.#timers.size;
   }
 
-  /** Lets so much time pass, each timer at its time, with what follows from it done before the next. */
+  /** Moves the clock. Each timer runs at its time, and its promises settle before the next timer. */
   async pass(ms: number): Promise<void> {
     const endMs = this.#ms + ms;
     for (;;) {
@@ -35,7 +35,7 @@ export class ManualClock implements Clock {
   }
 }
 
-/** What waits for nothing but other code is done. */
+/** Waits until all promises settle that wait only for other code. */
 async function settle(): Promise<void> {
   for (let i = 0; i < 50; i++) await Promise.resolve();
 }

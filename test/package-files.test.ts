@@ -11,13 +11,13 @@ const { dependencies, engines, exports, bin, type } = JSON.parse(readText('packa
 describe('the packed package', () => {
   let files: string[];
   beforeAll(() => {
-    // Without its scripts: dist/ is used by other tests meanwhile.
+    // Without its scripts: other tests use dist/ at the same time.
     const args = ['pack', '--dry-run', '--json', '--ignore-scripts'];
     const [packed] = JSON.parse(execFileSync('npm', args, { cwd: PROJECT, encoding: 'utf8' }));
     files = packed.files.map(({ path }: { path: string }) => path);
   });
 
-  it('holds what is built, the migrations and the documents, and nothing else', () => {
+  it('contains only the build, the migrations and the documents', () => {
     const built = /^dist\/(chunks\/[\w-]+\.js|types\/([\w-]+\/)*[\w-]+\.d\.ts)$/;
     const migrations = /^drizzle\/migrations\/\d{4}_\w+\.sql$/;
     expect(files.filter((path) => !built.test(path) && !migrations.test(path)).sort()).toEqual([
@@ -49,13 +49,13 @@ describe('the packed package', () => {
     ]);
   });
 
-  it('holds every migration that its journal names', () => {
+  it('contains every migration that its journal names', () => {
     const journal = JSON.parse(readText('drizzle/migrations/meta/_journal.json'));
     const named = journal.entries.map(({ tag }: { tag: string }) => `drizzle/migrations/${tag}.sql`);
     expect(files).toEqual(expect.arrayContaining(named));
   });
 
-  it('holds every file that its README links to, except two files of a clone', () => {
+  it('contains every file that its README links to, except two files that only a clone has', () => {
     const links = [...readText('README.md').matchAll(/\]\((?!https?:|#)([^)#]+)/g)].map(([, path]) => path);
     expect(links.length).toBeGreaterThan(0);
     const absent = links.filter(
@@ -76,7 +76,7 @@ describe('the packed package', () => {
     expect([...imported].sort()).toEqual(['ioredis', 'pg']);
   });
 
-  it('is of ES modules alone, for Node 20.19 and later, with room for more entry points', () => {
+  it('has only ES modules, for Node 20.19 and later, and can get more entry points', () => {
     expect({ type, engines, bin, exports }).toEqual({
       type: 'module',
       engines: { node: '>=20.19' },
@@ -88,7 +88,7 @@ describe('the packed package', () => {
     });
   });
 
-  it('holds the licence of each package that is bundled', () => {
+  it('contains the licence of each bundled package', () => {
     const licences = readText('dist/THIRD-PARTY-LICENSES.txt');
     for (const name of ['drizzle-orm', 'zod', '@upstash/redis', '@gltf-transform/core', 'cli-progress'])
       expect(licences).toMatch(new RegExp(`^${name} \\d`, 'm'));

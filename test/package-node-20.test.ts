@@ -3,7 +3,7 @@ import { promisify } from 'node:util';
 import { expect, it } from 'vitest';
 import { stack, uniqueName } from './support.ts';
 
-/** What Node 22 and later have and Node 20 lacks, taken away before the package is there. */
+/** Before it loads the package, this program removes the functions that Node 20 lacks. */
 const LACKING = `
   for (const [on, names] of [[Promise, ['withResolvers', 'try']], [Map, ['groupBy']], [Object, ['groupBy']],
     [URL, ['parse']], [Array, ['fromAsync']], [Set.prototype, ['union', 'difference', 'intersection']]])
@@ -30,7 +30,7 @@ const PROGRAM = `${LACKING}
   console.log(JSON.stringify({ durability, objects, isConfigured: database.url === databaseUrl }));
 `;
 
-it('serves a Node that lacks what Node 20 lacks', async () => {
+it('works in a Node without the functions that Node 20 lacks', async () => {
   const { databaseUrl, redisUrl } = stack();
   const { stdout } = await promisify(execFile)(
     process.execPath,

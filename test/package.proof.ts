@@ -104,7 +104,7 @@ describe('the package, packed and installed in an empty project', () => {
   });
 
   it.each(['nodenext', 'bundler'])(
-    'has types that TypeScript takes whole, resolved as %s',
+    'has types that TypeScript accepts, resolved as %s',
     async (resolution) => {
       const compilerOptions = {
         strict: true,

@@ -3,7 +3,7 @@ import { CacheManager, PersistenceLayer } from 'worldkeep';
 import { stack, uniqueName } from './support.ts';
 
 describe('the package', () => {
-  it('serves a Node server by its own name, with plain Postgres', async () => {
+  it('works in a Node server under its own name, with plain Postgres', async () => {
     const persistence = new PersistenceLayer({ databaseUrl: stack().databaseUrl, tenantId: uniqueName('t') });
     await persistence.connect();
     await persistence.upsertUser({ id: 'user-456', displayName: 'Ann' });
@@ -20,7 +20,7 @@ describe('the package', () => {
     await persistence.disconnect();
   });
 
-  it('serves a Node server with plain Redis', async () => {
+  it('works in a Node server with plain Redis', async () => {
     const { hostname, port, password } = new URL(stack().redisUrl);
     const cache = new CacheManager({
       host: hostname,
@@ -46,16 +46,16 @@ describe('the package', () => {
     ['', 'it is missing'],
     ['hidden@localhost:5432/world', 'it is not one'],
     ['mysql://me:hidden@localhost/world', 'it is not one'],
-  ])('refuses a databaseUrl that is none, without repeating it: %j', (databaseUrl, reason) => {
+  ])('refuses an invalid databaseUrl, without repeating it: %j', (databaseUrl, reason) => {
     const sentence = `databaseUrl must be a URL like postgresql://user:password@host/database; ${reason}.`;
-    // What a program in JavaScript may pass.
+    // A program in JavaScript may pass such values.
     const options = { databaseUrl } as { databaseUrl: string };
     expect(() => new PersistenceLayer(options)).toThrow(
       expect.objectContaining({ code: 'validation_failed', message: sentence }),
     );
   });
 
-  it('says that the database is away, whatever is asked', async () => {
+  it('reports that the database is away, for every call', async () => {
     const databaseUrl = 'postgresql://worldkeep_app:secret@127.0.0.1:9/nowhere';
     const persistence = new PersistenceLayer({ databaseUrl, timeoutMs: 2_000 });
     const away = { code: 'store_unavailable' };

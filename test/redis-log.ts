@@ -18,28 +18,28 @@ import { stack, uniqueName } from './support.ts';
 
 export type Appended = Extract<AppendOutcome, { status: 'appended' }>;
 
-/** A space that no other test has, and how its log is used. */
+/** A space that no other test uses, with functions to use its log. */
 export interface LogSpace {
   address: LogAddress;
   opened: OpenedLog;
   log: LogStore & ChangesStore;
   /** The names of its keys. */
   keys: { meta: string; log: string };
-  /** Appends entries of one operation, 'ops' each, unless told otherwise. */
+  /** Appends entries, by default one entry with one operation. */
   append(request?: Partial<AppendRequest>): Promise<AppendOutcome>;
-  /** The same. @throws where it is refused */
+  /** The same. @throws if the append is refused */
   add(request?: Partial<AppendRequest>): Promise<Appended>;
   settle(
     committed: number,
     request?: Partial<Parameters<LogStore['settle']>[1]>,
   ): ReturnType<LogStore['settle']>;
   read(request?: Partial<Parameters<LogStore['read']>[1]>): ReturnType<LogStore['read']>;
-  /** Fields of the hash that says where the log stands. */
+  /** The fields of the hash that says where the log is. */
   meta(): Promise<Record<string, string>>;
   setMeta(fields: Record<string, string | number>): Promise<void>;
-  /** Since when it has something to drain, as the dirty sets say; null: it is not among them. */
+  /** The time in the dirty sets since which the space has entries to drain; null: it is not in them. */
   dirtySince(): Promise<number | null>;
-  /** All that Redis holds of the space, with when it expires. */
+  /** All keys of the space in Redis, with their expiry. */
   dump(): Promise<unknown>;
 }
 
@@ -53,8 +53,8 @@ export const NO_LIMITS = { bytesMax: 2 ** 40, entriesMax: 2 ** 40, ageMsMax: 2 *
 export const ENTRY = { ops: '[{"op":"delete","id":"a"}]', count: 1 };
 
 /**
- * For a test file: a client on the way given, and spaces on it. Postgres knows none of them, so they are in a Redis of the file's
- * own: who drains all spaces of the one that test files share would end theirs.
+ * Gives a test file a Redis client on the given way, and spaces. The file has its own Redis, because Postgres does not
+ * know these spaces. In the shared Redis, a test that drains all spaces would remove their logs.
  */
 export function useLogs(openWay: OpenWay): {
   redisUrl(): string;

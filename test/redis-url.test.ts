@@ -12,7 +12,7 @@ it('a CacheManager takes the URL of a Redis, with its database', async () => {
   await Promise.all([first.disconnect(), second.disconnect()]);
 });
 
-it('a CacheManager refuses a URL beside another member, and a URL of another kind', () => {
+it('a CacheManager refuses a URL together with another member, and a URL of another kind', () => {
   const url = 'redis://h';
   for (const beside of [{ host: 'h' }, { port: 6_379 }, { password: 'hunter2' }])
     expect(() => new CacheManager({ url, ...beside })).toThrow(/^url cannot be combined with/);

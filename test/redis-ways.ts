@@ -8,12 +8,12 @@ import { openUpstashLive } from '../src/redis/upstash-live.ts';
 import { stack } from './support.ts';
 import { startTcpProxy, type TcpFault } from './tcp-proxy.ts';
 
-/** A way to the real Redis that can be cut. */
+/** A connection to the real Redis that a test can cut. */
 export interface RedisWay {
   open(options?: { timeoutMs?: number; password?: string }): RedisClient;
-  /** What is published, on a connection of its own. `close` lets go of it. */
+  /** Opens a separate connection for published messages. `close` releases it. */
   openLive(options?: { timeoutMs?: number }): LiveSource & { close(): void };
-  /** Cuts what hears what is published, and lets nothing be heard again until `mend` is called. */
+  /** Cuts the connections for published messages. None works again until `mendLive` is called. */
   cutLive(): void;
   mendLive(): void;
   inject(fault: TcpFault): void;
@@ -71,10 +71,10 @@ async function openTcpWay(redisUrl = stack().redisUrl): Promise<RedisWay> {
   };
 }
 
-/** Opens a way to the Redis that all test files share, or to another. */
+/** Opens a connection to the Redis that all test files share, or to another one. */
 export type OpenWay = (redisUrl?: string) => Promise<RedisWay>;
 
-/** Both ways to a real Redis. */
+/** Both ways to connect to a real Redis. */
 export const REDIS_WAYS: [string, OpenWay][] = [
   ['Upstash over HTTP', openHttpWay],
   ['ioredis over TCP', openTcpWay],

@@ -4,7 +4,7 @@ import { OVER_TCP } from './http/runtimes.ts';
 import { stack } from './support.ts';
 import { CERTIFICATE_FILE, startTlsProxy } from './tls-proxy.ts';
 
-it('a Node server says at its start which stores refuse it, without a secret, and goes on', async () => {
+it('a Node server reports at its start which stores refuse it, without a secret, and continues', async () => {
   const databaseUrl = Object.assign(new URL(stack().databaseUrl), { password: 'hunter2' }).href;
   const target = await startNode(OVER_TCP.makeEnv({ DATABASE_URL: databaseUrl, REDIS_PASSWORD: 'hunter2' }));
   await expect.poll(() => target.lines.filter((line) => line.includes('store_unavailable')).length).toBe(2);
@@ -21,7 +21,7 @@ it('a Node server says at its start which stores refuse it, without a secret, an
   expect(target.lines.join()).not.toContain('hunter2');
 });
 
-it('rediss:// serves where the authority of the certificate is trusted', async () => {
+it('rediss:// works if the authority of the certificate is trusted', async () => {
   const { port, password } = new URL(stack().redisUrl);
   const proxy = await startTlsProxy('redis', Number(port));
   const target = await startNode(

@@ -102,11 +102,7 @@ describe('a store that refuses', () => {
       /certificate of Postgres at DATABASE_URL is not trusted \(DEPTH_ZERO_SELF_SIGNED_CERT\)/,
       () => postgresAt({ ...tls(), search: '?sslmode=verify-full' }),
     ],
-    [
-      'at a host that is not known',
-      /host in DATABASE_URL cannot be found/,
-      () => postgresAt({ hostname: NO_HOST }),
-    ],
+    ['at an unknown host', /host in DATABASE_URL cannot be found/, () => postgresAt({ hostname: NO_HOST })],
     [
       'where nothing listens',
       /cannot be reached .* DATABASE_URL \(ECONNREFUSED\)/,
@@ -134,7 +130,7 @@ describe('a store that refuses', () => {
       () => postgresAt({ username: names.role, password: SECRET }),
     ],
     [
-      'whose certificate is in no file',
+      'whose certificate file does not exist',
       /A file that DATABASE_URL names cannot be read/,
       () => postgresAt({ search: `?sslmode=verify-full&sslrootcert=/nowhere/${SECRET}` }),
     ],
@@ -173,7 +169,7 @@ describe('a store that refuses', () => {
       () => redisAt({ username: SECRET }),
     ],
     ['without the database', /REDIS_URL does not have the database/, () => redisAt({ pathname: '/99' })],
-    ['at a host that is not known', /host in REDIS_HOST cannot be found/, () => ({ REDIS_HOST: NO_HOST })],
+    ['at an unknown host', /host in REDIS_HOST cannot be found/, () => ({ REDIS_HOST: NO_HOST })],
     [
       'where nothing listens',
       /cannot be reached .* REDIS_HOST \(ECONNREFUSED\)/,
@@ -192,7 +188,7 @@ describe('a store that refuses', () => {
     expect(ready.body.errors).toEqual([
       { path: '/persistence/cache', message: expect.stringMatching(words) },
     ]);
-    // Objects are Postgres's; the space is not there.
+    // Objects come from Postgres, and the space does not exist.
     expect(read.status).toBe(404);
     for (const { status, body } of [ready, write]) {
       expect([status, body.code, body.detail]).toEqual([
@@ -208,7 +204,7 @@ describe('a store that refuses', () => {
     expect(doctor.text).not.toContain(SECRET);
   });
 
-  it('is none where the authority of its certificate is named', async () => {
+  it('works if the authority of its certificate is configured', async () => {
     const search = `?sslmode=verify-full&sslrootcert=${encodeURIComponent(CERTIFICATE_FILE)}`;
     const [ready] = await ask(postgresAt({ ...tls(), search }), apiKey);
     expect([ready.status, ready.body]).toEqual([
@@ -217,7 +213,7 @@ describe('a store that refuses', () => {
     ]);
   });
 
-  it('is none where REDIS_URL names a user, a password and a database', async () => {
+  it('works if REDIS_URL has a user, a password and a database', async () => {
     const [ready] = await ask(redisAt({ username: 'default', pathname: '/1' }), apiKey);
     expect(ready.status).toBe(200);
   });

@@ -11,7 +11,7 @@ import { stack, uniqueName } from './support.ts';
 /** A setting that a database, a role or a connection string may have. */
 export type Setting = readonly [name: string, value: string];
 
-/** Each alone may change an answer. Of those with the same name the last one counts where all are set. */
+/** Each alone may change an answer. If all are set, the last of several values for one name counts. */
 export const SETTINGS: readonly Setting[] = [
   ['datestyle', 'SQL, DMY'],
   ['datestyle', 'Postgres, MDY'],
@@ -64,20 +64,20 @@ export const CLIENTS = ['pg over TCP', 'Neon over HTTP'] as const;
 export type Client = (typeof CLIENTS)[number];
 
 /**
- * A database of the test's own: settings of the shared one would reach every other test. It has a Redis of its own too: a
+ * A separate database, because settings of the shared one would reach every other test. It also has a separate Redis: a
  * sweep on the shared one retires the logs of spaces that its database does not know.
  */
 export interface SettingsDatabase {
-  /** As the runtime role. */
+  /** A URL for the runtime role. */
   url: string;
-  /** What leads a target to its Redis. */
+  /** The variables with which a target uses this Redis. */
   redisEnv: TargetEnv;
-  /** Gives the database these settings and no others. They hold for connections made from now on. */
+  /** Gives the database only these settings. They apply to new connections. */
   set(settings: readonly Setting[]): Promise<void>;
   drop(): Promise<void>;
 }
 
-/** Migrated under the settings, as if the database had had them from the beginning. */
+/** Migrates under the settings, as if the database had them from the beginning. */
 export async function openSettingsDatabase(settings: readonly Setting[]): Promise<SettingsDatabase> {
   const name = uniqueName('settings').replaceAll('-', '_');
   const within = (url: string) => Object.assign(new URL(url), { pathname: `/${name}` }).href;
@@ -91,7 +91,7 @@ export async function openSettingsDatabase(settings: readonly Setting[]): Promis
     }
   };
   const { superuserUrl, migrationUrl, databaseUrl } = stack();
-  // Of the role in the database too: that goes before the settings of the role alone.
+  // Also for the role in this database: that setting wins over the setting of the role alone.
   const owners = [`DATABASE ${name}`, `ROLE worldkeep_app IN DATABASE ${name}`];
   const set = (list: readonly Setting[]) =>
     query(
@@ -126,7 +126,7 @@ function quote(setting: string, value: string): string {
   return setting === 'search_path' && value !== '' ? value : pg.escapeLiteral(value);
 }
 
-/** What one request was answered, without names and times that differ from run to run. */
+/** The answer to one request, without names and times that differ from run to run. */
 export type Answered = [request: string, status: number, text: string];
 
 /** Writes of every kind, then every kind of read. @returns all answers */
@@ -135,7 +135,7 @@ export async function askEverything(
   databaseUrl: string,
   changes: TargetEnv = {},
 ): Promise<Answered[]> {
-  // Neon's emulator keeps its connections. Those of another name are new, and have the settings of now.
+  // Neon's emulator keeps its connections. With another application name it opens new ones, which have these settings.
   const url = new URL(databaseUrl);
   if (client === 'Neon over HTTP') url.searchParams.set('application_name', uniqueName('settings'));
   const env = makeEnv({ DATABASE_URL: url.href, ...changes });
@@ -257,7 +257,7 @@ const REQUESTS: [method: string, path: string, json?: unknown, headers?: Record<
   ['GET', '/readyz'],
   ['DELETE', '/v1/users/ann'],
   ['GET', `${AT}/state`],
-  // Late: the correction that follows a refused write would change what later reads count.
+  // At the end, because the correction after a refused write would change the counts in later reads.
   ['PUT', `${AT}/objects/large`, { properties: { text: 'x'.repeat(66_000) } }],
   ['DELETE', AT],
   ['GET', AT],

@@ -23,7 +23,7 @@ interface Snippet {
   line: number;
   language: string;
   text: string;
-  /** Why no test can run it: a comment in front of it says so. */
+  /** The reason why no test can run it, from a comment above it. */
   notRun: string | null;
 }
 
@@ -45,7 +45,7 @@ const listRun = (...languages: string[]): [string, Snippet][] =>
     (snippet) => [`${snippet.file}:${snippet.line}`, snippet],
   );
 
-/** Names that a snippet uses and its reader has already. */
+/** Names that a snippet uses and that its reader already has. */
 const BEFORE = `
 import { BatchProcessor, CacheManager, PersistenceLayer } from 'worldkeep';
 const databaseUrl = process.env.DATABASE_URL;
@@ -76,7 +76,7 @@ describe('every snippet of the documentation', () => {
       stack.stderr?.on('data', read);
       stack.once('exit', () => reject(new Error(`npm run dev ended:\n${output}`)));
     });
-    // The first snippet of all imports it: the others read it, whichever runs first.
+    // The first snippet of all imports this world, and the others read it, so it must exist before all.
     await runShell(`source ${ENV_FILE}\nnpx worldkeep import docs/plaza.gltf --space plaza`);
   }, START_MS_MAX);
   afterAll(async () => {

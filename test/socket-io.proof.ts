@@ -47,7 +47,7 @@ function start(env: NodeJS.ProcessEnv): Run {
   return run;
 }
 
-/** @returns what it says when it listens */
+/** @returns the text that it prints when it listens */
 async function startListening(env: NodeJS.ProcessEnv): Promise<Run & { address: string; port: number }> {
   const run = start(env);
   await expect
@@ -73,7 +73,7 @@ it.each([
     () => ({ REDIS_PASSWORD: 'wrong' }),
     /^The server could not start\. Redis stores nothing: check .*REDIS_PASSWORD/,
   ],
-  ['a port that is none', () => ({ PORT: '70000' }), /^The server could not start\. .*70000/],
+  ['an invalid port', () => ({ PORT: '70000' }), /^The server could not start\. .*70000/],
 ])('says in one sentence that it has %s, and ends', async (_, makeChanges, sentence) => {
   const { exit, lines } = start(makeEnv(makeChanges()));
   expect(await exit).toEqual([1, null]);
@@ -81,7 +81,7 @@ it.each([
   expect(lines.join()).not.toMatch(/wrong|hunter/);
 });
 
-it('listens on this machine alone unless HOST says otherwise', async () => {
+it('listens only on this machine unless HOST says otherwise', async () => {
   expect((await startListening(makeEnv())).address).toBe('127.0.0.1');
   expect((await startListening(makeEnv({ HOST: '127.0.0.2' }))).address).toBe('127.0.0.2');
 });
@@ -96,18 +96,18 @@ it(
     const reasons: string[] = [];
     const heard: string[] = [];
     for (let i = 0; i < CLIENTS; i++) {
-      // A few speak plain HTTP, as behind a proxy that knows no WebSocket.
+      // A few use plain HTTP, as behind a proxy without WebSocket.
       const transports = [i % 5 === 0 ? 'polling' : 'websocket'];
       const client = io(`http://127.0.0.1:${port}`, { transports, forceNew: true });
       client.on('disconnect', (reason) => reasons.push(reason));
-      // Whom a client is, it says again after each connection.
+      // A client names its person again after each connection.
       client.on('connect', () => client.emit('user-spawn', { id: `user-${i}`, displayName: `User ${i}` }));
       clients.push(client);
     }
     clients[0]?.on('object-create', ({ objectId }) => heard.push(objectId));
     await Promise.all(clients.map((client) => once(client as never, 'connect')));
 
-    /** What a client was told of each object. */
+    /** The answers that clients got, by object. */
     const created: string[] = [];
     const conflicts: string[] = [];
     const moved = new Map<string, number>();
@@ -115,7 +115,7 @@ it(
     const working = clients.map(async (client, i) => {
       for (let n = 0; !isOver; n++) {
         const objectId = `of-${i}-${n}`;
-        // A client that was not answered asks again.
+        // A client without an answer asks again.
         const ask = async (event: string, data: object) => {
           for (;;) {
             const reply = await client
@@ -161,7 +161,7 @@ it(
     server.child.kill('SIGTERM');
     expect((await server.exit)[0]).toBe(0);
 
-    // One disconnect a client and end of the server, none of them for good.
+    // One disconnect per client and per end of the server, and none of them final.
     expect(reasons.length).toBeGreaterThanOrEqual(2 * CLIENTS);
     expect(reasons.filter((reason) => /^io /.test(reason))).toEqual([]);
     const { databaseUrl } = stack();
@@ -170,7 +170,7 @@ it(
     await persistence.disconnect();
     const stored = new Map(objects.map((object) => [object.id, object]));
     expect([...moved].filter(([id, n]) => stored.get(id)?.position.x !== n)).toEqual([]);
-    // Each was created once, whether its acknowledgement arrived or was lost with a server.
+    // Each object was created once, even if its acknowledgement was lost with a server.
     expect([...created, ...conflicts].toSorted()).toEqual([...stored.keys()].toSorted());
     expect(conflicts.length).toBeLessThanOrEqual(2 * CLIENTS);
     expect(heard.length).toBe(new Set(heard).size);

@@ -22,7 +22,7 @@ let serveWorld: (io: unknown, classes: object) => { close(): Promise<void> };
 let url: string;
 let ann: Socket;
 let bob: Socket;
-/** What each client heard of the others. */
+/** The events that each client received from the others. */
 let heardByAnn: Heard[];
 let heardByBob: Heard[];
 
@@ -41,7 +41,7 @@ beforeAll(async () => {
   serveWorld(server, { persistence, cache, batchProcessor });
   await once(httpServer.listen(0, '127.0.0.1'), 'listening');
   url = `http://127.0.0.1:${(httpServer.address() as AddressInfo).port}`;
-  // Ann speaks plain HTTP, as behind a proxy that knows no WebSocket.
+  // Ann uses plain HTTP, as behind a proxy without WebSocket.
   ann = io(url, { transports: ['polling'], forceNew: true });
   bob = io(url, { transports: ['websocket'], forceNew: true });
   await Promise.all([ann, bob].map((client) => once(client as never, 'connect')));
@@ -63,7 +63,7 @@ afterAll(async () => {
 const ask = (client: Socket, event: string, ...args: unknown[]): Promise<Reply> =>
   client.timeout(20_000).emitWithAck(event, ...args);
 const load = async () => (await persistence.loadWorldState('main')).objects;
-/** Bob is sent a last event behind all others: what he has not heard by then, he was not sent. */
+/** Sends Bob a last event after all others. Events that he has not received by then were not sent to him. */
 async function settle(): Promise<void> {
   const objectId = uniqueName('last');
   await ask(ann, 'object-create', { objectId });
@@ -82,7 +82,7 @@ it('spawns a person: the database has them, and the cache their session', async 
   expect(await cache.getUserSession('ann')).toEqual({ socketId: ann.id, spawnedAt: expect.any(String) });
 });
 
-it('creates, moves and deletes: acknowledged when the database has it, and told to everybody else', async () => {
+it('creates, moves and deletes: acknowledges when the database has it, and tells everybody else', async () => {
   const create = { objectId: 'lamp', name: 'Lamp', position: { x: 1, y: 2, z: 3 } };
   expect(await ask(ann, 'object-create', create)).toMatchObject({
     ok: true,
@@ -108,12 +108,12 @@ it('creates, moves and deletes: acknowledged when the database has it, and told 
   expect(heardByAnn).toEqual([]);
 });
 
-it('gives an object an id where the client gives none', async () => {
+it('gives an object an id if the client gives none', async () => {
   const { objectId } = await ask(ann, 'object-create', { name: 'Nameless' });
   expect(await persistence.getObject(String(objectId))).toMatchObject({ name: 'Nameless' });
 });
 
-it('tells the sender alone what was refused', async () => {
+it('tells only the sender about a refused operation', async () => {
   await ask(ann, 'object-create', { objectId: 'chair', position: { x: 1, y: 1, z: 1 } });
   await settle();
   const before = await load();
@@ -138,7 +138,7 @@ it('tells the sender alone what was refused', async () => {
   expect(await load()).toEqual(before);
 });
 
-it('tells the sender alone that an operation had no effect', async () => {
+it('tells only the sender that an operation had no effect', async () => {
   await ask(ann, 'object-create', { objectId: 'table', name: 'Table' });
   await settle();
   heardByBob = [];
@@ -153,7 +153,7 @@ it('tells the sender alone that an operation had no effect', async () => {
   expect(await persistence.getObject('table')).toMatchObject({ name: 'Table' });
 });
 
-it('survives garbage, and answers wherever an answer is asked for', async () => {
+it('survives garbage, and answers every message that asks for an answer', async () => {
   const garbage = [null, 'text', 7, [], [[]], { objectId: 'o', properties: 7 }];
   const events = ['user-spawn', 'object-create', 'object-move', 'object-delete'];
   for (const event of [...events, 'world-load', 'no-such-event']) {
@@ -174,18 +174,18 @@ it('survives garbage, and answers wherever an answer is asked for', async () => 
   expect([heardByBob, (await load()).some(({ id }) => id === 'o')]).toEqual([[], false]);
 });
 
-it('writes to its own space alone, and signs with the person who spawned', async () => {
+it('writes only to its own space, as the person who spawned', async () => {
   const claims = { spaceId: 'other', updatedBy: 'bob' };
   expect(await ask(ann, 'object-create', { objectId: 'mine', ...claims })).toMatchObject({ ok: true });
   expect(await persistence.getObject('mine')).toMatchObject({ spaceId: 'main', createdBy: 'ann' });
 });
 
-it('gives the world whole', async () => {
+it('gives the whole world', async () => {
   const worldState = await persistence.loadWorldState('main');
   expect(await ask(bob, 'world-load')).toEqual({ ok: true, worldState });
 });
 
-it('gives who comes after a write a world with that write, which they cannot hear any more', async () => {
+it('gives a client that comes after a write a world with that write, although its event is over', async () => {
   const before = await persistence.loadWorldState('main');
   for (const objectId of ['early', 'late']) {
     await ask(ann, 'object-create', { objectId });
@@ -193,12 +193,12 @@ it('gives who comes after a write a world with that write, which they cannot hea
     expect(worldState).toMatchObject({
       objects: expect.arrayContaining([expect.objectContaining({ id: objectId })]),
     });
-    // As a load leaves it that began before the write, and ends behind it.
+    // A load that began before the write and ended after it leaves this world in the cache.
     await cache.cacheWorldState('main', before, 60);
   }
 });
 
-it('answers what came before its end, and nothing after', async () => {
+it('answers messages that came before its end, and none after it', async () => {
   const stored = Promise.withResolvers<{ seq: number; durability: string }>();
   const added: unknown[] = [];
   const add = (_: string, { objectId }: { objectId: string }) => {

@@ -5,9 +5,9 @@ import { findFreePort } from '../dev/ports.ts';
 import { startRedis } from '../dev/redis.ts';
 import { CACHE_DIR } from '../dev/stack.ts';
 
-/** A Redis server that no other test file has. */
+/** A Redis server that no other test file uses. */
 export interface TestRedis {
-  /** With the password. */
+  /** Contains the password. */
   url: string;
   port: number;
   stop(): Promise<void>;

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { inject } from 'vitest';
 import type { StackValues } from '../dev/stack.ts';
 
-/** The addresses and secrets of the stack this test run has started. */
+/** The addresses and secrets of the stack that this test run has started. */
 export function stack(): StackValues {
   return {
     databaseUrl: inject('databaseUrl'),
@@ -21,7 +21,7 @@ export function stack(): StackValues {
   };
 }
 
-/** An id no other test has: `PREFIX-` and 12 hex digits. */
+/** An id that no other test has: `PREFIX-` and 12 hex digits. */
 export function uniqueName(prefix: string): string {
   return `${prefix}-${randomBytes(6).toString('hex')}`;
 }

@@ -1,34 +1,34 @@
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 
-/** What a connection through the proxy meets. */
+/** The fault of connections through the proxy. */
 export type TcpFault =
-  /** Connections are cut, and new ones are cut at once. */
+  /** Cuts all connections, and cuts new ones immediately. */
   | { kind: 'refuse' }
-  /** Nothing more is carried in either direction; connections stay open. */
+  /** Carries no more bytes in either direction; connections stay open. */
   | { kind: 'hang' }
-  /** What is sent with `match` in it arrives; instead of the answer the connection is cut. Once. */
+  /** Delivers a request that contains `match`, then cuts the connection instead of the answer. Once. */
   | { kind: 'drop-reply'; match: string };
 
-/** What is sent arrives; the answer is not the store's. Once. */
+/** Delivers a request, but sends another answer than the store's. Once. */
 export interface TcpNonsense {
   kind: 'nonsense';
 }
 
 export interface TcpProxy {
   port: number;
-  /** Takes the place of the fault before. */
+  /** Replaces the previous fault. */
   inject(fault: TcpFault | TcpNonsense): void;
-  /** Connections that hung are cut: what waited in them is lost. */
+  /** Cuts connections that hung: the bytes that waited in them are lost. */
   clear(): void;
-  /** Connections made through it, from its start. */
+  /** The number of connections since its start. */
   readonly connections: number;
   close(): Promise<void>;
 }
 
 const NONSENSE = 'HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\n\r\n';
 
-/** A way to a store on 127.0.0.1 that can be closed, as a network closes. */
+/** A proxy to a store on 127.0.0.1 that a test can break like a network. */
 export async function startTcpProxy(targetPort: number): Promise<TcpProxy> {
   const pairs = new Set<[client: Socket, server: Socket]>();
   let fault: TcpFault | TcpNonsense | null = null;

@@ -6,11 +6,11 @@ import { stack, uniqueName } from './support.ts';
 
 export interface TestTenant {
   tenantId: string;
-  /** A new key of the tenant, as it stands after `Bearer`. */
+  /** Makes a new key of the tenant: the text after `Bearer`. */
   apiKey(scopes: readonly Scope[]): Promise<string>;
 }
 
-/** A tenant that no other test has, made as the command line makes one. */
+/** Makes a tenant that no other test has, with the code of the command line. */
 export async function makeTenant(tenantId = uniqueName('tenant')): Promise<TestTenant> {
   const { databaseUrl, databaseHttpUrl } = stack();
   const postgres = openNeon({ databaseUrl, fetchEndpoint: databaseHttpUrl, timeoutMs: 10_000 });

@@ -8,7 +8,7 @@ import { stack, uniqueName } from './support.ts';
 const POSITION = { x: 1, y: 2, z: 3 };
 const TURNED = eulerToQuaternion({ x: 0.5, y: 1, z: 0.25 }, 'YXZ');
 
-/** An object of a scene, turned about its axes in the order YXZ. */
+/** An object of a scene, rotated about its axes in the order YXZ. */
 function makeMesh(): Object3D {
   const mesh = new Object3D();
   Object.assign(mesh.position, POSITION);
@@ -28,7 +28,7 @@ describe("three.js's values in a Node server", () => {
     await Promise.all([cache.disconnect(), persistence.disconnect()]);
   });
 
-  it('[B2] are saved and updated as they are', async () => {
+  it('[B2] are saved and updated without a conversion by the caller', async () => {
     const { position, quaternion, scale } = makeMesh();
     const { object } = await persistence.saveObject({ id: 'mesh', position, rotation: quaternion, scale });
     expect(object).toMatchObject({ position: POSITION, rotation: TURNED, scale: { x: 1, y: 1, z: 1 } });
@@ -40,7 +40,7 @@ describe("three.js's values in a Node server", () => {
     expect(moved.rotation).toEqual(eulerToQuaternion({ x: 0.5, y: 1, z: 0.25 }, 'ZYX'));
   });
 
-  it('are taken for another tenant, and in a whole world', async () => {
+  it('are accepted for another tenant, and in a whole world', async () => {
     const { position, quaternion } = makeMesh();
     const other = persistence.forTenant(tenantId, 'ann');
     await other.saveWorldState({
@@ -53,7 +53,7 @@ describe("three.js's values in a Node server", () => {
     ]);
   });
 
-  it('[B2] are taken by a BatchProcessor, of objects and of avatars', async () => {
+  it('[B2] are accepted by a BatchProcessor, for objects and for avatars', async () => {
     batches = new BatchProcessor(persistence, cache);
     await persistence.upsertUser({ id: 'ann', displayName: 'Ann' });
     const { position, quaternion: rotation } = makeMesh();

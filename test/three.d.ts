@@ -1,4 +1,4 @@
-/** The package has no types of its own; tests need a few classes of it. */
+/** The package comes without types; tests need a few of its classes. */
 declare module 'three' {
   export class Vector3 {
     constructor(x?: number, y?: number, z?: number);

@@ -2,13 +2,13 @@ import { readFileSync } from 'node:fs';
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { createServer as createTlsServer, TLSSocket } from 'node:tls';
 
-/** Signed by itself, for localhost and 127.0.0.1, until 2126. It is for tests alone: everybody has its key. */
+/** Self-signed, for localhost and 127.0.0.1, until 2126. Only for tests: its key is public. */
 export const CERTIFICATE_FILE = new URL('./tls/certificate.pem', import.meta.url).pathname;
 const PAIR = {
   cert: readFileSync(CERTIFICATE_FILE),
   key: readFileSync(new URL('./tls/key.pem', import.meta.url)),
 };
-/** What a client of Postgres sends before anything else, to ask for TLS. */
+/** The first bytes of a Postgres client: it asks for TLS. */
 const SSL_REQUEST = Buffer.from([0, 0, 0, 8, 4, 210, 22, 47]);
 
 export interface TlsProxy {
@@ -16,7 +16,7 @@ export interface TlsProxy {
   close(): Promise<void>;
 }
 
-/** TLS on 127.0.0.1 before a store that has none. `postgres` begins in plain text, as its protocol does. */
+/** Adds TLS on 127.0.0.1 to a store without it. `postgres` begins in plain text, as its protocol requires. */
 export async function startTlsProxy(kind: 'postgres' | 'redis', targetPort: number): Promise<TlsProxy> {
   const sockets = new Set<Socket>();
   const keep = (socket: Socket) => {

@@ -109,7 +109,7 @@ const ALLOWED: [string, string][] = [
   ['src/cli/commands/a.ts', '../../world/types.ts'],
 ];
 
-/** A file of its own for each import, in the same room. */
+/** A separate file for each import, in the same room. */
 const nameFiles = (imports: [string, string][], kind: string) =>
   imports.map(([file, path], i) => [file.replace(/(\ba|a-class)\.ts$/, `${kind}-${i}.ts`), path] as const);
 

@@ -1,4 +1,4 @@
-/** One Drizzle UPDATE an object, each a request of its own, through the client that the functions have. Reads BENCH_UPDATES. */
+/** Sends one Drizzle UPDATE per object, each in its own request, with the client of the functions. Reads BENCH_UPDATES. */
 import { and, eq } from 'drizzle-orm';
 import { openNeon } from '../../src/postgres/neon.ts';
 import { spaces, worldObjects } from '../../src/postgres/schema/spaces.ts';

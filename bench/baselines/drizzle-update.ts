@@ -18,7 +18,7 @@ export interface UpdateTask {
 
 export interface UpdatePhase {
   updates: number;
-  /** How many are under way at once. */
+  /** The number of updates in flight at the same time. */
   concurrency: number;
 }
 
@@ -29,7 +29,7 @@ export interface UpdateResult {
 const BASELINE = 'one Drizzle UPDATE an object';
 const HUNDRED = 100;
 
-/** What it would cost to write each update by itself. */
+/** Measures the cost of one write per update. */
 export async function measureDrizzleUpdate(bench: Bench): Promise<Figure[]> {
   const { sizes } = bench;
   const stack = await bench.openStack();
@@ -86,7 +86,7 @@ export async function measureDrizzleUpdate(bench: Bench): Promise<Figure[]> {
       unit: 'durable updates/s',
       measure: 'updates/s',
       values: rates,
-      note: `${sizes.connections} under way at once, from one Node process; without authentication and validation`,
+      note: `${sizes.connections} in flight at the same time, from one Node process; without authentication and validation`,
     },
     {
       ...shared,
@@ -94,7 +94,7 @@ export async function measureDrizzleUpdate(bench: Bench): Promise<Figure[]> {
       unit: 'ms, p50',
       values: hundreds,
       measure: 'ms for 100 durable updates',
-      note: `${sizes.connections} under way at once`,
+      note: `${sizes.connections} in flight at the same time`,
     },
     {
       ...shared,

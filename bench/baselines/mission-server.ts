@@ -1,6 +1,6 @@
 /**
- * The design of a Node server that keeps what is to be written in its own memory: it answers as soon as an update is in the
- * queue, and writes the queue to Postgres every 100 ms or at 100 items. Reads BENCH_MISSION; tells its port to its parent.
+ * A Node server with a write queue in its own memory. It answers as soon as an update is in the queue. It writes the
+ * queue to Postgres every 100 ms, or at 100 items. Reads BENCH_MISSION; tells its port to its parent.
  */
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -49,7 +49,7 @@ async function flush(): Promise<void> {
       const items = queue.slice(0, FLUSH_ITEMS);
       queue = queue.slice(items.length);
       await write(items);
-      // The cached world is stale now, and the other servers are told.
+      // The cached world is stale now. Deletes it and tells the other servers.
       await redis
         .pipeline()
         .del(`world:${MISSION_SPACE}`)
@@ -70,7 +70,7 @@ async function write(items: readonly ObjectUpdate[]): Promise<void> {
       for (const { position, rotation, updatedBy, objectId } of items)
         await client.query(SET, [JSON.stringify(position), JSON.stringify(rotation), updatedBy, objectId]);
     else {
-      // Of an object that is there twice the last one counts: one statement updates a row once.
+      // One statement can update a row only once: keep the last item of each object.
       const last = [...new Map(items.map((item) => [item.objectId, item])).values()];
       await client.query(SET_ALL, [
         last.map(({ objectId }) => objectId),

@@ -3,7 +3,7 @@ import { nameObject, placeObject } from '../harness/operations.ts';
 
 const SCHEMA = 'bench_mission';
 export const MISSION_TABLE = `${SCHEMA}.world_objects`;
-/** What the server's connections say they are. */
+/** The application name of the server's connections. */
 export const MISSION_NAME = 'bench-mission';
 export const MISSION_SPACE = 'main';
 
@@ -15,7 +15,7 @@ export interface MissionTask {
   flush: 'one by one' | 'one statement';
 }
 
-/** A table as such a server has it: no tenants, no row security, vectors as JSON. */
+/** Makes a table for such a server: no tenants, no row security, vectors as JSON. */
 export async function makeMissionTable(databaseUrl: string, objects: number): Promise<pg.Client> {
   const client = new pg.Client({ connectionString: databaseUrl });
   await client.connect();

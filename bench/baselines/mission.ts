@@ -45,7 +45,7 @@ async function startServer({ values }: BenchStack, flush: MissionTask['flush']):
   };
 }
 
-/** In-process queue, flush at 100 ms or 100 items, pg and ioredis: how fast it is, and what it loses. */
+/** In-process queue, flush at 100 ms or 100 items, pg and ioredis: measures its speed and its losses. */
 export async function measureMission(bench: Bench): Promise<Figure[]> {
   const { sizes } = bench;
   const stack = await bench.openStack();
@@ -140,7 +140,7 @@ async function readProcessed(url: string): Promise<number> {
   return ((await (await fetch(url)).json()) as { processed: number }).processed;
 }
 
-/** @returns how many acknowledged updates each kill lost: of those that no later one of the same object has replaced */
+/** @returns how many acknowledged updates each kill lost; an update does not count if a later one replaced it */
 async function measureLoss({ sizes, tell }: Bench, stack: BenchStack): Promise<number[]> {
   const random = createRandom(1);
   const objects = sizes.hotObjects;
@@ -177,7 +177,7 @@ async function measureLoss({ sizes, tell }: Bench, stack: BenchStack): Promise<n
   return losses;
 }
 
-/** What the server had sent before it died is still carried out: only then is it known what is lost. */
+/** Postgres still runs the statements that the server sent before it died. The loss is known only after their end. */
 async function waitUntilGone(client: pg.Client): Promise<void> {
   for (;;) {
     const { rowCount } = await client.query('select from pg_stat_activity where application_name = $1', [

@@ -1,4 +1,4 @@
-/** Sends requests over kept connections, in a process of its own, as {@link openAsker} tells it. */
+/** Sends the requests of {@link openAsker} over keep-alive connections, in a separate process. */
 import { Agent, request } from 'node:http';
 import { setTimeout as delay } from 'node:timers/promises';
 import { type Answer, type Ask, type AskPhase, type AskTarget, SENT_AT } from './asks.ts';
@@ -48,7 +48,7 @@ async function run({ asks, connections, requestsPerSecond }: AskPhase): Promise<
     };
     await Promise.all(Array.from({ length: connections }, work));
   } else {
-    // At the given rate, whatever the answers do: what is due waits for a connection, from the moment it was due.
+    // Keeps the given rate even if answers are slow: a due request waits for a connection, and the wait counts.
     const startedAt = performance.now();
     const underWay = new Set<Promise<void>>();
     while (begun < asks.length) {

@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { join } from 'node:path';
 import { createReceiver } from './child.ts';
 
-/** One request. In its body {@link SENT_AT} stands for the moment just before it is sent. */
+/** One request. The process replaces {@link SENT_AT} in its body by the time just before it sends it. */
 export interface Ask {
   method: string;
   path: string;
@@ -11,33 +11,33 @@ export interface Ask {
   body?: string;
 }
 
-/** Stands in a body for a number: when it is sent, by the machine's own clock, in milliseconds. */
+/** A placeholder in a body: the process replaces it by the time of sending, by the machine's clock, in ms. */
 export const SENT_AT = '"$sentAt"';
 
 export interface AskPhase {
   asks: readonly Ask[];
   connections: number;
-  /** Null: each connection sends the next when it has the answer. */
+  /** Null: each connection sends the next request when it has the answer. */
   requestsPerSecond: number | null;
 }
 
 export interface Answer {
   /** 0: the connection broke. */
   status: number;
-  /** From when it was due to the last byte of the answer. */
+  /** From the due time of the request to the last byte of the answer. */
   ms: number;
   bytes: number;
   etag: string;
 }
 
-/** Where the requests go, and what is in the headers of each. */
+/** The address and the headers of every request. */
 export interface AskTarget {
   url: string;
   headers: Readonly<Record<string, string>>;
 }
 
 export interface Asker {
-  /** One phase at a time. @returns an answer for each, in their order */
+  /** One phase at a time. @returns an answer for each request, in the same order */
   run(phase: AskPhase): Promise<Answer[]>;
   pid: number;
   close(): Promise<void>;
@@ -50,7 +50,7 @@ export async function openAsker(target: AskTarget): Promise<Asker> {
     env: { ...process.env, BENCH_ASKS: JSON.stringify(target) },
   });
   const exited = once(child, 'exit');
-  const receive = createReceiver<Answer[] | 'ready'>(child, exited, 'what asks');
+  const receive = createReceiver<Answer[] | 'ready'>(child, exited, 'the asker');
   await receive();
   return {
     pid: child.pid ?? 0,
@@ -58,7 +58,7 @@ export async function openAsker(target: AskTarget): Promise<Asker> {
       const received = receive();
       child.send(phase);
       const answers = await received;
-      if (answers === 'ready') throw new Error('what asks said that it was ready once more');
+      if (answers === 'ready') throw new Error('the asker said twice that it was ready');
       return answers;
     },
     async close() {

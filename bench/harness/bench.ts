@@ -6,9 +6,9 @@ import type { Workerd } from './workerd.ts';
 
 export type Runtime = 'worker' | 'node';
 
-/** How large the measurements are. The figures are for {@link FULL_SIZES}; smaller ones only show that all works. */
+/** How large the measurements are. The figures are for {@link FULL_SIZES}; smaller sizes only show that all works. */
 export interface Sizes {
-  /** How often each is measured; what counts is the median. */
+  /** How often each is measured; the median counts. */
   runs: number;
   opsPerRequest: number;
   connections: number;
@@ -32,7 +32,7 @@ export interface Sizes {
   hitRate: {
     spaces: number;
     objects: number;
-    /** Longer than a minute: for so long is kept what no log holds. */
+    /** Longer than a minute: the parts of a state that are not in the log are kept for a minute. */
     seconds: number;
     readsPerSecond: number;
     writesPerSecond: number;
@@ -84,20 +84,20 @@ export const FULL_SIZES: Sizes = {
   baseline: { drizzleUpdates: 15_000, missionUpdates: 100_000, seconds: 8, hundreds: 200 },
 };
 
-/** What a section is given. */
+/** The input of a section. */
 export interface Bench {
   sizes: Sizes;
   /** Where the functions run: in workerd over HTTP drivers and emulators, or on Node over TCP. */
   runtime: Runtime;
-  /** The built Worker's one module. */
+  /** The path of the built Worker's one module. */
   workerPath: string;
-  /** Starts the functions on a stack, with rate limits off; all else is as it is by default, but for `changes`. */
+  /** Starts the functions on a stack, with rate limits off. All other settings are defaults, except `changes`. */
   startServer(values: StackValues, changes?: WorkerVariables): Promise<Workerd>;
-  /** Stores of the section's own, so that no section measures what another has left behind. The section stops them. */
+  /** Starts stores for one section, so that no section measures data of another. The section stops them. */
   openStack(): Promise<BenchStack>;
-  /** Tells where the Worker's time goes, too: slower, so that the figures do not count. */
+  /** Also tells where the Worker's time goes. This makes it slower, so the figures do not count. */
   profile: boolean;
-  /** Tells how far it is. */
+  /** Tells the progress. */
   tell(line: string): void;
 }
 

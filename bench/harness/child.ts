@@ -1,7 +1,7 @@
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 
-/** The next message of a child, whatever it is about; rejects where the child ends instead. */
+/** The next message of a child, of any kind; rejects if the child ends instead. */
 export function createReceiver<Message>(
   child: ChildProcess,
   exited: Promise<unknown[]>,
@@ -12,7 +12,7 @@ export function createReceiver<Message>(
   return () => Promise.race([once(child, 'message').then(([message]) => message as Message), ended]);
 }
 
-/** Milliseconds by the clock that all processes of a machine share. */
+/** Milliseconds, by a clock that all processes of a machine share. */
 export function readSharedMs(): number {
   return Number(process.hrtime.bigint()) / 1e6;
 }

@@ -11,7 +11,7 @@ const RETRIES_MAX = 200;
 const TIMEOUT_MS = 10_000;
 const ANY = Number.MAX_SAFE_INTEGER;
 
-/** Of an object that is not there: nothing changes. */
+/** Updates an object that does not exist, so nothing changes. */
 const NOTHING: AppendRequest = {
   actor: null,
   entries: [{ ops: '[{"op":"delete","id":"not-there"}]', count: 1 }],
@@ -22,18 +22,18 @@ const NOTHING: AppendRequest = {
   backlog: { bytesMax: ANY, entriesMax: ANY, ageMsMax: ANY },
 };
 
-/** Connections of who measures, by their name in CLIENT LIST. */
+/** The name in CLIENT LIST of the benchmark's own connections. */
 export const OWN_NAME = 'bench';
 
 export interface HeldDrains {
-  /** Commands that holding has sent to Redis so far. */
+  /** The number of commands that this hold has sent to Redis so far. */
   commands(): number;
   release(): Promise<void>;
 }
 
 /**
- * Keeps drains away from a space: claims its drain, and never comes to an end. The log has to
- * be known to Redis. Who is asked to drain the space by name still does.
+ * Keeps drains away from a space: claims its drain, and never ends it. Redis must already know
+ * the log. A process that is asked to drain this space by name still drains it.
  */
 export async function holdDrains({ redisUrl }: StackValues, address: LogAddress): Promise<HeldDrains> {
   const { hostname, port, password } = new URL(redisUrl);
@@ -51,9 +51,9 @@ export async function holdDrains({ redisUrl }: StackValues, address: LogAddress)
     commands++;
     const outcome = await log.append(address, NOTHING);
     if (outcome.status !== 'appended') throw new Error(`the log cannot be held: ${outcome.status}`);
-    // Empty while another drain is at it.
+    // Empty while another drain has the claim.
     token = outcome.token;
-    if (token === '' && tries === RETRIES_MAX) throw new Error('another drain is at it all the time');
+    if (token === '' && tries === RETRIES_MAX) throw new Error('another drain has the claim all the time');
     if (token === '') await delay(RETRY_MS);
   }
   const renew = async () => {

@@ -1,4 +1,4 @@
-/** The load: requests over kept connections, in a process of its own, as {@link openLoad} tells it. */
+/** The load of {@link openLoad}: requests over keep-alive connections, from a separate process. */
 import { Agent, request } from 'node:http';
 import { setTimeout as delay } from 'node:timers/promises';
 import { uuidv7 } from 'uuidv7';
@@ -103,7 +103,7 @@ async function run({ connections, seconds, requests, requestsPerSecond }: LoadPh
     if (answer.seq !== null) seqs.push(answer.seq);
   };
   if (requestsPerSecond === null) {
-    // As fast as it goes: each connection sends the next when it has the answer.
+    // As fast as possible: each connection sends the next request when it has the answer.
     const work = async () => {
       while (begun < requestsMax && performance.now() < endsAt) {
         begun++;
@@ -112,7 +112,7 @@ async function run({ connections, seconds, requests, requestsPerSecond }: LoadPh
     };
     await Promise.all(Array.from({ length: connections }, work));
   } else {
-    // At the given rate, whatever the answers do: what is due waits for a connection, from the moment it was due.
+    // Keeps the given rate even if answers are slow: a due request waits for a connection, and the wait counts.
     const underWay = new Set<Promise<void>>();
     const allDue = Math.min(
       requestsMax,

@@ -3,11 +3,11 @@ import { once } from 'node:events';
 import { join } from 'node:path';
 import type { MoveForm } from './operations.ts';
 
-/** Where requests go, and what is in them. */
+/** The address and the content of the requests. */
 export interface LoadTarget {
   url: string;
   headers: Readonly<Record<string, string>>;
-  /** How many objects take turns to be moved. */
+  /** The number of objects that the load moves in turn. */
   objects: number;
   opsPerRequest: number;
   /** The same seed gives the same moves. */
@@ -16,28 +16,28 @@ export interface LoadTarget {
   isFast?: boolean | undefined;
 }
 
-/** How much is sent, and how fast; with neither `seconds` nor `requests` it would not end. */
+/** The number and the rate of requests. Without `seconds` and `requests` the load does not end. */
 export interface LoadPhase {
   connections: number;
   seconds: number | null;
   requests: number | null;
-  /** Null: as fast as the answers come. */
+  /** Null: as fast as the answers arrive. */
   requestsPerSecond: number | null;
 }
 
 export interface LoadResult {
   requests: number;
-  /** Due at the given rate, and not sent before the time was over: no connection was free. */
+  /** Requests that were due but not sent in time, because no connection was free. */
   unsent: number;
-  /** Operations that the answers name as accepted, or, where they wait, as applied. */
+  /** Operations that the answers name as accepted; as applied if the requests wait. */
   accepted: number;
-  /** How many answers had each status; 0: the connection broke. */
+  /** The number of answers by status; 0: the connection broke. */
   statuses: Record<string, number>;
   /** As the answers name them. */
   seqs: number[];
   /** From the first request to the last answer. */
   seconds: number;
-  /** Of single requests; at a given rate from when each was due. */
+  /** Of single requests; at a given rate it is counted from their due time. */
   latencyMs: { p50: number; p99: number; max: number };
 }
 
@@ -51,7 +51,7 @@ export interface Load {
   close(): Promise<void>;
 }
 
-/** Starts a process that sends requests, and waits until it has made what it will send. */
+/** Starts a process that sends requests, and waits until it has made their bodies. */
 export async function openLoad(target: LoadTarget): Promise<Load> {
   const child = fork(join(import.meta.dirname, 'load-process.ts'), {
     execArgv: [],
@@ -69,7 +69,7 @@ export async function openLoad(target: LoadTarget): Promise<Load> {
       const received = receive();
       child.send(phase);
       const message = await received;
-      if (message.kind !== 'result') throw new Error('the load said that it was ready once more');
+      if (message.kind !== 'result') throw new Error('the load said twice that it was ready');
       return message.result;
     },
     async close() {
@@ -79,13 +79,13 @@ export async function openLoad(target: LoadTarget): Promise<Load> {
   };
 }
 
-/** @throws Error where an answer was not as it should be, or something was not sent */
+/** @throws Error if an answer has another status, or a request was not sent */
 export function requireAll(result: LoadResult, status: number): void {
   if (result.unsent > 0) throw new Error(`${result.unsent} requests could not be sent in time`);
   requireStatus(result, status);
 }
 
-/** @throws Error where an answer was not as it should be */
+/** @throws Error if an answer has another status */
 export function requireStatus({ statuses, requests }: LoadResult, status: number): void {
   if (statuses[status] !== requests)
     throw new Error(`not all of ${requests} requests were answered ${status}: ${JSON.stringify(statuses)}`);

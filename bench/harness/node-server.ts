@@ -14,7 +14,7 @@ const START_MS_MAX = 30_000;
 const STOP_GRACE_MS = 5_000;
 const POLL_MS = 10;
 
-/** Runs what `npm start` runs, with Postgres and Redis over TCP, so that no emulator is in between; see `startWorker`. */
+/** Runs the server of `npm start`. It reaches Postgres and Redis over TCP, without an emulator; see `startWorker`. */
 export async function startNodeServer(values: StackValues, changes: WorkerVariables = {}): Promise<Workerd> {
   const dir = makeDir();
   const logFile = join(dir, 'node.log');

@@ -1,4 +1,4 @@
-/** Moves as a game server sends them: every object takes small steps on a walk of its own. */
+/** Moves like a game server's: every object takes small steps on its own walk. */
 
 const STEP_METRES_MIN = 0.1;
 const STEP_METRES_MAX = 0.3;
@@ -14,7 +14,7 @@ export function nameObject(i: number): string {
   return `obj-${String(i).padStart(5, '0')}`;
 }
 
-/** Where object i stands before the first move. */
+/** The position of object i before the first move. */
 export function placeObject(i: number, objects: number): { x: number; y: number; z: number } {
   const side = Math.ceil(Math.sqrt(objects));
   return { x: (i % side) * GRID_METRES, y: 0, z: Math.floor(i / side) * GRID_METRES };
@@ -23,11 +23,11 @@ export function placeObject(i: number, objects: number): { x: number; y: number;
 export interface WalkOptions {
   objects: number;
   opsPerRequest: number;
-  /** How many bodies are made. */
+  /** The number of bodies. */
   bodies: number;
   /** The same seed gives the same walk. */
   seed: number;
-  /** As patches, or as one `move` in columns. */
+  /** Patches, or one `move` in columns. */
   form?: MoveForm;
   /** Steps of over 32 m. */
   isFast?: boolean;
@@ -36,9 +36,9 @@ export interface WalkOptions {
 export type MoveForm = 'patch' | 'move';
 
 /**
- * Bodies of `POST …/updates`, in the order of the walk: the objects take turns, `opsPerRequest` of them in each body. To be sent
- * forwards, then backwards, and so on: then each move is one step from the one before. Positions have 3 decimals; rotations 4,
- * for with 3 they are too far from unit length to be kept as sent.
+ * Bodies of `POST …/updates`, in the order of the walk: the objects take turns, `opsPerRequest` of them in each body. The
+ * load sends them forwards, then backwards, and so on, so that each move is one step from the previous one. Positions have
+ * 3 decimals. Rotations have 4: with 3 their length is too far from 1, and the server would change them.
  */
 export function makeBodies({
   objects,
@@ -78,13 +78,13 @@ export function makeBodies({
   });
 }
 
-/** The place in a list of `length` at step n of a way there and back, without end. */
+/** The index in a list of `length` at step n of an endless walk forwards and backwards. */
 export function turnBack(n: number, length: number): number {
   const at = n % (2 * length);
   return at < length ? at : 2 * length - 1 - at;
 }
 
-/** Numbers from 0 to 1, always the same for a seed (mulberry32). */
+/** Numbers from 0 to 1, always the same for the same seed (mulberry32). */
 export function createRandom(seed: number): () => number {
   let state = seed >>> 0;
   return () => {

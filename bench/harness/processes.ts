@@ -1,19 +1,19 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 
-/** `/proc` counts in these, on every Linux that Node runs on. */
+/** The unit of time in `/proc`, on every Linux that Node runs on. */
 const TICKS_PER_SECOND = 100;
 const KIB_PER_MIB = 1024;
 
-/** What takes part in a measurement, by name; of each only the process itself but for Postgres, whose children count with it. */
+/** The processes of a measurement, by name. A process counts without its children; only Postgres counts with them. */
 export type Processes = Readonly<Record<string, number>>;
 
-/** CPU time of each until now, in seconds: user and system, threads and children that have ended included. */
+/** CPU time of each until now, in seconds: user and system, including its threads and its ended children. */
 function readCpuSeconds(processes: Processes): Record<string, number> {
   return Object.fromEntries(
     Object.entries(processes).map(([name, pid]) => {
       const members = name === 'postgres' ? [pid, ...listChildren(pid)] : [pid];
-      // A child that ends hands its time to its parent: counted there from then on.
+      // When a child ends, the kernel adds its time to its parent.
       const ticks = members.map((member) => {
         const stat = readStat(member);
         if (stat === null) return 0;
@@ -25,12 +25,12 @@ function readCpuSeconds(processes: Processes): Record<string, number> {
   );
 }
 
-/** Seconds by name, and `total`: of all but the load and the emulators, which are not there on the platform. */
+/** Seconds by name. `total` leaves out the load and the emulators, because the platform does not have them. */
 export type CpuTaken = Record<string, number> & { total: number };
 
 const NOT_OURS: ReadonlySet<string> = new Set(['load', 'emulators']);
 
-/** What each took while `work` ran, in seconds, and `total`. */
+/** The CPU time of each process while `work` ran, in seconds, and `total`. */
 export async function measureCpu<T>(
   processes: Processes,
   work: () => Promise<T>,
@@ -47,7 +47,7 @@ export async function measureCpu<T>(
   return { result, seconds: { ...seconds, total } };
 }
 
-/** Memory now, in MiB: what is resident; of Postgres's processes each page they share counts once. */
+/** Resident memory now, in MiB. A page that several Postgres processes share counts once. */
 export function readMemoryMiB(processes: Processes): Record<string, number> {
   return Object.fromEntries(
     Object.entries(processes).map(([name, pid]) => {
@@ -58,7 +58,7 @@ export function readMemoryMiB(processes: Processes): Record<string, number> {
   );
 }
 
-/** Reads memory every `everyMs`, until stopped. */
+/** Reads the memory every `everyMs`, until it is stopped. */
 export function sampleMemory(
   processes: Processes,
   everyMs: number,
@@ -93,7 +93,7 @@ function listChildren(pid: number): number[] {
     .filter((member) => member > 0 && Number(readStat(member)?.[1]) === pid);
 }
 
-/** The fields behind the name: state, parent, …; utime, stime, cutime and cstime are at 11 to 14. */
+/** The fields after the name: state, parent, …; utime, stime, cutime and cstime are at 11 to 14. */
 function readStat(pid: number): string[] | null {
   try {
     const text = readFileSync(`/proc/${pid}/stat`, 'utf8');

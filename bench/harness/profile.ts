@@ -12,8 +12,8 @@ interface ProfileNode {
 }
 
 /**
- * Where the Worker's time goes while `work` runs: each function's own share of the samples, told line by line. Only where the
- * Worker was started with an inspector; that costs time itself, so the figures of such a run do not count.
+ * Tells where the Worker's time goes while `work` runs: each function's own share of the samples, one per line. Does
+ * nothing unless the Worker has an inspector. The inspector costs time, so the figures of such a run do not count.
  */
 export async function profileWorker<T>(
   { inspectorUrl }: Workerd,

@@ -2,10 +2,10 @@ import type { Redis } from 'ioredis';
 import { listRedisCommands } from '../../dev/redis-monitor.ts';
 import { OWN_NAME } from './hold-drains.ts';
 
-/** What a script runs inside Redis has this as its source. */
+/** MONITOR shows this source for commands that a script runs inside Redis. */
 const INSIDE = 'lua';
 
-/** How often scripts have been called in Redis's life. */
+/** The number of script calls since Redis started. */
 export async function countScriptCalls(redis: Redis): Promise<number> {
   const stats = await redis.info('commandstats');
   return [...stats.matchAll(/^cmdstat_eval(?:sha)?(?:_ro)?:calls=(\d+)/gm)].reduce(
@@ -14,13 +14,13 @@ export async function countScriptCalls(redis: Redis): Promise<number> {
   );
 }
 
-/** What a script call takes inside Redis: microseconds, of all since the last reset of the statistics. */
+/** The mean time of a script call inside Redis, in microseconds, since the last reset of the statistics. */
 export async function readScriptMicroseconds(redis: Redis): Promise<number> {
   const stats = await redis.info('commandstats');
   return Number(/^cmdstat_evalsha:.*usec_per_call=([\d.]+)/m.exec(stats)?.[1] ?? Number.NaN);
 }
 
-/** Every command that reaches Redis while `work` runs, by name; not those inside scripts, nor those of who measures. */
+/** The name of every command that reaches Redis while `work` runs, except commands of scripts and of the benchmark. */
 export async function listCommands(redis: Redis, work: () => Promise<void>): Promise<string[]> {
   const seen = await listRedisCommands(redis, work);
   const clients = String(await redis.client('LIST'));

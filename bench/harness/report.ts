@@ -5,7 +5,7 @@ import pg from 'pg';
 import type { StackValues } from '../../dev/stack.ts';
 import { median } from './statistics.ts';
 
-/** What is the same of two figures, where one can be said as a multiple of the other. */
+/** The kind of a figure. A figure can be given as a multiple of another one of the same kind. */
 export type Measure =
   | 'updates/s'
   | 'updates/s, moves'
@@ -14,23 +14,23 @@ export type Measure =
   | 'bytes an object'
   | `ms ${string}`;
 
-/** One measured quantity: a value of each run. */
+/** One measured quantity: a value per run. */
 export interface Figure {
   section: string;
   what: string;
   unit: string;
   values: number[];
-  /** What it is to be. */
+  /** The limit that the median must meet. */
   due?: { atLeast: number } | { atMost: number } | { ratio: string; atLeast: number };
-  /** What is due is a promise, and no goal of speed: missing it fails the run. */
+  /** The limit is a promise, not a goal for speed: if the figure misses it, the run fails. */
   isPromise?: boolean;
-  /** What it can be compared by with other sections' figures. */
+  /** The kind by which it is compared with figures of other sections. */
   measure?: Measure;
-  /** The name of the baseline that this is a figure of. */
+  /** The name of the baseline that this figure belongs to. */
   baseline?: string;
-  /** What has to be known to read it. */
+  /** Facts that a reader needs to understand the figure. */
   note?: string;
-  /** Only among the values of every run. */
+  /** The report shows it only among the values of every run. */
   isDetail?: boolean;
 }
 
@@ -39,11 +39,11 @@ export interface Row extends Figure {
   min: number;
   max: number;
   isMet: boolean | null;
-  /** How many times each baseline of the same run, by its name. */
+  /** The figure as a multiple of each baseline of the same run, by the baseline's name. */
   ratios: Record<string, number>;
 }
 
-/** The median of each figure, and what it is to the baselines that were measured in the same run. */
+/** The median of each figure, also as a multiple of the baselines in the same run. */
 export function buildRows(figures: readonly Figure[]): Row[] {
   return figures.map((figure) => {
     const middle = median(figure.values);
@@ -67,7 +67,7 @@ export function buildRows(figures: readonly Figure[]): Row[] {
   });
 }
 
-/** Null where nothing is due, or what it is compared with was not measured. */
+/** Null if the figure has no limit, or if its baseline was not measured. */
 function isMet(due: Figure['due'], middle: number, ratios: Record<string, number>): boolean | null {
   if (due === undefined) return null;
   if ('atMost' in due) return middle <= due.atMost;
@@ -137,7 +137,7 @@ export function formatParts(parts: Readonly<Record<string, number>>): string {
     .join(', ');
 }
 
-/** Where the time went: CPU of each process, in µs an update, of several runs the mean. */
+/** The CPU time of each process, in µs an update: the mean of several runs. */
 export function describeCpu(runs: readonly { seconds: Record<string, number>; updates: number }[]): string {
   const parts: Record<string, number> = {};
   for (const { seconds, updates } of runs)
@@ -146,7 +146,7 @@ export function describeCpu(runs: readonly { seconds: Record<string, number>; up
   return `CPU in µs an update: ${formatParts(parts)}`;
 }
 
-/** What was measured on, in one line. */
+/** The machine and the versions of the stores, in one line. */
 export async function describeMachine(values: StackValues): Promise<string> {
   const redis = new Redis(values.redisUrl);
   const postgres = new pg.Client({ connectionString: values.superuserUrl });

@@ -6,7 +6,7 @@ import { type BenchSpace, makeSpace, type SpaceWatch, watchSpace } from './space
 import type { BenchStack } from './stack.ts';
 import type { Workerd } from './workerd.ts';
 
-/** A stack of its own, and the Worker on it. */
+/** A separate stack, and the Worker on it. */
 export interface Setting {
   stack: BenchStack;
   worker: Workerd;
@@ -21,7 +21,7 @@ export interface SpaceSetting extends Setting {
   objects: number;
 }
 
-/** Starts what is measured, and ends it whatever becomes of `use`. */
+/** Starts a stack and the functions, and ends them even if `use` fails. */
 export async function withWorker<T>(
   { openStack, startServer, runtime }: Bench,
   variables: WorkerVariables,
@@ -31,7 +31,7 @@ export async function withWorker<T>(
   try {
     const worker = await startServer(stack.values, variables);
     const { emulators, ...stores } = stack.processes;
-    // On Node nothing is emulated but QStash, which only drains of a whole log ask for.
+    // On Node only QStash is emulated, and only drains of a whole log use it.
     const processes =
       runtime === 'node'
         ? { ...stores, node: worker.pid }
@@ -46,7 +46,7 @@ export async function withWorker<T>(
   }
 }
 
-/** Makes a space with objects in it; its keys in Redis go afterwards, so that the next one has their memory. */
+/** Makes a space with objects. Deletes its Redis keys afterwards, so that the next space has their memory. */
 export async function withSpace<T>(
   setting: Setting,
   objects: number,

@@ -26,7 +26,7 @@ export interface BenchSpace {
 
 let spaces = 0;
 
-/** Makes a tenant, a key and a space whose objects lie on a grid, through the functions themselves. */
+/** Makes a tenant, a key and a space with objects on a grid, all through the functions. */
 export async function makeSpace(stack: BenchStack, url: string, objects: number): Promise<BenchSpace> {
   const tenantId = `bench-${process.pid}-${++spaces}`;
   const postgres = openPg({ databaseUrl: stack.values.databaseUrl, poolSizeMax: 1, timeoutMs: 30_000 });
@@ -78,24 +78,24 @@ function makeWorld(objects: number): ReadableStream<Uint8Array> {
 }
 
 export interface Backlog {
-  /** What Postgres is at. */
+  /** The seq that Postgres has reached. */
   cursor: number;
-  /** The seq of the oldest entry that Postgres does not have, or null. */
+  /** The seq of the oldest entry that is not in Postgres, or null. */
   oldestSeq: number | null;
 }
 
-/** Looks at a space from outside, in the stores themselves: what the functions say of it has no part in that. */
+/** Reads the state of a space from the stores themselves, without the functions. */
 export interface SpaceWatch {
   read(): Promise<Backlog>;
-  /** The seq that Postgres is at. */
+  /** The seq that Postgres has reached. */
   readCursor(): Promise<number>;
-  /** Waits until Postgres has all that is in the log. @returns the seq it is at */
+  /** Waits until Postgres has the whole log. @returns the seq that it has reached */
   waitUntilDrained(): Promise<number>;
-  /** How many milliseconds the oldest entry has waited for its commit, `everyMs`, until stopped. */
+  /** Reads every `everyMs` how long the oldest entry has waited for its commit, in ms, until it is stopped. */
   sampleLag(everyMs: number): { stop(): Promise<number[]> };
-  /** What the space's keys take in Redis, in bytes. */
+  /** The size of the space's keys in Redis, in bytes. */
   measureRedisBytes(): Promise<number>;
-  /** Removes the space's keys from Redis, so that the next measurement has its memory. */
+  /** Deletes the space's keys from Redis, so that the next measurement has their memory. */
   forget(): Promise<void>;
   redis: Redis;
   postgres: pg.Client;
@@ -150,7 +150,7 @@ export async function watchSpace(
         const { cursor, oldestSeq } = await read();
         if (oldestSeq === null) return cursor;
         if (performance.now() - startedAt > DRAIN_MS_MAX)
-          throw new Error(`what was appended at ${oldestSeq} is not in Postgres, which is at ${cursor}`);
+          throw new Error(`the entry at seq ${oldestSeq} is not in Postgres, which is at ${cursor}`);
       }
     },
     sampleLag(everyMs) {

@@ -1,12 +1,12 @@
 /**
- * The stores and their emulators, as in the dev stack, in a process of their own: so the emulators' CPU and memory can be told from
- * what measures. Ends with its parent, whatever becomes of that.
+ * The stores and their emulators, as in the dev stack. They run in a separate process, so that the emulators' CPU and
+ * memory do not count as the benchmark's. Ends with its parent, even if the parent crashes.
  */
 import { ANY_PORTS, makeTemporaryDir, startStack } from '../../dev/stack.ts';
 import { migrate } from '../../drizzle/migrate.ts';
 
 const log = () => undefined;
-// Ctrl-C reaches the whole group: what starts this process ends it, in order.
+// Ctrl-C reaches the whole group. This process ignores it: its parent ends it, in the right order.
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => undefined);
 const gone = new Promise<void>((resolve) => process.once('disconnect', resolve));
 const stack = await startStack({ dir: await makeTemporaryDir(), ephemeral: true, ports: ANY_PORTS, log });

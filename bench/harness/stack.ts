@@ -14,7 +14,7 @@ export interface BenchStack {
   stop(): Promise<void>;
 }
 
-/** Starts an ephemeral stack, durable as the dev stack is, in a process of its own. */
+/** Starts an ephemeral stack in a separate process. It is as durable as the dev stack. */
 export async function startBenchStack(): Promise<BenchStack> {
   const child = fork(join(import.meta.dirname, 'stack-process.ts'), { execArgv: [] });
   const exited = once(child, 'exit');
@@ -35,7 +35,7 @@ export async function startBenchStack(): Promise<BenchStack> {
   }
 }
 
-/** A stack that runs already. @param emulatorsPid the process that the emulators are in */
+/** Uses a stack that already runs. @param emulatorsPid the process of its emulators */
 export async function describeStack(
   values: StackValues,
   emulatorsPid: number,

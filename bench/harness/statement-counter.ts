@@ -1,27 +1,27 @@
 import { Agent, createServer, request } from 'node:http';
 import type { AddressInfo } from 'node:net';
 
-/** What went to Postgres. */
+/** The number of requests and statements that reached Postgres. */
 export interface StatementCounts {
   /** Requests to Neon: each is one transaction. */
   transactions: number;
-  /** Without BEGIN and COMMIT. */
+  /** BEGIN and COMMIT do not count. */
   statements: number;
   /** Transactions that read a world's objects. */
   worldLoads: number;
 }
 
 export interface StatementCounter {
-  /** Answers as the emulator behind it does. */
+  /** The counter forwards requests to this address to the emulator. */
   url: string;
   read(): StatementCounts;
   close(): Promise<void>;
 }
 
-/** The function that gives a page of a world's objects. */
+/** The SQL function that returns a page of a world's objects. */
 const OBJECTS_READ = /\bobjects_page\(/;
 
-/** Stands before the front of Neon, passes all on, and counts: only where nothing is timed. */
+/** A proxy in front of Neon's emulator that counts statements. It costs time: use it only where nothing is timed. */
 export async function startStatementCounter(frontUrl: string): Promise<StatementCounter> {
   const agent = new Agent({ keepAlive: true });
   const counts: StatementCounts = { transactions: 0, statements: 0, worldLoads: 0 };

@@ -1,4 +1,4 @@
-/** Follows a stream many times, in a process of its own, as {@link openSubscribers} tells it. */
+/** Follows the stream of {@link openSubscribers} many times, in a separate process. */
 import { Agent, request } from 'node:http';
 import { createParser } from 'eventsource-parser';
 import { readSharedMs } from './child.ts';

@@ -8,24 +8,24 @@ export interface SubscriberTarget extends AskTarget {
   subscribers: number;
 }
 
-/** What all subscribers heard since they were last asked. */
+/** The events that all subscribers received since the last question. */
 export interface Heard {
-  /** From just before an update was sent until a subscriber had its event parsed; one of each event and subscriber. */
+  /** From just before an update is sent until a subscriber has parsed its event: one value per event and subscriber. */
   latenciesMs: number[];
   /** Streams that ended by themselves. */
   ended: number;
 }
 
 export interface Subscribers {
-  /** What was heard; forgets it. */
+  /** Returns the events so far, and forgets them. */
   take(): Promise<Heard>;
   pid: number;
   close(): Promise<void>;
 }
 
 /**
- * Starts a process that follows a stream of server-sent events so many times, and waits until all follow. Whatever is sent to
- * the space has `properties.sentAt` in its first operation, by the clock of the machine.
+ * Starts a process that follows a stream of server-sent events so many times, and waits until all follow. The first
+ * operation of every request to the space must have `properties.sentAt`, by the clock of the machine.
  */
 export async function openSubscribers(target: SubscriberTarget): Promise<Subscribers> {
   const child = fork(join(import.meta.dirname, 'subscriber-process.ts'), {
@@ -33,7 +33,7 @@ export async function openSubscribers(target: SubscriberTarget): Promise<Subscri
     env: { ...process.env, BENCH_SUBSCRIBERS: JSON.stringify(target) },
   });
   const exited = once(child, 'exit');
-  const receive = createReceiver<Heard | 'ready'>(child, exited, 'what subscribes');
+  const receive = createReceiver<Heard | 'ready'>(child, exited, 'the subscriber process');
   await receive();
   return {
     pid: child.pid ?? 0,
@@ -41,7 +41,7 @@ export async function openSubscribers(target: SubscriberTarget): Promise<Subscri
       const received = receive();
       child.send('take');
       const heard = await received;
-      if (heard === 'ready') throw new Error('what subscribes said that it was ready once more');
+      if (heard === 'ready') throw new Error('the subscriber process said twice that it was ready');
       return heard;
     },
     async close() {

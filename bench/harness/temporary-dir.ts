@@ -4,12 +4,12 @@ import { join } from 'node:path';
 
 const dirs = new Set<string>();
 
-// However this process ends: what is in them holds the passwords of the stores.
+// However this process ends: the folders hold the passwords of the stores.
 process.on('exit', () => {
   for (const dir of dirs) removeDir(dir);
 });
 
-/** Makes a folder that is gone at the latest when this process is. */
+/** Makes a folder that is deleted at the latest when this process ends. */
 export function makeDir(): string {
   const dir = mkdtempSync(join(tmpdir(), 'worldkeep-bench-'));
   dirs.add(dir);

@@ -8,21 +8,21 @@ import { startWorkerd, type Workerd } from './workerd.ts';
 
 const ROOT = resolve(import.meta.dirname, '../..');
 
-/** No limit of requests or updates: it is the functions that are measured, not the limits. */
+/** Without limits of requests or updates: the benchmark measures the functions, not the limits. */
 export const UNLIMITED: WorkerVariables = {
   RATE_LIMIT_REQUESTS_PER_MINUTE: '0',
   RATE_LIMIT_UPDATES_PER_MINUTE: '0',
   RATE_LIMIT_UNKNOWN_CREDENTIALS_PER_MINUTE: '0',
 };
 
-/** For where nothing drains on purpose: as much backlog as Redis has memory for. */
+/** For sections that drain nothing on purpose: as much backlog as Redis has memory for. */
 export const ANY_BACKLOG: WorkerVariables = {
   BACKLOG_BYTES_MAX: String(64 * 2 ** 30),
   BACKLOG_ENTRIES_MAX: '100000000',
   BACKLOG_AGE_SECONDS_MAX: '604800',
 };
 
-/** Builds the Worker as it is deployed. @returns the path of its one module; `remove` takes it away. */
+/** Builds the Worker as it is deployed. @returns the path of its one module; `remove` deletes it. */
 export async function buildWorker(): Promise<{ path: string; remove(): void }> {
   const outDir = makeDir();
   const wrangler = join(ROOT, 'node_modules/wrangler/bin/wrangler.js');
@@ -34,7 +34,7 @@ export async function buildWorker(): Promise<{ path: string; remove(): void }> {
   return { path: join(outDir, 'worker.js'), remove: () => removeDir(outDir) };
 }
 
-/** Runs the built Worker on a stack, with its rate limits off; all else is as it is by default, but for `changes`. */
+/** Runs the built Worker on a stack, with rate limits off. All other settings are defaults, except `changes`. */
 export function startWorker(
   modulePath: string,
   values: StackValues,

@@ -6,7 +6,7 @@ import { findFreePort } from '../../dev/ports.ts';
 import { killProcess, startProcess, stopProcess } from '../../dev/process.ts';
 import { makeDir, removeDir } from './temporary-dir.ts';
 
-/** The one that comes with wrangler and Miniflare. */
+/** The workerd of wrangler and Miniflare. */
 const workerdPath = findWorkerd();
 const START_MS_MAX = 30_000;
 const STOP_GRACE_MS = 5_000;
@@ -15,24 +15,24 @@ const LOG_SHOWN_LENGTH_MAX = 2_000;
 const WRANGLER_TOML = resolve(import.meta.dirname, '../../wrangler.toml');
 
 export interface WorkerdOptions {
-  /** The Worker's one module. */
+  /** The path of the Worker's one module. */
   modulePath: string;
-  /** Its variables, once its own address is known. */
+  /** Returns the Worker's variables for its own address. */
   buildVariables(url: string): Readonly<Record<string, string>>;
   /** The class of its Durable Objects with SQLite, bound under its own name; null: it has none. */
   durableObjectClass: string | null;
   /** Opens an inspector, for profiles. */
   inspector?: boolean;
-  /** Answers as soon as it can serve. */
+  /** A path that answers as soon as the Worker can serve. */
   readyPath: string;
 }
 
 export interface Workerd {
   url: string;
   pid: number;
-  /** Where its inspector listens, or null. */
+  /** The address of its inspector, or null. */
   inspectorUrl: string | null;
-  /** What it has written: its log's lines. */
+  /** The lines of its log so far. */
   readLog(): string;
   stop(): Promise<void>;
   /** SIGKILL. */
@@ -40,8 +40,8 @@ export interface Workerd {
 }
 
 /**
- * Runs a module in workerd itself: no wrangler, no proxy, and no process of another runtime in between. It has the compatibility
- * date and flags of wrangler.toml. What it logs goes to a file.
+ * Runs a module directly in workerd, without wrangler, a proxy or a process of another runtime. It has the compatibility
+ * date and flags of wrangler.toml. Its log goes to a file.
  */
 export async function startWorkerd(options: WorkerdOptions): Promise<Workerd> {
   const dir = makeDir();
@@ -51,7 +51,7 @@ export async function startWorkerd(options: WorkerdOptions): Promise<Workerd> {
   const configFile = join(dir, 'workerd.capnp');
   const logFile = join(dir, 'workerd.log');
   mkdirSync(join(dir, 'objects'));
-  // A file of its owner: it holds passwords.
+  // Only the owner may read the file: it holds passwords.
   writeFileSync(configFile, buildConfig(options, dir, url), { mode: 0o600 });
   writeFileSync(join(dir, basename(options.modulePath)), readFileSync(options.modulePath));
   const started = await startProcess({
@@ -128,8 +128,8 @@ function findWorkerd(): string {
   return (require('workerd') as { default: string }).default;
 }
 
-/** A text in Cap'n Proto's notation, whose escapes are those of JSON where only plain characters stand in it. */
+/** A text in Cap'n Proto's notation. For printable ASCII it has the same escapes as JSON. */
 function quote(text: string): string {
-  if (!/^[\x20-\x7e]*$/.test(text)) throw new Error('only printable ASCII can stand in the configuration');
+  if (!/^[\x20-\x7e]*$/.test(text)) throw new Error('the configuration may contain only printable ASCII');
   return JSON.stringify(text);
 }

@@ -12,17 +12,17 @@ import { mean, median } from '../harness/statistics.ts';
 import { ANY_BACKLOG } from '../harness/worker.ts';
 
 const COMMANDS_MAX = 1;
-/** Their commands are looked at one by one. */
+/** The section looks at the commands of so many requests one by one. */
 const WATCHED_REQUESTS = 100;
 
 interface Measured {
   updatesPerSecond: number;
   updates: number;
   p99Ms: number;
-  /** Script calls a request, while at saturation. */
+  /** Script calls per request, at saturation. */
   scriptCalls: number;
   scriptMicroseconds: number;
-  /** All commands a request, over {@link WATCHED_REQUESTS}. */
+  /** All commands per request, over {@link WATCHED_REQUESTS}. */
   commands: number;
   seconds: CpuTaken;
 }
@@ -95,7 +95,7 @@ async function measureOnce({ sizes, tell }: Bench, setting: SpaceSetting, load: 
   const { stack, worker, space, watch, processes } = setting;
   const { redis } = watch;
   const phase = { connections: sizes.connections, seconds: null, requests: null, requestsPerSecond: null };
-  // The log has to be known to Redis before it can be held.
+  // Redis must know the log before drains can be held.
   requireAll(await load.run({ ...phase, requests: 1 }), 202);
   await watch.waitUntilDrained();
   const held = await holdDrains(stack.values, space.address);

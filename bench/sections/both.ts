@@ -11,7 +11,7 @@ const MEMORY_SAMPLES_MIN = 10;
 const MEMORY_EVERY_MS_MAX = 1_000;
 const LAG_P99_MS_MAX = 1_000;
 const MEMORY_RATIO_MAX = 1.1;
-/** Of the rate offered: the last answer comes a little after the last request was due. */
+/** A share of the offered rate: the last answer comes a little after the due time of the last request. */
 const ACCEPTED_SHARE_MIN = 0.998;
 
 interface Measured {
@@ -20,13 +20,13 @@ interface Measured {
   statuses: string;
   requestP99Ms: number;
   lagMs: { p50: number; p99: number; max: number };
-  /** What the second half has of the first half's memory, by process and in total. */
+  /** The memory of the second half as a share of the first half's, by process and in total. */
   memoryRatios: Record<string, number>;
   memoryMiB: Record<string, number>;
   seconds: CpuTaken;
 }
 
-/** Appends and drains at once, at a fixed rate, whatever the answers do. */
+/** Appends and drains at the same time, at a fixed rate that does not wait for answers. */
 export async function measureBoth(bench: Bench): Promise<Figure[]> {
   const { sizes } = bench;
   const { updatesPerSecond, seconds, warmUpSeconds } = sizes.both;
@@ -60,7 +60,7 @@ export async function measureBoth(bench: Bench): Promise<Figure[]> {
       unit: 'ms',
       values: lag('p99'),
       due: { atMost: LAG_P99_MS_MAX },
-      note: `what the oldest entry not in Postgres had waited, read in the stores every ${LAG_EVERY_MS} ms`,
+      note: `the wait of the oldest entry that is not in Postgres, read in the stores every ${LAG_EVERY_MS} ms`,
     },
     { section, what: 'durability lag, max', unit: 'ms', values: lag('max') },
     {

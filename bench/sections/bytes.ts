@@ -12,7 +12,7 @@ interface Measured {
   redis: number;
 }
 
-/** What is kept of each object after many moves: rows, dead rows, indexes; and in Redis the log's replay window. */
+/** The bytes of each object after many moves: rows, dead rows and indexes, and in Redis the log's replay window. */
 export async function measureBytes(bench: Bench): Promise<Figure[]> {
   const figures: Figure[] = [];
   const { updates } = bench.sizes.bytes;
@@ -33,7 +33,7 @@ export async function measureBytes(bench: Bench): Promise<Figure[]> {
         measure: unit,
         values: slow.map(({ postgres }) => postgres),
         ...(objects === LARGE && { due: { atMost: BYTES_MAX } }),
-        note: 'world_objects with its indexes, at once after the last commit',
+        note: 'world_objects with its indexes, immediately after the last commit',
       },
       {
         section,
@@ -47,14 +47,14 @@ export async function measureBytes(bench: Bench): Promise<Figure[]> {
         unit,
         what: `Redis, ${world}`,
         values: slow.map(({ redis }) => redis),
-        note: 'all keys of the space at once after the last commit: mostly the replay window, which goes after a minute',
+        note: 'all keys of the space immediately after the last commit: mostly the replay window, which expires after a minute',
       },
     );
   }
   return figures;
 }
 
-/** With stores of its own: what other worlds have left in the table would count. */
+/** With separate stores, because rows of other worlds in the table would count. */
 function measureOnce(bench: Bench, objects: number, seed: number, isFast: boolean): Promise<Measured> {
   const { opsPerRequest, connections } = bench.sizes;
   const { updates, updatesPerSecond } = bench.sizes.bytes;

@@ -18,14 +18,14 @@ const POLL_MS = 5;
 interface Measured {
   p50: number;
   p99: number;
-  /** The first answer of a Worker that was just started. */
+  /** The first answer of a new Worker. */
   fresh: number;
-  /** One SELECT in the process that measures, made into JSON there. */
+  /** One SELECT in the benchmark's own process, which also makes the JSON. */
   inProcess: number;
   cpuMs: Record<string, number>;
 }
 
-/** A state of which nothing is kept, in Redis or by the Worker: it is loaded from Postgres. */
+/** Reads of a state that neither Redis nor the Worker keeps: the Worker loads it from Postgres. */
 export async function measureCold(bench: Bench): Promise<Figure[]> {
   const figures: Figure[] = [];
   for (const [i, objects] of bench.sizes.cold.objects.entries()) {
@@ -44,7 +44,7 @@ export async function measureCold(bench: Bench): Promise<Figure[]> {
         what: 'p50',
         values: own.map(({ p50 }) => p50),
         ...(due !== undefined && { due: { atMost: due } }),
-        note: `one reader. CPU in ms a load, what is kept afterwards with it: ${formatParts(Object.fromEntries(cpu))}`,
+        note: `one reader. CPU in ms per load, including the writes to the caches afterwards: ${formatParts(Object.fromEntries(cpu))}`,
       },
       { section, what: 'p99', unit: 'ms', values: own.map(({ p99 }) => p99) },
       {
@@ -52,21 +52,21 @@ export async function measureCold(bench: Bench): Promise<Figure[]> {
         what: 'the first answer of a Worker just started',
         unit: 'ms',
         values: own.map(({ fresh }) => fresh),
-        note: 'its code is compiled, and the key looked up, in the same answer',
+        note: 'the Worker also compiles its code and looks up the key for this answer',
       },
       {
         ...shared,
         what: `${DURABLE_OBJECT} reading its rows, p50`,
         baseline: DURABLE_OBJECT,
         values: baseline,
-        note: 'it has just written them: SQLite reads them from memory',
+        note: 'the object has just written the rows, so SQLite reads them from memory',
       },
       {
         ...shared,
         what: 'one SELECT with pg, made into JSON in the same process',
         baseline: IN_PROCESS,
         values: own.map(({ inProcess }) => inProcess),
-        note: 'over TCP, nothing sent on',
+        note: 'over TCP; the rows are not sent on',
       },
     );
   }
@@ -108,18 +108,18 @@ function perLoad({ total: _, ...seconds }: CpuTaken, loads: number): Record<stri
   return Object.fromEntries(Object.entries(seconds).map(([name, value]) => [name, (value / loads) * 1e3]));
 }
 
-/** Forgets what is kept, reads, and waits until it is kept again: what comes after an answer is in no other's way. */
+/** Clears the caches, reads, and waits until the caches are full again, so that this work does not slow the next read. */
 async function readCold({ watch, space }: SpaceSetting, asker: Asker): Promise<number> {
   await dropKept(watch, space.address);
   const ask = { method: 'GET', path: `${space.path}/state` };
   const [answer] = await askAll(asker, { asks: [ask], connections: 1, requestsPerSecond: null });
   for (const startedAt = performance.now(); ; await delay(POLL_MS)) {
     if ((await listSnapshots(watch, space.address)).length > 0) return answer?.ms ?? Number.NaN;
-    if (performance.now() - startedAt > KEPT_MS_MAX) throw new Error('what was loaded is not kept');
+    if (performance.now() - startedAt > KEPT_MS_MAX) throw new Error('the loaded state is not kept');
   }
 }
 
-/** The views that Workers hold are of another epoch then. */
+/** Starts a new epoch, so that Workers cannot use the views that they hold. */
 async function dropKept({ redis }: SpaceWatch, address: SpaceSetting['space']['address']): Promise<void> {
   await redis.hincrby(tenantMarksKey(address.tenantId), 'epoch', 1);
   const pattern = `wk:{${address.tenantId}!${address.spaceId}}:*`;

@@ -8,13 +8,13 @@ import { type StatementCounter, startStatementCounter } from '../harness/stateme
 import { mean } from '../harness/statistics.ts';
 
 const MILLION = 1e6;
-/** What Upstash asks for a command: $0.20 for 100,000. */
+/** The price of a command at Upstash: $0.20 for 100,000. */
 const DOLLARS_PER_COMMAND = 0.2 / 100_000;
 const NOT_PRICED =
   'at $0.20 per 100,000 commands of Redis; not priced: Worker requests and their CPU, Postgres (by compute time), bandwidth, QStash';
 
 interface Counted {
-  /** Top level, by name. */
+  /** Commands outside scripts, by name. */
   commands: Record<string, number>;
   transactions: number;
   statements: number;
@@ -26,7 +26,7 @@ interface Measured {
   busyReads: Counted;
 }
 
-/** What updates and reads cost in commands to Redis and in statements to Postgres, all that follows from them included. */
+/** The Redis commands and Postgres statements of updates and reads, including all later work for them. */
 export async function measureCommands(bench: Bench): Promise<Figure[]> {
   const { updatesPerSecond, readsPerSecond } = bench.sizes.commands;
   const stack = await bench.openStack();
@@ -50,7 +50,7 @@ export async function measureCommands(bench: Bench): Promise<Figure[]> {
   return [
     ...describe(`commands for a million updates, ${flowing}`, taken, ({ updates }) => updates),
     ...describe(
-      'commands for a million reads of a state, nothing else going on',
+      'commands for a million reads of a state, without other work',
       taken,
       ({ quietReads }) => quietReads,
     ),
@@ -158,7 +158,7 @@ function scale({ commands, transactions, statements }: Counted, factor: number):
   };
 }
 
-/** What the reads add; never less than nothing, for drains are not cut alike twice. */
+/** The part that the reads add. Never below 0, although drains of two runs have different batches. */
 function subtract(all: Counted, part: Counted): Counted {
   const left = (a: number, b: number) => Math.max(0, a - b);
   return {

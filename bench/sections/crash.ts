@@ -7,14 +7,14 @@ import { type BenchSpace, makeSpace, type SpaceWatch, watchSpace } from '../harn
 import type { Workerd } from '../harness/workerd.ts';
 
 const CLIENTS = 4;
-/** The Worker dies at one of this many acknowledgements: while a drain reads, applies, settles or sleeps. */
+/** The Worker dies at a random one of this many acknowledgements, so that a drain may be in any of its steps. */
 const ACKNOWLEDGED_MAX = 60;
 
-/** A request: it puts all its objects at x = its number, which no other request does. */
+/** A request. It moves all its objects to x = its number, so that each request has its own x. */
 interface Sent {
   number: number;
   ids: ReadonlySet<string>;
-  /** As it was acknowledged; null: it was not. */
+  /** The seq of its acknowledgement; null without one. */
   seq: number | null;
 }
 
@@ -24,7 +24,7 @@ interface Row {
   x: number;
 }
 
-/** SIGKILL to the Worker at the moment of an acknowledgement, over and over: what was acknowledged must be there. */
+/** Kills the Worker at the moment of an acknowledgement, many times: no acknowledged update may be lost. */
 export async function measureCrash(bench: Bench): Promise<Figure[]> {
   const { sizes, tell, startServer } = bench;
   const { kills } = sizes.crash;
@@ -73,7 +73,7 @@ export async function measureCrash(bench: Bench): Promise<Figure[]> {
       values: [Math.max(...lost)],
       due: { atMost: 0 },
       isPromise: true,
-      note: `of ${format(acknowledged * sizes.opsPerRequest)} acknowledged; ${cut} requests were cut off without an answer. Each time all since the first kill is looked at, after a drain by a new Worker`,
+      note: `of ${format(acknowledged * sizes.opsPerRequest)} acknowledged; ${cut} requests were cut off without an answer. Each check covers all updates since the first kill, after a drain by a new Worker`,
     },
     {
       section: `crash, SIGKILL of the Worker at an acknowledgement, ${kills} times`,
@@ -93,7 +93,7 @@ interface Round {
   first: number;
 }
 
-/** Several clients send; the Worker is killed by the one that gets the last acknowledgement. */
+/** Several clients send. The client that gets the last acknowledgement kills the Worker. */
 async function sendUntilKilled(
   { sizes }: Bench,
   worker: Workerd,
@@ -115,7 +115,7 @@ async function sendUntilKilled(
       })
         .then(async (response) => ({ status: response.status, text: await response.text() }))
         .catch(() => null);
-      // Cut off: whether it was appended, the client does not know.
+      // Cut off: the client does not know if the request was appended.
       if (answer === null) return;
       if (answer.status !== 202) throw new Error(`${answer.status} ${answer.text}`);
       request.seq = (JSON.parse(answer.text) as { seq: number }).seq;
@@ -127,7 +127,7 @@ async function sendUntilKilled(
   return sent;
 }
 
-/** So many different objects. */
+/** Returns so many different objects. */
 function pickObjects(objects: number, count: number, random: () => number): Set<string> {
   const ids = new Set<string>();
   while (ids.size < Math.min(count, objects)) ids.add(nameObject(Math.floor(random() * objects)));
@@ -145,8 +145,8 @@ async function readRows({ postgres }: SpaceWatch, { address }: BenchSpace): Prom
 }
 
 /**
- * An acknowledged update is there when its object is at its seq or a later one. An object that was moved is where the request
- * of its seq has put it, or one that was never answered.
+ * An acknowledged update is not lost if its object has its seq or a later one. A moved object must be at the x of the
+ * request with its seq, or of a request without an answer.
  */
 function check(sent: readonly Sent[], rows: readonly Row[]): { lost: number; wrong: number } {
   let [lost, wrong] = [0, 0];

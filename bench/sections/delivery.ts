@@ -9,7 +9,7 @@ import { withSpace, withWorker } from '../harness/setting.ts';
 import { percentile } from '../harness/statistics.ts';
 import { openSubscribers } from '../harness/subscribers.ts';
 
-/** For what was sent last to arrive. */
+/** Time for the last event to arrive. */
 const REST_MS = 1_000;
 const POLL_MS = 20;
 const DUE = { one: { p50: 5, p99: 20 }, many: { p50: 15, p99: 60 } } as const;
@@ -26,7 +26,7 @@ interface Measured {
   cpu: Record<string, number>;
 }
 
-/** From the moment before an update is sent until who follows the space has read its event. */
+/** Measures from just before an update is sent until a client that follows the space has read its event. */
 export async function measureDelivery(bench: Bench): Promise<Figure[]> {
   const figures: Figure[] = [];
   for (const name of ['one', 'many'] as const) {
@@ -65,7 +65,7 @@ export async function measureDelivery(bench: Bench): Promise<Figure[]> {
 function measureOwn(bench: Bench, audience: Audience): Promise<Measured[]> {
   return withWorker(bench, {}, (setting) =>
     repeat(bench, `delivery to ${audience.subscribers}`, () =>
-      // With a key of its own: as many as a key may open at once may be those that have just gone.
+      // With its own key: the streams of the last run may still count, and a key may open only so many.
       withSpace(setting, bench.sizes.hotObjects, ({ worker, space, processes }) =>
         measureOnce(bench, audience, {
           target: { url: worker.url, headers: space.headers },

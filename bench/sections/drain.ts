@@ -24,13 +24,13 @@ interface Kind {
 interface Drained {
   /** Between the first commit and the last. */
   updatesPerSecond: number;
-  /** From the call to the last commit, all updates. */
+  /** All updates, from the call to the last commit. */
   wholePerSecond: number;
   updates: number;
   seconds: CpuTaken;
 }
 
-/** A full log, drained by the Worker that QStash calls: a thousand objects that are moved over and over. */
+/** The Worker that QStash calls drains a full log: moves of the same thousand objects, many times. */
 export async function measureDrainHot(bench: Bench): Promise<Figure[]> {
   const name = 'drain-hot';
   const slow = await measureDrain(bench, { name, what: 'patches' });
@@ -50,7 +50,7 @@ export async function measureDrainHot(bench: Bench): Promise<Figure[]> {
   ];
 }
 
-/** The same with as many objects as there are updates in a batch, and many more: every row is another one. */
+/** The same with many more objects than a batch has updates, so that every update of a batch is another row. */
 export async function measureDrainCold(bench: Bench): Promise<Figure[]> {
   return [await measureDrain(bench, { name: 'drain-cold', what: 'patches' })];
 }
@@ -79,7 +79,7 @@ async function measureDrain(bench: Bench, { name, what, ...moves }: Kind): Promi
   };
 }
 
-/** Appends while nothing drains. @returns the seqs, in their order */
+/** Appends while nothing drains. @returns the seqs, in order */
 async function fill(
   { sizes }: Bench,
   { stack, space, watch }: SpaceSetting,
@@ -87,7 +87,7 @@ async function fill(
   updates: number,
 ): Promise<number[]> {
   const phase = { connections: sizes.connections, seconds: null, requests: 1, requestsPerSecond: null };
-  // The log has to be known to Redis before it can be held.
+  // Redis must know the log before drains can be held.
   requireAll(await load.run(phase), 202);
   await watch.waitUntilDrained();
   const held = await holdDrains(stack.values, space.address);
@@ -116,7 +116,7 @@ async function drain(
       const at = performance.now();
       if (first === null && cursor > before.cursor) first = { at, cursor };
       if (cursor >= lastSeq) return at;
-      if (at - startedAt > DRAIN_MS_MAX) throw new Error(`it has come to ${cursor}, not to ${lastSeq}`);
+      if (at - startedAt > DRAIN_MS_MAX) throw new Error(`the drain has reached ${cursor}, not ${lastSeq}`);
       await delay(POLL_MS);
     }
   });
@@ -125,7 +125,7 @@ async function drain(
   if (begin === null) throw new Error('no commit was seen');
   const behind = seqs.filter((seq) => seq > begin.cursor).length;
   const updates = seqs.length * opsPerRequest;
-  // Where one commit took all, there is no other to measure to.
+  // If one commit took all, there is no second commit to measure to.
   const whole = updates / ((lastAt - startedAt) / 1_000);
   return {
     updatesPerSecond: behind === 0 ? whole : (behind * opsPerRequest) / ((lastAt - begin.at) / 1_000),

@@ -12,7 +12,7 @@ const HIT_RATE_MIN = 0.99;
 const LOADS_PER_REBUILD = 1;
 /** A process sends its counts once a second, with a read. */
 const COUNTED_MS = 1_100;
-/** So many connections make the others. */
+/** So many connections make the other spaces. */
 const MAKING_CONNECTIONS = 4;
 const JSON_TYPE = { 'Content-Type': 'application/json' };
 
@@ -24,7 +24,7 @@ interface Measured {
   p99: number;
 }
 
-/** Reads of many spaces, the first far more often than the last, while all of them change. */
+/** Reads many spaces while all of them change; the first far more often than the last. */
 export async function measureHitRate(bench: Bench): Promise<Figure[]> {
   const { spaces, readsPerSecond, writesPerSecond, seconds, herd } = bench.sizes.hitRate;
   const stack = await bench.openStack();
@@ -116,7 +116,7 @@ async function measureOnce(
     return { hits: Number(hits ?? 0), misses: Number(misses ?? 0) };
   };
   try {
-    // Each is read once: what is asked is how it goes on.
+    // Reads each space once before the measurement, which is about later reads.
     await askAll(reader, { asks: paths.map(read), connections, requestsPerSecond: null });
     const before = await readCounts();
     const { worldLoads: loadsBefore } = counter.read();
@@ -172,7 +172,7 @@ async function askOnce(asker: Asker, ask: Ask): Promise<void> {
   await askAll(asker, { asks: [ask], connections: 1, requestsPerSecond: null }, [200, 201]);
 }
 
-/** Numbers below `items`, the n-th 1/n as often as the first. */
+/** Numbers below `items`; the n-th comes 1/n as often as the first. */
 function drawZipf(items: number, draws: number, seed: number): number[] {
   const random = createRandom(seed);
   const sums: number[] = [];

@@ -7,17 +7,17 @@ import { withLoad, withSpace, withWorker } from '../harness/setting.ts';
 import { mean } from '../harness/statistics.ts';
 
 const MICROSECONDS_MAX = 60;
-/** Long enough for the code to be compiled for good. */
+/** Long enough for the runtime to compile the code fully. */
 const WARM_UP_SHARE = 0.2;
 
 interface Measured {
   updates: number;
   seconds: CpuTaken;
-  /** What the same processes take in a second when nobody asks them for anything. */
+  /** The CPU time of the same processes in a second without requests. */
   idleSecondsPerSecond: number;
 }
 
-/** What a quiet world costs: CPU of everything but the load, at a rate that leaves most of the machine idle. */
+/** The cost of a quiet world: CPU of all processes except the load, at a rate that leaves most of the machine idle. */
 export async function measureIdleCpu(bench: Bench): Promise<Figure[]> {
   const { sizes } = bench;
   const { seconds, updatesPerSecond } = sizes.idleCpu;
@@ -54,7 +54,7 @@ export async function measureIdleCpu(bench: Bench): Promise<Figure[]> {
       measure: 'CPU µs an update',
       values: taken.map(({ updates, seconds: { total } }) => (total / updates) * 1e6),
       due: { atMost: MICROSECONDS_MAX },
-      note: `${format(opsPerRequest)} updates a request. ${describeCpu(taken)}; ${format(idle)} of it they take without any load`,
+      note: `${format(opsPerRequest)} updates a request. ${describeCpu(taken)}; ${format(idle)} of it also without any load`,
     },
   ];
 }

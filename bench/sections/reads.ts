@@ -4,11 +4,11 @@ import { listCommands } from '../harness/redis-commands.ts';
 import type { Figure } from '../harness/report.ts';
 import { withSpace, withWorker } from '../harness/setting.ts';
 
-/** Reads before the count, so that a lease has the size that the rate needs. */
+/** Reads before the count, so that a lease already has the right size for the rate. */
 const WARM_UP_SECONDS = 2;
 const STALE = { 'Cache-Control': 'max-stale=60' };
 
-/** Redis commands for each read of a state in one process, with the default limits on, by how often it is read. */
+/** Redis commands for each read of a state, by the rate of reads. One process, with the default limits. */
 export async function measureReads(bench: Bench): Promise<Figure[]> {
   const { rates, seconds } = bench.sizes.reads;
   const limits = { RATE_LIMIT_REQUESTS_PER_MINUTE: '12000' };

@@ -10,14 +10,14 @@ const WARM_UP_REQUESTS = 3;
 const JSON_TYPE = { 'Content-Type': 'application/json' };
 const PATCH_TYPE = { 'Content-Type': 'application/merge-patch+json' };
 
-/** One route: what is asked for the i-th time, and what it is answered. */
+/** One route: its i-th request, and the status of the answer. */
 interface Route {
   name: string;
   make(i: number): Ask;
   status: number;
 }
 
-/** Every route of worlds, objects and people by itself: one client, one request at a time. */
+/** Measures every route of worlds, objects and people: one client, one request at a time. */
 export async function measureRoutes(bench: Bench): Promise<Figure[]> {
   const means = await withWorker(bench, {}, (setting) =>
     withSpace(setting, bench.sizes.hotObjects, async (inSpace) => {
@@ -73,7 +73,7 @@ async function measureAll(
   return means;
 }
 
-/** In an order in which what is deleted was made before; a whole world that is saved ends what changes can be asked for. */
+/** The order matters: a route makes things that a later one deletes. After a PUT of a state, older changes are gone. */
 async function listRoutes(
   { worker, space, objects }: SpaceSetting,
   requests: number,

@@ -18,18 +18,18 @@ interface Measured {
   reads: number;
   bytes: number;
   seconds: CpuTaken;
-  /** What was accepted meanwhile. */
+  /** Updates that were accepted during the reads. */
   updatesPerSecond: number;
 }
 
-/** Whole states read again and again while updates flow in, and the newest state asked for by one who has it. */
+/** Reads whole states while updates arrive. Then a client that has the newest state asks for it again. */
 export async function measureState(bench: Bench): Promise<Figure[]> {
   const { small, large, updatesPerSecond } = bench.sizes.state;
   const ofSmall = await measureUnderLoad(bench, small);
   const ofLarge = await measureUnderLoad(bench, large);
   const same = await measureSame(bench);
   const flowing = (of: { objects: number }) =>
-    `state of ${format(of.objects)} objects while ${format(updatesPerSecond)} updates/s flow in`;
+    `state of ${format(of.objects)} objects while ${format(updatesPerSecond)} updates/s arrive`;
   const describe = (taken: readonly Measured[], { readsPerSecond }: { readsPerSecond: number }) =>
     `${format(readsPerSecond)} reads/s of ${format(mean(taken.map(({ bytes }) => bytes)) / 1_000)} kB, ${format(mean(taken.map((run) => run.updatesPerSecond)))} updates/s accepted. ${describeCpu(taken)}`;
   return [
@@ -58,7 +58,7 @@ export async function measureState(bench: Bench): Promise<Figure[]> {
     },
     { section: flowing(large), what: 'p99', unit: 'ms', values: ofLarge.map(({ p99 }) => p99) },
     {
-      section: 'state, 304 to one who has the newest',
+      section: 'state, 304 to a client with the newest state',
       what: 'p50',
       unit: 'ms',
       values: same.map(({ p50 }) => p50),
@@ -66,7 +66,7 @@ export async function measureState(bench: Bench): Promise<Figure[]> {
       note: describe(same, small),
     },
     {
-      section: 'state, 304 to one who has the newest',
+      section: 'state, 304 to a client with the newest state',
       what: 'p99',
       unit: 'ms',
       values: same.map(({ p99 }) => p99),
@@ -157,12 +157,12 @@ function summarize(answers: readonly Answer[], seconds: CpuTaken): Measured {
   };
 }
 
-/** CPU of each process for one read, with what else it did meanwhile: of several runs the mean. */
+/** CPU of each process per read, including its other work in that time: the mean of several runs. */
 function describeCpu(taken: readonly Measured[]): string {
   const names = Object.keys(taken[0]?.seconds ?? {}).filter((name) => name !== 'total');
   const parts = names.map((name) => [
     name,
     mean(taken.map(({ seconds, reads }) => ((seconds[name] ?? 0) / reads) * 1e3)),
   ]);
-  return `CPU in ms a read, with all else that was done meanwhile: ${formatParts(Object.fromEntries(parts))}`;
+  return `CPU in ms per read, including all other work in that time: ${formatParts(Object.fromEntries(parts))}`;
 }

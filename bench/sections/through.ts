@@ -13,7 +13,7 @@ interface Measured {
   seconds: CpuTaken;
 }
 
-/** Appends and drains at once, as fast as both go: from the first request to the moment at which Postgres has the last update. */
+/** Appends and drains at the same time, as fast as both can: from the first request until Postgres has the last update. */
 export async function measureThrough(bench: Bench): Promise<Figure[]> {
   const figures: Figure[] = [];
   const atLeast = bench.runtime === 'node' ? 1.6 : 1;

@@ -28,7 +28,7 @@ import { describeUpdates } from './cases/updates.ts';
 import type { Runtime } from './runtimes.ts';
 import type { Target, TargetEnv } from './targets.ts';
 
-/** Every case of the HTTP contract, asked of one runtime from outside. */
+/** Every case of the HTTP contract, tested on one runtime from outside. */
 export function describeApi(runtime: Runtime): void {
   const { target, env } = useTarget(runtime);
   describeSpaces(target);
@@ -71,7 +71,7 @@ function describeWhatRuntimesCanChange(runtime: Runtime, target: () => Target, e
   describeStream(runtime);
 }
 
-/** One copy of the functions for all cases that change nothing of its configuration. */
+/** One copy of the functions for all cases that do not change its configuration. */
 function useTarget(runtime: Runtime): { target: () => Target; env: () => TargetEnv } {
   let running: Target;
   let env: TargetEnv;

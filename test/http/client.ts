@@ -8,7 +8,7 @@ export interface Answer {
   status: number;
   headers: Headers;
   text: string;
-  // Whatever JSON the answer holds; each test says what it expects of it.
+  // Any JSON: each test checks the parts that it expects.
   body: ReturnType<typeof JSON.parse>;
 }
 
@@ -32,7 +32,7 @@ export interface CallOptions {
 
 export type Call = (method: string, path: string, options?: CallOptions) => Promise<Answer>;
 
-/** Calls with a key, and with the content type that the method's body has. What is answered must be as it is described. */
+/** Calls with a key, and with the usual content type of the method. Every answer must match the API description. */
 export function createCall(target: Target, apiKey: string | null): Call {
   return async (method, path, { json, text, headers = {} } = {}) => {
     const body = json === undefined ? text : JSON.stringify(json);
@@ -77,7 +77,7 @@ async function readAnswer(response: Response): Promise<Answer> {
   };
 }
 
-/** Of an answer that goes on, the first piece. */
+/** Reads the first piece of an endless answer. */
 async function readBeginning({ body }: Response): Promise<string> {
   const reader = body?.getReader();
   const piece = await reader?.read();
@@ -86,25 +86,25 @@ async function readBeginning({ body }: Response): Promise<string> {
 }
 
 export interface Door extends TestTenant {
-  /** With every scope. */
+  /** Calls with a key that has every scope. */
   call: Call;
 }
 
-/** A tenant of its own and a way in. */
+/** Makes a new tenant, with a key for it. */
 export async function openDoor(target: Target): Promise<Door> {
   const tenant = await makeTenant();
   return { ...tenant, call: createCall(target, await tenant.apiKey(['read', 'write', 'admin'])) };
 }
 
-/** A tenant of its own with a space. */
+/** Makes a new tenant with a space. */
 export async function openSpace(target: Target, spaceId = 'here'): Promise<Door & { at: string }> {
   const door = await openDoor(target);
   const { status } = await door.call('PUT', `/v1/spaces/${spaceId}`, { json: { name: 'Here' } });
-  if (status !== 201) throw new Error(`the space was not made: ${status}`);
+  if (status !== 201) throw new Error(`the space was not created: ${status}`);
   return { ...door, at: `/v1/spaces/${spaceId}` };
 }
 
-/** After a fault: a connection that was cut is made again a moment later, and until then what needs it is 503. */
+/** Waits after a fault: a cut connection is opened again a moment later, and until then requests are 503. */
 export async function waitUntilReady(target: Target): Promise<void> {
   await expect.poll(async () => (await target.fetch('/readyz')).status, { timeout: 10_000 }).toBe(200);
 }

@@ -6,7 +6,7 @@ import type { JsonObject } from '../../src/world/types.ts';
 
 type SchemaCheck = (schema: JsonObject, value: unknown) => string[];
 
-/** @returns what is wrong with a value by a schema of the document, each with its place; nothing where it is valid. */
+/** @returns the errors of a value by a schema of the document, each with its path; empty if the value is valid. */
 export function createSchemaCheck(document: JsonObject): SchemaCheck {
   const ajv = new Ajv2020({ strict: false, allErrors: false });
   formats.default(ajv);
@@ -24,7 +24,7 @@ export function createSchemaCheck(document: JsonObject): SchemaCheck {
   };
 }
 
-/** References are to the document, wherever in it the schema stands. */
+/** Makes the references of a schema absolute, because they point into the whole document. */
 function rebase(schema: JsonObject): JsonObject {
   return JSON.parse(
     JSON.stringify(schema).replaceAll('"#/components', '"https://worldkeep.test/#/components'),
@@ -43,7 +43,7 @@ interface DescribedAnswer {
 export interface Exchange {
   method: string;
   path: string;
-  /** The JSON that was sent; undefined where none was. */
+  /** The JSON of the request; undefined without one. */
   sent: unknown;
   sentType: string;
   status: number;
@@ -68,8 +68,8 @@ const check = createSchemaCheck(document);
 const operations = listOperations();
 
 /**
- * Holds one exchange to the described API: its status, headers, media type and body must be described, and a body that
- * was taken must be valid by the schema of what is sent. @returns a sentence about what is not so, or null.
+ * Compares one exchange with the API description, which must contain its status, headers, media type and body. The body
+ * of an accepted request must also be valid by its schema. @returns a sentence about the first difference, or null.
  */
 export function findUndescribed(exchange: Exchange): string | null {
   const { method, status, headers } = exchange;
@@ -77,7 +77,7 @@ export function findUndescribed(exchange: Exchange): string | null {
   const here = operations.filter(({ pattern }) => pattern.test(path));
   const operation = here.find((known) => known.method === (method === 'HEAD' ? 'GET' : method))?.operation;
   if (operation === undefined) {
-    // Which routes there are is held elsewhere: the router itself is compared. Here 405 must be where a path is known.
+    // Another test compares the list of routes. Here, an unknown method of a known path must be 405.
     if (here.length === 0 || method === 'OPTIONS' || exchange.text.includes('"code":"misconfigured"'))
       return null;
     return status === 405 ? null : `${method} is not described`;
@@ -108,7 +108,7 @@ function findWrongAnswer({ content = {} }: DescribedAnswer, { method, status, he
     : `the answer ${status} is not as described: ${wrong.slice(0, 5).join('; ')}`;
 }
 
-/** What the schema of a media type is of: the text as JSON, or each of its lines. */
+/** The values that the schema of a media type describes: the text as JSON, or each of its lines. */
 function readValues(type: string, text: string): unknown[] {
   if (type === 'application/x-ndjson')
     return text

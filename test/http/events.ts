@@ -1,7 +1,7 @@
 import { createParser, type EventSourceMessage } from 'eventsource-parser';
 import type { Target } from './targets.ts';
 
-/** A stream as one client has it. */
+/** A stream of one client. */
 export interface EventClient {
   response: Response;
   /** All events so far, and the comments. */
@@ -10,9 +10,9 @@ export interface EventClient {
   retryMs: () => number | null;
   /** The operations' ids of the changes so far. */
   ids(): string[];
-  /** Resolves when the other side ends it: with `cut` where it broke off. */
+  /** Resolves when the other side ends it: with `cut` if it broke off. */
   ended: Promise<'ended' | 'cut'>;
-  /** Goes away. */
+  /** Closes the connection. */
   leave(): Promise<void>;
 }
 
@@ -22,7 +22,7 @@ export interface OpenEvents {
   headers?: Record<string, string>;
 }
 
-/** Opens `GET {at}/stream` and reads it. @throws where the answer is no stream: its code */
+/** Opens `GET {at}/stream` and reads it. @throws the code of an answer that is not a stream */
 export async function openEvents(
   target: Target,
   at: string,

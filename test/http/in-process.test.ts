@@ -14,7 +14,7 @@ describe('HTTP, in-process on Node', () => {
   describeApi({ ...OVER_HTTP, start: startInProcess });
 
   describe('the log', () => {
-    it('names the request that failed, and holds nothing of what was sent', async () => {
+    it('names the failed request, and contains no sent data', async () => {
       const target = await startInProcess(makeEnv({ DATABASE_HTTP_URL: 'http://127.0.0.1:9/sql' }));
       const key = `wk_someone_${'s'.repeat(43)}`;
       const { status } = await createCall(target, key)('PUT', '/v1/spaces/here/objects/o', {
@@ -29,7 +29,7 @@ describe('HTTP, in-process on Node', () => {
       expect(lines.join()).not.toMatch(/payload|sssss|someone/);
     });
 
-    it('says once that the configuration cannot be served', async () => {
+    it('reports an invalid configuration once', async () => {
       const target = await startInProcess(makeEnv({ REDIS_PORT: 'sixty' }));
       const before = target.lines.length;
       for (let i = 0; i < 3; i++) await createCall(target, null)('GET', '/livez');

@@ -5,19 +5,19 @@ import { inject } from 'vitest';
 import { StartRefused } from './runtimes.ts';
 import type { Target, TargetEnv } from './targets.ts';
 
-/** The functions as a process of their own. */
+/** The functions in a separate process. */
 export interface NodeTarget extends Target {
   address: { host: string; port: number };
-  /** Every line it has written, to stdout and stderr. */
+  /** Every line that it has written to stdout and stderr. */
   lines: readonly string[];
   kill(signal: NodeJS.Signals): void;
   /** The exit code, or the signal that ended it. */
   exited: Promise<number | NodeJS.Signals>;
-  /** SIGTERM, and an end that is as it should be. */
+  /** Sends SIGTERM, and expects a clean end. */
   stop(): Promise<void>;
 }
 
-/** Starts the Node server with this environment and no other, on a free port unless the environment names one. */
+/** Starts the Node server with only this environment, on a free port unless the environment names one. */
 export async function startNode(env: TargetEnv): Promise<NodeTarget> {
   const child = spawn(process.execPath, [inject('nodeServerPath')], {
     env: { PORT: '0', ...env },

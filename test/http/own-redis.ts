@@ -4,14 +4,14 @@ import { listRedisCommands } from '../../dev/redis-monitor.ts';
 import { startTestRedis } from '../start-redis.ts';
 import type { TargetEnv } from './targets.ts';
 
-/** A Redis that nobody else uses: what is asked of it can be counted, and it may be emptied. */
+/** A Redis for one test: the test can count its commands and may delete its data. */
 export interface OwnRedis {
-  /** What leads a target to it, and to no other. */
+  /** The variables with which a target uses only this Redis. */
   env: TargetEnv;
   client: Redis;
-  /** Whether a target can ask it what it does when it is full: Upstash does not say. */
+  /** Whether it reports its eviction policy. Upstash does not. */
   tellsPolicy: boolean;
-  /** Every command that reaches it while `work` runs, but those inside scripts and those of `client`. */
+  /** Every command that reaches it while `work` runs, except commands inside scripts and commands of `client`. */
   listCommands(work: () => Promise<void>): Promise<string[]>;
   close(): Promise<void>;
 }

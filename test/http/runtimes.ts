@@ -5,43 +5,43 @@ import { startTcpProxy } from '../tcp-proxy.ts';
 import { type OwnRedis, openOwnRedis } from './own-redis.ts';
 import { makeEnv, type StartTarget, type TargetEnv } from './targets.ts';
 
-/** Refused at once; not answered at all; or, for one request, answered with what no store says. */
+/** Requests are refused immediately; or never answered; or one request gets bytes that no store sends. */
 export type StoreFault = 'refuse' | 'hang' | 'nonsense';
 
-/** A way to a real store that can be closed. */
+/** A connection to a real store that a test can break. */
 export interface FragileStore {
   inject(fault: StoreFault): void;
   clear(): void;
 }
 
 export interface FragileStores {
-  /** What leads a target to its stores this way. */
+  /** The variables with which a target uses these connections. */
   env: TargetEnv;
   postgres: FragileStore;
   redis: FragileStore;
   close(): Promise<void>;
 }
 
-/** What the suite has to know of the runtime that it asks. */
+/** The differences between runtimes that the suite must know. */
 export interface Runtime {
-  /** Rejects with {@link StartRefused} where the runtime refuses to start. */
+  /** Rejects with {@link StartRefused} if the runtime refuses to start. */
   start: StartTarget;
   makeEnv(changes?: TargetEnv): TargetEnv;
-  /** Changes that leave Redis out. */
+  /** Variables that remove Redis. */
   withoutRedis: TargetEnv;
-  /** What meets who asks for a configuration that cannot be served. */
+  /** The part that an invalid configuration refuses. */
   refuses: 'each request' | 'to start';
-  /** Changes that cannot be served here, each with the variable that is to be named. */
+  /** Invalid variables for this runtime, each with the name that the refusal must contain. */
   unserved: [name: string, changes: TargetEnv][];
   openFragileStores(): Promise<FragileStores>;
-  /** A Redis of the test's own, on the way that this runtime has to one. */
+  /** Opens a separate Redis for the test, in the way of this runtime. */
   openOwnRedis(): Promise<OwnRedis>;
 }
 
-/** A process that would not start. */
+/** A process that refused to start. */
 export class StartRefused extends Error {
   readonly exitCode: number | NodeJS.Signals;
-  /** All that it wrote. */
+  /** Its whole output. */
   readonly output: string;
 
   constructor(exitCode: number | NodeJS.Signals, output: string) {
@@ -51,7 +51,7 @@ export class StartRefused extends Error {
   }
 }
 
-/** Longer than any test may last: an answer that arrives at all did not wait for it. */
+/** Longer than any test may last, so that an answer in time did not wait for it. */
 const HANG_MS = 300_000;
 
 export const OVER_HTTP: Omit<Runtime, 'start'> = {

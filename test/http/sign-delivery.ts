@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { SignJWT } from 'jose';
 import { uniqueName } from '../support.ts';
 
-/** What the address of the functions is to QStash, wherever they listen. */
+/** The address of the functions for QStash, wherever they listen. */
 export const PUBLIC_URL = 'https://worldkeep.example';
 
 export interface DeliveryToSign {
@@ -10,11 +10,11 @@ export interface DeliveryToSign {
   key: string;
   path?: string;
   nowMs?: number;
-  /** Undefined leaves one out. */
+  /** Undefined removes a claim. */
   claims?: Record<string, unknown>;
 }
 
-/** The `Upstash-Signature` of a delivery as QStash makes it, but for the claims that are changed. */
+/** The `Upstash-Signature` that QStash makes for a delivery, except for the changed claims. */
 export function signDelivery({
   body = '',
   key,

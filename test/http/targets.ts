@@ -8,12 +8,12 @@ import { Log, LogLevel, Miniflare } from 'miniflare';
 import worker from '../../functions/worker.ts';
 import { stack, uniqueName } from '../support.ts';
 
-/** One running copy of the functions, known only by what it answers. */
+/** One running copy of the functions. Tests see only its answers and its log. */
 export interface Target {
   fetch(path: string, init?: RequestInit): Promise<Response>;
-  /** Where it listens; null in-process. */
+  /** Its address; null in-process. */
   address: { host: string; port: number } | null;
-  /** Every line it has written to its log. */
+  /** Every line of its log. */
   lines: readonly string[];
   stop(): Promise<void>;
 }
@@ -23,7 +23,7 @@ export type StartTarget = (env: TargetEnv) => Promise<Target>;
 
 const ROOT = resolve(import.meta.dirname, '../..');
 
-/** An environment on the real stores, with a default tenant of its own; nothing is cached for long. */
+/** An environment with the real stores and a new default tenant, without a cache for `/health`. */
 export function makeEnv(changes: TargetEnv = {}): TargetEnv {
   const { databaseUrl, databaseHttpUrl, redisRestUrl, redisRestToken, sessionSigningKey } = stack();
   return {
@@ -39,10 +39,10 @@ export function makeEnv(changes: TargetEnv = {}): TargetEnv {
   };
 }
 
-/** What this process writes to its console, once `keepConsole` is called. */
+/** The console lines of this process since `keepConsole`. */
 const linesOfThisProcess: string[] = [];
 
-/** Keeps what the functions log here from the terminal. @returns puts the console back */
+/** Keeps the log of the functions away from the terminal. @returns a function that restores the console */
 export function keepConsole(): () => void {
   const { log, error } = console;
   const keep = (line: unknown) => void linesOfThisProcess.push(String(line));
@@ -53,7 +53,7 @@ export function keepConsole(): () => void {
 export const startInProcess: StartTarget = async (env) => ({
   fetch: async (path, init) => {
     const headers = new Headers(init?.headers);
-    // As a client that sends them over a wire says.
+    // A client over a network sends this header.
     if (typeof init?.body === 'string' && !headers.has('Content-Length'))
       headers.set('Content-Length', String(Buffer.byteLength(init.body)));
     return worker.fetch(
@@ -77,7 +77,7 @@ export function buildWorkerOnce(): Promise<string> {
   return builtWorker;
 }
 
-/** Builds the Worker as it is deployed. @returns the path of its one module; `remove` takes it away. */
+/** Builds the Worker as it is deployed. @returns the path of its one module; `remove` deletes it. */
 export async function buildWorker(): Promise<{ path: string; remove(): Promise<void> }> {
   const outDir = await mkdtemp(join(tmpdir(), 'worldkeep-worker-'));
   const wrangler = join(ROOT, 'node_modules/wrangler/bin/wrangler.js');
@@ -128,7 +128,7 @@ async function readCompatibility(): Promise<{ compatibilityDate: string; compati
   };
 }
 
-/** What the types of Node's fetch ask of a body that is a stream. */
+/** Node's fetch requires this option for a body that is a stream. */
 function streaming(init: RequestInit | undefined): { duplex: 'half' } | object {
   return init?.body instanceof ReadableStream ? { duplex: 'half' } : {};
 }

@@ -9,20 +9,20 @@ import { expectDrained } from './fold.ts';
 import { makeSpace, NO_LIMITS, openDrain, openSpaceLog, useRig, wrapStore } from './rig.ts';
 
 const rig = useRig();
-/** Of two members this long an object can hold one. */
+/** An object has room for one member of this length, but not for two. */
 const LONG = 'x'.repeat(40_000);
 const x = (op: 'put' | 'patch', properties?: JsonObject, rest: object = {}) =>
   ({ op, id: 'x', ...(properties && { properties }), ...rest }) as Operation;
 const gone: Operation = { op: 'delete', id: 'x' };
 
-/** A space whose log fills up while no drain runs: `drainOnce` drains it, and says how many batches that took. */
+/** A space whose log fills up while no drain runs. `drainOnce` drains it and returns the number of batches. */
 async function holdDrains({ store = rig.store }: { store?: DrainStore } = {}) {
   const address = await makeSpace(rig);
   const { promise: held, resolve: open } = Promise.withResolvers<void>();
   const batches: unknown[] = [];
   const counted = wrapStore(store, async (method, call, args) => {
     const outcome = await call();
-    // Several drains begin at the same moment, and one of them applies.
+    // Several drains begin at the same time, and one of them applies.
     if (method === 'applyBatch' && (outcome as BatchOutcome).status === 'applied') batches.push(args);
     return outcome;
   });
@@ -65,7 +65,7 @@ async function holdDrains({ store = rig.store }: { store?: DrainStore } = {}) {
       });
       return async () => answer as Promise<Queued | CommittedOperations>;
     },
-    /** A write of somebody else, who does not wait. */
+    /** A write of another actor, who does not wait. */
     enqueue: (operation: Operation) =>
       append(() => log.spaceLog.enqueue({ ...address, actor: 'bob' }, [operation], log.options())),
     async drainOnce() {
@@ -86,8 +86,8 @@ async function show(answer: () => Promise<Queued | CommittedOperations>) {
   return { ...object.properties, name: object.name, by: object.updatedBy, isCreated: createdSeq === seq };
 }
 
-describe('[D8] the answer of a put or patch that waits', () => {
-  it('is the object as that write left it, whatever else is in its batch', async () => {
+describe('[D8d] the answer of a put or patch that waits', () => {
+  it('is the object as that write left it, also with other writes in its batch', async () => {
     const { write, enqueue, drainOnce } = await holdDrains();
     await enqueue(x('patch', { lost: 1 }));
     const answers = [
@@ -115,7 +115,7 @@ describe('[D8] the answer of a put or patch that waits', () => {
     ]);
   });
 
-  it('names no seq of another write: a condition on it fails where another write came after', async () => {
+  it('names no seq of another write: a condition on it fails if another write came later', async () => {
     const { address, write, enqueue, drainOnce } = await holdDrains();
     const mine = await write(x('put', { mine: 1 }));
     await enqueue(x('put', { theirs: 1 }));
@@ -131,7 +131,7 @@ describe('[D8] the answer of a put or patch that waits', () => {
     expect((await rig.store.loadObjects(address, ['x']))[0]?.properties).toEqual({ theirs: 1 });
   });
 
-  it('is right beside a write that cannot be kept', async () => {
+  it('is correct next to a write that Postgres cannot store', async () => {
     const { write, enqueue, drainOnce } = await holdDrains();
     const first = await write(x('put', { a: LONG }));
     const rejected = await write(x('patch', { b: LONG }));
@@ -146,7 +146,7 @@ describe('[D8] the answer of a put or patch that waits', () => {
     expect(await show(last)).not.toHaveProperty('a');
   });
 
-  it('takes more batches where many writes follow it, and the last batch is whole again', async () => {
+  it('takes more batches if many writes follow it, and the last batch is applied as a whole', async () => {
     const { address, batches, write, drainOnce } = await holdDrains();
     const answer = await write(x('put', { n: 0 }));
     const entries = Array.from({ length: 200 }, (_, i) => ({
@@ -167,7 +167,7 @@ describe('[D8] the answer of a put or patch that waits', () => {
   it.each([
     ['is not stored any more', async () => null],
     ['cannot be read', async () => Promise.reject(new AppError('store_unavailable', 'away'))],
-  ])('is `queued`, and claims no more, where the object %s', async (_, readWritten) => {
+  ])('is `queued`, without the object, if the object %s', async (_, readWritten) => {
     const address = await makeSpace(rig);
     const store: DrainStore = { ...rig.store, readWritten };
     const { spaceLog, options, settle } = openSpaceLog(rig, openDrain(rig).drain, { store });
@@ -183,7 +183,7 @@ describe('objects stored for answers', () => {
   const count = async (address: LogAddress) =>
     (await queryAs({ address }, 'select from written_objects')).length;
 
-  it('are only those whose callers asked for them, and still wait', async () => {
+  it('are only stored if their callers asked for them and still wait', async () => {
     const { address, batches, write, enqueue, letGo } = await holdDrains();
     await enqueue(x('put'));
     await write(x('patch', { late: 1 }));

@@ -8,7 +8,7 @@ const rig = useRig();
 const OPS = [{ op: 'put' as const, id: 'x' }];
 
 describe('an append', () => {
-  it('[L4] whose reply was lost is one entry, however often it is repeated under its key', async () => {
+  it('[L4b] whose reply was lost is one entry, however often it is repeated under its key', async () => {
     const address = await makeSpace(rig);
     const { spaceLog, options } = openSpaceLog(rig, NO_DRAIN);
     const target = { ...address, actor: null };
@@ -24,7 +24,7 @@ describe('an append', () => {
     expect(entries[1]?.seq).toBe(again.seq);
   });
 
-  it('[L4] repeated by many at once is one entry, and one answer', async () => {
+  it('[L4b] that many callers send at the same time is one entry, and one answer', async () => {
     const address = await makeSpace(rig);
     const answers = await Promise.all(
       Array.from({ length: 8 }, () => {
@@ -36,7 +36,7 @@ describe('an append', () => {
     expect(await readLog(rig, address)).toHaveLength(1);
   });
 
-  it('[L4] that was refused while Redis was away did nothing', async () => {
+  it('[L4] that was refused while Redis was away writes nothing', async () => {
     const address = await makeSpace(rig);
     const { spaceLog, options } = openSpaceLog(rig, NO_DRAIN);
     const target = { ...address, actor: null };
@@ -71,7 +71,7 @@ describe('[L4] an append that is refused leaves every key as it was', () => {
       change: { backlog: { bytesMax: 60, entriesMax: 2 ** 40, ageMsMax: 2 ** 40 } },
     },
     {
-      name: 'behind what is too old',
+      name: 'after an entry that is too old',
       code: 'backlog_full',
       change: { backlog: { bytesMax: 2 ** 40, entriesMax: 2 ** 40, ageMsMax: 0 } },
     },
@@ -97,7 +97,7 @@ describe('[L4] an append that is refused leaves every key as it was', () => {
   });
 });
 
-it('an append for one place in the order alone is refused once another came there, and writes nothing', async () => {
+it('an append for exactly one seq is refused after another append, and writes nothing', async () => {
   const address = await makeSpace(rig);
   const { spaceLog, options } = openSpaceLog(rig, NO_DRAIN);
   const target = { ...address, actor: null };
@@ -120,7 +120,7 @@ it('an append for one place in the order alone is refused once another came ther
 
 const READERS: Record<string, string[]> = { hash: ['HGETALL'], stream: ['XRANGE', '-', '+'] };
 
-/** All that Redis holds of a space, and until when. */
+/** All keys of a space in Redis, with their expiry. */
 async function dump(address: LogAddress) {
   const { admin } = rig;
   const keys = (await admin.command('KEYS', `wk:{${address.tenantId}!${address.spaceId}}:*`)) as string[];

@@ -2,7 +2,7 @@ import type { Operation } from '../../src/world/operation.ts';
 import type { JsonObject, ObjectInput, Seq } from '../../src/world/types.ts';
 import { PEOPLE } from './rig.ts';
 
-/** Numbers by chance from a seed: the same ones each time (mulberry32). */
+/** Random numbers from a seed: the same numbers each time (mulberry32). */
 export class Chance {
   #state: number;
 
@@ -40,7 +40,7 @@ export class Chance {
   }
 }
 
-/** Few, so that everything meets everything. One is called as a person is. */
+/** Only a few, so that operations often meet the same object. One id is also the id of a person. */
 export const OBJECT_IDS = ['a', 'b', 'c', 'd', 'e', 'f'];
 const KEYS = ['k', 'l', 'toString'];
 
@@ -81,7 +81,7 @@ export function anyMoves(chance: Chance): Operation[] {
   }));
 }
 
-/** @param seqs what a condition may say of an object: seqs that were seen. */
+/** @param seqs known seqs, for conditions */
 export function anyOperation(chance: Chance, seqs: readonly Seq[]): Operation {
   const kind = chance.below(10);
   if (kind === 0)

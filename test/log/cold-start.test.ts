@@ -29,7 +29,7 @@ async function findLogKey(address: LogAddress) {
   return logKey(address, opened?.incarnation ?? '');
 }
 
-/** The space's cursor is where a clock had been before it was set back an hour. */
+/** Moves the cursor of the space an hour ahead, as if the clock had been set back since then. */
 async function moveAhead(address: LogAddress) {
   const seq = Date.now() * 1_000 + HOUR_US;
   await rig.postgres.inTenant(address.tenantId, (db) => [
@@ -38,7 +38,7 @@ async function moveAhead(address: LogAddress) {
   return seq;
 }
 
-/** As far as Postgres knows, the log was opened a minute ago: from then on its absence is a loss. */
+/** Tells Postgres that the log was opened over a minute ago: from then on, a missing log is a loss. */
 async function openedLongAgo(address: LogAddress) {
   await rig.postgres.inTenant(address.tenantId, (db) => [
     db.execute(
@@ -48,7 +48,7 @@ async function openedLongAgo(address: LogAddress) {
 }
 
 describe('[L4] a log that Redis forgot', () => {
-  it('goes on above all its seqs after FLUSHALL, and what was lost is an incident', async () => {
+  it('[L4i] continues above all its seqs after FLUSHALL, and the loss is an incident', async () => {
     const address = await makeSpace(rig);
     const first = await append(address, 'durable');
     await drain(address);
@@ -60,13 +60,13 @@ describe('[L4] a log that Redis forgot', () => {
     await drain(address);
     expect(await idsIn(address)).toEqual(['durable', 'next']);
     expect(await listIncidents(rig, address)).toEqual([{ kind: 'log_lost', detail: { durableSeq: first } }]);
-    // Once, and not with every process that opens it.
+    // Once, not for every process that opens it.
     await append(address, 'more');
     await drain(address);
     expect(await listIncidents(rig, address)).toHaveLength(1);
   });
 
-  it('is an incident by the drain that finds nothing where there must be something', async () => {
+  it('[L4i] is an incident of the drain that finds no entries although Postgres expects some', async () => {
     const address = await makeSpace(rig);
     const first = await append(address, 'durable');
     await drain(address);
@@ -76,14 +76,14 @@ describe('[L4] a log that Redis forgot', () => {
     expect(await listIncidents(rig, address)).toEqual([{ kind: 'log_lost', detail: { durableSeq: first } }]);
   });
 
-  it('gives no seq again where the clock went back an hour with it', async () => {
+  it('[L4g] gives no seq again if the clock also went back an hour', async () => {
     const address = await makeSpace(rig);
     const ahead = await moveAhead(address);
     expect(await append(address, 'a')).toBe(ahead + 1);
     expect(await append(address, 'b')).toBe(ahead + 2);
     await drain(address);
     await rig.admin.command('FLUSHALL');
-    // One seq is the break that tells readers of the loss.
+    // One seq is the break that tells readers about the loss.
     expect(await append(address, 'c')).toBe(ahead + 4);
     expect(await append(address, 'd')).toBe(ahead + 5);
     await drain(address);
@@ -92,8 +92,8 @@ describe('[L4] a log that Redis forgot', () => {
   });
 });
 
-describe('[L4] a log whose hash alone was lost', () => {
-  it('goes on where the stream ends, and loses nothing', async () => {
+describe('[L4] a log that lost only its hash', () => {
+  it('[L4g] continues where the stream ends, and loses nothing', async () => {
     const address = await makeSpace(rig);
     const ahead = await moveAhead(address);
     await append(address, 'drained');
@@ -106,7 +106,7 @@ describe('[L4] a log whose hash alone was lost', () => {
     expect(await idsIn(address)).toEqual(['drained', 'next', 'waiting']);
   });
 
-  it('is drained by the sweep though nobody appends any more', async () => {
+  it('is drained by the sweep although no more appends come', async () => {
     const address = await makeSpace(rig);
     await append(address, 'a');
     await drain(address);
@@ -118,7 +118,7 @@ describe('[L4] a log whose hash alone was lost', () => {
     await expectDrained(rig, address);
   });
 
-  it('keeps what an append was answered under its key', async () => {
+  it('[L4b] keeps the first response of an idempotency key', async () => {
     const address = await makeSpace(rig);
     const { spaceLog, options } = openSpaceLog(rig, NO_DRAIN);
     const target = { ...address, actor: null };
@@ -129,14 +129,14 @@ describe('[L4] a log whose hash alone was lost', () => {
   });
 });
 
-/** The log is opened by an append where it was not. */
+/** Appends, so that a log that is not open is opened. @returns the entries before that append */
 async function readLogOpened(address: LogAddress) {
   await append(address, 'opens');
   return (await readLog(rig, address)).slice(0, -1);
 }
 
 describe('[L2] a log that lost entries', () => {
-  it('in its middle says which, and goes on', async () => {
+  it('in its middle reports which, and continues', async () => {
     const address = await makeSpace(rig);
     const first = await append(address, 'a');
     const second = await append(address, 'b');
@@ -149,7 +149,7 @@ describe('[L2] a log that lost entries', () => {
     ]);
   });
 
-  it('at its end says so, and goes on', async () => {
+  it('at its end reports it, and continues', async () => {
     const address = await makeSpace(rig);
     const first = await append(address, 'a');
     await drain(address);
@@ -167,7 +167,7 @@ describe('[L2] a log that lost entries', () => {
     expect(await listIncidents(rig, address)).toHaveLength(1);
   });
 
-  it('as a whole stream, found by an append that finds it cold, is an incident', async () => {
+  it('of its whole stream is an incident when a cold append finds it', async () => {
     const address = await makeSpace(rig);
     const first = await append(address, 'a');
     await drain(address);
@@ -180,7 +180,7 @@ describe('[L2] a log that lost entries', () => {
   });
 
   it.each(['sleeps', 'rests'])(
-    'as its hash alone, is drained by the drain that %s meanwhile',
+    'but only its hash, is drained by the drain that %s at that time',
     async (when) => {
       const address = await makeSpace(rig);
       const target = { ...address, actor: null };
@@ -203,7 +203,7 @@ describe('[L2] a log that lost entries', () => {
     },
   );
 
-  it('is not called committed to whoever waits for what was lost', async () => {
+  it('does not answer `committed` to a caller that waits for a lost entry', async () => {
     const address = await makeSpace(rig);
     await append(address, 'a');
     const { drain: other } = openDrain(rig);

@@ -30,9 +30,9 @@ function openApp(publicUrl: string, drains = openDrain(rig).drain) {
   return createApp({ ...composeWorker(env), drains });
 }
 
-describe('[D4] what QStash delivers', () => {
+describe('[D4] a delivery of QStash', () => {
   it.each([1, 2, 3])(
-    'one to five times each, in any order, at once: is drained once (seed %i)',
+    'that comes one to five times, in any order, at the same time as others, drains once (seed %i)',
     async (seed) => {
       const chance = new Chance(seed);
       const spaces = [await makeSpace(rig), await makeSpace(rig)];
@@ -65,7 +65,7 @@ describe('[D4] what QStash delivers', () => {
     },
   );
 
-  it('again and again where stores are away drains it when they are back', async () => {
+  it('that comes again and again while stores are away drains when they are back', async () => {
     const address = await makeSpace(rig);
     const { emulator, clock } = await queue.start();
     const served = await serveApp((request) => app.fetch(request));
@@ -75,7 +75,7 @@ describe('[D4] what QStash delivers', () => {
     const { spaceLog, options } = openSpaceLog(rig, NO_DRAIN);
     for (const id of ['a', 'b'])
       await spaceLog.enqueue({ ...address, actor: null }, [{ op: 'put', id }], options());
-    // Published thrice: by drains that failed one after the other.
+    // Published three times, by drains that failed one after the other.
     for (let i = 0; i < 3; i++) await publish.publishDrain({ ...address, delaySeconds: i });
     rig.neon.inject({ kind: 'drop-reply', match: 'apply_batch', times: 1 });
     rig.upstash.inject({ kind: 'refuse', times: 1 });

@@ -12,7 +12,7 @@ function puts(count: number, from = 0): Operation[] {
   return Array.from({ length: count }, (_, i) => ({ op: 'put', id: `o${from + i}` }));
 }
 
-/** A way into the log whose drains are noted beside the pauses before them, and happen or do not. */
+/** A space log that notes its drains and the pauses before them. The given drain may do nothing. */
 function openNoted(drain: Pick<Drain, 'run'>, store = rig.log) {
   const noted: (number | 'drain')[] = [];
   const log = openSpaceLog(
@@ -29,7 +29,7 @@ function openNoted(drain: Pick<Drain, 'run'>, store = rig.log) {
 }
 
 describe('[D4] a drain begins', () => {
-  it('100 ms after the append that claims it, and once for all that come meanwhile', async () => {
+  it('100 ms after the append that claims it, and once for all later appends until then', async () => {
     const address = await makeSpace(rig);
     const target = { ...address, actor: null };
     const log = rig.openLogStore({ restMs: 4_000 });
@@ -42,7 +42,7 @@ describe('[D4] a drain begins', () => {
     letGo();
     await first.settle();
     await expectDrained(rig, address);
-    // The next one finds none again, and leaves the rest to it.
+    // The next append finds no claim, and waits for the rest of the interval.
     await spaceLog.enqueue(target, puts(1), options());
     await settle();
     expect(noted).toEqual([expect.any(Number), 'drain']);
@@ -52,8 +52,8 @@ describe('[D4] a drain begins', () => {
   });
 
   it.each([
-    ['and reads the log, where it waited first', false],
-    ['with what was appended, where a caller waits', true],
+    ['and reads the log, if it waited first', false],
+    ['with the appended entry itself, if a caller waits', true],
   ])('%s', async (_, isAwaited) => {
     const address = await makeSpace(rig);
     const target = { ...address, actor: null };
@@ -71,9 +71,9 @@ describe('[D4] a drain begins', () => {
   });
 
   it.each([
-    ['after a rest, in which more may come, where an append claimed it', true, [250]],
-    ['without a rest, where it was called', false, []],
-  ])('once more %s, where something came while it drained', async (_, isClaimed, rests) => {
+    ['after a rest, in which more may come, if an append claimed it', true, [250]],
+    ['without a rest, if it was called', false, []],
+  ])('once more %s, if more entries came while it drained', async (_, isClaimed, rests) => {
     const address = await makeSpace(rig);
     const target = { ...address, actor: null };
     const { spaceLog, options } = openSpaceLog(rig, NO_DRAIN);
@@ -101,7 +101,7 @@ describe('[D4] a drain begins', () => {
     await expectDrained(rig, address);
   });
 
-  /** What a drain with a claim says at each settling that it does next, if there is any. */
+  /** The next step that a drain with a claim names each time it settles. */
   async function listNext(appends: number, { budgetMs = 20_000, restMs = 250, entriesMax = 5_000 }) {
     const address = await makeSpace(rig);
     const target = { ...address, actor: null };
@@ -139,13 +139,13 @@ describe('[D4] a drain begins', () => {
     expect(await listNext(1, { budgetMs, restMs })).toEqual(next);
   });
 
-  it('once more at once while it holds more than one batch', async () => {
+  it('once more immediately while the log has more than one batch', async () => {
     const next = await listNext(3, { entriesMax: 1 });
     expect(next.slice(0, 2)).toEqual(['continue', 'continue']);
   });
 
   it.each(['while it rests', 'before its first rest'])(
-    'once more without a rest, where its process ends %s',
+    'once more without a rest, if its process ends %s',
     async (when) => {
       const address = await makeSpace(rig);
       const target = { ...address, actor: null };
@@ -175,7 +175,7 @@ describe('[D4] a drain begins', () => {
     },
   );
 
-  it('again where the first let its lease run out', async () => {
+  it('[D4b] again if the claim of the first expired', async () => {
     const address = await makeSpace(rig);
     const target = { ...address, actor: null };
     const log = rig.openLogStore({ leaseMs: 0, soonMs: 0 });
@@ -188,8 +188,8 @@ describe('[D4] a drain begins', () => {
   });
 });
 
-describe('[D4] a drain that does not come to its end', () => {
-  it('has QStash go on where it failed', async () => {
+describe('[D4] a drain that does not finish', () => {
+  it('[D4d] asks QStash to continue after a failure', async () => {
     const address = await makeSpace(rig);
     const { drain, published, told } = openDrain(rig);
     const { spaceLog, options, settle } = openSpaceLog(rig, drain);
@@ -200,7 +200,7 @@ describe('[D4] a drain that does not come to its end', () => {
     expect(told).toMatchObject([{ event: 'drain_failed', address }]);
   });
 
-  it('[D5] is an incident, and not begun again at once, where Postgres refuses its role', async () => {
+  it('[D5d] is an incident, and does not start again immediately, if Postgres refuses its role', async () => {
     const address = await makeSpace(rig);
     const { spaceLog, options } = openSpaceLog(rig, NO_DRAIN);
     await spaceLog.enqueue({ ...address, actor: null }, puts(1), options());
@@ -224,11 +224,11 @@ describe('[D4] a drain that does not come to its end', () => {
     expect(await isDirty(rig, address)).toBe(true);
   });
 
-  it('says that it continues where its time is over, and has QStash go on', async () => {
+  it('[D4d] reports that it continues when its time is over, and asks QStash to continue', async () => {
     const address = await makeSpace(rig);
     const { spaceLog, options } = openSpaceLog(rig, NO_DRAIN);
     for (let i = 0; i < 3; i++) await spaceLog.enqueue({ ...address, actor: null }, puts(1, i), options());
-    // Each look at the clock is a second.
+    // Each read of the clock takes a second.
     let nowMs = Date.now();
     const log = { ...rig.log };
     log.read = (space, request) => rig.log.read(space, { ...request, entriesMax: 1 });
@@ -244,13 +244,13 @@ describe('[D4] a drain that does not come to its end', () => {
     await expectDrained(rig, address);
   });
 
-  it('leaves its space to the sweep, which drains all that died and keeps none waiting for another', async () => {
+  it('[D4e] leaves its space to the sweep, which drains all such spaces, also if one of them fails', async () => {
     const addresses = [await makeSpace(rig), await makeSpace(rig), await makeSpace(rig)];
     const [first] = addresses;
     const { spaceLog, options } = openSpaceLog(rig, NO_DRAIN);
     for (const address of addresses) await spaceLog.enqueue({ ...address, actor: null }, puts(1), options());
     const { drain } = openDrain(rig);
-    // The one that waits longest cannot be drained now.
+    // The space that waits longest cannot be drained now.
     rig.neon.inject({ kind: 'refuse', match: first?.tenantId ?? '' });
     const report = await drain.sweep(BUDGET);
     expect(report.left).toBe(1);
@@ -260,7 +260,7 @@ describe('[D4] a drain that does not come to its end', () => {
     for (const address of addresses) await expectDrained(rig, address);
   });
 
-  it('comes behind the others at the next sweep', async () => {
+  it('[D4e] comes after the others at the next sweep', async () => {
     const addresses: LogAddress[] = [];
     for (let i = 0; i < 3; i++) addresses.push(await makeSpace(rig));
     const { spaceLog, options } = openSpaceLog(rig, NO_DRAIN);
@@ -287,7 +287,7 @@ describe('[D4] a drain that does not come to its end', () => {
     for (const address of addresses) await expectDrained(rig, address);
   });
 
-  it('is relieved where another took over, and settles nothing for it', async () => {
+  it('is relieved if another drain took over, and settles nothing for it', async () => {
     const address = await makeSpace(rig);
     const target = { ...address, actor: null };
     const log = rig.openLogStore({ soonMs: 4_000 });
@@ -313,7 +313,7 @@ describe('[D4] a drain that does not come to its end', () => {
     await expectDrained(rig, address);
   });
 
-  it('loses no append that comes between its last batch and its end', async () => {
+  it('loses no append between its last batch and its end', async () => {
     const address = await makeSpace(rig);
     const target = { ...address, actor: null };
     const late = openSpaceLog(rig, NO_DRAIN);
@@ -335,7 +335,7 @@ describe('[D4] a drain that does not come to its end', () => {
 describe('[D7] while Postgres is away', () => {
   const caps = [
     { kind: 'entries', backlog: { ...NO_LIMITS, entriesMax: 5 }, accepted: 5 },
-    // An operation is 22 bytes, and its list two more.
+    // An operation has 22 bytes, and its list two more.
     { kind: 'bytes', backlog: { ...NO_LIMITS, bytesMax: 100 }, accepted: 4 },
   ];
   it.each(caps)(
@@ -364,7 +364,7 @@ describe('[D7] while Postgres is away', () => {
     },
   );
 
-  it('appends are refused once the oldest has waited too long', async () => {
+  it('appends are refused after the oldest entry has waited too long', async () => {
     const address = await makeSpace(rig);
     const target = { ...address, actor: null };
     const allowed = openSpaceLog(rig, NO_DRAIN);

@@ -7,8 +7,8 @@ import { killAt, makeSpace, NO_DRAIN, openDrain, openSpaceLog, type Rig, useRig,
 const rig = useRig();
 
 /**
- * A history that shows in the state whether a part of it was applied twice or not at all: properties are merged, an object is
- * removed and made again, and a condition holds only the first time.
+ * A history whose state shows if a part of it was applied twice or not at all. It merges properties, and deletes an
+ * object and creates it again. Its conditions hold only the first time.
  */
 const HISTORY: Operation[][] = [
   [{ op: 'put', id: 'x', properties: { a: 1 } }],
@@ -20,12 +20,12 @@ const HISTORY: Operation[][] = [
   [{ op: 'user.patch', id: 'mia', position: { x: 1, y: 2, z: 3 } }],
 ];
 
-/** The same, of which no drain asks Postgres anything before it applies it: the transaction alone can tell. */
+/** The same without conditions. A drain asks Postgres nothing before it applies this, so only the transaction can protect it. */
 const UNCONDITIONAL = HISTORY.map((ops) =>
   ops.map(({ ifSeq, ...op }: Operation & Condition) => op as Operation),
 );
 
-/** A space whose log holds the history, and nobody drains it. */
+/** A space with the history in its log. No drain has started. */
 async function makeBacklog(own: Rig, history = HISTORY) {
   const address = await makeSpace(own);
   const { spaceLog, options } = openSpaceLog(own, NO_DRAIN);
@@ -33,22 +33,22 @@ async function makeBacklog(own: Rig, history = HISTORY) {
   return address;
 }
 
-/** Each batch is one entry: what is between two of them is met too. */
+/** Each batch is one entry, so that a drain can also end between any two entries. */
 function byEntries(read: Rig['log']): Rig['log'] {
   return { ...read, read: (address, request) => read.read(address, { ...request, entriesMax: 1 }) };
 }
 
 describe('a log is applied exactly once', () => {
-  it('[D1] by two drains at once', async () => {
+  it('[D1a] by several drains at the same time', async () => {
     const address = await makeBacklog(rig);
     const drains = [0, 1, 2].map(() => openDrain(rig, { log: byEntries(rig.log) }).drain);
     const reports = await Promise.all(drains.map((drain) => drain.drainSpace(address, { budgetMs: 60_000 })));
     const { entries } = await expectDrained(rig, address);
-    // What one of them applied, no other did.
+    // No entry was applied by two drains.
     expect(reports.reduce((sum, report) => sum + report.entries, 0)).toBe(entries.length);
   });
 
-  it('[D1] by a drain that slept while others went on', async () => {
+  it('[D1a] by a drain that slept while others continued', async () => {
     const address = await makeBacklog(rig);
     const { promise: woken, resolve: wake } = Promise.withResolvers<void>();
     const { promise: asleep, resolve: fallAsleep } = Promise.withResolvers<void>();
@@ -82,7 +82,7 @@ describe('a log is applied exactly once', () => {
     await expectDrained(rig, address);
   });
 
-  it('[D1] by a drain whose every reply is lost, batch by batch', async () => {
+  it('[D1] by a drain that loses the reply of every batch', async () => {
     const address = await makeBacklog(rig, UNCONDITIONAL);
     rig.neon.inject({ kind: 'drop-reply', match: 'apply_batch' });
     for (let i = 0; i < HISTORY.length; i++)
@@ -95,7 +95,7 @@ describe('a log is applied exactly once', () => {
   });
 });
 
-describe('[D1] a drain killed at any of its calls is taken over', () => {
+describe('[D1a] another drain takes over after a drain was killed at any of its calls', () => {
   it.each(['before', 'after'] as const)('%s the call was run', async (when) => {
     for (let n = 1; ; n++) {
       const address = await makeBacklog(rig);
@@ -105,7 +105,7 @@ describe('[D1] a drain killed at any of its calls is taken over', () => {
       await openDrain(rig).drain.drainSpace(address, { budgetMs: 60_000 });
       await expectDrained(rig, address);
       if (outcome !== 'killed') {
-        // It was through before its n-th call; there were calls to be killed at.
+        // The drain ended before its n-th call. At least one call must have been killed.
         expect(killed.count.calls).toBeLessThan(n);
         expect(n).toBeGreaterThan(HISTORY.length * 2);
         break;

@@ -10,10 +10,10 @@ import type { ObjectInput, WorldObject } from '../../src/world/types.ts';
 import { pickGiven } from '../layers.ts';
 import { PEOPLE, type Rig } from './rig.ts';
 
-/** Objects that came with a stage, by its id. */
+/** The objects of each stage, by its id. */
 export type Stages = ReadonlyMap<string, readonly ObjectInput[]>;
 
-/** All that is in a space's log, whatever has been drained. */
+/** All entries in the log of a space, drained or not. */
 export async function readLog({ openLogStore }: Rig, address: LogAddress): Promise<LogEntry[]> {
   const log = openLogStore();
   const entries: LogEntry[] = [];
@@ -30,7 +30,7 @@ export function emptyWorld(): ReplayWorld {
   return { objects: new Map(), avatars: new Map(), removed: new Map(), people: new Set(PEOPLE) };
 }
 
-/** What the entries make of a world, in their order. @returns what became of each one's operations. */
+/** Applies the entries to a world, in order. @returns the results of each entry's operations. */
 export function foldLog(
   world: ReplayWorld,
   entries: readonly LogEntry[],
@@ -47,7 +47,7 @@ export function foldLog(
 function foldStage(world: ReplayWorld, { seq, actor, ops }: LogEntry, stages: Stages): OperationResult[] {
   const { id, mode } = ops[0] as StageOperation;
   const objects = stages.get(id);
-  if (objects === undefined) throw new Error('a stage that nobody made');
+  if (objects === undefined) throw new Error('the log names an unknown stage');
   if (mode === 'replace') world.objects.clear();
   for (const object of objects) {
     const kept = world.objects.get(object.id);
@@ -58,7 +58,7 @@ function foldStage(world: ReplayWorld, { seq, actor, ops }: LogEntry, stages: St
   return [{ id, status: 'applied' }];
 }
 
-/** What Postgres has of a space, to be compared with `showWorld`. */
+/** The objects and avatars of a space in Postgres, to compare with `showWorld`. */
 export async function loadState(
   { store, world }: Rig,
   address: LogAddress,
@@ -66,7 +66,7 @@ export async function loadState(
   const ids: string[] = [];
   for (let after = ''; ; after = ids.at(-1) ?? '') {
     const page = await world.listObjects(address.tenantId, address.spaceId, 1_000, after);
-    if (page === null) throw new Error('the space is not there');
+    if (page === null) throw new Error('the space does not exist');
     ids.push(...page.objects.map(({ id }) => id));
     if (!page.more) break;
   }
@@ -87,8 +87,8 @@ function sortById<T extends { id: string }>(items: readonly T[]): T[] {
 }
 
 /**
- * The invariant: Postgres is at the log's end and has what its entries make, one after the other, and nothing waits any more.
- * Needs a log of which nothing was trimmed. @returns the entries, and what became of each one's operations.
+ * Checks the invariant: Postgres has reached the end of the log, its world equals the entries applied in order, and no
+ * entry is pending. The log must not be trimmed. @returns the entries, and the results of each entry's operations.
  */
 export async function expectDrained(
   rig: Rig,
@@ -111,7 +111,7 @@ export async function expectDrained(
   return { entries, results };
 }
 
-/** Whether the sweep sees the space. */
+/** Whether the next sweep would drain the space. */
 export async function isDirty({ admin }: Rig, address: LogAddress): Promise<boolean> {
   const shards = Array.from({ length: 16 }, (_, shard) => dirtyKey(shard));
   const scores = await admin.pipeline(
@@ -120,7 +120,7 @@ export async function isDirty({ admin }: Rig, address: LogAddress): Promise<bool
   return scores.some((score) => score !== null);
 }
 
-/** What was found wrong with a space's log, as it was written down, oldest first. */
+/** The stored incidents of a space, oldest first. */
 export async function listIncidents(
   { postgres }: Rig,
   { tenantId, spaceId }: LogAddress,

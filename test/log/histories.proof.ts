@@ -4,7 +4,7 @@ import { describeHistories } from './histories.ts';
 import { describeStateHistories } from './state-histories.ts';
 import { describeStreamCuts } from './stream-cuts.ts';
 
-/** Over HTTP each subscription is a request and a connection of its own, which takes longer. */
+/** Fewer over HTTP: there, each subscription is a separate request on its own connection, which takes longer. */
 const CUTS: Record<string, number> = { 'ioredis over TCP': 1_000, 'Upstash over HTTP': 200 };
 
 describe('many random histories of writes', () => describeHistories(30));

@@ -11,13 +11,13 @@ import { anyMoves, anyObject, anyOperation, Chance, OBJECT_IDS } from './chance.
 import { expectDrained } from './fold.ts';
 import { killAt, makeSpace, openDrain, openSpaceLog, type Rig, useRig } from './rig.ts';
 
-/** A seed gives the same steps, but the stores keep their own time. */
+/** A seed gives the same steps, but the timing of the stores differs. */
 const SEED = Number(process.env.LOG_HISTORY_SEED ?? 1);
 const WRITERS = 3;
 const STEPS = 12;
 const TRIES_MAX = 3;
 
-/** What a writer was told of its write, by the actor that it wrote as, which no other write has. */
+/** The answer that a writer got for its write. Each write has its own actor as its key. */
 interface Told {
   outcome: 'queued' | 'committed' | 'unknown' | 'refused';
   seq?: Seq;
@@ -29,7 +29,7 @@ export function describeHistories(count: number): void {
   const rig = useRig();
   const seeds = Number(process.env.LOG_HISTORY_SEEDS ?? count);
   it.concurrent.each(Array.from({ length: seeds }, (_, i) => SEED + i))(
-    'no acknowledged write is missing, none is there twice, and the state is that of the order (seed %i)',
+    'no acknowledged write is missing or doubled, and the state equals the log in order (seed %i)',
     { timeout: 120_000 },
     async (seed) => {
       const steps: string[] = [];
@@ -93,7 +93,7 @@ async function runHistory(rig: Rig, seed: number, steps: string[]): Promise<void
   }
 }
 
-/** A process: a drain of few entries at a time, and the way into the log. */
+/** A process: a space log, and a drain with few entries per batch. */
 function openNode(rig: Rig, chance: Chance) {
   const log: LogStore = {
     ...rig.log,
@@ -122,7 +122,7 @@ function disturb(
   }
   if (chance.is(0.25)) {
     const [n, when] = [1 + chance.below(12), chance.pick(['before', 'after'] as const)];
-    note(`a drain that is killed ${when} its call ${n}`);
+    note(`a drain that is killed ${when} call ${n}`);
     const { drain } = openDrain(rig, killAt(rig, n, when));
     void drain.drainSpace(address, { budgetMs: 20_000 }).catch(() => undefined);
   }
@@ -164,7 +164,7 @@ async function write(chance: Chance, { layer, address, name, seqs, note, node }:
   }, tries);
 }
 
-/** What a caller learns who repeats what failed under the same key. */
+/** Sends a write, and repeats it under the same key if it failed. @returns the outcome that the caller learns */
 async function tell(send: () => Promise<Told>, tries: number): Promise<Told> {
   for (let i = 1; ; i++) {
     try {

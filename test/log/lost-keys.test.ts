@@ -18,7 +18,7 @@ function open(address: LogAddress): Process {
   return process;
 }
 
-/** A space with two objects committed and two queued; a process has read its state, and one follows it. */
+/** A space with two committed and two queued objects. A process has read its state, and a follower has a stream. */
 async function makeHistory() {
   const address = await makeSpace(rig);
   const process = open(address);
@@ -38,21 +38,21 @@ async function listKeys({ tenantId, spaceId }: LogAddress): Promise<string[]> {
 }
 
 const KINDS = ['idem:p!key-1', 'idem:p!key-2', 'log', 'meta', 'metadata', 'snap', 'streams'];
-/** A key without what is of one space in its name. */
+/** The name of a key without the parts that name one space. */
 const kindOf = (key: string) => key.replace(/^.*?\}:/, '').replace(/^[0-9a-f-]{36}:/, '');
 
-describe('each key of a space, lost alone', () => {
-  it('there are no others than these', async () => {
+describe('each key of a space, if only that key is lost', () => {
+  it('a space has exactly these keys', async () => {
     const { address } = await makeHistory();
     expect((await listKeys(address)).map(kindOf).sort()).toEqual([...KINDS]);
   });
 
-  it.each(KINDS)('%s: nothing that is committed is lost, and the space continues', async (kind) => {
+  it.each(KINDS)('%s: no committed write is lost, and the space continues', async (kind) => {
     const { address, process, follower, seqs } = await makeHistory();
     const [key = ''] = (await listKeys(address)).filter((one) => kindOf(one) === kind);
     expect(await rig.admin.command('DEL', key)).toBe(1);
     const isLoss = kind === 'log';
-    // Read before anybody has drained: what is shown is what will be committed.
+    // Read before the first drain: the state shows exactly the writes that will be committed.
     const first = Object.keys((await process.layer.loadWorldState()).objects.map(({ id }) => id));
     expect(first).toHaveLength(isLoss ? 2 : 4);
     const world = await expectContinues(process, { committed: ['c1', 'c2'], seqs, name: 'next' });
@@ -66,13 +66,13 @@ describe('each key of a space, lost alone', () => {
     await expect(process.changes.list(address, { since: seqs[1] ?? 0 })).rejects.toMatchObject({
       code: 'trimmed',
     });
-    // A repeat is not taken for what was lost: it is written again.
+    // The key of a lost write does not count: a repeat is written again.
     expect(await process.queue('q1', 'key-1')).toBeGreaterThan(seqs[1] ?? 0);
     await process.sweep();
     expect(Object.keys((await process.readAll()).list)).toContain('q1');
   });
 
-  it('the set of spaces that have something to drain: the next write puts it back', async () => {
+  it('the dirty sets: the next write adds the space again', async () => {
     const { address, process, seqs } = await makeHistory();
     for (let shard = 0; shard < 16; shard++) await rig.admin.command('DEL', `wk:dirty:${shard}`);
     await process.queue('q3');
@@ -83,10 +83,10 @@ describe('each key of a space, lost alone', () => {
     expect(await listIncidents(rig, address)).toEqual([]);
   });
 
-  it('and all of them, by FLUSHALL: an incident, a reset, and seqs that rise', async () => {
+  it('all keys, by FLUSHALL: an incident, a reset, and seqs that rise', async () => {
     const { address, process, follower, seqs } = await makeHistory();
     await rig.admin.command('FLUSHALL');
-    // Nobody reads or writes but who follows.
+    // Only the follower is active: nobody reads or writes.
     await follower.has('reset', (seq) => seq > (seqs[1] ?? 0));
     const world = await expectContinues(process, { committed: ['c1', 'c2'], seqs, name: 'next' });
     expect(Object.keys(world)).toEqual(['c1', 'c2']);
@@ -94,7 +94,7 @@ describe('each key of a space, lost alone', () => {
   });
 });
 
-/** Redis is as it was when the space's log ended at `seq`, all of which was committed. `isRestarted`: and it is another run. */
+/** Sets Redis back to the time when the log ended at `seq`, fully committed. `isRestarted`: it is also another run. */
 async function moveBack(address: LogAddress, seq: Seq, isRestarted: boolean): Promise<void> {
   const keys = await listKeys(address);
   const keyOf = (kind: string) => keys.find((key) => kindOf(key) === kind) ?? '';
@@ -132,7 +132,7 @@ describe.each([
   }
   const committed = ['a', 'b', 'c', 'd'];
 
-  it('[L8e] serves the state at once to a new process, and one incident is written', async () => {
+  it('[L8e] serves the state immediately to a new process, and one incident is written', async () => {
     const { address, seqs, durableSeq } = await makeOlder();
     const process = open(address);
     const { objects } = await process.layer.loadWorldState();
@@ -152,7 +152,7 @@ describe.each([
     });
   });
 
-  it('[D5] corrects what readers saw and Postgres could not keep', async () => {
+  it('[D5c] corrects writes that readers saw but Postgres could not store', async () => {
     const { address, seqs } = await makeOlder();
     const half = 'x'.repeat(40_000);
     const process = open(address);
@@ -170,7 +170,7 @@ describe.each([
   });
 });
 
-it('[L8h] a write that is lost while its caller waits is not called committed', async () => {
+it('[L8h] a write that is lost while its caller waits is not answered `committed`', async () => {
   const address = await makeSpace(rig);
   const process = open(address);
   const { seq } = await process.commit('a');
@@ -189,7 +189,7 @@ it('[L8h] a write that is lost while its caller waits is not called committed', 
 describe('a reader that is ahead of the log', () => {
   const LATER = 50_000_000;
 
-  it('[L4] is an incident once, whatever it claims and however often, and changes nothing', async () => {
+  it('[L4] is one incident, however often it comes and whatever seq it claims, and changes nothing', async () => {
     const address = await makeSpace(rig);
     const { seq } = await open(address).commit('a');
     const claimed = seq + 1;
@@ -216,7 +216,7 @@ describe('a reader that is ahead of the log', () => {
     expect(await readEnd(address)).toMatchObject({ last: before });
   });
 
-  it('is none where the seq cannot have been given', async () => {
+  it('is no incident if no append can have given that seq', async () => {
     const address = await makeSpace(rig);
     const process = open(address);
     const { seq } = await process.commit('a');
@@ -226,7 +226,7 @@ describe('a reader that is ahead of the log', () => {
     expect(await listIncidents(rig, address)).toEqual([]);
   });
 
-  it('is one too where the log went on since, and no entry has the seq that it saw last', async () => {
+  it('is also an incident if the log continued and no entry has the last seq of the reader', async () => {
     const address = await makeSpace(rig);
     const process = open(address);
     const first = (await process.commit('a')).seq;

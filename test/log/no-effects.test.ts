@@ -11,14 +11,14 @@ const put = (id: string, more: object = {}): Operation => ({ op: 'put', id, ...m
 const patch = (id: string, more: object = {}): Operation => ({ op: 'patch', id, ...more });
 const gone = (id: string): Operation => ({ op: 'delete', id });
 
-/** A process that appends and drains nothing, and what it is told of its own operations. */
+/** A process that appends and never drains, with the notes that it gets about its own operations. */
 function openAppender(address: LogAddress, now = Date.now) {
   const told: string[] = [];
   const outcomes = new BatchOutcomes<{ operation: Operation }>({
     readNoEffects: (spaceId, after) => rig.log.readNoEffects({ ...address, spaceId }, after),
     onNoEffect: ({ operation }, { status }) => {
       told.push(`${operation.op} ${operation.id} ${status}`);
-      throw new Error('of whoever is told');
+      throw new Error('from the callback of the caller');
     },
     now,
   });
@@ -37,8 +37,8 @@ function openAppender(address: LogAddress, now = Date.now) {
   };
 }
 
-describe('[D10] whoever appended an operation', () => {
-  it('is told once that it came to nothing, whichever process drained it', async () => {
+describe('[D10] a process that appended an operation', () => {
+  it('[D10d] is told once that it had no effect, whichever process drained it', async () => {
     const address = await makeSpace(rig);
     const [one, other] = [openAppender(address), openAppender(address)];
     await one.append(put('a'), put('b'));
@@ -62,7 +62,7 @@ describe('[D10] whoever appended an operation', () => {
     expect([one.outcomes.count, other.outcomes.count]).toEqual([5, 4]);
   });
 
-  it('is not told of what Redis does not know any more', async () => {
+  it('[D10b] is not told about operations whose notes in Redis have expired', async () => {
     const address = await makeSpace(rig);
     let nowMs = Date.now();
     const { append, outcomes, told } = openAppender(address, () => nowMs);
@@ -74,7 +74,7 @@ describe('[D10] whoever appended an operation', () => {
     expect(told).toEqual([]);
   });
 
-  it('is counted once in the deployment, though its drain settles more than one batch', async () => {
+  it('[D10a] finds it counted once in the deployment, although its drain settles several batches', async () => {
     const address = await makeSpace(rig);
     const { append } = openAppender(address);
     await append(patch('none'));

@@ -75,7 +75,7 @@ describe('a Redis that comes back older', () => {
     return join(folder, names.sort().at(-1) ?? '');
   }
 
-  /** A power cut, and Redis again with what `change` makes of its files. */
+  /** Cuts the power of Redis, changes its files with `change`, and starts it again. */
   async function restart(change: () => void): Promise<void> {
     await server.kill();
     change();
@@ -94,7 +94,7 @@ describe('a Redis that comes back older', () => {
 
   const cursorOf = async (address: LogAddress) => (await rig.store.loadCursor(address))?.cursor ?? 0;
 
-  /** What was written, and from which size of the file on Redis has it. */
+  /** The writes, each with the size of the file that is needed to keep it. */
   interface History {
     address: LogAddress;
     process: Process;
@@ -103,7 +103,7 @@ describe('a Redis that comes back older', () => {
     to: number;
   }
 
-  /** Some writes are committed, and some wait, the last of them for ever. */
+  /** Makes a history of committed and queued writes. The last queued ones stay pending. */
   async function makeHistory(write: (i: number) => 'commit' | 'queue'): Promise<History> {
     const address = await makeSpace(rig);
     const process = open(address);
@@ -123,7 +123,7 @@ describe('a Redis that comes back older', () => {
     return { address, process, writes, from, to: statSync(findFile()).size };
   }
 
-  /** After the restart. `kept`: of the file, in bytes. */
+  /** Checks the space after the restart. `kept`: the bytes that are left of the file. */
   async function expectTold(
     { address, writes }: History,
     process: Process,
@@ -135,7 +135,7 @@ describe('a Redis that comes back older', () => {
     const follower = await follow();
     const ids = (isIt: (write: History['writes'][number]) => boolean) =>
       writes.filter(isIt).map(({ id }) => id);
-    // A state is served at once, with all that is committed.
+    // A state is served immediately, with all committed writes.
     const { objects } = await process.layer.loadWorldState();
     const committed = ids(({ isCommitted }) => isCommitted);
     expect(objects.map(({ id }) => id)).toEqual(expect.arrayContaining(committed));
@@ -147,7 +147,7 @@ describe('a Redis that comes back older', () => {
       seqs: writes.map(({ seq }) => seq),
     });
     const lost = ids(({ id }) => !(id in world));
-    // Nothing is lost but what waited and was in the part of the file that is gone.
+    // Only pending writes in the missing part of the file may be lost.
     expect(ids(({ isCommitted, bytes }) => !isCommitted && bytes > kept)).toEqual(
       expect.arrayContaining(lost),
     );
@@ -167,7 +167,7 @@ describe('a Redis that comes back older', () => {
 
   describe.each(Object.entries(patterns))('its file truncated, %s', (_, pattern) => {
     it.each(cuts)(
-      `to %i of ${CUTS} parts: a process that lives on knows`,
+      `to %i of ${CUTS} parts: a process that still runs notices`,
       async (cut) => {
         const history = await makeHistory(pattern);
         const { process, from, to } = history;
@@ -180,7 +180,7 @@ describe('a Redis that comes back older', () => {
     );
 
     it.each(cuts)(
-      `to %i of ${CUTS} parts: all processes are new, and a reader knows`,
+      `to %i of ${CUTS} parts: all processes are new, and a reader notices`,
       async (cut) => {
         const history = await makeHistory(pattern);
         const { address, writes, from, to } = history;
@@ -221,7 +221,7 @@ describe('a Redis that comes back older', () => {
         cpSync(backup, dataDir, { recursive: true });
       });
       expect(await redis.command('GET', 'wk:instance')).toBe(name);
-      // For the processes it is half a minute later.
+      // The processes believe that it is half a minute later.
       const now = () => Date.now() + 30_000;
       const after = open(address, { now });
       const follower = await after.follow({ seq: seqs.at(-1) ?? 0, isExact: true });
@@ -235,7 +235,7 @@ describe('a Redis that comes back older', () => {
     MINUTES,
   );
 
-  it('whose file was truncated at once before a read, without a write: an incident of its own', async () => {
+  it('whose file was truncated just before a read, without a write, is a separate incident', async () => {
     const history = await makeHistory(() => 'commit');
     const { address, writes } = history;
     const kept = writes[2]?.bytes ?? 0;

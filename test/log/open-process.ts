@@ -36,7 +36,7 @@ export interface Stores {
   postgres: Postgres;
 }
 
-/** One process as the product composes it, with a memory of its own, and every way that it has to write and to read. */
+/** One process as in the product, with its own memory and every way to write and to read. */
 export function openProcess(
   { redis, live, postgres }: Stores,
   address: LogAddress,
@@ -104,17 +104,17 @@ export function openProcess(
     drain,
     changes,
     log,
-    /** Appends what nobody drains. @returns its seq */
+    /** Appends without a drain. @returns its seq */
     queue: async (id: string, key: string | null = null): Promise<Seq> =>
       (await undrained.enqueue(target, put(id), optionsFor(key))).seq,
     commit: (id: string) => spaceLog.commit(target, put(id), optionsFor(null)),
-    /** What the schedule does. */
+    /** Drains all spaces, as the schedule does. */
     sweep: () => drain.sweep({ budgetMs: 20_000 }),
-    /** Work that no answer waits for has ended. */
+    /** Waits for the work that no answer waits for. */
     async settle() {
       while (deferred.length > 0) await Promise.allSettled(deferred.splice(0));
     },
-    /** The world as each way of reading gives it. */
+    /** The world by each way of reading. */
     async readAll(): Promise<{ json: Names; lines: Names; list: Names; single: Names; seq: Seq }> {
       const json = await layer.loadWorldState();
       const lines: Names = {};
@@ -136,7 +136,7 @@ export function openProcess(
         try {
           return new Follower(await streams.open({ ...request, isAllowed: async () => true }));
         } catch (error) {
-          // Just after a restart: a client comes again.
+          // Just after a restart. A client would also retry.
           if (!isAway(error)) throw error;
           await pause(20);
         }
@@ -148,7 +148,7 @@ export function openProcess(
 
 export type Process = ReturnType<typeof openProcess>;
 
-/** What a stream has told, in its order. */
+/** The events of a stream, in order. */
 export class Follower {
   readonly events: { event: string; seq: Seq }[] = [];
 
@@ -175,14 +175,15 @@ export class Follower {
 }
 
 /**
- * The space continues: all ways of reading agree on a world that has `committed`, before and after another write, whose seq
- * is above all `seqs`; and who follows from the state is told of that write. @returns the world before that write
+ * Checks that the space continues. All ways of reading agree on a world that has `committed`, before and after another
+ * write. The seq of that write is above all `seqs`. A follower that starts at the state gets that write.
+ * @returns the world before that write
  */
 export async function expectContinues(
   process: Process,
   { committed, seqs, name }: { committed: readonly string[]; seqs: readonly Seq[]; name: string },
 ): Promise<Names> {
-  // What was queued and is still there is committed by the schedule.
+  // The schedule commits the queued writes that are not lost.
   await process.sweep();
   const before = await process.readAll();
   const { json } = before;

@@ -14,7 +14,7 @@ const BUDGET = { budgetMs: 120_000 };
 
 const idOf = (i: number) => `object-${i}`;
 const isBad = (i: number) => i % (OBJECTS / BAD) === 7;
-/** Each fits, and both together are more than an object can hold. */
+/** An object has room for one of these, but not for two. */
 const HALF = 'x'.repeat(40_000);
 
 async function append(address: LogAddress, operations: readonly Operation[], actor: string | null = null) {
@@ -33,20 +33,20 @@ async function listLetters(address: LogAddress) {
     );
     listed.push(...letters);
     if (!more) return listed;
-    // A page holds no more than travels in one answer.
+    // A page is small enough for one answer.
     expect(letters).toHaveLength(50);
   }
 }
 
-/** What a reader of the log sees who has applied all of its operations, also those that Postgres could not keep. */
+/** The world of a reader that applies the whole log, including operations that Postgres could not store. */
 async function readAsReader(address: LogAddress) {
   const world = emptyWorld();
   for (const entry of await readLog(rig, address)) if (!isStage(entry)) replayEntry(world, entry);
   return world;
 }
 
-describe('[D5] what Postgres cannot keep', () => {
-  it('takes nothing along of what was sent in the same request', async () => {
+describe('[D5] an operation that Postgres cannot store', () => {
+  it('removes no other operation of the same request', async () => {
     const address = await makeSpace(rig);
     await append(address, [{ op: 'put', id: 'a', properties: { first: HALF } }]);
     await append(address, [
@@ -65,7 +65,7 @@ describe('[D5] what Postgres cannot keep', () => {
     ]);
   });
 
-  it('is 100 dead letters of 5,000 operations, and the others are applied', {
+  it('becomes a dead letter: 100 of 5,000 operations, and the others are applied', {
     timeout: 120_000,
   }, async () => {
     const address = await makeSpace(rig);
@@ -102,7 +102,7 @@ describe('[D5] what Postgres cannot keep', () => {
         expect({ position, properties }).toEqual({ position: ORIGIN, properties: { first: HALF } });
       else expect({ position, properties }).toEqual({ position: { x: i, y: 1, z: 2 }, properties: { i } });
     }
-    // Corrected, and that is committed too.
+    // The corrections are appended and committed.
     expect(await rig.store.listUncorrected(address, 1_000)).toEqual([]);
     expect(await isDirty(rig, address)).toBe(false);
     const { objects: seen } = await readAsReader(address);
@@ -110,7 +110,7 @@ describe('[D5] what Postgres cannot keep', () => {
       expect(seen.get(id)).toMatchObject({ position: ORIGIN, properties: { first: HALF } });
   });
 
-  it('is said to be rejected to whoever waits for it, and the rest of its entry is applied', async () => {
+  it('[D5b] is `rejected` for the caller that waits, and the rest of its entry is applied', async () => {
     const address = await makeSpace(rig);
     const { drain } = openDrain(rig);
     const { spaceLog, options, settle } = openSpaceLog(rig, drain);
@@ -143,7 +143,7 @@ describe('[D5] what Postgres cannot keep', () => {
     ]);
   });
 
-  it('is corrected for readers: an object that was never there, one that grew, a body', async () => {
+  it('[D5c] is corrected for readers: an object that never existed, one that grew, an avatar', async () => {
     const address = await makeSpace(rig);
     await append(address, [
       { op: 'put', id: 'grown', name: 'g', properties: { first: HALF } },
@@ -163,9 +163,9 @@ describe('[D5] what Postgres cannot keep', () => {
     expect(avatars).toEqual([...seen.avatars.values()].map(({ seq, ...avatar }) => avatar));
   });
 
-  it('is corrected by one drain, however much a drain before it left to be put right', async () => {
+  it('[D5c] is corrected by one drain, also with many others that an earlier drain did not correct', async () => {
     const address = await makeSpace(rig);
-    // A reference that is none: what no check of ours lets through.
+    // An invalid reference, which our own checks would refuse.
     const ids = Array.from({ length: 120 }, (_, i) => idOf(i));
     await append(
       address,
@@ -181,12 +181,12 @@ describe('[D5] what Postgres cannot keep', () => {
     expect(await isDirty(rig, address)).toBe(false);
   });
 
-  it('takes nothing along that was written behind it while it was found out', async () => {
+  it('removes no later write that came while the drain found it', async () => {
     const address = await makeSpace(rig);
     await append(address, [{ op: 'put', id: 'x', properties: { first: HALF } }]);
     await openDrain(rig).drain.drainSpace(address, BUDGET);
     await append(address, [{ op: 'patch', id: 'x', properties: { second: HALF } }]);
-    // Between the batch that it is in and its correction somebody moves the object.
+    // Somebody moves the object between its batch and its correction.
     let moves = 0;
     const store = wrapStore<DrainStore>(rig.store, async (method, call) => {
       const answer = await call();
@@ -203,7 +203,7 @@ describe('[D5] what Postgres cannot keep', () => {
     expect(await rig.store.listUncorrected(address, 10)).toEqual([]);
   });
 
-  it('is corrected by the drain that found it, also where somebody who waits comes before its end', async () => {
+  it('is corrected by the drain that found it, also if another caller waits before its end', async () => {
     const address = await makeSpace(rig);
     const target = { ...address, actor: null };
     let isFirst = true;
@@ -215,7 +215,7 @@ describe('[D5] what Postgres cannot keep', () => {
       return call();
     });
     const other = openSpaceLog(rig, openDrain(rig).drain);
-    // A rest, in which another drain would take over.
+    // A rest here would let another drain take over.
     const pause = async () =>
       void (await other.spaceLog.commit(target, [{ op: 'put', id: 'z' }], other.options()));
     const { spaceLog, options, settle } = openSpaceLog(rig, openDrain(rig, { store, pause }).drain);
@@ -228,7 +228,7 @@ describe('[D5] what Postgres cannot keep', () => {
   });
 
   it.each(['before', 'after'] as const)(
-    'is one dead letter and is corrected, wherever its drain is killed: %s a call was run',
+    'is one dead letter and is corrected, also if its drain is killed %s any call',
     async (when) => {
       for (let n = 1; ; n++) {
         const address = await makeSpace(rig);

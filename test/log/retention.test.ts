@@ -10,7 +10,7 @@ const BUDGET = { budgetMs: 60_000 };
 const HALF = 'x'.repeat(40_000);
 const TABLES = ['write_results', 'dead_letters', 'incidents'] as const;
 
-/** A space that a rejected write has left a result and a dead letter of. */
+/** A space with a result and a dead letter of a rejected write. */
 async function makeRecords(): Promise<LogAddress> {
   const address = await makeSpace(rig);
   const { drain } = openDrain(rig);
@@ -22,7 +22,7 @@ async function makeRecords(): Promise<LogAddress> {
   return address;
 }
 
-/** As if they had been written so long ago. */
+/** Changes their times, as if they had been written so long ago. */
 async function age({ tenantId }: LogAddress, table: (typeof TABLES)[number], interval: string) {
   const { superuserUrl, databaseUrl } = stack();
   const owner = new pg.Client({
@@ -40,7 +40,7 @@ async function age({ tenantId }: LogAddress, table: (typeof TABLES)[number], int
 const count = async (address: LogAddress, table: (typeof TABLES)[number]) =>
   (await queryAs({ address }, `select from ${table}`)).length;
 
-it('a sweep removes results and dead letters that are over their time, every ten minutes at most', async () => {
+it('a sweep removes results and dead letters after their time, at most every ten minutes', async () => {
   const address = await makeRecords();
   expect(await count(address, 'write_results')).toBe(2);
   expect(await count(address, 'dead_letters')).toBe(1);
@@ -60,7 +60,7 @@ it('a sweep removes results and dead letters that are over their time, every ten
   expect([await count(address, 'write_results'), await count(address, 'dead_letters')]).toEqual([0, 0]);
 });
 
-it('a sweep drains all the same where records cannot be removed, and tells of it', async () => {
+it('a sweep still drains if it cannot remove old records, and reports that', async () => {
   const address = await makeRecords();
   await openSpaceLog(rig, openDrain(rig).drain).spaceLog.enqueue(
     { ...address, actor: null },

@@ -28,34 +28,34 @@ import { stack, uniqueName } from '../support.ts';
 
 const PASSWORD = 'a-long-password';
 const TIMEOUT_MS = 20_000;
-/** Nothing of a log is trimmed: a test reads all of it again. */
+/** Logs are not trimmed, because tests read them again from the start. */
 const KEPT = { replayWindowMsMax: 3_600_000, replayWindowEntriesMax: 1e6, replayWindowBytesMax: 2 ** 40 };
 export const NO_LIMITS = { bytesMax: 2 ** 40, entriesMax: 2 ** 40, ageMsMax: 2 ** 40 };
 
-/** People whose bodies a test moves, and what they are called. */
+/** The ids of people whose avatars a test moves. */
 export const PEOPLE = ['a', 'mia'];
 
 export interface Rig {
-  /** A Redis of the file's own, past the emulator. */
+  /** The separate Redis of the test file, without the emulator. */
   admin: RedisClient;
   redis: RedisClient;
   live: LiveSource;
   postgres: Postgres;
   neon: Faults;
   upstash: Faults;
-  /** Another process's view of the logs: it knows no incarnation yet. */
+  /** The log store of another process, which knows no incarnation yet. */
   openLogStore(
     options?: Parameters<typeof createLogStore>[1],
     known?: KnownLogs,
   ): ReturnType<typeof createLogStore>;
-  /** What a process knows of the logs, which is nothing yet. */
+  /** The knowledge of a new process about logs: none yet. */
   openKnownLogs(): KnownLogs;
   log: LogStore;
   store: ReturnType<typeof createDrainStore>;
   world: WorldStore;
 }
 
-/** The real stores behind emulators of the test file's own, whose faults meet nobody else; they are cleared after each test. */
+/** The real stores behind separate emulators, so that faults reach only this test file. Faults end after each test. */
 export function useRig(): Rig {
   const closing: (() => Promise<unknown>)[] = [];
   const rig = {} as Rig;
@@ -106,7 +106,7 @@ export function useRig(): Rig {
   return rig;
 }
 
-/** A tenant of the test's own with a space and some people. */
+/** Makes a new tenant with a space and some people. */
 export async function makeSpace({ world }: Rig): Promise<LogAddress> {
   const address = { tenantId: uniqueName('t'), spaceId: 'main' };
   await world.ensureTenant(address.tenantId);
@@ -121,7 +121,7 @@ export interface Stores {
   store?: DrainStore;
 }
 
-/** A drain, with what it told and what it asked QStash for. */
+/** A drain, with its events and its messages to QStash. */
 export function openDrain(
   rig: Rig,
   {
@@ -143,7 +143,7 @@ export function openDrain(
   return { drain: new Drain(log, store, options), told, published };
 }
 
-/** The way into the log; `settle` waits for all that no answer waited for. */
+/** A space log. `settle` waits for the work that no answer waits for. */
 export function openSpaceLog(
   rig: Rig,
   drain: Pick<Drain, 'run'>,
@@ -164,7 +164,7 @@ export function openSpaceLog(
   return {
     spaceLog,
     defer,
-    /** Appends under a principal and, if one is given, a key. */
+    /** Options for an append by a principal, with an idempotency key if one is given. */
     options: (key: string | null = null) => ({
       principal: 'p',
       defer,
@@ -176,17 +176,17 @@ export function openSpaceLog(
   };
 }
 
-/** A drain that nobody runs: what is appended stays where it is. */
+/** A drain that does nothing: appended entries stay in the log. */
 export const NO_DRAIN: Pick<Drain, 'run'> = {
   run: async () => ({ status: 'relieved', operations: 0, entries: 0, batches: 0, seq: null }),
 };
 
-/** As the product waits, but a process that ends waits for none of it. */
+/** Waits as the product does, but does not keep a process alive. */
 function pause(ms: number): Promise<void> {
   return new Promise((resolve) => void setTimeout(resolve, ms).unref());
 }
 
-/** The store with something done intercept each call, which is named. */
+/** The store with a hook that gets the name of each call and runs it. */
 export function wrapStore<Store extends object>(
   store: Store,
   intercept: (method: string, call: () => Promise<unknown>, args: unknown[]) => Promise<unknown>,
@@ -204,8 +204,8 @@ export function wrapStore<Store extends object>(
 export class Killed extends Error {}
 
 /**
- * Stores of a process that ends at its n-th call: before it is sent, or after it was run and without its answer. Nothing is
- * sent afterwards. `calls` is how many there were.
+ * Stores of a process that ends at its n-th call: before the call is sent, or after it was run but before its answer.
+ * The process sends nothing afterwards. `calls` is the number of calls.
  */
 export function killAt({ log, store }: Rig, n: number, when: 'before' | 'after') {
   const count = { calls: 0 };

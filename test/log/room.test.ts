@@ -16,7 +16,7 @@ describe('a Redis', () => {
   });
   const configure = (name: string, value: string) => rig.admin.command('CONFIG', 'SET', name, value);
 
-  it('that is full refuses appends before anything is written, lets drains through, and takes appends again', async () => {
+  it('that is full refuses appends and writes nothing, allows drains, and later accepts appends again', async () => {
     const address = await makeSpace(rig);
     const target = { ...address, actor: null };
     const { spaceLog, options } = openSpaceLog(rig, NO_DRAIN);
@@ -37,7 +37,7 @@ describe('a Redis', () => {
     expect(entries).toHaveLength(2);
   });
 
-  it('that is full stops no drain of what is poisoned: its correction is made when there is room', async () => {
+  it('that is full does not stop a drain with a dead letter: the correction comes when there is room', async () => {
     const address = await makeSpace(rig);
     const half = 'x'.repeat(40_000);
     const { spaceLog, options } = openSpaceLog(rig, NO_DRAIN);
@@ -62,13 +62,13 @@ describe('a Redis', () => {
     expect(await rig.store.loadObjects(address, ['x'])).toMatchObject([{ properties: { first: half } }]);
   });
 
-  it('that evicts is queued nothing into, and what it holds is drained', async () => {
+  it('that evicts gets no more entries, and its entries are drained', async () => {
     const address = await makeSpace(rig);
     const target = { ...address, actor: null };
     const before = openSpaceLog(rig, NO_DRAIN);
     await before.spaceLog.enqueue(target, PUT, before.options());
     await configure('maxmemory-policy', 'allkeys-lru');
-    // Over TCP: through its REST interface Redis does not say how it is set.
+    // Over TCP: the REST interface of Redis does not report the policy.
     const { spaceLog, options } = openSpaceLog(rig, NO_DRAIN, { log: createLogStore(rig.admin) });
     await expect(spaceLog.enqueue(target, PUT, options())).rejects.toMatchObject({
       code: 'store_unavailable',
@@ -85,7 +85,7 @@ describe('[D6] a log is trimmed', () => {
     { by: 'bytes', window: { replayWindowBytesMax: 50 } },
     { by: 'age', window: { replayWindowMsMax: 0 } },
   ];
-  it.each(windows)('by its $by only behind the cursor', async ({ window }) => {
+  it.each(windows)('by its $by, but only up to the cursor', async ({ window }) => {
     const address = await makeSpace(rig);
     const target = { ...address, actor: null };
     const log = rig.openLogStore(window);
@@ -103,13 +103,13 @@ describe('[D6] a log is trimmed', () => {
       latencyMsSum: 0,
     };
     await log.settle(address, { ...settle, committed: third });
-    // None that is not committed has gone, however small the window.
+    // No uncommitted entry is trimmed, however small the window is.
     const left = await readLog(rig, address);
     expect(left.slice(-3)).toEqual(entries.slice(-3));
     expect(left.length).toBeLessThanOrEqual(4);
   });
 
-  it('whole, by Redis itself, where its space is quiet; not where something waits', async () => {
+  it('completely, by its expiry, if its space is quiet and no entry is pending', async () => {
     const address = await makeSpace(rig);
     const target = { ...address, actor: null };
     const log = rig.openLogStore({ replayWindowMsMax: 60_000 });
@@ -122,7 +122,7 @@ describe('[D6] a log is trimmed', () => {
     expect(ttl).toBeLessThanOrEqual(60);
     await spaceLog.enqueue(target, PUT, options());
     expect(await expiry(address)).toBe(-1);
-    // It has expired, and the next append goes on behind it.
+    // It has expired, and the next append continues after it.
     await openDrain(rig, { log }).drain.drainSpace(address, BUDGET);
     const cursor = (await rig.store.loadCursor(address))?.cursor ?? 0;
     await rig.admin.command('PEXPIRE', await findKey(address), '0');

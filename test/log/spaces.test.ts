@@ -10,10 +10,10 @@ import { makeSpace, NO_DRAIN, openDrain, openSpaceLog, useRig } from './rig.ts';
 
 const rig = useRig();
 const BUDGET = { budgetMs: 60_000 };
-/** Each fits, and both together are more than an object can hold. */
+/** An object has room for one of these, but not for two. */
 const HALF = 'x'.repeat(40_000);
 
-/** A process of its own: it knows of a space what it has seen itself. */
+/** A separate process: it knows only the log positions that it has seen itself. */
 function openNode(drains: 'drains' | 'never drains' = 'drains') {
   const log = rig.openLogStore();
   const { drain } = openDrain(rig, { log });
@@ -36,8 +36,8 @@ async function idsIn(address: LogAddress) {
   return objects.map((object) => (object as { id: string }).id);
 }
 
-describe('[L1] a space deleted with a backlog and made again', () => {
-  it('shows nothing of what was', async () => {
+describe('[L1a] a space that was deleted with a backlog and created again', () => {
+  it('shows nothing of its earlier content', async () => {
     const address = await makeSpace(rig);
     const [node, other, third] = [1, 2, 3].map(() => openNode('never drains')) as [Node, Node, Node];
     for (const each of [node, other, third]) await each.append(address, [{ op: 'put', id: 'old' }]);
@@ -47,7 +47,7 @@ describe('[L1] a space deleted with a backlog and made again', () => {
       code: 'not_found',
     });
     await layer.putSpace('main', { name: 'Again' });
-    // The others still know the old incarnation by name: one finds it deleted, one finds the new one in its place.
+    // The others still know the old incarnation: one finds it deleted, the other finds the new one instead.
     const { seq } = await other.append(address, [{ op: 'put', id: 'new' }]);
     const { seq: next } = await third.append(address, [{ op: 'put', id: 'newer' }]);
     await openNode().drain.drainSpace(address, BUDGET);
@@ -57,7 +57,7 @@ describe('[L1] a space deleted with a backlog and made again', () => {
     expect(await isDirty(rig, address)).toBe(false);
   });
 
-  it('refuses appends while it is gone, from whoever has not heard', async () => {
+  it('refuses appends while it does not exist, also from processes that do not know that', async () => {
     const address = await makeSpace(rig);
     const [node, other] = [openNode('never drains'), openNode('never drains')];
     await other.append(address, [{ op: 'put', id: 'old' }]);
@@ -70,7 +70,7 @@ describe('[L1] a space deleted with a backlog and made again', () => {
     expect(await openNode().drain.drainSpace(address, BUDGET)).toMatchObject({ status: 'unknown_space' });
   });
 
-  it('applies nothing by a drain that had read before', async () => {
+  it('gets nothing from a drain that had read before the deletion', async () => {
     const address = await makeSpace(rig);
     const node = openNode('never drains');
     await node.append(address, [{ op: 'put', id: 'old' }]);
@@ -87,13 +87,13 @@ describe('[L1] a space deleted with a backlog and made again', () => {
     const report = await openDrain(rig, { log: zombie }).drain.run(address, { token: null, ...BUDGET });
     expect(report).toMatchObject({ status: 'unknown_space', operations: 0 });
     expect(await idsIn(address)).toEqual([]);
-    // And it ended nothing of the new one.
+    // And that drain ended nothing in the new incarnation.
     await node.append(address, [{ op: 'put', id: 'new' }]);
     await openNode().drain.drainSpace(address, BUDGET);
     expect(await idsIn(address)).toEqual(['new']);
   });
 
-  it('loses nothing that was acknowledged for it, though Redis never heard of the deletion', async () => {
+  it('loses none of its acknowledged writes, although Redis did not get the deletion', async () => {
     const address = await makeSpace(rig);
     const node = openNode('never drains');
     await node.append(address, [{ op: 'put', id: 'old' }]);
@@ -108,7 +108,7 @@ describe('[L1] a space deleted with a backlog and made again', () => {
     expect(await idsIn(address)).toEqual(['new']);
   });
 
-  it('is not corrected for what could not be kept in the one before', async () => {
+  it('gets no correction for dead letters of its previous incarnation', async () => {
     const address = await makeSpace(rig);
     const node = openNode('never drains');
     await node.append(address, [{ op: 'put', id: 'x', properties: { first: HALF } }]);
@@ -117,7 +117,7 @@ describe('[L1] a space deleted with a backlog and made again', () => {
       { op: 'patch', id: 'x', properties: { second: HALF } },
       { op: 'put', id: 'old', parentId: 'a/b' } as Operation,
     ]);
-    // The drain ends before it puts that right.
+    // The drain ends before it corrects that.
     rig.neon.inject({ kind: 'refuse', match: 'find_objects' });
     await openNode().drain.drainSpace(address, BUDGET);
     rig.neon.clear();
@@ -131,7 +131,7 @@ describe('[L1] a space deleted with a backlog and made again', () => {
     expect(await rig.store.loadObjects(address, ['x'])).toMatchObject([{ seq, updatedBy: null }]);
   });
 
-  it('is sent no operation again that could not be kept in the one before', async () => {
+  it('gets no replay of a dead letter of its previous incarnation', async () => {
     const address = await makeSpace(rig);
     const node = openNode();
     const commit = (ops: Operation[]) =>
@@ -151,7 +151,7 @@ describe('[L1] a space deleted with a backlog and made again', () => {
     expect(await rig.store.loadObjects(address, ['x'])).toMatchObject([{ properties: {} }]);
   });
 
-  it('is not told of an append to the one before, repeated under its key', async () => {
+  it('writes an append again that was sent to its previous incarnation under the same key', async () => {
     const address = await makeSpace(rig);
     const node = openNode('never drains');
     const target = { ...address, actor: null };
@@ -166,11 +166,11 @@ describe('[L1] a space deleted with a backlog and made again', () => {
   });
 });
 
-describe('[L1] spaces that come and go among appends and drains', () => {
-  it.each([1, 2, 3])('show what was appended to the last one, and nothing else (seed %i)', async (seed) => {
+describe('[L1a] spaces that are deleted and created during appends and drains', () => {
+  it.each([1, 2, 3])('show only the writes of the last incarnation (seed %i)', async (seed) => {
     const address = await makeSpace(rig);
     let life = 0;
-    // What was acknowledged, by the life of the space in which it was sent; null: it may be either.
+    // The acknowledged writes, by the life of the space in which they were sent; null: either is possible.
     const acknowledged: { id: string; life: number | null }[] = [];
     const writers = Array.from({ length: 3 }, async (_, writer) => {
       const chance = new Chance(seed * 100 + writer);

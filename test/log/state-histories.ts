@@ -14,15 +14,15 @@ const SEED = Number(process.env.STATE_HISTORY_SEED ?? 1);
 const STEPS = 30;
 
 /**
- * Random histories, each from its own seed. One writer, whose acknowledged writes the test folds too, and three readers: one
- * with memory, one without, one whose snapshots are small and expire soon. Every read must equal the fold.
+ * Random histories, each from its own seed, with one writer and three readers. The test folds the acknowledged writes
+ * too. One reader has a memory, one has none, one has small snapshots that expire soon. Every read must equal the fold.
  * `STATE_HISTORY_SEED` and `STATE_HISTORY_SEEDS` choose other seeds.
  */
 export function describeStateHistories(count: number): void {
   const rig = useRig();
   const seeds = Number(process.env.STATE_HISTORY_SEEDS ?? count);
   it.concurrent.each(Array.from({ length: seeds }, (_, i) => SEED + i))(
-    '[S1] a state is all that was acknowledged, folded from the beginning (seed %i)',
+    '[S1] a state equals all acknowledged writes, folded from the beginning (seed %i)',
     { timeout: 120_000 },
     async (seed) => {
       const steps: string[] = [];
@@ -37,7 +37,7 @@ export function describeStateHistories(count: number): void {
 
 async function runHistory(rig: Rig, chance: Chance, note: (step: string) => void): Promise<void> {
   const address = await makeSpace(rig);
-  // Little of the log is kept: a snapshot is soon out of its reach.
+  // Only a little of the log is kept, so a snapshot is soon too old for it.
   const log: LogStore = rig.openLogStore(
     chance.is(0.5) ? { replayWindowEntriesMax: 1 + chance.below(4) } : {},
   );
@@ -140,7 +140,7 @@ async function write(
 ): Promise<void> {
   const target = { ...address, actor: 'writer' };
   const answer = await node.spaceLog[waits ? 'commit' : 'enqueue'](target, ops, node.options());
-  // One entry: it is small.
+  // One entry, because it is small.
   expect(encodeEntries(ops)).toHaveLength(1);
   replayEntry(known.world, { seq: answer.seq, prev: 0, actor: 'writer', ops, waits });
   known.seqs.push(answer.seq);

@@ -6,7 +6,7 @@ import { openStateNode, put, type StateNode, useStates } from './state-rig.ts';
 
 const { rig, queue, findKeys } = useStates();
 
-it('[S3] what no log holds shows at once, in a state and in its version, to every reader', async () => {
+it('[S3] a write of metadata shows immediately to every reader, in the state and in its version', async () => {
   const address = await makeSpace(rig);
   const [one, other] = [openStateNode(rig, address), openStateNode(rig, address)];
   await queue(address, [{ op: 'user.patch', id: 'mia', position: { x: 1, y: 2, z: 3 } }]);
@@ -23,7 +23,7 @@ it('[S3] what no log holds shows at once, in a state and in its version, to ever
   }
 });
 
-it('[S3] somebody who becomes known is seen, and where they were put meanwhile', async () => {
+it('[S3e] a new person is shown, at the position where their avatar was placed before', async () => {
   const address = await makeSpace(rig);
   const node = openStateNode(rig, address);
   await queue(address, [{ op: 'user.patch', id: 'new', position: { x: 1, y: 0, z: 0 } }]);
@@ -32,7 +32,7 @@ it('[S3] somebody who becomes known is seen, and where they were put meanwhile',
   expect((await node.read()).users).toMatchObject([{ id: 'new', displayName: 'New', position: { x: 1 } }]);
 });
 
-it('[S3] a person who was erased is in no state any more, whoever holds or keeps one', async () => {
+it('[S3d] an erased person is in no state any more, also not from a view or a snapshot', async () => {
   const address = await makeSpace(rig);
   const nodes = [openStateNode(rig, address), openStateNode(rig, address, { viewCharactersMax: 0 })];
   const [one] = nodes as [StateNode];
@@ -52,12 +52,12 @@ it('[S3] a person who was erased is in no state any more, whoever holds or keeps
   }
 });
 
-it('[S3] a write whose end nobody tells shows when it must have ended', async () => {
+it('[S3b] a write of metadata whose end is not reported shows after the longest time of a write', async () => {
   const address = await makeSpace(rig);
   const node = openStateNode(rig, address);
   const { space } = await node.read();
   expect(space.name).toBe('Main');
-  // As a process that ends between its commit and what it says of that.
+  // As if a process ended between its commit and its report.
   await node.state.invalidateWhile(address.tenantId, async () => {
     expect((await node.read()).space.name).toBe('Main');
     await node.node.settle();
@@ -72,7 +72,7 @@ it('[S3] a write whose end nobody tells shows when it must have ended', async ()
   expect((await node.read()).space.name).toBe('Renamed');
 });
 
-it('[S3] what comes with a saved world shows at once in the other spaces of the tenant', async () => {
+it('[S3] models that are saved with a world show immediately in the other spaces of the tenant', async () => {
   const address = await makeSpace(rig);
   await rig.world.putSpace(address.tenantId, 'other', { name: 'Other' });
   const node = openStateNode(rig, address);
@@ -85,7 +85,7 @@ it('[S3] what comes with a saved world shows at once in the other spaces of the 
   expect(after.rev).toBeGreaterThan(before.rev);
 });
 
-it('[S3] what was kept too long ago is loaded again, also where nobody told of a write', async () => {
+it('[S3a] metadata that was cached too long ago is loaded again, also without a reported write', async () => {
   const address = await makeSpace(rig);
   const node = openStateNode(rig, address);
   await node.read();
@@ -97,7 +97,7 @@ it('[S3] what was kept too long ago is loaded again, also where nobody told of a
   expect((await node.read()).space.name).toBe('Renamed');
 });
 
-it('[S3] what is loaded while somebody is erased is kept by nobody', async () => {
+it('[S3d] a state that is loaded while a person is erased is not kept', async () => {
   const address = await makeSpace(rig);
   const node = openStateNode(rig, address);
   await queue(address, [{ op: 'user.patch', id: 'mia', position: { x: 1, y: 2, z: 3 } }]);
@@ -110,7 +110,7 @@ it('[S3] what is loaded while somebody is erased is kept by nobody', async () =>
       expect((await node.read()).users).toHaveLength(1);
       await node.node.settle();
       await rig.world.eraseUser(address.tenantId, 'mia');
-      // Nobody tells that it has ended.
+      // No report of its end arrives.
       rig.upstash.inject({ kind: 'refuse', times: 1, match: `wk:{${address.tenantId}}:marks` });
     },
     { erases: true },
@@ -129,13 +129,13 @@ it('[S3] what is loaded while somebody is erased is kept by nobody', async () =>
   }
 });
 
-it('[S3] somebody who was put there before they were known is nowhere, whoever reads', async () => {
+it('[S3e] an avatar that was drained before its person was created is not shown to any reader', async () => {
   const address = await makeSpace(rig);
   const node = openStateNode(rig, address);
   await node.read();
   await queue(address, [{ op: 'user.patch', id: 'new', position: { x: 1, y: 0, z: 0 } }]);
   await node.read();
-  // Here Postgres finds that it knows nobody of that name.
+  // Here Postgres finds that it does not know this person.
   await node.drain.drainSpace(address, { budgetMs: 10_000 });
   await node.layer.putUser({ id: 'new', displayName: 'New' });
   const fresh = openStateNode(rig, address, { keeps: false });
@@ -147,7 +147,7 @@ it('[S3] somebody who was put there before they were known is nowhere, whoever r
   expect((await fresh.read()).users).toEqual(users);
 });
 
-it('[S3] a state in which somebody is missing, for Postgres is away, is no version of it', async () => {
+it('[S3f] a state that lacks a person because Postgres is away has no version', async () => {
   const address = await makeSpace(rig);
   const node = openStateNode(rig, address);
   await node.read();
@@ -160,7 +160,7 @@ it('[S3] a state in which somebody is missing, for Postgres is away, is no versi
   expect((await node.read()).users).toMatchObject([{ id: 'mia' }]);
 });
 
-it('[S4] a drain renews the snapshot that it leaves far behind, without asking Postgres for the world', async () => {
+it('[S4a] a drain renews a snapshot that is far behind, without asking Postgres for the world', async () => {
   const address = await makeSpace(rig);
   const node = openStateNode(rig, address, { viewCharactersMax: 0 });
   await node.read();
@@ -181,7 +181,7 @@ it('[S4] a drain renews the snapshot that it leaves far behind, without asking P
   expect(node.told).toEqual([]);
 });
 
-it('[S4] a snapshot is of what Postgres has: a reader renews it so far and no further', async () => {
+it('[S4a] a reader renews a snapshot only up to the cursor of Postgres', async () => {
   const address = await makeSpace(rig);
   const node = openStateNode(rig, address);
   await node.read();
@@ -198,7 +198,7 @@ it('[S4] a snapshot is of what Postgres has: a reader renews it so far and no fu
   expect(node.loads.worlds).toBe(1);
 });
 
-it('[S4] a snapshot is not written again where Postgres has nothing new', async () => {
+it('[S4] a snapshot is not written again while Postgres has nothing new', async () => {
   const address = await makeSpace(rig);
   const kept: string[] = [];
   const node = openStateNode(rig, address, {
@@ -220,7 +220,7 @@ it('[S4] a snapshot is not written again where Postgres has nothing new', async 
   expect(kept).toHaveLength(1);
 });
 
-it('[S4] a snapshot that is gone is made anew, once, by those who hold a view', async () => {
+it('[S4] a missing snapshot is made again, once, by a process that has a view', async () => {
   const address = await makeSpace(rig);
   const node = openStateNode(rig, address);
   await queue(address, [put('a')]);
@@ -237,7 +237,7 @@ it('[S4] a snapshot that is gone is made anew, once, by those who hold a view', 
   expect(node.loads.worlds).toBe(2);
 });
 
-it('[S1] an older world never takes the place of a newer snapshot', async () => {
+it('[S1a] an older world never replaces a newer snapshot', async () => {
   const address = await makeSpace(rig);
   await openStateNode(rig, address).read();
   const { incarnation = '' } = (await rig.store.loadCursor(address)) ?? {};
@@ -250,13 +250,13 @@ it('[S1] an older world never takes the place of a newer snapshot', async () => 
     });
   const [older, newer] = [2e15, 2e15 + 1];
   expect([await keep(newer), await keep(older)]).toEqual([true, false]);
-  // Nor does one that was loaded before something was taken out of it.
+  // Nor does a world that was loaded before an erasure.
   expect(await keep(newer + 1, '1')).toBe(false);
   const [key = '', ...others] = await findKeys(address, 'snap*');
   expect([await rig.admin.command('HGET', key, 'seq'), others]).toEqual([String(newer), []]);
 });
 
-it('a space that was made again shows nothing of the one before, though its clock is behind', async () => {
+it('a space that was created again shows nothing of its old log, even with an older cursor', async () => {
   const address = await makeSpace(rig);
   const node = openStateNode(rig, address);
   const seq = await queue(address, [put('old')]);
@@ -272,7 +272,7 @@ it('a space that was made again shows nothing of the one before, though its cloc
   expect((await node.read()).objects.map(({ id }) => id)).toEqual(['new']);
 });
 
-it('a space that was deleted is not found at once, however often it is asked for', async () => {
+it('a deleted space is not found, without a wait, however often a reader asks', async () => {
   const address = await makeSpace(rig);
   const pauses: number[] = [];
   const node = openStateNode(rig, address, { pause: async (ms) => void pauses.push(ms) });
@@ -286,7 +286,7 @@ it('a space that was deleted is not found at once, however often it is asked for
   expect(pauses).toEqual([]);
 });
 
-it('[S2] what stands around a world is loaded anew before it is missing, by one of many and after their answers', async () => {
+it('[S2] metadata is loaded again before it expires, by one of many readers and after their answers', async () => {
   const address = await makeSpace(rig);
   const nodes = [openStateNode(rig, address), openStateNode(rig, address)];
   const [one, other] = nodes as [StateNode, StateNode];
@@ -307,7 +307,7 @@ it('[S2] what stands around a world is loaded anew before it is missing, by one 
   expect([one.loads.worlds, other.loads.worlds]).toEqual([1, 0]);
 });
 
-it('[S4] however many reads find a snapshot behind, a process asks once in a while whether to renew it', async () => {
+it('[S4b] a process asks only now and then if it must renew a snapshot, however many reads find it old', async () => {
   const address = await makeSpace(rig);
   const calls: string[] = [];
   const node = openStateNode(rig, address, {

@@ -13,20 +13,20 @@ import type { Operation } from '../../src/world/operation.ts';
 import type { WorldState } from '../../src/world/types.ts';
 import { NO_DRAIN, openDrain, openSpaceLog, type Rig, type Stores, useRig, wrapStore } from './rig.ts';
 
-/** What a process reads states by, and how often it asked Postgres for them. */
+/** The parts with which a process reads states, and the number of its loads from Postgres. */
 export interface StateNode {
   state: SpaceState;
   layer: PersistenceLayer;
   drain: ReturnType<typeof openDrain>['drain'];
   node: ReturnType<typeof openSpaceLog>;
-  /** Loads of worlds, and of what stands around them. */
+  /** The number of loads of worlds and of their metadata. */
   loads: { worlds: number; arounds: number };
-  /** What was told of snapshots that could not be kept. */
+  /** The events about snapshots that could not be kept. */
   told: unknown[];
   read(): Promise<WorldState & { rev: number }>;
 }
 
-/** A process with its own memory. @param changes `viewCharactersMax: 0` is one that remembers nothing. */
+/** A process with its own memory. @param changes with `viewCharactersMax: 0` it remembers nothing */
 export function openStateNode(
   rig: Rig,
   address: LogAddress,
@@ -79,12 +79,12 @@ function pause(ms: number): Promise<void> {
 
 export const put = (id: string, name: string | null = null): Operation => ({ op: 'put', id, name });
 
-/** For a test file: stores of its own, and what is asked of them again and again. */
+/** Gives a test file its own stores, with the common calls. */
 export function useStates() {
   const rig = useRig();
   return {
     rig,
-    /** Appends what nobody drains. @returns its seq */
+    /** Appends without a drain. @returns its seq */
     async queue(address: LogAddress, ops: Operation[], key: string | null = null): Promise<number> {
       const { spaceLog, options } = openSpaceLog(rig, NO_DRAIN);
       return (await spaceLog.enqueue({ ...address, actor: 'q' }, ops, options(key))).seq;

@@ -7,7 +7,7 @@ import { openStateNode, put, useStates } from './state-rig.ts';
 
 const { rig, queue, namesOf, findKeys } = useStates();
 
-it('[S1] what was answered 202 is read at once, and says that Postgres does not have it yet', async () => {
+it('[S1] a state shows a write immediately after its 202, and says that Postgres does not have it yet', async () => {
   const address = await makeSpace(rig);
   const node = openStateNode(rig, address);
   const { seq: before } = await node.read();
@@ -19,10 +19,10 @@ it('[S1] what was answered 202 is read at once, and says that Postgres does not 
   expect((await node.read()).durableSeq).toBe(seq);
 });
 
-it('[S2] 100 readers of a space that nobody has read cause one load', async () => {
+it('[S2a] 100 readers of a cold space cause one load', async () => {
   const address = await makeSpace(rig);
   await queue(address, [put('a', 'A')]);
-  // By a clock that stands still nobody grows tired of waiting.
+  // The clock does not move, so no reader stops waiting.
   const nodes = Array.from({ length: 5 }, () => openStateNode(rig, address, { now: () => 1 }));
   const states = await Promise.all(nodes.flatMap((node) => Array.from({ length: 20 }, () => node.read())));
   for (const { objects } of states) expect(objects).toMatchObject([{ id: 'a' }]);
@@ -35,7 +35,7 @@ it('a read of a space that does not exist is not_found', async () => {
   await expect(node.read()).rejects.toMatchObject({ code: 'not_found' });
 });
 
-it('[S2] a read is one command, with a view held or without, and so is one that has nothing new', async () => {
+it('[S2] a read is one command, with or without a view, and so is a read without news', async () => {
   const address = await makeSpace(rig);
   const calls: string[] = [];
   const options: Parameters<typeof openStateNode>[2] = {
@@ -60,7 +60,7 @@ it('[S2] a read is one command, with a view held or without, and so is one that 
   }
 });
 
-it('[L7] a reader who meets a staged world waits until it is the space’s', async () => {
+it('[L7] a reader that finds a staged world waits until it is applied', async () => {
   const address = await makeSpace(rig);
   const node = openStateNode(rig, address);
   await queue(address, [put('old')]);
@@ -79,7 +79,7 @@ it('[L7] a reader who meets a staged world waits until it is the space’s', asy
   expect(await saving).toMatchObject({ status: 'committed' });
 });
 
-it('[F3] without Postgres a state is read from what is kept, with all that was acknowledged since', async () => {
+it('[F3] without Postgres a state comes from the cache, with all later acknowledged writes', async () => {
   const address = await makeSpace(rig);
   const node = openStateNode(rig, address);
   await node.read();
@@ -89,7 +89,7 @@ it('[F3] without Postgres a state is read from what is kept, with all that was a
   for (const reader of [node, openStateNode(rig, address)]) expect(await namesOf(reader)).toEqual(['A']);
 });
 
-it('[F5] a load that fails is an error and is kept by nobody: the next one is whole', async () => {
+it('[F5] a failed load is an error and is not cached: the next load is complete', async () => {
   const address = await makeSpace(rig);
   const node = openStateNode(rig, address);
   await queue(address, [put('a', 'A')]);
@@ -103,7 +103,7 @@ it('[F5] a load that fails is an error and is kept by nobody: the next one is wh
   expect(await namesOf(node)).toEqual(['A']);
 });
 
-it('[F5] a world that is gone or replaced while it is loaded, page by page, is an error', async () => {
+it('[F5] a world that is deleted or replaced while its pages are loaded is an error', async () => {
   const address = await makeSpace(rig);
   const { layer } = openStateNode(rig, address);
   const properties = { text: 'x'.repeat(60_000) };
@@ -112,7 +112,7 @@ it('[F5] a world that is gone or replaced while it is loaded, page by page, is a
   let meanwhile = async () => undefined as unknown;
   let calls = 0;
   const postgres = wrapStore(rig.postgres, async (_, call) => {
-    // The first finds that there is more than a page; of those behind it, each second is of the second page.
+    // The first call finds more than a page. After it, every second call is for the second page.
     if (++calls > 1 && calls % 2 === 1) await meanwhile();
     return call();
   });
@@ -130,7 +130,7 @@ it('[F5] a world that is gone or replaced while it is loaded, page by page, is a
   expect((await node.read()).objects).toHaveLength(110);
 }, 60_000);
 
-it('[S2] where nothing can be kept, nobody waits for one who tried', async () => {
+it('[S2] a reader does not wait for a load of another reader that could not be kept', async () => {
   const address = await makeSpace(rig);
   await queue(address, [put('a', 'A')]);
   const first = openStateNode(rig, address);
@@ -143,7 +143,7 @@ it('[S2] where nothing can be kept, nobody waits for one who tried', async () =>
   expect(pauses).toEqual([]);
 });
 
-it('[F2] without Redis a state is what Postgres has', async () => {
+it('[F2] without Redis a state shows what Postgres has', async () => {
   const address = await makeSpace(rig);
   const node = openStateNode(rig, address);
   await queue(address, [put('a', 'A')]);
@@ -152,7 +152,7 @@ it('[F2] without Redis a state is what Postgres has', async () => {
   expect(await namesOf(node)).toEqual(['A']);
 });
 
-it('an answer of Redis that is lost once makes nobody read what is older', async () => {
+it('one lost answer of Redis does not make a reader get an older state', async () => {
   const address = await makeSpace(rig);
   const node = openStateNode(rig, address);
   await node.read();
@@ -161,11 +161,11 @@ it('an answer of Redis that is lost once makes nobody read what is older', async
   expect(await namesOf(node)).toEqual(['A']);
 });
 
-it('a state that Redis cannot give, and no other answer is wrong with, is read when Postgres has it', async () => {
+it('a state that Redis cannot give, while its other answers are fine, is read when Postgres has it', async () => {
   const address = await makeSpace(rig);
   const node = openStateNode(rig, address, {
     metadata: async (method, call) => {
-      // As an answer that is larger than travels.
+      // As if the answer were too large to send.
       if (method === 'read') throw new AppError('store_unavailable', 'It is too large.');
       return call();
     },
@@ -174,7 +174,7 @@ it('a state that Redis cannot give, and no other answer is wrong with, is read w
   expect(await namesOf(node)).toEqual(['A']);
 });
 
-it('[S5] a world too large for a snapshot is read from Postgres, when that has what was acknowledged', async () => {
+it('[S5] a world too large for a snapshot is read from Postgres after all acknowledged writes', async () => {
   const address = await makeSpace(rig);
   for (const node of [
     openStateNode(rig, address, { worldCharactersMax: 100 }),
@@ -192,7 +192,7 @@ it('[S5] a world too large for a snapshot is read from Postgres, when that has w
   }
 });
 
-it('a region, and a world line by line, have what was acknowledged before', async () => {
+it('a region and an NDJSON state have all earlier acknowledged writes', async () => {
   const address = await makeSpace(rig);
   const node = openStateNode(rig, address);
   await node.read();
@@ -206,7 +206,7 @@ it('a region, and a world line by line, have what was acknowledged before', asyn
   expect(lines.filter(({ kind }) => kind === 'object')).toHaveLength(3);
 });
 
-it('[L2] where the log lost entries, a reader sees what is left of them, and that they were lost is written down', async () => {
+it('[L2b] if the log lost entries, a reader sees the remaining ones, and the loss is an incident', async () => {
   const address = await makeSpace(rig);
   const node = openStateNode(rig, address);
   await queue(address, [put('kept')]);
@@ -221,7 +221,7 @@ it('[L2] where the log lost entries, a reader sees what is left of them, and tha
 });
 
 it.each([0, 2 ** 20])(
-  '[L2] where the log lost its end, a reader sees what is left (a view of %i)',
+  '[L2b] if the log lost its end, a reader sees the remaining entries (a view of %i)',
   async (max) => {
     const address = await makeSpace(rig);
     const node = openStateNode(rig, address, { viewCharactersMax: max });
@@ -236,7 +236,7 @@ it.each([0, 2 ** 20])(
   },
 );
 
-it('a Redis that lost its memory is filled again, and what it lost is written down', async () => {
+it('a Redis that lost its memory is filled again, and seqs continue', async () => {
   const address = await makeSpace(rig);
   const node = openStateNode(rig, address);
   await queue(address, [put('a', 'A')]);
@@ -250,7 +250,7 @@ it('a Redis that lost its memory is filled again, and what it lost is written do
   expect((await node.read()).seq).toBe(seq);
 });
 
-it('a snapshot that cannot be read is done without, and made anew', async () => {
+it('a snapshot that cannot be read is not used, and is made again', async () => {
   const address = await makeSpace(rig);
   const node = openStateNode(rig, address, { viewCharactersMax: 0 });
   await queue(address, [put('a', 'A')]);
@@ -265,7 +265,7 @@ it('a snapshot that cannot be read is done without, and made anew', async () => 
   expect(node.loads.worlds).toBe(2);
 });
 
-it('what is shown is the same text whether it was folded from the log or read from Postgres', async () => {
+it('a state has the same text if it was folded from the log or read from Postgres', async () => {
   const address = await makeSpace(rig);
   const node = openStateNode(rig, address);
   await node.read();
@@ -288,13 +288,13 @@ it('hits and misses are counted for the whole deployment', async () => {
   const address = await makeSpace(rig);
   const nodes = [openStateNode(rig, address), openStateNode(rig, address)];
   for (const node of nodes) for (let i = 0; i < 5; i++) await node.read();
-  // Each process sends what it counted with its next read.
+  // Each process sends its counts with its next read.
   for (const node of nodes) await node.read();
   const key = `wk:{${address.tenantId}}:cache-stats`;
   expect(await rig.admin.command('HMGET', key, 'hits', 'misses')).toEqual(['9', '1']);
 });
 
-it('[F5] a world that is loaded by one who does not end is loaded by another', async () => {
+it('[F5] if the load of one reader does not end, another reader loads the world', async () => {
   const address = await makeSpace(rig);
   const never = new Promise<never>(() => undefined);
   const stuck = openStateNode(rig, address, {

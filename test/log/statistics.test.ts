@@ -4,7 +4,7 @@ import { makeSpace, NO_DRAIN, openDrain, openSpaceLog, useRig } from './rig.ts';
 
 const rig = useRig();
 
-/** A layer over a log that nobody drains unasked. */
+/** A layer over a log that is drained only when a test asks for it. */
 async function makeLayer(now = Date.now) {
   const address = await makeSpace(rig);
   const { spaceLog, options } = openSpaceLog(rig, NO_DRAIN, { now });
@@ -15,7 +15,7 @@ async function makeLayer(now = Date.now) {
   return { address, layer, enqueue, drain };
 }
 
-it('statistics say where the log is, where Postgres is, and how long the oldest between them has waited', async () => {
+it('statistics show the end of the log, the cursor of Postgres, and how long the oldest pending entry waits', async () => {
   let aheadMs = 0;
   const { layer, enqueue, drain } = await makeLayer(() => Date.now() + aheadMs);
   const before = await layer.getSpaceStatistics();
@@ -35,7 +35,7 @@ it('statistics say where the log is, where Postgres is, and how long the oldest 
   });
 });
 
-it('statistics of a space made again say nothing of the log before', async () => {
+it('statistics of a space that was created again show nothing of the old log', async () => {
   const { address, layer, enqueue } = await makeLayer();
   await enqueue('a');
   await layer.deleteSpace(address.spaceId);
@@ -45,7 +45,7 @@ it('statistics of a space made again say nothing of the log before', async () =>
   expect(again).toMatchObject({ objects: 0, seq: again.durableSeq, durabilityLagMs: 0 });
 });
 
-it('statistics are what Postgres knows while Redis is away, and 503 without Postgres', async () => {
+it('statistics come from Postgres while Redis is away, and are 503 without Postgres', async () => {
   const { layer, enqueue, drain } = await makeLayer();
   const { seq } = await enqueue('a');
   await drain();

@@ -19,10 +19,10 @@ import { emptyWorld, showWorld } from './fold.ts';
 
 const HEARTBEAT_MS = 40;
 const MINUTES = 5 * 60_000;
-/** Where a field of append.lua's arguments is: the channel that it publishes on. */
+/** The index of an argument of append.lua: the channel that it publishes on. */
 const CHANNEL_ARGUMENT = 2;
 
-/** Writes by chance, and knows all that it has written: the log as it should be. */
+/** Makes random writes, and remembers them: this is the log as it must be. */
 class Writer {
   readonly entries: LogEntry[] = [];
   readonly world: ReplayWorld = emptyWorld();
@@ -38,7 +38,7 @@ class Writer {
     this.#space = space;
     this.#redis = redis;
     this.#chance = chance;
-    // Now and then what is appended is not published.
+    // Sometimes an appended entry is not published.
     this.#log = createLogStore({
       ...redis,
       eval: (script, keys, args) => {
@@ -88,14 +88,14 @@ class Writer {
   }
 }
 
-/** Follows as a client does: from what it saw last, and anew from the state where it is told to. */
+/** Follows like a client: from the last event that it saw, or from the state again after a reset. */
 class Follower {
   world = emptyWorld();
-  /** The seq that its world is at. */
+  /** The seq of its world. */
   worldSeq: Seq;
   /** The id of the last event; null before the first. */
   lastEventId: Seq | null = null;
-  /** What the next change must name as the one before it. */
+  /** The seq that the next change must name as its previous entry. */
   #expected: Seq;
   gaps = 0;
   duplicates = 0;
@@ -109,7 +109,7 @@ class Follower {
     this.#expected = from;
   }
 
-  /** Reads so many pieces, the last of them broken off anywhere, and leaves. */
+  /** Reads so many pieces, cuts the last one anywhere, and leaves. */
   async read(stream: SpaceStream, pieces: number, chance: Chance): Promise<void> {
     const parser = createParser({ onEvent: (event) => this.#handle(event) });
     const decoder = new TextDecoder();
@@ -126,7 +126,7 @@ class Follower {
     const { seq, ...rest } = JSON.parse(data) as LogEntry;
     if (event === 'reset') {
       this.resets++;
-      // The state as it is now, which is at that seq or later.
+      // The current state has that seq or a later one.
       this.world = copyWorld(this.#writer.world);
       this.worldSeq = this.#writer.last;
     } else {
@@ -143,7 +143,7 @@ class Follower {
   }
 }
 
-/** One subscriber of a space, cut off again and again. */
+/** Tests one subscriber of a space that is cut off many times. */
 export function describeStreamCuts(openWay: OpenWay, cutsMax: number): void {
   const { openSpace, redis, way } = useLogs(openWay);
 
@@ -185,7 +185,7 @@ export function describeStreamCuts(openWay: OpenWay, cutsMax: number): void {
         try {
           return await openOnce();
         } catch (error) {
-          // Just after a cut: a client comes again.
+          // Just after a cut. A client would also retry.
           if (!isAway(error)) throw error;
           await pause(10);
           return open();
@@ -201,7 +201,7 @@ export function describeStreamCuts(openWay: OpenWay, cutsMax: number): void {
           const stream = await open();
           await follower.read(stream, 1 + chance.below(4), chance);
           stream.end('gone');
-          // Where others hear it: the subscription is cut, and not the client.
+          // Cuts the subscription of the process, not the client.
           if (chance.is(0.01)) {
             const cut = await open();
             way().cutLive();
@@ -215,7 +215,7 @@ export function describeStreamCuts(openWay: OpenWay, cutsMax: number): void {
         const stream = await open();
         for (;;) {
           if (follower.lastEventId === writer.last) break;
-          // Each piece to its end.
+          // Reads each piece to its end.
           await follower.read(stream, 1, { below: (max: number) => max - 1 } as Chance);
         }
         stream.end('gone');
@@ -233,7 +233,7 @@ export function describeStreamCuts(openWay: OpenWay, cutsMax: number): void {
         ...showWorld(writer.world),
       });
       expect(follower.worldSeq).toBe(writer.last);
-      // It was not for want of chances.
+      // The test is only valid if enough of these cases happened.
       expect(writer.lost).toBeGreaterThan(cutsMax / 50);
       expect(follower.changes).toBeGreaterThan(cutsMax / 2);
       if (cutsMax >= 200) expect([writer.trims > 0, follower.resets > 0]).toEqual([true, true]);

@@ -7,8 +7,8 @@ import { makeSpace, NO_DRAIN, openDrain, openSpaceLog, useRig } from './rig.ts';
 const BUDGET = { budgetMs: 20_000 };
 const rig = useRig();
 
-describe('[D2] a batch that is too much at once', () => {
-  it('is made smaller until it goes through, and the batches after it grow again', async () => {
+describe('[D2] a batch that is too large', () => {
+  it('[D2b] is made smaller until it is applied, and later batches grow again', async () => {
     const address = await makeSpace(rig);
     const { spaceLog, options } = openSpaceLog(rig, NO_DRAIN);
     for (let i = 0; i < 100; i++)
@@ -26,15 +26,15 @@ describe('[D2] a batch that is too much at once', () => {
     const { drain } = openDrain(rig, { store });
     expect(await drain.drainSpace(address, BUDGET)).toMatchObject({ status: 'drained', entries: 100 });
     expect(sizes.slice(0, 2)).toEqual([100, 12]);
-    // A batch that went through lets the next be twice as large, and one that is too much again an eighth.
+    // After an applied batch the next is twice as large. After one that is too large, it is an eighth.
     expect(Math.max(...sizes.slice(1))).toBeLessThanOrEqual(24);
     await expectDrained(rig, address);
   });
 
-  it('travels in one request, whatever its text is made of', async () => {
+  it('[D2a] fits in one request, whatever characters it has', async () => {
     const address = await makeSpace(rig);
     const { spaceLog, options } = openSpaceLog(rig, NO_DRAIN);
-    // Each character is eight on its way to Postgres: twice as JSON, as an array's element, and as JSON again.
+    // Each character becomes eight on its way to Postgres. It is escaped as JSON, as an array element, and as JSON again.
     const note = '"\\'.repeat(16_000);
     for (let i = 0; i < 60; i++)
       await spaceLog.enqueue(
@@ -48,8 +48,8 @@ describe('[D2] a batch that is too much at once', () => {
   });
 });
 
-describe('[L7] a world whose merge takes too long', () => {
-  it('is tried again for five minutes, and then given up: what is behind it is applied', async () => {
+describe('[L7e] a world whose merge takes too long', () => {
+  it('is retried for five minutes and then rejected, and the entries after it are applied', async () => {
     const address = await makeSpace(rig);
     let nowMs = Date.now();
     const { spaceLog, options, defer } = openSpaceLog(rig, NO_DRAIN, {
@@ -90,8 +90,8 @@ describe('[L7] a world whose merge takes too long', () => {
   });
 });
 
-describe('[D4] a drain that somebody called and that fails', () => {
-  it('asks nobody to call again: who called does; one that an append began, asks', async () => {
+describe('[D4d] a called drain that fails', () => {
+  it('asks for no other drain, because its caller retries; a drain that an append started asks', async () => {
     const address = await makeSpace(rig);
     const { spaceLog, options } = openSpaceLog(rig, NO_DRAIN);
     await spaceLog.enqueue({ ...address, actor: null }, [{ op: 'put', id: 'o' }], options());

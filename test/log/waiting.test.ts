@@ -7,7 +7,7 @@ const rig = useRig();
 const SHORT_MS_MAX = 100;
 const PUT = [{ op: 'put' as const, id: 'x' }];
 
-/** A clock that goes on by the short pauses, for which nobody waits; the long ones end when it is their time. */
+/** A clock that short pauses move forward immediately. A long pause ends when the clock reaches its time. */
 function makeClock() {
   let nowMs = Date.now();
   const sleeping = new Set<{ untilMs: number; wake: () => void }>();
@@ -25,8 +25,8 @@ function makeClock() {
   };
 }
 
-describe('[D8] whoever waits for the commit', () => {
-  it('is answered what became of each operation', async () => {
+describe('[D8] a caller that waits for the commit', () => {
+  it('[D8c] gets the status of each operation', async () => {
     const address = await makeSpace(rig);
     const { spaceLog, options, settle } = openSpaceLog(rig, openDrain(rig).drain);
     const target = { ...address, actor: null };
@@ -52,7 +52,7 @@ describe('[D8] whoever waits for the commit', () => {
     await expectDrained(rig, address);
   });
 
-  it('is told what was not there, of which Postgres is asked only where a batch found that out', async () => {
+  it('[D8f] gets `unknown_object` from the batch itself, without another question to Postgres', async () => {
     const address = await makeSpace(rig);
     const calls: string[] = [];
     const store = wrapStore<DrainStore>(rig.store, async (method, call) => {
@@ -81,7 +81,7 @@ describe('[D8] whoever waits for the commit', () => {
     await expectDrained(rig, address);
   });
 
-  it('is answered queued after 10 s, and it is committed all the same', async () => {
+  it('[D8b] gets `queued` after 10 s, and the write is still committed', async () => {
     const address = await makeSpace(rig);
     const clock = makeClock();
     const { spaceLog, options } = openSpaceLog(rig, NO_DRAIN, clock);
@@ -93,10 +93,10 @@ describe('[D8] whoever waits for the commit', () => {
     await expectDrained(rig, address);
   });
 
-  it('drains itself where the drain that holds the claim is dead', async () => {
+  it('[D8a] drains itself if the drain with the claim is dead', async () => {
     const address = await makeSpace(rig);
     const target = { ...address, actor: null };
-    // Elected, and never heard of again.
+    // This process has the claim but never drains.
     const dead = openSpaceLog(rig, NO_DRAIN, makeClock());
     expect(await dead.spaceLog.commit(target, PUT, dead.options())).toMatchObject({ status: 'queued' });
     const { spaceLog, options, settle } = openSpaceLog(rig, openDrain(rig).drain);
@@ -106,7 +106,7 @@ describe('[D8] whoever waits for the commit', () => {
     await expectDrained(rig, address);
   });
 
-  it('drains again where its own drain failed', async () => {
+  it('drains again if its own drain failed', async () => {
     const address = await makeSpace(rig);
     let tries = 0;
     const { drain } = openDrain(rig);
@@ -125,7 +125,7 @@ describe('[D8] whoever waits for the commit', () => {
     expect(tries).toBe(3);
   });
 
-  it('learns it though the reply of its own drain was lost', async () => {
+  it('gets the result although the reply of its own drain was lost', async () => {
     const address = await makeSpace(rig);
     const { spaceLog, options, settle } = openSpaceLog(rig, openDrain(rig).drain);
     rig.neon.inject({ kind: 'drop-reply', match: 'apply_batch', times: 1 });
@@ -136,10 +136,10 @@ describe('[D8] whoever waits for the commit', () => {
     await expectDrained(rig, address);
   });
 
-  it('is answered from what another drain wrote down', async () => {
+  it('gets the result that another drain has stored', async () => {
     const address = await makeSpace(rig);
     const target = { ...address, actor: null };
-    // One drain for many: the others are told by Postgres.
+    // One drain for many callers: the others read their results from Postgres.
     const logs = Array.from({ length: 6 }, () => openSpaceLog(rig, openDrain(rig).drain));
     const answers = await Promise.all(
       logs.map(({ spaceLog, options }, i) =>
@@ -154,7 +154,7 @@ describe('[D8] whoever waits for the commit', () => {
     await expectDrained(rig, address);
   });
 
-  it('is answered queued, not an error, where Postgres is away', async () => {
+  it('[D8b] gets `queued`, not an error, while Postgres is away', async () => {
     const address = await makeSpace(rig);
     const { spaceLog, options, settle } = openSpaceLog(rig, openDrain(rig).drain);
     const target = { ...address, actor: null };
@@ -168,7 +168,7 @@ describe('[D8] whoever waits for the commit', () => {
     await expectDrained(rig, address);
   });
 
-  it('is not told of a commit where the space went, and came again, meanwhile', async () => {
+  it('does not get `committed` if the space was deleted and created again meanwhile', async () => {
     const address = await makeSpace(rig);
     const { tenantId, spaceId } = address;
     const { spaceLog, options } = openSpaceLog(
@@ -188,8 +188,8 @@ describe('[D8] whoever waits for the commit', () => {
   });
 });
 
-describe('[D8] what waits', () => {
-  it('is answered though the drain goes on with what came behind', async () => {
+describe('[D8] a waiting write', () => {
+  it('is answered although the drain continues with later entries', async () => {
     const address = await makeSpace(rig);
     const target = { ...address, actor: null };
     const { promise: held, resolve: letGo } = Promise.withResolvers<void>();

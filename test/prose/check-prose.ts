@@ -1,4 +1,4 @@
-/** `npm run check:prose`: sentences that are too long and words that are hard to read, in everything that people read. */
+/** `npm run check:prose`: finds long sentences and hard words in all texts that people read. */
 import { execFileSync } from 'node:child_process';
 import { resolve } from 'node:path';
 import { TextlintKernel } from '@textlint/kernel';

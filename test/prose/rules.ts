@@ -1,13 +1,13 @@
 import type { TextlintRuleModule } from '@textlint/types';
 import { SentenceSplitterSyntax, splitAST } from 'sentence-splitter';
 
-/** Words of one sentence at most. A piece of code counts as one word. */
+/** The limit of words in a sentence. A piece of code counts as one word. */
 export const SENTENCE_WORDS_MAX = 25;
 
-/** An end of a sentence that the splitter takes for a part of a number. */
+/** An end of a sentence that the splitter reads as a part of a number. */
 const AFTER_NUMBER = /(?<=\d\.)\s+(?=[\p{Lu}`])/u;
 
-/** What no text may say, and what it says instead. */
+/** Words that no text may use, with the usual word for each. */
 const WORDS: [pattern: RegExp, instead: string][] = [
   [/\banew\b/i, 'again'],
   [/\bheed(s|ed|ing)?\b/i, 'use, or ignore'],
@@ -58,7 +58,7 @@ export const sentenceLength: TextlintRuleModule = ({ Syntax, RuleError, report, 
   return { [Syntax.Paragraph]: check as never, [Syntax.TableCell]: check as never };
 };
 
-/** Reports words that a newcomer has to read twice. */
+/** Reports words that a new reader must read twice. */
 export const plainWords: TextlintRuleModule = ({ Syntax, RuleError, report }) => {
   const check = (node: Parameters<typeof splitAST>[0]) => {
     for (const sentence of splitAST(node).children) {

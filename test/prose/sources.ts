@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import jsTokens from 'js-tokens';
 
-/** A text that people read. Its lines are those of the file, from `line` on. */
+/** A text that people read. Its first line is line `line` of the file. */
 export interface Prose {
   file: string;
   line: number;
@@ -11,10 +11,10 @@ export interface Prose {
 /** A line of a diagram. */
 const DRAWING = /[─│┌┐└┘├►▲▼]/;
 
-/** Words from which a string is taken for a sentence. */
+/** A string with fewer words is not a sentence. */
 const STRING_WORDS_MIN = 4;
 
-/** The texts of one file: of Markdown the whole; of code its comments, and its strings that are sentences. */
+/** The texts of one file: all of a Markdown file; comments and sentences in strings of a code file. */
 export function listProse(file: string): Prose[] {
   const source = readFileSync(file, 'utf8');
   if (file.endsWith('.md')) return [{ file, line: 1, text: source }];
@@ -34,7 +34,7 @@ function listMatches(file: string, source: string, pattern: RegExp): Prose[] {
   }));
 }
 
-/** Comments, of which neighbours on lines of their own are one; and strings that are sentences. */
+/** Comments and strings that are sentences. Neighbouring comment lines are one comment. */
 function listCode(file: string, source: string): Prose[] {
   const prose: Prose[] = [];
   let line = 1;
@@ -78,7 +78,7 @@ function isSentence(text: string): boolean {
   return words.length >= STRING_WORDS_MIN && words.length >= text.split(/\s+/).length * 0.6;
 }
 
-/** Without the marks of a comment. Tags and lists of arguments become items of a list: each is a sentence of its own. */
+/** Removes the marks of a comment. A tag or an argument becomes a list item, so that it is a separate sentence. */
 function withoutMarks(line: string): string {
   if (DRAWING.test(line)) return '';
   return line.replace(/^\s*(\*|\/\/|--|#)?\s*/, '').replace(/^(@\w+|(KEYS|ARGV)\[|\{'|'\{)/, '- $1');

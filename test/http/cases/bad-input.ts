@@ -8,7 +8,7 @@ import type { Target } from '../targets.ts';
 const MIB = 1024 * 1024;
 const BODY_BYTES_MAX = MIB;
 
-/** JSON that is refused wherever it stands as a member's value: what it is, the text, where the fault lies behind the member. */
+/** JSON that is refused as the value of any member: a description, the text, and the path of the fault inside the member. */
 const UNKEEPABLE: [what: string, json: string, path: string][] = [
   ['a number above what a double holds', '1e400', ''],
   ['NUL in text', '"a\\u0000b"', ''],
@@ -28,7 +28,7 @@ export function describeBadInput(target: () => Target): void {
       before = await readAll();
     });
 
-    /** All that the tenant has, as bytes: what is not written shows here. */
+    /** Reads all data of the tenant as text, so that a refused write can be shown to change nothing. */
     async function readAll(): Promise<string> {
       const paths = ['/v1/spaces', '/v1/keys?limit=1000', `${door.at}/state`];
       const answers = await Promise.all(paths.map((path) => door.call('GET', path)));
@@ -100,7 +100,7 @@ export function describeBadInput(target: () => Target): void {
       );
     });
 
-    it('refuses ids of dots alone in every place that takes an id', async () => {
+    it('refuses ids of only dots in every place that takes an id', async () => {
       const state = (member: object) => ({ json: { objects: [], ...member } });
       const updates = (op: object) => ({ json: { ops: [op] } });
       const session = { userId: 'ada', spaceId: 'main' };
@@ -165,7 +165,7 @@ export function describeBadInput(target: () => Target): void {
       );
     });
 
-    it('refuses properties that nest one level more than they may', async () => {
+    it('refuses properties that nest one level too deep', async () => {
       const nest = (depth: number) => `${'{"a":'.repeat(depth - 1)}{}${'}'.repeat(depth - 1)}`;
       const depthMax = LIMITS.propertiesDepthMax;
       await expectRefusal(
@@ -239,7 +239,7 @@ export function describeBadInput(target: () => Target): void {
       }
     });
 
-    it('refuses properties that only grow too large by a patch', async () => {
+    it('refuses properties that become too large by a patch', async () => {
       const own = await openSpace(target());
       const path = `${own.at}/objects/grown`;
       await own.call('PUT', path, { json: { properties: { a: 'x'.repeat(40_000) } } });
@@ -248,7 +248,7 @@ export function describeBadInput(target: () => Target): void {
         json: { properties: { b: 'x'.repeat(40_000) } },
       });
       expect([status, body.code, body.errors[0]?.path]).toEqual([422, 'properties_too_large', '/properties']);
-      // A correction may follow in the log ([D5]): the same object under a new seq.
+      // A correction may follow in the log ([D5c]): the same object under a new seq.
       expect((await own.call('GET', path)).body.properties).toEqual(full.body.properties);
     });
 
@@ -262,13 +262,13 @@ export function describeBadInput(target: () => Target): void {
       expect(body.detail).toContain(String(text.length));
     });
 
-    it('takes a body that is just as large as it may be, for its size at least', async () => {
+    it('does not refuse a body of exactly the largest size for its size', async () => {
       const text = `{"objects":[]}${' '.repeat(BODY_BYTES_MAX - 14)}`;
       const answer = await door.call('PUT', '/v1/spaces/new', { text });
       expect(answer.body.code).toBe('validation_failed');
     });
 
-    it('refuses a body above the limit that is sent in pieces and says nothing of its length', async () => {
+    it('refuses a body above the limit that is sent in pieces, without a length', async () => {
       const piece = new TextEncoder().encode('x'.repeat(64 * 1024));
       let sent = 0;
       const stream = () =>
@@ -301,7 +301,7 @@ export function describeBadInput(target: () => Target): void {
       );
     });
 
-    it('takes the ways to say JSON in UTF-8', async () => {
+    it('accepts every spelling of JSON in UTF-8', async () => {
       for (const type of [
         'application/json',
         'Application/JSON; Charset="UTF-8"',
@@ -316,7 +316,7 @@ export function describeBadInput(target: () => Target): void {
       before = await readAll();
     });
 
-    it('reads no more than it may of a body whose Content-Length is false', async () => {
+    it('reads only the allowed bytes of a body with a wrong Content-Length', async () => {
       const body = JSON.stringify({ name: 'n', properties: { text: 'x'.repeat(2 * MIB) } });
       const { address } = target();
       if (address === null) {
@@ -340,9 +340,9 @@ export function describeBadInput(target: () => Target): void {
           '',
           sent,
         ]);
-      // Too little: what was announced is read, and is not JSON; the rest is no part of the request.
+      // Too small: only the announced bytes are read, and they are not JSON. The rest is not part of the request.
       expect(await send(20, body)).toMatch(/^HTTP\/1\.1 422 /);
-      // Too much: refused on its word, without waiting for what never comes.
+      // Too large: refused for its announced size, without waiting for bytes that never come.
       expect(await send(64 * MIB, '{}')).toMatch(/^HTTP\/1\.1 413 /);
       expect(await readAll()).toBe(before);
     });
@@ -352,7 +352,7 @@ export function describeBadInput(target: () => Target): void {
 /** Sends bytes as they are and reads until the other side closes. */
 async function sendRaw(address: { host: string; port: number }, lines: string[]): Promise<string> {
   const socket = connect(address.port, address.host);
-  // What is still being written when the other side has answered and closed is lost, as it should be.
+  // The other side may answer and close during the write. The rest of the bytes is lost, which is correct.
   socket.on('error', () => undefined);
   socket.write(lines.join('\r\n'));
   return readText(socket).catch((error: unknown) => String(error));

@@ -49,7 +49,7 @@ export function describeConfiguration({ start, makeEnv, withoutRedis, unserved, 
       });
     });
 
-    it('without a Redis serves worlds, and says that there is no cache', async () => {
+    it('without a Redis serves worlds, and reports that there is no cache', async () => {
       const env = makeEnv(withoutRedis);
       await using(env, async (target) => {
         const stranger = createCall(target, null);
@@ -61,7 +61,7 @@ export function describeConfiguration({ start, makeEnv, withoutRedis, unserved, 
       });
     });
 
-    it('lets the pages of the origins it names in, errors included, and no others', async () => {
+    it('allows pages of the configured origins, also for errors, and no others', async () => {
       await using(makeEnv({ CORS_ALLOWED_ORIGINS: 'https://play.example' }), async (target) => {
         const stranger = createCall(target, null);
         const from = (origin: string) => ({ headers: { Origin: origin } });
@@ -80,7 +80,7 @@ export function describeConfiguration({ start, makeEnv, withoutRedis, unserved, 
       });
     });
 
-    it('sets how large bodies may be, a whole world’s apart from the rest', async () => {
+    it('sets the largest size of bodies, separately for a whole world', async () => {
       const env = makeEnv({ JSON_BODY_BYTES_MAX: '2048', STATE_BODY_BYTES_MAX: '4096' });
       await using(env, async (target) => {
         const { at, call } = await openSpace(target);
@@ -94,7 +94,7 @@ export function describeConfiguration({ start, makeEnv, withoutRedis, unserved, 
       });
     });
 
-    it('repeats what /health said for as long as it is told', async () => {
+    it('repeats an answer of /health for the configured time', async () => {
       await using(makeEnv({ HEALTH_CACHE_SECONDS: '60' }), async (target) => {
         const { call } = await openDoor(target);
         await call('PUT', '/v1/spaces/s', { json: { name: 's' } });

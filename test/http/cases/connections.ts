@@ -6,20 +6,20 @@ import { createCall, type Door, openSpace } from '../client.ts';
 import type { Runtime } from '../runtimes.ts';
 import type { Target } from '../targets.ts';
 
-/** What is no request, or one that two readers could take for different ones. */
+/** Bytes that are not a request, or that two readers could understand differently. */
 const NONSENSE: [string, string][] = [
-  ['what is no HTTP', 'GARBAGE\r\n\r\n'],
+  ['bytes that are not HTTP', 'GARBAGE\r\n\r\n'],
   ['the first bytes of TLS', '\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n'],
   ['a length below zero', 'PUT /livez HTTP/1.1\r\nHost: here\r\nContent-Length: -1\r\n\r\n'],
   ['two lengths', 'PUT /livez HTTP/1.1\r\nHost: here\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab'],
   [
-    'a chunk that is none',
+    'an invalid chunk',
     'PUT /v1/spaces/s HTTP/1.1\r\nHost: here\r\nTransfer-Encoding: chunked\r\n\r\nnonsense\r\n',
   ],
   ['NUL in a header', 'GET /livez HTTP/1.1\r\nHost: here\r\nX: a\0b\r\n\r\n'],
 ];
 
-/** Bodies that end before their end, and what stands before each. */
+/** Incomplete bodies, each with the headers before it. */
 const PARTIAL: [string, path: string, headers: string[], bytes: string][] = [
   ['a length and no byte', '/objects/cut', ['Content-Type: application/json', 'Content-Length: 1000'], ''],
   [
@@ -35,22 +35,22 @@ const PARTIAL: [string, path: string, headers: string[], bytes: string][] = [
     '{"objects":',
   ],
   [
-    'chunks without the last one',
+    'chunks without the last chunk',
     '/objects/cut',
     ['Content-Type: application/json', 'Transfer-Encoding: chunked'],
     '8\r\n{"name":\r\n',
   ],
   [
-    'lines without the last one',
+    'lines without the last line',
     '/state',
     ['Content-Type: application/x-ndjson', 'Transfer-Encoding: chunked'],
     '8\r\n{"kind":\r\n',
   ],
 ];
-/** Milliseconds: short, and longer than a busy machine takes from one piece of a body to the next. */
+/** Short, but longer than the pause between two pieces of a body on a busy machine. */
 const BODY_TIMEOUT_MS = 1_000;
 
-/** What only shows on a wire: for targets that listen. */
+/** Cases that only a real connection can show: for targets that listen. */
 export function describeConnections({ start, makeEnv }: Runtime): void {
   describe('a connection', () => {
     let target: Target;
@@ -69,14 +69,14 @@ export function describeConnections({ start, makeEnv }: Runtime): void {
       if (address === null) throw new Error('the target does not listen');
       const socket = connect(address.port, address.host);
       await once(socket, 'connect');
-      // A reset is one of the ways in which the other side may hang up.
+      // The other side may also close with a reset.
       socket.on('error', () => undefined);
       return socket;
     }
 
     const livez = async () => (await createCall(target, null)('GET', '/livez')).status;
 
-    it.each(NONSENSE)('that brings %s is refused, and the next one is served', async (_, bytes) => {
+    it.each(NONSENSE)('that sends %s is refused, and the next connection is served', async (_, bytes) => {
       const socket = await open();
       socket.write(bytes, 'latin1');
       const answer = await text(socket).catch(() => '');
@@ -96,7 +96,7 @@ export function describeConnections({ start, makeEnv }: Runtime): void {
       return socket;
     }
 
-    it('whose body stops arriving is answered 408 and closed, and nothing is written', async () => {
+    it('whose body stops arriving gets 408 and is closed, and nothing is written', async () => {
       const before = (await door.call('GET', `${door.at}/state`)).body.seq;
       const answers = PARTIAL.map(async (partial) => text(await sendPartial(partial)));
       for (const [i, answer] of (await Promise.all(answers)).entries()) {
@@ -110,7 +110,7 @@ export function describeConnections({ start, makeEnv }: Runtime): void {
       expect((await door.call('GET', `${door.at}/state`)).body.seq).toBe(before);
     });
 
-    it('whose body ends too early is answered 400 or 422, never 500', async () => {
+    it('whose body ends too early gets 400 or 422, never 500', async () => {
       for (const partial of PARTIAL) {
         const socket = await sendPartial(partial);
         socket.end();
@@ -121,7 +121,7 @@ export function describeConnections({ start, makeEnv }: Runtime): void {
       expect((await door.call('GET', `${door.at}/objects/cut`)).status).toBe(404);
     });
 
-    it('that is still sending when a line of it is refused gets the answer', async () => {
+    it('that is still sending when one of its lines is refused gets the answer', async () => {
       const lines: (typeof PARTIAL)[number] = [
         'lines that go on',
         '/state',
@@ -131,7 +131,7 @@ export function describeConnections({ start, makeEnv }: Runtime): void {
       expect(await text(await sendPartial(lines))).toMatch(/^HTTP\/1\.1 422 .*"code":"malformed_json"/s);
     });
 
-    it('that is cut in the middle of a body leaves nothing written', async () => {
+    it('that is cut in the middle of a body writes nothing', async () => {
       const socket = await open();
       socket.write(
         [
@@ -148,7 +148,7 @@ export function describeConnections({ start, makeEnv }: Runtime): void {
       expect((await door.call('GET', `${door.at}/objects/cut`)).status).toBe(404);
     });
 
-    it('that is cut in the middle of an answer harms no other', async () => {
+    it('that is cut in the middle of an answer does not harm other connections', async () => {
       const objects = Array.from({ length: 200 }, (_, i) => ({
         id: `o-${i}`,
         properties: { text: 'x'.repeat(20_000) },
@@ -164,7 +164,7 @@ export function describeConnections({ start, makeEnv }: Runtime): void {
       expect((await door.call('GET', `${door.at}/state`)).body.objects).toHaveLength(200);
     });
 
-    it('is used again after an answer, also to what was refused', async () => {
+    it('is used again after an answer, also after a refusal', async () => {
       const socket = await open();
       for (const [request, status] of [
         ['GET /livez', 200],
@@ -180,7 +180,7 @@ export function describeConnections({ start, makeEnv }: Runtime): void {
       socket.destroy();
     });
 
-    it('gets to HEAD what it gets to GET, but for the body', async () => {
+    it('gets the same answer for HEAD as for GET, without the body', async () => {
       for (const path of ['/livez', door.at, `${door.at}/state`, `${door.at}/objects/none`]) {
         const [get, head] = [await door.call('GET', path), await door.call('HEAD', path)];
         expect([head.status, head.text]).toEqual([get.status, '']);

@@ -3,11 +3,11 @@ import { type Answer, type Door, openDoor, openSpace } from '../client.ts';
 import type { Target } from '../targets.ts';
 import { post } from './updates.ts';
 
-/** Of two members this long an object can hold one. */
+/** An object has room for one member of this length, but not for two. */
 const LONG = 'x'.repeat(40_000);
 let count = 0;
 
-/** Patches properties to more than an object can hold. @returns the id of the dead letter that it becomes */
+/** Patches properties to more than an object can hold. @returns the id of the resulting dead letter */
 export async function makeDeadLetter(
   { call }: Pick<Door, 'call'>,
   at: string,
@@ -32,7 +32,7 @@ export function describeDeadLetters(target: () => Target): void {
     const discard = (id: string) => door.call('DELETE', `/v1/dead-letters/${id}`);
     const objectOf = async (id: string) => (await door.call('GET', `${door.at}/objects/${id}`)).body;
 
-    it('say what could not be kept, by whom and why; the rest of its request was kept', async () => {
+    it('[D5b] show the operation, its author and the reason; the rest of its request was stored', async () => {
       const ops = [
         { op: 'put', id: 'before', name: 'Before' },
         { op: 'patch', id: 'heavy', name: 'lost', properties: { b: LONG } },
@@ -80,7 +80,7 @@ export function describeDeadLetters(target: () => Target): void {
         expect((await list(query, own)).status).toBe(422);
     });
 
-    it('are applied when they are replayed after room was made, once', async () => {
+    it('[D5f] are applied once when they are replayed after the object has room again', async () => {
       const id = await makeDeadLetter(door, door.at, 'roomy');
       await post(door, [{ op: 'patch', id: 'roomy', properties: { a: null } }], { Prefer: 'wait' });
       const { status, body } = await replay(id);
@@ -95,11 +95,11 @@ export function describeDeadLetters(target: () => Target): void {
       expect(letter.replayedAt).toEqual(expect.any(String));
       const again = await replay(id);
       expect([again.status, again.body.code]).toEqual([409, 'conflict']);
-      // The correction of the first may come at any time, and changes nothing but the seq.
+      // The correction of the first may come at any time. It changes only the seq.
       expect(await objectOf('roomy')).toMatchObject(kept);
     });
 
-    it('that cannot be kept once more are a new letter', async () => {
+    it('[D5g] that fail again become a new letter', async () => {
       const id = await makeDeadLetter(door, door.at, 'stuck');
       const before = (await list()).body.items.length;
       const { status, body } = await replay(id);
@@ -110,7 +110,7 @@ export function describeDeadLetters(target: () => Target): void {
       expect(after[0].id).not.toBe(id);
     });
 
-    it('of three replays at the same moment let one through, and answer 409 to the others', async () => {
+    it('[D5f] allow one of three replays at the same time, and answer 409 to the others', async () => {
       const id = await makeDeadLetter(door, door.at, 'twice');
       await post(door, [{ op: 'patch', id: 'twice', properties: { a: null } }], { Prefer: 'wait' });
       const answers = await Promise.all([replay(id), replay(id), replay(id)]);
@@ -120,7 +120,7 @@ export function describeDeadLetters(target: () => Target): void {
         if (status !== 200) expect([status, body.code]).toEqual([409, 'conflict']);
     });
 
-    it('are let go once; one that is not there is 404', async () => {
+    it('are deleted once; a letter that does not exist is 404', async () => {
       const id = await makeDeadLetter(door, door.at);
       const first = await discard(id);
       expect([first.status, first.text]).toEqual([204, '']);
@@ -130,7 +130,7 @@ export function describeDeadLetters(target: () => Target): void {
       expect((await replay('a%2Fb')).status).toBe(422);
     });
 
-    it('are their tenant’s alone: to another they are as those that never were', async () => {
+    it('belong to their tenant: for another tenant they do not exist', async () => {
       const stranger = await openDoor(target());
       const headers = { 'X-Request-Id': 'same' };
       const ask = async (id: string) =>

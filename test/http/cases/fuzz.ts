@@ -5,7 +5,7 @@ import type { Target } from '../targets.ts';
 
 const RUNS = { numRuns: 60 };
 
-/** JSON with the names that mean something here, so that it gets past the first check now and then. */
+/** JSON with names that the API knows, so that some of it passes the first check. */
 const { body } = fc.letrec((tie) => ({
   body: fc.oneof(
     { maxDepth: 5 },
@@ -61,7 +61,7 @@ const { body } = fc.letrec((tie) => ({
   ),
 }));
 
-/** Operations that are nearly right, so that many get through. */
+/** Operations that are nearly valid, so that many are accepted. */
 const operations = fc.array(
   fc.record(
     {
@@ -87,14 +87,14 @@ const pathPart = fc.oneof(
 );
 
 export function describeFuzz(target: () => Target): void {
-  describe('whatever is sent', () => {
+  describe('random requests', () => {
     let door: Door & { at: string };
     beforeAll(async () => {
       door = await openSpace(target());
       await door.call('PUT', `${door.at}/objects/o`, { json: { properties: { a: 1 } } });
     });
 
-    it('any JSON on any route is answered below 500', async () => {
+    it('any JSON on any route gets a status below 500', async () => {
       const routes = fc.constantFrom(
         ...[
           ['PUT', '/v1/spaces/fuzzed'],
@@ -126,7 +126,7 @@ export function describeFuzz(target: () => Target): void {
       );
     });
 
-    it('any operations, wish and key are answered below 500', async () => {
+    it('any operations, preference and key get a status below 500', async () => {
       await fc.assert(
         fc.asyncProperty(operations, header, header, async (ops, wish, key) => {
           const headers = { Prefer: `wait, ${wish}`, 'Idempotency-Key': key };
@@ -140,7 +140,7 @@ export function describeFuzz(target: () => Target): void {
       );
     });
 
-    it('any bytes are answered below 500', async () => {
+    it('any bytes get a status below 500', async () => {
       await fc.assert(
         fc.asyncProperty(fc.uint8Array({ maxLength: 64 }), async (text) => {
           const { status } = await door.call('PUT', `${door.at}/objects/o`, { text });
@@ -152,7 +152,7 @@ export function describeFuzz(target: () => Target): void {
       );
     });
 
-    it('any path, query, condition and credential is answered below 500', async () => {
+    it('any path, query, condition and credential get a status below 500', async () => {
       await fc.assert(
         fc.asyncProperty(
           fc.constantFrom('GET', 'PUT', 'DELETE'),

@@ -31,14 +31,14 @@ export function describeHealth(target: () => Target, env: () => TargetEnv): void
         status: 'ok',
         persistence: { database: true, cache: true },
         worldState: { users: 1, objects: 2, models: 1 },
-        // The save is one operation, whatever it holds.
+        // The save is one operation, however many objects it has.
         batchProcessor: { processed: 1, queued: 0, averageLatency: expect.any(Number), noEffect: 0 },
         durabilityLagMs: 0,
         log: 'ok',
       });
     });
 
-    it('/health counts what went through the caller’s logs', async () => {
+    it('/health counts the operations in the logs of the caller’s tenant', async () => {
       const { at, call } = await openSpace(target());
       const nothing = (await call('GET', '/health')).body;
       expect(nothing.batchProcessor).toEqual({ processed: 0, queued: 0, averageLatency: 0, noEffect: 0 });
@@ -54,7 +54,7 @@ export function describeHealth(target: () => Target, env: () => TargetEnv): void
       expect([batchProcessor.averageLatency > 0, durabilityLagMs]).toEqual([true, 0]);
     });
 
-    it('/health counts operations that were taken, and came to nothing', async () => {
+    it('/health counts accepted operations without effect', async () => {
       const { at, call } = await openSpace(target());
       const send = (ops: unknown[], headers: Record<string, string> = {}) =>
         call('POST', `${at}/updates`, { json: { ops }, headers });
@@ -76,7 +76,7 @@ export function describeHealth(target: () => Target, env: () => TargetEnv): void
       expect(batchProcessor).toMatchObject({ processed: 7, queued: 0, noEffect: 5 });
     });
 
-    it('/health counts the default tenant for a stranger, and no other', async () => {
+    it('/health counts only the default tenant for a caller without a credential', async () => {
       const stranger = createCall(target(), null);
       const before = await stranger('GET', '/health');
       expect(before.body.worldState).toEqual({ users: 0, objects: 0, models: 0 });
@@ -87,7 +87,7 @@ export function describeHealth(target: () => Target, env: () => TargetEnv): void
       expect((await stranger('GET', '/health')).body.worldState).toEqual({ users: 0, objects: 1, models: 0 });
     });
 
-    it('/health refuses a credential that is not known', async () => {
+    it('/health refuses an unknown credential', async () => {
       const { status } = await createCall(target(), 'nonsense')('GET', '/health');
       expect(status).toBe(401);
     });

@@ -4,7 +4,7 @@ import type { Target } from '../targets.ts';
 
 export function describeHome(target: () => Target): void {
   describe('GET /', () => {
-    it('says what the server is, with links that work', async () => {
+    it('describes the server, with links that work', async () => {
       const call = createCall(target(), null);
       const { status, body } = await call('GET', '/');
       expect([status, body.name]).toEqual([200, 'worldkeep']);

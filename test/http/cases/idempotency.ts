@@ -7,7 +7,7 @@ import { post } from './updates.ts';
 const HOUR_MS = 3_600_000;
 let count = 0;
 
-/** A key that says when it was made. */
+/** A key with the time of its creation. */
 function makeUuidV7(atMs: number): string {
   const time = atMs.toString(16).padStart(12, '0');
   const end = String(++count).padStart(12, '0');
@@ -24,7 +24,7 @@ export function describeIdempotency(target: () => Target): void {
       post({ call: from.call, at: door.at }, ops, { 'Idempotency-Key': key, ...headers });
     const get = async (id: string) => (await door.call('GET', `${door.at}/objects/${id}`)).body;
     const put = (id: string, name: string) => [{ op: 'put', id, name }];
-    /** What a client can see of an answer, but for what counts or names the request itself. */
+    /** The visible answer, except headers that count or name the request itself. */
     const bytesOf = ({ status, headers, text }: Answer) => ({
       status,
       text,
@@ -37,7 +37,7 @@ export function describeIdempotency(target: () => Target): void {
       ['queued', {}, 202],
       ['committed', { Prefer: 'wait' }, 200],
     ] as const)(
-      'gives what was %s its first answer, byte for byte, and does it once',
+      'gives a repeated request that was %s its first answer, byte for byte, and writes once',
       async (_, wish, status) => {
         const id = `once-${status}`;
         const first = await send(id, put(id, 'first'), wish);
@@ -45,27 +45,27 @@ export function describeIdempotency(target: () => Target): void {
         const other = await post(door, put(id, 'other'), { Prefer: 'wait' });
         for (let i = 0; i < 3; i++)
           expect(bytesOf(await send(id, put(id, 'first'), wish))).toEqual(bytesOf(first));
-        // Behind whatever a repeat would have put in the order.
+        // Comes after any entry that a repeat might have written.
         const last = await post(door, put('barrier', 'b'), { Prefer: 'wait' });
         expect(await get(id)).toMatchObject({ name: 'other', seq: other.body.seq });
         expect(last.body.seq).toBeGreaterThan(other.body.seq);
       },
     );
 
-    it('gives operations that were made one in the log their first answer too', async () => {
+    it('also gives coalesced operations their first answer', async () => {
       const ops = [{ op: 'put', id: 'two' }, ...put('two', 'a'), { op: 'patch', id: 'two', name: 'b' }];
       const first = await send('coalesced', ops);
       expect(first.body.accepted).toBe(3);
       expect(bytesOf(await send('coalesced', ops))).toEqual(bytesOf(first));
     });
 
-    it('of what was not waited for tells who waits no outcomes that nobody kept', async () => {
+    it('gives a waiting repeat the first answer, without results, if the first request did not wait', async () => {
       const first = await send('unwaited', put('unwaited', 'a'));
       const again = await send('unwaited', put('unwaited', 'a'), { Prefer: 'wait' });
       expect([again.status, again.text]).toEqual([202, first.text]);
     });
 
-    it('sent many times at once is done once, and all are answered alike', async () => {
+    it('that is sent many times at the same time writes once, and all requests get the same answer', async () => {
       const answers = await Promise.all(
         Array.from({ length: 8 }, () => send('at-once', put('at-once', 'a'), { Prefer: 'wait' })),
       );
@@ -74,7 +74,7 @@ export function describeIdempotency(target: () => Target): void {
       expect((await get('at-once')).seq).toBe(answers[0]?.body.seq);
     });
 
-    it('is not for another body, and what it was for stays', async () => {
+    it('[L4c] is refused with another body, and the first write stays', async () => {
       await send('reused', put('reused', 'first'), { Prefer: 'wait' });
       for (const ops of [put('reused', 'second'), put('other', 'first'), []]) {
         const { status, body } = await send('reused', ops);
@@ -84,14 +84,14 @@ export function describeIdempotency(target: () => Target): void {
       expect((await get('reused')).name).toBe('first');
     });
 
-    it('is its principal’s own: another key’s and a person’s are others', async () => {
+    it('belongs to its principal: another API key or a person may use the same text', async () => {
       const mine = await send('shared', put('mine', 'mine'));
       const other = { ...door, call: createCall(target(), await door.apiKey(['write'])) };
       const theirs = await send('shared', put('theirs', 'theirs'), { Prefer: 'wait' }, other);
       expect([theirs.status, theirs.body.seq > mine.body.seq]).toEqual([200, true]);
       await door.call('PUT', '/v1/users/ann', { json: { displayName: 'Ann' } });
       const seqs = new Set<number>();
-      // A person has one set of keys, however many sessions.
+      // All sessions of a person share their idempotency keys.
       for (let i = 0; i < 2; i++) {
         const { call } = await openSession(target(), door, { userId: 'ann', role: 'editor' });
         seqs.add((await send('shared', put('hers', 'hers'), {}, { ...door, call })).body.seq);
@@ -99,7 +99,7 @@ export function describeIdempotency(target: () => Target): void {
       expect([seqs.size, seqs.has(mine.body.seq)]).toEqual([1, false]);
     });
 
-    it('is its space’s own', async () => {
+    it('belongs to its space', async () => {
       const elsewhere = await door.call('PUT', '/v1/spaces/elsewhere', { json: { name: 'E' } });
       expect(elsewhere.status).toBe(201);
       const here = await send('both', put('both', 'here'));
@@ -108,7 +108,7 @@ export function describeIdempotency(target: () => Target): void {
       expect([here.status, there.status]).toEqual([202, 200]);
     });
 
-    it('that was refused leaves nothing behind: the same may be sent once more', async () => {
+    it('of a refused request is not kept: the request may be sent again', async () => {
       const headers = { 'Idempotency-Key': 'later' };
       const at = '/v1/spaces/later';
       expect((await post({ ...door, at }, put('o', 'n'), headers)).status).toBe(404);
@@ -117,7 +117,7 @@ export function describeIdempotency(target: () => Target): void {
       expect(status).toBe(200);
     });
 
-    it('made longer ago than keys are remembered is 409: it could be done twice', async () => {
+    it('[L4c] that is older than the kept time is 409, because the write might be done twice', async () => {
       const late = await send(makeUuidV7(Date.now() - HOUR_MS - 1_000), put('late', 'late'));
       expect([late.status, late.body.code]).toEqual([409, 'key_expired']);
       expect(late.body.detail).toContain('3600 seconds');

@@ -35,9 +35,9 @@ export function describeJobs({ start, makeEnv, openFragileStores }: Runtime): vo
     const drain = async (body: string, signature: string, by = call) =>
       by('POST', '/jobs/drain', { text: body, headers: { 'Upstash-Signature': signature } });
 
-    it('are 401 for all but QStash, whatever key they hold, and no store is asked', async () => {
+    it('are 401 for every caller except QStash, with any key, and no store is asked', async () => {
       const body = '{}';
-      // Who asks a store now is answered 503.
+      // A request that asks a store now gets 503.
       stores.postgres.inject('refuse');
       stores.redis.inject('refuse');
       try {
@@ -59,7 +59,7 @@ export function describeJobs({ start, makeEnv, openFragileStores }: Runtime): vo
       }
     });
 
-    it('drain a space, and say that they have where a delivery comes again', async () => {
+    it('drain a space, and report the same if a delivery comes again', async () => {
       const { tenantId } = door;
       await door.call('PUT', '/v1/spaces/here', { json: { name: 'Here' } });
       const ops = [{ op: 'put', id: 'lamp', name: 'Lamp' }];
@@ -68,7 +68,7 @@ export function describeJobs({ start, makeEnv, openFragileStores }: Runtime): vo
       const body = JSON.stringify({ tenantId, spaceId: 'here' });
       const signature = await sign(body);
       const drained = await drain(body, signature);
-      // Whether or not the append's own drain was faster: all is committed now.
+      // All is committed now, also if the append's own drain was faster.
       expect([drained.status, drained.body.status]).toEqual([200, 'drained']);
       const { body: state } = await door.call('GET', '/v1/spaces/here/state');
       expect(state.objects).toMatchObject([{ id: 'lamp', seq: queued.body.seq }]);
@@ -77,16 +77,16 @@ export function describeJobs({ start, makeEnv, openFragileStores }: Runtime): vo
       expect([again.status, again.body]).toEqual([200, { status: 'already_done' }]);
     });
 
-    it('take the key that comes next as well', async () => {
+    it('also accept the next signing key', async () => {
       const body = '{"tenantId":"t"}';
       for (const key of [stack().qstashCurrentSigningKey, stack().qstashNextSigningKey]) {
         const { status, headers } = await drain(body, await sign(body, key));
-        // Past the signature: what is not taken is the body.
+        // The signature is accepted; the body is refused.
         expect([status, headers.get('Upstash-NonRetryable-Error')]).toEqual([489, 'true']);
       }
     });
 
-    it('are served to POST alone', async () => {
+    it('accept only POST', async () => {
       const { status, headers } = await call('GET', '/jobs/drain');
       expect([status, headers.get('Allow')]).toEqual([405, 'POST']);
     });

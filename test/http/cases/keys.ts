@@ -11,7 +11,7 @@ export function describeKeys(target: () => Target): void {
 
     const issue = (json: unknown) => door.call('POST', '/v1/keys', { json });
 
-    it('are given out with their secret once, which then serves', async () => {
+    it('are created with a secret that is shown once and that works', async () => {
       const { status, body, headers } = await issue({ scopes: ['read'] });
       expect(status).toBe(201);
       expect(headers.get('Cache-Control')).toBe('no-store');
@@ -41,7 +41,7 @@ export function describeKeys(target: () => Target): void {
       expect(second.body.nextCursor).toBeNull();
     });
 
-    it('are refused once revoked', async () => {
+    it('are refused after they were revoked', async () => {
       const { body } = await issue({ scopes: ['read'] });
       const call = createCall(target(), body.secret);
       expect((await call('GET', '/v1/spaces')).status).toBe(200);
@@ -52,7 +52,7 @@ export function describeKeys(target: () => Target): void {
       expect((await door.call('DELETE', `/v1/keys/${body.id}`)).status).toBe(204);
     });
 
-    it('have an end where one is given', async () => {
+    it('expire if they have an expiry', async () => {
       const { status, body } = await issue({ scopes: ['read'], expiresAt: '2100-01-01T00:00:00Z' });
       expect(status).toBe(201);
       expect(Date.parse(body.expiresAt)).toBe(Date.UTC(2100, 0, 1));
@@ -72,7 +72,7 @@ export function describeKeys(target: () => Target): void {
       expect((await door.call('GET', '/v1/keys?limit=1000')).text).toBe(before);
     });
 
-    it('are 404 where the tenant has none by that id', async () => {
+    it('are 404 if the tenant has no key with that id', async () => {
       expect((await door.call('DELETE', '/v1/keys/nobody')).status).toBe(404);
     });
   });
@@ -107,7 +107,7 @@ export function describeKeys(target: () => Target): void {
       await door.call('PUT', '/v1/spaces/here/objects/o', { json: { name: 'before' } });
     });
 
-    it('read reads, and changes nothing', async () => {
+    it('read can read, and changes nothing', async () => {
       const call = createCall(target(), await door.apiKey(['read']));
       for (const [method, path] of READS)
         expect([path, (await call(method, path)).status]).toEqual([path, 200]);
@@ -119,7 +119,7 @@ export function describeKeys(target: () => Target): void {
       expect((await door.call('GET', '/v1/spaces/there')).status).toBe(404);
     });
 
-    it('admin gives out keys, and neither reads nor writes worlds', async () => {
+    it('admin can create keys, and cannot read or write worlds', async () => {
       const call = createCall(target(), await door.apiKey(['admin']));
       expect((await call('GET', '/v1/keys')).status).toBe(200);
       expect((await call('POST', '/v1/keys', { json: { scopes: ['read'] } })).status).toBe(201);
@@ -127,7 +127,7 @@ export function describeKeys(target: () => Target): void {
       expect((await call('PUT', '/v1/spaces/there', { json: { name: 'There' } })).status).toBe(403);
     });
 
-    it('write writes, and reads nothing', async () => {
+    it('write can write, and reads nothing', async () => {
       const call = createCall(target(), await door.apiKey(['write']));
       for (const [method, path] of READS) expect((await call(method, path)).status).toBe(403);
       for (const [method, path, json] of WRITES) {
@@ -136,7 +136,7 @@ export function describeKeys(target: () => Target): void {
       }
     });
 
-    it('write is not shown what was there before its change: 204, with the ETag', async () => {
+    it('write does not see the result of its change: 204, with the ETag', async () => {
       const own = await openSpace(target());
       const person = { displayName: 'Ann', properties: { secret: 1 } };
       await own.call('PUT', `${own.at}/objects/o`, { json: { properties: { secret: 1 } } });

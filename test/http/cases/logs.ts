@@ -25,7 +25,7 @@ export function describeLogs({ start, makeEnv, openFragileStores }: Runtime): vo
       await stores?.close();
     });
 
-    /** The lines of the requests with these ids; they may be written after the answer is read. */
+    /** The lines of the requests with these ids. A line may come after its answer. */
     async function linesOf(ids: readonly string[]): Promise<Record<string, unknown>[]> {
       const find = () =>
         target.lines
@@ -36,7 +36,7 @@ export function describeLogs({ start, makeEnv, openFragileStores }: Runtime): vo
       return find();
     }
 
-    it('have one line a request: who asked for what kind of thing, and what became of it', async () => {
+    it('have one line per request: the caller, the route and the result', async () => {
       const id = () => uniqueName('log');
       const ids = [id(), id(), id(), id(), id()] as const;
       const named = (requestId: string) => ({ headers: { 'X-Request-Id': requestId } });
@@ -73,7 +73,7 @@ export function describeLogs({ start, makeEnv, openFragileStores }: Runtime): vo
         });
     });
 
-    it('continue a trace that is one, and begin one where it is not', async () => {
+    it('continue a valid trace, and begin a new one otherwise', async () => {
       const traceId = randomBytes(16).toString('hex');
       const given = [
         `00-${traceId}-00f067aa0ba902b7-01`,
@@ -101,7 +101,7 @@ export function describeLogs({ start, makeEnv, openFragileStores }: Runtime): vo
       }
     });
 
-    it('hold nothing of what was sent or kept, whatever goes wrong', async () => {
+    it('contain no sent or stored data, also after any failure', async () => {
       const canary = `canary${randomBytes(8).toString('hex')}`;
       const { call, tenantId } = door;
       const key = await door.apiKey(['read', 'write', 'admin']);
@@ -177,7 +177,7 @@ export function describeLogs({ start, makeEnv, openFragileStores }: Runtime): vo
         if (secret !== undefined) expect(output.includes(secret)).toBe(false);
     });
 
-    it('say nothing where they are told to be silent', async () => {
+    it('are empty with LOG_LEVEL=silent', async () => {
       const silent = await start(makeEnv({ LOG_LEVEL: 'silent' }));
       const requestId = uniqueName('silent');
       await createCall(silent, null)('GET', '/livez', { headers: { 'X-Request-Id': requestId } });
@@ -188,7 +188,7 @@ export function describeLogs({ start, makeEnv, openFragileStores }: Runtime): vo
     it('calls made over HTTP for a request join its trace', async () => {
       const seen: unknown[] = [];
       const server = createServer((request, response) => {
-        // A Node server asks its stores when it starts too, and that belongs to no request.
+        // A Node server also asks its stores at its start. That belongs to no request.
         if (request.headers.traceparent !== undefined) seen.push(request.headers.traceparent);
         response.writeHead(503).end();
       });

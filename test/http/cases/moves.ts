@@ -25,7 +25,7 @@ export function describeMoves(target: () => Target): void {
       scale: [1, 1, 1, 1, 1, 1, 2, 2, 2, 3, 3, 3],
     };
 
-    it('[L3] of many objects are patches of each, in order, with a result for each element', async () => {
+    it('[L3f] of many objects equal a patch of each, in order, with a result for each element', async () => {
       await post(door, [
         { op: 'put', id: 'm1', name: 'kept' },
         { op: 'put', id: 'm2' },
@@ -50,14 +50,14 @@ export function describeMoves(target: () => Target): void {
       expect([queued.status, queued.body.accepted]).toEqual([202, 4]);
     });
 
-    it('[R1] stay in columns for those who follow, and are patches for those who ask for operations', async () => {
+    it('[R1] stay in columns on streams, and are patches for readers that ask for operations', async () => {
       const own = await openSpace(target(), 'followed');
       const credential = await own.apiKey(['read', 'write']);
       const first = (await post(own, [{ op: 'put', id: 'm1' }], WAIT)).body.seq;
       const [columns, patches] = await Promise.all(
         ['', '?expand=operations'].map((query) => openEvents(target(), own.at, { credential, query })),
       );
-      // As a move is printed: members in their order, whatever order was sent.
+      // The printed move has its members in a fixed order, not in the order of the request.
       const sent = { position: [1, 2, 3, 4, 5, 6], ids: ['m1', 'm2'], op: 'move' };
       const { seq } = (await post(own, [sent, { op: 'delete', id: 'm3' }])).body;
       const gone = { op: 'delete', id: 'm3' };
@@ -81,7 +81,7 @@ export function describeMoves(target: () => Target): void {
         });
     });
 
-    it('[T3] of avatars: a session moves only its own', async () => {
+    it('[T3e] of avatars: a session moves only its own', async () => {
       const all = { op: 'user.move', ids: ['ann', 'bob', 'nobody'], position: [1, 1, 1, 2, 2, 2, 3, 3, 3] };
       expect(statusesOf(await post(door, [all], WAIT))).toEqual(['applied', 'applied', 'unknown_object']);
       const { call } = await openSession(target(), door, { userId: 'ann', role: 'editor' });
@@ -126,7 +126,7 @@ export function describeMoves(target: () => Target): void {
       expect([status, body.code, body.errors[0]?.path]).toEqual([422, 'validation_failed', path]);
     });
 
-    it('are read member by member: of one that is given twice the last counts, as in all JSON', async () => {
+    it('use the last value of a member that is given twice, as in all JSON', async () => {
       const text = '{"ops":[{"op":"move","ids":["m1"],"ids":["m2"],"position":[9,9,9],"position":[-0,1,2]}]}';
       const { body } = await door.call('POST', `${door.at}/updates`, { text, headers: WAIT });
       expect(body.results).toEqual([{ id: 'm2', status: 'applied' }]);

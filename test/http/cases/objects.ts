@@ -2,7 +2,7 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { type Answer, type Door, openSpace } from '../client.ts';
 import type { Target } from '../targets.ts';
 
-/** How long what is queued may take to be committed, on a machine that is busy. */
+/** The longest time from `queued` to committed, on a busy machine. */
 const POLL = { timeout: 20_000, interval: 20 };
 const MERGE_PATCH = 'application/merge-patch+json';
 
@@ -23,7 +23,7 @@ export function describeObjects(target: () => Target): void {
       door.call('PATCH', `${objects}/${id}`, { json, headers });
     const etagOf = (answer: Answer) => answer.headers.get('ETag') ?? '';
 
-    it('are created with every member, and given back', async () => {
+    it('are created with every member, and returned', async () => {
       const chair = {
         name: 'Chair',
         modelId: 'chair.glb',
@@ -41,7 +41,7 @@ export function describeObjects(target: () => Target): void {
       expect((await get('chair')).body).toEqual(created.body);
     });
 
-    it('have defaults for what is not given', async () => {
+    it('have defaults for members that are not given', async () => {
       const { body } = await put('plain');
       expect(body).toMatchObject({
         name: null,
@@ -55,7 +55,7 @@ export function describeObjects(target: () => Target): void {
       expect(body.createdBy).toMatch(/^key_/);
     });
 
-    it('are replaced whole by a second PUT, and keep when and by whom they were made', async () => {
+    it('are fully replaced by a second PUT, and keep their creation time and author', async () => {
       const first = await put('again', { name: 'one', properties: { a: 1 } });
       const second = await put('again', { position: { x: 1, y: 0, z: 0 } });
       expect(second.status).toBe(200);
@@ -65,7 +65,7 @@ export function describeObjects(target: () => Target): void {
       expect(second.body.createdAt).toBe(first.body.createdAt);
     });
 
-    it('take back what was read', async () => {
+    it('accept an object that was read before', async () => {
       const { body } = await put('round', { name: 'Round', properties: { a: 1 } });
       const again = await put('round', body);
       expect(again.status).toBe(200);
@@ -98,7 +98,7 @@ export function describeObjects(target: () => Target): void {
       expect(etagOf(changed)).toBe(`"${changed.body.seq}"`);
     });
 
-    it('[D8] are answered as each PUT and PATCH left them, next to other writers', async () => {
+    it('[D8d] are answered as each PUT and PATCH left them, next to other writers', async () => {
       await put('busy');
       const other = (ops: unknown[]) => door.call('POST', `${door.at}/updates`, { json: { ops } });
       const own = await Promise.all(
@@ -120,13 +120,13 @@ export function describeObjects(target: () => Target): void {
         expect(answer.headers.get('ETag')).toBe(`"${answer.body.seq}"`);
         tags.add(etagOf(answer));
       }
-      // Of all those tags one at most is the object's now.
+      // At most one of all these tags is the object's current tag.
       const again = [...tags].map((etag) => patch('busy', {}, { 'If-Match': etag }));
       const statuses = (await Promise.all(again)).map(({ status }) => status);
       expect(statuses.filter((status) => status === 200).length).toBeLessThanOrEqual(1);
     });
 
-    it('are answered to a PATCH that changes nothing', async () => {
+    it('are returned to a PATCH that changes nothing', async () => {
       const { body } = await put('same', { name: 'same', properties: { a: 1 } });
       const answer = await patch('same', {});
       expect(answer.body).toEqual({
@@ -162,7 +162,7 @@ export function describeObjects(target: () => Target): void {
       expect(seen).toEqual(ids);
     });
 
-    it('answer 404 to whatever is asked of one that is not there, or of one in a space that is not', async () => {
+    it('are 404 for every method if the object or its space does not exist', async () => {
       for (const path of [`${objects}/nobody`, '/v1/spaces/nowhere/objects/nobody']) {
         expect((await door.call('GET', path)).body).toMatchObject({ status: 404, code: 'not_found' });
         expect((await door.call('PATCH', path, { json: { name: 'n' } })).status).toBe(404);
@@ -178,7 +178,7 @@ export function describeObjects(target: () => Target): void {
       expect([head.status, head.text, head.headers.get('ETag')]).toEqual([200, '', headers.get('ETag')]);
     });
 
-    it('take Prefer: respond-async, answer with their place in the order, and commit soon', async () => {
+    it('accept Prefer: respond-async, answer with their seq, and are committed soon', async () => {
       const answers = [
         await put('async', { name: 'first' }, { Prefer: 'respond-async' }),
         await patch('async', { name: 'second' }, { Prefer: 'respond-async' }),
@@ -196,11 +196,11 @@ export function describeObjects(target: () => Target): void {
       await expect.poll(async () => (await get('async')).status, POLL).toBe(404);
     });
 
-    it('answered before their commit leave it to the order whether a condition holds', async () => {
+    it('that are answered before their commit check a condition when they are applied', async () => {
       await put('raced', { name: 'kept' });
       const { status } = await put('raced', { name: 'lost' }, { Prefer: 'respond-async', 'If-Match': '"1"' });
       expect(status).toBe(202);
-      // Behind it in the order.
+      // Comes after it in the log.
       expect((await patch('raced', { position: { x: 1 } })).body).toMatchObject({
         name: 'kept',
         position: { x: 1 },
@@ -208,7 +208,7 @@ export function describeObjects(target: () => Target): void {
     });
 
     describe('If-Match', () => {
-      it('lets a write through that names the current tag, alone or in a list', async () => {
+      it('allows a write that names the current tag, alone or in a list', async () => {
         const first = await put('match');
         const second = await put('match', { name: 'two' }, { 'If-Match': etagOf(first) });
         expect(second.status).toBe(200);
@@ -240,14 +240,14 @@ export function describeObjects(target: () => Target): void {
         expect((await get('kept')).body).toEqual(body);
       });
 
-      it('is * for whatever is there: 412 where nothing is', async () => {
+      it('accepts * for any existing object: 412 if there is none', async () => {
         expect((await put('absent', {}, { 'If-Match': '*' })).status).toBe(412);
         expect((await get('absent')).status).toBe(404);
         await put('present');
         expect((await put('present', {}, { 'If-Match': '*' })).status).toBe(200);
       });
 
-      it('is heeded by reads too', async () => {
+      it('also applies to reads', async () => {
         const { headers } = await put('read');
         expect((await get('read', { 'If-Match': '"1"' })).status).toBe(412);
         expect((await get('read', { 'If-Match': headers.get('ETag') ?? '' })).status).toBe(200);
@@ -255,14 +255,14 @@ export function describeObjects(target: () => Target): void {
     });
 
     describe('If-None-Match', () => {
-      it('is * on a PUT that must create', async () => {
+      it('is * for a PUT that must create', async () => {
         expect((await put('new', {}, { 'If-None-Match': '*' })).status).toBe(201);
         const { status, body } = await put('new', { name: 'lost' }, { 'If-None-Match': '*' });
         expect([status, body.code]).toEqual([412, 'precondition_failed']);
         expect((await get('new')).body.name).toBeNull();
       });
 
-      it('answers a read with 304 where the caller has it, by a strong or a weak tag', async () => {
+      it('answers a read with 304 if the caller has the object, by a strong or a weak tag', async () => {
         const etag = etagOf(await put('cached'));
         for (const header of [etag, `W/${etag}`, `"1", ${etag}`, '*']) {
           const { status, text, headers } = await get('cached', { 'If-None-Match': header });
@@ -307,7 +307,7 @@ export function describeObjects(target: () => Target): void {
       expect((await get('steady')).body).toEqual(before.body);
     });
 
-    it('take a merge patch as such and nothing else', async () => {
+    it('accept a merge patch only with its own media type', async () => {
       await put('typed');
       const answer = await door.call('PATCH', `${objects}/typed`, {
         json: { name: 'n' },

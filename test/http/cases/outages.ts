@@ -18,7 +18,7 @@ const REQUESTS: [method: string, path: string, json?: unknown][] = [
   ['POST', '/v1/keys', { scopes: ['read'] }],
 ];
 
-/** What the log takes by itself, of whoever is known. */
+/** Writes that the log accepts without Postgres, from a known caller. */
 const WRITES: [method: string, path: string, json?: unknown][] = [
   ['POST', '/v1/spaces/here/updates', { ops: [{ op: 'put', id: 'q', name: 'one' }] }],
   ['PUT', '/v1/spaces/here/objects/q', { name: 'two' }],
@@ -26,7 +26,7 @@ const WRITES: [method: string, path: string, json?: unknown][] = [
   ['PUT', '/v1/spaces/here/objects/r', { name: 'four' }],
   ['DELETE', '/v1/spaces/here/objects/r'],
 ];
-/** Writes that must leave nothing behind while Redis is away. */
+/** Writes that must change nothing while Redis is away. */
 const LOST_WRITES: [method: string, path: string, json?: unknown][] = [
   ['POST', '/v1/spaces/here/updates', { ops: [{ op: 'put', id: 'o', name: 'lost' }] }],
   ['PUT', '/v1/spaces/here/objects/o', { name: 'lost' }],
@@ -51,7 +51,7 @@ export function describeOutages({ start, makeEnv, openFragileStores }: Runtime):
         API_KEY_CACHE_SECONDS: '300',
       });
       target = await start({ ...env, DATABASE_TIMEOUT_MS: '1000', REDIS_TIMEOUT_MS: '1000' });
-      // Its stores' own time-outs lie beyond a test's: what is answered in time is not owed to them.
+      // The time-outs of the stores are longer than a test's, so an answer in time does not come from them.
       patient = await start({ ...env, DATABASE_TIMEOUT_MS: '120000', REDIS_TIMEOUT_MS: '30000' });
       const tenant = await makeTenant();
       call = createCall(target, await tenant.apiKey(['read', 'write', 'admin']));
@@ -75,7 +75,7 @@ export function describeOutages({ start, makeEnv, openFragileStores }: Runtime):
       }
     }
 
-    it('Postgres: every route that needs it is 503 with Retry-After, whether the key is known or not', async () => {
+    it('Postgres: every route that needs it is 503 with Retry-After, with a known or an unknown key', async () => {
       const unseen = await (await makeTenant()).apiKey(['read', 'write', 'admin']);
       await without('postgres', 'refuse', async () => {
         for (const [method, path, json] of REQUESTS)
@@ -89,7 +89,7 @@ export function describeOutages({ start, makeEnv, openFragileStores }: Runtime):
     });
 
     it.each(['refuse', 'hang'] as const)(
-      '[F3] Postgres: writes are queued, waited for or not, and commit in their order when it is back (%s)',
+      '[F3] Postgres: writes are queued, also if their callers wait, and are committed in order when it is back (%s)',
       async (fault) => {
         const unseen = createCall(target, await (await makeTenant()).apiKey(['read', 'write', 'admin']));
         const seqs: number[] = [];
@@ -119,7 +119,7 @@ export function describeOutages({ start, makeEnv, openFragileStores }: Runtime):
       },
     );
 
-    it('[S3] Postgres: a state that somebody is missing from has no tag', async () => {
+    it('[S3f] Postgres: a state that lacks a person has no tag', async () => {
       const at = '/v1/spaces/here';
       expect((await call('PUT', '/v1/users/mia', { json: { displayName: 'Mia' } })).status).toBe(201);
       await call('GET', `${at}/state`);
@@ -137,7 +137,7 @@ export function describeOutages({ start, makeEnv, openFragileStores }: Runtime):
     });
 
     it.each(['refuse', 'hang'] as const)(
-      '[L4] Redis: what is to be written is 503 with Retry-After and is not written, what is read is served (%s)',
+      '[L4] Redis: writes are 503 with Retry-After and change nothing, reads are served (%s)',
       async (fault) => {
         const state = await call('GET', '/v1/spaces/here/state');
         await without('redis', fault, async () => {
@@ -155,7 +155,7 @@ export function describeOutages({ start, makeEnv, openFragileStores }: Runtime):
       },
     );
 
-    it('Postgres hanging: 503 all the same', async () => {
+    it('Postgres that hangs: also 503', async () => {
       const { status, body } = await without('postgres', 'hang', () =>
         call('GET', '/v1/spaces/here/objects'),
       );
@@ -163,7 +163,7 @@ export function describeOutages({ start, makeEnv, openFragileStores }: Runtime):
     });
 
     it.each(['refuse', 'hang'] as const)(
-      '[F3] Postgres: a state that has been read is read on, with what is written meanwhile (%s)',
+      '[F3] Postgres: a cached state is still served, with the writes of that time (%s)',
       async (fault) => {
         const door = await openSpace(target);
         const at = `${door.at}/state`;
@@ -182,14 +182,14 @@ export function describeOutages({ start, makeEnv, openFragileStores }: Runtime):
       },
     );
 
-    it('Postgres answering nonsense: 503 all the same', async () => {
+    it('Postgres that answers nonsense: also 503', async () => {
       stores.postgres.inject('nonsense');
       const { status, body } = await call('GET', '/v1/spaces/here');
       expect([status, body.code]).toEqual([503, 'store_unavailable']);
       expect((await call('GET', '/v1/spaces/here')).status).toBe(200);
     });
 
-    it('a body that is wrong is still told so', async () => {
+    it('an invalid body still gets 422', async () => {
       const { status } = await without('postgres', 'refuse', () =>
         call('PUT', '/v1/spaces/here/objects/o', { text: 'nonsense' }),
       );

@@ -13,7 +13,7 @@ export function describePeople(target: () => Target): void {
       door = await openSpace(target());
     });
 
-    it('are made known, given what is new, and given back', async () => {
+    it('are created, updated and returned', async () => {
       const path = '/v1/users/ann';
       const made = await door.call('PUT', path, {
         json: { displayName: 'Ann', avatarUrl: '/ann.glb', properties: { likes: ['tea'] } },
@@ -28,7 +28,7 @@ export function describePeople(target: () => Target): void {
         lastSeenAt: expect.any(String),
       });
       expect((await door.call('GET', path)).body).toEqual(made.body);
-      // What was read can be put back; what is absent is reset.
+      // A person that was read can be put back. Absent members are reset.
       expect((await door.call('PUT', path, { json: made.body })).status).toBe(200);
       const renamed = await door.call('PUT', path, { json: { displayName: 'Anna' } });
       expect([renamed.status, renamed.headers.get('Location')]).toEqual([200, null]);
@@ -44,14 +44,14 @@ export function describePeople(target: () => Target): void {
       ['an address of 2,049 characters', { displayName: 'A', avatarUrl: 'x'.repeat(2_049) }, '/avatarUrl'],
       ['properties that are a list', { displayName: 'A', properties: [] }, '/properties'],
       ['another id than the path’s', { displayName: 'A', id: 'other' }, '/id'],
-      ['what is not known', { displayName: 'A', role: 'owner' }, '/role'],
+      ['an unknown member', { displayName: 'A', role: 'owner' }, '/role'],
     ])('are refused with %s', async (_, json, path) => {
       const { status, body } = await door.call('PUT', '/v1/users/refused', { json });
       expect([status, body.code, body.errors[0]?.path]).toEqual([422, 'validation_failed', path]);
       expect((await door.call('GET', '/v1/users/refused')).status).toBe(404);
     });
 
-    it('are refused with 65 KiB of properties, an id that is none, a condition or a query', async () => {
+    it('are refused with 65 KiB of properties, an invalid id, a condition or a query', async () => {
       const json = { displayName: 'A', properties: { text: 'x'.repeat(65 * 1_024) } };
       const large = await door.call('PUT', '/v1/users/refused', { json });
       expect([large.status, large.body.code]).toEqual([422, 'properties_too_large']);
@@ -66,7 +66,7 @@ export function describePeople(target: () => Target): void {
       }
     });
 
-    it('of another tenant are 404, byte for byte as nobody', async () => {
+    it('of another tenant are 404, byte for byte like a person who does not exist', async () => {
       const stranger = await openDoor(target());
       const bytesOf = ({ status, text }: Answer) => [status, text];
       const ask = async () =>
@@ -82,7 +82,7 @@ export function describePeople(target: () => Target): void {
       expect((await door.call('GET', '/v1/users/hidden')).status).toBe(200);
     });
 
-    it('are erased: rows, sessions and avatar go, messages lose their author, objects get a pseudonym', async () => {
+    it('are erased: rows, sessions and avatar are deleted, messages lose their author, objects get a pseudonym', async () => {
       const own = await openSpace(target());
       await own.call('PUT', '/v1/users/ann', { json: { displayName: 'Ann' } });
       await own.call('PUT', `${own.at}/state`, {
@@ -121,7 +121,7 @@ export function describePeople(target: () => Target): void {
       await door.call('PUT', '/v1/users/ann', { json: { displayName: 'Ann' } });
     });
 
-    it('are minted with their token once, which then serves as the person', async () => {
+    it('are created with a token that is shown once and that acts as the person', async () => {
       const { status, body, headers } = await mint(door, { role: 'editor', ttlSeconds: 60 });
       expect(status).toBe(201);
       expect(headers.get('Cache-Control')).toBe('no-store');
@@ -137,7 +137,7 @@ export function describePeople(target: () => Target): void {
       expect([object.createdBy, object.updatedBy]).toEqual(['ann', 'ann']);
     });
 
-    it('last an hour and look on where nothing else is said, and have the member’s role after', async () => {
+    it('by default last an hour as a viewer, and later have the role of the member', async () => {
       await door.call('PUT', '/v1/users/bob', { json: { displayName: 'Bob' } });
       const first = await openSession(target(), door, { userId: 'bob' });
       expect(Date.parse(first.expiresAt) - Date.now()).toBeGreaterThan(3_000_000);
@@ -148,7 +148,7 @@ export function describePeople(target: () => Target): void {
       expect((await write(second.call)).status).toBe(201);
     });
 
-    it('are not minted for who or what is not there, or is another tenant’s', async () => {
+    it('are not created for a person or a space that does not exist or belongs to another tenant', async () => {
       const stranger = await openSpace(target(), 'theirs');
       await stranger.call('PUT', '/v1/users/them', { json: { displayName: 'Them' } });
       await door.call('PUT', '/v1/spaces/closed', { json: { name: 'Closed' } });
@@ -165,16 +165,16 @@ export function describePeople(target: () => Target): void {
     it.each<[string, object, string]>([
       ['more than a day', { ttlSeconds: 86_401 }, '/ttlSeconds'],
       ['no time', { ttlSeconds: 0 }, '/ttlSeconds'],
-      ['a role there is none of', { role: 'admin' }, '/role'],
-      ['an id that is none', { userId: 'a/b' }, '/userId'],
-      ['nobody', { userId: undefined }, '/userId'],
-      ['what is not known', { scopes: ['admin'] }, '/scopes'],
-    ])('are not minted for %s', async (_, input, path) => {
+      ['an unknown role', { role: 'admin' }, '/role'],
+      ['an invalid id', { userId: 'a/b' }, '/userId'],
+      ['no person', { userId: undefined }, '/userId'],
+      ['an unknown member', { scopes: ['admin'] }, '/scopes'],
+    ])('are not created for %s', async (_, input, path) => {
       const { status, body } = await mint(door, input);
       expect([status, body.code, body.errors[0]?.path]).toEqual([422, 'validation_failed', path]);
     });
 
-    it('are kept by a heartbeat, of their own or of a key, and ended the same way', async () => {
+    it('are kept alive and ended by their own token or by a key', async () => {
       for (const by of ['token', 'key']) {
         const session = await openSession(target(), door, {});
         const call = by === 'token' ? session.call : door.call;
@@ -187,7 +187,7 @@ export function describePeople(target: () => Target): void {
       }
     });
 
-    it('of another tenant are 404, and go on', async () => {
+    it('of another tenant are 404, and continue', async () => {
       const stranger = await openDoor(target());
       const session = await openSession(target(), door, {});
       for (const id of [session.id, 'none']) {
@@ -197,7 +197,7 @@ export function describePeople(target: () => Target): void {
       expect((await session.call('GET', door.at)).status).toBe(200);
     });
 
-    it('are 401 for every token but theirs, and in the query', async () => {
+    it('are 401 for every other token, and for a token in the query', async () => {
       const { token, call } = await openSession(target(), door, { role: 'owner' });
       const [header, payload = '', signature] = token.split('.');
       const claims = JSON.parse(Buffer.from(payload, 'base64url').toString());
@@ -220,7 +220,7 @@ export function describePeople(target: () => Target): void {
       expect((await call('GET', door.at)).status).toBe(200);
     });
 
-    it('of an owner save what is the space’s, and nothing of the tenant’s', async () => {
+    it('of an owner save data of the space, and no data of the tenant', async () => {
       const { call } = await openSession(target(), door, { role: 'owner' });
       for (const part of ['users', 'models', 'media']) {
         const item = { id: 'brought', displayName: 'Brought', name: 'brought', url: '/brought' };
@@ -252,18 +252,18 @@ export function describePeople(target: () => Target): void {
   }
 }
 
-/** A session of Ann's in the space `here`, or as `input` says. */
+/** A session of Ann in the space `here`, unless `input` changes that. */
 export async function openSession(target: Target, door: Door, input: object) {
   const json = { userId: 'ann', spaceId: 'here', ...input };
   const { status, body } = await door.call('POST', '/v1/sessions', { json });
-  if (status !== 201) throw new Error(`the session was not minted: ${status} ${body.code}`);
+  if (status !== 201) throw new Error(`the session was not created: ${status} ${body.code}`);
   const { id, token, expiresAt } = body as { id: string; token: string; expiresAt: string };
   return { id, token, expiresAt, call: createCall(target, token) };
 }
 
-/** What holds between processes, and with other signing keys. */
+/** Cases with several processes, and with other signing keys. */
 export function describeSessionsElsewhere({ start, makeEnv }: Runtime): void {
-  describe('sessions, from process to process', () => {
+  describe('sessions, with several processes', () => {
     async function using<T>(changes: TargetEnv, run: (target: Target) => Promise<T>): Promise<T> {
       const target = await start(makeEnv({ API_KEY_CACHE_SECONDS: '0', ...changes }));
       try {
@@ -274,7 +274,7 @@ export function describeSessionsElsewhere({ start, makeEnv }: Runtime): void {
     }
     const makeKey = () => randomBytes(32).toString('base64');
 
-    it('take tokens of the key before while it is changed, and no longer', async () => {
+    it('accept tokens of the previous signing key only while it is configured', async () => {
       const [first, second] = [makeKey(), makeKey()];
       const { door, old } = await using({ SESSION_SIGNING_KEY: first }, async (target) => {
         const door = await openSpace(target);
@@ -295,7 +295,7 @@ export function describeSessionsElsewhere({ start, makeEnv }: Runtime): void {
       });
     });
 
-    it('end everywhere, with their space too, which an owner does not make again', async () => {
+    it('end in every process, also with their space, which an owner cannot create again', async () => {
       await using({}, async (here) => {
         const door = await openSpace(here);
         await door.call('PUT', '/v1/users/ann', { json: { displayName: 'Ann' } });
@@ -318,7 +318,7 @@ export function describeSessionsElsewhere({ start, makeEnv }: Runtime): void {
       });
     });
 
-    it('that are still cached neither make their space again nor their person', async () => {
+    it('that are still cached create neither their space nor their person again', async () => {
       await using({ API_KEY_CACHE_SECONDS: '300' }, async (here) => {
         const door = await openSpace(here);
         await door.call('PUT', '/v1/users/ann', { json: { displayName: 'Ann' } });
@@ -336,7 +336,7 @@ export function describeSessionsElsewhere({ start, makeEnv }: Runtime): void {
       });
     });
 
-    it('without a signing key are not minted, which is said, and no token is known', async () => {
+    it('without a signing key are 501 at their creation, and no token is accepted', async () => {
       await using({ SESSION_SIGNING_KEY: '' }, async (target) => {
         const door = await openSpace(target);
         await door.call('PUT', '/v1/users/ann', { json: { displayName: 'Ann' } });

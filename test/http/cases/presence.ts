@@ -17,7 +17,7 @@ export function describePresence(target: () => Target): void {
     });
     afterAll(() => redis?.disconnect());
 
-    /** A space with a log, where these people are known. */
+    /** A space with a log, in a tenant with these people. */
     async function open(...people: string[]) {
       const door = await openSpace(target());
       for (const id of people) await door.call('PUT', `/v1/users/${id}`, { json: { displayName: id } });
@@ -40,7 +40,7 @@ export function describePresence(target: () => Target): void {
       ]);
     };
 
-    it('lists people from their minting to their end, once each, to keys and sessions', async () => {
+    it('lists people while they have a session, once each, to keys and sessions', async () => {
       const door = await open('ann', 'bob');
       expect(await list(door)).toEqual([]);
       const bob = await door.enter('bob');
@@ -60,7 +60,7 @@ export function describePresence(target: () => Target): void {
       expect(await list(bob)).toEqual([['bob', 1]]);
     });
 
-    it('gives pages of people with when they joined and were last heard of', async () => {
+    it('gives pages of people with the times when they joined and were last seen', async () => {
       const door = await open('ann', 'bob', 'cy');
       for (const userId of ['cy', 'ann', 'bob']) await door.enter(userId);
       const first = await door.call('GET', `${door.at}/presence?limit=2`);
@@ -74,7 +74,7 @@ export function describePresence(target: () => Target): void {
         expect((await door.call('GET', `${door.at}/presence?${query}`)).status).toBe(422);
     });
 
-    it('ends with 60 s of silence, and begins again with a heartbeat', async () => {
+    it('ends after 60 s of silence, and begins again with a heartbeat', async () => {
       const door = await open('ann', 'bob');
       const [ann, bob] = [await door.enter('ann'), await door.enter('bob')];
       await door.age('ann', ann.id, SILENT_MS);
@@ -89,7 +89,7 @@ export function describePresence(target: () => Target): void {
       ]);
     });
 
-    it('is published once on the space’s live channel', async () => {
+    it('publishes each change once on the space’s live channel', async () => {
       const door = await open('ann');
       const messages: string[] = [];
       const subscriber = redis.duplicate();
@@ -111,7 +111,7 @@ export function describePresence(target: () => Target): void {
       );
     });
 
-    it('ends at once with the person and with the space, which begins empty when it is made again', async () => {
+    it('ends immediately with the person and with the space, and a space created again begins empty', async () => {
       const door = await open('ann', 'bob');
       await door.call('PUT', '/v1/spaces/there', { json: { name: 'There' } });
       for (const spaceId of ['here', 'there'])
@@ -127,7 +127,7 @@ export function describePresence(target: () => Target): void {
       expect(await list(door, '/v1/spaces/there')).toEqual([['bob', 1]]);
     });
 
-    it('of another tenant is not seen, whatever the names', async () => {
+    it('of another tenant is not shown, also with the same names', async () => {
       const [door, stranger] = [await open('ann'), await open('ann')];
       await door.enter('ann');
       expect(await list(stranger)).toEqual([]);
@@ -137,7 +137,7 @@ export function describePresence(target: () => Target): void {
       expect((await read('GET', '/v1/spaces/secret/presence')).status).toBe(404);
     });
 
-    it('leaves an avatar where it was: it is there when its person comes back', async () => {
+    it('leaves an avatar where it was, until its person comes back', async () => {
       const door = await open('ann');
       const ann = await door.enter('ann', { role: 'editor' });
       const place = { position: { x: 1.5, y: 0.1, z: -7 }, rotation: { x: 0, y: 0.6, z: 0, w: 0.8 } };
@@ -157,7 +157,7 @@ export function describePresence(target: () => Target): void {
   });
 }
 
-/** Without a Redis, with one that is away, and what a heartbeat costs. */
+/** Cases without a Redis, with a Redis that is away, and the cost of a heartbeat. */
 export function describePresenceElsewhere({
   start,
   makeEnv,
@@ -172,7 +172,7 @@ export function describePresenceElsewhere({
       return { ...door, ann: await openSession(target, door, {}) };
     }
 
-    it('without a Redis is 501, and sessions are as ever', async () => {
+    it('without a Redis is 501, and sessions work as usual', async () => {
       const target = await start(makeEnv(withoutRedis));
       try {
         const { ann, at, call } = await enter(target);
@@ -190,7 +190,7 @@ export function describePresenceElsewhere({
     });
 
     it.each(['refuse', 'hang'] as const)(
-      'with Redis away (%s) is 503, and sessions are minted, kept and ended all the same',
+      'with Redis away (%s) is 503, and sessions can still be created, kept alive and ended',
       async (fault) => {
         const stores = await openFragileStores();
         const target = await start(makeEnv({ ...stores.env, REDIS_TIMEOUT_MS: '1000' }));
@@ -206,7 +206,7 @@ export function describePresenceElsewhere({
           expect((await ann.call('DELETE', `/v1/sessions/${ann.id}`)).status).toBe(204);
           stores.redis.clear();
           await waitUntilReady(target);
-          // What was missed is made good by the next heartbeat.
+          // The next heartbeat adds the missing people.
           expect((await other.call('POST', `/v1/sessions/${other.id}/heartbeat`)).status).toBe(204);
           const { body } = await call('GET', `${at}/presence`);
           expect(body.items).toMatchObject([{ userId: 'ann' }]);
@@ -218,7 +218,7 @@ export function describePresenceElsewhere({
       },
     );
 
-    it('costs a heartbeat one command, and a list one', async () => {
+    it('costs one command for a heartbeat, and one for a list', async () => {
       const redis = await openOwnRedis();
       const target = await start(
         makeEnv({ ...redis.env, RATE_LIMIT_REQUESTS_PER_MINUTE: '0', DEFAULT_TENANT_ID: uniqueName('t') }),

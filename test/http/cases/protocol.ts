@@ -24,7 +24,7 @@ export function describeProtocol(target: () => Target): void {
       });
     });
 
-    it('has a request id: the caller’s where it is sane, else a new one', async () => {
+    it('has a request id: the caller’s if it is valid, else a new one', async () => {
       for (const path of ['/livez', '/v1/spaces', '/nothing']) {
         const given = await call('GET', path, { headers: { 'X-Request-Id': 'caller-7_x=' } });
         expect(given.headers.get('X-Request-Id')).toBe('caller-7_x=');
@@ -36,7 +36,7 @@ export function describeProtocol(target: () => Target): void {
       expect((await call('GET', '/livez')).headers.get('X-Request-Id')).toMatch(/^[0-9a-f-]{36}$/);
     });
 
-    it('to a query that its route does not know is 422, and names it', async () => {
+    it('to an unknown query parameter is 422, and names it', async () => {
       const own = await openSpace(target());
       const keyed = createCall(target(), await own.apiKey(['read', 'write', 'admin']));
       // A route for signed deliveries answers 401 first.
@@ -48,7 +48,7 @@ export function describeProtocol(target: () => Target): void {
       }
     });
 
-    it('to a method that is not served names those that are', async () => {
+    it('to a method that its route does not have names the allowed methods', async () => {
       const { status, body, headers } = await call('POST', '/v1/spaces/here/objects/o', { json: {} });
       expect([status, body.code]).toEqual([405, 'method_not_allowed']);
       const allowed = (headers.get('Allow') ?? '').split(', ').toSorted();
@@ -57,7 +57,7 @@ export function describeProtocol(target: () => Target): void {
       expect((await call('DELETE', '/livez')).status).toBe(405);
     });
 
-    it('may not be kept or guessed at', async () => {
+    it('forbids caching and guesses about its type', async () => {
       const { at, call: inside } = await openSpace(target());
       for (const path of [at, `${at}/objects`, '/v1/keys', '/health', '/nothing'])
         expect((await inside('GET', path)).headers.get('Cache-Control')).toBe('no-store');
@@ -66,7 +66,7 @@ export function describeProtocol(target: () => Target): void {
       expect(state.headers.get('X-Content-Type-Options')).toBe('nosniff');
     });
 
-    it('allows no other origin unless it is told to', async () => {
+    it('allows no other origin by default', async () => {
       const { headers } = await call('GET', '/livez', { headers: { Origin: 'https://play.example' } });
       expect(headers.get('Access-Control-Allow-Origin')).toBeNull();
       expect((await call('OPTIONS', '/v1/spaces', { headers: { Origin: 'https://a.example' } })).status).toBe(

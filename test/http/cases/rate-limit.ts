@@ -27,7 +27,7 @@ export function describeRateLimits({ start, makeEnv, withoutRedis, openFragileSt
   }
 
   describe('rate limits', () => {
-    it('tell what is left, and refuse what is above: each key for itself, errors counted', async () => {
+    it('show the rest, and refuse requests above it: for each key alone, errors included', async () => {
       await using(THREE, async (target) => {
         const { call, apiKey } = await openDoor(target);
         const answers = [
@@ -47,7 +47,7 @@ export function describeRateLimits({ start, makeEnv, withoutRedis, openFragileSt
       });
     });
 
-    it('count a state beside reading it, one that is not there too', async () => {
+    it('count each read of a state, also of one that does not exist', async () => {
       await using({ RATE_LIMIT_REQUESTS_PER_MINUTE: '4' }, async (target) => {
         const { call, apiKey, at } = await openSpace(target);
         const reader = createCall(target, await apiKey(['read']));
@@ -68,7 +68,7 @@ export function describeRateLimits({ start, makeEnv, withoutRedis, openFragileSt
       });
     });
 
-    it('hold over all that run at once', async () => {
+    it('apply to all processes together', async () => {
       await using(THREE, async (one) => {
         await using(THREE, async (another) => {
           const key = await (await makeTenant()).apiKey(['read']);
@@ -80,7 +80,7 @@ export function describeRateLimits({ start, makeEnv, withoutRedis, openFragileSt
       });
     });
 
-    it('leave alone who names nobody, and are off at 0', async () => {
+    it('do not count a caller without a credential, and are off at 0', async () => {
       await using({ RATE_LIMIT_REQUESTS_PER_MINUTE: '0' }, async (target) => {
         const { call } = await openDoor(target);
         const stranger = createCall(target, null);
@@ -97,8 +97,8 @@ export function describeRateLimits({ start, makeEnv, withoutRedis, openFragileSt
       });
     });
 
-    it('refuse an address that tries credentials; known keys pass', async () => {
-      // Other tests knock from the same address: a limit of their own is a count of their own.
+    it('refuse an address that guesses credentials, and not a known key', async () => {
+      // Other tests use the same address. A different limit gives this test a separate count.
       const limit = randomInt(20, 60);
       const env = {
         RATE_LIMIT_UNKNOWN_CREDENTIALS_PER_MINUTE: String(limit),
@@ -126,7 +126,7 @@ export function describeRateLimits({ start, makeEnv, withoutRedis, openFragileSt
     });
 
     it.each(['refuse', 'hang'] as const)(
-      'hold in each process while Redis is away (%s), and the log says so once',
+      'apply in each process while Redis is away (%s), and the log reports it once',
       async (fault) => {
         const stores = await openFragileStores();
         const alone = { RATE_LIMIT_ALONE_REQUESTS_PER_MINUTE: '2', LOG_LEVEL: 'warn' };
@@ -151,7 +151,7 @@ export function describeRateLimits({ start, makeEnv, withoutRedis, openFragileSt
       },
     );
 
-    it('hold in each process where there is no Redis', async () => {
+    it('apply in each process if there is no Redis', async () => {
       const alone = { RATE_LIMIT_ALONE_REQUESTS_PER_MINUTE: '2' };
       await using({ ...withoutRedis, ...alone }, async (target) => {
         const { call } = await openDoor(target);

@@ -6,10 +6,11 @@ import { makeDeadLetter } from './dead-letters.ts';
 import { openSession } from './people.ts';
 
 /**
- * The role table once more, in its own words: a change of it must be made in both places. A key has one scope alone; a
+ * A copy of the role table, so that a change of rights must be made in two places. Each key has only one scope. A
  * session asks for its own space, person or session.
  */
 const EXPECTED = `
+
 route                                      read write admin  viewer editor owner
 GET /health                                yes  no    no     no     no     no
 GET /v1/spaces                             yes  no    no     no     no     no
@@ -60,7 +61,7 @@ const ROWS = EXPECTED.trim()
     };
   });
 const CELLS = ROWS.reduce((sum, { allowed, denied }) => sum + allowed.length + denied.length, 0);
-/** Routes on which a session may do something to what is its own: there each may do nothing to what is not. */
+/** Routes that a session may use on its own things. No session may use them on other things. */
 const OWN_ROWS = ROWS.filter(({ allowed }) => allowed.includes('owner'));
 
 const BODIES: Readonly<Record<string, object>> = {
@@ -76,7 +77,7 @@ const BODIES: Readonly<Record<string, object>> = {
 
 interface Principal {
   call: Call;
-  /** What is asked for: a session's own, or for a key anyone's. */
+  /** The person to ask for: of a session its own person, of a key any person. */
   userId: string;
   sessionId: string;
 }
@@ -87,7 +88,7 @@ interface World {
   letterId: string;
 }
 
-/** A tenant with the spaces `here` and `there`, one principal of each kind, and of each session another of its kind. */
+/** A tenant with the spaces `here` and `there`, and one principal of each kind. */
 async function openWorld(target: Target, { hasLetter = false } = {}): Promise<World> {
   const door = await openDoor(target);
   for (const space of ['here', 'there']) {
@@ -112,7 +113,7 @@ async function openWorld(target: Target, { hasLetter = false } = {}): Promise<Wo
   return { door, principals, keyId: key.id, letterId: hasLetter ? await openLetter(door) : 'none' };
 }
 
-/** In a space apart: a correction comes behind it, whenever it is done. */
+/** In a separate space, because a correction follows at any time. */
 async function openLetter(door: Door): Promise<string> {
   await door.call('PUT', '/v1/spaces/apart', { json: { name: 'Apart' } });
   return makeDeadLetter(door, '/v1/spaces/apart');
@@ -161,7 +162,7 @@ export function describeRoles(target: () => Target): void {
       }
       expect(await read()).toEqual(before);
       for (const name of allowed) {
-        // What one principal may delete is there again for the next.
+        // One principal may delete these things: creates them again for the next one.
         if (route.startsWith('DELETE') && route.includes('/objects/'))
           await door.call('PUT', '/v1/spaces/here/objects/o', { json: {} });
         const { call, ...own } = principals[name];
@@ -170,14 +171,14 @@ export function describeRoles(target: () => Target): void {
       }
     });
 
-    describe(`a session and what is not its own: ${OWN_ROWS.length * SESSIONS.length} cells`, () => {
+    describe(`a session and things of others: ${OWN_ROWS.length * SESSIONS.length} cells`, () => {
       let world: World;
       beforeAll(async () => {
         world = await openWorld(target());
       });
 
       it.each(OWN_ROWS)(
-        '$route is 403, whether it is there or not, and nothing changes',
+        '$route is 403, if the thing exists or not, and nothing changes',
         async ({ route }) => {
           const { door, principals } = world;
           const read = async () => [

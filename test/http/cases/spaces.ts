@@ -9,7 +9,7 @@ export function describeSpaces(target: () => Target): void {
       door = await openDoor(target());
     });
 
-    it('are created, then updated, and given back', async () => {
+    it('are created, then updated, and returned', async () => {
       const space = {
         name: 'Plaza',
         description: 'Where all meet',
@@ -31,13 +31,13 @@ export function describeSpaces(target: () => Target): void {
       expect(read.body).toEqual(updated.body);
     });
 
-    it('take back what was read', async () => {
+    it('accept a space that was read before', async () => {
       const { body } = await door.call('PUT', '/v1/spaces/twice', { json: { name: 'Twice' } });
       const again = await door.call('PUT', '/v1/spaces/twice', { json: body });
       expect(again.status).toBe(200);
     });
 
-    it('are listed page by page, each once, and no deleted one', async () => {
+    it('are listed page by page, each once, without deleted spaces', async () => {
       const own = await openDoor(target());
       const ids = ['a', 'b', 'c', 'd', 'e'];
       for (const id of ids) await own.call('PUT', `/v1/spaces/${id}`, { json: { name: id } });
@@ -54,7 +54,7 @@ export function describeSpaces(target: () => Target): void {
       expect(seen).toEqual(['a', 'b', 'd', 'e']);
     });
 
-    it('are gone with all that was in them once deleted, and start clean when made again', async () => {
+    it('are deleted with all their content, and start empty when they are created again', async () => {
       await door.call('PUT', '/v1/spaces/gone', { json: { name: 'Gone' } });
       await door.call('PUT', '/v1/spaces/gone/objects/o', { json: {} });
       const deleted = await door.call('DELETE', '/v1/spaces/gone');
@@ -68,7 +68,7 @@ export function describeSpaces(target: () => Target): void {
       expect((await door.call('GET', '/v1/spaces/gone/objects')).body.items).toEqual([]);
     });
 
-    it('count what they hold', async () => {
+    it('count their content', async () => {
       await door.call('PUT', '/v1/spaces/counted', { json: { name: 'Counted' } });
       for (const id of ['x', 'y']) await door.call('PUT', `/v1/spaces/counted/objects/${id}`, { json: {} });
       const { status, body } = await door.call('GET', '/v1/spaces/counted/statistics');
@@ -82,7 +82,7 @@ export function describeSpaces(target: () => Target): void {
       ['a member that is not known', { name: 'n', colour: 'red' }, '/colour'],
       ['another id than the path', { id: 'other', name: 'n' }, '/id'],
       [
-        'bounds inside out',
+        'bounds whose minimum is above the maximum',
         { name: 'n', bounds: { min: { x: 1, y: 0, z: 0 }, max: { x: 0, y: 0, z: 0 } } },
         '/bounds',
       ],

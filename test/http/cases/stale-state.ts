@@ -7,7 +7,7 @@ import { post } from './updates.ts';
 
 const STALE = { 'Cache-Control': 'max-stale=30' };
 
-/** States that a process shows from memory, to readers who accept an older one. */
+/** States that a process shows from its memory, to readers that accept an older state. */
 export function describeStaleState({ start, makeEnv, openOwnRedis }: Runtime): void {
   describe('an older state', () => {
     let redis: OwnRedis;
@@ -31,7 +31,7 @@ export function describeStaleState({ start, makeEnv, openOwnRedis }: Runtime): v
       return { door, read, fresh: await read() };
     }
 
-    it('[S8] costs no command, says how old it is, and is shown only to those who accept it', async () => {
+    it('[S8a] costs no command, shows its age, and is shown only to readers that accept it', async () => {
       const { door, read, fresh } = await openWorld();
       expect(fresh.headers.get('Age')).toBeNull();
       await post(door, [{ op: 'put', id: 'b' }], { Prefer: 'wait' });
@@ -45,16 +45,16 @@ export function describeStaleState({ start, makeEnv, openOwnRedis }: Runtime): v
         const region = await read(STALE, '?near=1,0,0&radius=1');
         expect(region.body.objects).toMatchObject([{ id: 'a' }]);
       };
-      // What was written before may still be at work. If a read cost a command, it would never be quiet.
+      // Work for earlier writes may still send commands. If a read cost a command, this list would never be empty.
       await expect.poll(() => redis.listCommands(readTwenty), { timeout: 10_000 }).toEqual([]);
       expect(new Set(seen)).toEqual(new Set(['200 true true']));
       const now = await read();
       expect(now.body.objects.map(({ id }: { id: string }) => id)).toEqual(['a', 'b']);
-      // What was read now is what is held from now on.
+      // From now on the process holds the state that was just read.
       expect((await read(STALE)).text).toBe(now.text);
     });
 
-    it('[S8] is never older than the seq that the reader names', async () => {
+    it('[S8c] is never older than the seq that the reader names', async () => {
       const { door, read, fresh } = await openWorld();
       const { seq } = (await post(door, [{ op: 'put', id: 'b' }], { Prefer: 'wait' })).body;
       const known = { ...STALE, 'If-None-Match': fresh.headers.get('ETag') ?? '' };
@@ -75,7 +75,7 @@ export function describeStaleState({ start, makeEnv, openOwnRedis }: Runtime): v
       },
     );
 
-    it('[S8] is not shown when a person in it was erased here, nor to another tenant', async () => {
+    it('[S8d] is not shown after this process erased a person in it, nor to another tenant', async () => {
       const { door, read } = await openWorld();
       await door.call('PUT', '/v1/users/ann', { json: { displayName: 'Ann' } });
       await post(door, [{ op: 'user.patch', id: 'ann', position: { x: 0, y: 0, z: 0 } }], { Prefer: 'wait' });

@@ -39,7 +39,7 @@ export function describeStateLines(target: () => Target): void {
     const ids = async (at: string) =>
       (await door.call('GET', `${at}/state`)).body.objects.map(({ id }: { id: string }) => id);
 
-    it('is the state with an end, and can be put elsewhere', async () => {
+    it('is the state with an `end` line, and can be saved in another space', async () => {
       const at = await makeSpace('lines-source');
       await door.call('PUT', `${at}/state`, { json: WORLD });
       const json = await door.call('GET', `${at}/state`);
@@ -64,7 +64,7 @@ export function describeStateLines(target: () => Target): void {
       expect(await ids(copy)).toEqual(['a', 'b']);
     });
 
-    it('is given where it is asked for first, and JSON where it is not', async () => {
+    it('is sent if the request prefers it, and JSON otherwise', async () => {
       for (const accept of [
         'application/x-ndjson, */*;q=0.1',
         'application/json;q=0.5, application/x-ndjson',
@@ -76,7 +76,7 @@ export function describeStateLines(target: () => Target): void {
         );
     });
 
-    it('is given in parts and regions, not sent again to who has it, and answers HEAD', async () => {
+    it('is sent in parts and regions, is 304 for a caller that has it, and answers HEAD', async () => {
       const at = await makeSpace('lines-parts');
       await door.call('PUT', `${at}/state`, { json: WORLD });
       expect(kindsOf(await load(at, '?include=users'))).toEqual(['space', 'user', 'end']);
@@ -104,7 +104,7 @@ export function describeStateLines(target: () => Target): void {
       expect((await put(at, write([{ kind: 'end' }]), '?mode=append')).body.errors[0]?.path).toBe('/mode');
     });
 
-    it('is saved all or nothing: whatever is wrong, at whichever line', async () => {
+    it('is saved completely or not at all, whatever error any line has', async () => {
       const at = await makeSpace('lines-atomic');
       await put(at, write([{ kind: 'object', id: 'kept' }, { kind: 'end' }]));
       const many = Array.from({ length: 20_000 }, (_, i) => ({ kind: 'object', id: `o${i}`, name: 'many' }));
@@ -139,7 +139,7 @@ export function describeStateLines(target: () => Target): void {
       }
     });
 
-    it('is saved as it streams in, and not at all where the stream breaks off', async () => {
+    it('is saved while it arrives, and not at all if the stream breaks off', async () => {
       const at = await makeSpace('lines-streamed');
       await put(at, write([{ kind: 'object', id: 'kept' }, { kind: 'end' }]));
       const encoder = new TextEncoder();
@@ -166,7 +166,7 @@ export function describeStateLines(target: () => Target): void {
       expect([saved.status, saved.body.objects]).toEqual([200, 10_000]);
     });
 
-    it('is 404 where there is no space, and as refused as JSON is', async () => {
+    it('is 404 if the space does not exist, and is refused like JSON', async () => {
       const nowhere = '/v1/spaces/nowhere';
       expect((await load(nowhere)).status).toBe(404);
       expect((await put(nowhere, write([{ kind: 'object', id: 'a' }, { kind: 'end' }]))).status).toBe(404);

@@ -31,7 +31,7 @@ export function describeState(target: () => Target): void {
     };
     const idsOf = (things: { id: string }[]) => things.map(({ id }) => id).toSorted();
 
-    it('is saved whole and given back whole', async () => {
+    it('is saved and returned completely', async () => {
       const saved = await save(door.at, WORLD);
       expect(saved.status).toBe(200);
       expect(saved.body).toEqual({ seq: expect.any(Number), objects: 2, durability: 'committed' });
@@ -52,7 +52,7 @@ export function describeState(target: () => Target): void {
       expect(body.chat).toMatchObject(WORLD.chat);
     });
 
-    it('takes back what was read, into another space too', async () => {
+    it('accepts a state that was read before, also into another space', async () => {
       const at = await makeSpace('source');
       await save(at, WORLD);
       const { body } = await load(at);
@@ -71,7 +71,7 @@ export function describeState(target: () => Target): void {
       expect(bare((await load(copy)).body)).toEqual(bare(body));
     });
 
-    it('takes the backup of an in-memory server', async () => {
+    it('accepts the backup of an in-memory server', async () => {
       const at = await makeSpace('backup');
       const backup = {
         objects: { lamp: { position: { x: 1, y: 2, z: 3 }, glow: true } },
@@ -95,7 +95,7 @@ export function describeState(target: () => Target): void {
       expect((await load(at)).body.objects).toEqual([]);
     });
 
-    it('is saved all or not at all', async () => {
+    it('is saved completely or not at all', async () => {
       const at = await makeSpace('atomic');
       await save(at, { objects: [{ id: 'kept' }] });
       const before = await load(at);
@@ -112,7 +112,7 @@ export function describeState(target: () => Target): void {
       expect((await load(at)).text).toBe(before.text);
     });
 
-    it('is given in the parts that ?include names', async () => {
+    it('is sent in the parts that ?include names', async () => {
       const at = await makeSpace('parts');
       await save(at, WORLD);
       const { body } = await load(at, '?include=objects,users');
@@ -120,7 +120,7 @@ export function describeState(target: () => Target): void {
       expect(body.objects).toHaveLength(2);
     });
 
-    it('is given in a region, by where objects stand in their parents', async () => {
+    it('is sent for a region, by the positions of objects in their parents', async () => {
       const at = await makeSpace('region');
       const stand = (id: string, x: number, parentId?: string) => ({
         id,
@@ -143,7 +143,7 @@ export function describeState(target: () => Target): void {
       expect(again.status).toBe(304);
     });
 
-    it('is not sent again to a caller who has it', async () => {
+    it('is not sent again to a caller that has it', async () => {
       const at = await makeSpace('cached');
       await save(at, WORLD);
       const etag = (await load(at)).headers.get('ETag') ?? '';
@@ -183,7 +183,7 @@ export function describeState(target: () => Target): void {
       expect([status, body.code, body.errors[0]?.path]).toEqual([422, 'validation_failed', path]);
     });
 
-    it('is not saved under a mode or a condition that is not served', async () => {
+    it('is not saved with an unknown mode or with a condition', async () => {
       expect((await save(door.at, WORLD, '?mode=append')).body.errors[0]?.path).toBe('/mode');
       const conditional = await door.call('PUT', `${door.at}/state`, {
         json: WORLD,
@@ -192,7 +192,7 @@ export function describeState(target: () => Target): void {
       expect([conditional.status, conditional.body.errors[0]?.path]).toEqual([422, '/If-Match']);
     });
 
-    it('is 404 where there is no space', async () => {
+    it('is 404 if the space does not exist', async () => {
       expect((await load('/v1/spaces/nowhere')).status).toBe(404);
       expect((await load('/v1/spaces/nowhere', '', { 'If-None-Match': '"1.1"' })).status).toBe(404);
       expect((await save('/v1/spaces/nowhere', WORLD)).status).toBe(404);

@@ -10,7 +10,7 @@ import type { Runtime } from '../runtimes.ts';
 import type { Target } from '../targets.ts';
 import { openSession } from './people.ts';
 
-/** A stream that left without a word loses its place after one and a half heartbeats, which are 1 s here. */
+/** A stream that disappeared loses its place after one and a half heartbeats. A heartbeat is 1 s here. */
 const LEASE = { timeout: 20_000, interval: 100 };
 const NO_LIMITS = { bytesMax: 2 ** 40, entriesMax: 2 ** 40, ageMsMax: 2 ** 40 };
 
@@ -29,7 +29,7 @@ export function describeStream({ start, makeEnv, withoutRedis, openOwnRedis }: R
       await own?.close();
     });
 
-    /** A space that is written to, with a key. */
+    /** A space with a key and functions to write to it. */
     async function openPlace() {
       const door = await openSpace(target);
       const credential = await door.apiKey(['read', 'write']);
@@ -51,7 +51,7 @@ export function describeStream({ start, makeEnv, withoutRedis, openOwnRedis }: R
       };
     }
 
-    it('[R1] tells each change once, in its order, as it was sent', async () => {
+    it('[R1] sends each change once, in order, as it was written', async () => {
       const { open, put, call, at } = await openPlace();
       const first = await put('before');
       const client = await open();
@@ -76,7 +76,7 @@ export function describeStream({ start, makeEnv, withoutRedis, openOwnRedis }: R
       await client.leave();
     });
 
-    it('[R1] goes on behind what was seen last', async () => {
+    it('[R1] continues after the last event that the client saw', async () => {
       const { open, put } = await openPlace();
       const first = await put('a');
       const second = await put('b');
@@ -89,11 +89,11 @@ export function describeStream({ start, makeEnv, withoutRedis, openOwnRedis }: R
       await Promise.all([bySince.leave(), byId.leave()]);
     });
 
-    it('[R1] resets where the log no longer has what came behind, and goes on', async () => {
+    it('[R1d] sends `reset` if the log no longer has the next changes, and continues', async () => {
       const { open, put, prefix, incarnation, call, at } = await openPlace();
       const first = await put('a');
       await put('b');
-      // Trimmed before they are committed, the first two would be lost.
+      // Commits first: if uncommitted entries were trimmed, they would be lost.
       const committed = await call('POST', `${at}/updates`, {
         json: { ops: [{ op: 'put', id: 'c' }] },
         headers: { Prefer: 'wait' },
@@ -108,7 +108,7 @@ export function describeStream({ start, makeEnv, withoutRedis, openOwnRedis }: R
       await client.leave();
     });
 
-    it('[L7] resets where a whole world takes the place of the one before', async () => {
+    it('[L7] sends `reset` if a saved world replaces the previous one', async () => {
       const { open, put, call, at } = await openPlace();
       await put('a');
       const client = await open();
@@ -123,7 +123,7 @@ export function describeStream({ start, makeEnv, withoutRedis, openOwnRedis }: R
       await client.leave();
     });
 
-    it('tells of presence, without an id', async () => {
+    it('sends presence, without an event id', async () => {
       const { open, put, prefix, incarnation } = await openPlace();
       await put('a');
       const client = await open();
@@ -136,7 +136,7 @@ export function describeStream({ start, makeEnv, withoutRedis, openOwnRedis }: R
       await client.leave();
     });
 
-    it('may be asked for with the credential in the URL, here alone', async () => {
+    it('accepts the credential in the URL, as the only route', async () => {
       const { open, put, credential, at, call } = await openPlace();
       const token = `access_token=${credential}`;
       const client = await openEvents(target, at, { query: `?${token}` });
@@ -151,7 +151,7 @@ export function describeStream({ start, makeEnv, withoutRedis, openOwnRedis }: R
       await expect(open({ query: `?${token}` })).rejects.toThrow('422 validation_failed');
     });
 
-    it('is refused where there is nothing to follow, or what is asked has no meaning', async () => {
+    it('is refused if the space does not exist, or if the request is invalid', async () => {
       const { call, at } = await openPlace();
       const codes = async (path: string, headers = {}) => {
         const { status, body } = await call('GET', path, { headers });
@@ -169,7 +169,7 @@ export function describeStream({ start, makeEnv, withoutRedis, openOwnRedis }: R
       expect((await call('HEAD', '/v1/spaces/nowhere/stream')).status).toBe(404);
     });
 
-    it('[R2] is one of ten that a session may have, wherever it opens them', async () => {
+    it('[R2] is one of at most ten for a session, in all processes', async () => {
       const door = await openPlace();
       await door.call('PUT', '/v1/users/ann', { json: { displayName: 'Ann' } });
       const { token: credential } = await openSession(target, door, {});
@@ -182,7 +182,7 @@ export function describeStream({ start, makeEnv, withoutRedis, openOwnRedis }: R
       await Promise.all([...clients, others].map((client) => client.leave()));
     });
 
-    it('[R2] leaves nothing behind when its reader goes away', async () => {
+    it('[R2] frees its place and its subscription when its reader leaves', async () => {
       const { open, put, streams, prefix, incarnation } = await openPlace();
       await put('a');
       const client = await open();
@@ -194,7 +194,7 @@ export function describeStream({ start, makeEnv, withoutRedis, openOwnRedis }: R
       await expect.poll(streams, LEASE).toBe(0);
     });
 
-    it('[R2] drops a reader that does not read', async () => {
+    it('[R2a] closes if its reader does not read', async () => {
       const { open: _, put, streams, credential, at, call } = await openPlace();
       await put('a');
       const response = await target.fetch(`${at}/stream`, {
@@ -215,7 +215,7 @@ export function describeStream({ start, makeEnv, withoutRedis, openOwnRedis }: R
       await response.body?.cancel().catch(() => undefined);
     });
 
-    it('[R2] ends when its session does, or its key', async () => {
+    it('[R2c] ends with its session, or with its key', async () => {
       const door = await openPlace();
       await door.call('PUT', '/v1/users/ann', { json: { displayName: 'Ann' } });
       const session = await openSession(target, door, {});
@@ -231,7 +231,7 @@ export function describeStream({ start, makeEnv, withoutRedis, openOwnRedis }: R
       await stays.leave();
     });
 
-    it('ends at once when its space is deleted, and one that is made again is another', async () => {
+    it('ends immediately when its space is deleted, and resets in a space that was created again', async () => {
       const { open, put, call, at } = await openPlace();
       await put('a');
       const client = await open();
@@ -248,7 +248,7 @@ export function describeStream({ start, makeEnv, withoutRedis, openOwnRedis }: R
       await again.leave();
     });
 
-    it('[R1] finds by the next heartbeat what was published and not heard', async () => {
+    it('[R1c] finds a lost message by the next heartbeat', async () => {
       const { open, put, tenantId } = await openPlace();
       await put('a');
       const client = await open();
@@ -278,7 +278,7 @@ export function describeStream({ start, makeEnv, withoutRedis, openOwnRedis }: R
       await Promise.all([redis.close(), client.leave()]);
     });
 
-    it('[R1] goes on where what it hears by was cut', async () => {
+    it('[R1] continues after its subscription was cut', async () => {
       const { open, put } = await openPlace();
       await put('a');
       const client = await open();
@@ -295,8 +295,8 @@ export function describeStream({ start, makeEnv, withoutRedis, openOwnRedis }: R
       await client.leave();
     });
 
-    describe('of changes that is asked for now and then', () => {
-      it('[R1] has what came behind, and where the order ends', async () => {
+    describe('of changes, as a list on request', () => {
+      it('[R1f] has the later changes, and the end of the log', async () => {
         const { put, call, at } = await openPlace();
         const made = (await call('GET', `${at}/changes`)).body;
         expect(made).toEqual({ changes: [], head: expect.any(Number) });
@@ -316,12 +316,12 @@ export function describeStream({ start, makeEnv, withoutRedis, openOwnRedis }: R
         });
         const { body: one } = await call('GET', `${at}/changes?since=${made.head}&limit=1`);
         expect(one).toMatchObject({ changes: [{ seq: first }], head });
-        // In between is as good as what came before it.
+        // A seq between two entries counts like the earlier entry.
         expect((await call('GET', `${at}/changes?since=${head - 1}`)).body.changes).toHaveLength(1);
         expect((await call('GET', `${at}/changes?since=${head}`)).body).toEqual({ changes: [], head });
       });
 
-      it('[R1] is 410 where it cannot be told', async () => {
+      it('[R1f] is 410 if the changes are not all there', async () => {
         const { put, call, at, prefix, incarnation } = await openPlace();
         const made = (await call('GET', `${at}/changes`)).body.head;
         const codeOf = ({ status, body }: Answer) => [status, body?.code];
@@ -335,7 +335,7 @@ export function describeStream({ start, makeEnv, withoutRedis, openOwnRedis }: R
         expect(codeOf(await call('GET', `${at}/changes?since=${first}`))).toEqual([410, 'trimmed']);
         expect((await call('GET', `${at}/changes?since=${saved.body.seq}`)).body.changes).toHaveLength(1);
         expect(codeOf(await call('GET', `${at}/changes?since=${head + 1}`))).toEqual([410, 'trimmed']);
-        // All is committed, so that no drain misses what is trimmed away.
+        // All is committed, so that no drain misses the trimmed entries.
         const last = await call('POST', `${at}/updates`, {
           json: { ops: [{ op: 'put', id: 'c' }] },
           headers: { Prefer: 'wait' },
@@ -348,7 +348,7 @@ export function describeStream({ start, makeEnv, withoutRedis, openOwnRedis }: R
         });
       });
 
-      it('is refused where there is nothing to follow, or what is asked has no meaning', async () => {
+      it('is refused if the space does not exist, or if the request is invalid', async () => {
         const { call, at } = await openPlace();
         expect((await call('GET', '/v1/spaces/nowhere/changes')).status).toBe(404);
         expect((await call('GET', '/v1/spaces/nowhere/changes?since=1')).status).toBe(404);
@@ -358,7 +358,7 @@ export function describeStream({ start, makeEnv, withoutRedis, openOwnRedis }: R
     });
   });
 
-  it('[F6] without a Redis there is none to follow', async () => {
+  it('[F6] without a Redis there are no streams', async () => {
     const target = await start(makeEnv(withoutRedis));
     try {
       const door: Door & { at: string } = await openSpace(target);

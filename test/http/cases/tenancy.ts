@@ -2,7 +2,7 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { type Answer, type CallOptions, type Door, openDoor } from '../client.ts';
 import type { Target } from '../targets.ts';
 
-/** Everything that can be asked of one space, of one object in it, and of a key. */
+/** All requests for one space, for one object in it, and for a key. */
 const REQUESTS: [method: string, path: string, json?: unknown][] = [
   ['GET', '/v1/spaces/secret'],
   ['DELETE', '/v1/spaces/secret'],
@@ -35,7 +35,7 @@ export function describeTenancy(target: () => Target): void {
       const options: CallOptions = { headers: { 'X-Request-Id': 'same', ...headers } };
       return door.call(method, path, json === undefined ? options : { ...options, json });
     };
-    // What counts the stranger's own requests, or names each, is theirs.
+    // These headers count or name the stranger's own requests.
     const OWN = ['date', 'connection', 'keep-alive', 'ratelimit', 'traceresponse'];
     const bytesOf = ({ status, headers, text }: Answer) => ({
       status,
@@ -43,7 +43,7 @@ export function describeTenancy(target: () => Target): void {
       headers: [...headers].filter(([name]) => !OWN.includes(name)),
     });
 
-    it('see 404 for what is another’s, byte for byte as for what does not exist', async () => {
+    it('get 404 for things of another tenant, byte for byte as for things that do not exist', async () => {
       const before = [];
       for (const request of REQUESTS) before.push(bytesOf(await ask(stranger, request)));
       const conditions = { 'If-None-Match': '*' };
@@ -65,7 +65,7 @@ export function describeTenancy(target: () => Target): void {
       expect((await owner.call('GET', '/v1/spaces/secret/state')).text).toBe(state.text);
     });
 
-    it('use the same names and see their own things under them', async () => {
+    it('can use the same names, and see only their own things under them', async () => {
       for (const [door, name] of [
         [owner, 'owner'],
         [stranger, 'stranger'],

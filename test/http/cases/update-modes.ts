@@ -5,7 +5,7 @@ import type { Runtime } from '../runtimes.ts';
 import type { Target, TargetEnv } from '../targets.ts';
 import { post } from './updates.ts';
 
-/** Updates under other settings than the default ones: budgets, no batching, no Redis, a Redis whose commands are counted. */
+/** Updates with settings that are not defaults: budgets, no batching, no Redis, a Redis whose commands are counted. */
 export function describeUpdateModes({
   start,
   makeEnv,
@@ -36,7 +36,7 @@ export function describeUpdateModes({
       expect(headers.get('RateLimit-Policy')).toBe(policy);
     }
 
-    it('count operations and requests, refuse what is above either, and tell what is left', async () => {
+    it('count operations and requests, refuse requests above either, and show the rest', async () => {
       const env = { RATE_LIMIT_REQUESTS_PER_MINUTE: '4', RATE_LIMIT_UPDATES_PER_MINUTE: '10' };
       await using(env, async (target) => {
         const door = await openSpace(target);
@@ -60,7 +60,7 @@ export function describeUpdateModes({
         }
         const refused = await post(door, puts(1));
         expectRefusal(refused, 'requests', 4);
-        // A repeat costs nothing, and is not refused for what there is left.
+        // A repeat costs nothing, and is not refused although the budget is too small.
         for (let i = 0; i < 6; i++) {
           const again = await post(door, puts(7), { 'Idempotency-Key': 'first' });
           expect([again.status, again.text]).toEqual([202, first.text]);
@@ -69,7 +69,7 @@ export function describeUpdateModes({
       });
     });
 
-    it('are each principal’s own, in each space, and apart from those of other routes', async () => {
+    it('are separate for each principal and space, and from the limits of other routes', async () => {
       await using({ RATE_LIMIT_UPDATES_PER_MINUTE: '5' }, async (target) => {
         const door = await openSpace(target);
         expect((await post(door, puts(5))).status).toBe(202);
@@ -80,7 +80,7 @@ export function describeUpdateModes({
       });
     });
 
-    it('do not let what is refused for what it says be sent without end', async () => {
+    it('also limit invalid requests', async () => {
       await using({ RATE_LIMIT_REQUESTS_PER_MINUTE: '4' }, async (target) => {
         const door = await openSpace(target);
         const send = async () => (await post(door, [{ op: 'put', id: 'a/b' }])).status;
@@ -128,13 +128,13 @@ export function describeUpdateModes({
       expect([put.status, put.headers.get('Preference-Applied')]).toEqual([201, null]);
     }
 
-    it('[F6] are committed, asked for or not, where batching is off', async () => {
+    it('[F6] are committed, with or without Prefer: wait, if batching is off', async () => {
       await using({ BATCH_PROCESSING_ENABLED: 'false' }, async (target) => {
         await expectCommitted(await openSpace(target));
       });
     });
 
-    it('[F6] are committed where there is no Redis, and counted with other requests', async () => {
+    it('[F6b] are committed if there is no Redis, and are counted with other requests', async () => {
       await using({ ...withoutRedis, RATE_LIMIT_ALONE_REQUESTS_PER_MINUTE: '11' }, async (target) => {
         const door = await openSpace(target);
         await expectCommitted(door);
@@ -148,7 +148,7 @@ export function describeUpdateModes({
       });
     });
 
-    it('are 409 where there is no Redis for a space whose log is in one: there is one order', async () => {
+    it('are 409 on a server without a Redis, if the space has its log in one', async () => {
       await using({}, async (target) => {
         const door = await openSpace(target);
         await post(door, puts(1), { Prefer: 'wait' });
@@ -167,7 +167,7 @@ export function describeUpdateModes({
       });
     });
 
-    it('[D7] are 429 while more waits for Postgres than may', async () => {
+    it('[D7] are 429 while the backlog is full', async () => {
       const stores = await openFragileStores();
       const env = { ...stores.env, BACKLOG_ENTRIES_MAX: '2', API_KEY_CACHE_SECONDS: '300' };
       try {
@@ -175,7 +175,7 @@ export function describeUpdateModes({
           const door = await openSpace(target);
           await post(door, puts(1), { Prefer: 'wait' });
           stores.postgres.inject('refuse');
-          // What has committed is taken off the backlog a moment after it was answered.
+          // A committed write leaves the backlog shortly after its answer.
           for (let i = 0; i < 2; i++)
             await expect.poll(async () => (await post(door, puts(1))).status, { timeout: 10_000 }).toBe(202);
           for (const answer of [
@@ -207,12 +207,12 @@ export function describeUpdateModes({
         await redis?.close();
       });
 
-      it('[L4] is asked once a request, however many operations it holds', async () => {
+      it('[L4] gets one command per request, however many operations the request has', async () => {
         const door = await openSpace(target);
         await post(door, puts(1), { Prefer: 'wait' });
         const meta = `wk:{${door.tenantId}!here}:meta`;
         const bulk = 'x'.repeat(900);
-        // The wait's own drain has let go.
+        // Waits until the drain of the waiting write has released its claim.
         await expect
           .poll(() => redis.client.hmget(meta, 'oldest', 'token'), { timeout: 20_000 })
           .toEqual(['', '']);
@@ -222,7 +222,7 @@ export function describeUpdateModes({
           [1_000, {}],
           [100, { 'Idempotency-Key': 'hundred' }],
         ] as const) {
-          // As if another process drained: what is counted is the append alone.
+          // As if another process drained, so that only the append is counted.
           const [seconds, micros] = await redis.client.time();
           const due = Number(seconds) * 1_000_000 + Number(micros);
           await redis.client.hset(meta, { token: 'of-another', due });
@@ -234,7 +234,7 @@ export function describeUpdateModes({
         }
       });
 
-      it('[L4] that forgot the script is sent it again, and does the work once', async () => {
+      it('[L4] that forgot the script gets it again, and does the work once', async () => {
         const door = await openSpace(target);
         await post(door, puts(1), { Prefer: 'wait' });
         await redis.client.script('FLUSH');
@@ -242,7 +242,7 @@ export function describeUpdateModes({
         expect([status, body.results.length]).toEqual([200, 2]);
       });
 
-      it('[L1] that lost its memory goes on with higher seqs', async () => {
+      it('[L1] that lost its memory continues with higher seqs', async () => {
         const door = await openSpace(target);
         const before = await post(door, puts(1), { Prefer: 'wait' });
         await redis.client.flushall();
@@ -251,7 +251,7 @@ export function describeUpdateModes({
         expect(after.body.seq).toBeGreaterThan(before.body.seq);
       });
 
-      it('that evicts is given nothing to keep, and /health says so, where it can be known', async () => {
+      it('that evicts gets no entries, and /health reports it, if Redis reports its policy', async () => {
         await redis.client.config('SET', 'maxmemory-policy', 'allkeys-lru');
         try {
           await using(redis.env, async (other) => {

@@ -27,7 +27,7 @@ export function describeUpdates(target: () => Target): void {
     const get = (id: string) => door.call('GET', `${door.at}/objects/${id}`);
     const statusesOf = ({ body }: Answer) => body.results.map(({ status }: { status: string }) => status);
 
-    it('[F1] are queued: 202 with their place in the order', async () => {
+    it('[F1b] are queued: 202 with their seq', async () => {
       const answer = await send([
         { op: 'put', id: 'a' },
         { op: 'put', id: 'b' },
@@ -41,7 +41,7 @@ export function describeUpdates(target: () => Target): void {
       expect(asked.body.seq).toBeGreaterThan(answer.body.seq);
     });
 
-    it('[D8] are committed when they are waited for, with what became of each, in their order', async () => {
+    it('[D8] are committed if the caller waits, with the status of each, in order', async () => {
       await send([{ op: 'put', id: 'there', properties: { a: 'x'.repeat(40_000) } }], WAIT);
       const ops = [
         { op: 'put', id: 'new', name: 'New' },
@@ -76,14 +76,14 @@ export function describeUpdates(target: () => Target): void {
       expect(users).toMatchObject([{ id: 'ann', position: { x: 1, y: 2, z: 3 }, seq: answer.body.seq }]);
     });
 
-    it('are there to be read as soon as they are committed', async () => {
+    it('can be read as soon as they are committed', async () => {
       for (let x = 1; x <= 5; x++) {
         const { body } = await send([{ op: 'put', id: 'read', position: { x, y: 0, z: 0 } }], WAIT);
         expect((await get('read')).body).toMatchObject({ position: { x, y: 0, z: 0 }, seq: body.seq });
       }
     });
 
-    it('put, patch and delete objects as their own routes do', async () => {
+    it('put, patch and delete objects like the object routes', async () => {
       const fields = {
         name: 'Lamp',
         modelId: 'lamp.glb',
@@ -115,7 +115,7 @@ export function describeUpdates(target: () => Target): void {
       expect((await get('lamp')).status).toBe(404);
     });
 
-    it('are made by who sent them', async () => {
+    it('have their sender as author', async () => {
       const session = await openSession(target(), door, { userId: 'ann', role: 'editor' });
       await post({ call: session.call, at: door.at }, [{ op: 'put', id: 'signed' }], WAIT);
       expect((await get('signed')).body).toMatchObject({ createdBy: 'ann', updatedBy: 'ann' });
@@ -141,7 +141,7 @@ export function describeUpdates(target: () => Target): void {
       expect((await get('signed')).status).toBe(200);
     });
 
-    it('[L3] hold to the seq they name: 0 where nothing may be, else the one before the request', async () => {
+    it('[L3c] apply only at the seq that they name: 0 for no object, else the seq before the request', async () => {
       const made = await send([{ op: 'put', id: 'if', ifSeq: 0 }], WAIT);
       expect(statusesOf(made)).toEqual(['applied']);
       expect(statusesOf(await send([{ op: 'put', id: 'if', ifSeq: 0 }], WAIT))).toEqual(['conflict']);
@@ -168,7 +168,7 @@ export function describeUpdates(target: () => Target): void {
       ]);
     });
 
-    it('of one object race by their conditions, and one of them wins', async () => {
+    it('of one object with the same condition race, and one of them wins', async () => {
       const { body } = await send([{ op: 'put', id: 'race' }], WAIT);
       const answers = await Promise.all(
         Array.from({ length: 8 }, (_, i) =>
@@ -189,12 +189,12 @@ export function describeUpdates(target: () => Target): void {
         seqs.push(body.seq);
       }
       expect(seqs).toEqual([...new Set(seqs)].sort((a, b) => a - b));
-      // It is committed behind what came before it.
+      // Its commit includes all earlier operations.
       await send([{ op: 'patch', id: 'order', name: 'last' }], WAIT);
       expect((await get('order')).body).toMatchObject({ name: 'last', position: { x: 10 } });
     });
 
-    it('come by the thousand, and no more', async () => {
+    it('may be at most a thousand per request', async () => {
       const own = await openSpace(target());
       const make = (length: number) => Array.from({ length }, (_, i) => ({ op: 'put', id: `o-${i}` }));
       const most = await post(own, make(LIMITS.opsPerRequestMax), WAIT);
@@ -209,7 +209,7 @@ export function describeUpdates(target: () => Target): void {
       expect((await own.call('GET', '/health')).body.worldState.objects).toBe(1_000);
     });
 
-    it('[L6] of more than an entry holds are several, with one seq for who sent them', async () => {
+    it('[L6] that are too large for one entry become several entries, and the answer has one seq', async () => {
       const text = 'x'.repeat(60_000);
       const ops = Array.from({ length: 16 }, (_, i) => ({ op: 'put', id: `big-${i}`, properties: { text } }));
       const answer = await send(ops, WAIT);
@@ -267,7 +267,7 @@ export function describeUpdates(target: () => Target): void {
       ['a seq that is not safe', '{"ops":[{"op":"put","id":"no","ifSeq":9007199254740993}]}', '/ops/0/ifSeq'],
       ['NUL in a name', '{"ops":[{"op":"put","id":"no","name":"a\\u0000"}]}', '/ops/0/name'],
       [
-        'half a character',
+        'half of a surrogate pair',
         '{"ops":[{"op":"put","id":"no","properties":{"a":["\\ud800"]}}]}',
         '/ops/0/properties/a/0',
       ],
@@ -296,7 +296,7 @@ export function describeUpdates(target: () => Target): void {
       },
     );
 
-    it('are refused as another type, with a query, and by another method', async () => {
+    it('are refused with another media type, with a query, and with another method', async () => {
       const path = `${door.at}/updates`;
       const json = { ops: [{ op: 'put', id: 'no' }] };
       const typed = await door.call('POST', path, { json, headers: { 'Content-Type': 'text/plain' } });
@@ -308,7 +308,7 @@ export function describeUpdates(target: () => Target): void {
       expect((await get('no')).status).toBe(404);
     });
 
-    it('go with their space: one made again begins without them, and takes new ones', async () => {
+    it('are deleted with their space: a space created again begins empty, and accepts new ones', async () => {
       const own = await openSpace(target(), 'short');
       const put = [{ op: 'put', id: 'o', name: 'old' }];
       const first = await post(own, put);
