@@ -98,7 +98,7 @@ const MEASURED: Record<string, string[]> = {
     'one SELECT with pg, made into JSON in the same process',
   ],
   'hit-rate': [
-    'reads answered from what is kept',
+    'reads answered from a cache',
     'worlds loaded from Postgres meanwhile',
     'loads from Postgres for 5 readers of a space of which nothing is kept',
   ],

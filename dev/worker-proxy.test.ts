@@ -88,7 +88,7 @@ it('answers a body that stops arriving 408, also if the Worker waits for it', as
   handle = async (incoming, outgoing) => outgoing.end(await text(incoming).catch(() => ''));
   for (const method of ['PUT', 'GET'])
     expect(await text(send(`${method} / HTTP/1.1\r\nHost: here\r\nContent-Length: 9\r\n\r\nabc`))).toMatch(
-      /^HTTP\/1\.1 408 .*No byte of the body arrived for 200 ms/s,
+      /^HTTP\/1\.1 408 .*The server received no body data for 200 ms/s,
     );
 });
 

@@ -54,7 +54,7 @@ function forward(
   const giveUp = () => {
     // The Worker is slow to read, not the client to send.
     if (upstream.writableNeedDrain) timer.refresh();
-    else refuse(outgoing, 408, `No byte of the body arrived for ${bodySilenceMsMax} ms.`);
+    else refuse(outgoing, 408, `The server received no body data for ${bodySilenceMsMax} ms.`);
   };
   const timer = setTimeout(giveUp, bodySilenceMsMax);
   incoming.on('data', () => timer.refresh());

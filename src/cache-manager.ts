@@ -31,7 +31,7 @@ export interface ActionDecision {
 }
 
 /**
- * The cache of a tenant, for game servers. An outage of Redis never throws, because a cache is no reason for a world to stop: each method
+ * The cache of a tenant, for game servers. An outage of Redis never throws, because a cache is no reason for a world to stop. Each method
  * documents its answer, and `onError` is called. A wrong call is an `AppError` with `errors[] {path, message}`. Examples: an invalid id, a
  * value that is too large or not JSON, a ttl out of range.
  */

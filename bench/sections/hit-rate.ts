@@ -50,7 +50,7 @@ export async function measureHitRate(bench: Bench): Promise<Figure[]> {
   return [
     {
       section,
-      what: 'reads answered from what is kept',
+      what: 'reads answered from a cache',
       unit: 'of all',
       values: taken.map(({ hitRate }) => hitRate),
       due: { atLeast: HIT_RATE_MIN },

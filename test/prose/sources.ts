@@ -72,7 +72,11 @@ function listCode(file: string, source: string): Prose[] {
 }
 
 function isSentence(text: string): boolean {
-  if (/[{};]\s*$|^\s*(SELECT|INSERT|UPDATE|DELETE|WITH|CREATE|ALTER|GRANT|DROP)\b|=>|\n\s*\n/.test(text))
+  if (
+    /[{};]\s*$|^\s*(SELECT|INSERT|UPDATE|DELETE|WITH|CREATE|ALTER|GRANT|DROP)\b|^\s*select\b.*\bfrom\b|=>|\n\s*\n/.test(
+      text,
+    )
+  )
     return false;
   const words = text.split(/\s+/).filter((word) => /^[("'“‘]*[A-Za-z’'-]+[.,:;?!)"'”’]*$/.test(word));
   return words.length >= STRING_WORDS_MIN && words.length >= text.split(/\s+/).length * 0.6;
