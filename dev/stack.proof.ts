@@ -86,7 +86,7 @@ it('says what to do where its secrets are missing or damaged, and starts nothing
   const dir = mkdtempSync(join(tmpdir(), 'stack-test-'));
   writeFileSync(join(dir, 'secrets.json'), '{"ownerPassword":""}');
   await expect(startKept(dir)).rejects.toThrow(
-    /secrets\.json is damaged \(superuserPassword, .*: put it back/,
+    /secrets\.json is damaged \(superuserPassword, .*Restore the file/,
   );
   rmSync(join(dir, 'secrets.json'));
   writeFileSync(join(dir, 'postgres'), '');
