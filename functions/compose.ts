@@ -117,7 +117,7 @@ export function compose(env: Env, runtime: Runtime): Composition {
               }),
           },
         );
-  const worldLog = spaceLog ?? new DirectLog(drainStore, now);
+  const worldLog = spaceLog ?? new DirectLog(drainStore, now, config.limits.rateLimitChatPerMinute);
   const underWay = new Set<Promise<unknown>>();
   return {
     config,
@@ -215,6 +215,7 @@ function openLog(
     idempotencyTtlSeconds: limits.idempotencyTtlSeconds,
     requestsPerMinute: limits.rateLimitRequestsPerMinute,
     updatesPerMinute: limits.rateLimitUpdatesPerMinute,
+    messagesPerMinute: limits.rateLimitChatPerMinute,
     backlog: {
       bytesMax: limits.backlogBytesMax,
       entriesMax: limits.backlogEntriesMax,

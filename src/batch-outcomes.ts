@@ -5,7 +5,7 @@ import { coalesceOperations } from './world/coalesce.ts';
 import { LIMITS } from './world/limits.ts';
 import { packMoves } from './world/move.ts';
 import type { Operation, OperationResult } from './world/operation.ts';
-import { isConditional } from './world/operation-effects.ts';
+import { findKind, isConditional, isOfObject } from './world/operation-effects.ts';
 import type { Seq } from './world/types.ts';
 
 /** The answer to an append. */
@@ -184,9 +184,9 @@ function findNoEffectItems<T extends { operation: Operation }>(
 }
 
 function isConditionalOperation(operation: Operation): boolean {
-  return operation.op !== 'user.patch' && isConditional(operation);
+  return isOfObject(operation) && isConditional(operation);
 }
 
-function nameOf({ op, id }: Operation): string {
-  return `${op === 'user.patch' ? 'avatar' : 'object'} ${id}`;
+function nameOf(operation: Operation): string {
+  return `${findKind(operation)} ${operation.id}`;
 }

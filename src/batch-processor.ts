@@ -5,6 +5,7 @@ import { AppError } from './world/errors.ts';
 import { LIMITS } from './world/limits.ts';
 import { isMove } from './world/move.ts';
 import type { Operation, OperationStatus } from './world/operation.ts';
+import { findKind } from './world/operation-effects.ts';
 import { checkId } from './world/schemas.ts';
 import { readThreeValues } from './world/three-values.ts';
 import type { Seq } from './world/types.ts';
@@ -48,7 +49,7 @@ export interface BatchOptions {
 }
 
 /**
- * The types of `add`. `objectUpdates`: `{objectId, …fields}` changes the given fields of an object. `objectSaves`: the same,
+ * The types of `add`. `chatMessages`: `{userId?, text, kind?, id?}` posts a message. `objectUpdates`: `{objectId, …fields}` changes the given fields of an object. `objectSaves`: the same,
  * for a whole object. `objectDeletes`: `{objectId}`. `userUpdates`: `{userId, position?, rotation?, properties?}` moves an avatar.
  * `operations`: `{op, id, …}`, as the API has them. Each may name its `spaceId` and its `updatedBy`.
  */
@@ -57,6 +58,7 @@ export const BATCH_TYPES = [
   'objectSaves',
   'objectDeletes',
   'userUpdates',
+  'chatMessages',
   'operations',
 ] as const;
 export type BatchType = (typeof BATCH_TYPES)[number];
@@ -128,7 +130,7 @@ export class BatchProcessor {
   /** Operations of all types that were added and not sent yet. */
   #queue: Item[] = [];
   #timer: ReturnType<typeof setTimeout> | undefined;
-  /** By space, the append that the next one waits for. */
+  /** By lane, the items that the next append takes: see `findLane`. */
   readonly #waiting = new Map<string, Item[]>();
   /** Being appended, or waiting to be tried again. */
   readonly #underWay = new Set<Promise<void>>();
@@ -258,23 +260,23 @@ export class BatchProcessor {
       clearTimeout(this.#timer);
       this.#timer = undefined;
     }
-    for (const [spaceId, own] of Map.groupBy(items, (item) => item.spaceId)) {
-      const waiting = this.#waiting.get(spaceId);
+    for (const [lane, own] of Map.groupBy(items, findLane)) {
+      const waiting = this.#waiting.get(lane);
       if (waiting !== undefined) {
         for (const item of own) waiting.push(item);
         continue;
       }
-      this.#waiting.set(spaceId, own);
-      const pumping = this.#pump(spaceId, own);
+      this.#waiting.set(lane, own);
+      const pumping = this.#pump(lane, own);
       this.#underWay.add(pumping);
       void pumping.finally(() => this.#underWay.delete(pumping));
     }
   }
 
   /** One round at a time in a space: a retry must not come after operations that were added later. */
-  async #pump(spaceId: string, waiting: Item[]): Promise<void> {
+  async #pump(lane: string, waiting: Item[]): Promise<void> {
     while (waiting.length > 0) await Promise.all(takeRound(waiting).map((items) => this.#append(items)));
-    this.#waiting.delete(spaceId);
+    this.#waiting.delete(lane);
   }
 
   async #append(items: Item[]): Promise<void> {
@@ -305,7 +307,9 @@ export class BatchProcessor {
         return;
       } catch (error) {
         const leftMs = Math.min(this.#endMs, giveUpMs) - now();
-        if (!isPassing(error) || leftMs <= 0) {
+        // A person who speaks too much is told so, and delays nobody.
+        const isRefused = isPosted(first) && error instanceof AppError && error.code === 'rate_limited';
+        if (isRefused || !isPassing(error) || leftMs <= 0) {
           this.#fail(items, error);
           return;
         }
@@ -335,18 +339,31 @@ export class BatchProcessor {
   }
 }
 
+/** Items of one lane are appended in order. The messages of each person have a lane, because a message may be refused. */
+function findLane(item: Item): string {
+  const { operation, spaceId } = item;
+  return operation.op === 'chat.post' ? `${spaceId} ${operation.userId ?? ''}` : spaceId;
+}
+
+function isPosted({ operation }: Item): boolean {
+  return operation.op === 'chat.post';
+}
+
 /**
  * Takes operations from the front, by author: up to one request each. An author's operations stop before an object that another author
  * has written in this round.
  */
 function takeRound(waiting: Item[]): Item[][] {
+  const [next] = waiting;
+  // A message that is refused takes no other with it.
+  if (next !== undefined && isPosted(next)) return [waiting.splice(0, 1)];
   const groups = new Map<string | null, Item[]>();
   const writers = new Map<string, string | null>();
   let count = 0;
   let bytes = 0;
   for (const item of waiting) {
     const { operation, actor } = item;
-    const written = `${operation.op === 'user.patch' ? 'user' : 'object'} ${operation.id}`;
+    const written = `${findKind(operation)} ${operation.id}`;
     const group = groups.get(actor);
     bytes += item.bytes;
     if (count === LIMITS.opsPerRequestMax || (count > 0 && bytes > LIMITS.updatesBodyBytesMax)) break;
@@ -380,6 +397,7 @@ const OP_OF = {
   objectSaves: 'put',
   objectDeletes: 'delete',
   userUpdates: 'user.patch',
+  chatMessages: 'chat.post',
 } as const;
 
 function readItem(
@@ -392,8 +410,13 @@ function readItem(
     string,
     unknown
   >;
-  const named = type === 'userUpdates' ? userId : objectId;
-  const operation = type === 'operations' ? fields : { ...fields, op: OP_OF[type], id: named ?? fields.id };
+  const isMessage = type === 'chatMessages' || fields.op === 'chat.post';
+  const operation =
+    type === 'operations'
+      ? { ...fields, ...(isMessage && userId !== undefined && { userId }) }
+      : type === 'chatMessages'
+        ? { ...fields, op: OP_OF[type], userId: userId ?? null }
+        : { ...fields, op: OP_OF[type], id: (type === 'userUpdates' ? userId : objectId) ?? fields.id };
   const [checked] = checkOperations({ ops: [operation] });
   if (checked === undefined || isMove(checked))
     throw invalid(
@@ -403,11 +426,15 @@ function readItem(
   const text = JSON.stringify(checked);
   return {
     spaceId: spaceId === undefined ? undefined : checkId(spaceId, '/spaceId'),
-    actor: updatedBy === undefined || updatedBy === null ? null : checkId(updatedBy, '/updatedBy'),
+    actor: readActor(updatedBy ?? (isMessage ? userId : null)),
     // The caller's own objects may be changed before it is sent.
     operation: JSON.parse(text) as Operation,
     bytes: text.length,
   };
+}
+
+function readActor(id: unknown): string | null {
+  return id === undefined || id === null ? null : checkId(id, '/updatedBy');
 }
 
 function invalid(path: string, message: string): AppError {

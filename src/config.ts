@@ -77,6 +77,8 @@ export interface Config {
     rateLimitUnknownCredentialsPerMinute: number;
     /** Operations of each principal in a space; 0: not counted. */
     rateLimitUpdatesPerMinute: number;
+    /** Messages of each person in a space; 0: not counted. */
+    rateLimitChatPerMinute: number;
     /** Limits of a space's backlog. Above them writes are refused until it has drained. */
     backlogBytesMax: number;
     backlogEntriesMax: number;
@@ -154,6 +156,13 @@ export function parseConfig(env: Env): Config {
         1_200_000,
         0,
         1_000_000_000,
+      ),
+      rateLimitChatPerMinute: readInteger(
+        env,
+        'RATE_LIMIT_CHAT_PER_MINUTE',
+        LIMITS.chatMessagesPerMinute,
+        0,
+        1_000_000,
       ),
       backlogBytesMax: readInteger(env, 'BACKLOG_BYTES_MAX', LIMITS.backlogBytesMax, 1_024, 65_536 * MIB),
       backlogEntriesMax: readInteger(env, 'BACKLOG_ENTRIES_MAX', LIMITS.backlogEntriesMax, 1, 100_000_000),

@@ -139,6 +139,7 @@ export class BatchProcessor extends Batches {
       pause,
       requestsPerMinute: 0,
       updatesPerMinute: 0,
+      messagesPerMinute: LIMITS.chatMessagesPerMinute,
       backlog: BACKLOG,
       commitsAlways: false,
       ...log,

@@ -1,6 +1,16 @@
+import { fingerprint } from './helpers/fingerprint.ts';
 import type { StagedWorld } from './log/log-stores.ts';
 import type { AppendOptions, CommittedOperations, Queued } from './log/space-log.ts';
-import { readOwnParts, refuseOtherAvatars, withinSpace } from './persistence/within-space.ts';
+import { nameMessages } from './persistence/name-messages.ts';
+import { readOwnParts, refuseForSession, withinSpace } from './persistence/within-space.ts';
+import {
+  type ChatPage,
+  deleteMessage,
+  listMessages,
+  type PostedMessage,
+  type PostOptions,
+  postMessage,
+} from './persistence/world-chat.ts';
 import {
   loadState,
   type ReadContext,
@@ -32,7 +42,9 @@ import {
 } from './world/schemas.ts';
 import type { StateLine, StateView } from './world/state-lines.ts';
 import type {
+  ChatMessage,
   Page,
+  Role,
   SaveMode,
   Seq,
   Space,
@@ -56,6 +68,8 @@ export interface PersistenceOptions {
    * media with a world: these belong to the tenant.
    */
   withinSpace?: boolean;
+  /** The role of such a caller; `editor` by default. */
+  role?: Role;
   /** The principal whose budget and idempotency keys an append uses; null: none. */
   principal?: string | null;
   /** Keeps work going that no answer waits for. */
@@ -143,7 +157,10 @@ export class PersistenceLayer {
   forTenant(
     tenantId: string,
     actor: string | null,
-    { withinSpace = false, ...rest }: Pick<PersistenceOptions, 'withinSpace' | 'principal' | 'defer'> = {},
+    {
+      withinSpace = false,
+      ...rest
+    }: Pick<PersistenceOptions, 'withinSpace' | 'role' | 'principal' | 'defer'> = {},
   ): PersistenceLayer {
     return new PersistenceLayer(this.#store, this.#order, {
       ...this.#options,
@@ -158,11 +175,13 @@ export class PersistenceLayer {
   async putSpace(spaceId: string, input: unknown): Promise<{ space: Space; created: boolean }> {
     const { tenantId, withinSpace } = this.#options;
     const [id, space] = [checkId(spaceId, '/space'), checkSpace(input)];
-    return this.#invalidateWhile(async () =>
+    const put = await this.#invalidateWhile(async () =>
       withinSpace
         ? { space: found(await this.#store.updateSpace(tenantId, id, space)), created: false }
         : this.#makeSpace(tenantId, id, space),
     );
+    if (!put.created) await this.#order.log.applySettings({ tenantId, spaceId: id }, put.space.settings);
+    return put;
   }
 
   /** One that was deleted is made again only when its log is retired: Redis may not have heard of the deletion. */
@@ -248,10 +267,52 @@ export class PersistenceLayer {
     { spaceId, waits = false, ...append }: OperationsOptions = {},
   ): Promise<Queued | CommittedOperations> {
     const checked = checkOperations(this.#read(input));
-    if (this.#options.withinSpace) refuseOtherAvatars(checked, this.#options.actor);
+    const { withinSpace: isSession, actor, role = 'editor' } = this.#options;
+    if (isSession) refuseForSession(checked, { actor, role });
+    const { operations, callerIds } = nameMessages(checked, this.#person);
     const { log, target, options } = this.#writeContext(spaceId);
+    const { idempotency = null } = append;
+    const known =
+      callerIds.length === 0
+        ? idempotency
+        : {
+            ...(idempotency ?? { key: null, fingerprint: await fingerprint(JSON.stringify(checked)) }),
+            messageIds: callerIds,
+          };
     const how = waits || log.commitsAlways ? 'commit' : 'enqueue';
-    return log[how](target, checked, { ...options, ...append });
+    return log[how](target, operations, {
+      ...options,
+      ...append,
+      idempotency: known,
+      role: isSession ? role : null,
+    });
+  }
+
+  /**
+   * Posts a message: `{text, kind?, id?, userId?}`. The message gets an id of its own. A repeat with the same `id` within the time that
+   * keys are kept returns the first message. @throws forbidden if the space's `settings.chat` does not allow it; rate_limited
+   */
+  async postMessage(input: unknown, { waits = true, ...options }: PostOptions = {}): Promise<PostedMessage> {
+    return postMessage(input, this.#person, (operation) =>
+      this.appendOperations({ ops: [operation] }, { waits, ...options }),
+    );
+  }
+
+  /** Hides a message immediately; its row is deleted a week later. A session that is no owner deletes only messages of its person. */
+  async deleteMessage(messageId: string, { spaceId, queues }: InSpaceIf = {}): Promise<{ seq: Seq }> {
+    const id = checkId(messageId, '/id');
+    const person = this.#options.role === 'owner' ? null : this.#person;
+    return deleteMessage(this.#writeContext(spaceId, queues), this.#readContext(spaceId), id, person);
+  }
+
+  /** Messages, newest first. `before` and `after` are ids of messages, or seqs. It shows every acknowledged message. */
+  async listMessages({ spaceId, ...page }: InSpace & ChatPage = {}): Promise<Page<ChatMessage>> {
+    return listMessages(this.#readContext(spaceId), page);
+  }
+
+  /** The only person in whose name this layer writes; null: any. */
+  get #person(): string | null {
+    return this.#options.withinSpace ? (this.#options.actor ?? null) : null;
   }
 
   /**

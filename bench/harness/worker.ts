@@ -12,6 +12,7 @@ const ROOT = resolve(import.meta.dirname, '../..');
 export const UNLIMITED: WorkerVariables = {
   RATE_LIMIT_REQUESTS_PER_MINUTE: '0',
   RATE_LIMIT_UPDATES_PER_MINUTE: '0',
+  RATE_LIMIT_CHAT_PER_MINUTE: '0',
   RATE_LIMIT_UNKNOWN_CREDENTIALS_PER_MINUTE: '0',
 };
 

@@ -50,7 +50,7 @@ CREATE TABLE "dead_letters" (
 	"replayed_at" timestamp with time zone,
 	CONSTRAINT "dead_letters_tenant_id_dead_letter_id_pk" PRIMARY KEY("tenant_id","dead_letter_id"),
 	CONSTRAINT "dead_letters_id_form" CHECK (("dead_letters"."dead_letter_id" ~ '^[.]*[A-Za-z0-9_:-][A-Za-z0-9._:-]*$' and octet_length("dead_letters"."dead_letter_id") <= 128)),
-	CONSTRAINT "dead_letters_kind_known" CHECK ("dead_letters"."kind" in ('object', 'avatar', 'stage'))
+	CONSTRAINT "dead_letters_kind_known" CHECK ("dead_letters"."kind" in ('object', 'avatar', 'message', 'stage'))
 );
 --> statement-breakpoint
 CREATE TABLE "incidents" (
@@ -302,4 +302,5 @@ CREATE INDEX "incidents_oldest" ON "incidents" USING btree ("tenant_id","created
 CREATE INDEX "write_results_oldest" ON "write_results" USING btree ("tenant_id","created_at");--> statement-breakpoint
 CREATE INDEX "sessions_of_space" ON "sessions" USING btree ("tenant_id","space_id","expires_at");--> statement-breakpoint
 CREATE INDEX "chat_messages_newest" ON "chat_messages" USING btree ("tenant_id","space_id","created_at","message_id") WHERE deleted_at is null;--> statement-breakpoint
+CREATE INDEX "chat_messages_deleted" ON "chat_messages" USING btree ("tenant_id","deleted_at") WHERE deleted_at is not null;--> statement-breakpoint
 CREATE INDEX "object_removals_newest" ON "object_removals" USING btree ("world","seq");

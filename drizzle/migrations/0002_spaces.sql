@@ -3,6 +3,18 @@ CREATE FUNCTION next_seq(last bigint) RETURNS bigint
 LANGUAGE sql VOLATILE
 AS $$ SELECT greatest(last + 1, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint) $$;
 --> statement-breakpoint
+-- The moment of a seq.
+CREATE FUNCTION seq_to_time(p_seq bigint) RETURNS timestamptz
+LANGUAGE sql IMMUTABLE
+AS $$ SELECT 'epoch'::timestamptz + p_seq * interval '1 microsecond' $$;
+--> statement-breakpoint
+-- The lowest role that may post messages in a space, or off.
+CREATE FUNCTION chat_rule(p_settings jsonb) RETURNS text
+LANGUAGE sql IMMUTABLE
+AS $$
+  SELECT CASE WHEN p_settings ->> 'chat' IN ('viewer', 'editor', 'owner', 'off') THEN p_settings ->> 'chat' ELSE 'viewer' END
+$$;
+--> statement-breakpoint
 -- A number for a new generation of a space's world. Its upper bits are the number of the tenant, which row security compares. Its
 -- lower bits come from one sequence. No caller can choose it, and no other generation gets the same number.
 CREATE FUNCTION draw_world(p_space text) RETURNS bigint
@@ -65,10 +77,11 @@ $$;
 --> statement-breakpoint
 -- Notes that a space is written through a log in the Redis that p_instance names. From now on only the log gives the order. The log
 -- was lost if it was in another Redis, or if it was opened more than a minute ago and is absent. Then an incident stores the seq.
--- Outcomes: the log's beginning; was_open, whether it was open before; is_lost, whether an incident says that entries after the cursor
+-- Outcomes: the log's beginning; chat, as chat_rule has it; was_open, whether it was open before; is_lost, whether an incident says that entries after the cursor
 -- are lost. No row if the space does not exist.
 CREATE FUNCTION open_log(p_space text, p_instance text, p_is_absent boolean, p_incident text)
-RETURNS TABLE (incarnation text, incarnation_seq bigint, log_cursor bigint, was_open boolean, is_lost boolean)
+RETURNS TABLE (
+  incarnation text, incarnation_seq bigint, log_cursor bigint, chat text, was_open boolean, is_lost boolean)
 LANGUAGE plpgsql
 AS $$
 DECLARE
@@ -98,7 +111,7 @@ BEGIN
     SELECT FROM incidents i
     WHERE i.tenant_id = v_tenant AND i.created_at > now() - interval '1 minute' AND i.space_id = p_space
       AND i.kind = 'log_lost' AND (i.detail ->> 'durableSeq')::bigint = v_space.log_cursor);
-  RETURN QUERY SELECT v_space.incarnation, v_space.incarnation_seq, v_space.log_cursor, v_was_open, v_is_lost;
+  RETURN QUERY SELECT v_space.incarnation, v_space.incarnation_seq, v_space.log_cursor, chat_rule(v_space.settings), v_was_open, v_is_lost;
 END
 $$;
 -- Notes a reader that named p_seq as its last seq, although the log has no such entry. The log ends at p_last, or continues from there
@@ -134,8 +147,11 @@ END
 $$;
 --> statement-breakpoint
 -- Removes expired records of a tenant: results older than p_results_seconds, and dead letters older than p_dead_days. It also removes
--- incidents older than 90 days, and written objects older than a minute. Outcome: the number of rows.
-CREATE FUNCTION sweep_log_records(p_tenant text, p_results_seconds integer, p_dead_days integer) RETURNS bigint
+-- incidents older than 90 days, written objects older than a minute, and messages that were deleted p_chat_days ago.
+-- Outcome: the number of rows.
+CREATE FUNCTION sweep_log_records(
+  p_tenant text, p_results_seconds integer, p_dead_days integer, p_chat_days integer
+) RETURNS bigint
 LANGUAGE sql
 AS $$
   WITH answered AS (
@@ -149,27 +165,30 @@ AS $$
     WHERE tenant_id = p_tenant AND created_at < now() - make_interval(days => p_dead_days) RETURNING 1
   ), noted AS (
     DELETE FROM incidents WHERE tenant_id = p_tenant AND created_at < now() - interval '90 days' RETURNING 1
+  ), unsaid AS (
+    DELETE FROM chat_messages
+    WHERE tenant_id = p_tenant AND deleted_at < now() - make_interval(days => p_chat_days) RETURNING 1
   )
   SELECT (SELECT count(*) FROM answered) + (SELECT count(*) FROM written) + (SELECT count(*) FROM buried)
-    + (SELECT count(*) FROM noted)
+    + (SELECT count(*) FROM noted) + (SELECT count(*) FROM unsaid)
 $$;
 --> statement-breakpoint
 -- The same for all tenants, one after the other by their indexes.
-CREATE FUNCTION sweep_all_log_records(p_results_seconds integer, p_dead_days integer) RETURNS bigint
+CREATE FUNCTION sweep_all_log_records(p_results_seconds integer, p_dead_days integer, p_chat_days integer) RETURNS bigint
 LANGUAGE sql
 SECURITY DEFINER
 SET search_path = pg_catalog, public, pg_temp
 AS $$
-  SELECT coalesce(sum(sweep_log_records(t.tenant_id, p_results_seconds, p_dead_days)), 0)::bigint FROM tenants t
+  SELECT coalesce(sum(sweep_log_records(t.tenant_id, p_results_seconds, p_dead_days, p_chat_days)), 0)::bigint FROM tenants t
 $$;
 --> statement-breakpoint
-REVOKE ALL ON FUNCTION sweep_all_log_records(integer, integer) FROM PUBLIC;
+REVOKE ALL ON FUNCTION sweep_all_log_records(integer, integer, integer) FROM PUBLIC;
 --> statement-breakpoint
-GRANT EXECUTE ON FUNCTION sweep_all_log_records(integer, integer) TO worldkeep_app;
+GRANT EXECUTE ON FUNCTION sweep_all_log_records(integer, integer, integer) TO worldkeep_app;
 --> statement-breakpoint
 -- A role that receives a function must be allowed to create one there, during the transfer.
 GRANT CREATE ON SCHEMA public TO worldkeep_jobs;
 --> statement-breakpoint
-ALTER FUNCTION sweep_all_log_records(integer, integer) OWNER TO worldkeep_jobs;
+ALTER FUNCTION sweep_all_log_records(integer, integer, integer) OWNER TO worldkeep_jobs;
 --> statement-breakpoint
 REVOKE CREATE ON SCHEMA public FROM worldkeep_jobs;

@@ -18,6 +18,9 @@ CREATE TYPE avatar_rows AS (
   marks integer[], props text[]
 );
 --> statement-breakpoint
+-- Messages that a batch posts, deletes, or both.
+CREATE TYPE message_rows AS (ids text[], seqs bigint[], users text[], texts text[], kinds text[], deleted_seqs bigint[]);
+--> statement-breakpoint
 -- RFC 7396: members of the patch replace members of the target, null removes one, objects merge, anything else replaces the whole.
 -- One pass over each level: building the result member by member takes seconds for some thousand of them.
 CREATE FUNCTION json_merge_patch(target jsonb, patch jsonb) RETURNS jsonb
@@ -334,6 +337,35 @@ BEGIN
     rotation_w = excluded.rotation_w;
   GET DIAGNOSTICS v_added = ROW_COUNT;
   RETURN v_count + v_added;
+END
+$$;
+--> statement-breakpoint
+-- Posts and deletes messages: the first where there is a seq, the second where there is a deleted seq. texts and kinds are JSON, as in
+-- object_rows. A deleted message stays for some days, and no list shows it. Outcome: the deletions that found no message.
+CREATE FUNCTION write_messages(p_space text, r message_rows) RETURNS text[]
+LANGUAGE plpgsql
+AS $$
+DECLARE
+  v_tenant text := current_tenant();
+  v_absent text[];
+BEGIN
+  INSERT INTO chat_messages (tenant_id, space_id, message_id, user_id, text, kind, seq, created_at, deleted_at)
+  SELECT v_tenant, p_space, c.id, c.author, c.text::json #>> '{}', c.kind::json #>> '{}', c.seq, seq_to_time(c.seq),
+    seq_to_time(c.deleted_seq)
+  FROM unnest(r.ids, r.seqs, r.users, r.texts, r.kinds, r.deleted_seqs) AS c (id, seq, author, text, kind, deleted_seq)
+  WHERE c.seq IS NOT NULL
+  ON CONFLICT (tenant_id, space_id, message_id) DO NOTHING;
+  WITH gone AS (
+    UPDATE chat_messages m SET deleted_at = seq_to_time(c.deleted_seq)
+    FROM unnest(r.ids, r.seqs, r.deleted_seqs) AS c (id, seq, deleted_seq)
+    WHERE m.tenant_id = v_tenant AND m.space_id = p_space AND m.message_id = c.id AND m.deleted_at IS NULL
+      AND c.seq IS NULL
+    RETURNING m.message_id
+  )
+  SELECT ARRAY(
+    SELECT c.id FROM unnest(r.ids, r.seqs) AS c (id, seq) WHERE c.seq IS NULL EXCEPT SELECT g.message_id FROM gone g)
+  INTO v_absent;
+  RETURN v_absent;
 END
 $$;
 --> statement-breakpoint

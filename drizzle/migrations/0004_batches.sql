@@ -3,8 +3,9 @@ CREATE TYPE single_rows AS (
   seqs bigint[], indexes integer[], kinds text[], ids text[], authors integer[], letters text[], ops text[]
 );
 --> statement-breakpoint
--- Operations whose result says `applied` because their object or person was presumed to be there.
-CREATE TYPE presumed_rows AS (seqs bigint[], indexes integer[], ids text[], are_users boolean[]);
+-- Operations whose result says `applied` because their object, person or message was presumed to be there. kinds: object, avatar or
+-- message.
+CREATE TYPE presumed_rows AS (seqs bigint[], indexes integer[], ids text[], kinds text[]);
 --> statement-breakpoint
 CREATE FUNCTION slice_rows(r object_rows, p_first integer, p_last integer) RETURNS object_rows
 LANGUAGE sql IMMUTABLE
@@ -29,18 +30,27 @@ AS $$
   )::avatar_rows
 $$;
 --> statement-breakpoint
--- Which rows cannot be kept, as {moves, patches, puts, avatars: [place, …]}, each counted from 1; NULL where all can. Tries by
+CREATE FUNCTION slice_rows(r message_rows, p_first integer, p_last integer) RETURNS message_rows
+LANGUAGE sql IMMUTABLE
+AS $$
+  SELECT ROW(
+    r.ids[p_first:p_last], r.seqs[p_first:p_last], r.users[p_first:p_last], r.texts[p_first:p_last], r.kinds[p_first:p_last],
+    r.deleted_seqs[p_first:p_last])::message_rows
+$$;
+--> statement-breakpoint
+-- Which rows cannot be kept, as {moves, patches, puts, avatars, messages: [place, …]}, each counted from 1; NULL where all can. Tries by
 -- halves, and undoes what it tries: 1 such row of 5,000 takes two batches' time, not 5,000 subtransactions.
 CREATE FUNCTION find_poison(
   p_space text, p_world bigint, p_world_seq bigint, p_authors bigint[],
-  p_moves object_rows, p_patches object_rows, p_puts object_rows, p_avatars avatar_rows
+  p_moves object_rows, p_patches object_rows, p_puts object_rows, p_avatars avatar_rows, p_messages message_rows
 ) RETURNS jsonb
 LANGUAGE plpgsql
 AS $$
 DECLARE
-  v_kinds text[] := ARRAY['moves', 'patches', 'puts', 'avatars'];
+  v_kinds text[] := ARRAY['moves', 'patches', 'puts', 'avatars', 'messages'];
   v_sizes integer[] := ARRAY[
-    cardinality(p_moves.ids), cardinality(p_patches.ids), cardinality(p_puts.ids), cardinality(p_avatars.ids)];
+    cardinality(p_moves.ids), cardinality(p_patches.ids), cardinality(p_puts.ids), cardinality(p_avatars.ids),
+    cardinality(p_messages.ids)];
   v_firsts integer[];
   v_lasts integer[];
   v_first integer;
@@ -50,7 +60,7 @@ DECLARE
   v_bad integer[];
   v_poison jsonb;
 BEGIN
-  FOR v_kind IN 1 .. 4 LOOP
+  FOR v_kind IN 1 .. 5 LOOP
     CONTINUE WHEN v_sizes[v_kind] = 0 OR v_sizes[v_kind] IS NULL;
     v_firsts := ARRAY[1];
     v_lasts := ARRAY[v_sizes[v_kind]];
@@ -68,8 +78,10 @@ BEGIN
             PERFORM patch_objects(p_world, p_world_seq, p_authors, slice_rows(p_patches, v_first, v_last));
           WHEN 3 THEN
             PERFORM put_objects(p_world, p_world_seq, p_authors, slice_rows(p_puts, v_first, v_last));
-          ELSE
+          WHEN 4 THEN
             PERFORM move_avatars(p_space, slice_rows(p_avatars, v_first, v_last));
+          ELSE
+            PERFORM write_messages(p_space, slice_rows(p_messages, v_first, v_last));
         END CASE;
         RAISE EXCEPTION USING ERRCODE = 'WK000', MESSAGE = 'undone';
       EXCEPTION
@@ -124,6 +136,14 @@ BEGIN
       ARRAY[CASE WHEN p_op ? 'properties' THEN 8 ELSE 0 END],
       ARRAY[jsonb_build_array(p_op -> 'properties')::text])::avatar_rows);
     RETURN 'applied';
+  END IF;
+
+  IF p_op ->> 'op' IN ('chat.post', 'chat.delete') THEN
+    RETURN CASE WHEN write_messages(p_space, ROW(
+      ARRAY[p_id], ARRAY[CASE WHEN p_op ->> 'op' = 'chat.post' THEN p_seq END], ARRAY[p_op ->> 'userId'],
+      ARRAY[(p_op -> 'text')::text], ARRAY[(p_op -> 'kind')::text],
+      ARRAY[CASE WHEN p_op ->> 'op' = 'chat.delete' THEN p_seq END])::message_rows) = '{}'
+    THEN 'applied' ELSE 'unknown_object' END;
   END IF;
 
   IF p_op ->> 'op' <> 'put' AND p_now = 0 THEN
@@ -183,19 +203,21 @@ BEGIN
 END
 $$;
 --> statement-breakpoint
--- The results of a batch. Operations on a missing object or person say unknown_object.
-CREATE FUNCTION mark_absent(p_results jsonb, p_presumed presumed_rows, p_objects text[], p_users text[]) RETURNS jsonb
+-- The results of a batch. Operations on a missing object, person or message say unknown_object.
+CREATE FUNCTION mark_absent(
+  p_results jsonb, p_presumed presumed_rows, p_objects text[], p_users text[], p_messages text[]
+) RETURNS jsonb
 LANGUAGE plpgsql IMMUTABLE
 AS $$
 DECLARE
   v_absent jsonb;
 BEGIN
-  IF cardinality(p_presumed.seqs) IS NULL OR cardinality(p_objects || p_users) = 0 THEN
+  IF cardinality(p_presumed.seqs) IS NULL OR cardinality(p_objects || p_users || p_messages) = 0 THEN
     RETURN p_results;
   END IF;
   SELECT jsonb_object_agg(p.seq || ' ' || p.index, true) INTO v_absent
-  FROM unnest(p_presumed.seqs, p_presumed.indexes, p_presumed.ids, p_presumed.are_users) AS p (seq, index, id, is_user)
-  WHERE p.id = ANY (CASE WHEN p.is_user THEN p_users ELSE p_objects END);
+  FROM unnest(p_presumed.seqs, p_presumed.indexes, p_presumed.ids, p_presumed.kinds) AS p (seq, index, id, kind)
+  WHERE p.id = ANY (CASE p.kind WHEN 'object' THEN p_objects WHEN 'avatar' THEN p_users ELSE p_messages END);
   IF v_absent IS NULL THEN
     RETURN p_results;
   END IF;
@@ -236,8 +258,8 @@ $$;
 -- p_doubtful: the objects of p_puts that earlier operations of the batch assumed to exist.
 -- p_is_direct: the batch comes from no log, and must not come between the entries of one.
 -- Outcomes:
--- - applied. unknown: moves and patches of missing objects. dead: [{id, seq, index, kind, target}]. absent_objects, absent_users: missing
---   targets of moves, patches, deletions, p_doubtful and avatars. no_effects: [{seq, index, status}] of singles without effect.
+-- - applied. unknown: moves and patches of missing objects. dead: [{id, seq, index, kind, target}]. absent_objects, absent_users,
+--   absent_messages: missing targets of moves, patches, deletions, p_doubtful and avatars. no_effects: [{seq, index, status}] of singles without effect.
 -- - moved (at_cursor, at_incarnation: where the space is).
 -- - unknown_space.
 -- - poisoned (poison: as find_poison has it).
@@ -245,10 +267,10 @@ $$;
 CREATE FUNCTION apply_batch(
   p_space text, p_incarnation text, p_from bigint, p_to bigint,
   p_moves object_rows, p_patches object_rows, p_puts object_rows, p_deletes object_rows, p_avatars avatar_rows,
-  p_singles single_rows, p_authors text[], p_results jsonb, p_presumed presumed_rows, p_written_seqs bigint[], p_written_ids text[], p_doubtful text[],
+  p_messages message_rows, p_singles single_rows, p_authors text[], p_results jsonb, p_presumed presumed_rows, p_written_seqs bigint[], p_written_ids text[], p_doubtful text[],
   p_incidents jsonb, p_is_direct boolean,
   OUT status text, OUT at_cursor bigint, OUT at_incarnation text, OUT unknown integer, OUT dead jsonb, OUT poison jsonb,
-  OUT absent_objects text[], OUT absent_users text[], OUT no_effects jsonb)
+  OUT absent_objects text[], OUT absent_users text[], OUT absent_messages text[], OUT no_effects jsonb)
 LANGUAGE plpgsql
 -- Each row is found by its key, whatever the planner believes of the table: without statistics it has read all of it.
 SET enable_seqscan = off
@@ -295,6 +317,7 @@ BEGIN
   unknown := 0;
   absent_objects := '{}';
   absent_users := '{}';
+  absent_messages := '{}';
   BEGIN
     UPDATE spaces s SET log_cursor = p_to WHERE s.tenant_id = v_tenant AND s.space_id = p_space;
     IF cardinality(p_moves.ids) > 0 THEN
@@ -328,9 +351,12 @@ BEGIN
         ) AS u ON true
         WHERE u.user_id IS NULL);
     END IF;
+    IF cardinality(p_messages.ids) > 0 THEN
+      absent_messages := write_messages(p_space, p_messages);
+    END IF;
   EXCEPTION WHEN data_exception OR integrity_constraint_violation OR program_limit_exceeded THEN
     poison := find_poison(
-      p_space, v_space.world, v_space.generation_seq, v_authors, p_moves, p_patches, p_puts, p_avatars);
+      p_space, v_space.world, v_space.generation_seq, v_authors, p_moves, p_patches, p_puts, p_avatars, p_messages);
     IF poison IS NULL THEN
       RAISE;
     END IF;
@@ -338,7 +364,7 @@ BEGIN
     RETURN;
   END;
 
-  v_results := mark_absent(p_results, p_presumed, absent_objects, absent_users);
+  v_results := mark_absent(p_results, p_presumed, absent_objects, absent_users, absent_messages);
   IF cardinality(p_written_seqs) > 0 THEN
     PERFORM keep_written(p_space, v_space.world, p_written_seqs, p_written_ids);
   END IF;

@@ -57,6 +57,8 @@ BEGIN
   WHERE tenant_id = v_tenant AND kind = 'avatar' AND target_id = p_user;
   GET DIAGNOSTICS v_count = ROW_COUNT;
   v_erased := v_erased + v_count;
+  UPDATE dead_letters SET op = (op::jsonb || '{"userId": null}')::json
+  WHERE tenant_id = v_tenant AND kind = 'message' AND op ->> 'userId' = p_user;
   UPDATE dead_letters SET actor = p_pseudonym WHERE tenant_id = v_tenant AND actor = p_user;
   GET DIAGNOSTICS v_count = ROW_COUNT;
   v_erased := v_erased + v_count;

@@ -1,11 +1,10 @@
-import { WriteQueued } from '../../src/persistence/world-writes.ts';
 import type { JsonValue, WorldObject } from '../../src/world/types.ts';
 import { readJson } from '../http/body.ts';
 import type { AppContext } from '../http/context.ts';
 import { isFresh, readPrecondition, writeObjectEtag } from '../http/etag.ts';
 import { isJsonObject, readParam, refuseOther } from '../http/input.ts';
-import { applyWish, readPrefer } from '../http/prefer.ts';
 import { readQuery } from '../http/query.ts';
+import { unlessQueued } from '../http/queued.ts';
 import { answerWritten } from '../http/written.ts';
 
 /** GET /v1/spaces/{space}/objects */
@@ -53,19 +52,6 @@ export async function deleteObject(c: AppContext): Promise<Response> {
     c.get('worlds').deleteObject(id, { spaceId, precondition, queues }),
   );
   return deleted instanceof Response ? deleted : c.body(null, 204);
-}
-
-/** A write, or the answer that it is in the log: it was not to be waited for, or could not be any longer. */
-async function unlessQueued<T>(c: AppContext, write: (queues: boolean) => Promise<T>): Promise<T | Response> {
-  const wish = readPrefer(c);
-  try {
-    return await write(wish === 'respond-async');
-  } catch (error) {
-    if (!(error instanceof WriteQueued)) throw error;
-    const { seq, accepted } = error;
-    if (wish === 'respond-async') applyWish(c, wish);
-    return c.json({ seq, accepted, durability: 'queued' }, 202);
-  }
 }
 
 async function readWrite(c: AppContext, mediaType: 'application/json' | 'application/merge-patch+json') {

@@ -1,10 +1,11 @@
 import type { BudgetLeft } from '../../src/log/space-log.ts';
 import { parseJsonBytes } from '../../src/world/json-text.ts';
 import { LIMITS } from '../../src/world/limits.ts';
+import type { JsonValue } from '../../src/world/types.ts';
 import { checkMediaType, readBytes } from '../http/body.ts';
 import type { AppContext } from '../http/context.ts';
-import { readIdempotency } from '../http/idempotency.ts';
-import { readParam } from '../http/input.ts';
+import { readIdempotency, refuseExpired } from '../http/idempotency.ts';
+import { isJsonObject, readParam } from '../http/input.ts';
 import { applyWish, readPrefer } from '../http/prefer.ts';
 import { readQuery } from '../http/query.ts';
 
@@ -15,7 +16,9 @@ export async function postUpdates(c: AppContext): Promise<Response> {
   checkMediaType(c, 'application/json');
   const { limits } = c.get('services').config;
   const bytes = await readBytes(c, Math.min(limits.jsonBodyBytesMax, LIMITS.updatesBodyBytesMax));
-  const outcome = await c.get('worlds').appendOperations(parseJsonBytes(bytes), {
+  const body = parseJsonBytes(bytes);
+  refuseExpiredIds(c, body);
+  const outcome = await c.get('worlds').appendOperations(body, {
     spaceId: readParam(c, 'space'),
     waits: wish === 'wait',
     idempotency: await readIdempotency(c, bytes),
@@ -30,8 +33,15 @@ export async function postUpdates(c: AppContext): Promise<Response> {
   return c.json({ seq, durability: 'committed', results: outcome.results });
 }
 
+/** An `id` of a posted message is an idempotency key. The operations are not checked yet. @throws key_expired */
+function refuseExpiredIds(c: AppContext, body: JsonValue): void {
+  const ops = isJsonObject(body) && Array.isArray(body.ops) ? body.ops : [];
+  for (const op of ops)
+    if (isJsonObject(op) && op.op === 'chat.post' && typeof op.id === 'string') refuseExpired(c, op.id);
+}
+
 /** Writes the rest of the principal's budget in this space into the answer. */
-function writeBudget(c: AppContext, { requests, updates }: BudgetLeft): void {
+export function writeBudget(c: AppContext, { requests, updates }: BudgetLeft): void {
   const { rateLimitRequestsPerMinute, rateLimitUpdatesPerMinute } = c.get('services').config.limits;
   const lines = [
     ['requests', requests, rateLimitRequestsPerMinute],

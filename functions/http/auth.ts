@@ -26,6 +26,7 @@ export function authenticate({ fromQuery = false }: { fromQuery?: boolean } = {}
       'worlds',
       c.get('services').persistence.forTenant(principal.tenantId, principal.actor, {
         withinSpace: principal.kind === 'session',
+        ...(principal.kind === 'session' && { role: principal.role }),
         // A person has one budget and one set of keys, however many sessions.
         principal: principal.kind === 'session' ? `u:${principal.userId}` : `k:${principal.id}`,
         defer: readDefer(c),

@@ -1,3 +1,4 @@
+import { fingerprint } from '../../src/helpers/fingerprint.ts';
 import { AppError } from '../../src/world/errors.ts';
 import type { AppContext } from './context.ts';
 
@@ -18,6 +19,12 @@ export async function readIdempotency(
     throw new AppError('validation_failed', 'The input is not valid.', {
       errors: [{ path: '/Idempotency-Key', message: 'must have 1 to 128 visible ASCII characters' }],
     });
+  refuseExpired(c, key);
+  return { key, fingerprint: await fingerprint(body) };
+}
+
+/** @throws key_expired for a UUIDv7 that is older than keys are kept: such a late retry could be applied twice */
+export function refuseExpired(c: AppContext, key: string): void {
   const { config, now } = c.get('services');
   const { idempotencyTtlSeconds } = config.limits;
   const uuid = UUID_V7.exec(key);
@@ -26,6 +33,4 @@ export async function readIdempotency(
       'key_expired',
       `The server forgets idempotency keys after ${idempotencyTtlSeconds} seconds. It no longer knows whether it handled this request.`,
     );
-  const digest = new Uint8Array(await crypto.subtle.digest('SHA-256', body as Uint8Array<ArrayBuffer>));
-  return { key, fingerprint: btoa(String.fromCharCode(...digest)) };
 }

@@ -102,6 +102,8 @@ export const chatMessageAnswer = z.strictObject({
   createdAt: timeAnswer,
 }) satisfies z.ZodType<ChatMessage>;
 
+export const postedMessageAnswer = chatMessageAnswer.extend({ durability: z.enum(['queued', 'committed']) });
+
 /** With `include`, the parts that were asked for. */
 export const stateAnswer: z.ZodType<Partial<WorldState> & Pick<WorldState, 'space' | 'seq' | 'durableSeq'>> =
   z.strictObject({

@@ -5,6 +5,7 @@ import { LIMITS } from '../../src/world/limits.ts';
 import { operationsSchema } from '../../src/world/operation-schema.ts';
 import {
   idSchema,
+  messageSchema,
   objectPatchSchema,
   objectSchema,
   propertiesSchema,
@@ -29,6 +30,7 @@ import {
   liveAnswer,
   objectAnswer,
   pageOf,
+  postedMessageAnswer,
   presentPersonAnswer,
   problemAnswer,
   propertiesAnswer,
@@ -59,6 +61,7 @@ const INPUTS = {
   ObjectInput: objectSchema.partial({ id: true }),
   ObjectPatch: objectPatchSchema,
   Updates: operationsSchema,
+  MessageInput: messageSchema,
   WorldInput: worldSchema,
   WorldLineInput: worldLineInput,
   WorldBackup: z
@@ -89,6 +92,8 @@ const ANSWERS = {
   Avatar: avatarAnswer,
   Asset: assetAnswer,
   ChatMessage: chatMessageAnswer,
+  ChatPage: pageOf(chatMessageAnswer),
+  PostedMessage: postedMessageAnswer,
   State: stateAnswer,
   StateLine: stateLineAnswer,
   Saved: savedAnswer,

@@ -10,6 +10,7 @@ const TAGS: Record<Tag, string> = {
   State: 'A whole world.',
   Objects: 'The things in a world.',
   Updates: 'The changes of a world in order, and dead letters.',
+  Chat: 'The messages in a space.',
   People: 'The people in the worlds, and their credentials.',
   Keys: 'The credentials of servers.',
   Running: 'Whether it is well.',

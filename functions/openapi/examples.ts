@@ -41,6 +41,9 @@ export const AVATAR = {
   properties: {},
   seq: SEQ,
 };
+export const MESSAGE = { id: 'c1', userId: 'ann', text: 'hello', kind: 'text', seq: SEQ, createdAt: AT };
+export const POSTED_MESSAGE = { ...MESSAGE, durability: 'committed' };
+
 export const STATE = {
   space: SPACE,
   seq: SEQ,
@@ -49,7 +52,7 @@ export const STATE = {
   users: [AVATAR],
   models: [],
   media: [],
-  chat: [{ id: 'c1', userId: 'ann', text: 'hello', kind: 'text', seq: SEQ, createdAt: AT }],
+  chat: [MESSAGE],
 };
 export const WORLD_INPUT = {
   objects: [{ id: 'chair', ...OBJECT_INPUT }],

@@ -1,5 +1,6 @@
 import type { Route } from '../openapi/types.ts';
 import { CHANGE_ROUTES } from './changes.ts';
+import { CHAT_ROUTES } from './chat.ts';
 import { JOB_ROUTES } from './jobs.ts';
 import { KEY_ROUTES } from './keys.ts';
 import { OBJECT_ROUTES } from './objects.ts';
@@ -15,6 +16,7 @@ export const ROUTES: readonly Route[] = [
   ...STATE_ROUTES,
   ...OBJECT_ROUTES,
   ...UPDATE_ROUTES,
+  ...CHAT_ROUTES,
   ...CHANGE_ROUTES,
   ...DEAD_LETTER_ROUTES,
   ...PEOPLE_ROUTES,

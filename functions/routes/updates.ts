@@ -18,12 +18,12 @@ export const UPDATE_ROUTES: readonly Route[] = [
     path: '/v1/spaces/{space}/updates',
     operationId: 'postUpdates',
     tag: 'Updates',
-    access: ['write', 'editor', 'space'],
+    access: ['write', 'viewer', 'space'],
     handler: postUpdates,
     counted: 'append',
     summary: 'Change a world: many operations in one request',
     description:
-      'When this answers, the log has the operations in their place in the order. Operations are absolute: the last one wins. `ifSeq` is a condition on the object’s seq before this request. 0 means that it does not exist, and one seq of a list must match. `Prefer: wait` tells whether the condition was met. A `move` holds the transforms of many objects in columns; `user.move` holds the transforms of avatars. Each element counts as an operation. A request has up to 1,000 operations. More than 256 KiB become several entries of the log. After a 503, retry with the same `Idempotency-Key`.',
+      'When this answers, the log has the operations in their place in the order. Operations are absolute: the last one wins. `ifSeq` is a condition on the object’s seq before this request. 0 means that it does not exist, and one seq of a list must match. `Prefer: wait` tells whether the condition was met. A `move` holds the transforms of many objects in columns; `user.move` holds the transforms of avatars. Each element counts as an operation. `chat.post` posts a message and `chat.delete` deletes one. A viewer may send only `chat.post`, and `user.patch` and `user.move` for itself. A request has up to 1,000 operations. More than 256 KiB become several entries of the log. After a 503, retry with the same `Idempotency-Key`.',
     headers: ['Prefer', 'Idempotency-Key'],
     body: json('Updates', UPDATES),
     answers: {

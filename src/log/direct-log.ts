@@ -1,14 +1,22 @@
 import { AppError, notFound } from '../world/errors.ts';
+import { LIMITS } from '../world/limits.ts';
 import { expandOperations } from '../world/move.ts';
 import { findDecided } from '../world/no-effects.ts';
-import type { LogEntry, LogOperation, Operation, SentOperation } from '../world/operation.ts';
+import type { AppendedOperation, LogEntry, LogOperation, Operation } from '../world/operation.ts';
+import { isOfObject } from '../world/operation-effects.ts';
 import { planBatch } from '../world/plan-batch.ts';
+import { CHAT_RULES } from '../world/schemas.ts';
+import { ProcessBuckets } from '../world/token-bucket.ts';
 import type { SaveMode, Seq } from '../world/types.ts';
-import type { DrainStore, LogAddress } from './log-stores.ts';
+import type { DrainStore, LogAddress, PostedMessages } from './log-stores.ts';
+import { findPosted } from './posted-messages.ts';
+import { chatRefused, overBudget } from './refusals.ts';
 import type { AppendOptions, CommittedOperations, LogTarget } from './space-log.ts';
 
 /** Writers of one space who meet try again: each time one of them is through. */
 const TRIES_MAX = 100;
+/** People whose messages a process counts at the same time. */
+const PEOPLE_MAX = 10_000;
 
 /**
  * The order of a space where no Redis is configured: Postgres gives each write its seq and applies it, in one transaction.
@@ -17,11 +25,18 @@ const TRIES_MAX = 100;
 export class DirectLog {
   readonly #postgres: DrainStore;
   readonly #now: () => number;
+  readonly #messagesPerMinute: number;
+  readonly #spoken = new ProcessBuckets(PEOPLE_MAX);
 
-  /** @param now milliseconds since 1970 */
-  constructor(postgres: DrainStore, now: () => number) {
+  /** @param now milliseconds since 1970. @param messagesPerMinute of one person in a space; 0: not counted */
+  constructor(
+    postgres: DrainStore,
+    now: () => number,
+    messagesPerMinute: number = LIMITS.chatMessagesPerMinute,
+  ) {
     this.#postgres = postgres;
     this.#now = now;
+    this.#messagesPerMinute = messagesPerMinute;
   }
 
   get commitsAlways(): boolean {
@@ -31,18 +46,44 @@ export class DirectLog {
   /** @throws not_found, conflict for a space that is written through a log in Redis, store_unavailable. */
   async commit(
     target: LogTarget,
-    sent: readonly SentOperation[],
-    { returnsObject = false }: Partial<AppendOptions> = {},
+    sent: readonly AppendedOperation[],
+    { returnsObject = false, role = null }: Partial<AppendOptions> = {},
   ): Promise<CommittedOperations> {
     const operations = expandOperations(sent);
+    const posted = findPosted(operations, { role, perMinute: this.#messagesPerMinute });
+    if (posted !== null) await this.#checkPosted(target, posted);
     const { seq, ...committed } = await this.#write(target, operations, (from, seq, incarnation) =>
       this.#apply(target, operations, { from, seq, incarnation, returnsObject }),
     );
-    return { status: 'committed', seq, accepted: operations.length, ...committed };
+    const messageIds = posted?.ids ?? [];
+    return { status: 'committed', seq, accepted: operations.length, messageIds, ...committed };
   }
 
-  async enqueue(target: LogTarget, operations: readonly SentOperation[]): Promise<CommittedOperations> {
-    return this.commit(target, operations);
+  async enqueue(
+    target: LogTarget,
+    operations: readonly AppendedOperation[],
+    options: Partial<AppendOptions> = {},
+  ): Promise<CommittedOperations> {
+    return this.commit(target, operations, options);
+  }
+
+  /** Each process counts the messages alone: without a Redis there is no common count. */
+  async #checkPosted(target: LogTarget, { people, role, perMinute }: PostedMessages): Promise<void> {
+    const opened = await this.#postgres.loadCursor(target);
+    if (opened === null) throw notFound();
+    const { chat = 'viewer' } = opened;
+    if (chat === 'off' || (role !== null && CHAT_RULES.indexOf(role) < CHAT_RULES.indexOf(chat)))
+      throw chatRefused(chat);
+    const limit = { requests: perMinute, windowSeconds: 60 };
+    for (const [userId, count] of people)
+      for (let i = 0; perMinute > 0 && i < count; i++) {
+        const nowMs = this.#now();
+        const name = `${target.tenantId}!${target.spaceId}!${userId}`;
+        const { allowed, resetAtMs } = this.#spoken.take(name, limit, nowMs);
+        const refused = { kind: 'messages', retryAfterMs: resetAtMs - nowMs } as const;
+        const limits = { requestsPerMinute: 0, updatesPerMinute: 0, messagesPerMinute: perMinute };
+        if (!allowed) throw overBudget(refused, limits);
+      }
   }
 
   async commitStage(
@@ -71,6 +112,9 @@ export class DirectLog {
     });
     return { status: 'committed', seq, accepted: 1, results };
   }
+
+  /** Each write reads the settings in Postgres. */
+  async applySettings(): Promise<void> {}
 
   /** There is no log to end. */
   async retire(): Promise<void> {}
@@ -117,15 +161,15 @@ export class DirectLog {
     // Of all objects, so that a write which changes nothing is known before it takes a place in the order.
     const { cursor, seqs } = await this.#postgres.loadSeqs(target, listObjects(operations));
     if (cursor !== from) return 'moved';
-    const apart = { objects: new Set<string>(), users: new Set<string>() };
+    const apart = { objects: new Set<string>(), users: new Set<string>(), messages: new Set<string>() };
     for (;;) {
       const plan = planBatch([entry], seqs, {
         rowsMax: Number.POSITIVE_INFINITY,
         apart,
       });
-      const { objects, avatars, singles, results, written } = plan;
+      const { objects, avatars, messages, singles, results, written } = plan;
       // A write without changes takes no place in the order.
-      if (objects.length + avatars.length + singles.length === 0)
+      if (objects.length + avatars.length + messages.length + singles.length === 0)
         return { results: results[0]?.results ?? [], written: null };
       const outcome = await this.#postgres.applyBatch(target, {
         incarnation,
@@ -133,6 +177,7 @@ export class DirectLog {
         to: seq,
         objects,
         avatars,
+        messages,
         singles,
         written,
         incidents: [],
@@ -153,13 +198,13 @@ export class DirectLog {
       }
       for (const id of outcome.objectIds) apart.objects.add(id);
       for (const id of outcome.userIds) apart.users.add(id);
+      for (const id of outcome.messageIds) apart.messages.add(id);
     }
   }
 }
 
 function listObjects(operations: readonly Operation[]): string[] {
-  const ids = operations.flatMap(({ op, id }) => (op === 'user.patch' ? [] : [id]));
-  return [...new Set(ids)];
+  return [...new Set(operations.filter(isOfObject).map(({ id }) => id))];
 }
 
 type Applied = Required<Pick<CommittedOperations, 'results' | 'written'>>;

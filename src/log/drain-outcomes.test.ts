@@ -102,7 +102,12 @@ describe('[D5] an operation that Postgres cannot keep', () => {
   it('stops the drain when the batch still fails in the fifth round', async () => {
     const { put, postgres, batches, drain } = makeDrain();
     put('a');
-    postgres.applyBatch.mockResolvedValue({ status: 'poisoned', objectIds: [], userIds: ['mia'] });
+    postgres.applyBatch.mockResolvedValue({
+      status: 'poisoned',
+      objectIds: [],
+      userIds: ['mia'],
+      messageIds: [],
+    });
     await expect(drain.drainSpace(ADDRESS, BUDGET)).rejects.toMatchObject({ code: 'internal' });
     expect(batches()).toHaveLength(5);
   });

@@ -264,7 +264,7 @@ export class Drain {
       if (cursor !== from) return reader.moveTo(cursor);
       known = seqs;
     }
-    const apart = { objects: new Set<string>(), users: new Set<string>() };
+    const apart = { objects: new Set<string>(), users: new Set<string>(), messages: new Set<string>() };
     // Redis's clock at its last append: callers of much older entries have been answered `queued`.
     const returnsAfter = reader.last - LIMITS.writtenObjectsKeptMs * 1_000;
     for (let round = 0; ; round++) {
@@ -297,6 +297,7 @@ export class Drain {
       if (outcome.status === 'log_open') throw notDirect();
       for (const id of outcome.objectIds) apart.objects.add(id);
       for (const id of outcome.userIds) apart.users.add(id);
+      for (const id of outcome.messageIds) apart.messages.add(id);
       if (round === POISON_ROUNDS_MAX)
         throw new AppError('internal', 'A batch cannot be applied, and its rows can.');
     }

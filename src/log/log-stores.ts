@@ -1,7 +1,15 @@
 import type { Batch, BatchOutcome, DeadOperation, Incident, NoEffect } from '../world/batch.ts';
 import type { OperationResult } from '../world/operation.ts';
 import type { SnapshotLag } from '../world/snapshot-lag.ts';
-import type { JsonObject, SaveMode, Seq, WorldObject, WrittenObject } from '../world/types.ts';
+import type {
+  ChatRule,
+  JsonObject,
+  Role,
+  SaveMode,
+  Seq,
+  WorldObject,
+  WrittenObject,
+} from '../world/types.ts';
 
 /** A space's place in the stores. */
 export interface LogAddress {
@@ -17,8 +25,20 @@ export interface AppendRequest {
   waits: boolean;
   /** The waiting caller also needs the object as the one operation leaves it; see `DrainStore.readWritten`. */
   returnsObject?: boolean;
-  /** A repeat within `ttlSeconds` under the same key and principal gives the first answer and changes nothing. */
-  idempotency: { principal: string; key: string; fingerprint: string; ttlSeconds: number } | null;
+  /**
+   * A repeat within `ttlSeconds` under the same key (or id of a message) and principal gives the first answer and
+   * changes nothing.
+   */
+  idempotency: {
+    principal: string;
+    key: string | null;
+    /** The callers' ids of posted messages. */
+    messageIds?: readonly string[];
+    fingerprint: string;
+    ttlSeconds: number;
+  } | null;
+  /** The messages that the entries post; absent: none. */
+  chat?: PostedMessages | null;
   /** The budget of the principal in this space, per minute; 0: not counted. */
   budget: { principal: string; requestsPerMinute: number; updatesPerMinute: number } | null;
   backlog: BacklogLimits;
@@ -26,6 +46,17 @@ export interface AppendRequest {
   opened: OpenedLog | null;
   /** Only where the log ends at this seq: nothing comes between that and these entries. */
   endsAt?: Seq | null;
+}
+
+export interface PostedMessages {
+  /** The ids of the messages, in order. */
+  ids: readonly string[];
+  /** The number of messages of each person. */
+  people: ReadonlyMap<string, number>;
+  /** The caller's role; null: an API key, which may post unless chat is off. */
+  role: Role | null;
+  /** Messages of one person in a space per minute; 0: not counted. */
+  perMinute: number;
 }
 
 export interface BacklogLimits {
@@ -40,6 +71,8 @@ export interface OpenedLog {
   incarnationSeq: Seq;
   /** The seq that Postgres is at: no seq is given again at or below it. */
   cursor: Seq;
+  /** The lowest role that may post messages; `viewer` by default. */
+  chat?: ChatRule;
   /** The log was open before; `lost`: an incident says now that it was lost. Absent: it was not open. */
   reopened?: 'open' | 'lost';
 }
@@ -62,6 +95,8 @@ export type AppendOutcome =
       accepted: number;
       /** This is the first answer once more: nothing was appended now. */
       isRepeat: boolean;
+      /** The ids of the posted messages. */
+      messageIds: readonly string[];
       incarnation: string;
       /** Milliseconds after which the caller is to drain; null: somebody is at it. */
       drainAfterMs: number | null;
@@ -78,7 +113,14 @@ export type AppendOutcome =
   /** The log does not end at `endsAt` any more: nothing was written. */
   | { status: 'ahead' }
   | { status: 'key_reused' }
-  | { status: 'over_budget'; kind: 'requests' | 'updates'; retryAfterMs: number; budget: BudgetLeft }
+  /** The caller may not post messages in this space. */
+  | { status: 'no_chat'; rule: ChatRule }
+  | {
+      status: 'over_budget';
+      kind: 'requests' | 'updates' | 'messages';
+      retryAfterMs: number;
+      budget: BudgetLeft;
+    }
   | { status: 'backlog_full'; kind: 'bytes' | 'entries' | 'age'; actual: number; max: number };
 
 export interface RawEntry {
@@ -177,6 +219,8 @@ export interface LogStore {
   settle(address: LogAddress, request: SettleRequest): Promise<Settled>;
   /** The space is deleted: its log goes, and appends are answered `deleted`. */
   retire(address: LogAddress, incarnation: string): Promise<void>;
+  /** Tells the log who may post messages. It has no effect while Redis does not know the space. */
+  setChat(address: LogAddress, rule: ChatRule): Promise<void>;
   /** The spaces with something to drain, oldest first, and since when (a seq: µs since 1970). Several commands, one round trip. */
   listDirty(limit: number): Promise<(LogAddress & { oldestSeq: Seq })[]>;
   /** Which operations behind this seq came to nothing, as far as they are kept. Two commands, one round trip. */

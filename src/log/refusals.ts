@@ -1,18 +1,33 @@
 import { AppError } from '../world/errors.ts';
+import type { ChatRule } from '../world/types.ts';
 
 const BACKLOG_RETRY_SECONDS = 5;
 const BACKLOG_UNITS = { bytes: 'bytes', entries: 'entries', age: 'ms of age' } as const;
 
 /** Of an append beyond a principal's budget in a space. */
 export function overBudget(
-  { kind, retryAfterMs }: { kind: 'requests' | 'updates'; retryAfterMs: number },
-  { requestsPerMinute, updatesPerMinute }: { requestsPerMinute: number; updatesPerMinute: number },
+  { kind, retryAfterMs }: { kind: 'requests' | 'updates' | 'messages'; retryAfterMs: number },
+  {
+    requestsPerMinute,
+    updatesPerMinute,
+    messagesPerMinute,
+  }: { requestsPerMinute: number; updatesPerMinute: number; messagesPerMinute: number },
 ): AppError {
   const seconds = Math.max(1, Math.ceil(retryAfterMs / 1_000));
-  const max = kind === 'requests' ? requestsPerMinute : updatesPerMinute;
+  const max = { requests: requestsPerMinute, updates: updatesPerMinute, messages: messagesPerMinute }[kind];
   return new AppError('rate_limited', `At most ${max} ${kind} in 60 seconds; the next in ${seconds} s.`, {
     retryAfterSeconds: seconds,
   });
+}
+
+/** Of a message in a space whose `settings.chat` is `rule`. */
+export function chatRefused(rule: ChatRule): AppError {
+  return new AppError(
+    'forbidden',
+    rule === 'off'
+      ? 'Chat is off in this space.'
+      : `Only a session with the role "${rule}" or higher can post messages in this space.`,
+  );
 }
 
 /** Of an append to a space whose log is too far ahead of Postgres; `actual` and `max` in bytes, entries or milliseconds. */

@@ -181,6 +181,7 @@ describe('[D8] a waiting caller whose entry has committed without results', () =
     firstSeq: FIRST,
     seq: FIRST,
     accepted: 1,
+    messageIds: [],
     incarnation: 'one',
     drainAfterMs: null,
     token: '',

@@ -79,6 +79,7 @@ describe('[L4] an append', () => {
       status: 'appended',
       ...seqs,
       isRepeat: false,
+      messageIds: [],
       incarnation: 'one',
       drainAfterMs: null,
       token: '',

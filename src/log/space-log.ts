@@ -3,8 +3,9 @@ import { coalesceOperations } from '../world/coalesce.ts';
 import { AppError, notFound } from '../world/errors.ts';
 import { LIMITS } from '../world/limits.ts';
 import { countOperations, expandOperations, isMove, packMoves } from '../world/move.ts';
-import type { Operation, OperationResult, SentOperation, StageOperation } from '../world/operation.ts';
-import type { SaveMode, Seq, WrittenObject } from '../world/types.ts';
+import type { AppendedOperation, Operation, OperationResult, StageOperation } from '../world/operation.ts';
+import { readChatRule } from '../world/schemas.ts';
+import type { JsonObject, Role, SaveMode, Seq, WrittenObject } from '../world/types.ts';
 import { UNCOUNTED } from './append-corrections.ts';
 import type { Drain } from './drain.ts';
 import { type OwnLog, readEntry } from './log-reader.ts';
@@ -20,7 +21,8 @@ import type {
   OpenedLog,
 } from './log-stores.ts';
 import { COMMIT_WAIT_MS_MAX, pollUntilCommitted } from './poll-until-committed.ts';
-import { backlogFull, overBudget } from './refusals.ts';
+import { findPosted } from './posted-messages.ts';
+import { backlogFull, chatRefused, overBudget } from './refusals.ts';
 
 export type * from './log-stores.ts';
 
@@ -32,7 +34,9 @@ export interface LogTarget extends LogAddress {
 export interface AppendOptions {
   /** Whose idempotency keys and budget these are; null: neither is kept. */
   principal: string | null;
-  idempotency?: { key: string; fingerprint: string } | null;
+  idempotency?: Idempotency | null;
+  /** The caller's role in the space, which decides whether it may post messages; null: an API key. */
+  role?: Role | null;
   /** Of a single put or patch: `CommittedOperations.written` is the object as the operation left it. */
   returnsObject?: boolean;
   /** Neighbours that only move are written as one move. */
@@ -41,6 +45,16 @@ export interface AppendOptions {
   onBudget?: (left: BudgetLeft) => void;
   /** Keeps work going that the answer does not wait for. */
   defer: Defer;
+}
+
+/** What a repeat of an append is recognised by. */
+export interface Idempotency {
+  /** Of the whole request; null: it has none. */
+  key: string | null;
+  /** The callers' ids of the posted messages: each counts as another key. */
+  messageIds?: readonly string[];
+  /** Of the body: the same key with another body is refused. */
+  fingerprint: string;
 }
 
 export type Defer = (work: Promise<unknown>) => void;
@@ -52,12 +66,15 @@ export interface Queued {
   /** Of the last entry. */
   seq: Seq;
   accepted: number;
+  /** The ids of the posted messages, in order: of the first answer, if this is a repeat. */
+  messageIds?: readonly string[];
 }
 
 export interface CommittedOperations {
   status: 'committed';
   seq: Seq;
   accepted: number;
+  messageIds?: readonly string[];
   /** One an operation, in their order. */
   results: OperationResult[];
   /** Null where it was not asked for, or the operation was not applied. */
@@ -74,6 +91,8 @@ export interface SpaceLogOptions {
   idempotencyTtlSeconds: number;
   requestsPerMinute: number;
   updatesPerMinute: number;
+  /** Messages of one person in a space; 0: not counted. */
+  messagesPerMinute: number;
   backlog: BacklogLimits;
   /** Every write waits for its own drain. */
   commitsAlways: boolean;
@@ -113,14 +132,14 @@ export class SpaceLog {
    */
   async enqueue(
     target: LogTarget,
-    operations: readonly SentOperation[],
+    operations: readonly AppendedOperation[],
     options: AppendOptions,
   ): Promise<Queued> {
     const entries = encodeEntries(shorten(operations, options));
-    const appended = await this.#append(target, entries, countOperations(operations), false, options);
-    const { firstSeq, seq, accepted, drainAfterMs, token } = appended;
+    const appended = await this.#append(target, entries, operations, false, options);
+    const { firstSeq, seq, accepted, messageIds, drainAfterMs, token } = appended;
     if (drainAfterMs !== null) options.defer(this.#drainAfter(target, drainAfterMs, token));
-    return { status: 'queued', firstSeq, seq, accepted };
+    return { status: 'queued', firstSeq, seq, accepted, messageIds };
   }
 
   /**
@@ -129,12 +148,11 @@ export class SpaceLog {
    */
   async commit(
     target: LogTarget,
-    operations: readonly SentOperation[],
+    operations: readonly AppendedOperation[],
     options: AppendOptions,
   ): Promise<Queued | CommittedOperations> {
     const sent = options.packsMoves ? packMoves(expandOperations(operations)) : operations;
-    const count = countOperations(operations);
-    const outcome = await this.#commit(target, encodeEntries(sent), count, options);
+    const outcome = await this.#commit(target, encodeEntries(sent), operations, options);
     if (!options.returnsObject || outcome.status === 'queued' || outcome.results[0]?.status !== 'applied')
       return outcome;
     const written = await unlessAway(this.#postgres.readWritten(target, outcome.seq));
@@ -150,7 +168,7 @@ export class SpaceLog {
     options: AppendOptions,
   ): Promise<Queued | CommittedOperations> {
     const stage: StageOperation = { op: 'stage', id: stageId, mode };
-    return this.#commit(target, [{ ops: JSON.stringify([stage]), count: 1 }], 1, options);
+    return this.#commit(target, [{ ops: JSON.stringify([stage]), count: 1 }], [stage], options);
   }
 
   /** Has Redis know of the space's log, if it does not yet. @throws not_found, store_unavailable */
@@ -174,6 +192,11 @@ export class SpaceLog {
     await this.#redis.retire(address, incarnation);
   }
 
+  /** Tells the log of new settings. While Redis is away, they count a minute after its return, like other metadata. */
+  async applySettings(address: LogAddress, settings: JsonObject): Promise<void> {
+    await unlessAway(this.#redis.setChat(address, readChatRule(settings)));
+  }
+
   async readStats(tenantId: string): Promise<LogStats> {
     return this.#redis.readStats(tenantId);
   }
@@ -194,20 +217,21 @@ export class SpaceLog {
   async #commit(
     target: LogTarget,
     entries: AppendRequest['entries'],
-    count: number,
+    operations: readonly (AppendedOperation | StageOperation)[],
     options: AppendOptions,
   ): Promise<Queued | CommittedOperations> {
     const { now, pause } = this.#options;
     const { returnsObject = false } = options;
-    const appended = await this.#append(target, entries, count, true, options);
-    const { firstSeq, seq, accepted, drainAfterMs, token, isRepeat } = appended;
+    const appended = await this.#append(target, entries, operations, true, options);
+    const { firstSeq, seq, accepted, messageIds, drainAfterMs, token, isRepeat } = appended;
     const endMs = now() + COMMIT_WAIT_MS_MAX;
-    const queued: Queued = { status: 'queued', seq, accepted };
+    const queued: Queued = { status: 'queued', seq, accepted, messageIds };
     const own = new Map<Seq, OperationResult[]>();
     const committed = (found: Map<Seq, OperationResult[]>): CommittedOperations => ({
       status: 'committed',
       seq,
       accepted,
+      messageIds,
       results: [...found.keys()].sort((a, b) => a - b).flatMap((at) => found.get(at) ?? []),
     });
 
@@ -270,12 +294,13 @@ export class SpaceLog {
   async #append(
     { actor, ...address }: LogTarget,
     entries: AppendRequest['entries'],
-    count: number,
+    operations: readonly (AppendedOperation | StageOperation)[],
     waits: boolean,
-    { principal, idempotency = null, returnsObject = false, onBudget }: AppendOptions,
+    { principal, idempotency = null, role = null, returnsObject = false, onBudget }: AppendOptions,
   ): Promise<Appended> {
     await this.#refuseFaulty();
-    const { idempotencyTtlSeconds, requestsPerMinute, updatesPerMinute, backlog } = this.#options;
+    const { idempotencyTtlSeconds, requestsPerMinute, updatesPerMinute, messagesPerMinute, backlog } =
+      this.#options;
     const isCounted = requestsPerMinute > 0 || updatesPerMinute > 0;
     const request: AppendRequest = {
       actor,
@@ -288,6 +313,7 @@ export class SpaceLog {
         principal === null || idempotency === null
           ? null
           : { principal, ...idempotency, ttlSeconds: idempotencyTtlSeconds },
+      chat: findPosted(operations, { role, perMinute: messagesPerMinute }),
       budget: principal === null || !isCounted ? null : { principal, requestsPerMinute, updatesPerMinute },
     };
     for (let tries = 0; tries < COLD_TRIES_MAX; tries++) {
@@ -296,7 +322,7 @@ export class SpaceLog {
         case 'appended':
           if (outcome.budget !== null) onBudget?.(outcome.budget);
           // As many as were sent, now and the first time: some may have been one in the log.
-          return { ...outcome, accepted: count };
+          return { ...outcome, accepted: countOperations(operations) };
         case 'cold':
           request.opened = await this.#open(address, outcome.isLogAbsent);
           break;
@@ -310,8 +336,10 @@ export class SpaceLog {
         case 'key_reused':
           throw new AppError(
             'idempotency_key_reused',
-            'The Idempotency-Key was used before with another body: give each request a key of its own.',
+            'The Idempotency-Key, or the id of a message, was used before with another body. Use a new one for each request.',
           );
+        case 'no_chat':
+          throw chatRefused(outcome.rule);
         case 'backlog_full':
           throw backlogFull(outcome);
       }
@@ -342,9 +370,9 @@ export class SpaceLog {
 
 /** Moves stay as they are: what is in columns already is short. */
 function shorten(
-  operations: readonly SentOperation[],
+  operations: readonly AppendedOperation[],
   { packsMoves }: AppendOptions,
-): readonly SentOperation[] {
+): readonly AppendedOperation[] {
   if (operations.some(isMove)) return operations;
   const coalesced = coalesceOperations(operations as readonly Operation[]);
   return packsMoves ? packMoves(coalesced) : coalesced;

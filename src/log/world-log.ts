@@ -1,5 +1,5 @@
-import type { SentOperation } from '../world/operation.ts';
-import type { SaveMode, Seq } from '../world/types.ts';
+import type { AppendedOperation } from '../world/operation.ts';
+import type { JsonObject, SaveMode, Seq } from '../world/types.ts';
 import type { LogAddress } from './log-stores.ts';
 import type { AppendOptions, CommittedOperations, Queued } from './space-log.ts';
 
@@ -18,12 +18,12 @@ export interface WorldLog {
   readonly commitsAlways: boolean;
   enqueue(
     target: WriteTarget,
-    operations: readonly SentOperation[],
+    operations: readonly AppendedOperation[],
     options: AppendOptions,
   ): Promise<Queued | CommittedOperations>;
   commit(
     target: WriteTarget,
-    operations: readonly SentOperation[],
+    operations: readonly AppendedOperation[],
     options: AppendOptions,
   ): Promise<Queued | CommittedOperations>;
   commitStage(
@@ -31,6 +31,8 @@ export interface WorldLog {
     stage: { stageId: string; mode: SaveMode },
     options: AppendOptions,
   ): Promise<Queued | CommittedOperations>;
+  /** A space has new settings. */
+  applySettings(address: LogAddress, settings: JsonObject): Promise<void>;
   /** A space was deleted: its log goes too. */
   retire(address: LogAddress, incarnation: string): Promise<void>;
   /** The log's end, null where there is none, and for how long the oldest entry not committed has waited. */

@@ -2,14 +2,29 @@ import { AppError } from '../world/errors.ts';
 import { isMove } from '../world/move.ts';
 import type { SentOperation } from '../world/operation.ts';
 import type { WorldItem } from '../world/state-lines.ts';
-import type { WorldInput } from '../world/types.ts';
+import type { Role, WorldInput } from '../world/types.ts';
 
-/** @throws forbidden where another's avatar is moved: a session has one person. */
-export function refuseOtherAvatars(
+/** What a viewer may do in a world: speak, and move its own avatar. */
+const VIEWER_OPS: ReadonlySet<string> = new Set(['chat.post', 'user.patch', 'user.move']);
+
+/** @throws forbidden for an operation that the role does not allow, or on another person's avatar. */
+export function refuseForSession(
   operations: readonly SentOperation[],
-  actor: string | null | undefined,
+  { actor, role }: { actor: string | null | undefined; role: Role },
 ): void {
   for (const [at, operation] of operations.entries()) {
+    if (role === 'viewer' && !VIEWER_OPS.has(operation.op))
+      throw new AppError('forbidden', 'This operation needs the role "editor". The session has "viewer".', {
+        errors: [{ path: `/ops/${at}/op`, message: `must be one of ${[...VIEWER_OPS].join(', ')}` }],
+      });
+    if (operation.op === 'chat.delete')
+      throw new AppError(
+        'forbidden',
+        'A session deletes a message with DELETE /v1/spaces/{space}/chat/{id}.',
+        {
+          errors: [{ path: `/ops/${at}/op`, message: 'must not be "chat.delete" in a session' }],
+        },
+      );
     if (operation.op !== 'user.patch' && operation.op !== 'user.move') continue;
     const other = isMove(operation)
       ? operation.ids.findIndex((id) => id !== actor)

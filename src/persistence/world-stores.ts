@@ -2,6 +2,7 @@ import type { StagedWorld } from '../log/log-stores.ts';
 import type { WriteTarget } from '../log/world-log.ts';
 import type { WorldItem, WorldReader, WorldSelection } from '../world/state-lines.ts';
 import type {
+  ChatMessage,
   Seq,
   Space,
   SpaceInput,
@@ -53,6 +54,14 @@ export interface WorldStore {
     limit: number,
     after: string,
   ): Promise<{ objects: WorldObject[]; more: boolean } | null>;
+  /** Newest first; null where there is no such space. @param places ids of messages, or seqs */
+  listMessages(
+    tenantId: string,
+    spaceId: string,
+    places: { limit: number; before: string | null; after: string | null },
+  ): Promise<{ messages: ChatMessage[]; more: boolean } | 'unknown_before' | 'unknown_after' | null>;
+  /** @returns null for a message that does not exist, or is deleted. */
+  loadMessage(tenantId: string, spaceId: string, id: string): Promise<{ userId: string | null } | null>;
   loadWorld(
     tenantId: string,
     spaceId: string,

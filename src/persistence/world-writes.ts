@@ -86,7 +86,8 @@ async function commitOne(context: WriteContext, operation: Operation): Promise<W
   return written;
 }
 
-async function commit(
+/** Appends one operation and waits for its outcome. @throws WriteQueued; precondition_failed, not_found */
+export async function commit(
   { log, target, options, queues }: WriteContext,
   operation: Operation,
   returnsObject: boolean,

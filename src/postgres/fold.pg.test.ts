@@ -110,8 +110,8 @@ it('a log applied in batches, by rows or one by one, is the log replayed, with i
         const step = steps[i];
         if (step?.ends !== true && i < entries.length - 1) continue;
         const { seqs } = await store.loadSeqs(address, findAsked(batch));
-        const all = { objects: new Set(IDS), users: new Set(['ann', 'nobody']) };
-        const none = { objects: new Set<string>(), users: new Set<string>() };
+        const all = { objects: new Set(IDS), users: new Set(['ann', 'nobody']), messages: new Set<string>() };
+        const none = { objects: new Set<string>(), users: new Set<string>(), messages: new Set<string>() };
         const plan = planBatch(batch, seqs, { rowsMax: 1_000, apart: step?.apart ? all : none });
         const outcome = await space.apply({ ...plan, to: entry.seq });
         const names = findNoEffects(batch, plan, outcome).map(

@@ -2,7 +2,7 @@ import { type SQL, sql } from 'drizzle-orm';
 import type { AnyPgColumn } from 'drizzle-orm/pg-core';
 import { seqToTime } from '../world/seq-time.ts';
 import type { JsonObject, ObjectInput, Seq, Space, WorldObject } from '../world/types.ts';
-import { spaces, worldObjects } from './schema/spaces.ts';
+import { chatMessages, spaces, worldObjects } from './schema/spaces.ts';
 
 /** The columns of a space as the product shows it, and the columns that name its world. */
 export const spaceColumns = {
@@ -18,6 +18,20 @@ export const spaceColumns = {
 
 export function toSpace(row: Space): Space {
   return { ...row, createdAt: toTime(row.createdAt), updatedAt: toTime(row.updatedAt) };
+}
+
+/** The columns of a message as the product shows it. */
+export const messageColumns = {
+  id: chatMessages.messageId,
+  userId: chatMessages.userId,
+  text: chatMessages.text,
+  kind: chatMessages.kind,
+  seq: chatMessages.seq,
+  createdAt: chatMessages.createdAt,
+};
+
+export function toMessage<Row extends { createdAt: string }>(row: Row): Row {
+  return { ...row, createdAt: toTime(row.createdAt) };
 }
 
 /** @returns RFC 3339 in UTC, from what Postgres prints. */

@@ -3,6 +3,7 @@ import type { Postgres } from './client.ts';
 import { deleteSpace } from './operations/delete-space.ts';
 import { ensureTenant } from './operations/ensure-tenant.ts';
 import { eraseUser } from './operations/erase-user.ts';
+import { listMessages, loadMessage } from './operations/list-messages.ts';
 import { countTenant, loadStateVersion, loadStatistics } from './operations/load-counts.ts';
 import { listObjects, loadObject } from './operations/load-object.ts';
 import { listSpaces, loadSpace } from './operations/load-space.ts';
@@ -27,6 +28,8 @@ export function createWorldStore(postgres: Postgres): WorldStore {
     deleteSpace: (...args) => deleteSpace(postgres, ...args),
     loadObject: (...args) => loadObject(postgres, ...args),
     listObjects: (...args) => listObjects(postgres, ...args),
+    listMessages: (...args) => listMessages(postgres, ...args),
+    loadMessage: (...args) => loadMessage(postgres, ...args),
     loadWorld: (...args) => loadWorld(postgres, ...args),
     streamWorld: (...args) => streamWorld(postgres, ...args),
     stageWorld: (...args) => stageWorld(postgres, ...args),

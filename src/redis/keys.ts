@@ -116,6 +116,16 @@ export function idempotencyKey(space: SpaceAddress, principal: string, key: stri
   return `${KEY_PREFIX}:{${spaceMember(space)}}:idem:${principal}!${key}`;
 }
 
+/** The answer to an append that posted a message under a caller's id: a string, with an expiry. */
+export function messageIdKey(space: SpaceAddress, principal: string, id: string): string {
+  return `${KEY_PREFIX}:{${spaceMember(space)}}:message:${principal}!${id}`;
+}
+
+/** The used part of a person's messages in a space: a string, with an expiry. */
+export function chatBudgetKey(space: SpaceAddress, userId: string): string {
+  return `${KEY_PREFIX}:{${spaceMember(space)}}:chat-budget:${userId}`;
+}
+
 /** The used part of a principal's budget in a space: a string, with an expiry. */
 export function budgetKey(space: SpaceAddress, principal: string): string {
   return `${KEY_PREFIX}:{${spaceMember(space)}}:budget:${principal}`;

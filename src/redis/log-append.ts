@@ -1,7 +1,17 @@
 import type { AppendOutcome, AppendRequest, BudgetLeft, LogAddress } from '../log/log-stores.ts';
 import { AppError } from '../world/errors.ts';
+import { CHAT_RULES } from '../world/schemas.ts';
 import type { RedisReply } from './client.ts';
-import { budgetKey, idempotencyKey, liveChannel, logKey, logMetaKey, spaceMember } from './keys.ts';
+import {
+  budgetKey,
+  chatBudgetKey,
+  idempotencyKey,
+  liveChannel,
+  logKey,
+  logMetaKey,
+  messageIdKey,
+  spaceMember,
+} from './keys.ts';
 import type { KnownLog } from './known-logs.ts';
 import type { LogContext } from './log-context.ts';
 import { checkLength, readCount, readInteger, readList, readSeq, readText, readWord } from './log-reply.ts';
@@ -9,7 +19,7 @@ import { APPEND } from './scripts.ts';
 
 const STATUSES = [
   ...(['appended', 'repeated', 'cold', 'deleted', 'moved'] as const),
-  ...(['unverified', 'ahead', 'key_reused', 'over_budget', 'backlog_full'] as const),
+  ...(['unverified', 'ahead', 'key_reused', 'no_chat', 'over_budget', 'backlog_full'] as const),
 ];
 
 /** One command where the space's incarnation is known here, else one more. @throws store_unavailable */
@@ -19,7 +29,7 @@ export async function appendEntries(
   request: AppendRequest,
 ): Promise<AppendOutcome> {
   const { redis, known, createToken } = context;
-  const { opened, idempotency, budget } = request;
+  const { opened, idempotency, budget, chat = null } = request;
   const token = createToken();
   return known.call<AppendOutcome>(address, opened?.incarnation, async (log, isFirst) => {
     const { incarnation } = log;
@@ -27,10 +37,12 @@ export async function appendEntries(
       logMetaKey(address),
       logKey(address, incarnation),
       known.dirtyKey(address),
-      idempotency === null
+      idempotency === null || idempotency.key === null
         ? logMetaKey(address)
         : idempotencyKey(address, idempotency.principal, idempotency.key),
       budget === null ? logMetaKey(address) : budgetKey(address, budget.principal),
+      ...Array.from(chat?.people.keys() ?? [], (userId) => chatBudgetKey(address, userId)),
+      ...(idempotency?.messageIds ?? []).map((id) => messageIdKey(address, idempotency?.principal ?? '', id)),
     ];
     // The answer of Postgres is about the incarnation that it names, and about no other.
     const args = buildArguments(
@@ -60,6 +72,7 @@ export async function appendEntries(
           status,
           ...readSeqs(list),
           isRepeat: false,
+          messageIds: chat?.ids ?? [],
           incarnation,
           ...(drainMs < 0 ? { drainAfterMs: null, token: '' } : { drainAfterMs: drainMs, token }),
           after: list[6] === '' ? null : readCount(list[6]),
@@ -71,11 +84,12 @@ export async function appendEntries(
           status: 'appended',
           ...readSeqs(list),
           isRepeat: true,
+          messageIds: readText(list[5]).split(',').filter(Boolean),
           incarnation: readText(list[4]),
           drainAfterMs: null,
           token: '',
           after: null,
-          budget: readBudget(list, 5, request),
+          budget: readBudget(list, 6, request),
         };
       default:
         return readRefusal(status, list, request);
@@ -93,6 +107,7 @@ function buildArguments(
     returnsObject,
     idempotency,
     budget,
+    chat = null,
     backlog,
     opened,
     endsAt = null,
@@ -109,7 +124,9 @@ function buildArguments(
     ...[budget?.requestsPerMinute ?? 0, budget?.updatesPerMinute ?? 0].map(String),
     ...(opened === null ? ['', ''] : [String(opened.incarnationSeq), String(opened.cursor)]),
     ...[endsAt === null ? '' : String(endsAt), String(seen), isUnchecked ? '1' : '0'],
-    opened?.reopened ?? '',
+    ...[opened?.reopened ?? '', opened?.chat ?? 'viewer', chat?.role ?? '', String(chat?.perMinute ?? 0)],
+    ...[chat?.ids.join(',') ?? '', [chat?.ids.length ?? 0, ...(chat?.people.values() ?? [])].join(' ')],
+    typeof idempotency?.key === 'string' ? '1' : '0',
     ...entries.flatMap(({ ops, count }) => [ops, String(count)]),
   ];
 }
@@ -119,7 +136,7 @@ function readSeqs(list: readonly RedisReply[]): { firstSeq: number; seq: number;
 }
 
 function readRefusal(
-  status: 'cold' | 'deleted' | 'ahead' | 'key_reused' | 'over_budget' | 'backlog_full',
+  status: 'cold' | 'deleted' | 'ahead' | 'key_reused' | 'no_chat' | 'over_budget' | 'backlog_full',
   list: readonly RedisReply[],
   request: AppendRequest,
 ): AppendOutcome {
@@ -134,8 +151,11 @@ function readRefusal(
     case 'key_reused':
       checkLength(list, 1);
       return { status };
+    case 'no_chat':
+      checkLength(list, 2);
+      return { status, rule: readWord(list[1], CHAT_RULES) };
     case 'over_budget': {
-      const kind = readWord(list[1], ['requests', 'updates']);
+      const kind = readWord(list[1], ['requests', 'updates', 'messages']);
       const left = readBudget(list, 3, request);
       return { status, kind, retryAfterMs: readSeq(list[2]), budget: left ?? UNCOUNTED };
     }

@@ -3,7 +3,7 @@ import type { LogStore } from '../log/log-stores.ts';
 import { LIMITS } from '../world/limits.ts';
 import type { RedisClient } from './client.ts';
 import { isFull, readMemory, readSetting } from './inspect.ts';
-import { INSTANCE_KEY } from './keys.ts';
+import { INSTANCE_KEY, logMetaKey } from './keys.ts';
 import type { KnownLogs } from './known-logs.ts';
 import { appendEntries } from './log-append.ts';
 import { readChanges } from './log-changes.ts';
@@ -12,7 +12,7 @@ import { readEntries, retireLog, settleLog } from './log-drain.ts';
 import { readNoEffects } from './log-no-effects.ts';
 import { readText } from './log-reply.ts';
 import { listDirtySpaces, readLogBacklog, readLogStats } from './log-stats.ts';
-import { NAME_INSTANCE } from './scripts.ts';
+import { NAME_INSTANCE, SET_CHAT } from './scripts.ts';
 
 const DEFAULTS: LogOptions = {
   leaseMs: 5_000,
@@ -46,6 +46,9 @@ export function createLogStore(
     noteDurable: (address, incarnation, durable) => context.known.note(address, incarnation, { durable }),
     settle: (address, request) => settleLog(context, address, request),
     retire: (address, incarnation) => retireLog(context, address, incarnation),
+    async setChat(address, rule) {
+      await redis.eval(SET_CHAT, [logMetaKey(address)], ['', rule]);
+    },
     listDirty: (limit) => listDirtySpaces(context, limit),
     readStats: (tenantId) => readLogStats(context, tenantId),
     readNoEffects: (address, after) => readNoEffects(context, address, after),

@@ -35,7 +35,9 @@ function makeWorld(seq: number, name: string): KeptWorld {
     ['a', object],
     ['b', '{"id":"b","name":null}'],
   ]);
-  return { seq, loadedMs: 7, objects, avatars: new Map([[avatar.id, avatar]]) };
+  const message = { id: 'm', userId: 'mia', text: 'hi\n', kind: 'text', seq, createdAt: '', sentMicros: seq };
+  const chat = { messages: [message], hasOlder: true };
+  return { seq, loadedMs: 7, objects, avatars: new Map([[avatar.id, avatar]]), chat };
 }
 
 const METADATA: SpaceMetadata = {
@@ -57,7 +59,6 @@ const METADATA: SpaceMetadata = {
   ]),
   models: [],
   media: [],
-  chat: [],
 };
 
 describe.each(REDIS_WAYS)('what is kept of states, over %s', (_, openWay) => {

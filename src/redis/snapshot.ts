@@ -8,6 +8,7 @@ import type {
   StateStore,
 } from '../state/state-stores.ts';
 import type { ReplayAvatar } from '../world/replay.ts';
+import { readChatRule } from '../world/schemas.ts';
 import type { Seq } from '../world/types.ts';
 import type { RedisClient, RedisCommand, RedisReply } from './client.ts';
 import { createLostError } from './errors.ts';
@@ -25,7 +26,7 @@ import {
 import { type KnownLog, KnownLogs } from './known-logs.ts';
 import { readEntry } from './log-drain.ts';
 import { checkLength, readCount, readInteger, readList, readSeq, readText, readWord } from './log-reply.ts';
-import { KEEP_SNAPSHOT, MARK_TENANT, READ_STATE } from './scripts.ts';
+import { KEEP_SNAPSHOT, MARK_TENANT, READ_STATE, SET_CHAT } from './scripts.ts';
 
 export interface SnapshotOptions {
   /** For how long who loads what is missing keeps others from it. */
@@ -138,6 +139,9 @@ export function createStateStore(
         ['HSET', key, ...Object.entries(fields).flat().map(String)],
         ['EXPIRE', key, String(options.metadataSeconds)],
       ]);
+      // Settings may have changed while Redis was away.
+      const rule = readChatRule(metadata.space.settings);
+      await redis.eval(SET_CHAT, [logMetaKey(address)], [incarnation, rule]);
     },
 
     async keepLarge(address, incarnation, seq) {
@@ -276,18 +280,21 @@ function readMarks(list: readonly RedisReply[], at: number): Marks {
 }
 
 /** One line with everything except the objects, then one line per object. */
-function writeWorld({ loadedMs, avatars, objects }: KeptWorld): string {
-  return [JSON.stringify({ loadedMs, avatars: [...avatars.values()] }), ...objects.values()].join('\n');
+function writeWorld({ loadedMs, avatars, chat, objects }: KeptWorld): string {
+  return [JSON.stringify({ loadedMs, chat, avatars: [...avatars.values()] }), ...objects.values()].join('\n');
 }
 
 /** @throws store_unavailable if it was cut, or is of another version. */
 async function readWorld(seq: number, text: string): Promise<KeptWorld> {
   try {
     const [head = '', ...lines] = (await expandText(text, EXPANDED_BYTES_MAX)).split('\n');
-    const { loadedMs, avatars } = JSON.parse(head) as { loadedMs: number; avatars: ReplayAvatar[] };
+    const { loadedMs, chat, avatars } = JSON.parse(head) as Pick<KeptWorld, 'loadedMs' | 'chat'> & {
+      avatars: ReplayAvatar[];
+    };
     return {
       seq,
       loadedMs,
+      chat,
       objects: new Map(lines.map((line) => [readId(line), line])),
       avatars: new Map(avatars.map((avatar) => [avatar.id, avatar])),
     };

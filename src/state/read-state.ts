@@ -180,11 +180,11 @@ class StateReading {
         await waitUntilCommitted(this.#parts, this.#address, { seq: missing.last, defer: this.#defer });
         return 'too_large';
       }
-      const { metadata, objects, avatars, seq } = loaded;
+      const { metadata, objects, avatars, chat, seq } = loaded;
       const loadedMs = options.now();
       // Written down before others move the view on.
-      const world = { seq, loadedMs, objects: new Map(objects), avatars: structuredClone(avatars) };
-      const view = new WorldView({ spaceId: this.#address.spaceId, seq, loadedMs }, objects, avatars);
+      const world = { seq, loadedMs, objects: new Map(objects), avatars: structuredClone(avatars), chat };
+      const view = new WorldView({ spaceId: this.#address.spaceId, seq, loadedMs }, objects, avatars, chat);
       this.#held = {
         incarnation,
         epoch: marks.epoch,
@@ -254,12 +254,12 @@ class StateReading {
     const view =
       snapshot === null
         ? this.#held?.view
-        : new WorldView({ spaceId, ...snapshot }, snapshot.objects, snapshot.avatars);
+        : new WorldView({ spaceId, ...snapshot }, snapshot.objects, snapshot.avatars, snapshot.chat);
     const metadata = this.#ownMetadata ?? found.metadata.kept ?? this.#held?.metadata;
     if (view === undefined || metadata === undefined)
       throw new AppError('internal', 'A cached state was taken for a sent one.');
     const folded = view.fold(entries.map(readEntry));
-    if (folded.status === 'staged') {
+    if (folded.status === 'reload') {
       views.drop(this.#address);
       this.#held = null;
       this.#atLeast = folded.seq;

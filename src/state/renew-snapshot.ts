@@ -54,8 +54,8 @@ async function renew({ store, loader, options }: StateParts, address: LogAddress
   async function load(): Promise<KeptWorld | 'too_large' | null> {
     const loaded = await loader.loadWorld(address, options.worldCharactersMax);
     if (loaded === null || loaded === 'too_large') return loaded;
-    const { seq, objects, avatars } = loaded;
-    return { seq, objects, avatars, loadedMs: options.now() };
+    const { seq, objects, avatars, chat } = loaded;
+    return { seq, objects, avatars, chat, loadedMs: options.now() };
   }
 }
 
@@ -72,9 +72,9 @@ function foldKept(
   nowMs: number,
 ): KeptWorld | null {
   if (snapshot === null || nowMs - snapshot.loadedMs > FOLDED_MS_MAX) return null;
-  const view = new WorldView({ spaceId, ...snapshot }, snapshot.objects, snapshot.avatars);
+  const view = new WorldView({ spaceId, ...snapshot }, snapshot.objects, snapshot.avatars, snapshot.chat);
   const { status } = view.fold(entries.filter(({ seq }) => seq <= committed).map(readEntry));
-  if (status === 'staged') return null;
+  if (status === 'reload') return null;
   const { seq, loadedMs, avatars } = view;
-  return { seq, loadedMs, avatars, objects: new Map(view.listEntries()) };
+  return { seq, loadedMs, avatars, chat: view.chat.keep(), objects: new Map(view.listEntries()) };
 }

@@ -1,7 +1,8 @@
 import type { LogAddress, RawEntry } from '../log/log-stores.ts';
+import type { KeptChat } from '../world/chat-window.ts';
 import type { ReplayAvatar } from '../world/replay.ts';
 import type { SnapshotLag } from '../world/snapshot-lag.ts';
-import type { Asset, ChatMessage, Seq, Space } from '../world/types.ts';
+import type { Asset, Seq, Space } from '../world/types.ts';
 
 /** A person as other people in a space see them. */
 export interface Profile {
@@ -22,7 +23,6 @@ export interface SpaceMetadata {
   profiles: Map<string, Profile | null>;
   models: Asset[];
   media: Asset[];
-  chat: ChatMessage[];
 }
 
 /** A space's world, read at one moment. */
@@ -31,6 +31,7 @@ export interface LoadedWorld {
   /** Each as a state shows it, as JSON, by id. */
   objects: Map<string, string>;
   avatars: Map<string, ReplayAvatar>;
+  chat: KeptChat;
   metadata: SpaceMetadata;
 }
 
@@ -124,6 +125,7 @@ export interface KeptWorld {
   loadedMs: number;
   objects: Map<string, string>;
   avatars: Map<string, ReplayAvatar>;
+  chat: KeptChat;
 }
 
 /** The part of Redis that SpaceState needs. @throws store_unavailable */

@@ -13,7 +13,7 @@ export function writeState(
   include: ReadonlySet<StatePart>,
   region?: Region,
 ): string {
-  const { space, models, media, chat } = metadata;
+  const { space, models, media } = metadata;
   const { createdAt, updatedAt, ...rest } = space;
   const shown: Space = { ...rest, seq: view.seq, createdAt, updatedAt };
   const lists: [StatePart, () => string][] = [
@@ -21,7 +21,7 @@ export function writeState(
     ['users', () => JSON.stringify(listAvatars({ view, metadata }))],
     ['models', () => JSON.stringify(models)],
     ['media', () => JSON.stringify(media)],
-    ['chat', () => JSON.stringify(chat)],
+    ['chat', () => JSON.stringify(view.chat.list())],
   ];
   const members = lists.flatMap(([part, write]) => (include.has(part) ? [`"${part}":${write()}`] : []));
   const head = `"space":${JSON.stringify(shown)},"seq":${view.seq},"durableSeq":${durableSeq}`;

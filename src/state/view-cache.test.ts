@@ -8,11 +8,16 @@ const CHARACTERS_MAX = 1_000_000;
 
 const addressOf = (i: number) => ({ tenantId: 't', spaceId: `s${i}` });
 
+const MESSAGE = { id: 'm', userId: null, kind: 'text', seq: 1, createdAt: '', sentMicros: 1 };
+
 function makeHeld(what: { objects?: string; properties?: string; message?: string }) {
   const avatar = { id: 'mia', properties: { text: what.properties ?? '' } } as unknown as ReplayAvatar;
   const objects = new Map(what.objects === undefined ? [] : [['a', what.objects]]);
-  const view = new WorldView({ spaceId: 's', seq: 1, loadedMs: 0 }, objects, new Map([['mia', avatar]]));
-  const metadata = { profiles: new Map(), models: [], media: [], chat: [what.message ?? ''] };
+  const view = new WorldView({ spaceId: 's', seq: 1, loadedMs: 0 }, objects, new Map([['mia', avatar]]), {
+    messages: what.message === undefined ? [] : [{ ...MESSAGE, text: what.message }],
+    hasOlder: false,
+  });
+  const metadata = { profiles: new Map(), models: [], media: [] };
   return {
     incarnation: 'i',
     epoch: '0',

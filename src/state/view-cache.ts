@@ -18,9 +18,10 @@ export interface HeldState {
   metadata: SpaceMetadata;
 }
 
-/** Characters that a view is counted for besides what it holds, and an avatar or a profile: they are objects in memory. */
+/** Characters that a view counts in addition to its texts, and an avatar, a profile or a message: they are objects in memory. */
 const VIEW_CHARACTERS = 2_000;
 const PERSON_CHARACTERS = 500;
+const MESSAGE_CHARACTERS = 300;
 
 /** The views that were read last, as many as fit. */
 export class ViewCache {
@@ -61,10 +62,11 @@ const countedMetadata = new WeakMap<SpaceMetadata, number>();
 
 function countCharacters({ view, metadata }: HeldState): number {
   let characters = VIEW_CHARACTERS + view.characters + metadata.profiles.size * PERSON_CHARACTERS;
+  for (const { text } of view.chat.keep().messages) characters += MESSAGE_CHARACTERS + text.length;
   for (const { properties } of view.avatars.values())
     characters += PERSON_CHARACTERS + JSON.stringify(properties).length;
-  const { space, models, media, chat } = metadata;
-  const counted = countedMetadata.get(metadata) ?? JSON.stringify([space, models, media, chat]).length;
+  const { space, models, media } = metadata;
+  const counted = countedMetadata.get(metadata) ?? JSON.stringify([space, models, media]).length;
   countedMetadata.set(metadata, counted);
   return characters + counted;
 }

@@ -1,4 +1,5 @@
 import type { LogOperation, OperationResult } from './operation.ts';
+import type { TargetKind } from './operation-effects.ts';
 import type { JsonObject, ObjectInput, Quaternion, Seq, Vector3, WrittenObject } from './types.ts';
 
 /** The net effect of a batch on one object: one row an object, each independent of the others. */
@@ -50,6 +51,14 @@ export interface AvatarChange {
   patches?: JsonObject[];
 }
 
+/** The net effect on one message: it is posted, deleted, or both. */
+export interface MessageChange {
+  id: string;
+  post: { seq: Seq; userId: string | null; text: string; kind: string } | null;
+  /** The seq of its deletion; null: it is not deleted. */
+  deletedSeq: Seq | null;
+}
+
 /** An operation to apply by itself, in order: if Postgres cannot store it, no other operation fails. */
 export interface SingleOperation {
   seq: Seq;
@@ -74,12 +83,12 @@ export interface NoEffect {
   seq: Seq;
   /** Its place in its entry. */
   index: number;
-  kind: 'object' | 'avatar';
+  kind: TargetKind;
   id: string;
   status: 'unknown_object' | 'conflict';
 }
 
-/** A result that is true only if the object, or the person of the avatar, existed before the batch. */
+/** A result that is true only if the object, message or person of the avatar existed before the batch. */
 export type PresumedResult = Pick<NoEffect, 'seq' | 'index' | 'kind' | 'id'>;
 
 /** Names an object as the entry at `seq` left it. */
@@ -95,7 +104,8 @@ export interface Batch {
   to: Seq;
   objects: ObjectChange[];
   avatars: AvatarChange[];
-  /** All operations, in order, of objects and avatars that are in neither list above. */
+  messages?: readonly MessageChange[];
+  /** All operations, in order, of objects, avatars and messages that are in no list above. */
   singles: SingleOperation[];
   /** By entry, for callers that wait. The outcomes of `singles` replace the statuses here. */
   results: { seq: Seq; results: OperationResult[] }[];
@@ -114,7 +124,7 @@ export interface DeadOperation {
   deadLetterId: string;
   seq: Seq;
   index: number;
-  kind: 'object' | 'avatar' | 'stage';
+  kind: TargetKind | 'stage';
   id: string;
   /** Of an avatar: the members of its properties that the operation gave. */
   propertyKeys: string[];
@@ -126,8 +136,8 @@ export type BatchOutcome =
       /** The patches in `objects` of an object that does not exist. */
       unknown: number;
       dead: DeadOperation[];
-      /** The missing objects and people of patches, deletions, `doubtful` and avatars. */
-      absent: { objects: string[]; users: string[] };
+      /** The missing objects, people and messages of patches, deletions, `doubtful` and avatars. */
+      absent: { objects: string[]; users: string[]; messages: string[] };
       /** The `singles` without effect. */
       noEffects: Pick<NoEffect, 'seq' | 'index' | 'status'>[];
       /** The object that a direct batch names in `written`; null if its operation was not applied. */
@@ -139,4 +149,4 @@ export type BatchOutcome =
   /** Nothing was applied: the batch is direct, but the space has a log. */
   | { status: 'log_open' }
   /** Nothing was applied: Postgres cannot store these rows. The caller sends the batch again with them as `singles`. */
-  | { status: 'poisoned'; objectIds: string[]; userIds: string[] };
+  | { status: 'poisoned'; objectIds: string[]; userIds: string[]; messageIds: string[] };

@@ -1,5 +1,11 @@
-import type { Operation, PatchOperation, PutOperation, UserPatchOperation } from './operation.ts';
-import { type Fields, isConditional, ORIGIN, setFields, UNSCALED } from './operation-effects.ts';
+import type {
+  ObjectOperation,
+  Operation,
+  PatchOperation,
+  PutOperation,
+  UserPatchOperation,
+} from './operation.ts';
+import { type Fields, isConditional, isOfMessage, ORIGIN, setFields, UNSCALED } from './operation-effects.ts';
 
 type Writing = PutOperation | PatchOperation | UserPatchOperation;
 
@@ -30,6 +36,10 @@ export function coalesceOperations(operations: readonly Operation[]): readonly O
   const output: (Operation | null)[] = [];
   const runs = { objects: new Map<string, Run>(), avatars: new Map<string, Run>() };
   for (const op of operations) {
+    if (isOfMessage(op)) {
+      output.push(op);
+      continue;
+    }
     const of = op.op === 'user.patch' ? runs.avatars : runs.objects;
     if (op.op !== 'user.patch' && isConditional(op)) {
       of.delete(op.id);
@@ -50,13 +60,14 @@ function repeatsIds(operations: readonly Operation[]): boolean {
   const objects = new Set<string>();
   const avatars = new Set<string>();
   for (const op of operations) {
+    if (isOfMessage(op)) continue;
     const ids = op.op === 'user.patch' ? avatars : objects;
     if (ids.size === ids.add(op.id).size) return true;
   }
   return false;
 }
 
-function addToRun(run: Run, op: Operation, output: (Operation | null)[]): void {
+function addToRun(run: Run, op: ObjectOperation | UserPatchOperation, output: (Operation | null)[]): void {
   switch (op.op) {
     case 'delete':
       if (run.deleteAt !== null) output[run.deleteAt] = null;

@@ -5,7 +5,7 @@ import type { JsonObject, Quaternion, Vector3, WorldObject } from './types.ts';
 /**
  * Operations that correct readers of the log after a rejected operation. An object is put as it is, or deleted. An
  * avatar is patched as it is, after a patch that removes the members of the dead operations. One patch alone would keep
- * them. A missing avatar needs no correction.
+ * them. A missing avatar needs no correction. A rejected message is deleted.
  * @param objects the objects of `dead` that exist; `avatars` likewise
  */
 export function correctOperations({
@@ -24,6 +24,7 @@ export function correctOperations({
     const { name, modelId, parentId, position, rotation, scale, properties } = object;
     return { op: 'put', id, name, modelId, parentId, position, rotation, scale, properties };
   });
+  for (const { kind, id } of dead) if (kind === 'message') operations.push({ op: 'chat.delete', id });
   const given = collectKeys(dead, 'avatar');
   for (const { id, position, rotation, properties } of avatars) {
     const nulls = Array.from(given.get(id) ?? [], (key) => [key, null] as const);

@@ -14,8 +14,14 @@ export const LIMITS = {
   propertiesDepthMax: 32,
   /** Levels of nesting of any JSON body; a world has levels of its own above its properties. */
   jsonDepthMax: 40,
-  /** Characters of a chat message. */
+  /** Characters (Unicode code points) of a chat message. */
   chatTextLengthMax: 4_000,
+  /** Messages of one person in a space per minute. */
+  chatMessagesPerMinute: 30,
+  /** Messages that a view keeps: half of them are spare, and replace deleted ones. */
+  chatKeptMax: 100,
+  /** Days after which the row of a deleted message is deleted. */
+  chatDeletedKeptDays: 7,
   /** Chat messages in a state. */
   stateChatMessagesMax: 50,
   /** Seconds that a person's session may last, and its default. */

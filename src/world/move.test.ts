@@ -4,9 +4,14 @@ import { checkOperations, encodeEntries } from './check-operations.ts';
 import { AppError } from './errors.ts';
 import { LIMITS } from './limits.ts';
 import { countOperations, expandOperations, packMoves } from './move.ts';
-import type { MoveOperation, Operation, SentOperation } from './operation.ts';
+import type { AppendedOperation, MoveOperation, Operation } from './operation.ts';
 import { anyHistory, anyOperation, readWorld } from './operation-testing.ts';
 import { copyWorld, replayEntry } from './replay.ts';
+
+/** Checks operations that post no message. */
+function checkMoves(ops: unknown[]): AppendedOperation[] {
+  return checkOperations({ ops }) as AppendedOperation[];
+}
 
 const UPRIGHT = [0, 0, 0, 1];
 
@@ -49,13 +54,13 @@ describe('a move', () => {
       { x: 0, y: 0, z: 0, w: 1 },
       { x: 1, y: 0, z: 0, w: 0 },
     ];
-    expect(expandOperations(checkOperations({ ops: [given] }))).toEqual([
+    expect(expandOperations(checkMoves([given]))).toEqual([
       { op: 'patch', id: 'a', position: { x: 1, y: 2, z: 3 }, rotation: x, scale: { x: 1, y: 1, z: 1 } },
       { op: 'patch', id: 'b', position: { x: 4, y: 5, z: 6 }, rotation: z, scale: { x: 2, y: 2, z: 2 } },
       { op: 'patch', id: 'a', position: { x: 7, y: 8, z: 9 }, rotation: x, scale: { x: 3, y: 3, z: 3 } },
     ]);
     const avatars = { op: 'user.move', ids: ['ann'], position: [1, 2, 3] };
-    expect(expandOperations(checkOperations({ ops: [avatars] }))).toEqual([
+    expect(expandOperations(checkMoves([avatars]))).toEqual([
       { op: 'user.patch', id: 'ann', position: { x: 1, y: 2, z: 3 } },
     ]);
   });
@@ -112,19 +117,17 @@ describe('a move', () => {
     const ids = Array.from({ length: 999 }, (_, i) => `${id}${i}`);
     const long = (count: number) => Array.from({ length: count }, (_, i) => -1.2345678901234e-300 * (i + 1));
     const rotation = Array.from({ length: 999 }, () => [-0.1234567890123456, 0, 0, 0.9923505]).flat();
-    const sent = checkOperations({
-      ops: [
-        { op: 'delete', id: 'first' },
-        { op: 'move', ids, position: long(2_997), rotation, scale: long(2_997) },
-      ],
-    });
+    const sent = checkMoves([
+      { op: 'delete', id: 'first' },
+      { op: 'move', ids, position: long(2_997), rotation, scale: long(2_997) },
+    ]);
     const entries = encodeEntries(sent);
     expect(entries.length).toBeGreaterThan(1);
     for (const { ops, count } of entries) {
       expect(new TextEncoder().encode(ops).length).toBeLessThanOrEqual(LIMITS.entryBytesMax);
       expect(countOperations(JSON.parse(ops))).toBe(count);
     }
-    const read = entries.flatMap(({ ops }) => expandOperations(JSON.parse(ops) as SentOperation[]));
+    const read = entries.flatMap(({ ops }) => expandOperations(JSON.parse(ops) as AppendedOperation[]));
     expect(read).toEqual(expandOperations(sent));
   });
 
@@ -149,9 +152,9 @@ describe('a move', () => {
       fc.property(fc.array(fc.oneof(anyOperation, anyMover), { maxLength: 12 }), (operations) => {
         const moves = packMoves(operations);
         if (moves.length < operations.length) packed++;
-        expect(
-          expandOperations(checkOperations({ ops: moves.length === 0 ? [patch('a', 1)] : moves })),
-        ).toEqual(moves.length === 0 ? [patch('a', 1)] : operations);
+        expect(expandOperations(checkMoves(moves.length === 0 ? [patch('a', 1)] : moves))).toEqual(
+          moves.length === 0 ? [patch('a', 1)] : operations,
+        );
       }),
       { numRuns: 2_000 },
     );

@@ -1,9 +1,9 @@
 import type {
+  AppendedOperation,
   LogOperation,
   MoveOperation,
   Operation,
   PatchOperation,
-  SentOperation,
   StageOperation,
   UserMoveOperation,
   UserPatchOperation,
@@ -22,19 +22,19 @@ export function isMove(operation: { op: string }): operation is Move {
 }
 
 /** The number of operations in a list: each element of a move is one. */
-export function countOperations(operations: readonly (SentOperation | StageOperation)[]): number {
+export function countOperations(operations: readonly { op: string }[]): number {
   let count = 0;
   for (const operation of operations) count += isMove(operation) ? operation.ids.length : 1;
   return count;
 }
 
 /** @returns the list with patches in place of each move; the given list if it has no move. */
-export function expandOperations(operations: readonly SentOperation[]): readonly Operation[];
+export function expandOperations(operations: readonly AppendedOperation[]): readonly Operation[];
 export function expandOperations(
-  operations: readonly (SentOperation | StageOperation)[],
+  operations: readonly (AppendedOperation | StageOperation)[],
 ): readonly LogOperation[];
 export function expandOperations(
-  operations: readonly (SentOperation | StageOperation)[],
+  operations: readonly (AppendedOperation | StageOperation)[],
 ): readonly LogOperation[] {
   if (!operations.some(isMove)) return operations as readonly LogOperation[];
   const expanded: LogOperation[] = [];
@@ -94,8 +94,8 @@ export function halveMove(move: Move): [Move, Move] {
  * Prints adjacent operations that only move, with the same columns, as one move. The order stays: the list has the same
  * effect, and its elements keep their places.
  */
-export function packMoves(operations: readonly Operation[]): SentOperation[] {
-  const packed: SentOperation[] = [];
+export function packMoves(operations: readonly Operation[]): AppendedOperation[] {
+  const packed: AppendedOperation[] = [];
   for (let from = 0; from < operations.length; ) {
     const kind = describeMove(operations[from] as Operation);
     let to = from + 1;

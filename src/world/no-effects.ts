@@ -1,5 +1,6 @@
 import type { BatchOutcome, NoEffect } from './batch.ts';
 import type { LogEntry } from './operation.ts';
+import { findKind } from './operation-effects.ts';
 import type { BatchPlan } from './plan-batch.ts';
 
 type Applied = Pick<Extract<BatchOutcome, { status: 'applied' }>, 'absent' | 'noEffects'>;
@@ -14,22 +15,22 @@ export function findNoEffects(
   { noEffects, singles }: Pick<BatchPlan, 'noEffects' | 'singles'>,
   outcome: Applied,
 ): NoEffect[] {
-  const { objects, users } = outcome.absent;
-  if (objects.length + users.length + outcome.noEffects.length === 0) return noEffects;
+  const { objects, users, messages } = outcome.absent;
+  if (objects.length + users.length + messages.length + outcome.noEffects.length === 0) return noEffects;
   const found = [...noEffects];
   const decided = new Set([...noEffects, ...singles].map(nameOf));
   const operations = new Map(singles.map((single) => [nameOf(single), single.op]));
   for (const { seq, index, status } of outcome.noEffects) {
     const op = operations.get(nameOf({ seq, index }));
-    if (op !== undefined) found.push({ seq, index, status, id: op.id, kind: kindOf(op) });
+    if (op !== undefined) found.push({ seq, index, status, id: op.id, kind: findKind(op) });
   }
-  const absent = { object: new Set(objects), avatar: new Set(users) };
+  const absent = { object: new Set(objects), avatar: new Set(users), message: new Set(messages) };
   for (const { seq, ops } of entries) {
     for (const [index, op] of ops.entries()) {
-      const kind = kindOf(op);
+      const kind = findKind(op);
       if (!absent[kind].has(op.id) || decided.has(nameOf({ seq, index }))) continue;
-      // From here on the object exists, and the plan decides the status.
-      if (op.op === 'put') absent[kind].delete(op.id);
+      // From here on it exists, and the plan decides the status.
+      if (op.op === 'put' || op.op === 'chat.post') absent[kind].delete(op.id);
       else found.push({ seq, index, kind, id: op.id, status: 'unknown_object' });
     }
   }
@@ -44,18 +45,15 @@ export function findDecided(
   { results, singles, presumed }: Pick<BatchPlan, 'results' | 'singles' | 'presumed'>,
   { absent }: Pick<Applied, 'absent'>,
 ): BatchPlan['results'] {
-  if (absent.objects.length + absent.users.length > 0) {
-    const gone = { object: new Set(absent.objects), avatar: new Set(absent.users) };
+  const { objects, users, messages } = absent;
+  if (objects.length + users.length + messages.length > 0) {
+    const gone = { object: new Set(objects), avatar: new Set(users), message: new Set(messages) };
     const bySeq = new Map(results.map(({ seq, results }) => [seq, results]));
     for (const { seq, index, kind, id } of presumed)
       if (gone[kind].has(id)) bySeq.get(seq)?.splice(index, 1, { id, status: 'unknown_object' });
   }
   const apart = new Set(singles.map(({ seq }) => seq));
   return results.filter(({ seq }) => !apart.has(seq));
-}
-
-function kindOf({ op }: { op: string }): NoEffect['kind'] {
-  return op === 'user.patch' ? 'avatar' : 'object';
 }
 
 function nameOf({ seq, index }: { seq: number; index: number }): string {

@@ -1,4 +1,13 @@
-import type { Condition, LogEntry, PatchOperation, PutOperation } from './operation.ts';
+import type {
+  ChatDeleteOperation,
+  ChatPostOperation,
+  Condition,
+  LogEntry,
+  LogOperation,
+  ObjectOperation,
+  PatchOperation,
+  PutOperation,
+} from './operation.ts';
 import type { ObjectInput, Quaternion, Seq, Vector3 } from './types.ts';
 
 /** The fields of an object or a patch of one that replace each other. Shared, never changed in place. */
@@ -18,6 +27,22 @@ export const UNSCALED: Readonly<Vector3> = { x: 1, y: 1, z: 1 };
 /** Whether an entry makes a staged world the space's. Such an entry contains nothing else. */
 export function isStage(entry: LogEntry): boolean {
   return entry.ops[0]?.op === 'stage';
+}
+
+/** The kind of what an operation changes. */
+export type TargetKind = 'object' | 'avatar' | 'message';
+
+export function findKind({ op }: { op: string }): TargetKind {
+  if (op.startsWith('user.')) return 'avatar';
+  return op.startsWith('chat.') ? 'message' : 'object';
+}
+
+export function isOfMessage(op: { op: string }): op is ChatPostOperation | ChatDeleteOperation {
+  return op.op === 'chat.post' || op.op === 'chat.delete';
+}
+
+export function isOfObject(op: LogOperation): op is ObjectOperation {
+  return op.op !== 'stage' && findKind(op) === 'object';
 }
 
 export function isConditional(op: Condition): boolean {

@@ -3,7 +3,14 @@ import { LIMITS } from './limits.ts';
 import { COLUMNS } from './move.ts';
 import type { SentOperation } from './operation.ts';
 import { keepRotation } from './quaternion.ts';
-import { idSchema, nameSchema, propertiesSchema, rotationSchema, vectorSchema } from './schemas.ts';
+import {
+  idSchema,
+  messageSchema,
+  nameSchema,
+  propertiesSchema,
+  rotationSchema,
+  vectorSchema,
+} from './schemas.ts';
 
 const seq = z
   .int('must be a whole number')
@@ -107,11 +114,13 @@ const operationSchema = z.discriminatedUnion(
     z
       .strictObject({ op: z.literal('user.move'), ...moveFields })
       .transform((move, context) => checkColumns(move, context, NO_AVATAR_COLUMN)),
+    messageSchema.extend({ op: z.literal('chat.post') }),
+    z.strictObject({ op: z.literal('chat.delete'), id: idSchema }),
   ],
   {
     error: ({ code }) =>
       code === 'invalid_union'
-        ? 'must be "put", "patch", "delete", "move", "user.patch" or "user.move"'
+        ? 'must be "put", "patch", "delete", "move", "user.patch", "user.move", "chat.post" or "chat.delete"'
         : undefined,
   },
 );

@@ -50,6 +50,23 @@ export interface UserPatchOperation {
   properties?: JsonObject;
 }
 
+/** A message in the space's chat. The server creates its `id`. */
+export interface ChatPostOperation {
+  op: 'chat.post';
+  id: string;
+  /** The author; null: nobody is named. */
+  userId: string | null;
+  text: string;
+  /** What the message is, as its clients name it; `text` by default. */
+  kind: string;
+}
+
+/** Hides a message from states and lists. Its row is deleted after `LIMITS.chatDeletedKeptDays`. */
+export interface ChatDeleteOperation {
+  op: 'chat.delete';
+  id: string;
+}
+
 /** Makes a staged world the space's. Only a save of a whole world writes it, alone in its entry; callers cannot. */
 export interface StageOperation {
   op: 'stage';
@@ -80,11 +97,22 @@ export interface UserMoveOperation {
   rotation?: number[];
 }
 
-/** An operation on one object or avatar. */
-export type Operation = ObjectOperation | UserPatchOperation;
+/** A message as a caller sends it. A caller's `id` is only its idempotency key: the message gets another id. */
+export interface SentChatPost {
+  op: 'chat.post';
+  id?: string;
+  userId?: string | null;
+  text: string;
+  kind?: string;
+}
+
+/** An operation on one object, avatar or message. */
+export type Operation = ObjectOperation | UserPatchOperation | ChatPostOperation | ChatDeleteOperation;
+/** The operations that an entry of the log may hold. */
+export type AppendedOperation = Operation | MoveOperation | UserMoveOperation;
 /** The operations that callers may send. */
-export type SentOperation = Operation | MoveOperation | UserMoveOperation;
-/** The operations of an entry of the log, with moves as patches. */
+export type SentOperation = Exclude<AppendedOperation, ChatPostOperation> | SentChatPost;
+/** The same with moves as patches, and with `stage`. */
 export type LogOperation = Operation | StageOperation;
 
 /** One step in the order of a space. */
@@ -101,7 +129,7 @@ export interface LogEntry {
 }
 
 /**
- * The outcome of one operation. `unknown_object`: the object (or the person of `user.patch`) does not exist.
+ * The outcome of one operation. `unknown_object`: the object, message or person of `user.patch` does not exist.
  * `conflict`: the condition was not met. `rejected`: Postgres cannot store the result.
  */
 export type OperationStatus = 'applied' | 'unknown_object' | 'conflict' | 'rejected';

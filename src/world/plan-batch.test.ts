@@ -148,6 +148,7 @@ describe('planBatch', () => {
       operations: 0,
       objects: [],
       avatars: [],
+      messages: [],
       singles: [],
       results: [],
       written: [],
@@ -168,7 +169,11 @@ describe('planBatch', () => {
         fc.subarray(PEOPLE, { maxLength: 1 }),
         ({ start, entries }, cuts, rowsMax, apartObjects, apartUsers) => {
           deepFreeze(entries);
-          const apart = { objects: new Set(apartObjects), users: new Set(apartUsers) };
+          const apart = {
+            objects: new Set(apartObjects),
+            users: new Set(apartUsers),
+            messages: new Set<string>(),
+          };
           const world = copyWorld(start);
           const oneByOne = copyWorld(start);
           for (let at = 0, round = 0; at < entries.length; round++) {
@@ -216,6 +221,7 @@ function findAbsent(world: ReplayWorld, { objects, avatars, doubtful }: BatchPla
   return {
     objects: [...named, ...doubtful].filter((id) => !world.objects.has(id)),
     users: avatars.flatMap(({ id }) => (world.people?.has(id) ? [] : [id])),
+    messages: [],
   };
 }
 

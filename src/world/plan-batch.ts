@@ -1,6 +1,7 @@
 import type {
   AvatarChange,
   Batch,
+  MessageChange,
   NoEffect,
   ObjectChange,
   ObjectPatchChange,
@@ -11,14 +12,27 @@ import type {
 import { LIMITS } from './limits.ts';
 import { canCompose, cloneJson, composeInto, composeIntoTwo, mergeInto } from './merge-patch.ts';
 import type {
+  ChatDeleteOperation,
+  ChatPostOperation,
   LogEntry,
+  LogOperation,
   ObjectOperation,
+  Operation,
   OperationResult,
   OperationStatus,
   PatchOperation,
   UserPatchOperation,
 } from './operation.ts';
-import { isConditional, isStage, meetsCondition, setFields, toObject } from './operation-effects.ts';
+import {
+  findKind,
+  isConditional,
+  isOfMessage,
+  isOfObject,
+  isStage,
+  meetsCondition,
+  setFields,
+  toObject,
+} from './operation-effects.ts';
 import type { JsonObject, Seq } from './types.ts';
 
 /**
@@ -30,13 +44,20 @@ export type Known = ReadonlyMap<string, Seq>;
 export interface PlanOptions {
   /** The maximum of rows. Only the first entry may exceed it. */
   rowsMax: number;
-  /** Objects and people whose operations are applied one by one. */
-  apart?: { objects: ReadonlySet<string>; users: ReadonlySet<string> };
+  /** Objects, people and messages whose operations are applied one by one. */
+  apart?: Apart;
   /** Callers of entries at or before this seq no longer wait for their objects. */
   returnsAfter?: Seq;
 }
 
+export interface Apart {
+  objects: ReadonlySet<string>;
+  users: ReadonlySet<string>;
+  messages: ReadonlySet<string>;
+}
+
 export interface BatchPlan extends Pick<Batch, 'objects' | 'avatars' | 'singles' | 'results'> {
+  messages: MessageChange[];
   written: WrittenKey[];
   doubtful: string[];
   presumed: PresumedResult[];
@@ -55,8 +76,7 @@ export function findAsked(entries: readonly LogEntry[]): string[] {
   const objects = new Set<string>();
   for (const entry of entries) {
     if (isStage(entry)) break;
-    for (const op of entry.ops)
-      if (op.op !== 'user.patch' && op.op !== 'stage' && isConditional(op)) objects.add(op.id);
+    for (const op of entry.ops) if (isOfObject(op) && isConditional(op)) objects.add(op.id);
   }
   return [...objects];
 }
@@ -75,7 +95,7 @@ export function planBatch(
   known: Known,
   { rowsMax, apart, returnsAfter = 0 }: PlanOptions,
 ): BatchPlan {
-  const planner = new Planner(known, apart ?? { objects: new Set(), users: new Set() }, returnsAfter);
+  const planner = new Planner(known, apart ?? NOTHING_APART, returnsAfter);
   let used = 0;
   for (const entry of entries) {
     if (isStage(entry) || (used > 0 && (planner.countRowsWith(entry) > rowsMax || planner.isFull(entry))))
@@ -85,6 +105,8 @@ export function planBatch(
   }
   return { used, to: entries[used - 1]?.seq ?? 0, ...planner.finish() };
 }
+
+const NOTHING_APART: Apart = { objects: new Set(), users: new Set(), messages: new Set() };
 
 type Kind = ObjectChange['kind'] | 'none';
 
@@ -105,10 +127,11 @@ interface AvatarDraft {
 
 class Planner {
   readonly #known: Known;
-  readonly #apart: NonNullable<PlanOptions['apart']>;
+  readonly #apart: Apart;
   readonly #hasApart: boolean;
   readonly #objects = new Map<string, ObjectDraft>();
   readonly #avatars = new Map<string, AvatarDraft>();
+  readonly #messages = new Map<string, MessageChange>();
   readonly #singles: BatchPlan['singles'] = [];
   readonly #results: BatchPlan['results'] = [];
   readonly #written: WrittenKey[] = [];
@@ -121,21 +144,23 @@ class Planner {
   #followers = 0;
   #operations = 0;
 
-  constructor(known: Known, apart: NonNullable<PlanOptions['apart']>, returnsAfter: Seq) {
+  constructor(known: Known, apart: Apart, returnsAfter: Seq) {
     this.#known = known;
     this.#apart = apart;
-    this.#hasApart = apart.objects.size + apart.users.size > 0;
+    this.#hasApart = apart.objects.size + apart.users.size + apart.messages.size > 0;
     this.#returnsAfter = returnsAfter;
   }
 
   /** The maximum of rows after the entry is added. */
   countRowsWith({ ops }: LogEntry): number {
-    return this.#objects.size + this.#avatars.size + this.#singles.length + this.#countNew(ops);
+    const rows = this.#objects.size + this.#avatars.size + this.#messages.size;
+    return rows + this.#singles.length + this.#countNew(ops);
   }
 
   #countNew(ops: LogEntry['ops']): number {
     let rows = 0;
-    for (const { op, id } of ops) if (!(op === 'user.patch' ? this.#avatars : this.#objects).has(id)) rows++;
+    const drafts = { object: this.#objects, avatar: this.#avatars, message: this.#messages };
+    for (const op of ops) if (!drafts[findKind(op)].has(op.id)) rows++;
     return rows;
   }
 
@@ -147,8 +172,8 @@ class Planner {
     return followers > LIMITS.batchFollowersMax;
   }
 
-  #isFollower({ op, id }: LogEntry['ops'][number]): boolean {
-    return op !== 'user.patch' && this.#complete.has(id);
+  #isFollower(op: LogOperation): boolean {
+    return this.#complete.has(op.id) && isOfObject(op);
   }
 
   add(entry: LogEntry): void {
@@ -166,6 +191,10 @@ class Planner {
       } else if (op.op === 'user.patch') {
         status = this.#moveAvatar(op, seq);
         if (waits) this.#presumed.push({ seq, index, kind: 'avatar', id: op.id });
+      } else if (isOfMessage(op)) {
+        const isPresumed = waits && op.op === 'chat.delete' && !this.#messages.has(op.id);
+        if (isPresumed) this.#presumed.push({ seq, index, kind: 'message', id: op.id });
+        status = this.#changeMessage(op, seq);
       } else {
         if (waits && this.#isPresumed(op)) this.#presumed.push({ seq, index, kind: 'object', id: op.id });
         status = this.#changeObject(op, seq, actor);
@@ -177,7 +206,7 @@ class Planner {
           index,
           id: op.id,
           status,
-          kind: op.op === 'user.patch' ? 'avatar' : 'object',
+          kind: findKind(op),
         });
       index++;
     }
@@ -199,6 +228,7 @@ class Planner {
       operations: this.#operations,
       objects: Array.from(this.#objects.values(), ({ change }) => change),
       avatars: Array.from(this.#avatars.values(), ({ change }) => change),
+      messages: [...this.#messages.values()],
       singles: this.#singles,
       results: this.#results,
       written: this.#written,
@@ -208,8 +238,9 @@ class Planner {
     };
   }
 
-  #isApart({ op, id }: ObjectOperation | UserPatchOperation): boolean {
-    return (op === 'user.patch' ? this.#apart.users : this.#apart.objects).has(id);
+  #isApart(op: Operation): boolean {
+    const { objects, users, messages } = this.#apart;
+    return { object: objects, avatar: users, message: messages }[findKind(op)].has(op.id);
   }
 
   /** Whether the operation applies only if the object existed before the batch, and `known` does not say. */
@@ -246,6 +277,19 @@ class Planner {
         kindBefore: 'none',
         seqBefore: 0,
       });
+    return 'applied';
+  }
+
+  #changeMessage(op: ChatPostOperation | ChatDeleteOperation, seq: Seq): OperationStatus {
+    const draft = this.#messages.get(op.id);
+    if (op.op === 'chat.post') {
+      // The server creates each id once.
+      if (draft !== undefined) return 'conflict';
+      const { id, userId, text, kind } = op;
+      this.#messages.set(id, { id, post: { seq, userId, text, kind }, deletedSeq: null });
+    } else if (draft === undefined) this.#messages.set(op.id, { id: op.id, post: null, deletedSeq: seq });
+    else if (draft.deletedSeq !== null) return 'unknown_object';
+    else draft.deletedSeq = seq;
     return 'applied';
   }
 

@@ -6,7 +6,15 @@ import type {
   OperationStatus,
   UserPatchOperation,
 } from './operation.ts';
-import { isStage, meetsCondition, NO_TURN, ORIGIN, setFields, toObject } from './operation-effects.ts';
+import {
+  isOfMessage,
+  isStage,
+  meetsCondition,
+  NO_TURN,
+  ORIGIN,
+  setFields,
+  toObject,
+} from './operation-effects.ts';
 import type { JsonObject, ObjectInput, Quaternion, Seq, Vector3 } from './types.ts';
 
 export interface ReplayObject extends ObjectInput {
@@ -69,6 +77,8 @@ export function replayEntry(world: ReplayWorld, entry: LogEntry): OperationResul
   const before = { objects: new Map<string, Seq>(), avatars: new Map<string, Seq>() };
   return entry.ops.map((op) => {
     if (op.op === 'stage') throw new Error('A staged world cannot be replayed: it is not in its entry.');
+    // A replay does not have the messages: see ChatWindow.
+    if (isOfMessage(op)) return { id: op.id, status: 'applied' };
     const status =
       op.op === 'user.patch'
         ? moveAvatar(world, op, seq, before.avatars)

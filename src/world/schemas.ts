@@ -3,7 +3,15 @@ import { AppError, type FieldError } from './errors.ts';
 import { countPrintedBytes, findUnkeepable, measureDepth } from './json-size.ts';
 import { LIMITS } from './limits.ts';
 import { keepRotation } from './quaternion.ts';
-import type { JsonObject, ObjectInput, ObjectPatch, SpaceInput, UserInput } from './types.ts';
+import type { ChatRule, JsonObject, ObjectInput, ObjectPatch, SpaceInput, UserInput } from './types.ts';
+
+/** The values of `settings.chat`. Spaces without it have the first. */
+export const CHAT_RULES = ['viewer', 'editor', 'owner', 'off'] as const satisfies readonly ChatRule[];
+
+/** As the SQL function chat_rule. */
+export function readChatRule({ chat }: JsonObject): ChatRule {
+  return CHAT_RULES.find((rule) => rule === chat) ?? 'viewer';
+}
 
 /** The last millisecond that RFC 3339 can write with four digits for the year. */
 const LAST_MOMENT = Date.UTC(10_000, 0, 1) - 1;
@@ -36,6 +44,39 @@ export function text(lengthMax: number) {
       'must not contain a NUL character or a broken Unicode character (lone surrogate)',
     );
 }
+
+/** Text of a chat message. A character is a Unicode code point, as Postgres counts. */
+export const chatTextSchema = z
+  .string()
+  .refine(
+    (value) => value.isWellFormed() && !value.includes('\0'),
+    'must not contain a NUL character or a broken Unicode character (lone surrogate)',
+  )
+  .superRefine((value, context) => {
+    const length = value.length > LIMITS.chatTextLengthMax ? [...value].length : value.length;
+    if (length > LIMITS.chatTextLengthMax)
+      context.addIssue({
+        code: 'custom',
+        message: `must have at most ${LIMITS.chatTextLengthMax} characters, not ${length}`,
+      });
+  });
+
+export const chatKindSchema = text(LIMITS.idLengthMax).min(1, 'must not be empty');
+
+// biome-ignore lint/suspicious/noControlCharactersInRegex: these control characters are refused
+const CONTROL = /[\u0001-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f\u202d\u202e]/;
+
+/** Text of a new message. Saved worlds may bring older messages with any characters. */
+export const postedTextSchema = chatTextSchema.superRefine((value, context) => {
+  if (value.trim() === '') context.addIssue({ code: 'custom', message: 'must not be empty' });
+  const control = CONTROL.exec(value)?.[0];
+  if (control === undefined) return;
+  const code = control.charCodeAt(0).toString(16).toUpperCase().padStart(4, '0');
+  context.addIssue({
+    code: 'custom',
+    message: `must not contain U+${code}: control characters and text-direction overrides are not allowed`,
+  });
+});
 
 export const rotationSchema = quaternion.transform((rotation, context) => {
   const kept = keepRotation(rotation);
@@ -107,6 +148,14 @@ export const objectPatchSchema = z.strictObject({
   ...objectServerFields,
 });
 
+/** A message as a caller posts it. */
+export const messageSchema = z.strictObject({
+  id: idSchema.optional(),
+  userId: nullableId.optional(),
+  text: postedTextSchema,
+  kind: chatKindSchema.optional(),
+});
+
 const boundsSchema = z
   .strictObject({ min: vectorSchema, max: vectorSchema })
   .refine(
@@ -117,7 +166,12 @@ const boundsSchema = z
 export const spaceSchema = z.strictObject({
   name: nameSchema.min(1, 'must not be empty'),
   description: text(LIMITS.descriptionLengthMax).nullable().default(null),
-  settings: propertiesSchema.default({}),
+  settings: propertiesSchema
+    .refine(({ chat }) => chat === undefined || CHAT_RULES.some((rule) => rule === chat), {
+      path: ['chat'],
+      message: 'must be "viewer", "editor", "owner" or "off"',
+    })
+    .default({}),
   bounds: boundsSchema.nullable().default(null),
   id: z.unknown().optional(),
   seq: z.unknown().optional(),

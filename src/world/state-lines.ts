@@ -1,4 +1,5 @@
 import * as z from 'zod';
+import type { KeptChat } from './chat-window.ts';
 import { checkRegion, type Region } from './region.ts';
 import { check } from './schemas.ts';
 import type { Asset, Avatar, ChatMessage, Seq, Space, WorldInput, WorldObject, WorldState } from './types.ts';
@@ -68,7 +69,10 @@ export type WorldPart =
   /** Messages before the messages of `metadata`, oldest first. */
   | { kind: 'chat'; messages: ChatMessage[] }
   /** The last part, at the seq of the whole state. */
-  | ({ kind: 'metadata'; rev: number } & Omit<WorldState, 'seq' | 'durableSeq' | 'objects'>);
+  | ({ kind: 'metadata'; rev: number; keptChat: KeptChat } & Omit<
+      WorldState,
+      'seq' | 'durableSeq' | 'objects'
+    >);
 
 /** A world during a read: the version at its beginning, and its parts. The last part completes it. */
 export interface WorldReader {

@@ -128,6 +128,9 @@ export interface Asset {
   createdAt: string;
 }
 
+/** The lowest role that may post messages in a space (`settings.chat`); `off`: nobody may. */
+export type ChatRule = Role | 'off';
+
 export interface ChatMessage {
   id: string;
   userId: string | null;

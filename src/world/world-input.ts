@@ -3,6 +3,7 @@ import { readBackupRotation, readBackupVector } from './backup-transform.ts';
 import { AppError } from './errors.ts';
 import { LIMITS } from './limits.ts';
 import {
+  chatTextSchema,
   check,
   idSchema,
   nameSchema,
@@ -47,7 +48,7 @@ export const avatarSchema = z.strictObject({
 export const chatSchema = z.strictObject({
   id: idSchema,
   userId: idSchema.nullable().default(null),
-  text: text(LIMITS.chatTextLengthMax),
+  text: chatTextSchema,
   kind: text(LIMITS.idLengthMax).default('text'),
   seq: z.unknown().optional(),
   createdAt: timeSchema.nullable().default(null),

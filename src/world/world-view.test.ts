@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
+import { NO_MESSAGES } from './chat-window.ts';
 import { orderMembers } from './member-order.ts';
 import type { LogEntry } from './operation.ts';
 import { anyHistory, anyProperties, readWorld } from './operation-testing.ts';
@@ -16,7 +17,7 @@ function openView(world: ReplayWorld, seq: number): WorldView {
     const times = { createdAt: seqToTime(createdSeq), updatedAt: seqToTime(object.seq) };
     return [object.id, JSON.stringify({ spaceId: 'main', ...object, ...times } satisfies WorldObject)];
   });
-  return new WorldView({ ...SPACE, seq }, new Map(texts), avatars);
+  return new WorldView({ ...SPACE, seq }, new Map(texts), avatars, NO_MESSAGES);
 }
 
 /** The content of a view, in the form that `readWorld` gives a replayed world. */
@@ -53,7 +54,7 @@ it('[S1e] shows the world that a replay gives, for entries in any pieces and rep
 });
 
 it('[L7] stops before a staged world, and has all entries before it', () => {
-  const view = new WorldView({ ...SPACE, seq: 1 }, new Map(), new Map());
+  const view = new WorldView({ ...SPACE, seq: 1 }, new Map(), new Map(), NO_MESSAGES);
   const entry = (seq: number, ops: LogEntry['ops']) => ({
     seq,
     prev: seq - 1,
@@ -66,13 +67,13 @@ it('[L7] stops before a staged world, and has all entries before it', () => {
     entry(3, [{ op: 'stage', id: 's', mode: 'replace' }]),
     entry(4, [{ op: 'put', id: 'b' }]),
   ];
-  expect(view.fold(entries)).toEqual({ status: 'staged', seq: 3 });
+  expect(view.fold(entries)).toEqual({ status: 'reload', seq: 3 });
   expect([view.seq, view.objects]).toEqual([2, 1]);
-  expect(view.fold(entries)).toEqual({ status: 'staged', seq: 3 });
+  expect(view.fold(entries)).toEqual({ status: 'reload', seq: 3 });
 });
 
 it('counts the characters of its objects', () => {
-  const view = new WorldView({ ...SPACE, seq: 1 }, new Map(), new Map());
+  const view = new WorldView({ ...SPACE, seq: 1 }, new Map(), new Map(), NO_MESSAGES);
   const ops = [
     { op: 'put' as const, id: 'a', properties: { x: 'é' } },
     { op: 'put' as const, id: 'b' },

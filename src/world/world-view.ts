@@ -1,15 +1,19 @@
+import { ChatWindow, type KeptChat } from './chat-window.ts';
 import { orderMembers } from './member-order.ts';
-import type { LogEntry, LogOperation } from './operation.ts';
-import { isStage } from './operation-effects.ts';
+import type { LogEntry } from './operation.ts';
+import { isOfMessage, isOfObject, isStage } from './operation-effects.ts';
 import { type ReplayAvatar, type ReplayObject, replayEntry } from './replay.ts';
 import { rememberLast, seqToTime, timeToSeq } from './seq-time.ts';
 import type { Seq, WorldObject } from './types.ts';
 
-/** The outcome of a fold: the view has all entries, or all before the entry that replaces the world. */
-export type Folded = { status: 'folded' } | { status: 'staged'; seq: Seq };
+/**
+ * The outcome of a fold. `folded`: the view has all entries. `reload`: only Postgres has the world of this seq. An entry
+ * replaced the world, or deleted so many messages that older ones must be shown.
+ */
+export type Folded = { status: 'folded' } | { status: 'reload'; seq: Seq };
 
 /**
- * The objects and avatars of a space at one seq, which entries of the log move forward. Objects are kept as the text
+ * The objects, avatars and newest messages of a space at one seq, which entries of the log move forward. Objects are kept as the text
  * that a state shows. An untouched object is never parsed or printed again.
  */
 export class WorldView {
@@ -17,18 +21,21 @@ export class WorldView {
   /** When the view was read from Postgres, in milliseconds since 1970. A fold does not change it. */
   readonly loadedMs: number;
   readonly avatars: Map<string, ReplayAvatar>;
+  readonly chat: ChatWindow;
   readonly #texts: Map<string, string>;
   #seq: Seq;
   #characters = 0;
   /** The ids in order; null: they must be sorted again. */
   #ids: string[] | null = null;
 
-  /** @param objects each as a state shows it, as JSON. Both maps are the view's own from now on. */
+  /** @param objects each as a state shows it, as JSON. Both maps are the view’s own from now on. */
   constructor(
     { spaceId, seq, loadedMs }: { spaceId: string; seq: Seq; loadedMs: number },
     objects: Map<string, string>,
     avatars: Map<string, ReplayAvatar>,
+    chat: KeptChat,
   ) {
+    this.chat = new ChatWindow(chat);
     this.spaceId = spaceId;
     this.loadedMs = loadedMs;
     this.avatars = avatars;
@@ -59,7 +66,8 @@ export class WorldView {
     const end = ahead.findIndex(isStage);
     this.#foldAll(end < 0 ? ahead : ahead.slice(0, end));
     const stage = end < 0 ? undefined : ahead[end];
-    return stage === undefined ? { status: 'folded' } : { status: 'staged', seq: stage.seq };
+    if (stage !== undefined) return { status: 'reload', seq: stage.seq };
+    return this.chat.isShort ? { status: 'reload', seq: this.#seq } : { status: 'folded' };
   }
 
   #foldAll(entries: readonly LogEntry[]): void {
@@ -75,7 +83,10 @@ export class WorldView {
       if (text !== undefined) objects.set(id, toReplayed(JSON.parse(text), toSeq));
     }
     const world = { objects, avatars: this.avatars, removed: new Map<string, Seq>(), people: null };
-    for (const entry of entries) replayEntry(world, entry);
+    for (const entry of entries) {
+      replayEntry(world, entry);
+      if (entry.ops.some(isOfMessage)) this.chat.fold(entry);
+    }
     for (const [id, hasProperties] of touched) {
       const object = objects.get(id);
       if (object !== undefined && hasProperties) object.properties = orderMembers(object.properties);
@@ -140,10 +151,6 @@ function collectTouched(entries: readonly LogEntry[]): Map<string, boolean> {
           touched.get(op.id) === true || ('properties' in op && op.properties !== undefined),
         );
   return touched;
-}
-
-function isOfObject(op: LogOperation): boolean {
-  return op.op !== 'user.patch' && op.op !== 'stage';
 }
 
 function toReplayed(

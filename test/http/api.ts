@@ -1,5 +1,6 @@
 import { afterAll, beforeAll } from 'vitest';
 import { describeBadInput } from './cases/bad-input.ts';
+import { describeChat, describeChatElsewhere } from './cases/chat.ts';
 import { describeConfiguration } from './cases/configuration.ts';
 import { describeDeadLetters } from './cases/dead-letters.ts';
 import { describeFuzz } from './cases/fuzz.ts';
@@ -36,6 +37,7 @@ export function describeApi(runtime: Runtime): void {
   describeState(target);
   describeUpdates(target);
   describeMoves(target);
+  describeChat(target);
   describeIdempotency(target);
   describeDeadLetters(target);
   describeKeys(target);
@@ -48,6 +50,7 @@ export function describeApi(runtime: Runtime): void {
   describePresenceElsewhere(runtime);
   describeRateLimits(runtime);
   describeUpdateModes(runtime);
+  describeChatElsewhere(runtime);
   describeStaleState(runtime);
   describeWhatRuntimesCanChange(runtime, target, env);
 }

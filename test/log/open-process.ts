@@ -58,7 +58,14 @@ export function openProcess(
     onEvent: () => undefined,
     retention: { resultsSeconds: 600, deadLetterDays: 1 },
   });
-  const options = { now, pause, idempotencyTtlSeconds: 600, requestsPerMinute: 0, updatesPerMinute: 0 };
+  const options = {
+    now,
+    pause,
+    idempotencyTtlSeconds: 600,
+    requestsPerMinute: 0,
+    updatesPerMinute: 0,
+    messagesPerMinute: 0,
+  };
   const openLog = (by: Pick<Drain, 'run'>) =>
     new SpaceLog(log, store, by, { ...options, backlog: NO_LIMITS, commitsAlways: false });
   const spaceLog = openLog(drain);

@@ -155,6 +155,7 @@ export function openSpaceLog(
     idempotencyTtlSeconds: 600,
     requestsPerMinute: 0,
     updatesPerMinute: 0,
+    messagesPerMinute: 0,
     backlog: NO_LIMITS,
     commitsAlways: false,
     ...options,

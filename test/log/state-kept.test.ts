@@ -1,6 +1,7 @@
 import { expect, it } from 'vitest';
 import type { DrainStore } from '../../src/log/log-stores.ts';
 import { createStateStore } from '../../src/redis/snapshot.ts';
+import { NO_MESSAGES } from '../../src/world/chat-window.ts';
 import { makeSpace, NO_DRAIN, openSpaceLog, wrapStore } from './rig.ts';
 import { openStateNode, put, type StateNode, useStates } from './state-rig.ts';
 
@@ -244,7 +245,7 @@ it('[S1a] an older world never replaces a newer snapshot', async () => {
   const store = createStateStore(rig.redis);
   const keep = (seq: number, epoch = '0') =>
     store.keepWorld(address, incarnation, {
-      world: { seq, loadedMs: 0, objects: new Map(), avatars: new Map() },
+      world: { seq, loadedMs: 0, objects: new Map(), avatars: new Map(), chat: NO_MESSAGES },
       marks: { version: '0', epoch, pendingUntil: '0', isErasing: false },
       token: null,
     });

@@ -105,6 +105,7 @@ export function makeStores() {
         firstSeq: seqs[0] ?? log.last,
         seq: log.last,
         isRepeat: false,
+        messageIds: [],
         accepted: entries.reduce((sum, { count }) => sum + count, 0),
         incarnation: log.incarnation,
         drainAfterMs,
@@ -113,6 +114,7 @@ export function makeStores() {
         after: last === committed ? last : null,
       };
     }),
+    setChat: vi.fn(async () => undefined),
     readInstance: vi.fn(async () => 'redis-1'),
     read: vi.fn(async (_, { after, token }) => {
       step();
@@ -172,7 +174,7 @@ export function makeStores() {
       const objectIds = objects.flatMap(({ kind, id }) =>
         kind !== 'delete' && unkeepable.has(id) ? [id] : [],
       );
-      if (objectIds.length > 0) return { status: 'poisoned', objectIds, userIds: [] };
+      if (objectIds.length > 0) return { status: 'poisoned', objectIds, userIds: [], messageIds: [] };
       const absent = objects.flatMap(({ kind, id }) =>
         kind !== 'put' && !world.objects.has(id) ? [id] : [],
       );
@@ -185,7 +187,8 @@ export function makeStores() {
       world.uncorrected.push(...dead);
       for (const { seq, results: those } of results) world.results.set(seq, those);
       world.cursor = to;
-      return { status: 'applied', unknown: 0, dead, absent: { objects: absent, users: [] }, noEffects: [] };
+      const missing = { objects: absent, users: [], messages: [] };
+      return { status: 'applied', unknown: 0, dead, absent: missing, noEffects: [] };
     }),
     applyStage: vi.fn(async (_, { to }) => {
       world.cursor = to;
@@ -275,6 +278,7 @@ export function makeSpaceLog(options: Partial<SpaceLogOptions> = {}) {
       idempotencyTtlSeconds: 600,
       requestsPerMinute: 0,
       updatesPerMinute: 0,
+      messagesPerMinute: 0,
       ...options,
     },
   );

@@ -14,7 +14,14 @@ import type { Seq } from '../../world/types.ts';
 import { NumberColumn, toTexts } from '../array-literal.ts';
 import { AuthorList } from '../author-list.ts';
 import type { Postgres } from '../client.ts';
-import { encodeAvatars, encodePresumed, encodeSingles, isMove, ObjectRows } from './batch-rows.ts';
+import {
+  encodeAvatars,
+  encodeMessages,
+  encodePresumed,
+  encodeSingles,
+  isMove,
+  ObjectRows,
+} from './batch-rows.ts';
 import { selectObject, toWritten } from './load-object.ts';
 
 interface BatchRow {
@@ -24,9 +31,10 @@ interface BatchRow {
   unknown: number | null;
   absentObjects: string[] | null;
   absentUsers: string[] | null;
+  absentMessages: string[] | null;
   noEffects: Pick<NoEffect, 'seq' | 'index' | 'status'>[] | null;
   dead: { id: string; seq: Seq; index: number; kind: DeadOperation['kind']; target: string }[] | null;
-  poison: Partial<Record<'moves' | 'patches' | 'puts' | 'avatars', number[]>> | null;
+  poison: Partial<Record<'moves' | 'patches' | 'puts' | 'avatars' | 'messages', number[]>> | null;
 }
 
 /** Applies a stretch of the log in one call of apply_batch, which see. */
@@ -36,7 +44,7 @@ export async function applyBatch(
   batch: Batch,
 ): Promise<BatchOutcome> {
   const { incarnation, from, to, objects, avatars, singles, results, incidents } = batch;
-  const { isDirect = false, written = [], doubtful = [], presumed = [] } = batch;
+  const { isDirect = false, messages = [], written = [], doubtful = [], presumed = [] } = batch;
   const authors = new AuthorList();
   const rows = {
     moves: new ObjectRows(authors),
@@ -65,10 +73,11 @@ export async function applyBatch(
         poison: sql<BatchRow['poison']>`poison`,
         absentObjects: sql<BatchRow['absentObjects']>`to_json(absent_objects)`,
         absentUsers: sql<BatchRow['absentUsers']>`to_json(absent_users)`,
+        absentMessages: sql<BatchRow['absentMessages']>`to_json(absent_messages)`,
         noEffects: sql<BatchRow['noEffects']>`no_effects`,
       })
       .from(
-        sql`apply_batch(${spaceId}, ${incarnation}, ${from}::bigint, ${to}::bigint, ${rows.moves.toSql()}, ${rows.patches.toSql()}, ${rows.puts.toSql()}, ${deletes.toSql()}, ${encodeAvatars(avatars)}, ${singleRows}, ${toTexts(authors.ids)}::text[], ${encodeResults(results)}, ${encodePresumed(presumed)}, ${encodeSeqs(stored)}, ${toTexts(stored.map(({ id }) => id))}::text[], ${toTexts(doubtful)}::text[], ${encodeIncidents(incidents)}, ${isDirect}::boolean)`,
+        sql`apply_batch(${spaceId}, ${incarnation}, ${from}::bigint, ${to}::bigint, ${rows.moves.toSql()}, ${rows.patches.toSql()}, ${rows.puts.toSql()}, ${deletes.toSql()}, ${encodeAvatars(avatars)}, ${encodeMessages(messages)}, ${singleRows}, ${toTexts(authors.ids)}::text[], ${encodeResults(results)}, ${encodePresumed(presumed)}, ${encodeSeqs(stored)}, ${toTexts(stored.map(({ id }) => id))}::text[], ${toTexts(doubtful)}::text[], ${encodeIncidents(incidents)}, ${isDirect}::boolean)`,
       ),
     ...(returned === undefined ? [] : [selectObject(db, tenantId, spaceId, returned.id)]),
   ]);
@@ -77,7 +86,11 @@ export async function applyBatch(
       return {
         status: 'applied',
         unknown: row.unknown ?? 0,
-        absent: { objects: row.absentObjects ?? [], users: row.absentUsers ?? [] },
+        absent: {
+          objects: row.absentObjects ?? [],
+          users: row.absentUsers ?? [],
+          messages: row.absentMessages ?? [],
+        },
         noEffects: row.noEffects ?? [],
         dead: (row.dead ?? []).map(({ id, target, ...rest }) => ({
           deadLetterId: id,
@@ -95,7 +108,8 @@ export async function applyBatch(
         (poison?.[kind] ?? []).map((place) => rows[kind].ids[place - 1] ?? ''),
       );
       const userIds = (poison?.avatars ?? []).map((place) => avatars[place - 1]?.id ?? '');
-      return { status: 'poisoned', objectIds, userIds };
+      const messageIds = (poison?.messages ?? []).map((place) => messages[place - 1]?.id ?? '');
+      return { status: 'poisoned', objectIds, userIds, messageIds };
     }
     case 'unknown_space':
     case 'log_open':

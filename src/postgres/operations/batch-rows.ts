@@ -1,11 +1,13 @@
 import { type SQL, sql } from 'drizzle-orm';
 import type {
   AvatarChange,
+  MessageChange,
   ObjectPatchChange,
   ObjectPutChange,
   PresumedResult,
   SingleOperation,
 } from '../../world/batch.ts';
+import { findKind } from '../../world/operation-effects.ts';
 import type { JsonObject } from '../../world/types.ts';
 import { NumberColumn, TextColumn } from '../array-literal.ts';
 import type { AuthorList } from '../author-list.ts';
@@ -131,6 +133,22 @@ export function encodeAvatars(avatars: readonly AvatarChange[]): SQL {
   return sql`row(${`${ids}`}::text[], ${`${seqs}`}::bigint[], ${sql.join(numbers, sql`, `)}, ${`${marks}`}::integer[], ${`${props}`}::text[])::avatar_rows`;
 }
 
+/** Rows of `message_rows`. */
+export function encodeMessages(messages: readonly MessageChange[]): SQL {
+  if (messages.length === 0) return sql`null::message_rows`;
+  const [ids, users, texts, kinds] = Array.from({ length: 4 }, () => new TextColumn());
+  const [seqs, deletedSeqs] = [new NumberColumn(), new NumberColumn()];
+  for (const { id, post, deletedSeq } of messages) {
+    ids?.push(id);
+    seqs.push(post?.seq);
+    users?.push(post?.userId);
+    texts?.push(post && JSON.stringify(post.text));
+    kinds?.push(post && JSON.stringify(post.kind));
+    deletedSeqs.push(deletedSeq ?? undefined);
+  }
+  return sql`row(${`${ids}`}::text[], ${`${seqs}`}::bigint[], ${`${users}`}::text[], ${`${texts}`}::text[], ${`${kinds}`}::text[], ${`${deletedSeqs}`}::bigint[])::message_rows`;
+}
+
 /** Rows of `single_rows`. @param letterIds of the dead letter that each may become. */
 export function encodeSingles(
   singles: readonly SingleOperation[],
@@ -143,7 +161,7 @@ export function encodeSingles(
   for (const [i, { seq, index, actor, op }] of singles.entries()) {
     seqs.push(seq);
     indexes.push(index);
-    kinds?.push(op.op === 'user.patch' ? 'avatar' : 'object');
+    kinds?.push(findKind(op));
     ids?.push(op.id);
     places.push(authors.place(actor));
     letters?.push(letterIds[i]);
@@ -161,8 +179,8 @@ export function encodePresumed(presumed: readonly PresumedResult[]): SQL {
     indexes.push(index);
     ids.push(id);
   }
-  const areUsers = `{${presumed.map(({ kind }) => kind === 'avatar').join(',')}}`;
-  return sql`row(${`${seqs}`}::bigint[], ${`${indexes}`}::integer[], ${`${ids}`}::text[], ${areUsers}::boolean[])::presumed_rows`;
+  const kinds = `{${presumed.map(({ kind }) => kind).join(',')}}`;
+  return sql`row(${`${seqs}`}::bigint[], ${`${indexes}`}::integer[], ${`${ids}`}::text[], ${kinds}::text[])::presumed_rows`;
 }
 
 /** JSON would make null of it, which is to leave the field as it is. */

@@ -76,6 +76,7 @@ async function loadInOne(
   return {
     seq: space.seq,
     avatars,
+    chat: metadata.chat,
     metadata: toMetadata(metadata),
     objects: toObjectTexts(rows, spaceId, generationSeq),
   };
@@ -101,7 +102,8 @@ async function collect(
   for await (const part of parts) {
     if (part.kind === 'metadata') {
       const avatars = new Map(part.users.map((avatar) => [avatar.id, toReplayed(avatar)]));
-      return { seq: part.space.seq, objects, avatars, metadata: toMetadata(part) };
+      const { space, keptChat } = part;
+      return { seq: space.seq, objects, avatars, chat: keptChat, metadata: toMetadata(part) };
     }
     if (part.kind === 'begin' || part.kind === 'chat') continue;
     if (part.kind === 'moved')
@@ -125,8 +127,10 @@ function toMetadata({
   users,
   models,
   media,
-  chat,
-}: Omit<Extract<WorldPart, { kind: 'metadata' }>, 'kind'>): SpaceMetadata {
+}: Pick<
+  Extract<WorldPart, { kind: 'metadata' }>,
+  'rev' | 'space' | 'users' | 'models' | 'media'
+>): SpaceMetadata {
   const { seq, ...rest } = space;
   const profiles = users.map(({ id, displayName, avatarUrl }) => [id, { displayName, avatarUrl }] as const);
   const present = new Set(users.map(({ id }) => id));
@@ -137,7 +141,6 @@ function toMetadata({
     present,
     models,
     media,
-    chat,
     profiles: new Map<string, Profile | null>(profiles),
   };
 }

@@ -1,37 +1,35 @@
-import { and, asc, eq, isNull, lte, sql } from 'drizzle-orm';
+import { and, asc, eq, lte, sql } from 'drizzle-orm';
 import { AppError } from '../../world/errors.ts';
-import type { ChatMessage } from '../../world/types.ts';
+import type { ChatMessage, Space } from '../../world/types.ts';
 import type { Database, Postgres } from '../client.ts';
-import { toTime } from '../rows.ts';
+import { messageColumns, toMessage } from '../rows.ts';
 import { chatMessages } from '../schema/spaces.ts';
-import { type SpaceMetadata, selectVersion } from './select-metadata.ts';
+import { selectVersion } from './select-metadata.ts';
 
 /** Messages of one page. At 4,000 characters each a page is at most about 3 MiB. */
 const PAGE_MESSAGES_MAX = 200;
 
 /**
- * The messages before the messages of the metadata, oldest first, page by page. Messages never change, so the pages are of the same
- * moment: newer messages have a higher seq. @throws not_found if the space is deleted meanwhile
+ * The messages before one message, oldest first, page by page. All pages are of the moment at which the space was read: later messages
+ * and deletions have later seqs. @throws not_found if the space is deleted meanwhile
  */
 export async function* readOlderChat(
   postgres: Postgres,
   tenantId: string,
-  spaceId: string,
-  { chat, space }: SpaceMetadata,
+  { id: spaceId, seq }: Space,
+  before: ChatMessage,
 ): AsyncGenerator<ChatMessage[]> {
-  const [oldest] = chat;
-  if (oldest === undefined) return;
   for (let after: string | null = null; ; ) {
     const [[version], page]: Page = await postgres.inTenant(
       tenantId,
       (db) => [
         selectVersion(db, tenantId, spaceId),
-        selectPage(db, tenantId, spaceId, { after, before: oldest.id, seqMax: space.seq }),
+        selectPage(db, tenantId, spaceId, { after, before: before.id, seqMax: seq }),
       ],
       'snapshot',
     );
     if (version === undefined) throw new AppError('not_found', 'Worldkeep cannot find this item.');
-    if (page.length > 0) yield page.map((row) => ({ ...row, createdAt: toTime(row.createdAt) }));
+    if (page.length > 0) yield page.map(toMessage);
     if (page.length < PAGE_MESSAGES_MAX) return;
     after = page.at(-1)?.id ?? null;
   }
@@ -51,18 +49,12 @@ function selectPage(
     sql`(select ${m.createdAt}, ${m.messageId} from ${m} where ${m.tenantId} = ${tenantId} and ${m.spaceId} = ${spaceId} and ${m.messageId} = ${id})`;
   const place = sql`(${m.createdAt}, ${m.messageId})`;
   return db
-    .select({
-      id: m.messageId,
-      userId: m.userId,
-      text: m.text,
-      kind: m.kind,
-      seq: m.seq,
-      createdAt: m.createdAt,
-    })
+    .select(messageColumns)
     .from(m)
     .where(
       and(
-        ...[eq(m.tenantId, tenantId), eq(m.spaceId, spaceId), isNull(m.deletedAt), lte(m.seq, seqMax)],
+        ...[eq(m.tenantId, tenantId), eq(m.spaceId, spaceId), lte(m.seq, seqMax)],
+        sql`(${m.deletedAt} is null or ${m.deletedAt} > seq_to_time(${seqMax}::bigint))`,
         sql`${place} < ${placeOf(before)}`,
         after === null ? undefined : sql`${place} > ${placeOf(after)}`,
       ),

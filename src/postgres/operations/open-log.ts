@@ -2,7 +2,7 @@ import { and, eq, sql } from 'drizzle-orm';
 import { uuidv7 } from 'uuidv7';
 import type { LogAddress, OpenedLog, ReaderAhead } from '../../log/log-stores.ts';
 import type { OperationResult } from '../../world/operation.ts';
-import type { Seq } from '../../world/types.ts';
+import type { ChatRule, Seq } from '../../world/types.ts';
 import { toTexts } from '../array-literal.ts';
 import type { Database, Postgres } from '../client.ts';
 import { writeResults } from '../schema/log.ts';
@@ -21,14 +21,15 @@ export async function openLog(
         incarnation: sql<string>`incarnation`,
         incarnationSeq: sql<string>`incarnation_seq`,
         cursor: sql<string>`log_cursor`,
+        chat: sql<ChatRule>`chat`,
         wasOpen: sql<boolean>`was_open`,
         isLost: sql<boolean>`is_lost`,
       })
       .from(sql`open_log(${spaceId}, ${instance}, ${isLogAbsent}::boolean, ${uuidv7()})`),
   ]);
   if (row === undefined) return null;
-  const { incarnation, incarnationSeq, cursor, wasOpen, isLost } = row;
-  const opened = { incarnation, incarnationSeq: Number(incarnationSeq), cursor: Number(cursor) };
+  const { incarnation, incarnationSeq, cursor, chat, wasOpen, isLost } = row;
+  const opened = { incarnation, incarnationSeq: Number(incarnationSeq), cursor: Number(cursor), chat };
   return wasOpen ? { ...opened, reopened: isLost ? 'lost' : 'open' } : opened;
 }
 
@@ -60,6 +61,7 @@ export async function loadCursor(
           incarnation: spaces.incarnation,
           incarnationSeq: spaces.incarnationSeq,
           cursor: spaces.logCursor,
+          chat: sql<ChatRule>`chat_rule(${spaces.settings})`,
           isLogOpen: sql<boolean>`${spaces.logInstance} is not null`,
         })
         .from(spaces)

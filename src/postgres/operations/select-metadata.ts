@@ -1,8 +1,9 @@
 import { and, asc, desc, eq, gt, isNotNull, isNull, lte, type SQL, sql } from 'drizzle-orm';
+import type { KeptChat } from '../../world/chat-window.ts';
 import { LIMITS } from '../../world/limits.ts';
 import type { Space, WorldState } from '../../world/types.ts';
 import type { Database, Postgres, Results } from '../client.ts';
-import { spaceColumns, toSpace, toTime } from '../rows.ts';
+import { messageColumns, spaceColumns, toMessage, toSpace, toTime } from '../rows.ts';
 import { mediaAssets, uploadedModels } from '../schema/assets.ts';
 import { users } from '../schema/people.ts';
 import { chatMessages, spaceMembers, spaces } from '../schema/spaces.ts';
@@ -15,8 +16,9 @@ const LIST_BYTES_MAX = 700_000;
 const LONE_LIST_BYTES_MAX = 6 * 1024 * 1024;
 
 /** Everything of a state but its objects, at one moment. */
-export interface SpaceMetadata extends Omit<WorldState, 'space' | 'seq' | 'durableSeq' | 'objects'> {
+export interface SpaceMetadata extends Omit<WorldState, 'space' | 'seq' | 'durableSeq' | 'objects' | 'chat'> {
   space: Space;
+  chat: KeptChat;
   rev: number;
   /** Which rows are the world's, and since when. */
   world: string;
@@ -131,6 +133,10 @@ function selectMore(db: Database, lists: Lists, bytes: number) {
     .from(sql`(select) as once`);
 }
 
+const sentMicros = sql<number>`(extract(epoch from ${chatMessages.createdAt}) * 1000000)::bigint`.mapWith(
+  Number,
+);
+
 /** Everything of a state but its objects: of each list the first page, and whether there is more of it. */
 export function selectMetadata(db: Database, tenantId: string, spaceId: string) {
   const lists = describeLists(tenantId, spaceId);
@@ -142,14 +148,7 @@ export function selectMetadata(db: Database, tenantId: string, spaceId: string) 
     selectModels(db, lists, '', LIST_BYTES_MAX),
     selectMedia(db, lists, '', LIST_BYTES_MAX),
     db
-      .select({
-        id: chatMessages.messageId,
-        userId: chatMessages.userId,
-        text: chatMessages.text,
-        kind: chatMessages.kind,
-        seq: chatMessages.seq,
-        createdAt: chatMessages.createdAt,
-      })
+      .select({ ...messageColumns, sentMicros })
       .from(chatMessages)
       .where(
         and(
@@ -159,7 +158,7 @@ export function selectMetadata(db: Database, tenantId: string, spaceId: string) 
         ),
       )
       .orderBy(desc(chatMessages.createdAt), desc(chatMessages.messageId))
-      .limit(LIMITS.stateChatMessagesMax),
+      .limit(LIMITS.chatKeptMax + 1),
   ] as const;
 }
 
@@ -184,7 +183,10 @@ export function toMetadata(results: readonly [...MetadataRows, ...unknown[]]): S
     users: avatars.map(toAvatar),
     models: models.map(toAsset),
     media: media.map(toAsset),
-    chat: chat.reverse().map((message) => ({ ...message, createdAt: toTime(message.createdAt) })),
+    chat: {
+      messages: chat.slice(0, LIMITS.chatKeptMax).reverse().map(toMessage),
+      hasOlder: chat.length > LIMITS.chatKeptMax,
+    },
   };
 }
 

@@ -1,4 +1,5 @@
 import { and, asc, eq, gt, notExists, sql } from 'drizzle-orm';
+import { ChatWindow } from '../../world/chat-window.ts';
 import { AppError } from '../../world/errors.ts';
 import { LIMITS } from '../../world/limits.ts';
 import { isInRegion } from '../../world/region.ts';
@@ -227,9 +228,11 @@ async function* toLastParts(
 ): AsyncGenerator<WorldPart> {
   if (!(await completeLists(postgres, tenantId, spaceId, metadata)))
     throw new AppError('state_unsettled', 'The world changed while it was read.', { retryAfterSeconds: 1 });
-  if (reading.withAllChat && metadata.chat.length === LIMITS.stateChatMessagesMax)
-    for await (const messages of readOlderChat(postgres, tenantId, spaceId, metadata))
+  const { world, generationSeq, more, chat: keptChat, ...shown } = metadata;
+  const chat = new ChatWindow(keptChat).list();
+  const [oldest] = chat;
+  if (reading.withAllChat && oldest !== undefined)
+    for await (const messages of readOlderChat(postgres, tenantId, metadata.space, oldest))
       yield { kind: 'chat', messages };
-  const { world, generationSeq, more, ...shown } = metadata;
-  yield { kind: 'metadata', ...shown };
+  yield { kind: 'metadata', ...shown, chat, keptChat };
 }

@@ -1,5 +1,6 @@
 import { sql } from 'drizzle-orm';
 import type { Retention } from '../../log/log-stores.ts';
+import { LIMITS } from '../../world/limits.ts';
 import type { Postgres } from '../client.ts';
 
 /** Removes a tenant's records that are over their time. @returns how many rows went. */
@@ -12,7 +13,7 @@ export async function sweepRecords(
     db
       .select({ removed: sql<string>`removed` })
       .from(
-        sql`sweep_log_records(${tenantId}, ${resultsSeconds}::integer, ${deadLetterDays}::integer) as removed`,
+        sql`sweep_log_records(${tenantId}, ${resultsSeconds}::integer, ${deadLetterDays}::integer, ${LIMITS.chatDeletedKeptDays}::integer) as removed`,
       ),
   ]);
   return Number(row?.removed);
@@ -26,7 +27,9 @@ export async function sweepAllRecords(
   const [[row]] = await postgres.inTenant('', (db) => [
     db
       .select({ removed: sql<string>`removed` })
-      .from(sql`sweep_all_log_records(${resultsSeconds}::integer, ${deadLetterDays}::integer) as removed`),
+      .from(
+        sql`sweep_all_log_records(${resultsSeconds}::integer, ${deadLetterDays}::integer, ${LIMITS.chatDeletedKeptDays}::integer) as removed`,
+      ),
   ]);
   return Number(row?.removed);
 }

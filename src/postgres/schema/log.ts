@@ -34,7 +34,7 @@ export const deadLetters = pgTable(
     index('dead_letters_uncorrected').on(t.tenantId, t.spaceId, t.seq).where(sql`corrected_at is null`),
     index('dead_letters_oldest').on(t.tenantId, t.createdAt),
     idCheck('dead_letters_id_form', t.deadLetterId),
-    check('dead_letters_kind_known', sql`${t.kind} in ('object', 'avatar', 'stage')`),
+    check('dead_letters_kind_known', sql`${t.kind} in ('object', 'avatar', 'message', 'stage')`),
   ],
 );
 

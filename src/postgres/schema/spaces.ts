@@ -239,6 +239,7 @@ export const chatMessages = pgTable(
     index('chat_messages_newest')
       .on(t.tenantId, t.spaceId, t.createdAt, t.messageId)
       .where(sql`deleted_at is null`),
+    index('chat_messages_deleted').on(t.tenantId, t.deletedAt).where(sql`deleted_at is not null`),
     idCheck('chat_messages_id_form', t.messageId),
     lengthCheck('chat_messages_text_size', t.text, 4000),
     lengthCheck('chat_messages_kind_size', t.kind, 128),

@@ -11,11 +11,13 @@ torn: the newest break in the log (see shared/tear.lua). why: lost, behind, or t
 missing: the missing seqs before the break ('after to').
 run and runAt: the run of Redis in which the log was compared with Postgres, and when that was last checked.
 restartedAt: the end of the log when entries were pending in a new run.
+chat: the lowest role that may post messages (viewer, editor or owner), or off.
 KEYS[2] log of the incarnation, a stream: id seq-0; p prev, a actor, n number of operations, c counts before it, o operations
 as JSON, w if a caller waits (1; 2 if it also needs the object as the entry leaves it), in this order
 KEYS[3] dirty, a sorted set
 KEYS[4] the answer for the idempotency key, a string
 KEYS[5] the principal's budget, a string
+KEYS[6] … the message budgets of the people in ARGV[28], strings; then the answers for the callers' ids of messages, as KEYS[4]
 
 ARGV[1] incarnation that the caller knows, '' for none
 ARGV[2] the space's member of dirty
@@ -26,7 +28,7 @@ ARGV[6] actor as JSON
 ARGV[7] 1 if somebody waits for the outcome, 2 if for the object as well, else 0
 ARGV[8] [9] [10] microseconds from an append to its drain, from one drain to the next, and of a drain's lease
 ARGV[11] [12] [13] backlog at most: bytes, entries, microseconds of the oldest
-ARGV[14] seconds that the answer is kept for the idempotency key, 0 where there is none
+ARGV[14] seconds that the answer is kept for idempotency keys
 ARGV[15] fingerprint of the request
 ARGV[16] [17] requests and operations a minute, 0 for not counted
 ARGV[18] [19] what Postgres says of the incarnation: its own seq and the cursor; '' where it was not asked
@@ -34,25 +36,33 @@ ARGV[20] seq that the log must end at, '' for any
 ARGV[21] the highest seq of this log that the caller knows, 0 for none
 ARGV[22] 1 where the log cannot be compared with Postgres now, else 0
 ARGV[23] the answer of Postgres about a log that was open before: lost, if an incident says so, else open; '' for a new log
-ARGV[24] … operations of an entry and their count, operations of the next and their count, …; none only opens the log
+ARGV[24] chat, as Postgres has it; '' where it was not asked
+ARGV[25] the caller's role; '' for an API key
+ARGV[26] messages of one person a minute, 0 for not counted
+ARGV[27] ids of the posted messages, with a comma between them
+ARGV[28] number of posted messages, then of each person: '3 2 1'
+ARGV[29] 1 if KEYS[4] is an idempotency key, else 0
+ARGV[30] … operations of an entry and their count, operations of the next and their count, …; none only opens the log
 
 Replies; budget is: requests remaining, ms until whole, operations remaining, ms until whole; -1 remaining for not counted
   {'appended', first seq, last seq, operations, drain, replaced incarnation or '', after, budget…}
     drain: ms after which the caller drains. -1 if another drain has the claim.
     after: the seq before the first, if nothing else was pending; else ''.
-  {'repeated', first seq, last seq, operations, incarnation, budget…}   the first answer; nothing was written
+  {'repeated', first seq, last seq, operations, incarnation, ids of messages, budget…}   the first answer; nothing was written
   {'cold', 1 if the log of the incarnation is there, else 0}            nothing is known of the space
   {'deleted', incarnation}
   {'moved', incarnation}                                                the space has another incarnation
   {'unverified'}                                                        the log is to be compared with Postgres: see tear.lua
   {'ahead'}                                                             the log does not end where it must
   {'key_reused'}
-  {'over_budget', requests or updates, ms to wait, budget…}
+  {'no_chat', chat}                                                     the caller may not post messages
+  {'over_budget', requests or updates or messages, ms to wait, budget…}
   {'backlog_full', bytes or entries or age, actual}                     age in microseconds
 ]]
 local MINUTE = 60000000
 -- The first operations among ARGV.
-local ENTRIES = 24
+local ENTRIES = 30
+local RANKS = {viewer = 1, editor = 2, owner = 3}
 
 -- include counts.lua
 -- include run.lua
@@ -192,17 +202,38 @@ local function isLost(seq)
   return seq > tonumber(committed or 0) and #redis.call('XRANGE', log, print(seq), print(seq), 'COUNT', 1) == 0
 end
 
-if ARGV[14] ~= '0' then
-  local answered = redis.call('GET', KEYS[4])
+local messages = {}
+for number in string.gmatch(ARGV[28], '%d+') do
+  messages[#messages + 1] = tonumber(number)
+end
+local people = #messages - 1
+
+local answers = {}
+if ARGV[29] == '1' then
+  answers[1] = KEYS[4]
+end
+for i = 6 + people, #KEYS do
+  answers[#answers + 1] = KEYS[i]
+end
+for _, key in ipairs(answers) do
+  local answered = redis.call('GET', key)
   if answered then
-    local first, seq, accepted, of, fingerprint = string.match(answered, '^(%d+) (%d+) (%d+) (%S+) (.*)$')
+    local first, seq, accepted, of, ids, fingerprint =
+      string.match(answered, '^(%d+) (%d+) (%d+) (%S+) (%S*) (.*)$')
     -- An entry of another incarnation is gone with it, and a lost entry is gone: append again.
     if of == known and not isLost(tonumber(seq)) then
       if fingerprint ~= ARGV[15] then
         return {'key_reused'}
       end
-      return withBudget({'repeated', first, seq, tonumber(accepted), of})
+      return withBudget({'repeated', first, seq, tonumber(accepted), of, ids})
     end
+  end
+end
+
+if messages[1] > 0 then
+  local chat = isOpening and ARGV[24] or redis.call('HGET', metaKey, 'chat')
+  if chat == 'off' or (ARGV[25] ~= '' and RANKS[ARGV[25]] < RANKS[chat]) then
+    return {'no_chat', chat}
   end
 end
 
@@ -219,6 +250,20 @@ if isCounted and count > 0 then
       end
       spent[kind] = wholeAt[kind] + cost * MINUTE / limit
     end
+  end
+end
+
+-- When each person's message budget is whole again.
+local spoken = {}
+if ARGV[26] ~= '0' then
+  for i = 1, people do
+    local share = messages[i + 1] * MINUTE / ARGV[26]
+    local at = math.min(math.max(tonumber(redis.call('GET', KEYS[5 + i]) or 0), now), now + 2 * MINUTE)
+    local wait = at + math.min(share, MINUTE) - now - MINUTE
+    if wait >= 1 then
+      return withBudget({'over_budget', 'messages', math.ceil(wait / 1000)})
+    end
+    spoken[i] = at + share
   end
 end
 
@@ -269,6 +314,7 @@ if isOpening then
   change('committed', ARGV[19])
   change('settled', settled)
   change('torn', torn)
+  change('chat', ARGV[24])
 end
 if thisRun and thisRun ~= '' and not isUnchecked then
   change('run', thisRun)
@@ -309,9 +355,12 @@ if count > 0 then
 end
 redis.call('HSET', metaKey, unpack(changes))
 
-if ARGV[14] ~= '0' then
-  local answer = (first or seq) .. ' ' .. seq .. ' ' .. print(operations) .. ' ' .. known .. ' ' .. ARGV[15]
-  redis.call('SET', KEYS[4], answer, 'EX', ARGV[14])
+for _, key in ipairs(answers) do
+  local answer = table.concat({first or seq, seq, print(operations), known, ARGV[27], ARGV[15]}, ' ')
+  redis.call('SET', key, answer, 'EX', ARGV[14])
+end
+for i, at in pairs(spoken) do
+  redis.call('SET', KEYS[5 + i], string.format('%.3f', at), 'PX', print(math.ceil((at - now) / 1000)))
 end
 if spent then
   wholeAt = spent

@@ -26,6 +26,9 @@ PUT /v1/spaces/:space/objects/:id          no   yes   no     no     yes    yes
 PATCH /v1/spaces/:space/objects/:id        no   yes   no     no     yes    yes
 DELETE /v1/spaces/:space/objects/:id       no   yes   no     no     yes    yes
 POST /v1/spaces/:space/updates             no   yes   no     no     yes    yes
+GET /v1/spaces/:space/chat                 yes  no    no     yes    yes    yes
+POST /v1/spaces/:space/chat                no   yes   no     yes    yes    yes
+DELETE /v1/spaces/:space/chat/:id          no   yes   no     yes    yes    yes
 GET /v1/spaces/:space/changes              yes  no    no     yes    yes    yes
 GET /v1/spaces/:space/stream               yes  no    no     yes    yes    yes
 GET /v1/dead-letters                       no   no    yes    no     no     no
@@ -70,6 +73,7 @@ const BODIES: Readonly<Record<string, object>> = {
   'PUT /v1/spaces/:space/objects/:id': { name: 'put' },
   'PATCH /v1/spaces/:space/objects/:id': { name: 'patched' },
   'POST /v1/spaces/:space/updates': { ops: [{ op: 'patch', id: 'o', name: 'moved' }] },
+  'POST /v1/spaces/:space/chat': { text: 'hello' },
   'PUT /v1/users/:id': { displayName: 'Ann' },
   'POST /v1/sessions': { userId: 'ann', spaceId: 'here' },
   'POST /v1/keys': { scopes: ['read'] },
@@ -86,6 +90,7 @@ interface World {
   principals: Record<PrincipalName, Principal>;
   keyId: string;
   letterId: string;
+  messageId?: string;
 }
 
 /** A tenant with the spaces `here` and `there`, and one principal of each kind. */
@@ -119,16 +124,21 @@ async function openLetter(door: Door): Promise<string> {
   return makeDeadLetter(door, '/v1/spaces/apart');
 }
 
+async function postMessage(call: Call): Promise<string> {
+  const { body } = await call('POST', '/v1/spaces/here/chat', { json: { text: 'hello' } });
+  return body.id;
+}
+
 function ask(
   route: string,
   call: Call,
   space: string,
   { userId, sessionId }: Omit<Principal, 'call'>,
-  { keyId, letterId }: Pick<World, 'keyId' | 'letterId'>,
+  { keyId, letterId, messageId }: Pick<World, 'keyId' | 'letterId' | 'messageId'>,
 ) {
   const [method = '', pattern = ''] = route.split(' ');
   const ids = { users: userId, sessions: sessionId, keys: keyId, 'dead-letters': letterId };
-  const id = (ids as Record<string, string>)[pattern.split('/')[2] ?? ''] ?? 'o';
+  const id = (ids as Record<string, string>)[pattern.split('/')[2] ?? ''] ?? messageId ?? 'o';
   const json = BODIES[route];
   const path = pattern.replace(':space', space).replace(':id', id);
   return call(method, path, json === undefined ? {} : { json });
@@ -166,6 +176,7 @@ export function describeRoles(target: () => Target): void {
         if (route.startsWith('DELETE') && route.includes('/objects/'))
           await door.call('PUT', '/v1/spaces/here/objects/o', { json: {} });
         const { call, ...own } = principals[name];
+        if (route.includes('/chat/:id')) world.messageId = await postMessage(call);
         const { status } = await ask(route, call, 'here', own, world);
         expect([name, status, status >= 200 && status < 300]).toEqual([name, status, true]);
       }
