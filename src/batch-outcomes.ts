@@ -9,9 +9,10 @@ import { findKind, isConditional, isOfObject } from './world/operation-effects.t
 import type { Seq } from './world/types.ts';
 
 /** The answer to an append. */
-export type AppendAnswer =
+export type AppendAnswer = { messageIds?: readonly string[] } & (
   | { status: 'queued'; firstSeq?: Seq; seq: Seq }
-  | { status: 'committed'; seq: Seq; results: readonly OperationResult[] };
+  | { status: 'committed'; seq: Seq; results: readonly OperationResult[] }
+);
 
 /** Which operations of a space came to nothing, behind a seq. */
 export type ReadNoEffects = (spaceId: string, after: Seq) => Promise<NoEffects>;

@@ -180,6 +180,39 @@ describe('BatchProcessor, on a Node server with its stores over TCP', () => {
     expect(batch.getStats()).toMatchObject({ processed: 6, batches: 1 });
   });
 
+  it('[M7] appends each message on its own, and one that is refused delays nothing', async () => {
+    const batch = open({ log: { messagesPerMinute: 2 } });
+    const texts = ['one', 'two', 'three'];
+    const ofAnn = texts.map((text) => batch.add('chatMessages', { userId: 'ann', text }));
+    const moved = batch.add('objectSaves', { objectId: 'o', updatedBy: 'ann' });
+    const ofBob = batch.add('chatMessages', { userId: 'bob', text: 'four', id: 'once' });
+    const again = batch.add('operations', { op: 'chat.post', userId: 'bob', text: 'four', id: 'once' });
+    expect(batch.getStats().queues).toMatchObject({ chatMessages: 4, operations: 1 });
+    await batch.flush('operations');
+    const [first, second, third] = await Promise.allSettled(ofAnn);
+    expect([first, second]).toMatchObject(Array(2).fill({ status: 'fulfilled' }));
+    expect(third).toMatchObject({ status: 'rejected', reason: { code: 'rate_limited' } });
+    expect((await ofBob).messageId).toBe((await again).messageId);
+    expect((await moved).durability).toBe('queued');
+    await expect(batch.add('chatMessages', { text: '' })).rejects.toMatchObject({
+      code: 'validation_failed',
+    });
+    expect(batch.getStats()).toMatchObject({ processed: 5, failed: 2, queued: 0 });
+    await batch.shutdown();
+    const { chat } = await persistence.loadWorldState();
+    expect(chat.map(({ userId, text }) => [userId, text]).sort()).toEqual([
+      ['ann', 'one'],
+      ['ann', 'two'],
+      ['bob', 'four'],
+    ]);
+    const { items } = await persistence.listMessages({ limit: 1 });
+    expect(items).toEqual(chat.slice(-1));
+    await persistence.deleteMessage(items[0]?.id ?? '');
+    const posted = await persistence.postMessage({ text: 'last' });
+    expect((await persistence.listMessages()).items.map(({ id }) => id)[0]).toBe(posted.message.id);
+    expect((await persistence.loadWorldState()).chat).toHaveLength(3);
+  });
+
   it('keeps the order of operations, whatever their type', async () => {
     const batch = open();
     batch.add('objectDeletes', { objectId: 'other' });

@@ -69,6 +69,8 @@ export interface BatchResult {
   durability: 'queued' | 'committed';
   /** The outcome of a committed operation; absent while it is queued. Only `applied` changed the world. */
   status?: OperationStatus;
+  /** The id of a posted message. */
+  messageId?: string;
 }
 
 /**
@@ -118,7 +120,8 @@ const AUTHORS_AT_ONCE_MAX = 32;
 /**
  * Collects operations for up to 100 ms or 100 items, and appends them in one call for each author. After a lost answer it sends the
  * append again under the same idempotency key, so nothing is lost and nothing is applied twice. In a space, operations of one author,
- * and operations on one object, keep their order, whatever their type.
+ * and operations on one object, keep their order, whatever their type. Only messages are appended on their own, in the order of each
+ * person: a message above a person’s limit is refused, and delays nothing.
  *
  * A Node server has one for the process. A Worker has one per request, because nothing there outlives a request: call
  * `await batch.flushAll()` before the answer, or in `waitUntil`.
@@ -301,7 +304,13 @@ export class BatchProcessor {
         for (const [i, { addedMs, resolve }] of items.entries()) {
           this.#latencyMsSum += now() - addedMs;
           const result = outcome.status === 'committed' ? outcome.results[i] : undefined;
-          resolve({ seq: outcome.seq, durability: outcome.status, ...(result && { status: result.status }) });
+          const messageId = outcome.messageIds?.[i];
+          resolve({
+            seq: outcome.seq,
+            durability: outcome.status,
+            ...(result && { status: result.status }),
+            ...(messageId !== undefined && { messageId }),
+          });
         }
         this.#outcomes.follow(items, first.spaceId, outcome);
         return;

@@ -50,6 +50,7 @@ describe('Config', () => {
         rateLimitAloneRequestsPerMinute: 6_000,
         rateLimitUnknownCredentialsPerMinute: 600,
         rateLimitUpdatesPerMinute: 1_200_000,
+        rateLimitChatPerMinute: 30,
         backlogBytesMax: 67_108_864,
         backlogEntriesMax: 100_000,
         backlogAgeSecondsMax: 900,

@@ -89,7 +89,9 @@ export interface NodeBatchOptions extends Partial<Omit<BatchOptions, 'makeKey' |
   onEvent?: ConstructorParameters<typeof Drain>[2]['onEvent'];
   /** Days after which an operation that Postgres could not keep is removed. Default 30. */
   deadLetterRetentionDays?: number;
-  log?: Partial<Pick<SpaceLogOptions, 'idempotencyTtlSeconds' | 'backlog' | 'commitsAlways'>>;
+  log?: Partial<
+    Pick<SpaceLogOptions, 'idempotencyTtlSeconds' | 'backlog' | 'commitsAlways' | 'messagesPerMinute'>
+  >;
 }
 
 /** Milliseconds between two looks for spaces that nobody drains, and of each at most. */

@@ -77,8 +77,8 @@ $$;
 --> statement-breakpoint
 -- Notes that a space is written through a log in the Redis that p_instance names. From now on only the log gives the order. The log
 -- was lost if it was in another Redis, or if it was opened more than a minute ago and is absent. Then an incident stores the seq.
--- Outcomes: the log's beginning; chat, as chat_rule has it; was_open, whether it was open before; is_lost, whether an incident says that entries after the cursor
--- are lost. No row if the space does not exist.
+-- Outcomes: the log's beginning; chat (see chat_rule); was_open, whether it was open before; is_lost, whether an incident says that
+-- entries after the cursor are lost. No row if the space does not exist.
 CREATE FUNCTION open_log(p_space text, p_instance text, p_is_absent boolean, p_incident text)
 RETURNS TABLE (
   incarnation text, incarnation_seq bigint, log_cursor bigint, chat text, was_open boolean, is_lost boolean)

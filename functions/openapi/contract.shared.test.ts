@@ -7,9 +7,6 @@ const CONTRACT = join(import.meta.dirname, '../../../shared/API.md');
 
 /** Promised, but not built yet. Remove a route from here when it is built. */
 const LATER = [
-  'GET /v1/spaces/{space}/chat',
-  'POST /v1/spaces/{space}/chat',
-  'DELETE /v1/spaces/{space}/chat/{id}',
   ...['models', 'media'].flatMap((kind) => [
     `POST /v1/${kind}`,
     `GET /v1/${kind}`,

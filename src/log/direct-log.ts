@@ -55,8 +55,8 @@ export class DirectLog {
     const { seq, ...committed } = await this.#write(target, operations, (from, seq, incarnation) =>
       this.#apply(target, operations, { from, seq, incarnation, returnsObject }),
     );
-    const messageIds = posted?.ids ?? [];
-    return { status: 'committed', seq, accepted: operations.length, messageIds, ...committed };
+    const named = posted === null ? {} : { messageIds: posted.ids };
+    return { status: 'committed', seq, accepted: operations.length, ...named, ...committed };
   }
 
   async enqueue(

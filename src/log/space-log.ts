@@ -47,7 +47,7 @@ export interface AppendOptions {
   defer: Defer;
 }
 
-/** What a repeat of an append is recognised by. */
+/** The keys by which a retry of an append is recognised. */
 export interface Idempotency {
   /** Of the whole request; null: it has none. */
   key: string | null;
@@ -139,7 +139,7 @@ export class SpaceLog {
     const appended = await this.#append(target, entries, operations, false, options);
     const { firstSeq, seq, accepted, messageIds, drainAfterMs, token } = appended;
     if (drainAfterMs !== null) options.defer(this.#drainAfter(target, drainAfterMs, token));
-    return { status: 'queued', firstSeq, seq, accepted, messageIds };
+    return { status: 'queued', firstSeq, seq, accepted, ...named(messageIds) };
   }
 
   /**
@@ -225,13 +225,13 @@ export class SpaceLog {
     const appended = await this.#append(target, entries, operations, true, options);
     const { firstSeq, seq, accepted, messageIds, drainAfterMs, token, isRepeat } = appended;
     const endMs = now() + COMMIT_WAIT_MS_MAX;
-    const queued: Queued = { status: 'queued', seq, accepted, messageIds };
+    const queued: Queued = { status: 'queued', seq, accepted, ...named(messageIds) };
     const own = new Map<Seq, OperationResult[]>();
     const committed = (found: Map<Seq, OperationResult[]>): CommittedOperations => ({
       status: 'committed',
       seq,
       accepted,
-      messageIds,
+      ...named(messageIds),
       results: [...found.keys()].sort((a, b) => a - b).flatMap((at) => found.get(at) ?? []),
     });
 
@@ -410,4 +410,8 @@ function countResults(results: Map<Seq, OperationResult[]>): number {
   let count = 0;
   for (const list of results.values()) count += list.length;
   return count;
+}
+
+function named(messageIds: readonly string[]): Pick<Queued, 'messageIds'> {
+  return messageIds.length === 0 ? {} : { messageIds };
 }

@@ -4,7 +4,7 @@ import type { SentOperation } from '../world/operation.ts';
 import type { WorldItem } from '../world/state-lines.ts';
 import type { Role, WorldInput } from '../world/types.ts';
 
-/** What a viewer may do in a world: speak, and move its own avatar. */
+/** The operations of a viewer: it may speak, and move its own avatar. */
 const VIEWER_OPS: ReadonlySet<string> = new Set(['chat.post', 'user.patch', 'user.move']);
 
 /** @throws forbidden for an operation that the role does not allow, or on another person's avatar. */

@@ -3,6 +3,7 @@ import { DRIVERS } from '../../test/layers.ts';
 import { makeInput, makeLogSpace, queryAs } from '../../test/log-space.ts';
 import type { ObjectPutChange } from '../world/batch.ts';
 import { LIMITS } from '../world/limits.ts';
+import type { LogOperation } from '../world/operation.ts';
 import { seqToTime } from '../world/seq-time.ts';
 
 type Space = Awaited<ReturnType<typeof makeLogSpace>>;
@@ -29,7 +30,7 @@ describe.each(Object.entries(DRIVERS))('a log on Postgres, on %s', (_, openDrive
     it('notes that a log was lost where it lived in another life of Redis, or is gone after a minute', async () => {
       const space = await makeLogSpace(postgres);
       const { store, address, incarnation, cursor } = space;
-      const opened = { incarnation, incarnationSeq: cursor, cursor };
+      const opened = { incarnation, incarnationSeq: cursor, cursor, chat: 'viewer' };
       const lost = () => queryAs(space, "select detail from incidents where kind = 'log_lost'");
       // A log that was just opened has nothing in it.
       for (const isLogAbsent of [false, true])
@@ -345,6 +346,47 @@ describe.each(Object.entries(DRIVERS))('a log on Postgres, on %s', (_, openDrive
       const results = await store.readResults(address, seq, space.cursor);
       expect(results?.get(seq)?.map(({ status }) => status)).toEqual([
         ...['rejected', 'applied', 'rejected', 'rejected'],
+      ]);
+    });
+
+    it('[D5a] finds the messages that cannot be stored, and applies the others', async () => {
+      const space = await makeLogSpace(postgres);
+      const { store, address } = space;
+      const seq = space.cursor + 1;
+      const long = 'x'.repeat(4_001);
+      const toMessage = (id: string, text: string) => ({
+        id,
+        post: { seq, userId: null, text, kind: 'text' },
+        deletedSeq: null,
+      });
+      const messages = [toMessage('a', 'kept'), toMessage('b', long), toMessage('c', 'nul\0')];
+      const outcome = await store.applyBatch(address, space.toBatch({ messages }));
+      expect(outcome).toEqual({ status: 'poisoned', objectIds: [], userIds: [], messageIds: ['b', 'c'] });
+      const toSingle = (index: number, op: LogOperation) => ({ seq, index, actor: null, op });
+      const post = { op: 'chat.post', userId: 'ann', kind: 'text' } as const;
+      const { dead, absent } = await space.apply({
+        messages: [...messages.slice(0, 1), { id: 'gone', post: null, deletedSeq: seq }],
+        singles: [
+          toSingle(1, { ...post, id: 'b', text: long }),
+          toSingle(2, { ...post, id: 'd', text: 'kept too' }),
+          toSingle(3, { op: 'chat.delete', id: 'd' }),
+          toSingle(4, { op: 'chat.delete', id: 'b' }),
+        ],
+        results: [{ seq, results: ['a', 'b', 'd', 'd', 'b'].map((id) => ({ id, status: 'applied' })) }],
+      });
+      expect(dead.map(({ kind, id }) => [kind, id])).toEqual([['message', 'b']]);
+      expect(absent.messages).toEqual(['gone']);
+      const results = await store.readResults(address, seq, space.cursor);
+      expect(results?.get(seq)?.map(({ status }) => status)).toEqual([
+        ...['applied', 'rejected', 'applied', 'applied', 'unknown_object'],
+      ]);
+      const rows = await queryAs(
+        space,
+        'select message_id, user_id, text, seq_to_time(seq) = created_at as is_timed, deleted_at = created_at as is_deleted from chat_messages order by message_id',
+      );
+      expect(rows).toEqual([
+        { message_id: 'a', user_id: null, text: 'kept', is_timed: true, is_deleted: null },
+        { message_id: 'd', user_id: 'ann', text: 'kept too', is_timed: true, is_deleted: true },
       ]);
     });
   });

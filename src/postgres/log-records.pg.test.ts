@@ -71,6 +71,28 @@ describe.each(Object.entries(DRIVERS))('the records of a log on Postgres, on %s'
   });
 
   describe('what a log leaves behind', () => {
+    it('[M3] the row of a deleted message goes after 7 days', async () => {
+      const space = await makeLogSpace(postgres);
+      const { store, address } = space;
+      const post = (id: string, seq: number, deletedSeq: number | null) => ({
+        id,
+        post: { seq, userId: null, text: id, kind: 'text' },
+        deletedSeq,
+      });
+      const day = 86_400_000_000;
+      const [{ now }] = (await queryAs(space, 'select next_seq(0) as now')) as [{ now: string }];
+      const ago = (days: number) => Number(now) - days * day;
+      const messages = [
+        post('kept', ago(30), null),
+        post('fresh', ago(30), ago(6.99)),
+        post('old', ago(30), ago(7.01)),
+      ];
+      await space.apply({ messages });
+      expect(await store.sweepRecords(address.tenantId, RETENTION)).toBe(1);
+      const rows = await queryAs(space, 'select message_id from chat_messages order by message_id');
+      expect(rows.map(({ message_id: id }) => id)).toEqual(['fresh', 'kept']);
+    });
+
     it('goes after its time, of one tenant or of all, and nothing before', async () => {
       const spaces = [await makeLogSpace(postgres), await makeLogSpace(postgres)] as const;
       const ages = [

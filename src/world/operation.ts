@@ -57,7 +57,7 @@ export interface ChatPostOperation {
   /** The author; null: nobody is named. */
   userId: string | null;
   text: string;
-  /** What the message is, as its clients name it; `text` by default. */
+  /** A name that the clients choose; `text` by default. */
   kind: string;
 }
 

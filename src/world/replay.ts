@@ -1,5 +1,7 @@
 import { cloneJson, mergeInto } from './merge-patch.ts';
 import type {
+  ChatDeleteOperation,
+  ChatPostOperation,
   LogEntry,
   ObjectOperation,
   OperationResult,
@@ -15,7 +17,7 @@ import {
   setFields,
   toObject,
 } from './operation-effects.ts';
-import type { JsonObject, ObjectInput, Quaternion, Seq, Vector3 } from './types.ts';
+import type { ChatMessage, JsonObject, ObjectInput, Quaternion, Seq, Vector3 } from './types.ts';
 
 export interface ReplayObject extends ObjectInput {
   /** Above 0. An object of a staged world has the seq at which the world became the space's. */
@@ -33,6 +35,8 @@ export interface ReplayAvatar {
   seq: Seq;
 }
 
+export type ReplayMessage = Omit<ChatMessage, 'createdAt'>;
+
 /** A world that replay changes in place. It shares its objects and avatars with nothing else. */
 export interface ReplayWorld {
   objects: Map<string, ReplayObject>;
@@ -41,6 +45,8 @@ export interface ReplayWorld {
   removed: Map<string, Seq>;
   /** The people whose avatar can move; null: all. People are created and erased outside of the log. */
   people: ReadonlySet<string> | null;
+  /** Absent: messages are not replayed. A `ChatWindow` has the newest of a view. */
+  messages?: Map<string, ReplayMessage>;
 }
 
 /**
@@ -77,8 +83,7 @@ export function replayEntry(world: ReplayWorld, entry: LogEntry): OperationResul
   const before = { objects: new Map<string, Seq>(), avatars: new Map<string, Seq>() };
   return entry.ops.map((op) => {
     if (op.op === 'stage') throw new Error('A staged world cannot be replayed: it is not in its entry.');
-    // A replay does not have the messages: see ChatWindow.
-    if (isOfMessage(op)) return { id: op.id, status: 'applied' };
+    if (isOfMessage(op)) return { id: op.id, status: changeMessage(world, op, seq) };
     const status =
       op.op === 'user.patch'
         ? moveAvatar(world, op, seq, before.avatars)
@@ -123,6 +128,18 @@ function applyToObject(
   return 'applied';
 }
 
+function changeMessage(
+  { messages }: ReplayWorld,
+  op: ChatPostOperation | ChatDeleteOperation,
+  seq: Seq,
+): OperationStatus {
+  if (messages === undefined) return 'applied';
+  if (op.op === 'chat.delete') return messages.delete(op.id) ? 'applied' : 'unknown_object';
+  const { id, userId, text, kind } = op;
+  messages.set(id, { id, userId, text, kind, seq });
+  return 'applied';
+}
+
 function moveAvatar(
   world: ReplayWorld,
   op: UserPatchOperation,
@@ -155,5 +172,6 @@ export function copyWorld(world: ReplayWorld): ReplayWorld {
     avatars: copy(world.avatars),
     removed: new Map(world.removed),
     people: world.people,
+    ...(world.messages && { messages: new Map(world.messages) }),
   };
 }

@@ -4,6 +4,8 @@ import { PEOPLE } from './rig.ts';
 
 /** Random numbers from a seed: the same numbers each time (mulberry32). */
 export class Chance {
+  /** The ids of the messages that were drawn. */
+  readonly messageIds: string[] = [];
   #state: number;
 
   constructor(seed: number) {
@@ -81,9 +83,20 @@ export function anyMoves(chance: Chance): Operation[] {
   }));
 }
 
+/** A message with a new id, or the deletion of a message that may be deleted already. */
+function anyMessage(chance: Chance): Operation {
+  const { messageIds } = chance;
+  if (messageIds.length > 0 && chance.is(0.4)) return { op: 'chat.delete', id: chance.pick(messageIds) };
+  const id = `m${chance.below(2 ** 50)}`;
+  messageIds.push(id);
+  const userId = chance.pick([null, ...PEOPLE]);
+  return { op: 'chat.post', id, userId, text: chance.pick(['hi', '"\\', '\n😀']), kind: 'text' };
+}
+
 /** @param seqs known seqs, for conditions */
 export function anyOperation(chance: Chance, seqs: readonly Seq[]): Operation {
-  const kind = chance.below(10);
+  const kind = chance.below(11);
+  if (kind === 10) return anyMessage(chance);
   if (kind === 0)
     return {
       op: 'user.patch',

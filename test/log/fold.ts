@@ -27,7 +27,13 @@ export async function readLog({ openLogStore }: Rig, address: LogAddress): Promi
 }
 
 export function emptyWorld(): ReplayWorld {
-  return { objects: new Map(), avatars: new Map(), removed: new Map(), people: new Set(PEOPLE) };
+  return {
+    objects: new Map(),
+    avatars: new Map(),
+    removed: new Map(),
+    people: new Set(PEOPLE),
+    messages: new Map(),
+  };
 }
 
 /** Applies the entries to a world, in order. @returns the results of each entry's operations. */
@@ -58,11 +64,8 @@ function foldStage(world: ReplayWorld, { seq, actor, ops }: LogEntry, stages: St
   return [{ id, status: 'applied' }];
 }
 
-/** The objects and avatars of a space in Postgres, to compare with `showWorld`. */
-export async function loadState(
-  { store, world }: Rig,
-  address: LogAddress,
-): Promise<{ objects: unknown[]; avatars: unknown[] }> {
+/** The objects, avatars and messages of a space in Postgres, to compare with `showWorld`. */
+export async function loadState({ store, world }: Rig, address: LogAddress): Promise<Shown> {
   const ids: string[] = [];
   for (let after = ''; ; after = ids.at(-1) ?? '') {
     const page = await world.listObjects(address.tenantId, address.spaceId, 1_000, after);
@@ -72,13 +75,25 @@ export async function loadState(
   }
   const objects = await store.loadObjects(address, ids);
   const shown = objects.map(({ spaceId, createdAt, updatedAt, ...object }) => object);
-  return { objects: sortById(shown), avatars: sortById(await store.loadAvatars(address, PEOPLE)) };
+  const avatars = sortById(await store.loadAvatars(address, PEOPLE));
+  const places = { limit: 200, before: null, after: null };
+  const chat = await world.listMessages(address.tenantId, address.spaceId, places);
+  if (chat === null || typeof chat === 'string' || chat.more) throw new Error('not all messages are listed');
+  const messages = chat.messages.map(({ createdAt, ...message }) => message);
+  return { objects: sortById(shown), avatars, messages: sortById(messages) };
 }
 
-export function showWorld(world: ReplayWorld): { objects: unknown[]; avatars: unknown[] } {
+interface Shown {
+  objects: unknown[];
+  avatars: unknown[];
+  messages: unknown[];
+}
+
+export function showWorld(world: ReplayWorld): Shown {
   return {
     objects: sortById([...world.objects.values()].map(({ createdSeq, ...object }) => object)),
     avatars: sortById([...world.avatars.values()].map(({ seq, ...avatar }) => avatar)),
+    messages: sortById([...(world.messages?.values() ?? [])]),
   };
 }
 

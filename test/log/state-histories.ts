@@ -164,6 +164,10 @@ function expectWorld(state: WorldState, world: ReplayWorld): void {
   expect(state.objects).toEqual(objects.sort((a, b) => (a.id < b.id ? -1 : 1)));
   const avatars = [...world.avatars.values()].sort((a, b) => (a.id < b.id ? -1 : 1));
   expect(state.users.map(({ displayName, avatarUrl, ...avatar }) => avatar)).toEqual(avatars);
+  const messages = [...(world.messages?.values() ?? [])].sort(
+    (a, b) => a.seq - b.seq || (a.id < b.id ? -1 : 1),
+  );
+  expect(state.chat).toEqual(messages.map((message) => ({ ...message, createdAt: seqToTime(message.seq) })));
   expect(state.durableSeq).toBeLessThanOrEqual(state.seq);
   expect(state.seq).toBeGreaterThanOrEqual(Math.max(0, ...objects.map(({ seq }) => seq)));
 }

@@ -41,6 +41,17 @@ export function serveWorld(io, { persistence, cache, batchProcessor }) {
     answer('object-move', (data) => write('object-move', 'objectUpdates', data));
     answer('object-delete', (data) => write('object-delete', 'objectDeletes', data));
 
+    // A message above the limit of a person is refused. The others hear it under the id that it has in the world.
+    answer('chat', async ({ text, kind, id } = {}) => {
+      const { userId = null } = socket.data;
+      const message = { text, ...(kind !== undefined && { kind }), ...(id !== undefined && { id }) };
+      const posted = await batchProcessor.add('chatMessages', { ...message, spaceId: 'main', userId });
+      const { seq, durability, messageId } = posted;
+      toldSeq = Math.max(toldSeq, seq);
+      socket.broadcast.emit('chat', { id: messageId, userId, text, kind: kind ?? 'text', seq });
+      return { id: messageId, seq, durability };
+    });
+
     answer('world-load', async () => {
       // A crowd that arrives together, while nobody writes, loads it once a second.
       const cached = await cache.getCachedWorldState('main');

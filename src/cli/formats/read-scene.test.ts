@@ -62,7 +62,7 @@ describe('a state', () => {
     [
       'a message too long',
       { objects: [], chat: [{ id: 'm', text: 'x'.repeat(4001) }] },
-      'message 0 "m": text must be at most 4000 characters',
+      'message 0 "m": text must have at most 4000 characters, not 4001',
     ],
     ['an unknown member', { objects: [], doors: [] }, 'doors is not a known field'],
     [
