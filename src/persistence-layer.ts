@@ -269,15 +269,17 @@ export class PersistenceLayer {
     const checked = checkOperations(this.#read(input));
     const { withinSpace: isSession, actor, role = 'editor' } = this.#options;
     if (isSession) refuseForSession(checked, { actor, role });
-    const { operations, callerIds } = nameMessages(checked, this.#person);
+    const { operations, callerIds, text } = nameMessages(checked, this.#person);
     const { log, target, options } = this.#writeContext(spaceId);
     const { idempotency = null } = append;
     const known =
       callerIds.length === 0
         ? idempotency
         : {
-            ...(idempotency ?? { key: null, fingerprint: await fingerprint(JSON.stringify(checked)) }),
+            key: idempotency?.key ?? null,
             messageIds: callerIds,
+            // Another request, with another key, may post the same message.
+            fingerprint: await fingerprint(text()),
           };
     const how = waits || log.commitsAlways ? 'commit' : 'enqueue';
     return log[how](target, operations, {

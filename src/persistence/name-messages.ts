@@ -5,13 +5,14 @@ import type { AppendedOperation, SentOperation } from '../world/operation.ts';
 /**
  * Gives each posted message its id, its author and its kind.
  * @param person the only person whose messages the caller may post; null: any
- * @returns the operations for the log, and the callers' ids of the messages
+ * @returns the operations for the log, the callers' ids of the messages, and the text that two equal requests have in
+ * common
  * @throws forbidden for a message of another person
  */
 export function nameMessages(
   operations: readonly SentOperation[],
   person: string | null,
-): { operations: AppendedOperation[]; callerIds: string[] } {
+): { operations: AppendedOperation[]; callerIds: string[]; text: () => string } {
   const callerIds: string[] = [];
   const named = operations.map((operation, at): AppendedOperation => {
     if (operation.op !== 'chat.post') return operation;
@@ -23,5 +24,9 @@ export function nameMessages(
     if (id !== undefined) callerIds.push(id);
     return { op: 'chat.post', id: uuidv7(), userId, text, kind };
   });
-  return { operations: named, callerIds };
+  const text = () =>
+    JSON.stringify(
+      named.map((operation, at) => ({ ...operation, id: (operations[at] as { id?: string }).id })),
+    );
+  return { operations: named, callerIds, text };
 }
