@@ -15,6 +15,15 @@ CREATE TABLE "media_assets" (
 	CONSTRAINT "media_assets_bytes_range" CHECK ("media_assets"."bytes" >= 0 and octet_length("media_assets"."sha256") = 32)
 );
 --> statement-breakpoint
+CREATE TABLE "space_assets" (
+	"tenant_id" text COLLATE "C" NOT NULL,
+	"space_id" text COLLATE "C" NOT NULL,
+	"kind" text NOT NULL,
+	"asset_id" text COLLATE "C" NOT NULL,
+	CONSTRAINT "space_assets_tenant_id_space_id_kind_asset_id_pk" PRIMARY KEY("tenant_id","space_id","kind","asset_id"),
+	CONSTRAINT "space_assets_kind_known" CHECK ("space_assets"."kind" in ('model', 'media'))
+);
+--> statement-breakpoint
 CREATE TABLE "uploaded_models" (
 	"tenant_id" text COLLATE "C" NOT NULL,
 	"model_id" text COLLATE "C" NOT NULL,
@@ -287,6 +296,7 @@ CREATE TABLE "tenants" (
 );
 --> statement-breakpoint
 ALTER TABLE "media_assets" ADD CONSTRAINT "media_assets_tenant_id_tenants_tenant_id_fk" FOREIGN KEY ("tenant_id") REFERENCES "public"."tenants"("tenant_id") ON DELETE no action ON UPDATE no action;--> statement-breakpoint
+ALTER TABLE "space_assets" ADD CONSTRAINT "space_assets_tenant_id_space_id_spaces_tenant_id_space_id_fk" FOREIGN KEY ("tenant_id","space_id") REFERENCES "public"."spaces"("tenant_id","space_id") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
 ALTER TABLE "uploaded_models" ADD CONSTRAINT "uploaded_models_tenant_id_tenants_tenant_id_fk" FOREIGN KEY ("tenant_id") REFERENCES "public"."tenants"("tenant_id") ON DELETE no action ON UPDATE no action;--> statement-breakpoint
 ALTER TABLE "sessions" ADD CONSTRAINT "sessions_tenant_id_user_id_users_tenant_id_user_id_fk" FOREIGN KEY ("tenant_id","user_id") REFERENCES "public"."users"("tenant_id","user_id") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
 ALTER TABLE "users" ADD CONSTRAINT "users_tenant_id_tenants_tenant_id_fk" FOREIGN KEY ("tenant_id") REFERENCES "public"."tenants"("tenant_id") ON DELETE no action ON UPDATE no action;--> statement-breakpoint

@@ -58,6 +58,7 @@ BEGIN
     END IF;
     DELETE FROM chat_messages WHERE tenant_id = v_tenant AND space_id = p_space;
     DELETE FROM space_members WHERE tenant_id = v_tenant AND space_id = p_space;
+    DELETE FROM space_assets WHERE tenant_id = v_tenant AND space_id = p_space;
     DELETE FROM sessions WHERE tenant_id = v_tenant AND space_id = p_space;
     DELETE FROM world_stages WHERE tenant_id = v_tenant AND space_id = p_space;
     UPDATE spaces s

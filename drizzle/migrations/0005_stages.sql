@@ -95,9 +95,9 @@ $$;
 -- p_mode replace: the staged objects are the world, and p_users, if not NULL, are its avatars. Where a session saved it, an
 -- object that the world has until now keeps its author and its beginning. merge: the staged objects
 -- are put, the others kept. People, models, media and messages given are put in either mode and never removed: they are
--- more than this world's present. People already known keep their names, messages already there stay as they are.
+-- more than this world's present. People already known keep their names, messages already there stay as they are. space_assets notes
+-- the models and media that came with the world.
 -- p_users: [{id, name, url, px, py, pz, rx, ry, rz, rw, props}]. p_models, p_media: [{id, name, url, sha256, bytes, type}].
--- p_chat: [{id, user, text, kind, at}].
 -- p_chat: [{id, user, text, kind, at}].
 CREATE FUNCTION flip_stage(
   s spaces, t world_stages, p_seq bigint, p_mode text, p_users json, p_models json, p_media json, p_chat json
@@ -176,6 +176,16 @@ BEGIN
       name = excluded.name, url = excluded.url, sha256 = excluded.sha256, bytes = excluded.bytes,
       content_type = excluded.content_type;
   END IF;
+  -- A session saves no models and media: those of the world stay.
+  IF p_mode = 'replace' AND NOT t.is_session THEN
+    DELETE FROM space_assets WHERE tenant_id = s.tenant_id AND space_id = s.space_id;
+  END IF;
+  UPDATE tenants SET rev = rev + 1
+  WHERE tenant_id = s.tenant_id AND json_array_length(p_models) + json_array_length(p_media) > 0;
+  INSERT INTO space_assets (tenant_id, space_id, kind, asset_id)
+  SELECT s.tenant_id, s.space_id, 'model', id FROM json_to_recordset(p_models) AS m (id text)
+  UNION ALL SELECT s.tenant_id, s.space_id, 'media', id FROM json_to_recordset(p_media) AS m (id text)
+  ON CONFLICT (tenant_id, space_id, kind, asset_id) DO NOTHING;
   IF json_array_length(p_chat) > 0 THEN
     INSERT INTO chat_messages (tenant_id, space_id, message_id, user_id, text, kind, seq, created_at)
     SELECT s.tenant_id, s.space_id, id, "user", text, kind, p_seq, coalesce(at, now())

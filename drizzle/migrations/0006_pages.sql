@@ -56,34 +56,6 @@ END
 $$;
 --> statement-breakpoint
 -- The same for the other lists that a state or a page of spaces is made of.
-CREATE FUNCTION models_page_end(p_after text, p_bytes bigint) RETURNS text
-LANGUAGE sql STABLE
-AS $$
-  SELECT max(model_id)
-  FROM (
-    SELECT model_id, sum(bytes) OVER (ORDER BY model_id ROWS UNBOUNDED PRECEDING) - bytes AS bytes_before
-    FROM (
-      SELECT model_id, 400 + octet_length(model_id) + 2 * (octet_length(name) + octet_length(url) + coalesce(octet_length(content_type), 0)) AS bytes
-      FROM uploaded_models WHERE tenant_id = current_tenant() AND model_id > p_after ORDER BY model_id LIMIT 16000
-    ) AS sized
-  ) AS summed
-  WHERE bytes_before < p_bytes
-$$;
---> statement-breakpoint
-CREATE FUNCTION media_page_end(p_after text, p_bytes bigint) RETURNS text
-LANGUAGE sql STABLE
-AS $$
-  SELECT max(media_id)
-  FROM (
-    SELECT media_id, sum(bytes) OVER (ORDER BY media_id ROWS UNBOUNDED PRECEDING) - bytes AS bytes_before
-    FROM (
-      SELECT media_id, 400 + octet_length(media_id) + 2 * (octet_length(name) + octet_length(url) + coalesce(octet_length(content_type), 0)) AS bytes
-      FROM media_assets WHERE tenant_id = current_tenant() AND media_id > p_after ORDER BY media_id LIMIT 16000
-    ) AS sized
-  ) AS summed
-  WHERE bytes_before < p_bytes
-$$;
---> statement-breakpoint
 CREATE FUNCTION avatars_page_end(p_space text, p_after text, p_bytes bigint) RETURNS text
 LANGUAGE sql STABLE
 AS $$

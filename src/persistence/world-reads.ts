@@ -1,5 +1,6 @@
 import type { LogAddress } from '../log/log-stores.ts';
 import type { Defer } from '../log/space-log.ts';
+import { isComplete } from '../state/shown-assets.ts';
 import type { SpaceState, Version } from '../state/space-state.ts';
 import { writeState } from '../state/state-text.ts';
 import { isAway, notFound } from '../world/errors.ts';
@@ -26,7 +27,7 @@ export interface ReadContext {
 export interface RenderedState extends Version {
   status: 'state';
   text: string;
-  /** False: somebody's avatar is missing, for Postgres does not say who they are; later the same version has it. */
+  /** False: Postgres could not tell who somebody is, or what a model is. Later the same version has them. */
   isWhole: boolean;
   /** Milliseconds for which it may have been out of date. */
   ageMs: number;
@@ -44,8 +45,8 @@ export async function renderState(
     if (outcome.status === 'same') return outcome;
     if (outcome.status === 'state') {
       const { seq } = outcome.view;
-      const { rev, profiles } = outcome.metadata;
-      const isWhole = [...outcome.view.avatars.keys()].every((id) => profiles.has(id));
+      const { rev } = outcome.metadata;
+      const isWhole = isComplete(outcome);
       const text = writeState(outcome, include, selection.region);
       return { status: 'state', seq, rev, text, isWhole, ageMs: outcome.ageMs };
     }

@@ -57,8 +57,8 @@ const METADATA: SpaceMetadata = {
     ['constructor', { displayName: 'C', avatarUrl: null }],
     ['gone', null],
   ]),
-  models: [],
-  media: [],
+  saved: { models: new Set(['m']), media: new Set() },
+  assets: { models: new Map([['m', null]]), media: new Map() },
 };
 
 describe.each(REDIS_WAYS)('what is kept of states, over %s', (_, openWay) => {

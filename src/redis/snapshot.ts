@@ -26,7 +26,7 @@ import {
 import { type KnownLog, KnownLogs } from './known-logs.ts';
 import { readEntry } from './log-drain.ts';
 import { checkLength, readCount, readInteger, readList, readSeq, readText, readWord } from './log-reply.ts';
-import { KEEP_SNAPSHOT, MARK_TENANT, READ_STATE, SET_CHAT } from './scripts.ts';
+import { COMPLETE_METADATA, KEEP_SNAPSHOT, MARK_TENANT, READ_STATE, SET_CHAT } from './scripts.ts';
 
 export interface SnapshotOptions {
   /** For how long who loads what is missing keeps others from it. */
@@ -142,6 +142,11 @@ export function createStateStore(
       // Settings may have changed while Redis was away.
       const rule = readChatRule(metadata.space.settings);
       await redis.eval(SET_CHAT, [logMetaKey(address)], [incarnation, rule]);
+    },
+
+    async completeMetadata(address, incarnation, { id, metadata }) {
+      const args = [id, crypto.randomUUID(), await writeMetadata(metadata)];
+      await redis.eval(COMPLETE_METADATA, [metadataKey(address, incarnation)], args);
     },
 
     async keepLarge(address, incarnation, seq) {
@@ -312,14 +317,25 @@ function readId(line: string): string {
   return line.slice(ID_BEGINS.length, end);
 }
 
-async function writeMetadata({ profiles, present, ...metadata }: SpaceMetadata): Promise<string> {
-  return compressText(JSON.stringify({ ...metadata, profiles: [...profiles], present: [...present] }));
+/** JSON has no maps and sets: lists take their place. */
+async function writeMetadata(metadata: SpaceMetadata): Promise<string> {
+  const toList = (_key: string, value: unknown) =>
+    value instanceof Map || value instanceof Set ? [...value] : value;
+  return compressText(JSON.stringify(metadata, toList));
 }
 
 async function readMetadata(text: string): Promise<SpaceMetadata> {
   try {
-    const { profiles, present, ...metadata } = JSON.parse(await expandText(text, EXPANDED_BYTES_MAX));
-    return { ...metadata, profiles: new Map(profiles), present: new Set(present) } as SpaceMetadata;
+    const { profiles, present, saved, assets, ...metadata } = JSON.parse(
+      await expandText(text, EXPANDED_BYTES_MAX),
+    );
+    return {
+      ...metadata,
+      profiles: new Map(profiles),
+      present: new Set(present),
+      saved: { models: new Set(saved.models), media: new Set(saved.media) },
+      assets: { models: new Map(assets.models), media: new Map(assets.media) },
+    } as SpaceMetadata;
   } catch (cause) {
     throw createLostError(cause);
   }

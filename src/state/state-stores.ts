@@ -1,4 +1,5 @@
 import type { LogAddress, RawEntry } from '../log/log-stores.ts';
+import type { AssetIds } from '../world/asset-references.ts';
 import type { KeptChat } from '../world/chat-window.ts';
 import type { ReplayAvatar } from '../world/replay.ts';
 import type { SnapshotLag } from '../world/snapshot-lag.ts';
@@ -8,6 +9,11 @@ import type { Asset, Seq, Space } from '../world/types.ts';
 export interface Profile {
   displayName: string;
   avatarUrl: string | null;
+}
+
+export interface KnownAssets {
+  models: Map<string, Asset | null>;
+  media: Map<string, Asset | null>;
 }
 
 /** The data of a state besides objects and avatars: the log does not hold it. */
@@ -21,8 +27,10 @@ export interface SpaceMetadata {
   space: Omit<Space, 'seq'>;
   /** The profiles of people with an avatar at that time; null: there is no such person. */
   profiles: Map<string, Profile | null>;
-  models: Asset[];
-  media: Asset[];
+  /** The models and media that were saved with the world. */
+  saved: AssetIds;
+  /** Models and media by id; null: there is no such one. Those that a world references later are added. */
+  assets: KnownAssets;
 }
 
 /** A space's world, read at one moment. */
@@ -46,6 +54,8 @@ export interface StateLoader {
   loadMetadata(address: LogAddress): Promise<SpaceMetadata | null>;
   /** The profiles of these people; unknown people are left out. */
   loadProfiles(address: LogAddress, ids: readonly string[]): Promise<Map<string, Profile>>;
+  /** These models and media; unknown ones are null. */
+  loadAssets(address: LogAddress, ids: AssetIds): Promise<KnownAssets>;
 }
 
 /** How fresh what is kept of a tenant's states is: it is shown as long as the tenant's marks are these. */
@@ -145,6 +155,12 @@ export interface StateStore {
     address: LogAddress,
     incarnation: string,
     kept: { metadata: SpaceMetadata; marks: Marks },
+  ): Promise<void>;
+  /** Replaces cached metadata by the same with more people, models and media, unless other metadata is cached now. */
+  completeMetadata(
+    address: LogAddress,
+    incarnation: string,
+    kept: { id: string; metadata: SpaceMetadata },
   ): Promise<void>;
   keepLarge(address: LogAddress, incarnation: string, seq: Seq): Promise<void>;
   /** Ends the role of the loading reader, with or without success. */

@@ -3,6 +3,7 @@ import { isInRegion, type Region } from '../world/region.ts';
 import type { StatePart } from '../world/state-lines.ts';
 import type { Avatar, Space, Vector3 } from '../world/types.ts';
 import type { WorldView } from '../world/world-view.ts';
+import { findShownAssets, listAssets } from './shown-assets.ts';
 import type { StateOutcome } from './state-parts.ts';
 
 type Shown = Pick<Extract<StateOutcome, { status: 'state' }>, 'view' | 'metadata' | 'durableSeq'>;
@@ -13,14 +14,16 @@ export function writeState(
   include: ReadonlySet<StatePart>,
   region?: Region,
 ): string {
-  const { space, models, media } = metadata;
+  const { space, assets } = metadata;
+  const texts = listObjects(view, region);
+  const shownAssets = findShownAssets({ view, metadata }, region && texts);
   const { createdAt, updatedAt, ...rest } = space;
   const shown: Space = { ...rest, seq: view.seq, createdAt, updatedAt };
   const lists: [StatePart, () => string][] = [
-    ['objects', () => `[${listObjects(view, region).join(',')}]`],
+    ['objects', () => `[${texts.join(',')}]`],
     ['users', () => JSON.stringify(listAvatars({ view, metadata }))],
-    ['models', () => JSON.stringify(models)],
-    ['media', () => JSON.stringify(media)],
+    ['models', () => JSON.stringify(listAssets(shownAssets.models, assets.models))],
+    ['media', () => JSON.stringify(listAssets(shownAssets.media, assets.media))],
     ['chat', () => JSON.stringify(view.chat.list())],
   ];
   const members = lists.flatMap(([part, write]) => (include.has(part) ? [`"${part}":${write()}`] : []));

@@ -17,7 +17,7 @@ function makeHeld(what: { objects?: string; properties?: string; message?: strin
     messages: what.message === undefined ? [] : [{ ...MESSAGE, text: what.message }],
     hasOlder: false,
   });
-  const metadata = { profiles: new Map(), models: [], media: [] };
+  const metadata = { profiles: new Map(), space: {}, assets: { models: new Map(), media: new Map() } };
   return {
     incarnation: 'i',
     epoch: '0',
@@ -32,7 +32,7 @@ function makeHeld(what: { objects?: string; properties?: string; message?: strin
 it.each([
   ['objects', { objects: 'x'.repeat(90_000) }, 10],
   ['avatars', { properties: 'x'.repeat(90_000) }, 10],
-  ['their metadata', { message: 'x'.repeat(90_000) }, 10],
+  ['their messages', { message: 'x'.repeat(90_000) }, 10],
   ['nothing', {}, 400],
 ])('holds as many views as fit, whatever they are large by: %s', (_, what, most) => {
   const views = new ViewCache(CHARACTERS_MAX);

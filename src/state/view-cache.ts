@@ -18,10 +18,14 @@ export interface HeldState {
   metadata: SpaceMetadata;
 }
 
-/** Characters that a view counts in addition to its texts, and an avatar, a profile or a message: they are objects in memory. */
+/**
+ * Characters that a view counts in addition to its texts, and an avatar, a profile, a message or a model: they are objects in
+ * memory.
+ */
 const VIEW_CHARACTERS = 2_000;
 const PERSON_CHARACTERS = 500;
 const MESSAGE_CHARACTERS = 300;
+const ASSET_CHARACTERS = 1_000;
 
 /** The views that were read last, as many as fit. */
 export class ViewCache {
@@ -57,7 +61,7 @@ export class ViewCache {
   }
 }
 
-/** Characters of metadata without people: it does not change after loading. */
+/** Characters of the space in metadata: it does not change after loading. */
 const countedMetadata = new WeakMap<SpaceMetadata, number>();
 
 function countCharacters({ view, metadata }: HeldState): number {
@@ -65,10 +69,10 @@ function countCharacters({ view, metadata }: HeldState): number {
   for (const { text } of view.chat.keep().messages) characters += MESSAGE_CHARACTERS + text.length;
   for (const { properties } of view.avatars.values())
     characters += PERSON_CHARACTERS + JSON.stringify(properties).length;
-  const { space, models, media } = metadata;
-  const counted = countedMetadata.get(metadata) ?? JSON.stringify([space, models, media]).length;
+  const { space, assets } = metadata;
+  const counted = countedMetadata.get(metadata) ?? JSON.stringify(space).length;
   countedMetadata.set(metadata, counted);
-  return characters + counted;
+  return characters + counted + (assets.models.size + assets.media.size) * ASSET_CHARACTERS;
 }
 
 function toName({ tenantId, spaceId }: LogAddress): string {

@@ -1,4 +1,5 @@
 import * as z from 'zod';
+import type { AssetIds } from './asset-references.ts';
 import type { KeptChat } from './chat-window.ts';
 import { checkRegion, type Region } from './region.ts';
 import { check } from './schemas.ts';
@@ -54,7 +55,8 @@ export function readView({ region, include }: StateView): {
   return {
     selection: {
       ...(region !== undefined && { region: checkRegion(region) }),
-      withObjects: parts.has('objects'),
+      // A state has the models and media that its objects reference.
+      withObjects: parts.has('objects') || parts.has('models') || parts.has('media'),
     },
     include: parts,
   };
@@ -69,7 +71,7 @@ export type WorldPart =
   /** Messages before the messages of `metadata`, oldest first. */
   | { kind: 'chat'; messages: ChatMessage[] }
   /** The last part, at the seq of the whole state. */
-  | ({ kind: 'metadata'; rev: number; keptChat: KeptChat } & Omit<
+  | ({ kind: 'metadata'; rev: number; saved: AssetIds; keptChat: KeptChat } & Omit<
       WorldState,
       'seq' | 'durableSeq' | 'objects'
     >);
@@ -111,9 +113,9 @@ export async function* writeStateLines(
     if (part.kind === 'moved') {
       yield { kind: 'moved', seq: part.space.seq };
       yield* showSpace(part.space);
-      for (const id of part.gone) yield counted({ kind: 'gone', id });
+      if (include.has('objects')) for (const id of part.gone) yield counted({ kind: 'gone', id });
     }
-    if (part.kind === 'objects' || part.kind === 'moved')
+    if (include.has('objects') && (part.kind === 'objects' || part.kind === 'moved'))
       for (const object of part.objects) yield counted({ kind: 'object', ...object });
     if (part.kind === 'chat' && include.has('chat'))
       for (const message of part.messages) yield counted(toAsideLine('chat', message));

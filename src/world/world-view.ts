@@ -1,3 +1,4 @@
+import { ReferenceCounts } from './asset-references.ts';
 import { ChatWindow, type KeptChat } from './chat-window.ts';
 import { orderMembers } from './member-order.ts';
 import type { LogEntry } from './operation.ts';
@@ -27,6 +28,7 @@ export class WorldView {
   #characters = 0;
   /** The ids in order; null: they must be sorted again. */
   #ids: string[] | null = null;
+  #references: ReferenceCounts | null = null;
 
   /** @param objects each as a state shows it, as JSON. Both maps are the view’s own from now on. */
   constructor(
@@ -50,6 +52,15 @@ export class WorldView {
 
   get objects(): number {
     return this.#texts.size;
+  }
+
+  /** The models and media that the objects reference. */
+  get references(): Pick<ReferenceCounts, 'models' | 'media'> {
+    if (this.#references === null) {
+      this.#references = new ReferenceCounts();
+      for (const text of this.#texts.values()) this.#references.add(text, 1);
+    }
+    return this.#references;
   }
 
   /** Characters of all objects' texts: nearly the memory that the view needs. */
@@ -100,6 +111,8 @@ export class WorldView {
     if (text === (before ?? null)) return;
     this.#characters += (text?.length ?? 0) - (before?.length ?? 0);
     if (text === null || before === undefined) this.#ids = null;
+    if (before !== undefined) this.#references?.add(before, -1);
+    if (text !== null) this.#references?.add(text, 1);
     if (text === null) this.#texts.delete(id);
     else this.#texts.set(id, text);
   }

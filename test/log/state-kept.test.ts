@@ -73,17 +73,39 @@ it('[S3b] a write of metadata whose end is not reported shows after the longest 
   expect((await node.read()).space.name).toBe('Renamed');
 });
 
-it('[S3] models that are saved with a world show immediately in the other spaces of the tenant', async () => {
+it('[S3] a model that is saved with a world changes immediately in the other spaces that reference it', async () => {
   const address = await makeSpace(rig);
   await rig.world.putSpace(address.tenantId, 'other', { name: 'Other' });
   const node = openStateNode(rig, address);
+  await node.layer.saveObject({ id: 'o', modelId: 'm' }, { spaceId: 'other' });
   const before = await node.layer.loadWorldState('other');
+  expect(before.models).toEqual([]);
   await node.node.settle();
   const models = [{ id: 'm', name: 'M', url: 'https://models.example/m.glb' }];
   await node.layer.saveWorldState({ objects: [], models });
   const after = await node.layer.loadWorldState('other');
   expect(after.models).toMatchObject(models);
   expect(after.rev).toBeGreaterThan(before.rev);
+});
+
+it('[S10] a model that an object references later costs one load, for all readers', async () => {
+  const address = await makeSpace(rig);
+  const open = () => openStateNode(rig, address);
+  const [first, second] = [open(), open()];
+  await rig.world.putSpace(address.tenantId, 'library', { name: 'Library' });
+  const models = ['m1', 'm2'].map((id) => ({ id, name: id, url: `https://models.example/${id}.glb` }));
+  await first.layer.saveWorldState({ objects: [], models }, { spaceId: 'library' });
+  await first.layer.saveObject({ id: 'o', modelId: 'm1' });
+  expect((await first.read()).models).toMatchObject([{ id: 'm1' }]);
+  await first.node.settle();
+  await queue(address, [{ op: 'put', id: 'p', modelId: 'm2' }]);
+  expect((await first.read()).models).toMatchObject([{ id: 'm1' }, { id: 'm2' }]);
+  await first.node.settle();
+  expect(first.loads).toEqual({ worlds: 1, arounds: 0, assets: 1 });
+  expect((await second.read()).models).toMatchObject([{ id: 'm1' }, { id: 'm2' }]);
+  expect(second.loads).toEqual({ worlds: 0, arounds: 0, assets: 0 });
+  await queue(address, [{ op: 'delete', id: 'o' }]);
+  expect((await second.read()).models).toMatchObject([{ id: 'm2' }]);
 });
 
 it('[S3a] metadata that was cached too long ago is loaded again, also without a reported write', async () => {

@@ -20,7 +20,7 @@ export interface StateNode {
   drain: ReturnType<typeof openDrain>['drain'];
   node: ReturnType<typeof openSpaceLog>;
   /** The number of loads of worlds and of their metadata. */
-  loads: { worlds: number; arounds: number };
+  loads: { worlds: number; arounds: number; assets: number };
   /** The events about snapshots that could not be kept. */
   told: unknown[];
   read(): Promise<WorldState & { rev: number }>;
@@ -47,11 +47,12 @@ export function openStateNode(
 ): StateNode {
   const { drain } = openDrain(rig, stores);
   const node = openSpaceLog(rig, drain, stores);
-  const loads = { worlds: 0, arounds: 0 };
+  const loads = { worlds: 0, arounds: 0, assets: 0 };
   const told: unknown[] = [];
   const counted = wrapStore<StateLoader>(loader ?? createStateLoader(rig.postgres), async (method, call) => {
     if (method === 'loadWorld') loads.worlds++;
     if (method === 'loadMetadata') loads.arounds++;
+    if (method === 'loadAssets') loads.assets++;
     return call();
   });
   const store = wrapStore(createStateStore(rig.redis, snapshots, known), metadata);

@@ -1,12 +1,25 @@
 import { and, eq, sql } from 'drizzle-orm';
 import type { LogAddress } from '../../log/log-stores.ts';
-import type { LoadedWorld, Profile, SpaceMetadata, StateLoader } from '../../state/state-stores.ts';
+import type {
+  KnownAssets,
+  LoadedWorld,
+  Profile,
+  SpaceMetadata,
+  StateLoader,
+} from '../../state/state-stores.ts';
+import {
+  type AssetIds,
+  addAvatarReferences,
+  addObjectReferences,
+  noAssets,
+} from '../../world/asset-references.ts';
 import { AppError } from '../../world/errors.ts';
 import type { WorldPart } from '../../world/state-lines.ts';
-import type { Avatar, WorldObject } from '../../world/types.ts';
+import type { Asset, Avatar, WorldObject } from '../../world/types.ts';
 import { toTexts } from '../array-literal.ts';
 import type { Postgres } from '../client.ts';
 import { users } from '../schema/people.ts';
+import { loadAssets } from './load-assets.ts';
 import { PAGE_BYTES_MAX } from './load-object.ts';
 import { selectObjectTexts, type TextRow, toObjectTexts } from './object-texts.ts';
 import { AROUND_RESULTS, selectMetadata, toMetadata as toWholeMetadata } from './select-metadata.ts';
@@ -26,13 +39,15 @@ export function createStateLoader(postgres: Postgres): StateLoader {
         const reader = await streamWorld(postgres, tenantId, spaceId, { withObjects: false });
         if (reader === null) return null;
         try {
-          for await (const part of reader.parts) if (part.kind === 'metadata') return toMetadata(part);
+          for await (const part of reader.parts)
+            if (part.kind === 'metadata') return toMetadata(part, toKnown(part));
         } catch (error) {
           if (!isUnsettled(error) || attempt === ATTEMPTS_MAX) throw error;
         }
       }
     },
     loadProfiles: ({ tenantId }, ids) => loadProfiles(postgres, tenantId, ids),
+    loadAssets: ({ tenantId }, ids) => findAssets(postgres, tenantId, ids),
   };
 }
 
@@ -71,14 +86,21 @@ async function loadInOne(
   if (metadata === null) return null;
   const rows: TextRow[] = results[AROUND_RESULTS];
   const { more, generationSeq, space } = metadata;
-  if (rows.at(-1)?.id !== null || more.avatars || more.models || more.media) return 'larger';
+  if (rows.at(-1)?.id !== null || more.avatars) return 'larger';
   const avatars = new Map(metadata.users.map((avatar) => [avatar.id, toReplayed(avatar)]));
+  const objects = toObjectTexts(rows, spaceId, generationSeq);
+  const wanted = noAssets();
+  for (const text of objects.values()) addObjectReferences(wanted, text);
+  for (const { properties } of metadata.users) addAvatarReferences(wanted, properties);
+  for (const kind of ['models', 'media'] as const)
+    for (const id of metadata.saved[kind]) wanted[kind].add(id);
+  const assets = await findAssets(postgres, tenantId, wanted);
   return {
     seq: space.seq,
     avatars,
     chat: metadata.chat,
-    metadata: toMetadata(metadata),
-    objects: toObjectTexts(rows, spaceId, generationSeq),
+    metadata: toMetadata(metadata, assets),
+    objects,
   };
 }
 
@@ -103,7 +125,8 @@ async function collect(
     if (part.kind === 'metadata') {
       const avatars = new Map(part.users.map((avatar) => [avatar.id, toReplayed(avatar)]));
       const { space, keptChat } = part;
-      return { seq: space.seq, objects, avatars, chat: keptChat, metadata: toMetadata(part) };
+      const metadata = toMetadata(part, toKnown(part));
+      return { seq: space.seq, objects, avatars, chat: keptChat, metadata };
     }
     if (part.kind === 'begin' || part.kind === 'chat') continue;
     if (part.kind === 'moved')
@@ -121,16 +144,15 @@ function toReplayed({ id, position, rotation, properties, seq }: Avatar) {
   return { id, position, rotation, properties, seq };
 }
 
-function toMetadata({
-  rev,
-  space,
-  users,
-  models,
-  media,
-}: Pick<
-  Extract<WorldPart, { kind: 'metadata' }>,
-  'rev' | 'space' | 'users' | 'models' | 'media'
->): SpaceMetadata {
+function toMetadata(
+  {
+    rev,
+    space,
+    users,
+    saved,
+  }: Pick<Extract<WorldPart, { kind: 'metadata' }>, 'rev' | 'space' | 'users' | 'saved'>,
+  assets: KnownAssets,
+): SpaceMetadata {
   const { seq, ...rest } = space;
   const profiles = users.map(({ id, displayName, avatarUrl }) => [id, { displayName, avatarUrl }] as const);
   const present = new Set(users.map(({ id }) => id));
@@ -139,10 +161,25 @@ function toMetadata({
     seq,
     space: rest,
     present,
-    models,
-    media,
+    saved,
+    assets,
     profiles: new Map<string, Profile | null>(profiles),
   };
+}
+
+/** Unknown ids are null. */
+async function findAssets(postgres: Postgres, tenantId: string, ids: AssetIds): Promise<KnownAssets> {
+  const found = await loadAssets(postgres, tenantId, { models: [...ids.models], media: [...ids.media] });
+  const known = toKnown(found);
+  for (const kind of ['models', 'media'] as const)
+    for (const id of ids[kind]) if (!known[kind].has(id)) known[kind].set(id, null);
+  return known;
+}
+
+function toKnown({ models, media }: { models: readonly Asset[]; media: readonly Asset[] }): KnownAssets {
+  const index = (list: readonly Asset[]) =>
+    new Map<string, Asset | null>(list.map((asset) => [asset.id, asset]));
+  return { models: index(models), media: index(media) };
 }
 
 async function loadProfiles(

@@ -42,7 +42,7 @@ async function collect(parts: AsyncIterable<WorldPart>): Promise<LoadedWorld> {
   let inOrder = true;
   for await (const part of parts) {
     if (part.kind === 'metadata') {
-      const { kind, space, keptChat, ...rest } = part;
+      const { kind, space, saved, keptChat, ...rest } = part;
       const list = [...objects.values()];
       if (!inOrder) list.sort((a, b) => (a.id < b.id ? -1 : 1));
       return { space, seq: space.seq, durableSeq: space.seq, objects: list, ...rest };

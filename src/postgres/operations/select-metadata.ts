@@ -1,30 +1,33 @@
 import { and, asc, desc, eq, gt, isNotNull, isNull, lte, type SQL, sql } from 'drizzle-orm';
+import type { AssetIds } from '../../world/asset-references.ts';
 import type { KeptChat } from '../../world/chat-window.ts';
 import { LIMITS } from '../../world/limits.ts';
 import type { Space, WorldState } from '../../world/types.ts';
 import type { Database, Postgres, Results } from '../client.ts';
-import { messageColumns, spaceColumns, toMessage, toSpace, toTime } from '../rows.ts';
-import { mediaAssets, uploadedModels } from '../schema/assets.ts';
+import { messageColumns, spaceColumns, toMessage, toSpace } from '../rows.ts';
 import { users } from '../schema/people.ts';
 import { chatMessages, spaceMembers, spaces } from '../schema/spaces.ts';
 import { tenants } from '../schema/tenants.ts';
+import { selectSavedAssets } from './load-assets.ts';
 import { isLive } from './load-space.ts';
 
-/** Bytes of a page of avatars, models or media: with a page of objects and the last messages they share one answer. */
+/** Bytes of a page of avatars: it shares one answer with a page of objects and the last messages. */
 const LIST_BYTES_MAX = 700_000;
 /** Bytes of such a page where it has an answer to itself. */
 const LONE_LIST_BYTES_MAX = 6 * 1024 * 1024;
 
 /** Everything of a state but its objects, at one moment. */
-export interface SpaceMetadata extends Omit<WorldState, 'space' | 'seq' | 'durableSeq' | 'objects' | 'chat'> {
+export interface SpaceMetadata extends Pick<WorldState, 'users'> {
   space: Space;
+  /** The models and media that were saved with the world. */
+  saved: AssetIds;
   chat: KeptChat;
   rev: number;
   /** Which rows are the world's, and since when. */
   world: string;
   generationSeq: number;
-  /** The lists with more rows than were read: `completeLists` reads the rest. */
-  more: { avatars: boolean; models: boolean; media: boolean };
+  /** Whether there are more avatars than were read: `completeAvatars` reads the rest. */
+  more: { avatars: boolean };
 }
 
 /** How far a space is, and which rows are its world. */
@@ -41,39 +44,28 @@ export function selectVersion(db: Database, tenantId: string, spaceId: string) {
     .where(isLive(tenantId, spaceId));
 }
 
-/** How each list goes on behind a page, and which of its rows there are. */
-function describeLists(tenantId: string, spaceId: string) {
-  return {
-    avatars: {
-      pageEnd: (after: string, bytes: number) =>
-        sql`(select avatars_page_end(${spaceId}, ${after}, ${bytes}::bigint))`,
-      id: spaceMembers.userId,
-      there: and(
-        eq(spaceMembers.tenantId, tenantId),
-        eq(spaceMembers.spaceId, spaceId),
-        isNotNull(spaceMembers.positionX),
-      ),
-    },
-    models: {
-      pageEnd: (after: string, bytes: number) => sql`(select models_page_end(${after}, ${bytes}::bigint))`,
-      id: uploadedModels.modelId,
-      there: eq(uploadedModels.tenantId, tenantId),
-    },
-    media: {
-      pageEnd: (after: string, bytes: number) => sql`(select media_page_end(${after}, ${bytes}::bigint))`,
-      id: mediaAssets.mediaId,
-      there: eq(mediaAssets.tenantId, tenantId),
-    },
-  };
+/** The avatars behind an id, as many as fit into so many bytes. */
+function onPage(tenantId: string, spaceId: string, after: string, bytes: number): SQL | undefined {
+  return and(
+    isAvatar(tenantId, spaceId),
+    gt(spaceMembers.userId, after),
+    lte(spaceMembers.userId, pageEnd(spaceId, after, bytes)),
+  );
 }
 
-type Lists = ReturnType<typeof describeLists>;
-
-function onPage({ pageEnd, id, there }: Lists[keyof Lists], after: string, bytes: number): SQL | undefined {
-  return and(there, gt(id, after), lte(id, pageEnd(after, bytes)));
+function isAvatar(tenantId: string, spaceId: string): SQL | undefined {
+  return and(
+    eq(spaceMembers.tenantId, tenantId),
+    eq(spaceMembers.spaceId, spaceId),
+    isNotNull(spaceMembers.positionX),
+  );
 }
 
-function selectAvatars(db: Database, { avatars }: Lists, after: string, bytes: number) {
+function pageEnd(spaceId: string, after: string, bytes: number): SQL {
+  return sql`(select avatars_page_end(${spaceId}, ${after}, ${bytes}::bigint))`;
+}
+
+function selectAvatars(db: Database, tenantId: string, spaceId: string, after: string, bytes: number) {
   return db
     .select({
       id: spaceMembers.userId,
@@ -91,44 +83,16 @@ function selectAvatars(db: Database, { avatars }: Lists, after: string, bytes: n
     })
     .from(spaceMembers)
     .innerJoin(users, and(eq(users.tenantId, spaceMembers.tenantId), eq(users.userId, spaceMembers.userId)))
-    .where(onPage(avatars, after, bytes))
+    .where(onPage(tenantId, spaceId, after, bytes))
     .orderBy(asc(spaceMembers.userId));
 }
 
-const assetColumns = <Table extends typeof uploadedModels | typeof mediaAssets>(table: Table) => ({
-  name: table.name,
-  url: table.url,
-  sha256: table.sha256,
-  bytes: table.bytes,
-  contentType: table.contentType,
-  createdAt: table.createdAt,
-});
-
-function selectModels(db: Database, { models }: Lists, after: string, bytes: number) {
-  return db
-    .select({ id: uploadedModels.modelId, ...assetColumns(uploadedModels) })
-    .from(uploadedModels)
-    .where(onPage(models, after, bytes))
-    .orderBy(asc(uploadedModels.modelId));
-}
-
-function selectMedia(db: Database, { media }: Lists, after: string, bytes: number) {
-  return db
-    .select({ id: mediaAssets.mediaId, ...assetColumns(mediaAssets) })
-    .from(mediaAssets)
-    .where(onPage(media, after, bytes))
-    .orderBy(asc(mediaAssets.mediaId));
-}
-
-/** Whether each list goes on behind a page of its own that begins at its beginning. */
-function selectMore(db: Database, lists: Lists, bytes: number) {
-  const goesOn = (table: SQL, { pageEnd, id, there }: Lists[keyof Lists]) =>
-    sql<boolean>`exists (select from ${table} where ${and(there, gt(id, pageEnd('', bytes)))})`;
+/** Whether there are avatars behind the first page. */
+function selectMore(db: Database, tenantId: string, spaceId: string) {
+  const isBehind = gt(spaceMembers.userId, pageEnd(spaceId, '', LIST_BYTES_MAX));
   return db
     .select({
-      avatars: goesOn(sql`${spaceMembers}`, lists.avatars),
-      models: goesOn(sql`${uploadedModels}`, lists.models),
-      media: goesOn(sql`${mediaAssets}`, lists.media),
+      avatars: sql<boolean>`exists (select from ${spaceMembers} where ${and(isAvatar(tenantId, spaceId), isBehind)})`,
     })
     .from(sql`(select) as once`);
 }
@@ -139,14 +103,12 @@ const sentMicros = sql<number>`(extract(epoch from ${chatMessages.createdAt}) * 
 
 /** Everything of a state but its objects: of each list the first page, and whether there is more of it. */
 export function selectMetadata(db: Database, tenantId: string, spaceId: string) {
-  const lists = describeLists(tenantId, spaceId);
   return [
     db.select({ space: spaceColumns }).from(spaces).where(isLive(tenantId, spaceId)),
     selectVersion(db, tenantId, spaceId),
-    selectMore(db, lists, LIST_BYTES_MAX),
-    selectAvatars(db, lists, '', LIST_BYTES_MAX),
-    selectModels(db, lists, '', LIST_BYTES_MAX),
-    selectMedia(db, lists, '', LIST_BYTES_MAX),
+    selectMore(db, tenantId, spaceId),
+    selectAvatars(db, tenantId, spaceId, '', LIST_BYTES_MAX),
+    selectSavedAssets(db, tenantId, spaceId),
     db
       .select({ ...messageColumns, sentMicros })
       .from(chatMessages)
@@ -163,15 +125,14 @@ export function selectMetadata(db: Database, tenantId: string, spaceId: string) 
 }
 
 /** The number of results of `selectMetadata`. Results of other queries come after them. */
-export const AROUND_RESULTS = 7;
+export const AROUND_RESULTS = 6;
 
 type MetadataRows = Results<ReturnType<typeof selectMetadata>>;
-type Version = Awaited<ReturnType<typeof selectVersion>>[0];
 type AvatarRow = Awaited<ReturnType<typeof selectAvatars>>[0];
 
 /** @param results the results of `selectMetadata`, and others after them. @returns null if the space does not exist. */
 export function toMetadata(results: readonly [...MetadataRows, ...unknown[]]): SpaceMetadata | null {
-  const [[found], [version], [more], avatars, models, media, chat] = results;
+  const [[found], [version], [more], avatars, saved, chat] = results;
   if (found === undefined || version === undefined || more === undefined) return null;
   const { rev, world, generationSeq } = version;
   return {
@@ -181,8 +142,10 @@ export function toMetadata(results: readonly [...MetadataRows, ...unknown[]]): S
     generationSeq,
     more,
     users: avatars.map(toAvatar),
-    models: models.map(toAsset),
-    media: media.map(toAsset),
+    saved: {
+      models: new Set(saved.flatMap(({ kind, id }) => (kind === 'model' ? [id] : []))),
+      media: new Set(saved.flatMap(({ kind, id }) => (kind === 'media' ? [id] : []))),
+    },
     chat: {
       messages: chat.slice(0, LIMITS.chatKeptMax).reverse().map(toMessage),
       hasOlder: chat.length > LIMITS.chatKeptMax,
@@ -199,64 +162,29 @@ function toAvatar({ x, y, z, rx, ry, rz, rw, ...avatar }: AvatarRow): SpaceMetad
   return { id, displayName, avatarUrl, position, rotation, properties, seq };
 }
 
-function toAsset<Row extends { createdAt: string }>(row: Row): Row {
-  return { ...row, createdAt: toTime(row.createdAt) };
-}
-
 /**
- * Reads what the first pages of the lists left, so that a state can be read however long they are.
+ * Reads the avatars behind the first page, so that a state can be read however many it has.
  * @returns false if something changed meanwhile, and everything must be read again.
  */
-export async function completeLists(
+export async function completeAvatars(
   postgres: Postgres,
   tenantId: string,
   spaceId: string,
-  metadata: SpaceMetadata,
+  { more, users, space, rev }: SpaceMetadata,
 ): Promise<boolean> {
-  const lists = describeLists(tenantId, spaceId);
-  const complete = async <Row extends { id: string }, Item extends { id: string }>(
-    items: Item[],
-    select: (db: Database, after: string) => PromiseLike<Row[]>,
-    toItem: (row: Row) => Item,
-    isSettled: (now: Version) => boolean,
-  ): Promise<boolean> => {
-    for (;;) {
-      const after = items.at(-1)?.id ?? '';
-      const [[now], page] = await postgres.inTenant(
-        tenantId,
-        (db) => [selectVersion(db, tenantId, spaceId), select(db, after)],
-        'snapshot',
-      );
-      if (now === undefined || !isSettled(now)) return false;
-      if (page.length === 0) return true;
-      for (const row of page) items.push(toItem(row));
-    }
-  };
-  const { more, rev, space } = metadata;
-  const sameRev = (now: Version) => now.rev === rev;
-  const bytes = LONE_LIST_BYTES_MAX;
-  return (
-    (!more.models ||
-      (await complete(
-        metadata.models,
-        (db, after) => selectModels(db, lists, after, bytes),
-        toAsset,
-        sameRev,
-      ))) &&
-    (!more.media ||
-      (await complete(
-        metadata.media,
-        (db, after) => selectMedia(db, lists, after, bytes),
-        toAsset,
-        sameRev,
-      ))) &&
-    // Avatars have their place in the space's order.
-    (!more.avatars ||
-      (await complete(
-        metadata.users,
-        (db, after) => selectAvatars(db, lists, after, bytes),
-        toAvatar,
-        (now) => now.seq === space.seq && now.rev === rev,
-      )))
-  );
+  for (let isComplete = !more.avatars; !isComplete; ) {
+    const after = users.at(-1)?.id ?? '';
+    const [[now], page] = await postgres.inTenant(
+      tenantId,
+      (db) => [
+        selectVersion(db, tenantId, spaceId),
+        selectAvatars(db, tenantId, spaceId, after, LONE_LIST_BYTES_MAX),
+      ],
+      'snapshot',
+    );
+    if (now === undefined || now.seq !== space.seq || now.rev !== rev) return false;
+    users.push(...page.map(toAvatar));
+    isComplete = page.length === 0;
+  }
+  return true;
 }

@@ -1,4 +1,5 @@
 import { and, asc, eq, gt, notExists, sql } from 'drizzle-orm';
+import { type AssetIds, addAvatarReferences, addReferences, noAssets } from '../../world/asset-references.ts';
 import { ChatWindow } from '../../world/chat-window.ts';
 import { AppError } from '../../world/errors.ts';
 import { LIMITS } from '../../world/limits.ts';
@@ -8,12 +9,13 @@ import type { Seq, WorldObject } from '../../world/types.ts';
 import type { Database, Postgres } from '../client.ts';
 import { type ObjectRow, toWorldObject } from '../rows.ts';
 import { objectRemovals, worldObjects } from '../schema/spaces.ts';
+import { loadAssets, type WantedAssets } from './load-assets.ts';
 import { selectObjectsPage, takeEnd } from './load-object.ts';
 import { type Page, readPage, selectPage, type WorldReading } from './object-pages.ts';
 import { readOlderChat } from './older-chat.ts';
 import {
   AROUND_RESULTS,
-  completeLists,
+  completeAvatars,
   type SpaceMetadata,
   selectMetadata,
   selectVersion,
@@ -57,11 +59,14 @@ export async function streamWorld(
   const metadata = toMetadata(results);
   if (metadata === null) return null;
   const first = hasObjects ? readPage(results[AROUND_RESULTS] ?? []) : { rows: [], next: null };
-  const parts = readOn({ postgres, tenantId, spaceId, reading }, metadata, first);
+  const source = { postgres, tenantId, spaceId, reading, references: noAssets() };
+  const parts = readOn(source, metadata, first);
   return { seq: metadata.space.seq, rev: metadata.rev, parts };
 }
 
 interface Source {
+  /** The models and media that the objects read so far reference. */
+  references: AssetIds;
   postgres: Postgres;
   tenantId: string;
   spaceId: string;
@@ -110,7 +115,7 @@ async function* catchUp(source: Source, begun: SpaceMetadata): AsyncGenerator<Wo
     const { seq } = metadata.space;
     // Behind this, removals may have been forgotten.
     if (seq - since > LIMITS.removalsKeptMs * 1_000) break;
-    let changes = readChanges(source, begun, [results[7], results[8]]);
+    let changes = readChanges(source, begun, [results[6], results[7]]);
     if (seq > since) yield { kind: 'moved', space: metadata.space, ...changes.shown };
     if (changes.next === null) {
       yield* toLastParts(source, metadata);
@@ -186,6 +191,7 @@ function readChanges(
   const objects = rows.map((row) => toWorldObject(row, source.spaceId, generationSeq));
   const { region } = source.reading;
   const inside = region === undefined ? objects : objects.filter((o) => isInRegion(region, o.position));
+  for (const object of inside) addReferences(source.references, object);
   // An object that left the region counts as deleted. It does not matter if it was never in the region.
   if (region !== undefined)
     for (const { id, position } of objects) if (!isInRegion(region, position)) gone.push(id);
@@ -215,24 +221,42 @@ function checkSameWorld<Now extends { world: string }>(
   });
 }
 
-function toObjects({ spaceId, reading }: Source, rows: ObjectRow[], generationSeq: Seq): WorldObject[] {
+function toObjects(
+  { spaceId, reading, references }: Source,
+  rows: ObjectRow[],
+  generationSeq: Seq,
+): WorldObject[] {
   const objects = rows.map((row) => toWorldObject(row, spaceId, generationSeq));
   const { region } = reading;
-  return region === undefined ? objects : objects.filter(({ position }) => isInRegion(region, position));
+  const shown =
+    region === undefined ? objects : objects.filter(({ position }) => isInRegion(region, position));
+  for (const object of shown) addReferences(references, object);
+  return shown;
+}
+
+/** The models and media of a state. An object that changed while the world was read may have referenced one more. */
+function findWanted({ users, saved }: SpaceMetadata, { models, media }: AssetIds): WantedAssets {
+  const wanted = {
+    models: new Set([...models, ...saved.models]),
+    media: new Set([...media, ...saved.media]),
+  };
+  for (const { properties } of users) addAvatarReferences(wanted, properties);
+  return { models: [...wanted.models], media: [...wanted.media] };
 }
 
 /** @throws state_unsettled where a list too long for one answer moved while the rest of it was read. */
 async function* toLastParts(
-  { postgres, tenantId, spaceId, reading }: Source,
+  { postgres, tenantId, spaceId, reading, references }: Source,
   metadata: SpaceMetadata,
 ): AsyncGenerator<WorldPart> {
-  if (!(await completeLists(postgres, tenantId, spaceId, metadata)))
+  if (!(await completeAvatars(postgres, tenantId, spaceId, metadata)))
     throw new AppError('state_unsettled', 'The world changed while it was read.', { retryAfterSeconds: 1 });
-  const { world, generationSeq, more, chat: keptChat, ...shown } = metadata;
+  const { world, generationSeq, more, saved, chat: keptChat, ...shown } = metadata;
+  const { models, media } = await loadAssets(postgres, tenantId, findWanted(metadata, references));
   const chat = new ChatWindow(keptChat).list();
   const [oldest] = chat;
   if (reading.withAllChat && oldest !== undefined)
     for await (const messages of readOlderChat(postgres, tenantId, metadata.space, oldest))
       yield { kind: 'chat', messages };
-  yield { kind: 'metadata', ...shown, chat, keptChat };
+  yield { kind: 'metadata', ...shown, models, media, saved, chat, keptChat };
 }

@@ -1,6 +1,7 @@
 import { sql } from 'drizzle-orm';
 import { bigint, check, foreignKey, pgTable, primaryKey, text } from 'drizzle-orm/pg-core';
 import { hexBytes, id, idCheck, lengthCheck, tenantId, time } from './columns.ts';
+import { spaces } from './spaces.ts';
 import { tenants } from './tenants.ts';
 
 const assetColumns = () => ({
@@ -23,6 +24,25 @@ export const uploadedModels = pgTable(
     lengthCheck('uploaded_models_name_size', t.name, 256),
     lengthCheck('uploaded_models_url_size', t.url, 2048),
     check('uploaded_models_bytes_range', sql`${t.bytes} >= 0 and octet_length(${t.sha256}) = 32`),
+  ],
+);
+
+/** The models and media that were saved with the world of a space: its states show them, referenced or not. */
+export const spaceAssets = pgTable(
+  'space_assets',
+  {
+    tenantId: tenantId(),
+    spaceId: id('space_id').notNull(),
+    kind: text('kind').$type<'model' | 'media'>().notNull(),
+    assetId: id('asset_id').notNull(),
+  },
+  (t) => [
+    primaryKey({ columns: [t.tenantId, t.spaceId, t.kind, t.assetId] }),
+    foreignKey({
+      columns: [t.tenantId, t.spaceId],
+      foreignColumns: [spaces.tenantId, spaces.spaceId],
+    }).onDelete('cascade'),
+    check('space_assets_kind_known', sql`${t.kind} in ('model', 'media')`),
   ],
 );
 

@@ -52,6 +52,72 @@ export function describeState(target: () => Target): void {
       expect(body.chat).toMatchObject(WORLD.chat);
     });
 
+    it('[S10] has the models and media that its objects and avatars reference, and no others', async () => {
+      const asset = (id: string) => ({ id, name: id, url: `https://assets.example/${id}` });
+      const library = await makeSpace('library');
+      const ids = ['m1', 'm2', 'm3', 'm4', 'i1', 'i2', 'i3', 'i4'];
+      const [models, media] = [ids.slice(0, 4).map(asset), ids.slice(4).map(asset)];
+      await save(library, { objects: [], models, media });
+      const at = await makeSpace('references');
+      const own = [asset('own')];
+      const objects = [
+        { id: 'a', modelId: 'm1', properties: { mediaId: 'i1' } },
+        {
+          id: 'b',
+          modelId: 'gone',
+          position: { x: 9, y: 0, z: 0 },
+          properties: { mediaIds: ['i2', 'gone'] },
+        },
+      ];
+      const users = [{ id: 'ada', displayName: 'Ada', properties: { modelId: 'm2', mediaId: 'i3' } }];
+      await save(at, { objects, users, models: own });
+      const shown = async (query = '') => {
+        const { body } = await load(at, query);
+        return [
+          body.models?.map(({ id }: { id: string }) => id),
+          body.media?.map(({ id }: { id: string }) => id),
+        ];
+      };
+      const readLines = async (query = '') => {
+        const { text } = await load(at, query, { Accept: 'application/x-ndjson' });
+        const lines = text
+          .trim()
+          .split('\n')
+          .map((line) => JSON.parse(line));
+        return ['model', 'media'].map((kind) =>
+          lines.filter((line) => line.kind === kind).map(({ id }) => id),
+        );
+      };
+      const everything = [
+        ['m1', 'm2', 'own'],
+        ['i1', 'i2', 'i3'],
+      ];
+      expect([await shown(), await readLines()]).toEqual([everything, everything]);
+      expect(await readLines('?include=models,media')).toEqual(everything);
+      const near = [
+        ['m1', 'm2', 'own'],
+        ['i1', 'i3'],
+      ];
+      expect([await shown('?near=0,0,0&radius=1'), await readLines('?near=0,0,0&radius=1')]).toEqual([
+        near,
+        near,
+      ]);
+      const ops = [
+        { op: 'patch', id: 'a', modelId: 'm3', properties: { mediaId: null } },
+        { op: 'user.patch', id: 'ada', properties: { modelId: null } },
+      ];
+      await door.call('POST', `${at}/updates`, { json: { ops } });
+      const later = [
+        ['m3', 'own'],
+        ['i2', 'i3'],
+      ];
+      expect([await shown(), await readLines()]).toEqual([later, later]);
+      await save(at, { objects: [{ id: 'c' }] }, '?mode=merge');
+      expect(await shown()).toEqual(later);
+      await save(at, { objects: [] });
+      expect(await shown()).toEqual([[], ['i3']]);
+    });
+
     it('accepts a state that was read before, also into another space', async () => {
       const at = await makeSpace('source');
       await save(at, WORLD);
