@@ -176,7 +176,7 @@ BEGIN
       name = excluded.name, url = excluded.url, sha256 = excluded.sha256, bytes = excluded.bytes,
       content_type = excluded.content_type;
   END IF;
-  -- A session saves no models and media: those of the world stay.
+  -- A session saves no models and media, so the list of the world stays.
   IF p_mode = 'replace' AND NOT t.is_session THEN
     DELETE FROM space_assets WHERE tenant_id = s.tenant_id AND space_id = s.space_id;
   END IF;

@@ -29,7 +29,7 @@ export interface SpaceMetadata {
   profiles: Map<string, Profile | null>;
   /** The models and media that were saved with the world. */
   saved: AssetIds;
-  /** Models and media by id; null: there is no such one. Those that a world references later are added. */
+  /** Models and media by id; null: there is no such one. A reader adds what the world references later. */
   assets: KnownAssets;
 }
 

@@ -38,7 +38,7 @@ describe('the newest messages', () => {
           else if (all.includes(id)) all.splice(all.indexOf(id), 1);
           if (window.isShort) {
             reloads++;
-            // What Postgres would give.
+            // As Postgres would give them.
             const messages = all
               .slice(-LIMITS.chatKeptMax)
               .map((kept) => makeMessage(kept, START + Number(kept.slice(1))));
