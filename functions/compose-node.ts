@@ -1,3 +1,6 @@
+import { createHash } from 'node:crypto';
+import { openFolderBucket } from '../src/assets/folder-bucket.ts';
+import { createS3Bucket } from '../src/assets/s3-bucket.ts';
 import { readTrustedProxies } from '../src/config/proxies.ts';
 import type { Env } from '../src/config.ts';
 import { openNeon } from '../src/postgres/neon.ts';
@@ -9,6 +12,14 @@ import { openUpstashLive } from '../src/redis/upstash-live.ts';
 import { type Composition, compose } from './compose.ts';
 import { readClientAddress } from './http/client-address.ts';
 import type { NodeBindings } from './node-server.ts';
+
+const S3_VARIABLES = {
+  endpoint: 'ASSET_S3_ENDPOINT',
+  bucket: 'ASSET_S3_BUCKET',
+  region: 'ASSET_S3_REGION',
+  accessKeyId: 'ASSET_S3_ACCESS_KEY_ID',
+  secretAccessKey: 'ASSET_S3_SECRET_ACCESS_KEY',
+};
 
 /**
  * The functions on a server. Postgres: over TCP, or over HTTP with DATABASE_HTTP_URL. Redis: over TCP at REDIS_URL or REDIS_HOST, or
@@ -23,6 +34,15 @@ export function composeNode(env: Env): Composition {
         : openNeon({ databaseUrl: url, fetchEndpoint: httpUrl, timeoutMs, readHeaders }),
     openRedis: (redis) => (redis.kind === 'tcp' ? openTcpRedis(redis) : openUpstash(redis)),
     openLive: (redis) => (redis.kind === 'tcp' ? openTcpLive(redis) : openUpstashLive(redis)),
+    openBucket(bucket) {
+      if (bucket === null) return null;
+      if (bucket.kind === 'folder') return openFolderBucket(bucket.dir, 'ASSET_DIR');
+      return createS3Bucket({ ...bucket, variables: S3_VARIABLES, createSha256: () => createHash('sha256') });
+    },
+    createHash() {
+      const hash = createHash('sha256');
+      return { update: (chunk) => void hash.update(chunk), digest: async () => hash.digest() };
+    },
     endsStreams: true,
     readAddress: (c) =>
       readClientAddress(

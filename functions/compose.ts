@@ -1,8 +1,10 @@
 import { tryGetContext } from 'hono/context-storage';
+import { uuidv7 } from 'uuidv7';
 import { ApiKeys } from '../src/access/api-keys.ts';
 import { RateLimiter } from '../src/access/rate-limiter.ts';
 import { Sessions } from '../src/access/sessions.ts';
 import {
+  type BucketConfig,
   type Config,
   type DatabaseConfig,
   type Env,
@@ -11,6 +13,8 @@ import {
   type RedisConfig,
 } from '../src/config.ts';
 import { pause, startTimer } from '../src/helpers/time.ts';
+import { AssetLibrary, type FileStore } from '../src/library/asset-library.ts';
+import type { StreamingHash } from '../src/library/inspected-body.ts';
 import type { LiveSource } from '../src/live/live-stores.ts';
 import { Presence } from '../src/live/presence.ts';
 import { SpaceChanges } from '../src/live/space-changes.ts';
@@ -24,6 +28,7 @@ import { createNoteAhead } from '../src/log/readers-ahead.ts';
 import { SpaceLog } from '../src/log/space-log.ts';
 import { PersistenceLayer } from '../src/persistence-layer.ts';
 import { createApiKeyStore } from '../src/postgres/api-key-store.ts';
+import { createAssetStore } from '../src/postgres/asset-store.ts';
 import type { Postgres } from '../src/postgres/client.ts';
 import { createDrainStore } from '../src/postgres/drain-store.ts';
 import { logQueries } from '../src/postgres/log-queries.ts';
@@ -55,6 +60,10 @@ export interface Runtime {
   openLive(redis: RedisConfig & Outgoing): LiveSource & { close?(): void };
   /** Whether the process ends before its requests do, and `endStreams` is called then. */
   endsStreams: boolean;
+  /** Called once. @returns the bucket for models and media; null: none is configured */
+  openBucket(bucket: BucketConfig | null): FileStore | null;
+  /** A SHA-256 of bytes that come in pieces. */
+  createHash(): StreamingHash;
   readAddress(c: AppContext): string | null;
   cut(c: AppContext): void;
 }
@@ -157,6 +166,15 @@ export function compose(env: Env, runtime: Runtime): Composition {
     drains: drain,
     presence,
     deadLetters: new DeadLetters(drainStore, worldLog),
+    assets: new AssetLibrary(createAssetStore(postgres), runtime.openBucket(config.bucket), {
+      bytesMax: config.limits.assetBytesMax,
+      fileBytesMax: config.limits.assetFileBytesMax,
+      quotaBytes: config.limits.assetQuotaBytes,
+      createHash: () => runtime.createHash(),
+      now,
+      createId: uuidv7,
+      onFailure: (cause) => log('warn', 'object_not_deleted', { causes: describeError(cause) }),
+    }),
     defer(work) {
       underWay.add(work);
       void work.catch(() => undefined).finally(() => underWay.delete(work));

@@ -4,14 +4,17 @@
  * 2 for a configuration it cannot serve.
  */
 import { AppError } from '../src/world/errors.ts';
+import { LIMITS } from '../src/world/limits.ts';
 import { createApp } from './app.ts';
 import type { Composition } from './compose.ts';
 import { composeNode } from './compose-node.ts';
+import { describeError } from './http/describe-error.ts';
 import { serveAssets } from './node-assets.ts';
 import { type RunningServer, startServer } from './node-server.ts';
 
 const SIGNALS = ['SIGINT', 'SIGTERM'] as const;
 const FRAMES_LOGGED_MAX = 8;
+const SWEEP_MS = 3_600_000;
 /** A signal that comes again within this is the same one: a terminal sends it to npm too, which passes it on. */
 const REPEATED_SIGNAL_MS = 500;
 
@@ -42,6 +45,7 @@ async function run(): Promise<number> {
   }
   log({ event: 'listening', url: server.url });
   void reportStores(composition);
+  if (composition.config.qstash === null) sweepHourly(composition);
 
   log({ event: 'stopping', signal: await signalled });
   const deadlineMs = performance.now() + shutdownTimeoutMs;
@@ -90,6 +94,15 @@ function explainListening(error: unknown, host: string, port: number): string {
   if (code === 'EADDRINUSE') return `Another program already uses PORT ${port} on ${host}.`;
   if (code === 'EACCES') return `This user does not have permission to use PORT ${port}.`;
   return `The server cannot listen on HOST ${host} (${code}).`;
+}
+
+/** Without a QStash nobody calls the cleanup. */
+function sweepHourly({ assets, log }: Composition): void {
+  const sweep = () =>
+    assets.sweep({ objectsMax: LIMITS.assetSweepMax }).catch((cause: unknown) => {
+      log('warn', 'cleanup_failed', { causes: describeError(cause) });
+    });
+  setInterval(sweep, SWEEP_MS).unref();
 }
 
 function fail(exitCode: number, sentence: string): number {

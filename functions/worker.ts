@@ -1,7 +1,7 @@
 import type { ExecutionContext, Hono } from 'hono';
 import { AppError } from '../src/world/errors.ts';
 import { createApp, createRefusingApp } from './app.ts';
-import { composeWorker } from './compose-worker.ts';
+import { ASSETS_BINDING, composeWorker } from './compose-worker.ts';
 import type { AppEnv } from './http/context.ts';
 import { createLog } from './http/log.ts';
 
@@ -26,7 +26,7 @@ function openApp(env: Bindings): Hono<AppEnv> {
     (entry): entry is [string, string] => typeof entry[1] === 'string',
   );
   try {
-    return createApp(composeWorker(Object.fromEntries(texts)));
+    return createApp(composeWorker(Object.fromEntries(texts), env[ASSETS_BINDING]));
   } catch (error) {
     if (!(error instanceof AppError)) throw error;
     createLog({ level: 'error', now: () => Date.now() })('error', 'misconfigured', {

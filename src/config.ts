@@ -1,3 +1,4 @@
+import { type BucketConfig, readBucket } from './config/buckets.ts';
 import { type DatabaseConfig, type RedisConfig, readDatabase, readRedis } from './config/stores.ts';
 import {
   CONFIG_VARIABLES,
@@ -15,7 +16,7 @@ import {
 } from './config/values.ts';
 import { LIMITS } from './world/limits.ts';
 
-export type { DatabaseConfig, RedisConfig };
+export type { BucketConfig, DatabaseConfig, RedisConfig };
 export { CONFIG_VARIABLES, type ConfigVariable, type Env, isLoopback, misconfigured };
 
 export interface QstashConfig {
@@ -39,11 +40,15 @@ export interface Config {
   server: ServerConfig;
   database: DatabaseConfig | null;
   redis: RedisConfig | null;
+  /** The bucket for models and media on Node. Workers have the binding ASSETS_BUCKET. */
+  bucket: BucketConfig | null;
   qstash: QstashConfig | null;
   /** Where QStash reaches this deployment, without a slash at the end; there wherever `qstash` is. */
   publicUrl: string | null;
   /** When the spaces that still have something to drain are swept: five fields, in UTC. */
   drainScheduleCron: string;
+  /** When QStash deletes what nothing uses any more from the bucket: five fields, in UTC. */
+  cleanupScheduleCron: string;
   persistenceEnabled: boolean;
   cacheEnabled: boolean;
   batchProcessingEnabled: boolean;
@@ -79,6 +84,10 @@ export interface Config {
     rateLimitUpdatesPerMinute: number;
     /** Messages of each person in a space; 0: not counted. */
     rateLimitChatPerMinute: number;
+    /** Bytes of a file in one request, of a file in parts, and of all files of a tenant. */
+    assetBytesMax: number;
+    assetFileBytesMax: number;
+    assetQuotaBytes: number;
     /** Limits of a space's backlog. Above them writes are refused until it has drained. */
     backlogBytesMax: number;
     backlogEntriesMax: number;
@@ -111,9 +120,11 @@ export function parseConfig(env: Env): Config {
     server: readServer(env),
     database: readDatabase(env),
     redis,
+    bucket: readBucket(env),
     qstash: readQstash(env),
     publicUrl: readPublicUrl(env),
     drainScheduleCron: readDrainCron(env),
+    cleanupScheduleCron: readCleanupCron(env),
     persistenceEnabled: readFlag(env, 'PERSISTENCE_ENABLED', true),
     cacheEnabled: readFlag(env, 'CACHE_ENABLED', redis !== null),
     batchProcessingEnabled: readFlag(env, 'BATCH_PROCESSING_ENABLED', redis !== null),
@@ -164,6 +175,9 @@ export function parseConfig(env: Env): Config {
         0,
         1_000_000,
       ),
+      assetBytesMax: readInteger(env, 'ASSET_BYTES_MAX', 95 * MIB, 1, 5_000 * MIB),
+      assetFileBytesMax: readInteger(env, 'ASSET_FILE_BYTES_MAX', 2_048 * MIB, 1, 65_536 * MIB),
+      assetQuotaBytes: readInteger(env, 'ASSET_QUOTA_BYTES', 10_240 * MIB, 0, 2 ** 50),
       backlogBytesMax: readInteger(env, 'BACKLOG_BYTES_MAX', LIMITS.backlogBytesMax, 1_024, 65_536 * MIB),
       backlogEntriesMax: readInteger(env, 'BACKLOG_ENTRIES_MAX', LIMITS.backlogEntriesMax, 1, 100_000_000),
       backlogAgeSecondsMax: readInteger(
@@ -259,6 +273,7 @@ export interface QueueConfig {
   token: string;
   publicUrl: string;
   drainScheduleCron: string;
+  cleanupScheduleCron: string;
 }
 
 /** @throws misconfigured one sentence that names the variable. */
@@ -267,7 +282,13 @@ export function parseQueueConfig(env: Env): QueueConfig {
   const publicUrl = readPublicUrl(env);
   if (token === null) throw misconfigured('QSTASH_TOKEN', 'must be set: QStash accepts no call without it.');
   if (publicUrl === null) throw misconfigured('PUBLIC_URL', PUBLIC_URL_NEEDED);
-  return { url: readQstashUrl(env), token, publicUrl, drainScheduleCron: readDrainCron(env) };
+  return {
+    url: readQstashUrl(env),
+    token,
+    publicUrl,
+    drainScheduleCron: readDrainCron(env),
+    cleanupScheduleCron: readCleanupCron(env),
+  };
 }
 
 /** The part of the configuration for Redis alone. @throws misconfigured */
@@ -292,6 +313,10 @@ function readPublicUrl(env: Env): string | null {
 
 function readDrainCron(env: Env): string {
   return readCron(env, 'DRAIN_SCHEDULE_CRON', '* * * * *');
+}
+
+function readCleanupCron(env: Env): string {
+  return readCron(env, 'CLEANUP_SCHEDULE_CRON', '17 * * * *');
 }
 
 function readMetricsToken(env: Env): string | null {

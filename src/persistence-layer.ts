@@ -16,6 +16,7 @@ import {
   type ReadContext,
   readLag,
   readVersion,
+  referencesAsset,
   renderState,
   streamState,
 } from './persistence/world-reads.ts';
@@ -348,6 +349,17 @@ export class PersistenceLayer {
     lines: AsyncGenerator<StateLine>;
   }> {
     return streamState(this.#readContext(spaceId), view);
+  }
+
+  /** Whether the state of a space shows a model or a media file. */
+  async referencesAsset(kind: 'model' | 'media', id: string, { spaceId }: InSpace = {}): Promise<boolean> {
+    return referencesAsset(this.#readContext(spaceId), kind, checkId(id, '/id'));
+  }
+
+  /** Runs a write to data that states show and no log holds. */
+  async invalidateWhile<T>(tenantId: string, write: () => Promise<T>): Promise<T> {
+    const { state } = this.#order;
+    return state ? state.invalidateWhile(tenantId, write) : write();
   }
 
   /** The parts of a state's ETag, without the state. */

@@ -1,4 +1,51 @@
 CREATE SEQUENCE "public"."world_numbers" INCREMENT BY 1 MINVALUE 1 MAXVALUE 549755813887 START WITH 1 CACHE 1;--> statement-breakpoint
+CREATE TABLE "file_parts" (
+	"tenant_id" text COLLATE "C" NOT NULL,
+	"upload_id" text COLLATE "C" NOT NULL,
+	"part" integer NOT NULL,
+	"etag" text NOT NULL,
+	CONSTRAINT "file_parts_tenant_id_upload_id_part_pk" PRIMARY KEY("tenant_id","upload_id","part")
+);
+--> statement-breakpoint
+CREATE TABLE "file_totals" (
+	"tenant_id" text COLLATE "C" PRIMARY KEY NOT NULL,
+	"bytes" bigint NOT NULL
+);
+--> statement-breakpoint
+CREATE TABLE "file_uploads" (
+	"tenant_id" text COLLATE "C" NOT NULL,
+	"upload_id" text COLLATE "C" NOT NULL,
+	"kind" text NOT NULL,
+	"name" text NOT NULL,
+	"content_type" text,
+	"bytes" bigint NOT NULL,
+	"object_key" text NOT NULL,
+	"bucket_upload_id" text NOT NULL,
+	"created_at" timestamp with time zone DEFAULT now() NOT NULL,
+	CONSTRAINT "file_uploads_tenant_id_upload_id_pk" PRIMARY KEY("tenant_id","upload_id"),
+	CONSTRAINT "file_uploads_name_size" CHECK (char_length("file_uploads"."name") <= 256)
+);
+--> statement-breakpoint
+CREATE TABLE "loose_objects" (
+	"tenant_id" text COLLATE "C" NOT NULL,
+	"object_key" text NOT NULL,
+	"bucket_upload_id" text,
+	"touched_at" timestamp with time zone DEFAULT now() NOT NULL,
+	"is_doomed" boolean DEFAULT false NOT NULL,
+	CONSTRAINT "loose_objects_tenant_id_object_key_pk" PRIMARY KEY("tenant_id","object_key")
+);
+--> statement-breakpoint
+CREATE TABLE "stored_files" (
+	"tenant_id" text COLLATE "C" NOT NULL,
+	"sha256" "bytea" NOT NULL,
+	"object_key" text NOT NULL,
+	"bytes" bigint NOT NULL,
+	"uses" bigint NOT NULL,
+	"created_at" timestamp with time zone DEFAULT now() NOT NULL,
+	CONSTRAINT "stored_files_tenant_id_sha256_pk" PRIMARY KEY("tenant_id","sha256"),
+	CONSTRAINT "stored_files_uses_positive" CHECK ("stored_files"."uses" > 0 and "stored_files"."bytes" >= 0)
+);
+--> statement-breakpoint
 CREATE TABLE "media_assets" (
 	"tenant_id" text COLLATE "C" NOT NULL,
 	"media_id" text COLLATE "C" NOT NULL,
@@ -8,6 +55,8 @@ CREATE TABLE "media_assets" (
 	"bytes" bigint,
 	"content_type" text,
 	"created_at" timestamp with time zone DEFAULT now() NOT NULL,
+	"file_sha256" "bytea",
+	"details" jsonb,
 	CONSTRAINT "media_assets_tenant_id_media_id_pk" PRIMARY KEY("tenant_id","media_id"),
 	CONSTRAINT "media_assets_id_form" CHECK (("media_assets"."media_id" ~ '^[.]*[A-Za-z0-9_:-][A-Za-z0-9._:-]*$' and octet_length("media_assets"."media_id") <= 128)),
 	CONSTRAINT "media_assets_name_size" CHECK (char_length("media_assets"."name") <= 256),
@@ -33,6 +82,8 @@ CREATE TABLE "uploaded_models" (
 	"bytes" bigint,
 	"content_type" text,
 	"created_at" timestamp with time zone DEFAULT now() NOT NULL,
+	"file_sha256" "bytea",
+	"details" jsonb,
 	CONSTRAINT "uploaded_models_tenant_id_model_id_pk" PRIMARY KEY("tenant_id","model_id"),
 	CONSTRAINT "uploaded_models_id_form" CHECK (("uploaded_models"."model_id" ~ '^[.]*[A-Za-z0-9_:-][A-Za-z0-9._:-]*$' and octet_length("uploaded_models"."model_id") <= 128)),
 	CONSTRAINT "uploaded_models_name_size" CHECK (char_length("uploaded_models"."name") <= 256),
@@ -295,6 +346,11 @@ CREATE TABLE "tenants" (
 	CONSTRAINT "tenants_id_form" CHECK (("tenants"."tenant_id" ~ '^[.]*[A-Za-z0-9_:-][A-Za-z0-9._:-]*$' and octet_length("tenants"."tenant_id") <= 128))
 );
 --> statement-breakpoint
+ALTER TABLE "file_parts" ADD CONSTRAINT "file_parts_tenant_id_upload_id_file_uploads_tenant_id_upload_id_fk" FOREIGN KEY ("tenant_id","upload_id") REFERENCES "public"."file_uploads"("tenant_id","upload_id") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
+ALTER TABLE "file_totals" ADD CONSTRAINT "file_totals_tenant_id_tenants_tenant_id_fk" FOREIGN KEY ("tenant_id") REFERENCES "public"."tenants"("tenant_id") ON DELETE no action ON UPDATE no action;--> statement-breakpoint
+ALTER TABLE "file_uploads" ADD CONSTRAINT "file_uploads_tenant_id_tenants_tenant_id_fk" FOREIGN KEY ("tenant_id") REFERENCES "public"."tenants"("tenant_id") ON DELETE no action ON UPDATE no action;--> statement-breakpoint
+ALTER TABLE "loose_objects" ADD CONSTRAINT "loose_objects_tenant_id_tenants_tenant_id_fk" FOREIGN KEY ("tenant_id") REFERENCES "public"."tenants"("tenant_id") ON DELETE no action ON UPDATE no action;--> statement-breakpoint
+ALTER TABLE "stored_files" ADD CONSTRAINT "stored_files_tenant_id_tenants_tenant_id_fk" FOREIGN KEY ("tenant_id") REFERENCES "public"."tenants"("tenant_id") ON DELETE no action ON UPDATE no action;--> statement-breakpoint
 ALTER TABLE "media_assets" ADD CONSTRAINT "media_assets_tenant_id_tenants_tenant_id_fk" FOREIGN KEY ("tenant_id") REFERENCES "public"."tenants"("tenant_id") ON DELETE no action ON UPDATE no action;--> statement-breakpoint
 ALTER TABLE "space_assets" ADD CONSTRAINT "space_assets_tenant_id_space_id_spaces_tenant_id_space_id_fk" FOREIGN KEY ("tenant_id","space_id") REFERENCES "public"."spaces"("tenant_id","space_id") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
 ALTER TABLE "uploaded_models" ADD CONSTRAINT "uploaded_models_tenant_id_tenants_tenant_id_fk" FOREIGN KEY ("tenant_id") REFERENCES "public"."tenants"("tenant_id") ON DELETE no action ON UPDATE no action;--> statement-breakpoint
@@ -306,6 +362,9 @@ ALTER TABLE "space_members" ADD CONSTRAINT "space_members_tenant_id_user_id_user
 ALTER TABLE "spaces" ADD CONSTRAINT "spaces_tenant_id_tenants_tenant_id_fk" FOREIGN KEY ("tenant_id") REFERENCES "public"."tenants"("tenant_id") ON DELETE no action ON UPDATE no action;--> statement-breakpoint
 ALTER TABLE "world_stages" ADD CONSTRAINT "world_stages_tenant_id_space_id_spaces_tenant_id_space_id_fk" FOREIGN KEY ("tenant_id","space_id") REFERENCES "public"."spaces"("tenant_id","space_id") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
 ALTER TABLE "api_keys" ADD CONSTRAINT "api_keys_tenant_id_tenants_tenant_id_fk" FOREIGN KEY ("tenant_id") REFERENCES "public"."tenants"("tenant_id") ON DELETE no action ON UPDATE no action;--> statement-breakpoint
+CREATE INDEX "loose_objects_oldest" ON "loose_objects" USING btree ("tenant_id","touched_at");--> statement-breakpoint
+CREATE INDEX "media_assets_file" ON "media_assets" USING btree ("tenant_id","file_sha256") WHERE file_sha256 is not null;--> statement-breakpoint
+CREATE INDEX "uploaded_models_file" ON "uploaded_models" USING btree ("tenant_id","file_sha256") WHERE file_sha256 is not null;--> statement-breakpoint
 CREATE INDEX "dead_letters_uncorrected" ON "dead_letters" USING btree ("tenant_id","space_id","seq") WHERE corrected_at is null;--> statement-breakpoint
 CREATE INDEX "dead_letters_oldest" ON "dead_letters" USING btree ("tenant_id","created_at");--> statement-breakpoint
 CREATE INDEX "incidents_oldest" ON "incidents" USING btree ("tenant_id","created_at");--> statement-breakpoint

@@ -113,6 +113,16 @@ CALL protect_tenant_table('media_assets', 'SELECT, INSERT, UPDATE, DELETE');
 --> statement-breakpoint
 CALL protect_tenant_table('space_assets', 'SELECT, INSERT, UPDATE, DELETE');
 --> statement-breakpoint
+CALL protect_tenant_table('stored_files', 'SELECT, INSERT, UPDATE, DELETE');
+--> statement-breakpoint
+CALL protect_tenant_table('file_totals', 'SELECT, INSERT, UPDATE, DELETE');
+--> statement-breakpoint
+CALL protect_tenant_table('loose_objects', 'SELECT, INSERT, UPDATE, DELETE');
+--> statement-breakpoint
+CALL protect_tenant_table('file_uploads', 'SELECT, INSERT, UPDATE, DELETE');
+--> statement-breakpoint
+CALL protect_tenant_table('file_parts', 'SELECT, INSERT, UPDATE, DELETE');
+--> statement-breakpoint
 CALL protect_tenant_table('dead_letters', 'SELECT, INSERT, UPDATE, DELETE');
 --> statement-breakpoint
 CALL protect_tenant_table('write_results', 'SELECT, INSERT, UPDATE, DELETE');

@@ -161,20 +161,24 @@ BEGIN
       rotation_w = excluded.rotation_w;
   END IF;
   IF json_array_length(p_models) > 0 THEN
-    INSERT INTO uploaded_models (tenant_id, model_id, name, url, sha256, bytes, content_type)
+    INSERT INTO uploaded_models AS known (tenant_id, model_id, name, url, sha256, bytes, content_type)
     SELECT s.tenant_id, id, name, url, decode(sha256, 'hex'), bytes, type
     FROM json_to_recordset(p_models) AS m (id text, name text, url text, sha256 text, bytes bigint, type text)
     ON CONFLICT (tenant_id, model_id) DO UPDATE SET
       name = excluded.name, url = excluded.url, sha256 = excluded.sha256, bytes = excluded.bytes,
-      content_type = excluded.content_type;
+      content_type = excluded.content_type
+    -- What is said of a stored file comes from the file.
+    WHERE known.file_sha256 IS NULL;
   END IF;
   IF json_array_length(p_media) > 0 THEN
-    INSERT INTO media_assets (tenant_id, media_id, name, url, sha256, bytes, content_type)
+    INSERT INTO media_assets AS known (tenant_id, media_id, name, url, sha256, bytes, content_type)
     SELECT s.tenant_id, id, name, url, decode(sha256, 'hex'), bytes, type
     FROM json_to_recordset(p_media) AS m (id text, name text, url text, sha256 text, bytes bigint, type text)
     ON CONFLICT (tenant_id, media_id) DO UPDATE SET
       name = excluded.name, url = excluded.url, sha256 = excluded.sha256, bytes = excluded.bytes,
-      content_type = excluded.content_type;
+      content_type = excluded.content_type
+    -- What is said of a stored file comes from the file.
+    WHERE known.file_sha256 IS NULL;
   END IF;
   -- A session saves no models and media, so the list of the world stays.
   IF p_mode = 'replace' AND NOT t.is_session THEN

@@ -3,6 +3,7 @@ import type { ApiKeys } from '../../src/access/api-keys.ts';
 import type { RateLimiter } from '../../src/access/rate-limiter.ts';
 import type { Sessions } from '../../src/access/sessions.ts';
 import type { Config } from '../../src/config.ts';
+import type { AssetLibrary } from '../../src/library/asset-library.ts';
 import type { Presence } from '../../src/live/presence.ts';
 import type { SpaceChanges } from '../../src/live/space-changes.ts';
 import type { SpaceStreams } from '../../src/live/space-streams.ts';
@@ -47,6 +48,7 @@ export interface Services {
   /** Closes the connection of a request immediately, if the runtime can: its answer is not read. */
   cut: (c: AppContext) => void;
   deadLetters: DeadLetters;
+  assets: AssetLibrary;
   /** The people in the spaces; null without a Redis. */
   presence: Presence | null;
   /** Keeps work going that no answer waits for, where the runtime has no way of its own. */

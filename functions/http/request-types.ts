@@ -10,8 +10,11 @@ export interface Trace {
   flags: string;
 }
 
-/** The part of the path that must belong to the session: its space, its person (the id of the path), or the session itself. */
-export type Own = 'space' | 'user' | 'session';
+/**
+ * The part of the path that must belong to the session: its space, its person (the id of the path), or the session itself. `any`: the
+ * path names no such part.
+ */
+export type Own = 'space' | 'user' | 'session' | 'any';
 
 /** The rights that a route needs: the scope of a key. If sessions may use it, also their lowest role and their own part of the path. */
 export type Rule = readonly [key: Scope] | readonly [key: Scope, session: Role, own: Own];

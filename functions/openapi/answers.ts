@@ -43,7 +43,7 @@ export const timeAnswer = z.iso.datetime();
 /** Any JSON object: it was checked when it came in. */
 export const propertiesAnswer = z.custom<JsonObject>();
 const nullableId = idSchema.nullable();
-const countAnswer = z.int().min(0);
+export const countAnswer = z.int().min(0);
 
 export const spaceAnswer = z.strictObject({
   id: idSchema,
@@ -92,6 +92,19 @@ export const assetAnswer = z.strictObject({
   contentType: z.string().nullable(),
   createdAt: timeAnswer,
 }) satisfies z.ZodType<Asset>;
+
+/** With the results of the inspection. */
+export const libraryAssetAnswer = assetAnswer.extend({ details: propertiesAnswer.nullable() });
+
+export const fileUploadAnswer = z.strictObject({
+  id: idSchema,
+  name: z.string(),
+  bytes: countAnswer,
+  partBytes: countAnswer.describe('The bytes of each part except the last.'),
+  parts: countAnswer,
+  missing: z.array(countAnswer).describe('The numbers of the parts that are not stored yet, from 1.'),
+  expiresAt: timeAnswer,
+});
 
 export const chatMessageAnswer = z.strictObject({
   id: idSchema,

@@ -15,6 +15,7 @@ import {
   vectorSchema,
 } from '../../src/world/schemas.ts';
 import { worldSchema } from '../../src/world/world-input.ts';
+import { assetUrlInput, fileUploadInput } from '../api/assets.ts';
 import { drainJobInput, drainReportAnswer } from '../jobs/drain-schemas.ts';
 import {
   assetAnswer,
@@ -22,11 +23,14 @@ import {
   changesAnswer,
   chatMessageAnswer,
   committedAnswer,
+  countAnswer,
   deadLetterAnswer,
+  fileUploadAnswer,
   healthAnswer,
   issuedKeyAnswer,
   issuedSessionAnswer,
   keyAnswer,
+  libraryAssetAnswer,
   liveAnswer,
   objectAnswer,
   pageOf,
@@ -62,6 +66,8 @@ const INPUTS = {
   ObjectPatch: objectPatchSchema,
   Updates: operationsSchema,
   MessageInput: messageSchema,
+  AssetUrlInput: assetUrlInput,
+  FileUploadInput: fileUploadInput,
   WorldInput: worldSchema,
   WorldLineInput: worldLineInput,
   WorldBackup: z
@@ -91,6 +97,9 @@ const ANSWERS = {
   ObjectPage: pageOf(objectAnswer),
   Avatar: avatarAnswer,
   Asset: assetAnswer,
+  LibraryAsset: libraryAssetAnswer,
+  LibraryAssetPage: pageOf(libraryAssetAnswer),
+  FileUpload: fileUploadAnswer,
   ChatMessage: chatMessageAnswer,
   ChatPage: pageOf(chatMessageAnswer),
   PostedMessage: postedMessageAnswer,
@@ -110,6 +119,7 @@ const ANSWERS = {
   KeyPage: pageOf(keyAnswer),
   IssuedKey: issuedKeyAnswer,
   DrainReport: drainReportAnswer,
+  CleanupReport: z.strictObject({ objects: countAnswer }),
   Live: liveAnswer,
   Ready: readyAnswer,
   Health: healthAnswer,

@@ -11,6 +11,8 @@ const TAGS: Record<Tag, string> = {
   Objects: 'The things in a world.',
   Updates: 'The changes of a world in order, and dead letters.',
   Chat: 'The messages in a space.',
+  Models: 'The 3D models of a tenant.',
+  Media: 'The images, audio and video files of a tenant.',
   People: 'The people in the worlds, and their credentials.',
   Keys: 'The credentials of servers.',
   Running: 'Whether it is well.',

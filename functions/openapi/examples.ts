@@ -170,3 +170,43 @@ export const DEAD_LETTER = {
   createdAt: AT,
   replayedAt: null,
 };
+
+export const LIBRARY_MODEL = {
+  id: '019abf2e-7c31-7b52-8a3e-0a6f0c3d9b11',
+  name: 'duck.glb',
+  url: '/v1/models/019abf2e-7c31-7b52-8a3e-0a6f0c3d9b11/file',
+  sha256: '44aff4ab2d7c3250525675a08f0cfa9591168cffe51791c5f5bbc417c15a6c38',
+  bytes: 691_644,
+  contentType: 'model/gltf-binary',
+  createdAt: AT,
+  details: {
+    format: 'glb',
+    version: '2.0',
+    generator: 'Blender',
+    nodes: 6,
+    meshes: 1,
+    materials: 1,
+    textures: 1,
+    animations: 0,
+    skins: 0,
+    triangles: 4_212,
+    extensions: [],
+    boundingBox: { min: { x: -1, y: 0, z: -1 }, max: { x: 1, y: 2, z: 1 } },
+  },
+};
+export const LIBRARY_MEDIA = {
+  ...LIBRARY_MODEL,
+  name: 'sky.png',
+  url: '/v1/media/019abf2e-7c31-7b52-8a3e-0a6f0c3d9b11/file',
+  contentType: 'image/png',
+  details: { width: 2_048, height: 1_024 },
+};
+export const FILE_UPLOAD = {
+  id: '019abf2e-7c31-7b52-8a3e-0a6f0c3d9b12',
+  name: 'city.glb',
+  bytes: 20_000_000,
+  partBytes: 8_388_608,
+  parts: 3,
+  missing: [2, 3],
+  expiresAt: AT,
+};

@@ -51,6 +51,37 @@ export const HEADERS = {
     schema: { type: 'integer', minimum: 0 },
     example: 2,
   },
+  'Content-Length': {
+    description: 'The bytes of the file. Required.',
+    schema: { type: 'integer', minimum: 0 },
+    example: 691_644,
+  },
+  'Repr-Digest': {
+    description: 'The SHA-256 of the file, in base64 (RFC 9530).',
+    schema: { type: 'string' },
+    example: 'sha-256=:RK/0qy18MlBSVnWgjwz6lZEWjP/lF5HF9bvEF8FabDg=:',
+  },
+  'Content-Disposition': {
+    description: 'The name of the file.',
+    schema: { type: 'string' },
+    example: "attachment; filename*=UTF-8''chair.glb",
+  },
+  Range: {
+    description: 'One range of bytes. Several ranges get the whole file.',
+    schema: { type: 'string' },
+    example: 'bytes=0-1023',
+  },
+  'If-Range': {
+    description: 'The range is used only if this is the tag of the file.',
+    schema: { type: 'string' },
+    example: '"44aff4ab2d7c3250525675a08f0cfa9591168cffe51791c5f5bbc417c15a6c38"',
+  },
+  'Content-Range': {
+    description: 'The bytes in the answer, and the bytes of the file.',
+    schema: { type: 'string' },
+    example: 'bytes 0-1023/691644',
+  },
+  'Accept-Ranges': { description: 'Ranges are served.', schema: { type: 'string' }, example: 'bytes' },
   RateLimit: {
     description: 'The remaining requests (`r`), and the seconds until there are more (`t`).',
     schema: { type: 'string' },

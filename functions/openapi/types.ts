@@ -8,7 +8,17 @@ import type { HeaderName } from './headers.ts';
 
 import type { JsonSchema } from './json-schema.ts';
 export type Method = 'get' | 'put' | 'post' | 'patch' | 'delete';
-export type Tag = 'Spaces' | 'State' | 'Objects' | 'Updates' | 'Chat' | 'People' | 'Keys' | 'Running';
+export type Tag =
+  | 'Spaces'
+  | 'State'
+  | 'Objects'
+  | 'Updates'
+  | 'Chat'
+  | 'Models'
+  | 'Media'
+  | 'People'
+  | 'Keys'
+  | 'Running';
 
 /**
  * One route: its path, its rights, and its description in the API. The common parts of every route (request ids, 401, 503 …) are added

@@ -1,4 +1,5 @@
 import type { Route } from '../openapi/types.ts';
+import { ASSET_ROUTES } from './assets.ts';
 import { CHANGE_ROUTES } from './changes.ts';
 import { CHAT_ROUTES } from './chat.ts';
 import { JOB_ROUTES } from './jobs.ts';
@@ -19,6 +20,7 @@ export const ROUTES: readonly Route[] = [
   ...CHAT_ROUTES,
   ...CHANGE_ROUTES,
   ...DEAD_LETTER_ROUTES,
+  ...ASSET_ROUTES,
   ...PEOPLE_ROUTES,
   ...KEY_ROUTES,
   ...RUNNING_ROUTES,

@@ -1,3 +1,4 @@
+import { postCleanup } from '../jobs/cleanup.ts';
 import { postDrain } from '../jobs/drain.ts';
 import type { Route } from '../openapi/types.ts';
 import { answer, json } from './shorthand.ts';
@@ -25,5 +26,18 @@ export const JOB_ROUTES: readonly Route[] = [
       ),
     },
     problems: ['job_refused', 'body_too_large', 'body_timeout', 'malformed_json'],
+  },
+  {
+    method: 'post',
+    path: '/jobs/cleanup',
+    operationId: 'cleanup',
+    tag: 'Running',
+    access: 'signed',
+    handler: postCleanup,
+    summary: 'Delete what nothing uses any more from the bucket; called by QStash',
+    description:
+      'It deletes files of uploads that broke off a day ago, and files that nothing references any more.',
+    answers: { 200: answer('The cleanup has finished.', 'CleanupReport', { objects: 3 }) },
+    problems: ['body_too_large', 'body_timeout'],
   },
 ];

@@ -1,6 +1,6 @@
 import type { LogAddress } from '../log/log-stores.ts';
 import type { Defer } from '../log/space-log.ts';
-import { isComplete } from '../state/shown-assets.ts';
+import { findShownAssets, isComplete } from '../state/shown-assets.ts';
 import type { SpaceState, Version } from '../state/space-state.ts';
 import { writeState } from '../state/state-text.ts';
 import { isAway, notFound } from '../world/errors.ts';
@@ -84,6 +84,17 @@ export async function streamState(
   if (reader === null) throw notFound();
   const { seq, rev, parts } = reader;
   return { seq, rev, lines: writeStateLines(parts, include) };
+}
+
+/** Whether the state shows a model or a media file. */
+export async function referencesAsset(
+  { store, state, address, defer }: ReadContext,
+  kind: 'model' | 'media',
+  id: string,
+): Promise<boolean> {
+  const outcome = (await state?.read(address, { defer })) ?? { status: 'elsewhere' };
+  if (outcome.status !== 'state') return store.referencesAsset(address.tenantId, address.spaceId, kind, id);
+  return findShownAssets(outcome)[kind === 'model' ? 'models' : 'media'].has(id);
 }
 
 /** The parts of a state's ETag, without the state. */

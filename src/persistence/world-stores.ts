@@ -54,6 +54,8 @@ export interface WorldStore {
     limit: number,
     after: string,
   ): Promise<{ objects: WorldObject[]; more: boolean } | null>;
+  /** Whether an object or an avatar of the space references it, or it was saved with its world. */
+  referencesAsset(tenantId: string, spaceId: string, kind: 'model' | 'media', id: string): Promise<boolean>;
   /** Newest first; null where there is no such space. @param places ids of messages, or seqs */
   listMessages(
     tenantId: string,

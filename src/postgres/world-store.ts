@@ -4,6 +4,7 @@ import { deleteSpace } from './operations/delete-space.ts';
 import { ensureTenant } from './operations/ensure-tenant.ts';
 import { eraseUser } from './operations/erase-user.ts';
 import { listMessages, loadMessage } from './operations/list-messages.ts';
+import { referencesAsset } from './operations/load-assets.ts';
 import { countTenant, loadStateVersion, loadStatistics } from './operations/load-counts.ts';
 import { listObjects, loadObject } from './operations/load-object.ts';
 import { listSpaces, loadSpace } from './operations/load-space.ts';
@@ -28,6 +29,7 @@ export function createWorldStore(postgres: Postgres): WorldStore {
     deleteSpace: (...args) => deleteSpace(postgres, ...args),
     loadObject: (...args) => loadObject(postgres, ...args),
     listObjects: (...args) => listObjects(postgres, ...args),
+    referencesAsset: (...args) => referencesAsset(postgres, ...args),
     listMessages: (...args) => listMessages(postgres, ...args),
     loadMessage: (...args) => loadMessage(postgres, ...args),
     loadWorld: (...args) => loadWorld(postgres, ...args),

@@ -67,6 +67,7 @@ describe('schedules', () => {
       token: TOKEN,
       publicUrl: started.destination.url,
       drainScheduleCron: '* * * * *',
+      cleanupScheduleCron: '17 * * * *',
       ...changes,
     };
     return { ...started, options, destinationUrl: `${started.destination.url}/jobs/drain` };

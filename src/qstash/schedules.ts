@@ -5,6 +5,8 @@ import { DRAIN_PATH, type QueueOptions } from './queue.ts';
 export interface ScheduleOptions extends QueueOptions {
   /** When QStash starts a drain of all spaces with a backlog: five cron fields, in UTC. */
   drainScheduleCron: string;
+  /** When QStash deletes what nothing uses any more from the bucket. */
+  cleanupScheduleCron: string;
 }
 
 export interface AppliedSchedule {
@@ -26,13 +28,22 @@ export interface Schedules {
 
 /** Constant, so that a later `apply` finds the schedule. */
 export const DRAIN_SCHEDULE_ID = 'worldkeep-drain';
+export const CLEANUP_SCHEDULE_ID = 'worldkeep-cleanup';
+const CLEANUP_PATH = '/jobs/cleanup';
 
 /** The schedules of a deployment. Only tools use it: QStash's client is too large for the Worker. */
-export function createSchedules({ url, token, publicUrl, drainScheduleCron }: ScheduleOptions): Schedules {
+export function createSchedules({
+  url,
+  token,
+  publicUrl,
+  drainScheduleCron,
+  cleanupScheduleCron,
+}: ScheduleOptions): Schedules {
   // devMode is off: QSTASH_DEV must not replace the configured queue.
   const client = new Client({ baseUrl: url, token, devMode: false, enableTelemetry: false, retry: false });
   const wanted = [
     { scheduleId: DRAIN_SCHEDULE_ID, cron: drainScheduleCron, destination: publicUrl + DRAIN_PATH },
+    { scheduleId: CLEANUP_SCHEDULE_ID, cron: cleanupScheduleCron, destination: publicUrl + CLEANUP_PATH },
   ];
   const list = () => explain(client.schedules.list());
 

@@ -33,6 +33,16 @@ export const LIMITS = {
   stateAsideBytesMax: 4 * 1024 * 1024,
   /** Bytes of one line of a world as NDJSON. */
   stateLineBytesMax: 1024 * 1024,
+  /** Bytes of the parts in which a large file is uploaded; the last part is shorter. Buckets need 5 MiB. */
+  assetPartBytes: 8 * 1024 * 1024,
+  /** Seconds after which an object of the bucket that nothing names is deleted. */
+  assetGraceSeconds: 86_400,
+  /** Objects that one cleanup deletes from the bucket. */
+  assetSweepMax: 1_000,
+  /** First bytes of a media file that are kept to find its type and the size of an image. */
+  assetHeadBytesMax: 64 * 1024,
+  /** Bytes of the JSON in a glTF file. */
+  gltfJsonBytesMax: 16 * 1024 * 1024,
   /** Milliseconds for which a space remembers removed objects: a stream of its state may take as long. */
   removalsKeptMs: 3_600_000,
   /** Characters of a world's objects, as JSON. A larger world has no snapshot, and is read from Postgres. */

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll } from 'vitest';
+import { describeAssets, describeNoAssets } from './cases/assets.ts';
 import { describeBadInput } from './cases/bad-input.ts';
 import { describeChat, describeChatElsewhere } from './cases/chat.ts';
 import { describeConfiguration } from './cases/configuration.ts';
@@ -63,6 +64,8 @@ export function describeRuntime(runtime: Runtime): void {
 }
 
 function describeWhatRuntimesCanChange(runtime: Runtime, target: () => Target, env: () => TargetEnv): void {
+  if (runtime.hasBucket) describeAssets(target);
+  else describeNoAssets(target);
   describeProtocol(target);
   describeHealth(target, env);
   describeHome(target);

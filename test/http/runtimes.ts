@@ -1,3 +1,6 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { startNeonEmulator } from '../../dev/emulators/neon.ts';
 import { startUpstashEmulator } from '../../dev/emulators/upstash.ts';
 import { stack } from '../support.ts';
@@ -33,6 +36,8 @@ export interface Runtime {
   refuses: 'each request' | 'to start';
   /** Invalid variables for this runtime, each with the name that the refusal must contain. */
   unserved: [name: string, changes: TargetEnv][];
+  /** Whether it has a bucket for files. */
+  hasBucket: boolean;
   openFragileStores(): Promise<FragileStores>;
   /** Opens a separate Redis for the test, in the way of this runtime. */
   openOwnRedis(): Promise<OwnRedis>;
@@ -57,6 +62,7 @@ const HANG_MS = 300_000;
 export const OVER_HTTP: Omit<Runtime, 'start'> = {
   makeEnv,
   refuses: 'each request',
+  hasBucket: false,
   withoutRedis: { UPSTASH_REDIS_REST_URL: '', UPSTASH_REDIS_REST_TOKEN: '' },
   unserved: [
     ['REDIS_HOST', { REDIS_HOST: 'localhost', UPSTASH_REDIS_REST_URL: '', UPSTASH_REDIS_REST_TOKEN: '' }],
@@ -90,6 +96,18 @@ export const OVER_HTTP: Omit<Runtime, 'start'> = {
   },
 };
 
+let assetDir: string | undefined;
+
+/** One folder for the files of all servers of this process. */
+function openAssetDir(): string {
+  if (assetDir === undefined) {
+    const dir = mkdtempSync(join(tmpdir(), 'worldkeep-assets-'));
+    process.once('exit', () => rmSync(dir, { recursive: true, force: true }));
+    assetDir = dir;
+  }
+  return assetDir;
+}
+
 export const OVER_TCP: Omit<Runtime, 'start'> = {
   makeEnv(changes = {}) {
     const { hostname, port, password } = new URL(stack().redisUrl);
@@ -100,10 +118,12 @@ export const OVER_TCP: Omit<Runtime, 'start'> = {
       REDIS_HOST: hostname,
       REDIS_PORT: port,
       REDIS_PASSWORD: decodeURIComponent(password),
+      ASSET_DIR: openAssetDir(),
       ...changes,
     });
   },
   refuses: 'to start',
+  hasBucket: true,
   withoutRedis: { REDIS_HOST: '', REDIS_PASSWORD: '' },
   unserved: [
     ['PORT', { PORT: '65536' }],

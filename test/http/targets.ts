@@ -104,9 +104,12 @@ export async function startWorkerd(workerPath: string, env: TargetEnv): Promise<
           name: 'worldkeep',
           ...(await readCompatibility()),
           manifest: { mainModule: 'worker.js', modules: { 'worker.js': { type: 'esm', contents } } },
-          env: Object.fromEntries(
-            Object.entries(env).map(([name, value]) => [name, { type: 'text', value }]),
-          ),
+          env: {
+            ...Object.fromEntries(
+              Object.entries(env).map(([name, value]) => [name, { type: 'text' as const, value }]),
+            ),
+            ASSETS_BUCKET: { type: 'r2', name: 'assets' },
+          },
         },
       },
     ],

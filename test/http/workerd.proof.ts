@@ -7,6 +7,7 @@ import { buildWorkerOnce, startWorkerd } from './targets.ts';
 describe('HTTP, the built Worker in workerd', () => {
   const runtime: Runtime = {
     ...OVER_HTTP,
+    hasBucket: true,
     start: async (env) => startWorkerd(await buildWorkerOnce(), env),
   };
   describeApi(runtime);

@@ -72,6 +72,26 @@ export async function loadAssets(
   return found;
 }
 
+/** Reads all objects of the world, because no index holds references. */
+export async function referencesAsset(
+  postgres: Postgres,
+  tenantId: string,
+  spaceId: string,
+  kind: 'model' | 'media',
+  id: string,
+): Promise<boolean> {
+  const [[row]] = await postgres.inTenant(
+    tenantId,
+    (db) => [
+      db
+        .select({ isFound: sql<boolean>`is_found` })
+        .from(sql`references_asset(${spaceId}, ${kind}, ${id}) as is_found`),
+    ],
+    'snapshot',
+  );
+  return row?.isFound === true;
+}
+
 function toAsset<Row extends { createdAt: string }>(row: Row): Row {
   return { ...row, createdAt: toTime(row.createdAt) };
 }
