@@ -167,7 +167,7 @@ BEGIN
     ON CONFLICT (tenant_id, model_id) DO UPDATE SET
       name = excluded.name, url = excluded.url, sha256 = excluded.sha256, bytes = excluded.bytes,
       content_type = excluded.content_type
-    -- What is said of a stored file comes from the file.
+    -- A stored file decides these itself.
     WHERE known.file_sha256 IS NULL;
   END IF;
   IF json_array_length(p_media) > 0 THEN
@@ -177,7 +177,7 @@ BEGIN
     ON CONFLICT (tenant_id, media_id) DO UPDATE SET
       name = excluded.name, url = excluded.url, sha256 = excluded.sha256, bytes = excluded.bytes,
       content_type = excluded.content_type
-    -- What is said of a stored file comes from the file.
+    -- A stored file decides these itself.
     WHERE known.file_sha256 IS NULL;
   END IF;
   -- A session saves no models and media, so the list of the world stays.

@@ -31,8 +31,8 @@ $$;
 --> statement-breakpoint
 -- Adds a model or a media file whose bytes are the object p_key. The object becomes the stored file of its hash, unless the tenant has
 -- these bytes already: then it stays loose, and the caller deletes it.
--- Outcomes: stored; known (the object is not needed); over_quota (used: the bytes of the tenant); gone (the object was loose for too
--- long, and is deleted).
+-- Outcomes: stored. known: the object is not needed. over_quota; used is the bytes of the tenant. gone: the object was loose for too
+-- long, and a job deletes it.
 CREATE FUNCTION register_object(
   p_key text, p_sha256 bytea, p_bytes bigint, p_quota bigint, p_kind text, p_id text, p_name text, p_type text, p_details jsonb,
   OUT status text, OUT used bigint)

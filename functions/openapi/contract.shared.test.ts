@@ -7,13 +7,6 @@ const CONTRACT = join(import.meta.dirname, '../../../shared/API.md');
 
 /** Promised, but not built yet. Remove a route from here when it is built. */
 const LATER = [
-  ...['models', 'media'].flatMap((kind) => [
-    `POST /v1/${kind}`,
-    `GET /v1/${kind}`,
-    `GET /v1/${kind}/{id}`,
-    `DELETE /v1/${kind}/{id}`,
-    `GET /v1/${kind}/{id}/file`,
-  ]),
   ...['activity', 'spaces', 'models', 'retention'].map((report) => `GET /v1/analytics/${report}`),
   'POST /v1/events',
   'GET /v1/audit',
@@ -23,14 +16,18 @@ const LATER = [
   'DELETE /v1/spaces/{space}/snapshots/{id}',
   'GET /ops',
   'GET /metrics',
-  'POST /jobs/cleanup',
   'POST /jobs/refresh-views',
 ];
+
+/** In addition to the contract: large files go up in parts. */
+const ADDED = / \/v1\/(models|media)\/uploads\b/;
 
 it('the described routes and the later ones equal the HTTP contract', () => {
   const promised = listPromised(readFileSync(CONTRACT, 'utf8'));
   expect(promised.length).toBeGreaterThan(50);
-  const described = ROUTES.map(({ method, path }) => `${method.toUpperCase()} ${path}`);
+  const described = ROUTES.map(({ method, path }) => `${method.toUpperCase()} ${path}`).filter(
+    (route) => !ADDED.test(route),
+  );
   expect([...described, ...LATER].toSorted()).toEqual(promised.toSorted());
 });
 

@@ -49,12 +49,6 @@ export interface Bucket {
   completeMultipart(key: string, uploadId: string, parts: readonly UploadedPart[]): Promise<void>;
   /** Deletes the parts of an upload. An upload that is gone is no error. */
   abortMultipart(key: string, uploadId: string): Promise<void>;
-  /**
-   * Deletes what dead writes left, where the bucket does not do so itself.
-   * @param olderThanMs a day is safe. @param now milliseconds since 1970
-   * @returns the number of deleted files and uploads
-   */
-  removeAbandoned?(olderThanMs: number, now: number): Promise<number>;
 }
 
 export interface PutOptions {

