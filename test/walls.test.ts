@@ -82,6 +82,17 @@ const FORBIDDEN: [string, string][] = [
   ['src/redis/a.ts', '../postgres/client.ts'],
   ['src/redis/a.ts', 'drizzle-orm/pg-core'],
   ['src/qstash/a.ts', '../redis/client.ts'],
+  ['src/assets/a.ts', 'aws4fetch'],
+  ['src/assets/a.ts', 'node:fs'],
+  ['src/assets/a.ts', 'hono'],
+  ['src/assets/a.ts', '../redis/client.ts'],
+  ['src/assets/s3-a.ts', 'node:crypto'],
+  ['src/assets/s3-a.ts', '../persistence-layer.ts'],
+  ['src/assets/folder-a.ts', 'aws4fetch'],
+  ['src/assets/folder-a.ts', '../postgres/client.ts'],
+  ['functions/api/a.ts', 'aws4fetch'],
+  ['functions/api/a.ts', '../../src/assets/a-bucket.ts'],
+  ['src/log/a.ts', '../assets/a-bucket.ts'],
   ['src/cli/commands/a.ts', '../../../functions/app.ts'],
   ['src/cli/commands/a.ts', '../../../dev/stack.ts'],
 ];
@@ -106,6 +117,9 @@ const ALLOWED: [string, string][] = [
   ['src/postgres/operations/a.ts', '../../world/types.ts'],
   ['src/postgres/a.ts', 'drizzle-orm'],
   ['src/redis/a.ts', '@upstash/redis'],
+  ['src/assets/a.ts', '../world/errors.ts'],
+  ['src/assets/s3-a.ts', 'aws4fetch'],
+  ['src/assets/folder-a.ts', 'node:fs/promises'],
   ['src/cli/commands/a.ts', '../../world/types.ts'],
 ];
 

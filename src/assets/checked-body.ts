@@ -23,6 +23,8 @@ export class CheckedBody {
   readonly #checks: BodyChecks;
   #received = 0;
   #withheld: Uint8Array | null = null;
+  #isChecked = false;
+  #isAbandoned = false;
   #failure: { error: unknown } | null = null;
 
   constructor(source: ReadableStream<Uint8Array>, checks: BodyChecks) {
@@ -42,8 +44,14 @@ export class CheckedBody {
     return this.#failure;
   }
 
+  /** Whether the body was read to its end, and is correct. */
+  get isComplete(): boolean {
+    return this.#isChecked && this.#failure === null;
+  }
+
   /** Cancels the source if it has not ended. */
   async abandon(reason?: unknown): Promise<void> {
+    this.#isAbandoned = true;
     await this.#reader.cancel(reason).catch(() => undefined);
   }
 
@@ -53,7 +61,8 @@ export class CheckedBody {
       if (chunk === null) controller.close();
       else controller.enqueue(chunk);
     } catch (error) {
-      this.#failure = { error };
+      // The end of a cancelled source is not its own.
+      if (!this.#isAbandoned) this.#failure = { error };
       controller.error(error);
       await this.abandon(error);
     }
@@ -79,7 +88,6 @@ export class CheckedBody {
   }
 
   /** Runs once: the second `done` comes after the withheld chunk. */
-  #isChecked = false;
   #checkEnd(): void {
     if (this.#isChecked) return;
     this.#isChecked = true;

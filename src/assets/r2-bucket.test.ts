@@ -36,6 +36,17 @@ describe('an R2 binding', () => {
     expect(await head('request/gone')).toBeNull();
   });
 
+  it('names the binding of a bucket that does not exist', async () => {
+    const answer = await target.ask('/refused?key=a', {
+      method: 'PUT',
+      body: makeBody([makeBytes(9)]).stream,
+    });
+    expect(answer).toMatchObject({
+      error: 'store_unavailable',
+      text: expect.stringContaining('The R2 bucket of the binding ASSETS_BUCKET does not exist.'),
+    });
+  });
+
   it('deletes more keys than one request of R2 takes', async () => {
     await put('many/1500', 1, Uint8Array.of(1));
     expect(await target.ask('/delete-many?key=many&count=1500', { method: 'POST' })).toEqual({

@@ -10,6 +10,7 @@ import {
   unknownUpload,
   wrongParts,
 } from './bucket.ts';
+import { type FixedLengthStreamClass, findFixedLengthStream } from './fixed-length-stream.ts';
 
 /** The part of Cloudflare's `R2Bucket` binding that worldkeep uses. */
 export interface R2Binding {
@@ -37,10 +38,6 @@ export interface R2Upload {
   abort(): Promise<void>;
 }
 
-type FixedLengthStreamClass = new (
-  bytes: number,
-) => { readable: ReadableStream<Uint8Array>; writable: WritableStream<Uint8Array> };
-
 const DELETED_KEYS_MAX = 1_000;
 
 /** No client uses it: {@link PARTS_MAX} is smaller. */
@@ -62,7 +59,13 @@ const INVALID_PARTS = 10048;
  * @throws misconfigured outside of Workers
  */
 export function createR2Bucket(r2: R2Binding, binding: string): Bucket {
-  const FixedLengthStream = findFixedLengthStream();
+  const found = findFixedLengthStream();
+  if (found === null)
+    throw new AppError(
+      'misconfigured',
+      'An R2 binding works only on Cloudflare Workers. Configure another bucket.',
+    );
+  const FixedLengthStream: FixedLengthStreamClass = found;
 
   /** R2 accepts only streams of known length. */
   async function send<T>(
@@ -184,16 +187,6 @@ export function createR2Bucket(r2: R2Binding, binding: string): Bucket {
       }
     },
   };
-}
-
-function findFixedLengthStream(): FixedLengthStreamClass {
-  const found = (globalThis as { FixedLengthStream?: FixedLengthStreamClass }).FixedLengthStream;
-  if (found === undefined)
-    throw new AppError(
-      'misconfigured',
-      'An R2 binding works only on Cloudflare Workers. Configure another bucket.',
-    );
-  return found;
 }
 
 function readNumber(error: unknown): number | null {

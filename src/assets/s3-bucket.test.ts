@@ -3,6 +3,8 @@ import { makeBody, makeBytes } from './testing/bodies.ts';
 import { describeBucket } from './testing/bucket-contract.ts';
 import { openS3Bucket, type S3Server, startS3Server } from './testing/s3-server.ts';
 
+const TYPE = { contentType: 'model/gltf-binary' };
+
 let server: S3Server;
 beforeAll(async () => {
   server = await startS3Server();
@@ -18,10 +20,13 @@ describe('an S3 server', () => {
     ['bucket', { bucket: 'other' }, 'S3_BUCKET'],
   ])('names the setting of a wrong %s, and no secret', async (_, changes, variable) => {
     const { bucket } = openS3Bucket(server, changes);
-    const body = makeBody([makeBytes(10)]);
-    const put = bucket.put('a/b', body.stream, { bytes: 10, contentType: 'model/gltf-binary' });
-    for (const work of [put, bucket.get('a/b'), bucket.delete(['a/b']), bucket.abortMultipart('a/b', 'x')]) {
-      const error = await work.catch((reason: unknown) => reason);
+    for (const ask of [
+      () => bucket.put('a/b', makeBody([makeBytes(10)]).stream, { bytes: 10, ...TYPE }),
+      () => bucket.get('a/b'),
+      () => bucket.delete(['a/b']),
+      () => bucket.abortMultipart('a/b', 'x'),
+    ]) {
+      const error = await ask().catch((reason: unknown) => reason);
       expect(error).toMatchObject({
         code: 'store_unavailable',
         needsOperator: true,

@@ -32,6 +32,8 @@ export function createS3Bucket({ createSha256, ...options }: S3BucketOptions): B
       const sent = bytes === 0 ? '' : { stream: body.stream, bytes };
       const answer = await client.send({ method: 'PUT', ...request, body: sent });
       await answer.text();
+      if (!body.isComplete)
+        throw bucketAway(`The S3 server at ${variables.endpoint} answered before it had the whole body.`);
       return answer;
     } catch (error) {
       throw body.failure === null ? error : body.failure.error;

@@ -1,5 +1,6 @@
 import { AwsV4Signer } from 'aws4fetch';
 import { bucketAway } from './bucket.ts';
+import { findFixedLengthStream } from './fixed-length-stream.ts';
 import { explainFailure, explainNoAnswer, readFailure, type S3Variables } from './s3-errors.ts';
 import { XML_LENGTH_MAX } from './s3-xml.ts';
 import { SilenceTimer, watchReads } from './silence-timer.ts';
@@ -65,23 +66,22 @@ export class S3Client {
   async #fetch(request: S3Request): Promise<S3Answer> {
     const { silenceMsMax = SILENCE_MS_MAX, variables } = this.#options;
     const stopping = new AbortController();
-    const timer = new SilenceTimer(silenceMsMax, () => {
+    const stop = () =>
       stopping.abort(
         bucketAway(`The S3 server at ${variables.endpoint} made no progress for ${silenceMsMax} ms.`),
       );
-    });
+    const timer = new SilenceTimer(silenceMsMax, stop);
     const explain = (error: unknown) =>
       stopping.signal.aborted ? stopping.signal.reason : explainNoAnswer(error, variables);
     try {
       const init = await this.#sign(request, timer);
       timer.start();
       const response = await fetch(init.url, { ...init, redirect: 'manual', signal: stopping.signal });
-      timer.stop();
-      return readAnswer(response, timer, explain);
+      return readAnswer(response, new SilenceTimer(silenceMsMax, stop), explain);
     } catch (error) {
       throw explain(error);
     } finally {
-      timer.stop();
+      timer.close();
     }
   }
 
@@ -100,7 +100,7 @@ export class S3Client {
     const init = { method, url: signed.url.href, headers: signed.headers };
     if (body === undefined) return init;
     if (typeof body === 'string') return { ...init, body };
-    // Without this header, fetch sends chunks, which S3 refuses.
+    // Without a length, fetch sends chunks, which S3 refuses. Node takes it from this header, Workers from the class of the stream.
     signed.headers.set('Content-Length', String(body.bytes));
     // A slow source is not the server's silence.
     const stream = watchReads(body.stream, {
@@ -108,7 +108,9 @@ export class S3Client {
       after: () => timer.start(),
       explain: (error) => error,
     });
-    return { ...init, body: stream, duplex: 'half' as const };
+    const FixedLengthStream = findFixedLengthStream();
+    const sized = FixedLengthStream ? stream.pipeThrough(new FixedLengthStream(body.bytes)) : stream;
+    return { ...init, body: sized, duplex: 'half' as const };
   }
 }
 

@@ -3,6 +3,7 @@ export class SilenceTimer {
   readonly #silenceMsMax: number;
   readonly #onSilence: () => void;
   #timer: ReturnType<typeof setTimeout> | undefined;
+  #isClosed = false;
 
   constructor(silenceMsMax: number, onSilence: () => void) {
     this.#silenceMsMax = silenceMsMax;
@@ -12,15 +13,22 @@ export class SilenceTimer {
   /** Starts, or starts again. */
   start(): void {
     this.stop();
+    if (this.#isClosed) return;
     this.#timer = setTimeout(this.#onSilence, this.#silenceMsMax);
   }
 
   stop(): void {
     clearTimeout(this.#timer);
   }
+
+  /** Stops for good: a read that is still pending may end later. */
+  close(): void {
+    this.#isClosed = true;
+    this.stop();
+  }
 }
 
-/** Calls before and after each read of a stream. */
+/** Calls around each read of a stream. */
 interface ReadHooks {
   before(): void;
   after(): void;

@@ -1,12 +1,15 @@
 import { resolve } from 'node:path';
 import { build } from 'esbuild';
 import { Log, LogLevel, Miniflare } from 'miniflare';
+import type { S3Options } from '../s3-client.ts';
 import type { BucketCase } from './bucket-cases.ts';
 
 /** workerd on 127.0.0.1 with `r2-worker.ts` and an empty bucket. */
 export interface R2Target {
   /** Rejects if the case fails. */
   runCase(bucketCase: BucketCase): Promise<void>;
+  /** Runs a case on an S3 server, which workerd calls. */
+  runS3Case(bucketCase: BucketCase, options: S3Options): Promise<void>;
   ask(path: string, init?: AskInit): Promise<R2Answer>;
   stop(): Promise<void>;
 }
@@ -55,12 +58,15 @@ export async function startR2Target(): Promise<R2Target> {
     const response = await fetch(new URL(path, url), { ...init, duplex: 'half' });
     return (await response.json()) as R2Answer;
   };
+  const run = async (path: string, { name }: BucketCase, options: S3Options | null) => {
+    const query = new URLSearchParams({ name, options: JSON.stringify(options) });
+    const { text } = await ask(`${path}?${query}`, { method: 'POST' });
+    if (text !== undefined) throw new Error(text);
+  };
   return {
     ask,
-    async runCase({ name }) {
-      const { text } = await ask(`/case?name=${encodeURIComponent(name)}`, { method: 'POST' });
-      if (text !== undefined) throw new Error(text);
-    },
+    runCase: (bucketCase) => run('/case', bucketCase, null),
+    runS3Case: (bucketCase, options) => run('/s3-case', bucketCase, options),
     stop: () => miniflare.dispose(),
   };
 }

@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { Log, LogLevel, Miniflare } from 'miniflare';
 import { createS3Bucket, type S3BucketOptions } from '../s3-bucket.ts';
+import type { S3Options } from '../s3-client.ts';
 import type { OpenedBucket } from './bucket-cases.ts';
 
 /** An S3 server on 127.0.0.1 with one bucket. */
@@ -64,13 +65,16 @@ export const S3_VARIABLES = {
   secretAccessKey: 'S3_SECRET_ACCESS_KEY',
 };
 
+export function listOptions({ endpoint, bucket, accessKeyId, secretAccessKey }: S3Server): S3Options {
+  return { endpoint, bucket, accessKeyId, secretAccessKey, variables: S3_VARIABLES };
+}
+
 /** The adapter in front of the server. */
 export function openS3Bucket(server: S3Server, changes: Partial<S3BucketOptions> = {}): OpenedBucket {
-  const { endpoint, bucket, accessKeyId, secretAccessKey, received, sent } = server;
+  const { received, sent } = server;
   const reopen = () =>
     createS3Bucket({
-      ...{ endpoint, bucket, accessKeyId, secretAccessKey },
-      variables: S3_VARIABLES,
+      ...listOptions(server),
       createSha256: () => createHash('sha256'),
       ...changes,
     });
