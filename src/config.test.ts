@@ -320,6 +320,7 @@ describe('Config', () => {
       token: 'hunter2hunter2',
       publicUrl: 'https://a.example',
       drainScheduleCron: '* * * * *',
+      cleanupScheduleCron: '17 * * * *',
     });
     expect(() => parseQueueConfig({ ...env, QSTASH_TOKEN: '' })).toThrow(/^QSTASH_TOKEN must be set/);
     expect(() => parseQueueConfig({ ...env, PUBLIC_URL: '' })).toThrow(/^PUBLIC_URL must be set/);
@@ -338,7 +339,7 @@ describe('Config', () => {
     'is explained in %s, every variable and no other',
     (file) => {
       const text = readFileSync(new URL(`../${file}`, import.meta.url), 'utf8');
-      const named = [...text.matchAll(/^#?([A-Z][A-Z_]+)=/gm)].map((match) => match[1]);
+      const named = [...text.matchAll(/^#?([A-Z][A-Z0-9_]+)=/gm)].map((match) => match[1]);
       expect(named.toSorted()).toEqual(Object.keys(CONFIG_VARIABLES).toSorted());
     },
   );

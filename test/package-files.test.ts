@@ -39,6 +39,7 @@ describe('the packed package', () => {
       'docs/examples/socket-io/server.js',
       'docs/examples/socket-io/world.js',
       'docs/http.md',
+      'docs/models-and-media.md',
       'docs/move-from-memory.md',
       'docs/node-library.md',
       'docs/plaza.gltf',

@@ -70,18 +70,34 @@ describe('schedules', () => {
       cleanupScheduleCron: '17 * * * *',
       ...changes,
     };
-    return { ...started, options, destinationUrl: `${started.destination.url}/jobs/drain` };
+    return { ...started, options };
   }
 
   it('are created once, also if they are applied again', async () => {
-    const { options, destinationUrl, client } = await open();
-    const schedule = { scheduleId: 'worldkeep-drain', cron: '* * * * *', destination: destinationUrl };
-    expect(await createSchedules(options).apply()).toEqual([{ ...schedule, changed: true, before: null }]);
-    const before = { cron: schedule.cron, destination: destinationUrl, isPaused: false };
-    const again = await createSchedules(options).apply();
-    expect(again).toEqual([{ ...schedule, changed: false, before }]);
-    expect(await client.schedules.list()).toMatchObject([{ ...schedule, method: 'POST' }]);
-    expect(await createSchedules(options).list()).toEqual(await client.schedules.list());
+    const { options, destination, client } = await open();
+    const schedules = [
+      { scheduleId: 'worldkeep-drain', cron: '* * * * *', destination: `${destination.url}/jobs/drain` },
+      {
+        scheduleId: 'worldkeep-cleanup',
+        cron: '17 * * * *',
+        destination: `${destination.url}/jobs/cleanup`,
+      },
+    ];
+    expect(await createSchedules(options).apply()).toEqual(
+      schedules.map((schedule) => ({ ...schedule, changed: true, before: null })),
+    );
+    expect(await createSchedules(options).apply()).toEqual(
+      schedules.map((schedule) => ({
+        ...schedule,
+        changed: false,
+        before: { cron: schedule.cron, destination: schedule.destination, isPaused: false },
+      })),
+    );
+    const listed = await client.schedules.list();
+    expect(listed).toHaveLength(schedules.length);
+    for (const schedule of schedules)
+      expect(listed).toContainEqual(expect.objectContaining({ ...schedule, method: 'POST' }));
+    expect(await createSchedules(options).list()).toEqual(listed);
   });
 
   it('follow the configuration, and resume after a pause', async () => {
@@ -92,7 +108,8 @@ describe('schedules', () => {
     expect(resumed).toMatchObject({ changed: true, before: { isPaused: true } });
     const [changed] = await createSchedules({ ...options, drainScheduleCron: '*/5 * * * *' }).apply();
     expect(changed).toMatchObject({ changed: true, before: { cron: '* * * * *' } });
-    expect(await client.schedules.list()).toMatchObject([{ cron: '*/5 * * * *', isPaused: false }]);
+    const drain = (await client.schedules.list()).find(({ scheduleId }) => scheduleId === 'worldkeep-drain');
+    expect(drain).toMatchObject({ cron: '*/5 * * * *', isPaused: false });
   });
 
   it('leave schedules of other deployments alone', async () => {
@@ -100,7 +117,7 @@ describe('schedules', () => {
     await client.schedules.create({ scheduleId: 'mine', destination: destination.url, cron: '0 0 1 1 *' });
     await createSchedules(options).apply();
     const ids = (await client.schedules.list()).map(({ scheduleId }) => scheduleId);
-    expect(ids.toSorted()).toEqual(['mine', 'worldkeep-drain']);
+    expect(ids.toSorted()).toEqual(['mine', 'worldkeep-cleanup', 'worldkeep-drain']);
   });
 
   it('call the drain without a space when their time comes', async () => {
@@ -116,7 +133,7 @@ describe('schedules', () => {
     vi.stubEnv('QSTASH_DEV', 'true');
     await createSchedules(options).apply();
     vi.unstubAllEnvs();
-    expect(await client.schedules.list()).toHaveLength(1);
+    expect(await client.schedules.list()).toHaveLength(2);
   });
 
   it.each([

@@ -19,20 +19,24 @@ async function open() {
   return { emulator, env, list };
 }
 
-it('makes the schedule once, and says what it made, found and changed', async () => {
+it('makes each schedule once, and says what it made, found and changed', async () => {
   const { env, list } = await open();
   const destination = 'http://127.0.0.1:8787/jobs/drain';
+  const cleanupUrl = 'http://127.0.0.1:8787/jobs/cleanup';
   const made = await runHere(['schedules', 'apply'], { env });
   expect(made).toEqual({
     code: 0,
-    stdout: `worldkeep-drain: * * * * * calls ${destination} (new)\n`,
+    stdout: `worldkeep-drain: * * * * * calls ${destination} (new)\nworldkeep-cleanup: 17 * * * * calls ${cleanupUrl} (new)\n`,
     stderr: '',
   });
   expect((await runHere(['schedules', 'apply'], { env })).stdout).toContain('(as it was)');
-  expect(await list()).toEqual([['* * * * *', destination]]);
+  expect(await list()).toEqual([
+    ['* * * * *', destination],
+    ['17 * * * *', cleanupUrl],
+  ]);
   const slower = { ...env, DRAIN_SCHEDULE_CRON: '*/10 * * * *' };
   expect((await runHere(['schedules', 'apply'], { env: slower })).stdout).toBe(
-    `worldkeep-drain: */10 * * * * calls ${destination} (was: * * * * * calls ${destination})\n`,
+    `worldkeep-drain: */10 * * * * calls ${destination} (was: * * * * * calls ${destination})\nworldkeep-cleanup: 17 * * * * calls ${cleanupUrl} (as it was)\n`,
   );
   const { code, stdout } = await runHere(['schedules', 'apply', '--json'], { env: slower });
   expect(code).toBe(0);
@@ -44,6 +48,13 @@ it('makes the schedule once, and says what it made, found and changed', async ()
         destination,
         changed: false,
         before: { cron: '*/10 * * * *', destination, isPaused: false },
+      },
+      {
+        scheduleId: 'worldkeep-cleanup',
+        cron: '17 * * * *',
+        destination: cleanupUrl,
+        changed: false,
+        before: { cron: '17 * * * *', destination: cleanupUrl, isPaused: false },
       },
     ],
   });
@@ -57,7 +68,10 @@ it('is of the local stack where the environment names no queue', async () => {
   const local = { url: 'http://127.0.0.1:8123', qstashUrl: emulator.url, qstashToken: TOKEN };
   await writeFile(join(folder, '.worldkeep', 'dev.json'), JSON.stringify(local));
   expect(await runHere(['schedules', 'apply'], { cwd: folder })).toMatchObject({ code: 0 });
-  expect(await list()).toEqual([['* * * * *', 'http://127.0.0.1:8123/jobs/drain']]);
+  expect(await list()).toEqual([
+    ['* * * * *', 'http://127.0.0.1:8123/jobs/drain'],
+    ['17 * * * *', 'http://127.0.0.1:8123/jobs/cleanup'],
+  ]);
 });
 
 it('says in one sentence what is missing or wrong, never the token', async () => {
