@@ -78,6 +78,26 @@ describe('the described API', () => {
   });
 });
 
+it('lets pages send and read every header that a route describes', async () => {
+  const app = createApp(composeWorker(makeEnv({ CORS_ALLOWED_ORIGINS: 'https://play.example' })));
+  const preflight = { Origin: 'https://play.example', 'Access-Control-Request-Method': 'POST' };
+  const asked = await app.request('/v1/models', { method: 'OPTIONS', headers: preflight });
+  const answered = await app.request('/livez', { headers: { Origin: 'https://play.example' } });
+  const list = (response: Response, name: string) =>
+    new Set(response.headers.get(name)?.toLowerCase().split(','));
+  const allowed = list(asked, 'Access-Control-Allow-Headers');
+  const exposed = list(answered, 'Access-Control-Expose-Headers');
+  // Browsers send the length of a body themselves.
+  const sent = ROUTES.flatMap(({ headers = [] }) => headers).filter((name) => name !== 'Content-Length');
+  expect(sent).toContain('Range');
+  expect(sent.filter((name) => !allowed.has(name.toLowerCase()))).toEqual([]);
+  const read = ROUTES.flatMap(({ answers }) => Object.values(answers)).flatMap(
+    (answer) => answer.headers ?? [],
+  );
+  expect(read).toContain('Content-Range');
+  expect(read.filter((name) => !exposed.has(name.toLowerCase()))).toEqual([]);
+});
+
 it('asks jobs for the signature of QStash, and for nothing else', () => {
   const paths = document.paths as Record<string, Record<string, { security: JsonObject[] }>>;
   const signed = ROUTES.filter(({ access }) => access === 'signed');

@@ -55,7 +55,9 @@ export async function startR2Target(): Promise<R2Target> {
   });
   const url = await miniflare.ready;
   const ask = async (path: string, init?: AskInit) => {
-    const response = await fetch(new URL(path, url), { ...init, duplex: 'half' });
+    // One connection for each request: workerd closes that of a request whose body it did not read.
+    const headers = { Connection: 'close' };
+    const response = await fetch(new URL(path, url), { ...init, headers, duplex: 'half' });
     return (await response.json()) as R2Answer;
   };
   const run = async (path: string, { name }: BucketCase, options: S3Options | null) => {
