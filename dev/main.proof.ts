@@ -126,7 +126,10 @@ it(
     expect((await call('GET', '/state')).json.objects).toHaveLength(9);
     const moved = await call('PATCH', '/objects/bench', { position: { x: 4, y: 0, z: 0.1 } });
     expect(moved.status).toBe(200);
-    expect(await listSchedules()).toEqual([['worldkeep-drain', '* * * * *', `${devFile.url}/jobs/drain`]]);
+    expect(await listSchedules()).toEqual([
+      ['worldkeep-drain', '* * * * *', `${devFile.url}/jobs/drain`],
+      ['worldkeep-cleanup', '17 * * * *', `${devFile.url}/jobs/cleanup`],
+    ]);
     const pids = readPids();
     expect(findRunning(pids)).toHaveLength(3);
 

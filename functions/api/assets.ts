@@ -64,7 +64,7 @@ export function createAssetHandlers(kind: AssetKind) {
   }
 
   async function list(c: AppContext): Promise<Response> {
-    const page = readQuery(c, ['limit', 'cursor']);
+    const page = readQuery(c, ['limit', 'cursor', 'sha256']);
     return c.json(await libraryOf(c).list(tenantOf(c), kind, page));
   }
 

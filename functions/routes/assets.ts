@@ -80,7 +80,13 @@ function describeLibrary(kind: AssetKind): Route[] {
       access: ['read'],
       handler: handlers.list,
       summary: `The ${many} of the tenant, newest first`,
-      query: PAGE_QUERY,
+      query: {
+        ...PAGE_QUERY,
+        sha256: {
+          schema: z.string().regex(/^[0-9a-f]{64}$/),
+          description: `Only the ${many} with these bytes: a SHA-256 in hexadecimal digits.`,
+        },
+      },
       answers: {
         200: answer(`A page of ${many}.`, 'LibraryAssetPage', { items: [example], nextCursor: null }),
       },

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import * as z from 'zod';
 import type { FieldError } from '../world/errors.ts';
 import type { Bounds, JsonObject, Page, SaveMode } from '../world/types.ts';
@@ -47,6 +48,13 @@ const objectIdsSchema = z.object({
 
 const PAGE_ITEMS = '1000';
 
+const modelSchema = z.object({ id: z.string() });
+const MODEL_TYPE = 'model/gltf-binary';
+const modelsSchema = z.object({ items: z.array(modelSchema) });
+const uploadSchema = z.object({ id: z.string(), partBytes: z.number(), missing: z.array(z.number()) });
+/** Bytes of a model in one request. The default limit of a server is a little higher. */
+const MODEL_BYTES_AT_ONCE = 90 * 1024 * 1024;
+
 const problemSchema = z.object({
   code: z.string().optional(),
   title: z.string().optional(),
@@ -57,6 +65,7 @@ const problemSchema = z.object({
 
 interface RequestOptions {
   query?: Record<string, string>;
+  headers?: Record<string, string>;
   body?: { bytes: Uint8Array; onSent?: ((bytes: number) => void) | undefined; type?: string };
   accept?: string;
   timeoutMs?: number;
@@ -142,7 +151,87 @@ export class Api {
     return reader.finish();
   }
 
-  /** Every key of the tenant. */
+  /**
+   * Stores a glTF file in the library, unless a model has these bytes already.
+   * @returns the id of the model, and whether this call added it
+   */
+  async putModel(
+    name: string,
+    bytes: Uint8Array,
+    onSent: (bytes: number) => void,
+  ): Promise<{ id: string; isNew: boolean }> {
+    const sha256 = createHash('sha256').update(bytes).digest();
+    const found = await this.#request('GET', '/v1/models', {
+      query: { sha256: sha256.toString('hex'), limit: '1' },
+      expected: [200],
+    });
+    const [known] = readAnswer(modelsSchema, await found.text()).items;
+    if (known !== undefined) return { id: known.id, isNew: false };
+    if (bytes.length > MODEL_BYTES_AT_ONCE)
+      return { id: await this.#putModelInParts(name, bytes, onSent), isNew: true };
+    try {
+      const posted = await this.#request('POST', '/v1/models', {
+        query: { name },
+        headers: { 'repr-digest': `sha-256=:${sha256.toString('base64')}:` },
+        body: { bytes, type: MODEL_TYPE, onSent },
+        timeoutMs: WORLD_TIMEOUT_MS,
+        expected: [201],
+      });
+      return { id: readAnswer(modelSchema, await posted.text()).id, isNew: true };
+    } catch (error) {
+      // The server's limit for one request is lower.
+      if (!(error instanceof CommandError && error.code === 'body_too_large')) throw error;
+      return { id: await this.#putModelInParts(name, bytes, onSent), isNew: true };
+    }
+  }
+
+  async #putModelInParts(name: string, bytes: Uint8Array, onSent: (bytes: number) => void): Promise<string> {
+    const uploads = '/v1/models/uploads';
+    const input = new TextEncoder().encode(
+      JSON.stringify({ name, bytes: bytes.length, contentType: MODEL_TYPE }),
+    );
+    const begun = await this.#request('POST', uploads, { body: { bytes: input }, expected: [201] });
+    const { id, partBytes, missing } = readAnswer(uploadSchema, await begun.text());
+    for (const part of missing) {
+      const start = (part - 1) * partBytes;
+      const stored = await this.#request('PUT', `${uploads}/${id}/parts/${part}`, {
+        body: {
+          bytes: bytes.subarray(start, start + partBytes),
+          type: 'application/octet-stream',
+          onSent: (sent) => onSent(start + sent),
+        },
+        timeoutMs: WORLD_TIMEOUT_MS,
+        expected: [204],
+      });
+      await stored.body?.cancel();
+    }
+    const joined = await this.#request('POST', `${uploads}/${id}/complete`, {
+      timeoutMs: WORLD_TIMEOUT_MS,
+      expected: [201],
+    });
+    return readAnswer(modelSchema, await joined.text()).id;
+  }
+
+  /** Also works when the user has interrupted. */
+  async deleteModel(id: string): Promise<void> {
+    const path = `/v1/models/${encodeURIComponent(id)}`;
+    const options = { expected: [204, 404] };
+    const response = await this.#request('DELETE', path, options, { heedsInterrupt: false });
+    await response.body?.cancel();
+  }
+
+  /** @returns the bytes of a model, or null if the library does not have them. */
+  async getModelFile(id: string): Promise<Uint8Array | null> {
+    const response = await this.#request('GET', `/v1/models/${encodeURIComponent(id)}/file`, {
+      accept: '*/*',
+      timeoutMs: WORLD_TIMEOUT_MS,
+      expected: [200, 404],
+    });
+    if (response.status === 200) return new Uint8Array(await response.arrayBuffer());
+    await response.body?.cancel();
+    return null;
+  }
+
   async listKeys(): Promise<ListedKey[]> {
     const keys: ListedKey[] = [];
     for await (const page of this.#readPages('/v1/keys', keysSchema)) keys.push(...page);
@@ -183,6 +272,7 @@ export class Api {
     path: string,
     {
       query = {},
+      headers: given = {},
       body,
       accept = 'application/json',
       timeoutMs = REQUEST_TIMEOUT_MS,
@@ -193,7 +283,7 @@ export class Api {
     const { url, apiKey } = this.#connection;
     const target = new URL(url + path);
     for (const [name, value] of Object.entries(query)) target.searchParams.set(name, value);
-    const headers: Record<string, string> = { authorization: `Bearer ${apiKey}`, accept };
+    const headers: Record<string, string> = { ...given, authorization: `Bearer ${apiKey}`, accept };
     if (body !== undefined) {
       headers['content-type'] = body.type ?? 'application/json';
       headers['content-length'] = String(body.bytes.length);

@@ -115,14 +115,18 @@ export class AssetLibrary {
     return asset;
   }
 
-  /** Newest first. */
+  /** Newest first. @param page with a sha256, only the assets with these bytes: 64 hex digits */
   async list(
     tenantId: string,
     kind: AssetKind,
-    page: { limit?: string | undefined; cursor?: string | undefined },
+    page: { limit?: string | undefined; cursor?: string | undefined; sha256?: string | undefined },
   ): Promise<Page<LibraryAsset>> {
     const limit = checkPageLimit(page.limit);
-    const found = await this.#store.listAssets(tenantId, kind, limit + 1, readCursor(page.cursor));
+    const { sha256 = null } = page;
+    if (sha256 !== null && !/^[0-9a-f]{64}$/.test(sha256))
+      throw invalid('/sha256', 'must be 64 hexadecimal digits in lower case');
+    const before = readCursor(page.cursor);
+    const found = await this.#store.listAssets(tenantId, kind, { limit: limit + 1, before, sha256 });
     const items = found.slice(0, limit);
     return { items, nextCursor: found.length > limit ? writeCursor(items.at(-1)?.id ?? '') : null };
   }

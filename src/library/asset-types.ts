@@ -97,7 +97,11 @@ export interface AssetStore {
   addUrl(tenantId: string, asset: { kind: AssetKind; id: string; name: string; url: string }): Promise<void>;
   loadAsset(tenantId: string, kind: AssetKind, id: string): Promise<StoredAsset | null>;
   /** Newest first. @param before the last id of the previous page; '' for the first page */
-  listAssets(tenantId: string, kind: AssetKind, limit: number, before: string): Promise<LibraryAsset[]>;
+  listAssets(
+    tenantId: string,
+    kind: AssetKind,
+    page: { limit: number; before: string; sha256: string | null },
+  ): Promise<LibraryAsset[]>;
   /** See delete_asset. */
   deleteAsset(
     tenantId: string,

@@ -107,7 +107,7 @@ export function createAssetStore(postgres: Postgres): AssetStore {
       return row === undefined ? null : { ...row, createdAt: toTime(row.createdAt) };
     },
 
-    async listAssets(tenantId, kind, limit, before) {
+    async listAssets(tenantId, kind, { limit, before, sha256 }) {
       const table = TABLES[kind];
       const [rows] = await postgres.inTenant(
         tenantId,
@@ -115,7 +115,13 @@ export function createAssetStore(postgres: Postgres): AssetStore {
           db
             .select(columnsOf(kind))
             .from(table)
-            .where(and(eq(table.tenantId, tenantId), before === '' ? undefined : lt(idOf(kind), before)))
+            .where(
+              and(
+                eq(table.tenantId, tenantId),
+                before === '' ? undefined : lt(idOf(kind), before),
+                sha256 === null ? undefined : eq(table.fileSha256, sha256),
+              ),
+            )
             .orderBy(desc(idOf(kind)))
             .limit(limit),
         ],

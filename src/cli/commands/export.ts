@@ -6,11 +6,13 @@ import type { WorldState } from '../../world/types.ts';
 import { Api } from '../api.ts';
 import { type Context, defineCommand, JSON_OPTION } from '../command.ts';
 import { resolveConnection } from '../connection.ts';
-import { CommandError, systemCode } from '../errors.ts';
+import { CommandError, systemCode, UsageError } from '../errors.ts';
+import { writeGlb } from '../formats/glb.ts';
+import type { Model } from '../formats/model-parts.ts';
 import { showCount } from '../progress.ts';
 import { checkSpaceId, SPACE_OPTION } from '../space-option.ts';
 
-const DETACHED_SHOWN_MAX = 10;
+const SHOWN_MAX = 10;
 
 const stateSchema = z.object({ seq: z.number(), objects: z.array(z.object({ id: z.string() })) });
 
@@ -25,18 +27,33 @@ export const exportCommand = defineCommand({
       default: 'json',
       description: 'json: all of it. gltf: the objects as nodes, for other programs',
     },
+    'with-models': {
+      type: 'boolean',
+      default: false,
+      description:
+        'Of gltf: the shapes of the models too. The file is binary glTF, or JSON if its name ends in .gltf',
+    },
     output: { type: 'string', alias: 'o', valueHint: 'file', description: 'File to write; else stdout' },
     ...JSON_OPTION,
   },
-  examples: ['export --space plaza -o plaza.json', 'export --space plaza --format gltf -o plaza.gltf'],
-  async run({ space, output, format }, context) {
+  examples: [
+    'export --space plaza -o plaza.json',
+    'export --space plaza --format gltf -o plaza.gltf',
+    'export --space plaza --format gltf --with-models -o plaza.glb',
+  ],
+  async run({ space, output, format, 'with-models': withModels }, context) {
     checkSpaceId(space);
+    if (withModels && format !== 'gltf') throw new UsageError('--with-models needs --format gltf.');
+    const isText = !withModels || output?.toLowerCase().endsWith('.gltf') === true;
     const api = new Api(resolveConnection(context), context.signal);
     const task = context.progress.startBytes('received', null);
     const received = await api.getState(space, (bytes) => task.update(bytes));
     if (received === null) throw new CommandError('not_found', `there is no space ${space}`, { status: 404 });
     const state = readState(received);
-    const bytes = format === 'gltf' ? await toGltf(received, context) : received;
+    const bytes =
+      format === 'gltf'
+        ? await toGltf(received, { api: withModels ? api : null, isText }, context)
+        : received;
     if (output === undefined) {
       await writeStdout(context, bytes);
       context.progress.note(`exported space ${space}: ${showCount(state.objects)} objects, seq ${state.seq}`);
@@ -67,16 +84,54 @@ function readState(bytes: Uint8Array): { objects: number; seq: number } {
   }
 }
 
-/** Objects that could not keep their place among the nodes are named on stderr. */
-async function toGltf(state: Uint8Array, { progress }: Context): Promise<Uint8Array> {
+/**
+ * Objects that could not keep their place among the nodes are named on stderr, and so is what the file lacks of the models.
+ * @param to an API for the shapes of the models, and whether the file is JSON
+ */
+async function toGltf(
+  received: Uint8Array,
+  to: { api: Api | null; isText: boolean },
+  { progress }: Context,
+): Promise<Uint8Array> {
   // Loaded here: no other form needs the library.
   const { writeGltf } = await import('../formats/write-gltf.ts');
-  const { json, detached } = await writeGltf(JSON.parse(new TextDecoder().decode(state)) as WorldState);
+  const state = JSON.parse(new TextDecoder().decode(received)) as WorldState;
+  const models = to.api === null ? new Map() : await loadModels(to.api, state, progress);
+  const { json, binary, detached, leftOut } = writeGltf(state, models);
   if (detached.length > 0)
     progress.note(
-      `${showCount(detached.length)} objects are roots, for their parent is not in the space or is below them (their parentId is in their extras): ${detached.slice(0, DETACHED_SHOWN_MAX).join(', ')}${detached.length > DETACHED_SHOWN_MAX ? ', …' : ''}`,
+      `${showCount(detached.length)} objects are roots, for their parent is not in the space or is below them (their parentId is in their extras): ${detached.slice(0, SHOWN_MAX).join(', ')}${detached.length > SHOWN_MAX ? ', …' : ''}`,
     );
+  for (const { kind, count } of leftOut) progress.note(`not written: ${kind} (${showCount(count)})`);
+  if (!to.isText) return writeGlb(json, binary);
+  const [buffer] = json.buffers ?? [];
+  if (buffer !== undefined && binary.length > 0)
+    buffer.uri = `data:application/octet-stream;base64,${Buffer.concat(binary).toString('base64')}`;
   return new TextEncoder().encode(`${JSON.stringify(json)}\n`);
+}
+
+/** Downloads each model that an object references, once. Models without bytes in the library are named on stderr. */
+async function loadModels(
+  api: Api,
+  { objects }: WorldState,
+  progress: Context['progress'],
+): Promise<Map<string, Model>> {
+  const { readModel } = await import('../formats/read-model.ts');
+  const ids = [...new Set(objects.flatMap(({ modelId }) => modelId ?? []))];
+  const models = new Map<string, Model>();
+  const missing: string[] = [];
+  for (const [index, id] of ids.entries()) {
+    const bytes = await api.getModelFile(id);
+    if (bytes === null) missing.push(id);
+    else models.set(id, await readModel(bytes, `model ${id}`));
+    if (bytes !== null)
+      progress.note(`received model ${index + 1} of ${ids.length}: ${showCount(bytes.length)} bytes`);
+  }
+  if (missing.length > 0)
+    progress.note(
+      `${showCount(missing.length)} models are not in the library, so their objects have no shape: ${missing.slice(0, SHOWN_MAX).join(', ')}${missing.length > SHOWN_MAX ? ', …' : ''}`,
+    );
+  return models;
 }
 
 /** A temporary file gets the final name when it is complete on disk: there is never half of a file. */

@@ -7,11 +7,13 @@ import { LIMITS } from '../../world/limits.ts';
 import type { JsonObject, SaveMode } from '../../world/types.ts';
 import { toState } from '../../world/world-input.ts';
 import { keepDocument, putOlderChat } from '../after-import.ts';
-import { Api, NDJSON, type SavedState } from '../api.ts';
+import { Api, NDJSON, type SavedState, type SpaceAnswer } from '../api.ts';
 import { splitChat } from '../chat-batches.ts';
 import { type Context, defineCommand, JSON_OPTION } from '../command.ts';
 import { resolveConnection } from '../connection.ts';
-import { CommandError, systemCode } from '../errors.ts';
+import { CommandError, systemCode, UsageError } from '../errors.ts';
+import { isGlb } from '../formats/glb.ts';
+import { referToModel } from '../formats/gltf-models.ts';
 import { readScene, SCENE_FILE_BYTES_MAX } from '../formats/read-scene.ts';
 import {
   type Loss,
@@ -19,6 +21,7 @@ import {
   type Scene,
   SceneError,
   type SceneSource,
+  type Shapes,
   sceneErrorOf,
 } from '../formats/scene.ts';
 import { showCount } from '../progress.ts';
@@ -48,26 +51,39 @@ export const importCommand = defineCommand({
       description:
         'replace: the scene becomes the world. merge: it is added; what carries the id of an object replaces it',
     },
+    'with-models': {
+      type: 'boolean',
+      default: false,
+      description:
+        'Store the glTF file in the library too, so that viewers can show the shapes of its objects',
+    },
     name: { type: 'string', description: "Name of a space made for it; else the scene's or the file's" },
     ...JSON_OPTION,
   },
-  examples: ['import plaza.glb --space plaza', 'import lamps.gltf --space plaza --mode merge'],
-  async run({ file, space, mode, name }, context) {
+  examples: ['import plaza.glb --space plaza --with-models', 'import lamps.gltf --space plaza --mode merge'],
+  async run({ file, space, mode, name, 'with-models': withModels }, context) {
     checkSpaceId(space);
     const api = new Api(resolveConnection(context), context.signal);
     const source = {
       file,
       stem: basename(file, extname(file)),
       idStamp: mode === 'merge' ? makeIdStamp() : undefined,
+      withModels,
       readNear: (path: string) => readNear(resolve(context.cwd, file), path),
     };
     const scene = await readScene(await readSceneFile(file, context), source);
     context.progress.note(`read ${file}: ${scene.format}, ${showCount(scene.objects)} objects`);
+    if (withModels && scene.format !== 'glb' && scene.format !== 'gltf')
+      throw new UsageError(`--with-models needs a glTF file. ${file} is another kind: ${scene.format}.`, {
+        showUsage: false,
+      });
+    const model = scene.shapes === undefined ? null : await putModel(api, source, scene.shapes, context);
+    if (model !== null && scene.shapes !== undefined) referToModel(scene.world, scene.shapes, model.id);
     const { world, older } = splitChat(scene.world, ASIDE_BYTES_MAX);
     const body = encodeWorld(world);
     const { created, saved, losses, notes } = await send(
       api,
-      { space, mode: mode as SaveMode, name, scene, source, body, older },
+      { space, mode: mode as SaveMode, name, scene, source, model, body, older },
       context,
     );
     const document = {
@@ -77,6 +93,7 @@ export const importCommand = defineCommand({
       created,
       mode,
       objects: scene.objects,
+      model,
       normalisedRotations: scene.normalisedRotations,
       notPreserved: [...scene.notPreserved, ...losses],
       notes: [...scene.notes, ...notes],
@@ -92,26 +109,59 @@ function makeIdStamp(): string {
   return randomUUID().replaceAll('-', '').slice(-12);
 }
 
+interface StoredModel {
+  id: string;
+  /** False if the library had it already. */
+  isNew: boolean;
+  bytes: number;
+  /** How many objects reference it. */
+  objects: number;
+}
+
+/** Stores the file in the library, if it is not there. */
+async function putModel(
+  api: Api,
+  { stem }: SceneSource,
+  { bytes, shown }: Shapes,
+  { progress }: Context,
+): Promise<StoredModel> {
+  const task = progress.startBytes('sent the model', bytes.length);
+  const stored = await api.putModel(`${stem}.${isGlb(bytes) ? 'glb' : 'gltf'}`, bytes, (sent) =>
+    task.update(sent),
+  );
+  if (stored.isNew) task.finish();
+  else progress.note(`the library has the model already: ${stored.id}`);
+  return { ...stored, bytes: bytes.length, objects: shown.length };
+}
+
 interface Sending {
   space: string;
   mode: SaveMode;
   name: string | undefined;
   scene: Scene;
   source: SceneSource;
+  model: StoredModel | null;
   body: Body;
   /** Messages for which the world's own save has no room. */
   older: readonly JsonObject[][];
 }
 
-/** A space that was made for the scene goes again where the scene does not get in. */
-async function send(api: Api, { space, mode, name, scene, source, body, older }: Sending, context: Context) {
+/** If the scene does not get in, the space and the model that were made for it go again. */
+async function send(
+  api: Api,
+  { space, mode, name, scene, source, model, body, older }: Sending,
+  context: Context,
+) {
   const input = { ...scene.space, ...(name !== undefined && { name }) };
-  const before = await api.getSpace(space);
-  const created = before === null && (await api.putSpace(space, input));
-  const notes = mode === 'merge' && !created ? await findReplaced(api, space, scene, source.idStamp) : [];
-  const task = context.progress.startBytes('sent', body.bytes.length);
+  let created = false;
+  let before: SpaceAnswer | null;
+  let notes: Note[] = [];
   let saved: SavedState;
   try {
+    before = await api.getSpace(space);
+    created = before === null && (await api.putSpace(space, input));
+    if (mode === 'merge' && !created) notes = await findReplaced(api, space, scene, source.idStamp);
+    const task = context.progress.startBytes('sent', body.bytes.length);
     saved = await api.putState(space, mode, body, (bytes) => task.update(bytes));
     task.finish();
   } catch (error) {
@@ -119,7 +169,16 @@ async function send(api: Api, { space, mode, name, scene, source, body, older }:
       error instanceof CommandError && error.details.errors !== undefined
         ? sceneErrorOf(source.file, scene, error.details.errors.map(body.locate))
         : error;
-    if (created) await undoSpace(api, space, refused);
+    if (created)
+      await undo(() => api.deleteSpace(space), refused, {
+        code: 'space_left_behind',
+        left: `the space ${space}, made for it, could not be removed again`,
+      });
+    if (model?.isNew)
+      await undo(() => api.deleteModel(model.id), refused, {
+        code: 'model_left_behind',
+        left: `the model ${model.id}, stored for it, could not be deleted again`,
+      });
     throw refused;
   }
   await putOlderChat(api, space, older);
@@ -138,17 +197,17 @@ async function findReplaced(api: Api, space: string, scene: Scene, stamp = ''): 
   return count === 0 ? [] : [{ code: 'replaced_objects', count, message }];
 }
 
-async function undoSpace(api: Api, space: string, because: unknown): Promise<void> {
+/** Removes what was made for a scene that did not get in. @param left what is there if that fails too */
+async function undo(
+  work: () => Promise<void>,
+  because: unknown,
+  { code, left }: { code: string; left: string },
+): Promise<void> {
   try {
-    await api.deleteSpace(space);
+    await work();
   } catch {
     const reason = because instanceof Error ? because.message : String(because);
-    throw new CommandError(
-      'space_left_behind',
-      `${reason}; and the space ${space}, made for it, could not be removed again`,
-      {},
-      because,
-    );
+    throw new CommandError(code, `${reason}; and ${left}`, {}, because);
   }
 }
 
@@ -220,6 +279,7 @@ function describe(done: {
   created: boolean;
   mode: string;
   objects: number;
+  model: StoredModel | null;
   normalisedRotations: number;
   notPreserved: readonly Loss[];
   notes: readonly Note[];
@@ -232,6 +292,11 @@ function describe(done: {
     done.normalisedRotations > 0 ? `, ${showCount(done.normalisedRotations)} rotations normalised` : '';
   return [
     `${done.file} ${what} space ${done.space}${made}: ${showCount(done.objects)} objects${turned}, seq ${done.seq}, ${done.durability}`,
+    ...(done.model === null
+      ? []
+      : [
+          `model ${done.model.id} (${done.model.isNew ? 'new' : 'known'}, ${showCount(done.model.bytes)} bytes) has the shapes of ${showCount(done.model.objects)} objects`,
+        ]),
     ...done.notPreserved.map(({ kind, count }) => `not preserved: ${kind} (${showCount(count)})`),
     ...done.notes.map(({ message }) => `note: ${message}`),
   ].join('\n');

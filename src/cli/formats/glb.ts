@@ -3,6 +3,8 @@ import { SceneError } from './scene.ts';
 
 const HEADER_BYTES = 12;
 const CHUNK_HEADER_BYTES = 8;
+/** 'glTF' read as a little-endian number. */
+const GLB_MAGIC = 0x46546c67;
 /** 'JSON' read as a little-endian number. */
 const JSON_CHUNK = 0x4e4f534a;
 
@@ -55,4 +57,35 @@ function withoutPadding(bytes: Uint8Array): Uint8Array {
   let end = bytes.length;
   while (end > 0 && (bytes[end - 1] === 0 || bytes[end - 1] === SPACE)) end--;
   return bytes.subarray(0, end);
+}
+
+/** Bytes to which the parts of a binary glTF are aligned. */
+export const GLB_ALIGNMENT = 4;
+
+/** Writes a binary glTF. @param binary the bytes of buffer 0, in pieces; empty: without a binary chunk */
+export function writeGlb(json: object, binary: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
+  const text = new TextEncoder().encode(JSON.stringify(json));
+  const binaryBytes = binary.reduce((sum, { length }) => sum + length, 0);
+  const jsonEnd = HEADER_BYTES + CHUNK_HEADER_BYTES + alignUp(text.length);
+  const hasBinary = binaryBytes > 0;
+  const glb = new Uint8Array(jsonEnd + (hasBinary ? CHUNK_HEADER_BYTES + alignUp(binaryBytes) : 0));
+  const view = new DataView(glb.buffer);
+  const writeWords = (at: number, words: readonly number[]) => {
+    for (const [index, word] of words.entries()) view.setUint32(at + index * 4, word, true);
+  };
+  writeWords(0, [GLB_MAGIC, 2, glb.length, alignUp(text.length), JSON_CHUNK]);
+  glb.set(text, HEADER_BYTES + CHUNK_HEADER_BYTES);
+  glb.fill(SPACE, HEADER_BYTES + CHUNK_HEADER_BYTES + text.length, jsonEnd);
+  if (!hasBinary) return glb;
+  writeWords(jsonEnd, [alignUp(binaryBytes), BINARY_CHUNK]);
+  let at = jsonEnd + CHUNK_HEADER_BYTES;
+  for (const piece of binary) {
+    glb.set(piece, at);
+    at += piece.length;
+  }
+  return glb;
+}
+
+export function alignUp(bytes: number): number {
+  return Math.ceil(bytes / GLB_ALIGNMENT) * GLB_ALIGNMENT;
 }

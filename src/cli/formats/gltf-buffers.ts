@@ -9,19 +9,22 @@ const DATA_URI = /^data:[^,]*;base64,/;
  */
 export function createBufferLoader(binary: Uint8Array | null, readNear: SceneSource['readNear']): LoadBuffer {
   const loaded = new Map<number, Promise<Uint8Array | null>>();
-  const load = async (uri: unknown, index: number): Promise<Uint8Array | null> => {
-    if (uri === undefined) return index === 0 ? binary : null;
-    if (typeof uri !== 'string') return null;
-    const prefix = DATA_URI.exec(uri)?.[0];
-    if (prefix !== undefined) return Buffer.from(uri.slice(prefix.length), 'base64');
-    const path = decodePath(uri);
-    return path === null ? null : ((await readNear?.(path)) ?? null);
-  };
+  const load = async (uri: unknown, index: number): Promise<Uint8Array | null> =>
+    uri === undefined ? (index === 0 ? binary : null) : loadUri(uri, readNear);
   return ({ uri }, index) => {
     const before = loaded.get(index) ?? load(uri, index);
     loaded.set(index, before);
     return before;
   };
+}
+
+/** Loads what a data URI contains, or a file in the scene's folder. @returns null for any other, and for a missing file */
+export async function loadUri(uri: unknown, readNear: SceneSource['readNear']): Promise<Uint8Array | null> {
+  if (typeof uri !== 'string') return null;
+  const prefix = DATA_URI.exec(uri)?.[0];
+  if (prefix !== undefined) return Buffer.from(uri.slice(prefix.length), 'base64');
+  const path = decodePath(uri);
+  return path === null ? null : ((await readNear?.(path)) ?? null);
 }
 
 /** @returns a path below the scene's folder, or null. */

@@ -13,14 +13,22 @@ const KEPT_OF_NODE = new Set([
   ...['extras', 'extensions'],
 ]);
 
-/** Parts of a file that no object keeps, one entry per kind. Objects keep only index and name of their mesh and skin. */
-export function findLosses(json: Members, nodes: readonly Members[]): Loss[] {
+const KEPT_IN_MODEL = new Set([
+  ...['accessors', 'animations', 'buffers', 'bufferViews', 'images', 'materials', 'meshes', 'samplers'],
+  ...['skins', 'textures'],
+]);
+
+/**
+ * Parts of a file that no object keeps, one entry per kind. Objects keep only index and name of their mesh and skin.
+ * @param withModels whether the file itself is kept as a model
+ */
+export function findLosses(json: Members, nodes: readonly Members[], withModels = false): Loss[] {
   const losses = new Map<string, number>();
   const add = (kind: string, count: number) => {
     if (count > 0) losses.set(kind, (losses.get(kind) ?? 0) + count);
   };
   for (const [name, value] of Object.entries(json))
-    if (!KEPT_OF_FILE.has(name))
+    if (!KEPT_OF_FILE.has(name) && !(withModels && KEPT_IN_MODEL.has(name)))
       add(Array.isArray(value) ? name : `"${name}" of the file`, countItems(value));
   add(
     'cameras without a node',

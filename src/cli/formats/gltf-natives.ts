@@ -89,17 +89,19 @@ export function selectPortable(extensions: unknown, without: readonly string[] =
 const INDEX_MEMBERS =
   /^(?:nodes?|mesh(?:es)?|primitives?|accessors?|attributes|bufferView|buffer|textures?|index|images?|source|sampler|materials?|skins?|joints?|cameras?|animations?|scenes?|ids)$/i;
 
-function pointsIntoFile(value: unknown): boolean {
-  if (Array.isArray(value)) return value.some(pointsIntoFile);
-  if (!isMembers(value)) return false;
+/** @param known parts that point into the written file already */
+export function pointsIntoFile(value: unknown, known?: WeakSet<object>): boolean {
+  if (Array.isArray(value)) return value.some((item) => pointsIntoFile(item, known));
+  if (!isMembers(value) || known?.has(value)) return false;
   return Object.entries(value).some(
-    ([name, item]) => (INDEX_MEMBERS.test(name) && holdsIndex(item)) || pointsIntoFile(item),
+    ([name, item]) => (INDEX_MEMBERS.test(name) && holdsIndex(item, known)) || pointsIntoFile(item, known),
   );
 }
 
-function holdsIndex(value: unknown): boolean {
+function holdsIndex(value: unknown, known?: WeakSet<object>): boolean {
   if (Number.isInteger(value)) return true;
-  return typeof value === 'object' && value !== null && Object.values(value).some(holdsIndex);
+  if (typeof value !== 'object' || value === null || known?.has(value)) return false;
+  return Object.values(value).some((item) => holdsIndex(item, known));
 }
 
 export function withoutWorldkeep(extras: unknown): JsonValue | undefined {

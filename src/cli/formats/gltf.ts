@@ -6,12 +6,14 @@ import { type CheckedGltf, checkGltf, lightOf, listLights } from './gltf-check.t
 import { applyDocumentEdits, putDocument, readDocument } from './gltf-document.ts';
 import { expandInstances } from './gltf-instances.ts';
 import { findLosses } from './gltf-losses.ts';
-import { applyEdits } from './gltf-natives.ts';
+import { findUse, withoutModelNodes } from './gltf-models.ts';
+import { applyEdits, withoutWorldkeep } from './gltf-natives.ts';
 import { countOutside, type Memberships, readMemberships, scenesOf } from './gltf-scenes.ts';
 import { isMembers, type Members, parseJsonBytes } from './json-text.ts';
-import { readKept, readKeptAssets, readKeptSpace } from './kept.ts';
+import { readKept, readKeptAssets, readKeptSpace, readShapeOf } from './kept.ts';
 import { decomposeMatrix, type Transform } from './math.ts';
 import { assignIds, stampOf, toIdPrefix } from './object-id.ts';
+import { packGlb } from './pack-glb.ts';
 import {
   locateInObjects,
   type Note,
@@ -25,22 +27,29 @@ import { readSpace } from './state.ts';
 /** Reads a binary glTF. @throws SceneError */
 export function readGlb(bytes: Uint8Array, source: SceneSource): Promise<ParsedScene> {
   const json = parseJsonBytes(sliceGlbJson(bytes, source.file), source.file);
-  return readGltf(json, source, { format: 'glb', binary: sliceGlbBinary(bytes) });
+  return readGltf(json, source, { format: 'glb', binary: sliceGlbBinary(bytes), bytes });
 }
 
 /**
  * Every node becomes an object, in whatever scene or none. A node that was exported from here is that object again, with
  * what another program changed; any other is a new object: id `<file's name>:<node's index>`. `properties.gltf` says what
  * the node shows: camera and light whole, mesh and skin by index and name. `properties.extras` are its extras. Facts about the whole file
- * go to the settings of the space. Geometry, images and animations are not read, so they may be missing.
+ * go to the settings of the space. Geometry, images and animations are not read, so they may be missing, unless they are
+ * asked for (`withModels`).
+ * @param bytes of the file
  */
 export async function readGltf(
   json: unknown,
   source: SceneSource,
-  { format = 'gltf', binary = null }: { format?: 'glb' | 'gltf'; binary?: Uint8Array | null } = {},
+  { format, binary, bytes }: { format: 'glb' | 'gltf'; binary: Uint8Array | null; bytes: Uint8Array },
 ): Promise<ParsedScene> {
-  const { file, stem, idStamp } = source;
-  const gltf = await expandInstances(checkGltf(json, file), createBufferLoader(binary, source.readNear));
+  const { file, stem, idStamp, withModels = false } = source;
+  const checked = checkGltf(json, file);
+  const gltf = await expandInstances(
+    withModels ? checked : withoutModelNodes(checked),
+    createBufferLoader(binary, source.readNear),
+  );
+  const use = withModels ? findUse(gltf) : null;
   const kept = readKept(gltf.nodes);
   const keptSpace = readKeptSpace(gltf.json);
   const isExport = keptSpace !== null || kept.some((own) => own !== null);
@@ -54,18 +63,19 @@ export async function readGltf(
     const parent = gltf.parents[index] ?? null;
     const own = kept[index];
     const parts = describeNode(gltf.json, node, matrix);
+    const place = use?.named.has(index) ? index : null;
     return {
       id: ids[index] ?? '',
       name: typeof node.name === 'string' ? node.name : null,
-      modelId: own?.modelId ?? null,
+      modelId: use?.replaced.has(index) ? null : (own?.modelId ?? null),
       parentId: parent === null ? (own?.parentId ?? null) : (ids[parent] ?? null),
       ...transform,
       properties: keepScenes(
         own
-          ? keepProperties(own.properties, parts, gltf.json, node)
+          ? keepProperties(own.properties, parts, gltf.json, node, use === null ? undefined : place)
           : {
               gltf: { ...(gltf.instances.get(index) ?? { node: index }), ...parts },
-              ...(node.extras !== undefined && { extras: node.extras as JsonValue }),
+              ...extrasOf(node),
             },
         index,
         memberships,
@@ -82,12 +92,25 @@ export async function readGltf(
     format,
     world: { ...toWorld(objects), ...readKeptAssets(gltf.json) },
     objects: objects.length,
-    notPreserved: [...findLosses(gltf.json, gltf.nodes), ...losses],
+    notPreserved: [...findLosses(gltf.json, gltf.nodes, withModels), ...losses],
     notes: findNotes(gltf, memberships, kept.filter((own) => own?.id === null).length),
+    ...(use !== null &&
+      use.shown.size > 0 && {
+        shapes: {
+          bytes: await packGlb(bytes, gltf.json, { binary, source }),
+          shown: [...use.shown],
+          named: [...use.named],
+        },
+      }),
     document: isMembers(settings.gltf) ? (settings.gltf as JsonObject) : {},
     space: { ...space, settings },
     locate: locateInObjects(gltf.labels),
   };
+}
+
+function extrasOf(node: Members): { extras?: JsonValue } {
+  const extras = readShapeOf(node) === null ? node.extras : withoutWorldkeep(node.extras);
+  return extras === undefined ? {} : { extras: extras as JsonValue };
 }
 
 function findNotes(gltf: CheckedGltf, memberships: Memberships, copies: number): Note[] {
@@ -159,18 +182,24 @@ function describeNode(json: Members, node: Members, matrix: number[] | undefined
 
 /**
  * The properties that a node kept, with what another program changed. The parts that an export has no room for (mesh, skin,
- * weights) stay as they were, unless the node has new ones.
+ * weights) stay as they were, unless the node has new ones. An object with a model keeps its own too.
+ * @param place the node's index if the file is its new model; null if it has no place there; undefined if its model stays
  */
 function keepProperties(
   properties: JsonObject,
   { mesh, skin, weights, matrix }: JsonObject,
   json: Members,
   node: Members,
+  place: number | null | undefined,
 ): JsonObject {
   const edited = applyEdits(properties, json, node);
   const gltf: JsonObject = isMembers(edited.gltf) ? { ...(edited.gltf as JsonObject) } : {};
   const before = Object.keys(gltf).length;
-  for (const [name, value] of Object.entries({ mesh, skin, weights, matrix }))
+  const keepsModel = place === undefined && gltf.model !== undefined;
+  if (place !== undefined && gltf.model !== undefined)
+    for (const name of ['model', 'mesh', 'skin', 'weights', 'node', 'instance']) delete gltf[name];
+  if (typeof place === 'number') gltf.node = place;
+  for (const [name, value] of Object.entries(keepsModel ? { matrix } : { mesh, skin, weights, matrix }))
     if (value !== undefined) gltf[name] = value;
   if (node.matrix !== undefined && matrix === undefined) delete gltf.matrix;
   return Object.keys(gltf).length === 0 && before === 0 ? edited : { ...edited, gltf };

@@ -31,6 +31,12 @@ export function readKept(nodes: readonly Members[]): (KeptObject | null)[] {
   });
 }
 
+/** The id of the object whose model a node is a part of; null for any other node. */
+export function readShapeOf({ extras }: Members): string | null {
+  const { shapeOf } = readWorldkeep(extras) ?? {};
+  return typeof shapeOf === 'string' ? shapeOf : null;
+}
+
 /** The models and media that the file's own extras name, as a world has them. */
 export function readKeptAssets({ extras }: Members): JsonObject {
   const { models, media } = (readWorldkeep(extras) ?? {}) as JsonObject;

@@ -49,14 +49,18 @@ async function readKind(bytes: Uint8Array, source: SceneSource): Promise<ParsedS
   if (isMembers(json)) {
     if (isMembers(json.entities) || (json.root !== undefined && json.entities !== undefined))
       return readSpoke(json, source);
-    if (isMembers(json.asset)) return (await import('./gltf.ts')).readGltf(json, source);
+    if (isMembers(json.asset)) return readGltfText(json, bytes, source);
     if (Array.isArray(json.objects)) return readState(json, source);
     if (isMembers(json.objects)) return readBackup(json, source);
     // glTF 1 may lack its asset: the reader of glTF says what is wrong.
-    if (json.nodes !== undefined || json.scenes !== undefined)
-      return (await import('./gltf.ts')).readGltf(json, source);
+    if (json.nodes !== undefined || json.scenes !== undefined) return readGltfText(json, bytes, source);
   }
   throw new SceneError(file, null, `is JSON, but no scene that is known here: ${KNOWN}`);
+}
+
+async function readGltfText(json: unknown, bytes: Uint8Array, source: SceneSource): Promise<ParsedScene> {
+  const { readGltf } = await import('./gltf.ts');
+  return readGltf(json, source, { format: 'gltf', binary: null, bytes });
 }
 
 /** No JSON text has a zero byte: this message is clearer than one about a character. */

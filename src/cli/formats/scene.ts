@@ -28,6 +28,8 @@ export interface SceneSource {
    * world is replaced, and the same file gives the same ids each time.
    */
   idStamp?: string | undefined;
+  /** Whether the file's shapes are stored as a model, which the objects then reference. */
+  withModels?: boolean | undefined;
   /** Reads a file in the scene's folder, by its path from there; null where it is not there. */
   readNear?: ((path: string) => Promise<Uint8Array | null>) | undefined;
 }
@@ -44,6 +46,16 @@ export interface Note {
   message: string;
 }
 
+/** The shapes of a glTF file, to be stored as one model. */
+export interface Shapes {
+  /** The file with all that it refers to, as binary glTF. */
+  bytes: Uint8Array;
+  /** Objects that show a mesh of the file, by their place in the world. */
+  shown: readonly number[];
+  /** Objects that are nodes of the file's meshes, skins and animations. */
+  named: readonly number[];
+}
+
 /** A file's content in the form that the state of a space is put in. */
 export interface Scene {
   format: SceneFormat;
@@ -54,6 +66,8 @@ export interface Scene {
   notPreserved: readonly Loss[];
   /** Facts about the import that the caller should know. */
   notes: readonly Note[];
+  /** Absent if the file has none, or if they were not asked for. */
+  shapes?: Shapes;
   /** Facts of the file about itself, for `settings.gltf` of the space; absent for a format without them. */
   document?: JsonObject;
   /** The members of a space that is created for this scene. */

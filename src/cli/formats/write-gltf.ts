@@ -1,13 +1,22 @@
+import { isDeepStrictEqual } from 'node:util';
 import type { GLTF } from '@gltf-transform/core';
 import type { JsonObject, WorldObject, WorldState } from '../../world/types.ts';
+import { addShapes } from './add-shapes.ts';
 import { writeDocument } from './gltf-document.ts';
 import { isEmpty, LIGHTS, type Natives, nativesOf } from './gltf-natives.ts';
 import { scenesOf } from './gltf-scenes.ts';
 import { isMembers } from './json-text.ts';
+import { decomposeMatrix } from './math.ts';
+import type { Model } from './model-parts.ts';
+import type { Loss } from './scene.ts';
 
 /** A world as glTF, and the parts that glTF cannot express. */
 export interface WrittenGltf {
   json: GLTF.IGLTF;
+  /** The bytes of buffer 0, in pieces; empty without shapes. */
+  binary: readonly Uint8Array[];
+  /** Parts of models that could not be written, by kind. */
+  leftOut: readonly Loss[];
   /** Objects whose parent is not in the world, or is below them: roots here, their `parentId` in their extras. */
   detached: string[];
 }
@@ -17,8 +26,12 @@ export interface WrittenGltf {
  * keep of a glTF file. `extras.worldkeep` has the rest. A node has `id`, `modelId`, `properties`, and `parentId` if no node is the
  * parent. The file has the space, models and media. readGltf creates the same objects from it. Avatars and messages are not part of a
  * scene.
+ * @param shapes the models by id whose shapes the file has; without them it has none
  */
-export function writeGltf({ objects, space, models, media, seq }: WorldState): WrittenGltf {
+export function writeGltf(
+  { objects, space, models, media, seq }: WorldState,
+  shapes: ReadonlyMap<string, Model> = new Map(),
+): WrittenGltf {
   const { asset, scene, scenes, extras, extensions, required } = writeDocument(space.settings, space.name);
   const indices = new Map(objects.map(({ id }, index) => [id, index]));
   const detached = findDetached(objects);
@@ -38,8 +51,10 @@ export function writeGltf({ objects, space, models, media, seq }: WorldState): W
       for (const at of scenesOf(gltf.scenes, { scenes: scenes.length, shown: scene })) roots[at]?.push(index);
     }
   }
+  const shown = addShapes(nodes, objects, shapes);
   const fileExtensions = {
     ...extensions,
+    ...shown.extensions,
     ...(lights.items.length > 0 && { [LIGHTS]: { lights: lights.items } }),
   };
   const { id, name, description, settings, bounds } = space;
@@ -49,6 +64,7 @@ export function writeGltf({ objects, space, models, media, seq }: WorldState): W
     scenes: scenes.map((each, at) => ({ ...each, ...listUnlessEmpty('nodes', roots[at] ?? []) })),
     ...listUnlessEmpty('nodes', nodes),
     ...listUnlessEmpty('cameras', cameras.items),
+    ...shown.members,
     ...(!isEmpty(fileExtensions) && { extensions: fileExtensions }),
     extras: {
       ...extras,
@@ -62,9 +78,11 @@ export function writeGltf({ objects, space, models, media, seq }: WorldState): W
       ...listUnlessEmpty('extensionsUsed', used),
       ...listUnlessEmpty(
         'extensionsRequired',
-        required.filter((name) => used.includes(name)),
+        [...new Set([...required, ...shown.required])].filter((name) => used.includes(name)),
       ),
     } as unknown as GLTF.IGLTF,
+    binary: shown.binary,
+    leftOut: shown.leftOut,
     detached: [...detached],
   };
 }
@@ -91,13 +109,23 @@ function writeNode(
   const nodeExtensions = { ...extensions, ...(light && { [LIGHTS]: { light: lights.add(light) } }) };
   return {
     ...(name !== null && { name }),
-    translation: [position.x, position.y, position.z],
-    rotation: [rotation.x, rotation.y, rotation.z, rotation.w],
-    scale: [scale.x, scale.y, scale.z],
+    ...(matrixOf(object) ?? {
+      translation: [position.x, position.y, position.z],
+      rotation: [rotation.x, rotation.y, rotation.z, rotation.w],
+      scale: [scale.x, scale.y, scale.z],
+    }),
     ...(camera && { camera: cameras.add(camera) }),
     ...(!isEmpty(nodeExtensions) && { extensions: nodeExtensions }),
     extras: { ...extras, worldkeep: { id, modelId, properties, ...(isDetached && { parentId }) } },
   };
+}
+
+/** The matrix of the file that an object came from, if no transform is exactly that and the object has not moved. */
+function matrixOf({ position, rotation, scale, properties }: WorldObject): { matrix: number[] } | null {
+  const matrix = isMembers(properties.gltf) ? properties.gltf.matrix : undefined;
+  if (!Array.isArray(matrix) || matrix.length !== 16 || !matrix.every(Number.isFinite)) return null;
+  const { exact, ...transform } = decomposeMatrix(matrix as number[]) ?? {};
+  return isDeepStrictEqual(transform, { position, rotation, scale }) ? { matrix: matrix as number[] } : null;
 }
 
 /** glTF forbids empty lists. */

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'vitest';
 import { createApp } from '../../../functions/app.ts';
-import { composeWorker } from '../../../functions/compose-worker.ts';
+import { composeNode } from '../../../functions/compose-node.ts';
 import { stack, uniqueName } from '../../../test/support.ts';
 import type { WorldState } from '../../world/types.ts';
 import type { Run } from './run-cli.ts';
@@ -25,14 +25,23 @@ export interface Workplace {
   close(): Promise<void>;
 }
 
-export async function openWorkplace(): Promise<Workplace> {
+/** @param settings more variables of the server */
+export async function openWorkplace(settings: Record<string, string> = {}): Promise<Workplace> {
   const tenant = uniqueName('cli');
   const folder = await mkdtemp(join(tmpdir(), 'worldkeep-cli-'));
+  const assets = await mkdtemp(join(tmpdir(), 'worldkeep-assets-'));
   const { databaseUrl, databaseHttpUrl } = stack();
-  const app = createApp(
-    composeWorker({ DATABASE_URL: databaseUrl, DATABASE_HTTP_URL: databaseHttpUrl, LOG_LEVEL: 'error' }),
+  const composition = composeNode({
+    DATABASE_URL: databaseUrl,
+    DATABASE_HTTP_URL: databaseHttpUrl,
+    ASSET_DIR: assets,
+    LOG_LEVEL: 'error',
+    ...settings,
+  });
+  const app = createApp(composition);
+  const served = await serveApp((request) =>
+    app.fetch(request, { remoteAddress: '127.0.0.1', cut: () => undefined }),
   );
-  const served = await serveApp((request) => app.fetch(request));
   const made = await runHere(['keys', 'create', '--tenant', tenant, '--scopes', 'read,write'], {
     env: { DATABASE_URL: databaseUrl },
   });
@@ -63,7 +72,8 @@ export async function openWorkplace(): Promise<Workplace> {
     },
     async close() {
       await served.close();
-      await rm(folder, { recursive: true, force: true });
+      await composition.close();
+      for (const each of [folder, assets]) await rm(each, { recursive: true, force: true });
     },
   };
 }
