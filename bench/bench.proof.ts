@@ -37,6 +37,8 @@ const TINY: Sizes = {
   reads: { rates: [10], seconds: 0.5 },
   cold: { objects: [20], loads: 2 },
   routes: { requests: 2 },
+  files: { bytes: 2 ** 20 },
+  library: { models: 20, references: 3, reads: 5 },
   commands: { seconds: 0.5, updatesPerSecond: 200, readsPerSecond: 10 },
   baseline: { drizzleUpdates: 20, missionUpdates: 200, seconds: 0.2, hundreds: 10 },
 };
@@ -104,6 +106,17 @@ const MEASURED: Record<string, string[]> = {
   ],
   delivery: ['p50', 'a Durable Object, p50', 'p99', 'a Durable Object, p99'],
   routes: ['mean of the slowest of 21 routes'],
+  files: [
+    'upload',
+    'upload, the bare bucket',
+    'download',
+    'download, the bare bucket',
+    'memory during the upload',
+    'memory during the upload, the bare bucket',
+    'memory during the download',
+    'memory during the download, the bare bucket',
+  ],
+  library: ['p50', 'p50, a small tenant', 'bytes', 'bytes, a small tenant'],
   commands: ['Redis commands', 'Postgres statements', 'Postgres transactions', 'list price'],
 };
 const EXACT: Record<string, number> = {

@@ -10,8 +10,10 @@ import { measureCommands } from './sections/commands.ts';
 import { measureCrash } from './sections/crash.ts';
 import { measureDelivery } from './sections/delivery.ts';
 import { measureDrainCold, measureDrainHot } from './sections/drain.ts';
+import { measureFiles } from './sections/files.ts';
 import { measureHitRate } from './sections/hit-rate.ts';
 import { measureIdleCpu } from './sections/idle-cpu.ts';
+import { measureLibrary } from './sections/library.ts';
 import { measureReads } from './sections/reads.ts';
 import { measureRoutes } from './sections/routes.ts';
 import { measureState } from './sections/state.ts';
@@ -56,6 +58,8 @@ export const SECTIONS: readonly { name: string; what: string; measure: Section }
   },
   { name: 'delivery', what: 'from an update to the clients that follow the space', measure: measureDelivery },
   { name: 'routes', what: 'every route by itself', measure: measureRoutes },
+  { name: 'files', what: 'a large model up and down, beside the bare bucket', measure: measureFiles },
+  { name: 'library', what: 'states of a tenant with many models', measure: measureLibrary },
   {
     name: 'commands',
     what: 'commands and statements for a million, and their price',

@@ -45,6 +45,8 @@ export interface Sizes {
   reads: { rates: readonly number[]; seconds: number };
   cold: { objects: readonly number[]; loads: number };
   routes: { requests: number };
+  files: { bytes: number };
+  library: { models: number; references: number; reads: number };
   commands: { seconds: number; updatesPerSecond: number; readsPerSecond: number };
   baseline: { drizzleUpdates: number; missionUpdates: number; seconds: number; hundreds: number };
 }
@@ -80,6 +82,8 @@ export const FULL_SIZES: Sizes = {
   reads: { rates: [1, 10, 100], seconds: 10 },
   cold: { objects: [1_000, 10_000], loads: 20 },
   routes: { requests: 50 },
+  files: { bytes: 95 * 2 ** 20 },
+  library: { models: 50_000, references: 10, reads: 200 },
   commands: { seconds: 20, updatesPerSecond: 5_000, readsPerSecond: 50 },
   baseline: { drizzleUpdates: 15_000, missionUpdates: 100_000, seconds: 8, hundreds: 200 },
 };

@@ -87,7 +87,8 @@ export function readParentPid(pid: number): number {
   return parent;
 }
 
-function listChildren(pid: number): number[] {
+/** The processes that a process started and that still run. */
+export function listChildren(pid: number): number[] {
   return readdirSync('/proc')
     .map(Number)
     .filter((member) => member > 0 && Number(readStat(member)?.[1]) === pid);

@@ -89,9 +89,7 @@ function buildConfig(
   dir: string,
   url: string,
 ): string {
-  const toml = readFileSync(WRANGLER_TOML, 'utf8');
-  const date = /^compatibility_date = "(.+)"$/m.exec(toml)?.[1] ?? '';
-  const flags = /^compatibility_flags = (.+)$/m.exec(toml)?.[1] ?? '[]';
+  const { compatibilityDate: date, compatibilityFlags: flags } = readCompatibility();
   const bindings = Object.entries(buildVariables(url)).map(
     ([name, value]) => `(name = ${quote(name)}, text = ${quote(value)})`,
   );
@@ -116,11 +114,20 @@ const config :Workerd.Config = (
 const main :Workerd.Worker = (
   modules = [(name = "worker.js", esModule = embed ${quote(basename(modulePath))})],
   compatibilityDate = ${quote(date)},
-  compatibilityFlags = ${flags},
+  compatibilityFlags = ${JSON.stringify(flags)},
   bindings = [${bindings.join(', ')}],
   ${objects}
 );
 `;
+}
+
+/** The compatibility date and flags of the deployed Worker. */
+export function readCompatibility(): { compatibilityDate: string; compatibilityFlags: string[] } {
+  const toml = readFileSync(WRANGLER_TOML, 'utf8');
+  return {
+    compatibilityDate: /^compatibility_date = "(.+)"$/m.exec(toml)?.[1] ?? '',
+    compatibilityFlags: JSON.parse(/^compatibility_flags = (.+)$/m.exec(toml)?.[1] ?? '[]'),
+  };
 }
 
 function findWorkerd(): string {
