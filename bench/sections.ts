@@ -58,7 +58,7 @@ export const SECTIONS: readonly { name: string; what: string; measure: Section }
   },
   { name: 'delivery', what: 'from an update to the clients that follow the space', measure: measureDelivery },
   { name: 'routes', what: 'every route by itself', measure: measureRoutes },
-  { name: 'files', what: 'a large model up and down, beside the bare bucket', measure: measureFiles },
+  { name: 'files', what: 'a large model up and down, next to the bare bucket', measure: measureFiles },
   { name: 'library', what: 'states of a tenant with many models', measure: measureLibrary },
   {
     name: 'commands',
