@@ -128,6 +128,10 @@ const EXACT: Record<string, number> = {
 };
 const MAY_BE_0 = new Set([
   '10 reads/s, accepting an older state',
+  'memory during the upload',
+  'memory during the upload, the bare bucket',
+  'memory during the download',
+  'memory during the download, the bare bucket',
   'a queue in memory: acknowledged updates lost at SIGKILL',
   'worlds loaded from Postgres meanwhile',
   'Postgres statements',
