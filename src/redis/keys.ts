@@ -67,7 +67,8 @@ export function logKey(space: SpaceAddress, incarnation: string): string {
 
 /**
  * Where a space's entries are published as they are appended (`{"seq", "prev", "actor", "ops"}`), who comes and goes
- * (`{"presence": …}`), and its end (`{"retired": true}`).
+ * (`{"presence": …}`), and its end (`{"retired": true}`). So is the seq up to which Postgres has committed them
+ * (`{"committed": seq}`).
  */
 export function liveChannel(space: SpaceAddress, incarnation: string): string {
   return `${KEY_PREFIX}:{${spaceMember(space)}}:${incarnation}:live`;

@@ -93,6 +93,38 @@ describe.each(REDIS_WAYS)('what is published: %s', (_, openWay) => {
     expect(ends.count).toBe(1);
   });
 
+  it('[R1] says how far Postgres has committed the log, once for each seq', async () => {
+    const { address, opened, add, settle } = await openSpace();
+    const { heard, handlers } = listen();
+    const subscription = await live.subscribe(address, opened.incarnation, handlers);
+    const [first, second] = [(await add()).seq, (await add()).seq];
+    // The second settle is a retry, and the third comes from a drain that was slow.
+    for (const seq of [first, first, opened.cursor, second, second]) await settle(seq);
+    const last = (await add()).seq;
+    await expect.poll(() => heard.at(-1)).toContain(`{"seq":${last},`);
+    expect(heard.slice(2, -1)).toEqual([`{"committed":${first}}`, `{"committed":${second}}`]);
+    subscription.close();
+  });
+
+  it('[R1] says nothing about commits of a deleted space or of another incarnation', async () => {
+    const { address, opened, add, settle, log } = await openSpace();
+    const [current, other] = [listen(), listen()];
+    const subscriptions = await Promise.all([
+      live.subscribe(address, opened.incarnation, current.handlers),
+      live.subscribe(address, 'another', other.handlers),
+    ]);
+    const { seq } = await add();
+    await settle(seq, { incarnation: 'another' });
+    await log.retire(address, opened.incarnation);
+    await settle(seq);
+    await redis().command('PUBLISH', liveChannel(address, opened.incarnation), 'the end');
+    await redis().command('PUBLISH', liveChannel(address, 'another'), 'the end');
+    await expect.poll(() => current.heard.at(-1)).toBe('the end');
+    await expect.poll(() => other.heard).toEqual(['the end']);
+    expect(current.heard.slice(1)).toEqual(['{"retired":true}', 'the end']);
+    for (const subscription of subscriptions) subscription.close();
+  });
+
   it('tells who follows that the space was deleted', async () => {
     const { address, opened, log } = await openSpace();
     const { heard, handlers } = listen();

@@ -122,6 +122,7 @@ export async function settleLog(
       String(Math.ceil(options.replayWindowMsMax / 1_000)),
       ...[options.replayWindowEntriesMax, options.replayWindowBytesMax].map(String),
       ...[noEffects.length, LIMITS.noEffectsKeptMax, LIMITS.noEffectsKeptSeconds].map(String),
+      liveChannel(address, incarnation),
       ...noEffects.slice(0, LIMITS.noEffectsNotedMax).map(encodeNoEffect),
     ],
   );

@@ -1,6 +1,7 @@
 #!lua flags=allow-key-locking,allow-oom
 --[[
-Notes the cursor of Postgres, trims the log before it, and removes the space from the dirty set if nothing is pending.
+Notes the cursor of Postgres, publishes it if it has risen, and trims the log before it. Removes the space from the dirty set if
+nothing is pending.
 
 KEYS[1] meta, a hash, as append.lua writes it
 KEYS[2] log of the incarnation, a stream, as append.lua writes it
@@ -19,7 +20,8 @@ ARGV[7] [8] [9] since the last settle: operations, entries, and the sum of milli
 ARGV[10] [11] [12] limits of the kept log: seconds, entries, bytes
 ARGV[13] operations without effect since the last settle
 ARGV[14] [15] limits of the noted ones: how many per space, and for how many seconds
-ARGV[16] … the first of them, as in KEYS[6]
+ARGV[16] channel of the incarnation
+ARGV[17] … the first operations without effect, as in KEYS[6]
 
 Replies {last seq of the log, 1 if all is committed, else 0, microseconds of the pause, snapshot objects, operations, bytes and
 microseconds behind}. The last four say how far the snapshot is behind the committed log, -1 without a snapshot. Another incarnation
@@ -45,7 +47,7 @@ end
 
 if ARGV[13] ~= '0' then
   redis.call('HINCRBY', stats, 'noEffect', ARGV[13])
-  for i = 16, #ARGV do
+  for i = 17, #ARGV do
     redis.call('ZADD', noEffects, string.match(ARGV[i], '^%d+'), ARGV[i])
   end
   redis.call('ZREMRANGEBYRANK', noEffects, 0, -1 - ARGV[14])
@@ -60,7 +62,8 @@ if not incarnation then
 elseif deleted or incarnation ~= ARGV[1] then
   return {ARGV[3], 1, 0, -1, -1, -1, -1}
 end
-committed = math.max(tonumber(ARGV[3]), tonumber(committed))
+local before = tonumber(committed)
+committed = math.max(tonumber(ARGV[3]), before)
 last = tonumber(last)
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
@@ -106,6 +109,9 @@ if isDrained or isOwn then
   end
 end
 redis.call('HSET', metaKey, unpack(changes))
+if committed > before then
+  redis.call('PUBLISH', ARGV[16], '{"committed":' .. print(committed) .. '}')
+end
 
 -- The distance that readers would have to fold. A snapshot that the log does not reach any more is useless.
 local behind = {-1, -1, -1, -1}
