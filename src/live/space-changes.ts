@@ -12,6 +12,8 @@ export interface LogPiece {
   incarnation: string;
   /** Where the log ends. */
   last: Seq;
+  /** Postgres has committed the log up to this seq. */
+  committed: Seq;
   entries: RawEntry[];
   /** Redis knows the log; else there is none to read, and where it ends is what Postgres says. */
   isKnown: boolean;
@@ -78,7 +80,7 @@ export class SpaceChanges {
     if (known === null) throw notFound();
     const { incarnation, cursor: last } = known;
     if (outcome.status === 'deleted' && outcome.incarnation === incarnation) throw notFound();
-    return { incarnation, last, entries: [], isKnown: false };
+    return { incarnation, last, committed: last, entries: [], isKnown: false };
   }
 
   /** A reader has seen more than the log has. Never rejects. */

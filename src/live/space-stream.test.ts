@@ -20,6 +20,7 @@ function makeDeps() {
   const state = {
     incarnation: 'one',
     last: 100,
+    committed: 100,
     entries: [] as RawEntry[],
     reads: 0,
     status: 'read' as 'read' | 'cold' | 'deleted',
@@ -37,11 +38,11 @@ function makeDeps() {
     async readChanges(_: object, { after }: { after: number | null }): Promise<ChangesOutcome> {
       state.reads++;
       if (state.isAway) throw away();
-      const { incarnation, last, status } = state;
+      const { incarnation, last, committed, status } = state;
       if (status === 'cold') return { status };
       if (status === 'deleted') return { status, incarnation };
       const entries = after === null ? [] : state.entries.filter(({ seq }) => seq > after).slice(0, 3);
-      return { status, incarnation, last, committed: last, entries };
+      return { status, incarnation, last, committed, entries };
     },
   };
   const places: StreamPlaces = {
@@ -113,7 +114,7 @@ function makeDeps() {
   return { clock, state, live, subscribers, taken, released, told, presence, streams, append, publish, open };
 }
 
-/** Reads a stream to its end: its events as `kind seq`. */
+/** Reads a stream to its end: its events as `kind seq`, with their id or, of commits, their data. */
 function read(stream: SpaceStream) {
   const events: string[] = [];
   const run = async () => {
@@ -121,8 +122,10 @@ function read(stream: SpaceStream) {
     for (;;) {
       const piece = await stream.take();
       if (piece === null) return;
-      for (const [, kind, id] of decoder.decode(piece).matchAll(/event: (\w+)\n(?:id: (\d+)\n)?/g))
-        events.push(id === undefined ? `${kind}` : `${kind} ${id}`);
+      const found = decoder
+        .decode(piece)
+        .matchAll(/event: (\w+)\n(?:id: (\d+)\n)?(?:data: \{"seq":(\d+)\}\n\n)?/g);
+      for (const [, kind, id, seq = ''] of found) events.push(`${kind} ${id ?? seq}`.trim());
     }
   };
   return { events, ended: run() };
@@ -262,6 +265,111 @@ describe('[R1] a stream', () => {
     publish('{"presence":{"left":"ann"}}');
     publish('{"what a later version says":1}');
     await expect.poll(() => events).toEqual(['presence']);
+  });
+});
+
+describe('a stream that asked for commits', () => {
+  const committed = (seq: number) => `{"committed":${seq}}`;
+
+  it('[R1h] gets each committed seq, and no other stream does', async () => {
+    const { append, open, publish } = makeDeps();
+    const [asked, refused, other] = [
+      await open({ sendsCommitted: true }),
+      await open({ sendsCommitted: false }),
+      await open(),
+    ];
+    await expect.poll(() => asked.events).toEqual(['committed 100']);
+    const first = append();
+    publish(committed(first));
+    const second = append();
+    await expect
+      .poll(() => asked.events)
+      .toEqual(['committed 100', `change ${first}`, `committed ${first}`, `change ${second}`]);
+    for (const { events } of [refused, other])
+      await expect.poll(() => events).toEqual([`change ${first}`, `change ${second}`]);
+  });
+
+  it('[R1h] gets no seq twice and none that is lower than an earlier one', async () => {
+    const { append, open, publish, clock, state } = makeDeps();
+    const { events } = await open({ sendsCommitted: true });
+    await expect.poll(() => events).toEqual(['committed 100']);
+    const seq = append();
+    for (const heard of [seq, seq - 5, seq, 100]) publish(committed(heard));
+    // Redis came back older.
+    state.committed = 90;
+    await clock.pass(HEARTBEAT_MS);
+    const next = append();
+    await expect
+      .poll(() => events)
+      .toEqual(['committed 100', `change ${seq}`, `committed ${seq}`, `change ${next}`]);
+  });
+
+  it('[R1i] gets it after the change, also if the change was not heard', async () => {
+    const { append, open, publish } = makeDeps();
+    const { events } = await open({ sendsCommitted: true });
+    await expect.poll(() => events).toEqual(['committed 100']);
+    publish(committed(110));
+    const first = append();
+    const second = append({ isLost: true });
+    publish(committed(second));
+    const third = append();
+    await expect
+      .poll(() => events)
+      .toEqual([
+        'committed 100',
+        `change ${first}`,
+        `committed ${first}`,
+        `change ${second}`,
+        `committed ${second}`,
+        `change ${third}`,
+      ]);
+  });
+
+  it('[R1i] gets it after the changes that it catches up with, or after their reset', async () => {
+    const { append, open, state } = makeDeps();
+    const seqs = Array.from({ length: 7 }, () => append());
+    state.committed = seqs[4] ?? 0;
+    const { events } = await open({ sendsCommitted: true, from: { seq: 100, isExact: true } });
+    await expect
+      .poll(() => events)
+      .toEqual(
+        [...seqs.slice(0, 5), null, ...seqs.slice(5)].map((seq) =>
+          seq === null ? `committed ${state.committed}` : `change ${seq}`,
+        ),
+      );
+    const ahead = await open({ sendsCommitted: true, from: { seq: 900, isExact: true } });
+    await expect.poll(() => ahead.events).toEqual(['reset 170', 'committed 150']);
+  });
+
+  it('[R1i] continues with the commits of a space that was made again', async () => {
+    const { open, publish, state, clock } = makeDeps();
+    const { events } = await open({ sendsCommitted: true });
+    await expect.poll(() => events).toEqual(['committed 100']);
+    // The change of this seq never comes.
+    publish(committed(300));
+    Object.assign(state, { incarnation: 'two', last: 500, committed: 200, entries: [] });
+    await clock.pass(HEARTBEAT_MS);
+    await expect.poll(() => events).toEqual(['committed 100', 'reset 500', 'committed 200']);
+  });
+
+  it('[R1j] gets it at a heartbeat if the message was lost', async () => {
+    const { append, open, clock, state } = makeDeps();
+    const { events } = await open({ sendsCommitted: true });
+    await expect.poll(() => events).toEqual(['committed 100']);
+    const seq = append();
+    await expect.poll(() => events).toEqual(['committed 100', `change ${seq}`]);
+    state.committed = seq;
+    await clock.pass(HEARTBEAT_MS);
+    await expect.poll(() => events).toEqual(['committed 100', `change ${seq}`, `committed ${seq}`]);
+    await clock.pass(HEARTBEAT_MS);
+    expect(events).toHaveLength(3);
+  });
+
+  it('[R1j] gets the cursor of Postgres when it opens and Redis does not know the space', async () => {
+    const { open, state } = makeDeps();
+    state.status = 'cold';
+    const { events } = await open({ sendsCommitted: true, from: { seq: 99, isExact: true } });
+    await expect.poll(() => events).toEqual(['reset 100', 'committed 100']);
   });
 });
 

@@ -35,6 +35,8 @@ export interface StreamOptions {
   /** The cursor is none of this log, which ends here: the stream begins with a reset. */
   resetAt: Seq | null;
   moves: MoveForm;
+  /** Postgres has committed the log up to this seq; null if the reader did not ask for `committed` events. */
+  committed: Seq | null;
   /** The reader named the cursor. */
   isNamed: boolean;
   changes: ChangesStore;
@@ -76,6 +78,12 @@ export class SpaceStream {
   #isExact: boolean;
   /** The cursor is as the reader named it: the log has not confirmed it. */
   #isNamed: boolean;
+  /** The highest committed seq that the stream knows; null if the reader did not ask for it. */
+  #committed: Seq | null;
+  /** The seq of the last `committed` event, -1 before the first. */
+  #committedSent: Seq = -1;
+  /** Whether the log was read once. Before that, the reader may have named a cursor above the end of the log. */
+  #hasRead = false;
   #subscription: LiveSubscription | null = null;
   /** The current subscription. Messages of earlier ones are ignored. */
   #round = 0;
@@ -98,6 +106,7 @@ export class SpaceStream {
     this.#cursor = options.cursor;
     this.#isExact = options.isExact;
     this.#isNamed = options.isNamed;
+    this.#committed = options.committed;
   }
 
   /** Resolves when nothing can be missed any more. @throws store_unavailable */
@@ -176,6 +185,7 @@ export class SpaceStream {
     if (message === null) return;
     if (message.kind === 'retired') this.end('retired');
     else if (message.kind === 'presence') this.#write(writeEvent('presence', message.text));
+    else if (message.kind === 'committed') this.#noteCommitted(message.seq);
     else if (this.#isReading) this.#wait(message.change);
     else if (!this.#follow(message.change)) void this.#catchUp();
   }
@@ -203,6 +213,22 @@ export class SpaceStream {
     this.#cursor = seq;
     this.#isExact = true;
     this.#isNamed = false;
+    this.#sendCommitted();
+  }
+
+  #noteCommitted(seq: Seq): void {
+    if (this.#committed === null) return;
+    this.#committed = Math.max(this.#committed, seq);
+    this.#sendCommitted();
+  }
+
+  /** Sends the committed seq if it has risen. Waits until the cursor has reached it, so that its change comes first. */
+  #sendCommitted(): void {
+    const seq = this.#committed;
+    if (seq === null || seq <= this.#committedSent || seq > this.#cursor) return;
+    if (!this.#hasRead || this.#end !== null) return;
+    this.#committedSent = seq;
+    this.#write(writeEvent('committed', JSON.stringify({ seq })));
   }
 
   #wait(change: Change): void {
@@ -252,6 +278,8 @@ export class SpaceStream {
         }
         if (this.#end !== null) return;
         const isThere = this.#take(outcome);
+        this.#hasRead = true;
+        this.#sendCommitted();
         if (!isThere || !this.#clearWaiting().every((change) => this.#follow(change)))
           this.#readsAgain = true;
       } while (this.#readsAgain && this.#end === null);
@@ -273,14 +301,16 @@ export class SpaceStream {
       if (outcome.incarnation === this.#incarnation) this.end('retired');
       return true;
     }
-    const { incarnation, last, entries } = outcome;
+    const { incarnation, last, committed, entries } = outcome;
     if (incarnation !== this.#incarnation) {
       // The space was deleted and made again: it is published elsewhere.
       this.#incarnation = incarnation;
+      if (this.#committed !== null) this.#committed = committed;
       this.#reset(last);
       void this.#resubscribe();
       return true;
     }
+    this.#noteCommitted(committed);
     if (this.#isNamed) this.#compareNamed(outcome);
     const isWhole = entries.every((entry) => this.#follow(toChange(entry)));
     if (isWhole && entries.length > 0) return this.#cursor === last;

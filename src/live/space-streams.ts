@@ -12,6 +12,8 @@ export interface OpenStreamRequest extends LogAddress {
   /** Behind which to begin; null: from now on. `isExact`: a seq that a stream of this space has given. */
   from: { seq: Seq; isExact: boolean } | null;
   moves?: MoveForm;
+  /** Whether the stream also sends how far Postgres has committed the log. */
+  sendsCommitted?: boolean;
   /** Whether the credential still serves. May reject where that cannot be found out. */
   isAllowed: () => Promise<boolean>;
   /** Keeps work going that nobody waits for. */
@@ -71,7 +73,7 @@ export class SpaceStreams {
     const address = { tenantId: request.tenantId, spaceId: request.spaceId };
     const { clock, heartbeatMs, createId, onEvent, remembers } = this.#options;
     const leaseMs = this.#leaseMs;
-    const { incarnation, last, isKnown } = await this.#find(address);
+    const { incarnation, last, committed, isKnown } = await this.#find(address);
     const place = placeOf(request, createId());
     refuseFull(await this.#redis.places.take(place, leaseMs), place);
     const stream = new SpaceStream({
@@ -80,6 +82,7 @@ export class SpaceStreams {
       cursor: from?.seq ?? last,
       isExact: from?.isExact ?? true,
       moves: request.moves ?? 'columns',
+      committed: request.sendsCommitted === true ? committed : null,
       resetAt: !isKnown && from !== null && from.seq !== last ? last : null,
       // Where Redis knows of no log, there is none to have seen.
       isNamed: from !== null || !isKnown,

@@ -28,13 +28,25 @@ describe('[R1] a published message', () => {
     ).toMatchObject({ change: { replacesWorld: false } });
   });
 
-  it('may be about presence, the deletion of the space, or an unknown kind', () => {
+  it('may be about commits, presence, the deletion of the space, or an unknown kind', () => {
+    expect(readLiveMessage('{"committed":1795342742930000}')).toEqual({
+      kind: 'committed',
+      seq: 1_795_342_742_930_000,
+    });
     expect(readLiveMessage('{"presence":{"joined":"ann"}}')).toEqual({
       kind: 'presence',
       text: '{"joined":"ann"}',
     });
     expect(readLiveMessage('{"retired":true}')).toEqual({ kind: 'retired' });
-    for (const other of ['', '{}', '{"seq":1}', '{"chat":{}}', 'nonsense'])
+    for (const other of [
+      '',
+      '{}',
+      '{"seq":1}',
+      '{"chat":{}}',
+      '{"committed":-1}',
+      '{"committed":1,"by":2}',
+      'nonsense',
+    ])
       expect(readLiveMessage(other)).toBeNull();
   });
 });

@@ -15,12 +15,15 @@ export interface Change {
 
 export type LiveMessage =
   | { kind: 'change'; change: Change }
+  /** Postgres has committed the log up to this seq. */
+  | { kind: 'committed'; seq: Seq }
   /** People who join or leave, as JSON. */
   | { kind: 'presence'; text: string }
   /** The space was deleted. */
   | { kind: 'retired' };
 
 const CHANGE = /^\{"seq":(\d{1,16}),"prev":(\d{1,16}),"actor":(?:null|"(?:[^"\\]|\\.)*"),"ops":\[/;
+const COMMITTED = /^\{"committed":(\d{1,16})\}$/;
 const PRESENCE = '{"presence":';
 const RETIRED = '{"retired":true}';
 /** The beginning of the entry that a save of a whole world appends. No caller's entry begins like this. */
@@ -40,6 +43,8 @@ export function readLiveMessage(text: string): LiveMessage | null {
       },
     };
   if (text.startsWith(PRESENCE)) return { kind: 'presence', text: text.slice(PRESENCE.length, -1) };
+  const [, committed] = COMMITTED.exec(text) ?? [];
+  if (committed !== undefined) return { kind: 'committed', seq: Number(committed) };
   return text === RETIRED ? { kind: 'retired' } : null;
 }
 
