@@ -30,6 +30,13 @@ export function readMoveForm(text: string | undefined): MoveForm {
   throw refuseParameter('expand', 'must be "operations"');
 }
 
+/** A parameter that is on or off; off where it is not given. @throws validation_failed */
+export function readFlagParameter(name: string, text: string | undefined): boolean {
+  if (text === undefined || text === 'false') return false;
+  if (text === 'true') return true;
+  throw refuseParameter(name, 'must be "true" or "false"');
+}
+
 /** Where in a space's order to begin; null where it is not said. @throws validation_failed */
 export function readSince(text: string | undefined): Seq | null {
   if (text === undefined) return null;
