@@ -5,7 +5,7 @@ import { isStillAllowed } from '../http/auth.ts';
 import type { AppContext } from '../http/context.ts';
 import { readDefer } from '../http/defer.ts';
 import { readParam } from '../http/input.ts';
-import { readMoveForm, readQuery, readSince, refuseParameter } from '../http/query.ts';
+import { readFlagParameter, readMoveForm, readQuery, readSince, refuseParameter } from '../http/query.ts';
 import { noLiveLog } from './changes.ts';
 
 const HEADERS = {
@@ -17,9 +17,10 @@ const HEADERS = {
 
 /** GET /v1/spaces/{space}/stream */
 export async function getStream(c: AppContext): Promise<Response> {
-  const query = readQuery(c, ['since', 'access_token', 'expand']);
+  const query = readQuery(c, ['since', 'access_token', 'expand', 'committed']);
   const from = readFrom(c, query);
   const moves = readMoveForm(query.expand);
+  const sendsCommitted = readFlagParameter('committed', query.committed);
   const { streams, cut } = c.get('services');
   if (streams === null) throw noLiveLog();
   const principal = c.get('principal');
@@ -33,6 +34,7 @@ export async function getStream(c: AppContext): Promise<Response> {
     principal,
     from,
     moves,
+    sendsCommitted,
     defer: readDefer(c),
     isAllowed: () => isStillAllowed(c),
     onEnd: (end) => {

@@ -52,7 +52,7 @@ export const CHANGE_ROUTES: readonly Route[] = [
     handler: getStream,
     fromQuery: true,
     summary: 'The changes, live',
-    description: `Server-sent events. \`change\`: \`{seq, prev, actor, ops}\`, each once, in order, without gaps: \`prev\` is the seq of the previous entry. \`reset\`: \`{seq}\`: earlier changes cannot be sent, so load the state at that seq or later. \`presence\`: people join and leave. A comment is sent every ${LIMITS.streamHeartbeatSecondsDefault} s. A client that does not read is disconnected. A client that returns with \`Last-Event-ID\`, as an EventSource does, misses nothing. The stream ends with its credential or its space. Open streams are limited to ${LIMITS.streamsPerSpaceMax} of a space, ${LIMITS.streamsPerKeyMax} of a key and ${LIMITS.streamsPerSessionMax} of a session.`,
+    description: `Server-sent events. \`change\`: \`{seq, prev, actor, ops}\`, each once, in order, without gaps: \`prev\` is the seq of the previous entry. \`reset\`: \`{seq}\`: earlier changes cannot be sent, so load the state at that seq or later. \`presence\`: people join and leave. \`committed\`, with \`committed=true\`: \`{seq}\`: Postgres has committed the log up to that seq. A comment is sent every ${LIMITS.streamHeartbeatSecondsDefault} s. A client that does not read is disconnected. A client that returns with \`Last-Event-ID\`, as an EventSource does, misses nothing. The stream ends with its credential or its space. Open streams are limited to ${LIMITS.streamsPerSpaceMax} of a space, ${LIMITS.streamsPerKeyMax} of a key and ${LIMITS.streamsPerSessionMax} of a session.`,
     query: {
       since: since('Begin behind this seq, where there is no `Last-Event-ID`; from now on where neither is.'),
       access_token: {
@@ -61,6 +61,12 @@ export const CHANGE_ROUTES: readonly Route[] = [
           'The credential. Only this route accepts it here, because an EventSource cannot set headers.',
       },
       expand,
+      committed: {
+        schema: z.boolean(),
+        description:
+          'Also sends `committed` events, without an id. Each comes after the change with its seq. Default false.',
+        example: true,
+      },
     },
     headers: ['Last-Event-ID'],
     answers: {

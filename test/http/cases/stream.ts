@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createLogStore } from '../../../src/redis/log.ts';
-import { APPEND } from '../../../src/redis/scripts.ts';
+import { APPEND, SETTLE } from '../../../src/redis/scripts.ts';
 import { openTcpRedis } from '../../../src/redis/tcp.ts';
 import type { Answer, Door } from '../client.ts';
 import { createCall, openSpace } from '../client.ts';
@@ -160,6 +160,16 @@ export function describeStream({ start, makeEnv, withoutRedis, openOwnRedis }: R
       expect(await codes('/v1/spaces/nowhere/stream')).toEqual([404, 'not_found']);
       for (const since of ['-1', 'now', '9'.repeat(17)])
         expect(await codes(`${at}/stream?since=${since}`)).toEqual([422, 'validation_failed']);
+      for (const value of ['', '1', 'True', 'yes']) {
+        const { status, body } = await call('GET', `${at}/stream?committed=${value}`);
+        expect([status, body]).toMatchObject([
+          422,
+          {
+            code: 'validation_failed',
+            errors: [{ path: '/committed', message: 'must be "true" or "false"' }],
+          },
+        ]);
+      }
       expect(await codes(`${at}/stream`, { 'Last-Event-ID': 'x' })).toEqual([422, 'validation_failed']);
       const head = await call('HEAD', `${at}/stream`);
       expect([head.status, head.headers.get('Content-Type')]).toEqual([
@@ -275,6 +285,72 @@ export function describeStream({ start, makeEnv, withoutRedis, openOwnRedis }: R
       await expect.poll(client.ids, { timeout: 10_000 }).toEqual(['lost']);
       await put('heard');
       await expect.poll(client.ids).toEqual(['lost', 'heard']);
+      await Promise.all([redis.close(), client.leave()]);
+    });
+
+    it('[R1h] sends `committed` after the change, only to streams that asked', async () => {
+      const { open, put, call, at } = await openPlace();
+      const first = await put('a');
+      const [asked, ...others] = await Promise.all(
+        ['true', 'false', ''].map((value) =>
+          open({ query: `?since=${first}${value && `&committed=${value}`}` }),
+        ),
+      );
+      const committed = await call('POST', `${at}/updates`, {
+        json: { ops: [{ op: 'put', id: 'b' }] },
+        headers: { Prefer: 'wait' },
+      });
+      const { seq } = committed.body;
+      const commits = () => asked?.events.filter(({ event }) => event === 'committed') ?? [];
+      await expect.poll(() => commits().at(-1)?.data).toBe(`{"seq":${seq}}`);
+      expect(commits().every(({ id }) => id === undefined)).toBe(true);
+      expect(asked?.events.at(-1)?.event).toBe('committed');
+      expect(asked?.events.find(({ event }) => event === 'change')?.id).toBe(String(seq));
+      for (const { comments } of others) {
+        const before = comments.length;
+        await expect.poll(() => comments.length, LEASE).toBeGreaterThan(before);
+      }
+      expect(others.map(({ events }) => events.map(({ event }) => event))).toEqual([['change'], ['change']]);
+      await Promise.all([asked, ...others].map((client) => client?.leave()));
+    });
+
+    it('[R1j] sends `committed` by the next heartbeat if its message was lost', async () => {
+      const { open, put, tenantId, incarnation } = await openPlace();
+      await put('a');
+      const client = await open({ query: '?committed=true' });
+      const { port = 0, password = '' } = own.client.options;
+      const redis = openTcpRedis({ host: '127.0.0.1', port, password, timeoutMs: 5_000 });
+      const log = createLogStore({
+        ...redis,
+        eval: (script, keys, args) =>
+          redis.eval(script, keys, script === SETTLE ? args.with(15, 'nobody hears this') : args),
+      });
+      const address = { tenantId, spaceId: 'here' };
+      // No process drains this entry: only the test says that it is committed.
+      const outcome = await log.append(address, {
+        actor: 'mia',
+        waits: false,
+        idempotency: null,
+        budget: null,
+        opened: null,
+        backlog: NO_LIMITS,
+        entries: [{ ops: '[{"op":"put","id":"b"}]', count: 1 }],
+      });
+      if (outcome.status !== 'appended') throw new Error(outcome.status);
+      await log.settle(address, {
+        incarnation: await incarnation(),
+        committed: outcome.seq,
+        token: null,
+        next: 'stop',
+        operations: 1,
+        entries: 1,
+        bytes: 0,
+        latencyMsSum: 0,
+      });
+      await expect
+        .poll(() => client.events.at(-1), { timeout: 10_000 })
+        .toMatchObject({ event: 'committed', data: `{"seq":${outcome.seq}}` });
+      expect(client.ids()).toEqual(['b']);
       await Promise.all([redis.close(), client.leave()]);
     });
 
