@@ -1,6 +1,7 @@
 /**
- * Builds the package into dist/: index.js for servers, cli.js for the command line, and the chunks that they share. It also writes their
- * types, and the licences of bundled packages. The two database drivers stay dependencies, so that a server can update them.
+ * Builds the package into dist/: index.js for servers, cli.js for the command line, and the chunks that they share; client.js and
+ * react.js for browsers, Node and Workers. It also writes their types, and the licences of bundled packages. The two database drivers
+ * stay dependencies, so that a server can update them.
  */
 import { rmSync } from 'node:fs';
 import { join, resolve } from 'node:path';
@@ -39,5 +40,28 @@ const { metafile } = await build({
   metafile: true,
   logLevel: 'warning',
 });
-writeLicences(Object.keys(metafile.inputs), join(DIST, 'THIRD-PARTY-LICENSES.txt'));
-writeTypes(join(DIST, 'types'));
+const client = await build({
+  absWorkingDir: PROJECT,
+  entryPoints: { client: 'src/client/index.ts', react: 'src/client/react.ts' },
+  outdir: DIST,
+  bundle: true,
+  minify: true,
+  external: ['react'],
+  platform: 'neutral',
+  mainFields: ['module', 'main'],
+  format: 'esm',
+  target: 'es2022',
+  define: { 'Promise.withResolvers': 'withResolvers' },
+  inject: [join(PROJECT, 'dev/node-20.ts')],
+  legalComments: 'none',
+  metafile: true,
+  logLevel: 'warning',
+});
+const inputs = [metafile, client.metafile].flatMap((file) => Object.keys(file.inputs));
+writeLicences(inputs, join(DIST, 'THIRD-PARTY-LICENSES.txt'));
+writeTypes(join(DIST, 'types'), { config: 'tsconfig.build.json', entryPoints: ['index.d.ts'] });
+writeTypes(join(DIST, 'types'), {
+  config: 'tsconfig.build-client.json',
+  entryPoints: ['client/index.d.ts', 'client/react.d.ts'],
+  installed: ['react'],
+});

@@ -22,6 +22,7 @@ const STEPS: Step[] = [
     command: ['biome', 'ci', '--colors=off', '--error-on-warnings', '.'],
   },
   { name: 'types', command: ['tsc', '--noEmit', '-p', '.'] },
+  { name: 'types of the client', command: ['tsc', '--noEmit', '-p', 'tsconfig.client.json'] },
   {
     name: 'sentences and words',
     command: ['node', 'test/prose/check-prose.ts'],
@@ -42,6 +43,14 @@ const STEPS: Step[] = [
   {
     name: 'the types of the package resolve for ES modules',
     command: ['attw', '--pack', '.', '--profile', 'esm-only', '--no-color', '--no-emoji'],
+  },
+  {
+    name: 'the client is small enough',
+    command: ['size-limit', '--json'],
+    read: (output) => {
+      const sizes: { name: string; size: number }[] = JSON.parse(output);
+      return { say: sizes.map(({ name, size }) => `${name} ${size} bytes gzip`).join(', ') };
+    },
   },
   ...['', 'staging', 'production'].map((environment) => ({
     name: `the Worker builds${environment && ` for ${environment}`}`,

@@ -1,0 +1,46 @@
+/** One error in an input: its place (JSON Pointer) and its description. */
+export interface FieldError {
+  path: string;
+  message: string;
+}
+
+/**
+ * A failure that the SDK reports. `code` is the code of the server's answer (docs/http.md, "Errors"), or one of the SDK:
+ * - `invalid_url`: `url` is not the address of a server.
+ * - `not_worldkeep`: the server answered something other than worldkeep's JSON.
+ * - `unreachable`: no answer. In a browser, an origin that the server does not allow looks the same.
+ * - `outcome_unknown`: the server may have applied the operation, and can no longer say so.
+ * - `outbox_unavailable`: unsent changes cannot be stored, so they are lost with the page.
+ * - `closed`: the world was closed first.
+ */
+export class WorldkeepError extends Error {
+  readonly code: string;
+  /** The HTTP status; null without an answer. */
+  readonly status: number | null;
+  readonly errors: readonly FieldError[];
+  /** Seconds after which a retry may succeed. */
+  readonly retryAfterSeconds: number | null;
+
+  constructor(
+    code: string,
+    message: string,
+    {
+      status = null,
+      errors = [],
+      retryAfterSeconds = null,
+      cause,
+    }: {
+      status?: number | null;
+      errors?: readonly FieldError[];
+      retryAfterSeconds?: number | null;
+      cause?: unknown;
+    } = {},
+  ) {
+    super(message, { cause });
+    this.name = 'WorldkeepError';
+    this.code = code;
+    this.status = status;
+    this.errors = errors;
+    this.retryAfterSeconds = retryAfterSeconds;
+  }
+}

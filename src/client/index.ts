@@ -1,0 +1,20 @@
+import { type ConnectOptions, World } from './world.ts';
+
+/**
+ * Connects to a space. The world is empty until `await world.ready`; changes may be made before.
+ * @throws WorldkeepError `invalid_url`
+ */
+export function connect(options: ConnectOptions): World {
+  return new World(options);
+}
+
+export type { Chat, ChatEvents } from './chat.ts';
+export { createKey as createId } from './create-key.ts';
+export { type FieldError, WorldkeepError } from './errors.ts';
+export type { LiveMap, LiveMapEvents } from './live-map.ts';
+export type { OutboxRecord, OutboxRequest, OutboxStore } from './outbox-store.ts';
+export type { Presence } from './presence.ts';
+export type { TokenSource } from './requests.ts';
+export type { Durability, Sent } from './sent.ts';
+export type * from './types.ts';
+export type { ConnectOptions, World, WorldEvents, WorldStatus } from './world.ts';

@@ -1,0 +1,359 @@
+import { cloneJson } from '../world/merge-patch.ts';
+import { expandOperations } from '../world/move.ts';
+import type { AppendedOperation, ChatPostOperation, Operation } from '../world/operation.ts';
+import { type ReplayAvatar, type ReplayObject, type ReplayWorld, replayEntry } from '../world/replay.ts';
+import { timeToSeq } from '../world/seq-time.ts';
+import type { Seq, WorldState } from '../world/types.ts';
+import { Emitter } from './emitter.ts';
+import { LayeredMap } from './live-map.ts';
+import { targetOf } from './merge-operations.ts';
+import type { LiveMessage, LiveObject, LiveUser } from './types.ts';
+
+/** An operation of this client that the mirror shows before the server confirms it. */
+export interface LocalOperation {
+  op: Operation;
+  /** The seq at which the server has it; null: unknown. */
+  seq: Seq | null;
+}
+
+/** One entry of the log, as the stream sends it. */
+export interface SentChange {
+  seq: Seq;
+  prev: Seq;
+  actor: string | null;
+  ops: AppendedOperation[];
+}
+
+/** The parts of a state that a mirror needs. */
+export type MirrorState = Pick<WorldState, 'seq' | 'durableSeq' | 'objects' | 'users' | 'chat'>;
+
+/** Messages that a state has at most, and that the mirror shows. */
+const MESSAGES_SHOWN_MAX = 50;
+/** Messages that the mirror keeps, so that older ones replace deleted ones. */
+const MESSAGES_KEPT_MAX = 100;
+
+/**
+ * A world at one seq, with the client's own pending operations above it. An operation stays above it until the mirror has reached its
+ * seq. All operations are absolute, so it does no harm if an operation is shown twice meanwhile.
+ */
+export class Mirror {
+  readonly objects: LayeredMap<LiveObject>;
+  readonly users: LayeredMap<LiveUser>;
+  readonly chatEvents = new Emitter<{ enter: [LiveMessage]; leave: [LiveMessage]; change: [] }>();
+  readonly #world: ReplayWorld = {
+    objects: new Map(),
+    avatars: new Map(),
+    removed: new Map(),
+    people: null,
+  };
+  /** The shown avatars: of people that the server has named. */
+  readonly #users = new Map<string, LiveUser>();
+  #names = new Map<string, Pick<LiveUser, 'displayName' | 'avatarUrl'>>();
+  #messages: LiveMessage[] = [];
+  #hasOlderMessages = false;
+  #shownMessages: readonly LiveMessage[] | null = null;
+  /** By target. Messages are in `#posts`. */
+  readonly #pending = new Map<string, LocalOperation[]>();
+  #posts: LocalOperation[] = [];
+  /** In the log, and not yet reached by the mirror. */
+  #accepted: LocalOperation[] = [];
+  #seq: Seq = 0;
+
+  constructor() {
+    this.objects = new LayeredMap<LiveObject>(this.#world.objects);
+    this.users = new LayeredMap<LiveUser>(this.#users);
+  }
+
+  get seq(): Seq {
+    return this.#seq;
+  }
+
+  /** The newest messages, oldest first. The same list until one changes. */
+  get messages(): readonly LiveMessage[] {
+    this.#shownMessages ??= [
+      ...this.#messages.slice(-MESSAGES_SHOWN_MAX),
+      ...this.#posts.map(({ op }) => {
+        const { id, userId, text, kind } = op as ChatPostOperation;
+        return { id, userId, text, kind, seq: 0 };
+      }),
+    ];
+    return this.#shownMessages;
+  }
+
+  /** Whether the server knows avatars or messages that the mirror cannot show by itself. */
+  get isIncomplete(): boolean {
+    if (this.#hasOlderMessages && this.#messages.length < MESSAGES_SHOWN_MAX) return true;
+    for (const id of this.#world.avatars.keys()) if (!this.#names.has(id)) return true;
+    return false;
+  }
+
+  /** Replaces the world, and shows the pending operations above it. */
+  load(state: MirrorState): void {
+    const before = new Map(this.objects);
+    const objects = this.#world.objects;
+    objects.clear();
+    for (const { spaceId, createdAt, updatedAt, ...object } of state.objects)
+      objects.set(object.id, { ...object, createdSeq: timeToSeq(createdAt) });
+    this.#seq = state.seq;
+    for (const target of this.#settle(state.seq).keys()) this.#showPending(target);
+    this.#loadUsers(state, { isWhole: true });
+    this.#loadMessages(state);
+    for (const target of this.#pending.keys()) this.#showPending(target);
+    for (const [id, object] of before) {
+      const now = this.objects.get(id);
+      if (now !== undefined && isSame(now, object)) this.#keepObject(id, object);
+      else this.objects.tell(id, object);
+    }
+    for (const id of this.objects.keys()) if (!before.has(id)) this.objects.tell(id, undefined);
+  }
+
+  /** Takes names, avatars and messages of a state. @returns false if the state is older than the mirror: nothing is taken */
+  loadPeople(state: Pick<MirrorState, 'seq' | 'users' | 'chat'>): boolean {
+    if (state.seq < this.#seq) return false;
+    this.#loadUsers(state, { isWhole: false });
+    this.#loadMessages(state);
+    return true;
+  }
+
+  /** Moves the world forward by the entry that follows it. */
+  apply({ seq, prev, actor, ops: sent }: SentChange): void {
+    const ops = expandOperations(sent);
+    const touched = new Map<string, ['object' | 'user', string]>();
+    for (const op of ops) {
+      if (op.op.startsWith('chat.')) continue;
+      const kind = op.op === 'user.patch' ? 'user' : 'object';
+      touched.set(`${kind} ${op.id}`, [kind, op.id]);
+    }
+    const before = new Map([...touched].map(([target, [kind, id]]) => [target, this.#find(kind, id)]));
+    // Replay changes items in place, and listeners may keep the old ones.
+    for (const [kind, id] of touched.values())
+      copyItem<{ properties: ReplayObject['properties'] }>(
+        kind === 'object' ? this.#world.objects : this.#world.avatars,
+        id,
+      );
+    replayEntry(this.#world, { seq, prev, actor, ops: [...ops], waits: false });
+    this.#world.removed.clear();
+    this.#seq = seq;
+    for (const op of ops) if (op.op === 'chat.post' || op.op === 'chat.delete') this.#applyMessage(op, seq);
+    for (const [target, item] of this.#settle(seq)) if (!before.has(target)) before.set(target, item);
+    for (const [kind, id] of touched.values()) if (kind === 'user') this.#showUser(id);
+    for (const target of before.keys()) this.#showPending(target);
+    for (const [target, item] of before) this.#tell(target, item);
+  }
+
+  /** Shows an operation of this client. Also after the operation has changed. */
+  show(local: LocalOperation): void {
+    const target = targetOf(local.op);
+    if (local.op.op === 'chat.post') {
+      if (this.#posts.includes(local)) return;
+      this.#posts.push(local);
+      this.#tellMessages();
+      return;
+    }
+    const before = this.#findTarget(target);
+    const pending = this.#pending.get(target) ?? [];
+    this.#pending.set(target, pending);
+    if (!pending.includes(local)) pending.push(local);
+    this.#showPending(target);
+    this.#tell(target, before);
+  }
+
+  /** The server has the operation. It stays visible until the mirror has reached its seq. */
+  accept(local: LocalOperation, seq: Seq): void {
+    local.seq = seq;
+    if (seq <= this.#seq) this.hide(local);
+    else this.#accepted.push(local);
+  }
+
+  /** Stops showing an operation: the server has refused it. */
+  hide(local: LocalOperation): void {
+    const target = targetOf(local.op);
+    const before = this.#findTarget(target);
+    this.#drop(local, target);
+    this.#showPending(target);
+    this.#tell(target, before);
+  }
+
+  /** Whether an operation of this client on the object is not in the log yet. */
+  isLocal(id: string): boolean {
+    return this.#pending.get(`object ${id}`)?.some(({ seq }) => seq === null) ?? false;
+  }
+
+  /** Stops showing operations that the mirror has reached. @returns their targets, as they were shown */
+  #settle(seq: Seq): Map<string, LiveObject | LiveUser | undefined> {
+    const before = new Map<string, LiveObject | LiveUser | undefined>();
+    if (this.#accepted.length === 0) return before;
+    const reached = this.#accepted.filter((local) => (local.seq ?? 0) <= seq);
+    if (reached.length === 0) return before;
+    this.#accepted = this.#accepted.filter((local) => (local.seq ?? 0) > seq);
+    for (const local of reached) {
+      const target = targetOf(local.op);
+      if (!before.has(target)) before.set(target, this.#findTarget(target));
+      this.#drop(local, target);
+    }
+    return before;
+  }
+
+  #drop(local: LocalOperation, target: string): void {
+    if (local.op.op === 'chat.post') {
+      if (!this.#posts.includes(local)) return;
+      this.#posts = this.#posts.filter((post) => post !== local);
+      this.#tellMessages();
+      return;
+    }
+    const pending = this.#pending.get(target)?.filter((other) => other !== local) ?? [];
+    if (pending.length === 0) this.#pending.delete(target);
+    else this.#pending.set(target, pending);
+  }
+
+  #showPending(target: string): void {
+    const [kind, id] = splitTarget(target);
+    const pending = this.#pending.get(target);
+    if (kind === 'object') this.objects.setPending(id, pending && this.#foldObject(id, pending));
+    else if (kind === 'user') this.users.setPending(id, pending && this.#foldUser(id, pending));
+  }
+
+  #foldObject(id: string, pending: LocalOperation[]): LiveObject | null {
+    const confirmed = this.#world.objects.get(id);
+    const world = makeWorld();
+    if (confirmed !== undefined)
+      world.objects.set(id, { ...confirmed, properties: cloneJson(confirmed.properties) });
+    foldAll(world, pending);
+    const object = world.objects.get(id);
+    return object === undefined
+      ? null
+      : {
+          ...object,
+          seq: confirmed?.seq ?? 0,
+          createdSeq: confirmed?.createdSeq ?? 0,
+          createdBy: confirmed?.createdBy ?? null,
+          updatedBy: confirmed?.updatedBy ?? null,
+        };
+  }
+
+  #foldUser(id: string, pending: LocalOperation[]): LiveUser {
+    const confirmed = this.#users.get(id);
+    const world = makeWorld();
+    if (confirmed !== undefined)
+      world.avatars.set(id, { ...confirmed, properties: cloneJson(confirmed.properties) });
+    foldAll(world, pending);
+    const name = this.#names.get(id) ?? { displayName: id, avatarUrl: null };
+    return { ...(world.avatars.get(id) as ReplayAvatar), ...name, seq: confirmed?.seq ?? 0 };
+  }
+
+  #showUser(id: string): void {
+    const avatar = this.#world.avatars.get(id);
+    const name = this.#names.get(id);
+    if (avatar === undefined || name === undefined) this.#users.delete(id);
+    else this.#users.set(id, { ...avatar, ...name });
+  }
+
+  #loadUsers({ seq, users }: Pick<MirrorState, 'seq' | 'users'>, { isWhole }: { isWhole: boolean }): void {
+    const before = new Map(this.users);
+    const avatars = this.#world.avatars;
+    this.#names = new Map(users.map(({ id, displayName, avatarUrl }) => [id, { displayName, avatarUrl }]));
+    const named = new Set(users.map(({ id }) => id));
+    // An older avatar that the state does not have was erased.
+    for (const [id, avatar] of avatars)
+      if (!named.has(id) && (isWhole || avatar.seq <= seq)) avatars.delete(id);
+    for (const { displayName, avatarUrl, ...avatar } of users)
+      if (isWhole || avatar.seq > (avatars.get(avatar.id)?.seq ?? 0)) avatars.set(avatar.id, avatar);
+    for (const id of new Set([...before.keys(), ...named])) {
+      const shown = before.get(id);
+      this.#showUser(id);
+      const now = this.#users.get(id);
+      if (shown !== undefined && now !== undefined && isSame(now, shown)) this.#users.set(id, shown);
+      this.#showPending(`user ${id}`);
+      this.users.tell(id, shown);
+    }
+  }
+
+  #loadMessages({ chat }: Pick<MirrorState, 'chat'>): void {
+    this.#messages = chat.map(({ createdAt, ...message }) => message);
+    this.#hasOlderMessages = chat.length >= MESSAGES_SHOWN_MAX;
+    this.#tellMessages();
+  }
+
+  #applyMessage(op: Operation & { op: 'chat.post' | 'chat.delete' }, seq: Seq): void {
+    if (op.op === 'chat.delete') this.#messages = this.#messages.filter(({ id }) => id !== op.id);
+    else if (!this.#messages.some(({ id }) => id === op.id)) {
+      const { id, userId, text, kind } = op;
+      this.#messages.push({ id, userId, text, kind, seq });
+      if (this.#messages.length > MESSAGES_KEPT_MAX) {
+        this.#messages = this.#messages.slice(-MESSAGES_KEPT_MAX);
+        this.#hasOlderMessages = true;
+      }
+      // The stream can be faster than the answer, and a message must not show twice.
+      const post = this.#posts.find((own) => (own.seq ?? seq) === seq && isSamePost(own.op, op));
+      if (post !== undefined) this.#posts = this.#posts.filter((other) => other !== post);
+    }
+    this.#tellMessages();
+  }
+
+  #tellMessages(): void {
+    const before = this.#shownMessages ?? [];
+    this.#shownMessages = null;
+    const now = this.messages;
+    const [ids, idsBefore] = [now, before].map((list) => new Set(list.map(({ id }) => id)));
+    for (const message of before) if (!ids?.has(message.id)) this.chatEvents.emit('leave', message);
+    for (const message of now) if (!idsBefore?.has(message.id)) this.chatEvents.emit('enter', message);
+    this.chatEvents.emit('change');
+  }
+
+  /** The same value for the same object: listeners and components need not look at it again. */
+  #keepObject(id: string, object: LiveObject): void {
+    if (!this.#pending.has(`object ${id}`)) this.#world.objects.set(id, object as ReplayObject);
+  }
+
+  #find(kind: string, id: string): LiveObject | LiveUser | undefined {
+    return kind === 'object' ? this.objects.get(id) : this.users.get(id);
+  }
+
+  #findTarget(target: string): LiveObject | LiveUser | undefined {
+    const [kind, id] = splitTarget(target);
+    return kind === 'chat' ? undefined : this.#find(kind, id);
+  }
+
+  #tell(target: string, before: LiveObject | LiveUser | undefined): void {
+    const [kind, id] = splitTarget(target);
+    if (kind === 'object') this.objects.tell(id, before as LiveObject | undefined);
+    else if (kind === 'user') this.users.tell(id, before as LiveUser | undefined);
+  }
+}
+
+function splitTarget(target: string): [kind: string, id: string] {
+  const at = target.indexOf(' ');
+  return [target.slice(0, at), target.slice(at + 1)];
+}
+
+function makeWorld(): ReplayWorld {
+  return { objects: new Map(), avatars: new Map(), removed: new Map(), people: null };
+}
+
+/** All in one entry, because a condition compares with the seq before the client's own changes. */
+function foldAll(world: ReplayWorld, pending: LocalOperation[]): void {
+  const ops = pending.map(({ op }) => op);
+  replayEntry(world, { seq: Number.MAX_SAFE_INTEGER, prev: 0, actor: null, ops, waits: false });
+}
+
+function copyItem<Item extends { properties: ReplayObject['properties'] }>(
+  items: Map<string, Item>,
+  id: string,
+): void {
+  const item = items.get(id);
+  if (item !== undefined) items.set(id, { ...item, properties: cloneJson(item.properties) });
+}
+
+function isSame<Item extends { seq: Seq }>(a: Item, b: Item): boolean {
+  return a.seq === b.seq && a.seq !== 0 && JSON.stringify(a) === JSON.stringify(b);
+}
+
+function isSamePost(a: Operation, b: Operation): boolean {
+  return (
+    a.op === 'chat.post' &&
+    b.op === 'chat.post' &&
+    a.text === b.text &&
+    a.userId === b.userId &&
+    a.kind === b.kind
+  );
+}

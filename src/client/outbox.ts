@@ -1,0 +1,470 @@
+import { packMoves } from '../world/move.ts';
+import type { Operation, OperationResult } from '../world/operation.ts';
+import { isConditional } from '../world/operation-effects.ts';
+import type { Seq } from '../world/types.ts';
+import { Backoff } from './backoff.ts';
+import { createKey } from './create-key.ts';
+import { WorldkeepError } from './errors.ts';
+import { mergeOperations, targetOf } from './merge-operations.ts';
+import type { LocalOperation } from './mirror.ts';
+import {
+  createMemoryStore,
+  type OutboxRecord,
+  type OutboxRequest,
+  type OutboxStore,
+} from './outbox-store.ts';
+import type { Requests } from './requests.ts';
+import { Sent } from './sent.ts';
+
+/** Operations and characters of one request. The server accepts 1,000 and 1 MiB. */
+const REQUEST_OPERATIONS_MAX = 1_000;
+const REQUEST_CHARACTERS_MAX = 256 * 1024;
+/** Milliseconds for which a request may be sent again under its key: the server remembers keys for an hour. */
+const KEY_MS_MAX = 50 * 60_000;
+/** Seconds between two requests with a refused token. */
+const TOKEN_SECONDS = 600;
+/** Milliseconds between two looks for operations that other tabs left. */
+const ADOPT_MS = 10_000;
+
+/** An operation in the queue, and the handles of all operations that were merged into it. */
+interface Item extends LocalOperation {
+  n: number;
+  handles: Sent[];
+}
+
+/** Items that one request sends, or one item that no request has sent yet. */
+interface Parcel {
+  n: number;
+  items: Item[];
+  request?: OutboxRequest;
+  /** Its request was sent before, and the outcome is not known. */
+  isUncertain?: boolean;
+}
+
+interface Answer {
+  seq: Seq;
+  durability: string;
+  results?: OperationResult[];
+}
+
+export interface OutboxHooks {
+  /** Operations that the world must show. */
+  show: (item: LocalOperation) => void;
+  accept: (item: LocalOperation, seq: Seq) => void;
+  hide: (item: LocalOperation) => void;
+  refuse: (error: WorldkeepError, operation: Operation) => void;
+  /** A failure that a retry may mend; null: the last request succeeded. */
+  fail: (error: WorldkeepError | null) => void;
+  /** The newest seq that the client knows. */
+  readSeq: () => Seq;
+}
+
+export interface OutboxOptions {
+  /** Milliseconds for which an operation waits for others, and operations that end the wait. */
+  batchMs: number;
+  batchMax: number;
+  /** The level at which the outbox forgets an operation. */
+  durability: 'queued' | 'committed';
+}
+
+/** Keeps operations until the server has them, and sends them in order: one request at a time. */
+export class Outbox {
+  readonly #requests: Requests;
+  readonly #hooks: OutboxHooks;
+  readonly #options: OutboxOptions;
+  #store: OutboxStore;
+  #parcels: Parcel[] = [];
+  /** Accepted, kept until they are committed. */
+  #kept: Parcel[] = [];
+  /** Handles that are not committed, in order of their seqs. */
+  #uncommitted: { seq: Seq; handles: Sent[] }[] = [];
+  #committedSeq: Seq = 0;
+  #nextN = 1;
+  #unsaved = new Set<Parcel>();
+  #removed: number[] = [];
+  #saving: Promise<void> = Promise.resolve();
+  #saveTimer: ReturnType<typeof setTimeout> | null = null;
+  #requestMax = REQUEST_OPERATIONS_MAX;
+  #oldestAtMs = 0;
+  #isTimeless = false;
+  #wake: () => void = () => undefined;
+  #adoptTimer: ReturnType<typeof setInterval> | null = null;
+  readonly #closing = new AbortController();
+  readonly #backoff = new Backoff();
+  readonly #emptied = new Set<() => void>();
+
+  constructor(requests: Requests, store: OutboxStore, options: OutboxOptions, hooks: OutboxHooks) {
+    this.#requests = requests;
+    this.#store = store;
+    this.#options = options;
+    this.#hooks = hooks;
+  }
+
+  /** Operations that the server is not known to have. */
+  get size(): number {
+    return this.#parcels.reduce((sum, { items }) => sum + items.length, 0);
+  }
+
+  /** Loads what earlier clients left, and begins to send. */
+  async start(): Promise<void> {
+    try {
+      this.#restore(await this.#store.open());
+      if (this.#store.adopt !== undefined) this.#adoptTimer = setInterval(() => void this.#adopt(), ADOPT_MS);
+    } catch (cause) {
+      this.#loseStore(cause);
+    }
+    void this.#run();
+  }
+
+  add(operation: Operation): Sent {
+    const handle = new Sent(operation);
+    if (!this.#mergeIntoLast(operation, handle)) {
+      const n = this.#nextN++;
+      const item: Item = { n, op: operation, seq: null, handles: [handle] };
+      this.#push({ n, items: [item] });
+      this.#hooks.show(item);
+    }
+    return handle;
+  }
+
+  /** Postgres has everything up to the seq. */
+  commit(seq: Seq): void {
+    if (seq <= this.#committedSeq) return;
+    this.#committedSeq = seq;
+    const done = this.#uncommitted.filter((entry) => entry.seq <= seq);
+    this.#uncommitted = this.#uncommitted.filter((entry) => entry.seq > seq);
+    for (const { handles } of done) for (const handle of handles) handle.raise('committed');
+    const isKept = ({ items }: Parcel) => (items[0]?.seq ?? 0) > seq;
+    for (const parcel of this.#kept) if (!isKept(parcel)) this.#remove(parcel);
+    this.#kept = this.#kept.filter(isKept);
+  }
+
+  /** The log may have lost entries: sends everything again that is not committed. The keys prevent doubles. */
+  resend(): void {
+    if (this.#kept.length === 0) return;
+    for (const parcel of this.#kept) {
+      parcel.isUncertain = true;
+      for (const item of parcel.items) {
+        item.seq = null;
+        this.#hooks.show(item);
+      }
+    }
+    this.#parcels.unshift(...this.#kept);
+    this.#kept = [];
+    this.#wake();
+  }
+
+  /** Retries now: the network or the token has changed. */
+  retry(): void {
+    this.#backoff.end();
+    this.#wake();
+  }
+
+  /** Resolves when the server has every operation, or after so many milliseconds. */
+  async drain(timeoutMs: number): Promise<void> {
+    this.#oldestAtMs = 0;
+    this.#wake();
+    if (this.#parcels.length === 0) return;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const timer = setTimeout(resolve, timeoutMs);
+    this.#emptied.add(resolve);
+    await promise;
+    clearTimeout(timer);
+  }
+
+  /** Ends. Unsent operations stay in the store. */
+  async close(): Promise<void> {
+    this.#closing.abort();
+    if (this.#adoptTimer !== null) clearInterval(this.#adoptTimer);
+    this.retry();
+    await this.#save();
+    this.#store.close();
+    const error = new WorldkeepError('closed', 'The world was closed first.');
+    const open = [...this.#parcels.flatMap(({ items }) => items), ...this.#uncommitted];
+    for (const { handles } of open) for (const handle of handles) handle.abandon(error);
+  }
+
+  #mergeIntoLast(operation: Operation, handle: Sent): boolean {
+    const target = targetOf(operation);
+    // Conditions and messages keep their places. A search in a long queue would be slow, so only the newest are searched.
+    for (let i = this.#parcels.length - 1; i >= Math.max(0, this.#parcels.length - 1_000); i--) {
+      const parcel = this.#parcels[i] as Parcel;
+      if (parcel.request !== undefined) return false;
+      const [item] = parcel.items as [Item];
+      if (targetOf(item.op) !== target) continue;
+      const merged = mergeOperations(item.op, operation);
+      if (merged === null) return false;
+      item.op = merged;
+      item.handles.push(handle);
+      this.#hooks.show(item);
+      this.#saveSoon(parcel);
+      return true;
+    }
+    return false;
+  }
+
+  #push(parcel: Parcel): void {
+    if (this.#parcels.length === 0) this.#oldestAtMs = performance.now();
+    this.#parcels.push(parcel);
+    this.#saveSoon(parcel);
+    if (this.#parcels.length === 1 || this.#parcels.length >= this.#options.batchMax) this.#wake();
+  }
+
+  #restore(records: OutboxRecord[]): void {
+    for (const { n, ops, request } of records) {
+      const items = ops.map((op, i): Item => ({ n: n + i, op, seq: null, handles: [new Sent(op)] }));
+      this.#parcels.push({ n, items, ...(request && { request, isUncertain: true }) });
+      this.#nextN = Math.max(this.#nextN, n + items.length);
+      for (const item of items) this.#hooks.show(item);
+    }
+    this.#wake();
+  }
+
+  async #adopt(): Promise<void> {
+    try {
+      // Places in between stay free for operations that are added meanwhile.
+      const next = this.#nextN + 1_000_000;
+      const records = (await this.#store.adopt?.(next)) ?? [];
+      if (records.length > 0) this.#restore(records);
+    } catch (cause) {
+      this.#loseStore(cause);
+    }
+  }
+
+  async #run(): Promise<void> {
+    while (!this.#closing.signal.aborted) {
+      const waitMs = this.#readWaitMs();
+      if (waitMs > 0) {
+        await this.#sleep(waitMs);
+        continue;
+      }
+      const parcel = await this.#pack();
+      if (this.#closing.signal.aborted) return;
+      await this.#send(parcel);
+      if (this.#parcels.length > 0) continue;
+      for (const resolve of this.#emptied) resolve();
+      this.#emptied.clear();
+    }
+  }
+
+  #readWaitMs(): number {
+    const [first] = this.#parcels;
+    if (first === undefined) return Number.POSITIVE_INFINITY;
+    if (first.request !== undefined || this.#parcels.length >= this.#options.batchMax) return 0;
+    return this.#oldestAtMs + this.#options.batchMs - performance.now();
+  }
+
+  #sleep(ms: number): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#wake = resolve;
+    const timer = Number.isFinite(ms) ? setTimeout(resolve, ms) : undefined;
+    return promise.finally(() => clearTimeout(timer));
+  }
+
+  /** Makes one parcel of the oldest items, and stores its request before it is sent. */
+  async #pack(): Promise<Parcel> {
+    const [first] = this.#parcels as [Parcel];
+    if (first.request === undefined) {
+      const parcels = this.#takeBatch();
+      const items = parcels.flatMap((parcel) => parcel.items);
+      const ops = packMoves(items.map(({ op }) => op)).map((op) =>
+        op.op === 'chat.post' ? { ...op, id: undefined } : op,
+      );
+      const afterSeq = this.#hooks.readSeq();
+      first.items = items;
+      first.request = {
+        // The server reads the time of a UUIDv7 only.
+        key: `${this.#isTimeless ? 'k' : ''}${createKey(afterSeq)}`,
+        body: JSON.stringify({ ops }),
+        sentMs: Date.now(),
+        afterSeq,
+      };
+      this.#parcels.splice(0, parcels.length, first);
+      for (const { n } of parcels.slice(1)) this.#removed.push(n);
+      this.#unsaved.add(first);
+      this.#oldestAtMs = performance.now();
+    }
+    await this.#save();
+    return first;
+  }
+
+  #takeBatch(): Parcel[] {
+    const taken: Parcel[] = [];
+    let characters = 0;
+    const [first] = this.#parcels as [Parcel];
+    const opOf = (parcel: Parcel) => (parcel.items[0] as Item).op;
+    const kindOf = (op: Operation) => (op.op === 'chat.post' ? 'message' : waitsForOutcome(op));
+    for (const parcel of this.#parcels) {
+      const op = opOf(parcel);
+      characters += JSON.stringify(op).length;
+      const isFull = taken.length >= this.#requestMax || characters > REQUEST_CHARACTERS_MAX;
+      // A refused message refuses its whole request. Only conditional operations wait for their outcomes.
+      const fits = parcel.request === undefined && !isFull && kindOf(op) === kindOf(opOf(first));
+      if (taken.length > 0 && (!fits || op.op === 'chat.post')) break;
+      taken.push(parcel);
+    }
+    return taken;
+  }
+
+  async #send(parcel: Parcel): Promise<void> {
+    const { key, body, sentMs } = parcel.request as OutboxRequest;
+    if (parcel.isUncertain && Date.now() - sentMs > KEY_MS_MAX) return this.#replaceKey(parcel);
+    const waits = parcel.items.some(({ op }) => waitsForOutcome(op));
+    try {
+      const answer = await this.#requests.sendJson<Answer>('/updates', {
+        method: 'POST',
+        body,
+        headers: {
+          'Content-Type': 'application/json',
+          'Idempotency-Key': key,
+          ...(waits && { Prefer: 'wait' }),
+        },
+        signal: this.#closing.signal,
+      });
+      this.#hooks.fail(null);
+      // Such a write has no place in the order yet: later operations wait until the same request gets one.
+      if (answer.durability !== 'queued' && answer.durability !== 'committed')
+        return await this.#backoff.wait(1, this.#closing.signal);
+      this.#backoff.reset();
+      this.#accept(parcel, answer);
+    } catch (error) {
+      if (this.#closing.signal.aborted) return;
+      await this.#handleFailure(parcel, error as WorldkeepError);
+    }
+  }
+
+  #accept(parcel: Parcel, { seq, durability, results }: Answer): void {
+    this.#parcels = this.#parcels.filter((other) => other !== parcel);
+    this.#requestMax = Math.min(REQUEST_OPERATIONS_MAX, this.#requestMax * 2);
+    const isCommitted = durability === 'committed' || seq <= this.#committedSeq;
+    for (const [i, item] of parcel.items.entries()) {
+      for (const handle of item.handles) {
+        handle.seq = seq;
+        handle.status = results?.[i]?.status ?? null;
+        handle.raise(isCommitted ? 'committed' : 'queued');
+      }
+      this.#hooks.accept(item, seq);
+    }
+    if (!isCommitted)
+      this.#uncommitted.push({ seq, handles: parcel.items.flatMap(({ handles }) => handles) });
+    if (isCommitted || this.#options.durability === 'queued') this.#remove(parcel);
+    else this.#kept.push(parcel);
+  }
+
+  async #handleFailure(parcel: Parcel, error: WorldkeepError): Promise<void> {
+    if (error.code === 'key_expired') {
+      // Nothing was applied if this was the first attempt: only the clock of this device is wrong.
+      this.#isTimeless = true;
+      if (parcel.isUncertain) return this.#replaceKey(parcel);
+      this.#unpack(parcel);
+      return;
+    }
+    if (error.code === 'idempotency_key_reused') return this.#unpack(parcel);
+    if (isTemporary(error)) {
+      parcel.isUncertain = true;
+      this.#hooks.fail(error);
+      // Without a function that gets tokens, only `setToken` can end this pause.
+      const seconds =
+        error.status === 401 && !this.#requests.canRenew ? TOKEN_SECONDS : error.retryAfterSeconds;
+      return this.#backoff.wait(seconds, this.#closing.signal);
+    }
+    // The server applied nothing. Halves find the operation that it refuses.
+    if (parcel.items.length > 1) {
+      this.#requestMax = Math.ceil(parcel.items.length / 2);
+      this.#unpack(parcel);
+      return;
+    }
+    this.#parcels = this.#parcels.filter((other) => other !== parcel);
+    this.#remove(parcel);
+    for (const item of parcel.items) {
+      this.#hooks.hide(item);
+      for (const handle of item.handles) handle.fail(error);
+      this.#hooks.refuse(error, item.op);
+    }
+  }
+
+  /** The server no longer knows the key. Object changes may be applied twice: they are absolute. Messages must not. */
+  async #replaceKey(parcel: Parcel): Promise<void> {
+    const [item] = parcel.items as [Item];
+    if (item.op.op === 'chat.post') {
+      try {
+        const posted = await this.#findPosted(item.op, parcel.request?.afterSeq ?? 0);
+        if (posted !== null) return this.#accept(parcel, { seq: posted, durability: 'queued' });
+      } catch (error) {
+        this.#hooks.fail(error as WorldkeepError);
+        return this.#backoff.wait(null, this.#closing.signal);
+      }
+    }
+    this.#unpack(parcel);
+  }
+
+  async #findPosted(post: Operation & { op: 'chat.post' }, afterSeq: Seq): Promise<Seq | null> {
+    const { items } = await this.#requests.sendJson<{
+      items: { seq: Seq; userId: string | null; text: string }[];
+    }>(`/chat?limit=200&after=${afterSeq}`, { signal: this.#closing.signal });
+    return items.find(({ userId, text }) => userId === post.userId && text === post.text)?.seq ?? null;
+  }
+
+  /** Takes a parcel apart: its operations get a new request. */
+  #unpack(parcel: Parcel): void {
+    const { items } = parcel;
+    const singles = items.map((item): Parcel => ({ n: item.n, items: [item] }));
+    this.#parcels = this.#parcels.flatMap((other) => (other === parcel ? singles : [other]));
+    this.#removed.push(parcel.n);
+    for (const single of singles) this.#saveSoon(single);
+    this.#oldestAtMs = 0;
+  }
+
+  #remove(parcel: Parcel): void {
+    this.#unsaved.delete(parcel);
+    this.#removed.push(parcel.n);
+    this.#saveSoon();
+  }
+
+  #saveSoon(parcel?: Parcel): void {
+    if (parcel !== undefined) this.#unsaved.add(parcel);
+    this.#saveTimer ??= setTimeout(() => void this.#save(), 0);
+  }
+
+  /** Stores all changes. They are stored in order, and together. */
+  #save(): Promise<void> {
+    if (this.#saveTimer !== null) clearTimeout(this.#saveTimer);
+    this.#saveTimer = null;
+    const [parcels, removed] = [[...this.#unsaved], this.#removed];
+    this.#unsaved.clear();
+    this.#removed = [];
+    if (parcels.length === 0 && removed.length === 0) return this.#saving;
+    const records = parcels.map(({ n, items, request }): OutboxRecord => {
+      return { n, ops: items.map(({ op }) => op), ...(request && { request }) };
+    });
+    this.#saving = this.#saving
+      .then(() => this.#store.write(records, removed))
+      .catch((cause) => this.#loseStore(cause));
+    return this.#saving;
+  }
+
+  #loseStore(cause: unknown): void {
+    if (this.#closing.signal.aborted) return;
+    this.#store.close();
+    this.#store = createMemoryStore();
+    this.#hooks.fail(
+      new WorldkeepError(
+        'outbox_unavailable',
+        'Unsent changes cannot be stored: IndexedDB is full or blocked. They are lost if the page closes.',
+        { cause },
+      ),
+    );
+  }
+}
+
+function waitsForOutcome(op: Operation): boolean {
+  return 'ifSeq' in op && isConditional(op);
+}
+
+/** Whether the same request may succeed later. The server applied it completely or not at all. */
+function isTemporary({ code, status }: WorldkeepError): boolean {
+  if (code === 'unreachable' || code === 'not_worldkeep') return true;
+  // 409: the log of the space is in a Redis that this server does not have.
+  if (status === null || status === 501) return false;
+  return [401, 408, 409, 429].includes(status) || status >= 500;
+}

@@ -1,0 +1,120 @@
+import { type FieldError, WorldkeepError } from './errors.ts';
+
+/** A token, or a function that gets a new one when the server refuses the last one. */
+export type TokenSource = string | (() => string | Promise<string>);
+
+/** Milliseconds after which a request without its whole answer has failed. A large state takes the longest. */
+const ANSWER_MS_MAX = 60_000;
+
+export interface RequestOptions {
+  method?: string;
+  headers?: Record<string, string>;
+  body?: string;
+  signal: AbortSignal;
+  /** The answer has no end, so the request has no time limit. */
+  isStream?: boolean;
+}
+
+/** Requests to one space, with the token in a header. */
+export class Requests {
+  readonly #base: string;
+  #source: TokenSource;
+  #token: Promise<string> | null = null;
+
+  /** @param url the address of the server. @throws invalid_url */
+  constructor(url: string | URL, space: string, token: TokenSource) {
+    if (!URL.canParse(url) || !/^https?:/.test(`${url}`))
+      throw new WorldkeepError('invalid_url', `"${url}" is not an address such as https://worlds.example.`);
+    this.#base = `${`${url}`.replace(/\/$/, '')}/v1/spaces/${encodeURIComponent(space)}`;
+    this.#source = token;
+  }
+
+  /** The next request uses this token. */
+  setToken(token: TokenSource): void {
+    this.#source = token;
+    this.#token = null;
+  }
+
+  /** Whether a refused token can be replaced by a new one. */
+  get canRenew(): boolean {
+    return typeof this.#source !== 'string';
+  }
+
+  /** The current token. */
+  readToken(): Promise<string> {
+    this.#token ??= Promise.resolve(typeof this.#source === 'string' ? this.#source : this.#source());
+    return this.#token;
+  }
+
+  /**
+   * Sends a request; a refused token is renewed once. @throws WorldkeepError for every answer other than 2xx
+   */
+  async send(path: string, options: RequestOptions): Promise<Response> {
+    let token = this.readToken();
+    for (let attempt = 0; ; attempt++) {
+      try {
+        return await this.#sendOnce(path, await token, options);
+      } catch (error) {
+        const isRefused = error instanceof WorldkeepError && error.status === 401;
+        if (token === this.#token) this.#token = null;
+        if (!isRefused || typeof this.#source === 'string' || attempt > 0) throw error;
+        token = this.readToken();
+      }
+    }
+  }
+
+  /** The same, for an answer in JSON. */
+  async sendJson<Answer>(path: string, options: RequestOptions): Promise<Answer> {
+    const response = await this.send(path, options);
+    try {
+      return await response.json();
+    } catch (cause) {
+      throw notWorldkeep(response, cause);
+    }
+  }
+
+  async #sendOnce(path: string, token: string, options: RequestOptions): Promise<Response> {
+    const { isStream = false, headers, signal, ...rest } = options;
+    let response: Response;
+    try {
+      response = await fetch(`${this.#base}${path}`, {
+        ...rest,
+        cache: 'no-store',
+        headers: { Authorization: `Bearer ${token}`, ...headers },
+        signal: isStream ? signal : AbortSignal.any([signal, AbortSignal.timeout(ANSWER_MS_MAX)]),
+      });
+    } catch (cause) {
+      throw new WorldkeepError(
+        'unreachable',
+        `No answer from ${this.#base}. Check the address, and that the server allows this origin (CORS_ALLOWED_ORIGINS).`,
+        { cause },
+      );
+    }
+    const type = response.headers.get('Content-Type') ?? '';
+    if (response.ok && (isStream ? type.startsWith('text/event-stream') : type.includes('json')))
+      return response;
+    throw await readProblem(response, type);
+  }
+}
+
+async function readProblem(response: Response, type: string): Promise<WorldkeepError> {
+  const text = await response.text();
+  const problem: { code?: string; detail?: string; errors?: FieldError[] } = type.includes('json')
+    ? JSON.parse(text || '{}')
+    : {};
+  if (problem.code === undefined) return notWorldkeep(response);
+  const after = Number(response.headers.get('Retry-After') ?? Number.NaN);
+  return new WorldkeepError(problem.code, problem.detail ?? `The server answered ${response.status}.`, {
+    status: response.status,
+    errors: problem.errors ?? [],
+    retryAfterSeconds: Number.isFinite(after) ? after : null,
+  });
+}
+
+function notWorldkeep(response: Response, cause?: unknown): WorldkeepError {
+  return new WorldkeepError(
+    'not_worldkeep',
+    `${response.url} answered ${response.status} and ${response.headers.get('Content-Type')}, not worldkeep's JSON. Check \`url\`.`,
+    { status: response.status, cause },
+  );
+}

@@ -1,0 +1,73 @@
+import type { Operation, OperationStatus } from '../world/operation.ts';
+import type { Seq } from '../world/types.ts';
+import type { WorldkeepError } from './errors.ts';
+
+/**
+ * What holds an operation. `local`: this client. `queued`: the server's log, in its place in the order. `committed`: Postgres.
+ */
+export type Durability = 'local' | 'queued' | 'committed';
+
+const LEVELS: Durability[] = ['local', 'queued', 'committed'];
+
+interface Waiter {
+  level: Durability;
+  resolve: (sent: Sent) => void;
+  reject: (error: WorldkeepError) => void;
+}
+
+/** One operation on its way to the server. */
+export class Sent {
+  readonly operation: Operation;
+  #durability: Durability = 'local';
+  #error: WorldkeepError | null = null;
+  #waiters: Waiter[] = [];
+  /** The seq of its request's last entry; null while it is `local`. */
+  seq: Seq | null = null;
+  /** Its outcome. Only the server knows it, and only conditional operations (`ifSeq`) ask for it; null otherwise. */
+  status: OperationStatus | null = null;
+
+  constructor(operation: Operation) {
+    this.operation = operation;
+  }
+
+  get durability(): Durability {
+    return this.#durability;
+  }
+
+  /** Why the operation will never be applied; null: it was not refused. */
+  get error(): WorldkeepError | null {
+    return this.#error;
+  }
+
+  /** Resolves when the operation has reached the level. @throws WorldkeepError if the server refuses it */
+  reached(level: Durability): Promise<Sent> {
+    if (this.#error !== null) return Promise.reject(this.#error);
+    if (this.#has(level)) return Promise.resolve(this);
+    return new Promise((resolve, reject) => this.#waiters.push({ level, resolve, reject }));
+  }
+
+  /** The operation has reached a level. A level never falls. */
+  raise(level: Durability): void {
+    if (this.#has(level)) return;
+    this.#durability = level;
+    const waiters = this.#waiters;
+    this.#waiters = waiters.filter((waiter) => !this.#has(waiter.level));
+    for (const waiter of waiters) if (this.#has(waiter.level)) waiter.resolve(this);
+  }
+
+  /** The server refuses the operation. */
+  fail(error: WorldkeepError): void {
+    this.#error = error;
+    this.abandon(error);
+  }
+
+  /** This client learns no more of the operation. */
+  abandon(error: WorldkeepError): void {
+    for (const { reject } of this.#waiters) reject(error);
+    this.#waiters = [];
+  }
+
+  #has(level: Durability): boolean {
+    return LEVELS.indexOf(this.#durability) >= LEVELS.indexOf(level);
+  }
+}

@@ -1,0 +1,388 @@
+import type { OperationStatus } from '../world/operation.ts';
+import type { Seq } from '../world/types.ts';
+import { Backoff } from './backoff.ts';
+import { Chat } from './chat.ts';
+import { createKey } from './create-key.ts';
+import { Emitter } from './emitter.ts';
+import { WorldkeepError } from './errors.ts';
+import { createIndexedDbStore } from './indexed-db-store.ts';
+import type { LiveMap } from './live-map.ts';
+import { Mirror, type MirrorState, type SentChange } from './mirror.ts';
+import { Outbox } from './outbox.ts';
+import { createMemoryStore, type OutboxStore } from './outbox-store.ts';
+import { Presence } from './presence.ts';
+import { readStream } from './read-stream.ts';
+import { Requests, type TokenSource } from './requests.ts';
+import type { Durability, Sent } from './sent.ts';
+import type {
+  AvatarChanges,
+  DeleteOptions,
+  LiveObject,
+  LiveUser,
+  ObjectChanges,
+  ObjectFields,
+  Placement,
+} from './types.ts';
+
+/**
+ * `connecting`: the world is not loaded yet. `live`: each change arrives. `offline`: the server does not answer; changes wait.
+ * `unauthorized`: the server refuses the token; changes wait. `closed`: `close()` was called.
+ */
+export type WorldStatus = 'connecting' | 'live' | 'offline' | 'unauthorized' | 'closed';
+
+export interface ConnectOptions {
+  /** The address of the server, such as `https://worlds.example`. */
+  url: string | URL;
+  space: string;
+  /** A session token or an API key; or a function that gets a new one when the server refuses the last one. */
+  token: TokenSource;
+  /** Milliseconds for which a change waits for others: 100. */
+  batchMs?: number;
+  /** Changes that end this wait: 100. */
+  batchMax?: number;
+  /** The level at which the outbox forgets a change: `queued`. */
+  durability?: 'queued' | 'committed';
+  /** Where unsent changes wait: in a browser IndexedDB, elsewhere memory. */
+  store?: OutboxStore;
+}
+
+export type WorldEvents = {
+  status: [status: WorldStatus];
+  /** A failure. The SDK retries where a retry can help. */
+  error: [error: WorldkeepError];
+  /** The server refused a change. The mirror no longer shows it. */
+  refused: [error: WorldkeepError, operation: Sent['operation']];
+  /** The mirror has applied changes up to this seq. */
+  seq: [seq: Seq];
+};
+
+const EMPTY_ANSWER: MirrorState = { seq: 0, durableSeq: 0, objects: [], users: [], chat: [] };
+/** Milliseconds between two requests for people and messages that the stream cannot tell. */
+const PEOPLE_MS = 500;
+
+/** A live mirror of one space. */
+export class World {
+  readonly space: string;
+  readonly objects: LiveMap<LiveObject>;
+  readonly users: LiveMap<LiveUser>;
+  readonly presence: Presence;
+  readonly chat: Chat;
+  /** Resolves when the world is loaded. @throws WorldkeepError if the server refuses to show it */
+  readonly ready: Promise<World>;
+  readonly #requests: Requests;
+  readonly #mirror = new Mirror();
+  readonly #outbox: Outbox;
+  readonly #emitter = new Emitter<WorldEvents>();
+  readonly #closing = new AbortController();
+  readonly #backoff = new Backoff();
+  readonly #userId: string | null;
+  #status: WorldStatus = 'connecting';
+  #error: WorldkeepError | null = null;
+  /** The seq up to which the world is in Postgres, as far as this client knows. */
+  #committedSeq: Seq = 0;
+  /** The mirror's seq is that of an entry, not only of a state. */
+  #isExact = false;
+  #peopleTimer: ReturnType<typeof setTimeout> | null = null;
+  readonly #readiness = Promise.withResolvers<World>();
+
+  /** @throws WorldkeepError `invalid_url` */
+  constructor(options: ConnectOptions) {
+    const { url, space, token, batchMs = 100, batchMax = 100, durability = 'queued' } = options;
+    this.space = space;
+    this.#requests = new Requests(url, space, token);
+    this.#userId = typeof token === 'string' ? readSubject(token) : null;
+    this.objects = this.#mirror.objects;
+    this.users = this.#mirror.users;
+    this.presence = new Presence(this.#requests);
+    this.chat = new Chat(this.#mirror);
+    this.ready = this.#readiness.promise;
+    // A caller who does not wait for the world hears of the failure by event.
+    this.ready.catch(() => undefined);
+    const owner = typeof token === 'string' ? (this.#userId ?? 'key') : 'person';
+    const store =
+      options.store ??
+      createIndexedDbStore(`${new URL(url).origin} ${space} ${owner}`) ??
+      createMemoryStore();
+    this.#outbox = new Outbox(
+      this.#requests,
+      store,
+      { batchMs, batchMax, durability },
+      {
+        show: (item) => this.#mirror.show(item),
+        accept: (item, seq) => this.#mirror.accept(item, seq),
+        hide: (item) => this.#mirror.hide(item),
+        refuse: (error, operation) => this.#emitter.emit('refused', error, operation),
+        fail: (error) => {
+          if (error !== null) this.#fail(error);
+        },
+        readSeq: () => this.#mirror.seq,
+      },
+    );
+    globalThis.addEventListener?.('online', this.#retry);
+    void this.#outbox.start();
+    void this.#follow();
+  }
+
+  get status(): WorldStatus {
+    return this.#status;
+  }
+
+  /** The last failure since the world was live; null: none. */
+  get error(): WorldkeepError | null {
+    return this.#error;
+  }
+
+  /** The seq that the mirror has reached, in microseconds since 1970. */
+  get seq(): Seq {
+    return this.#mirror.seq;
+  }
+
+  /** Changes that the server is not known to have. */
+  get unsent(): number {
+    return this.#outbox.size;
+  }
+
+  /** The person of the session token; null for an API key. */
+  get userId(): string | null {
+    return this.#userId;
+  }
+
+  /** @returns a function that removes the listener */
+  on<Name extends keyof WorldEvents>(
+    event: Name,
+    listener: (...args: WorldEvents[Name]) => void,
+  ): () => void {
+    return this.#emitter.on(event, listener);
+  }
+
+  /** Creates an object, or replaces all of it. Absent fields take their defaults. */
+  put(id: string, fields: ObjectFields = {}): Sent {
+    return this.#outbox.add(copy({ ...fields, op: 'put' as const, id }));
+  }
+
+  /** Changes fields of an object. `properties` is a JSON merge patch (RFC 7396). */
+  patch(id: string, changes: ObjectChanges): Sent {
+    return this.#outbox.add(copy({ ...changes, op: 'patch' as const, id }));
+  }
+
+  delete(id: string, options: DeleteOptions = {}): Sent {
+    return this.#outbox.add(copy({ ...options, op: 'delete' as const, id }));
+  }
+
+  /** Moves, turns or scales an object. */
+  move(id: string, { position, rotation, scale }: Placement): Sent {
+    return this.patch(id, {
+      ...(position && { position: toVector(position) }),
+      ...(rotation && { rotation: { ...toVector(rotation), w: rotation.w } }),
+      ...(scale && { scale: toVector(scale) }),
+    });
+  }
+
+  /** Moves the avatar of the token's person. @param userId for API keys: whose avatar */
+  moveAvatar(changes: AvatarChanges, userId: string | null = this.#userId): Sent {
+    if (userId === null) throw new WorldkeepError('no_person', 'Name the person: this token has none.');
+    return this.#outbox.add(copy({ ...changes, op: 'user.patch' as const, id: userId }));
+  }
+
+  /** Posts a message. @param kind a name that your clients choose: `text` */
+  say(text: string, { kind = 'text' }: { kind?: string } = {}): Sent {
+    return this.#outbox.add({ op: 'chat.post', id: createKey(), userId: this.#userId, text, kind });
+  }
+
+  /** What holds the last change of an object. */
+  durabilityOf(id: string): Durability {
+    if (this.#mirror.isLocal(id)) return 'local';
+    return (this.objects.get(id)?.seq ?? 0) > this.#committedSeq ? 'queued' : 'committed';
+  }
+
+  /** Uses another token from now on, for example after `unauthorized`. */
+  setToken(token: TokenSource): void {
+    this.#requests.setToken(token);
+    this.#retry();
+  }
+
+  /**
+   * Sends what is unsent, then ends.
+   * @param timeoutMs how long it may take: 5,000. After that, unsent changes stay in IndexedDB, or are lost with the memory.
+   * @returns the number of unsent changes
+   */
+  async close({ timeoutMs = 5_000 }: { timeoutMs?: number } = {}): Promise<number> {
+    if (this.#status === 'closed') return this.#outbox.size;
+    await this.#outbox.drain(timeoutMs);
+    globalThis.removeEventListener?.('online', this.#retry);
+    if (this.#peopleTimer !== null) clearTimeout(this.#peopleTimer);
+    this.presence.close();
+    this.#closing.abort();
+    await this.#outbox.close();
+    this.#setStatus('closed');
+    this.#readiness.reject(new WorldkeepError('closed', 'The world was closed first.'));
+    return this.#outbox.size;
+  }
+
+  readonly #retry = (): void => {
+    this.#backoff.end();
+    this.#outbox.retry();
+  };
+
+  /** Loads the world and follows its changes, again and again, until it is closed. */
+  async #follow(): Promise<void> {
+    let isLoaded = false;
+    while (!this.#closing.signal.aborted) {
+      try {
+        if (!isLoaded) await this.#load();
+        isLoaded = await this.#followStream();
+      } catch (cause) {
+        if (this.#closing.signal.aborted) return;
+        const error = toError(cause);
+        if (error.code === 'trimmed') {
+          isLoaded = false;
+          continue;
+        }
+        this.#fail(error);
+        if (isFinal(error)) return this.#readiness.reject(error);
+        const isRefused = error.status === 401 && !this.#requests.canRenew;
+        await this.#backoff.wait(isRefused ? 600 : error.retryAfterSeconds, this.#closing.signal);
+      }
+    }
+  }
+
+  async #load(): Promise<void> {
+    const state = await this.#requests.sendJson<MirrorState>('/state?include=objects,users,chat', {
+      signal: this.#closing.signal,
+    });
+    this.#mirror.load({ ...EMPTY_ANSWER, ...state });
+    this.#isExact = false;
+    this.#setCommitted(state.durableSeq);
+    this.#outbox.resend();
+    this.#emitter.emit('seq', this.#mirror.seq);
+    this.#readiness.resolve(this);
+  }
+
+  /** @returns false if the world must be loaded again */
+  async #followStream(): Promise<boolean> {
+    const ended = new AbortController();
+    let isReset = false;
+    const isAgain = this.#status === 'offline';
+    await readStream(this.#requests, {
+      since: this.#mirror.seq,
+      isExact: this.#isExact,
+      signal: AbortSignal.any([this.#closing.signal, ended.signal]),
+      onOpen: () => {
+        this.#backoff.reset();
+        this.#error = null;
+        this.#setStatus('live');
+        this.presence.refresh();
+        if (isAgain) this.#outbox.retry();
+      },
+      onEvent: async (event, data) => {
+        if (event === 'change') await this.#receive(JSON.parse(data));
+        else if (event === 'committed') this.#setCommitted(JSON.parse(data).seq);
+        else if (event === 'presence') {
+          this.presence.refresh();
+          this.#loadPeopleSoon();
+        } else if (event === 'reset') {
+          isReset = true;
+          ended.abort();
+        }
+      },
+    });
+    if (!isReset && !this.#closing.signal.aborted) {
+      this.#setStatus('offline');
+      await this.#backoff.wait(null, this.#closing.signal);
+    }
+    return !isReset;
+  }
+
+  async #receive(change: SentChange): Promise<void> {
+    if (change.seq <= this.#mirror.seq) return;
+    if (change.prev !== this.#mirror.seq && (this.#isExact || change.prev > this.#mirror.seq))
+      await this.#repair(change.prev);
+    this.#applyChange(change);
+  }
+
+  /** Reads the entries up to a seq that the stream did not bring. @throws WorldkeepError `trimmed` */
+  async #repair(until: Seq): Promise<void> {
+    while (this.#mirror.seq < until) {
+      const { changes } = await this.#requests.sendJson<{ changes: SentChange[] }>(
+        `/changes?since=${this.#mirror.seq}&limit=1000`,
+        { signal: this.#closing.signal },
+      );
+      if (changes.length === 0) throw new WorldkeepError('trimmed', 'Changes are missing.');
+      for (const change of changes) if (change.seq <= until) this.#applyChange({ ...change, prev: 0 });
+      if (changes.at(-1)?.seq !== undefined && (changes.at(-1) as SentChange).seq > until) break;
+    }
+  }
+
+  #applyChange(change: SentChange): void {
+    this.#mirror.apply(change);
+    this.#isExact = true;
+    if (this.#mirror.isIncomplete) this.#loadPeopleSoon();
+    this.#emitter.emit('seq', change.seq);
+  }
+
+  /** Names and erased people are not in the log, nor messages that replace deleted ones. */
+  #loadPeopleSoon(): void {
+    this.#peopleTimer ??= setTimeout(async () => {
+      this.#peopleTimer = null;
+      try {
+        const state = await this.#requests.sendJson<MirrorState>('/state?include=users,chat', {
+          signal: this.#closing.signal,
+        });
+        if (!this.#mirror.loadPeople({ ...EMPTY_ANSWER, ...state })) this.#loadPeopleSoon();
+      } catch (error) {
+        if (!this.#closing.signal.aborted && !isFinal(toError(error))) this.#loadPeopleSoon();
+      }
+    }, PEOPLE_MS);
+  }
+
+  #setCommitted(seq: Seq): void {
+    if (seq <= this.#committedSeq) return;
+    this.#committedSeq = seq;
+    this.#outbox.commit(seq);
+  }
+
+  #fail(error: WorldkeepError): void {
+    this.#error = error;
+    this.#emitter.emit('error', error);
+    if (error.status === 401) this.#setStatus('unauthorized');
+    else if (error.code === 'unreachable' || (error.status ?? 0) >= 500) this.#setStatus('offline');
+  }
+
+  #setStatus(status: WorldStatus): void {
+    if (this.#status === status || this.#status === 'closed') return;
+    this.#status = status;
+    this.#emitter.emit('status', status);
+  }
+}
+
+function toError(cause: unknown): WorldkeepError {
+  return cause instanceof WorldkeepError
+    ? cause
+    : new WorldkeepError('internal', cause instanceof Error ? cause.message : String(cause), { cause });
+}
+
+/** Whether no retry can help: the space is not there, or is not for this token. */
+function isFinal({ status }: WorldkeepError): boolean {
+  return status === 403 || status === 404 || status === 422 || status === 501;
+}
+
+/** A copy that the caller cannot change, as JSON. */
+function copy<Value>(value: Value): Value {
+  return JSON.parse(JSON.stringify(value));
+}
+
+function toVector({ x, y, z }: { x: number; y: number; z: number }): { x: number; y: number; z: number } {
+  return { x, y, z };
+}
+
+/** The person whom a session token names; null if it is an API key. The server checks the token, not this client. */
+function readSubject(token: string): string | null {
+  try {
+    const [, claims = ''] = token.split('.');
+    return JSON.parse(atob(claims.replaceAll('-', '+').replaceAll('_', '/'))).sub ?? null;
+  } catch {
+    return null;
+  }
+}
+
+export type { OperationStatus };
