@@ -280,7 +280,7 @@ export class Outbox {
         afterSeq,
       };
       this.#parcels.splice(0, parcels.length, first);
-      for (const { n } of parcels.slice(1)) this.#removed.push(n);
+      for (const parcel of parcels.slice(1)) this.#forget(parcel);
       this.#unsaved.add(first);
       this.#oldestAtMs = performance.now();
     }
@@ -415,9 +415,13 @@ export class Outbox {
     this.#oldestAtMs = 0;
   }
 
-  #remove(parcel: Parcel): void {
+  #forget(parcel: Parcel): void {
     this.#unsaved.delete(parcel);
     this.#removed.push(parcel.n);
+  }
+
+  #remove(parcel: Parcel): void {
+    this.#forget(parcel);
     this.#saveSoon();
   }
 

@@ -18,15 +18,17 @@ export interface RequestOptions {
 /** Requests to one space, with the token in a header. */
 export class Requests {
   readonly #base: string;
+  readonly #fetch: typeof fetch;
   #source: TokenSource;
   #token: Promise<string> | null = null;
 
   /** @param url the address of the server. @throws invalid_url */
-  constructor(url: string | URL, space: string, token: TokenSource) {
+  constructor(url: string | URL, space: string, token: TokenSource, send: typeof fetch) {
     if (!URL.canParse(url) || !/^https?:/.test(`${url}`))
       throw new WorldkeepError('invalid_url', `"${url}" is not an address such as https://worlds.example.`);
     this.#base = `${`${url}`.replace(/\/$/, '')}/v1/spaces/${encodeURIComponent(space)}`;
     this.#source = token;
+    this.#fetch = send;
   }
 
   /** The next request uses this token. */
@@ -77,7 +79,7 @@ export class Requests {
     const { isStream = false, headers, signal, ...rest } = options;
     let response: Response;
     try {
-      response = await fetch(`${this.#base}${path}`, {
+      response = await this.#fetch.call(undefined, `${this.#base}${path}`, {
         ...rest,
         cache: 'no-store',
         headers: { Authorization: `Bearer ${token}`, ...headers },

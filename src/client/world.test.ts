@@ -1,7 +1,8 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import { startTcpProxy } from '../../test/tcp-proxy.ts';
 import { type ConnectOptions, connect, type World, WorldkeepError } from './index.ts';
-import { createMemoryStore, type OutboxRecord, type OutboxStore } from './outbox-store.ts';
+import { createMemoryStore } from './outbox-store.ts';
+import { makeSharedStore } from './testing/histories.ts';
 import { describeState, describeWorld, makePlace, type Place, useServer } from './testing/place.ts';
 
 const server = useServer({ STREAM_HEARTBEAT_SECONDS: '1' });
@@ -28,22 +29,6 @@ async function expectSame(place: Place, ...worlds: World[]): Promise<void> {
 
 function nextError(world: World): Promise<WorldkeepError> {
   return new Promise((resolve) => world.on('error', resolve));
-}
-
-/** A store that another client can open later, as a reloaded page opens the one of the page before. */
-function makeSharedStore(): { open(): OutboxStore; records: Map<number, OutboxRecord> } {
-  const records = new Map<number, OutboxRecord>();
-  return {
-    records,
-    open: () => ({
-      open: async () => [...records.values()].sort((a, b) => a.n - b.n),
-      async write(set, remove) {
-        for (const n of remove) records.delete(n);
-        for (const record of set) records.set(record.n, structuredClone(record));
-      },
-      close: () => undefined,
-    }),
-  };
 }
 
 describe('a live world', () => {

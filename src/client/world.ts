@@ -44,6 +44,8 @@ export interface ConnectOptions {
   durability?: 'queued' | 'committed';
   /** Where unsent changes wait: in a browser IndexedDB, elsewhere memory. */
   store?: OutboxStore;
+  /** Sends requests in place of `fetch`, such as a service binding of a Worker. */
+  fetch?: typeof fetch;
 }
 
 export type WorldEvents = {
@@ -89,7 +91,7 @@ export class World {
   constructor(options: ConnectOptions) {
     const { url, space, token, batchMs = 100, batchMax = 100, durability = 'queued' } = options;
     this.space = space;
-    this.#requests = new Requests(url, space, token);
+    this.#requests = new Requests(url, space, token, options.fetch ?? fetch);
     this.#userId = typeof token === 'string' ? readSubject(token) : null;
     this.objects = this.#mirror.objects;
     this.users = this.#mirror.users;

@@ -1,0 +1,17 @@
+import { describe, expect, it } from 'vitest';
+import { runHistory } from './testing/histories.ts';
+import { makePlace, useServer } from './testing/place.ts';
+
+/** A few; `npm run proof` runs 1,000. */
+const SEEDS = Array.from({ length: Number(process.env.N ?? 6) }, (_, i) => Number(process.env.FROM ?? 1) + i);
+
+describe('random histories of clients', () => {
+  const server = useServer({ STREAM_HEARTBEAT_SECONDS: '1' });
+
+  it.concurrent.each(SEEDS)('every client shows the state of the server (seed %i)', async (seed) => {
+    const place = await makePlace(server());
+    const { difference, operations } = await runHistory(seed, place, () => place.url);
+    expect(difference).toBeNull();
+    expect(operations).toBeGreaterThan(20);
+  });
+});
