@@ -80,8 +80,11 @@ export class Outbox {
   #uncommitted: { seq: Seq; handles: Sent[] }[] = [];
   #committedSeq: Seq = 0;
   #nextN = 1;
+  /** The store has told what earlier clients left. */
+  #isOpen = false;
   #unsaved = new Set<Parcel>();
   #removed: number[] = [];
+  #opening: Promise<void> = Promise.resolve();
   #saving: Promise<void> = Promise.resolve();
   #saveTimer: ReturnType<typeof setTimeout> | null = null;
   #requestMax = REQUEST_OPERATIONS_MAX;
@@ -106,20 +109,34 @@ export class Outbox {
   }
 
   /** Loads what earlier clients left, and begins to send. */
-  async start(): Promise<void> {
+  start(): void {
+    this.#opening = this.#open().then(() => void this.#run());
+  }
+
+  async #open(): Promise<void> {
     try {
-      this.#restore(await this.#store.open());
+      const records = await this.#store.open();
+      // Changes that were made meanwhile come after older ones, also in what the world shows.
+      const early = this.#parcels.splice(0);
+      this.#isOpen = true;
+      this.#restore(records);
+      for (const parcel of early) {
+        const [item] = parcel.items as [Item];
+        parcel.n = item.n = this.#nextN++;
+        this.#hooks.hide(item);
+        this.#hooks.show(item);
+        this.#push(parcel);
+      }
       if (this.#store.adopt !== undefined) this.#adoptTimer = setInterval(() => void this.#adopt(), ADOPT_MS);
     } catch (cause) {
       this.#loseStore(cause);
     }
-    void this.#run();
   }
 
   add(operation: Operation): Sent {
     const handle = new Sent(operation);
     if (!this.#mergeIntoLast(operation, handle)) {
-      const n = this.#nextN++;
+      const n = this.#isOpen ? this.#nextN++ : 0;
       const item: Item = { n, op: operation, seq: null, handles: [handle] };
       this.#push({ n, items: [item] });
       this.#hooks.show(item);
@@ -177,6 +194,7 @@ export class Outbox {
     this.#closing.abort();
     if (this.#adoptTimer !== null) clearInterval(this.#adoptTimer);
     this.retry();
+    await this.#opening;
     await this.#save();
     this.#store.close();
     const error = new WorldkeepError('closed', 'The world was closed first.');
@@ -426,6 +444,8 @@ export class Outbox {
   }
 
   #saveSoon(parcel?: Parcel): void {
+    // Places are given when the store has told which are taken.
+    if (!this.#isOpen) return;
     if (parcel !== undefined) this.#unsaved.add(parcel);
     this.#saveTimer ??= setTimeout(() => void this.#save(), 0);
   }
@@ -449,6 +469,7 @@ export class Outbox {
 
   #loseStore(cause: unknown): void {
     if (this.#closing.signal.aborted) return;
+    this.#isOpen = true;
     this.#store.close();
     this.#store = createMemoryStore();
     this.#hooks.fail(

@@ -260,6 +260,21 @@ describe('the outbox', () => {
     await proxy.close();
   });
 
+  it('keeps changes that are made before the store has opened, after those that it holds', async () => {
+    const place = await makePlace(server());
+    const shared = makeSharedStore();
+    shared.records.set(1, { n: 1, ops: [{ op: 'put', id: 'lamp', name: 'Old' }] });
+    const world = join(place, { store: shared.open() });
+    world.patch('lamp', { name: 'New' });
+    expect(await world.close({ timeoutMs: 0 })).toBe(2);
+    const kept = [...shared.records.values()].flatMap(({ ops }) => ops);
+    expect(kept.map(({ op }) => op)).toEqual(['put', 'patch']);
+    const after = join(place, { store: shared.open() });
+    await after.ready;
+    await expectSame(place, after);
+    expect(after.objects.get('lamp')?.name).toBe('New');
+  });
+
   it('keeps changes until they are committed, if asked', async () => {
     const place = await makePlace(server());
     const shared = makeSharedStore();

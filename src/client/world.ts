@@ -121,7 +121,7 @@ export class World {
       },
     );
     globalThis.addEventListener?.('online', this.#retry);
-    void this.#outbox.start();
+    this.#outbox.start();
     void this.#follow();
   }
 

@@ -114,7 +114,9 @@ export async function runHistory(seed: number, place: Place, readUrl: () => stri
       for (const [fault, count] of Object.entries(network.faults))
         faults[fault] = (faults[fault] ?? 0) + count;
     return {
-      difference: difference ?? (wrong.length > 0 ? `messages lost or doubled: ${wrong.join()}` : null),
+      difference:
+        difference ??
+        (wrong.length > 0 ? `messages lost or doubled: ${wrong.join()} in ${shown.join()}` : null),
       operations,
       refused,
       faults,
@@ -164,8 +166,10 @@ async function compare(place: Place, clients: Client[]): Promise<string | null> 
   for (const { world, store } of clients) {
     if (world.unsent > 0)
       return `${world.userId} has ${world.unsent} unsent changes, status ${world.status}: ${world.error?.message}`;
-    if (store.records.size > 0)
-      return `the store of ${world.userId} holds ${JSON.stringify([...store.records.values()])}, seq ${world.seq}`;
+    if (store.records.size === 0) continue;
+    // A drain that was killed is repeated by the schedule, every minute; or by the next writer who waits.
+    await place.call('PUT', `/v1/spaces/${place.space}/objects/end`, {});
+    return `the store of ${world.userId} is not empty`;
   }
   const state = sortText(describeState(await place.state()));
   for (const { world } of clients) {
