@@ -39,6 +39,7 @@ const TINY: Sizes = {
   routes: { requests: 2 },
   files: { bytes: 2 ** 20 },
   library: { models: 20, references: 3, reads: 5 },
+  client: { changes: 5, perSecond: 50, objects: 40, offline: { changes: 10, seconds: 0.2 } },
   commands: { seconds: 0.5, updatesPerSecond: 200, readsPerSecond: 10 },
   baseline: { drizzleUpdates: 20, missionUpdates: 200, seconds: 0.2, hundreds: 10 },
 };
@@ -117,9 +118,23 @@ const MEASURED: Record<string, string[]> = {
     'memory during the download, the bare bucket',
   ],
   library: ['p50', 'p50, a small tenant', 'bytes', 'bytes, a small tenant'],
+  client: [
+    'change to another client, p50',
+    'in batches of 100 ms, p50',
+    'without the SDK, p50',
+    'change to another client, p99',
+    'in batches of 100 ms, p99',
+    'without the SDK, p99',
+    'memory for each of 40 objects',
+    'memory for each, the parsed state without the SDK',
+    '10 changes of 0.2 s offline: until all are sent and the world is live',
+    '10 changes of 0.2 s offline: requests',
+    '10 changes of 0.2 s offline: lost',
+  ],
   commands: ['Redis commands', 'Postgres statements', 'Postgres transactions', 'list price'],
 };
 const EXACT: Record<string, number> = {
+  '10 changes of 0.2 s offline: lost': 0,
   'script calls in Redis, at saturation': 1,
   'all commands in Redis': 1,
   'acknowledged updates lost': 0,

@@ -5,6 +5,7 @@ import type { Section } from './harness/bench.ts';
 import { measureAppend } from './sections/append.ts';
 import { measureBoth } from './sections/both.ts';
 import { measureBytes } from './sections/bytes.ts';
+import { measureClient } from './sections/client.ts';
 import { measureCold } from './sections/cold.ts';
 import { measureCommands } from './sections/commands.ts';
 import { measureCrash } from './sections/crash.ts';
@@ -60,6 +61,7 @@ export const SECTIONS: readonly { name: string; what: string; measure: Section }
   { name: 'routes', what: 'every route by itself', measure: measureRoutes },
   { name: 'files', what: 'a large model up and down, next to the bare bucket', measure: measureFiles },
   { name: 'library', what: 'states of a tenant with many models', measure: measureLibrary },
+  { name: 'client', what: 'the SDK: delivery, memory, return after an outage', measure: measureClient },
   {
     name: 'commands',
     what: 'commands and statements for a million, and their price',

@@ -1,36 +1,14 @@
-import { existsSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { delimiter, join } from 'node:path';
-import { type Browser, chromium } from 'playwright-core';
+import { join } from 'node:path';
+import type { Browser } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { findFreePort } from '../dev/ports.ts';
 import { type DevWorker, startWorker } from '../dev/worker.ts';
 import { DOCS_ASSETS, DOCS_ASSETS_PATH } from '../functions/openapi/assets.ts';
 import { ROUTES } from '../functions/routes/index.ts';
+import { launchBrowser } from './browser.ts';
 import { makeEnv } from './http/targets.ts';
-
-const FLAGS = [
-  '--disable-gpu',
-  '--disable-background-networking',
-  '--disable-component-update',
-  '--disable-sync',
-  '--no-first-run',
-];
-
-const BROWSERS = ['chromium', 'chromium-browser', 'google-chrome'];
-
-/** @throws if no browser is installed: this proof needs one */
-function findBrowser(): string {
-  const folders = (process.env.PATH ?? '').split(delimiter);
-  const paths = folders.flatMap((folder) => BROWSERS.map((name) => join(folder, name)));
-  const path = paths.find((candidate) => existsSync(candidate));
-  if (path === undefined)
-    throw new Error(
-      `No browser on PATH (${BROWSERS.join(', ')}): install one, for example "apt-get install chromium".`,
-    );
-  return path;
-}
 
 describe('the page at /docs, under wrangler dev', () => {
   let folder: string;
@@ -69,8 +47,7 @@ describe('the page at /docs, under wrangler dev', () => {
   describe('in a browser', () => {
     let browser: Browser;
     beforeAll(async () => {
-      const executablePath = findBrowser();
-      browser = await chromium.launch({ executablePath, chromiumSandbox: false, args: FLAGS });
+      browser = await launchBrowser();
     });
     afterAll(() => browser?.close());
 

@@ -47,6 +47,13 @@ export interface Sizes {
   routes: { requests: number };
   files: { bytes: number };
   library: { models: number; references: number; reads: number };
+  client: {
+    changes: number;
+    perSecond: number;
+    objects: number;
+    /** Longer than a minute: then the log no longer has the changes that the client has missed. */
+    offline: { changes: number; seconds: number };
+  };
   commands: { seconds: number; updatesPerSecond: number; readsPerSecond: number };
   baseline: { drizzleUpdates: number; missionUpdates: number; seconds: number; hundreds: number };
 }
@@ -84,6 +91,7 @@ export const FULL_SIZES: Sizes = {
   routes: { requests: 50 },
   files: { bytes: 95 * 2 ** 20 },
   library: { models: 50_000, references: 10, reads: 200 },
+  client: { changes: 500, perSecond: 50, objects: 100_000, offline: { changes: 1_000, seconds: 70 } },
   commands: { seconds: 20, updatesPerSecond: 5_000, readsPerSecond: 50 },
   baseline: { drizzleUpdates: 15_000, missionUpdates: 100_000, seconds: 8, hundreds: 200 },
 };

@@ -2,8 +2,9 @@ import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { resolve } from 'node:path';
 import { build } from 'esbuild';
-import { type Browser, type BrowserContext, chromium, type Page } from 'playwright-core';
+import type { Browser, BrowserContext, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { launchBrowser } from '../../test/browser.ts';
 import { startNode } from '../../test/http/node-target.ts';
 import { OVER_TCP } from '../../test/http/runtimes.ts';
 import type { Target } from '../../test/http/targets.ts';
@@ -19,15 +20,6 @@ declare global {
     errors: string[];
   }
 }
-
-const ARGS = [
-  '--no-sandbox',
-  '--disable-gpu',
-  '--disable-background-networking',
-  '--disable-component-update',
-  '--disable-sync',
-  '--no-first-run',
-];
 
 let browser: Browser;
 let pages: Server;
@@ -55,10 +47,7 @@ beforeAll(async () => {
     startNode(OVER_TCP.makeEnv({ CORS_ALLOWED_ORIGINS: new URL(pageUrl).origin })),
     startNode(OVER_TCP.makeEnv({ CORS_ALLOWED_ORIGINS: 'https://play.example' })),
   ]);
-  browser = await chromium.launch({
-    executablePath: process.env.CHROMIUM_PATH ?? '/usr/bin/chromium',
-    args: ARGS,
-  });
+  browser = await launchBrowser();
 });
 afterAll(async () => {
   await browser?.close();
@@ -179,24 +168,16 @@ describe('the SDK in Chromium', () => {
 
   it('a reload in the middle of a request neither loses nor repeats a change', async () => {
     const { place, openTab, close } = await openBrowser();
-    const tab = await openTab();
-    await ready(tab);
+    let tab = await openTab();
     for (let i = 0; i < 8; i++) {
+      await ready(tab);
       await tab.evaluate((text) => void window.world.say(text), `reload ${i}`);
       await saved(tab);
       await tab.close();
-      const next = await openTab();
-      await ready(next);
-      if (i < 7) await next.evaluate(() => window.world.close({ timeoutMs: 5_000 }));
-      else await expect.poll(() => readUnsent(next)).toBe(0);
-      await next.close();
-      if (i < 7) await reopen();
+      tab = await openTab();
     }
-    async function reopen(): Promise<void> {
-      const page = await openTab();
-      await ready(page);
-      Object.assign(tab, { evaluate: page.evaluate.bind(page), close: page.close.bind(page) });
-    }
+    await ready(tab);
+    await expect.poll(() => readUnsent(tab)).toBe(0);
     expect(await readTexts(place)).toEqual(Array.from({ length: 8 }, (_, i) => `reload ${i}`));
     await close();
   });

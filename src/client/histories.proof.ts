@@ -44,11 +44,12 @@ it('1,000 random histories of clients end with the state of the server', async (
   };
   const readUrl = () => `http://${worker.address?.host}:${worker.address?.port}`;
   const outcomes: (HistoryOutcome & { seed: number })[] = [];
+  const { key } = await makePlace(target);
   const queue = [...seeds];
   let killing: Promise<void> = Promise.resolve();
   async function runLane(): Promise<void> {
     for (let seed = queue.shift(); seed !== undefined; seed = queue.shift()) {
-      const outcome = await runHistory(seed, await makePlace(target), readUrl);
+      const outcome = await runHistory(seed, await makePlace(target, key), readUrl);
       outcomes.push({ seed, ...outcome });
       if (outcome.difference !== null) console.log(`SEED=${seed}: ${outcome.difference}`);
       if (outcomes.length % KILL_EVERY === KILL_EVERY / 2) killing = killing.then(kill);

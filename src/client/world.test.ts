@@ -275,6 +275,28 @@ describe('the outbox', () => {
     expect(after.objects.get('lamp')?.name).toBe('New');
   });
 
+  it('holds back later changes while a write has no place in the order', async () => {
+    const place = await makePlace(server());
+    const bodies: string[] = [];
+    const world = join(place, {
+      fetch: async (input, init) => {
+        if (init?.method !== 'POST') return fetch(input, init);
+        bodies.push(String(init.body));
+        if (bodies.length > 2) return fetch(input, init);
+        // The answer of a server whose Redis is away: the write is stored, and its seq is not known yet.
+        return Response.json({ accepted: 1, durability: 'spilled' }, { status: 202 });
+      },
+    });
+    await world.ready;
+    const first = world.put('first');
+    await expect.poll(() => bodies.length).toBe(1);
+    const second = world.put('second');
+    expect([first.durability, second.durability]).toEqual(['local', 'local']);
+    await Promise.all([first, second].map((sent) => sent.reached('queued')));
+    expect(bodies.map((body) => JSON.parse(body).ops[0].id)).toEqual(['first', 'first', 'first', 'second']);
+    await expectSame(place, world);
+  });
+
   it('keeps changes until they are committed, if asked', async () => {
     const place = await makePlace(server());
     const shared = makeSharedStore();
@@ -364,6 +386,21 @@ describe('bad input', () => {
     world.setToken(place.key);
     await sent.reached('queued');
     await world.ready;
+    await expectSame(place, world);
+  });
+
+  it('keeps its changes when its session ends', async () => {
+    const place = await makePlace(server());
+    const token = await place.join('ann');
+    const world = join(place, { token });
+    await world.ready;
+    const { jti } = JSON.parse(atob(token.split('.')[1] ?? ''));
+    await place.call('DELETE', `/v1/sessions/${jti}`);
+    const sent = world.put('lamp');
+    await expect.poll(() => world.status, { timeout: 15_000 }).toBe('unauthorized');
+    expect([world.error?.code, world.unsent]).toEqual(['unauthorized', 1]);
+    world.setToken(await place.join('ann'));
+    await sent.reached('queued');
     await expectSame(place, world);
   });
 

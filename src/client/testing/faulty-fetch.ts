@@ -31,7 +31,7 @@ export function makeFaultyNetwork(chance: Chance, readUrl: () => string, rate: n
 
   /** A stream that ends after some events, in the middle of one. */
   function cut(response: Response): Response {
-    let left = chance.below(1_500);
+    let left = chance.below(1_000);
     const cutter = new TransformStream<Uint8Array, Uint8Array>({
       transform(chunk, controller) {
         controller.enqueue(chunk.subarray(0, left));
