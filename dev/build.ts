@@ -1,6 +1,6 @@
 /**
- * Builds the package into dist/: index.js for servers, cli.js for the command line, and the chunks that they share; client.js and
- * react.js for browsers, Node and Workers. It also writes their types, and the licences of bundled packages. The two database drivers
+ * Builds the package into dist/: index.js for servers, cli.js for the command line, and the chunks that they share. client.js
+ * and react.js are for browsers, Node and Workers. It also writes their types, and the licences of bundled packages. The two database drivers
  * stay dependencies, so that a server can update them.
  */
 import { rmSync } from 'node:fs';

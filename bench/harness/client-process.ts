@@ -2,7 +2,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { connect, type World } from 'worldkeep/client';
 
-/** What the process measures, once. */
+/** One measurement. */
 export type ClientTask = { url: string; space: string; token: string } & (
   | { task: 'delivery'; batchMs: number; changes: number; perSecond: number }
   | { task: 'bare delivery'; changes: number; perSecond: number }

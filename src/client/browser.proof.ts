@@ -12,7 +12,7 @@ import { startTcpProxy, type TcpProxy } from '../../test/tcp-proxy.ts';
 import type { World } from './index.ts';
 import { makePlace, type Place } from './testing/place.ts';
 
-/** What the page of these tests has: the SDK, and the worlds that a test has opened. */
+/** The globals of a test page. */
 declare global {
   interface Window {
     connect: typeof import('./index.ts').connect;
@@ -108,7 +108,7 @@ const saved = (page: Page) =>
   });
 
 describe('the SDK in Chromium', () => {
-  it('changes of a closed tab arrive when the page is opened again', async () => {
+  it('[K4] changes of a closed tab arrive when the page is opened again', async () => {
     const { place, proxy, openTab, close } = await openBrowser();
     const tab = await openTab();
     await ready(tab);
@@ -134,7 +134,7 @@ describe('the SDK in Chromium', () => {
     await close();
   });
 
-  it('an open tab takes over what a closed tab left', async () => {
+  it('[K4a] an open tab takes over what a closed tab left', async () => {
     const { place, proxy, openTab, close } = await openBrowser();
     const [first, second] = [await openTab(), await openTab()];
     await Promise.all([ready(first), ready(second)]);
@@ -227,7 +227,7 @@ describe('the SDK in Chromium', () => {
     await page.close();
   });
 
-  it('the token is in no URL', async () => {
+  it('[K5] the token is in no URL', async () => {
     const { place, context, openTab, close } = await openBrowser();
     const urls: string[] = [];
     context.on('request', (request) => urls.push(request.url()));

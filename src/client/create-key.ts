@@ -1,8 +1,8 @@
 import type { Seq } from '../world/types.ts';
 
 /**
- * A new UUIDv7: the key of a request, or an id. The server refuses a key whose time is more than an hour ago, so the key also works on a
- * device whose clock is behind: its time is at least that of the newest known seq.
+ * A new UUIDv7: the key of a request, or an id. Its time is at least that of the newest known seq.
+ * Otherwise the server would refuse keys of a device whose clock is behind.
  * @param seq the newest known seq, in microseconds since 1970
  */
 export function createKey(seq: Seq = 0): string {

@@ -6,7 +6,7 @@ import { makePlace } from './testing/place.ts';
 const HISTORIES = 1_000;
 /** Histories that run at the same time. Most of their time is waiting. */
 const LANES = 16;
-/** Histories after which the Worker is killed. Those that run meanwhile meet a server that is away. */
+/** Histories after which the Worker is killed. The others meet a server that is away. */
 const KILL_EVERY = 40;
 /** `SEED=17` runs only that history, again and again the same. */
 const seeds =

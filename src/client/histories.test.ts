@@ -8,7 +8,7 @@ const SEEDS = Array.from({ length: 6 }, (_, i) => i + 1);
 describe('random histories of clients', () => {
   const server = useServer({ STREAM_HEARTBEAT_SECONDS: '1' });
 
-  it.concurrent.each(SEEDS)('every client shows the state of the server (seed %i)', async (seed) => {
+  it.concurrent.each(SEEDS)('[K1b] every client shows the state of the server (seed %i)', async (seed) => {
     const place = await makePlace(server());
     const { difference, operations } = await runHistory(seed, place, () => place.url);
     expect(difference).toBeNull();

@@ -4,7 +4,8 @@ import type { OutboxRecord, OutboxStore } from './outbox-store.ts';
 
 /**
  * Keeps operations in IndexedDB, so that they survive a closed tab. Each tab has its own records, and holds a Web Lock while it lives.
- * Whoever gets the lock of another tab knows that this tab has ended, and takes over its records: one tab, once.
+ * A tab that gets the lock of another tab takes over the
+ * records of that tab: it has ended.
  * @param name of the outbox: clients with the same name send in the name of the same person to the same space
  * @returns null where there is no IndexedDB or no Web Locks
  */

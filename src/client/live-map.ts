@@ -26,7 +26,7 @@ export interface LiveMap<Item> extends Iterable<[id: string, item: Item]> {
   watch(id: string, listener: () => void): () => void;
 }
 
-/** What the server has confirmed, with the client's own pending changes above it. */
+/** The confirmed items, with the client's own pending changes above them. */
 export class LayeredMap<Item> implements LiveMap<Item> {
   readonly #confirmed: ReadonlyMap<string, Item>;
   /** Items with pending changes; null: a pending change deletes the item. */

@@ -3,7 +3,7 @@ import type { Seq } from '../world/types.ts';
 import type { WorldkeepError } from './errors.ts';
 
 /**
- * What holds an operation. `local`: this client. `queued`: the server's log, in its place in the order. `committed`: Postgres.
+ * The level of an operation, by its safest holder. `local`: this client. `queued`: the server's log, in its place in the order. `committed`: Postgres.
  */
 export type Durability = 'local' | 'queued' | 'committed';
 

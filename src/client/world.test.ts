@@ -32,7 +32,7 @@ function nextError(world: World): Promise<WorldkeepError> {
 }
 
 describe('a live world', () => {
-  it('shows the state, and then each change of others', async () => {
+  it('[K1] shows the state, and then each change of others', async () => {
     const place = await makePlace(server());
     await place.call('PUT', `/v1/spaces/${place.space}/objects/lamp`, { position: { x: 1, y: 2, z: 3 } });
     const token = await place.join('ann');
@@ -58,7 +58,7 @@ describe('a live world', () => {
     ]);
   });
 
-  it('shows avatars with their names, and who is present', async () => {
+  it('shows avatars with their names, and the people who are present', async () => {
     const place = await makePlace(server());
     const [annToken, bobToken] = [await place.join('ann'), await place.join('bob', 'viewer')];
     const ann = join(place, { token: annToken });
@@ -92,7 +92,7 @@ describe('a live world', () => {
     expect([...shown].filter((texts) => texts.includes('Hello,Hello'))).toEqual([]);
   });
 
-  it('shows older messages in place of deleted ones', async () => {
+  it('[K1d] shows older messages in place of deleted ones', async () => {
     const place = await makePlace(server());
     for (let i = 0; i < 52; i++)
       await place.call('POST', `/v1/spaces/${place.space}/updates`, {
@@ -106,7 +106,7 @@ describe('a live world', () => {
     await expectSame(place, world);
   });
 
-  it('loads a saved world anew', async () => {
+  it('[K1c] loads a world that was saved as a whole', async () => {
     const place = await makePlace(server());
     const world = join(place);
     await world.put('old').reached('committed');
@@ -117,7 +117,7 @@ describe('a live world', () => {
 });
 
 describe('own changes', () => {
-  it('show before the server answers, and the durability of each is visible', async () => {
+  it('[K1a] show before the server answers, and the durability of each is visible', async () => {
     const place = await makePlace(server());
     const world = join(place);
     await world.ready;
@@ -149,7 +149,7 @@ describe('own changes', () => {
     await expectSame(place, world);
   });
 
-  it('of one object are sent as one operation', async () => {
+  it('[K2c] of one object are sent as one operation', async () => {
     const place = await makePlace(server());
     const world = join(place, { batchMs: 50 });
     await world.ready;
@@ -165,7 +165,7 @@ describe('own changes', () => {
     });
   });
 
-  it('with a condition tell their outcome', async () => {
+  it('[K2d] with a condition tell their outcome', async () => {
     const place = await makePlace(server());
     const world = join(place);
     await world.ready;
@@ -180,7 +180,7 @@ describe('own changes', () => {
     expect(world.objects.get('lamp')?.name).toBeNull();
   });
 
-  it('that the server refuses are rolled back, and only their callers get the error', async () => {
+  it('[K2e] that the server refuses are rolled back, and only their callers get the error', async () => {
     const place = await makePlace(server());
     const world = join(place, { batchMs: 30 });
     await world.ready;
@@ -214,7 +214,7 @@ describe('own changes', () => {
 });
 
 describe('the outbox', () => {
-  it('loses nothing through an outage, and applies nothing twice', async () => {
+  it('[K2b] loses nothing through an outage, and applies nothing twice', async () => {
     const place = await makePlace(server());
     const proxy = await startTcpProxy(Number(new URL(place.url).port));
     const world = join({ ...place, url: `http://127.0.0.1:${proxy.port}` });
@@ -235,7 +235,7 @@ describe('the outbox', () => {
     await proxy.close();
   });
 
-  it('sends what an earlier client left, under the same key', async () => {
+  it('[K2a] sends what an earlier client left, under the same key', async () => {
     const place = await makePlace(server());
     const proxy = await startTcpProxy(Number(new URL(place.url).port));
     const shared = makeSharedStore();
@@ -260,7 +260,7 @@ describe('the outbox', () => {
     await proxy.close();
   });
 
-  it('keeps changes that are made before the store has opened, after those that it holds', async () => {
+  it('keeps changes that are made before the store has opened, after its older changes', async () => {
     const place = await makePlace(server());
     const shared = makeSharedStore();
     shared.records.set(1, { n: 1, ops: [{ op: 'put', id: 'lamp', name: 'Old' }] });
@@ -275,7 +275,7 @@ describe('the outbox', () => {
     expect(after.objects.get('lamp')?.name).toBe('New');
   });
 
-  it('holds back later changes while a write has no place in the order', async () => {
+  it('[K2f] holds back later changes while a write has no place in the order', async () => {
     const place = await makePlace(server());
     const bodies: string[] = [];
     const world = join(place, {
@@ -297,7 +297,7 @@ describe('the outbox', () => {
     await expectSame(place, world);
   });
 
-  it('keeps changes until they are committed, if asked', async () => {
+  it('[K2] keeps changes until they are committed, if asked', async () => {
     const place = await makePlace(server());
     const shared = makeSharedStore();
     const world = join(place, { store: shared.open(), durability: 'committed' });
@@ -309,7 +309,7 @@ describe('the outbox', () => {
     await expect.poll(() => shared.records.size).toBe(0);
   });
 
-  it('works on a device whose clock is a day behind or ahead', async () => {
+  it('[K3a] works on a device whose clock is a day behind or ahead', async () => {
     const place = await makePlace(server());
     await place.call('PUT', `/v1/spaces/${place.space}/objects/lamp`, {});
     const real = Date.now;
@@ -330,7 +330,42 @@ describe('the outbox', () => {
     expect(state.chat.map(({ text }) => text)).toEqual(['said -86400000', 'said 86400000']);
   });
 
-  it('says so when its store fails, and continues in memory', async () => {
+  it.each([
+    ['reached the server', true],
+    ['was lost', false],
+  ])(
+    '[K3] neither loses nor repeats a message whose first request %s an hour ago',
+    async (_, isDelivered) => {
+      const place = await makePlace(server());
+      let isFirst = true;
+      const keys: string[] = [];
+      const world = join(place, {
+        fetch: async (input, init) => {
+          if (init?.method !== 'POST') return fetch(input, init);
+          keys.push(new Headers(init.headers).get('Idempotency-Key') ?? '');
+          if (!isFirst) return fetch(input, init);
+          isFirst = false;
+          if (isDelivered) await (await fetch(input, init)).text();
+          throw new TypeError('no answer');
+        },
+      });
+      await world.ready;
+      const real = Date.now;
+      const sent = world.say('Hello');
+      await nextError(world);
+      Date.now = () => real() + 55 * 60_000;
+      try {
+        await sent.reached('queued');
+      } finally {
+        Date.now = real;
+      }
+      await expectSame(place, world);
+      expect(world.chat.messages.map(({ text }) => text)).toEqual(['Hello']);
+      expect(new Set(keys).size).toBe(isDelivered ? 1 : 2);
+    },
+  );
+
+  it('[K4b] says so when its store fails, and continues in memory', async () => {
     const place = await makePlace(server());
     const full = { ...createMemoryStore(), write: () => Promise.reject(new Error('QuotaExceededError')) };
     const world = join(place, { store: full });
@@ -378,7 +413,7 @@ describe('bad input', () => {
     await expect(world.ready).rejects.toMatchObject({ code: 'not_found' });
   });
 
-  it('waits for a new token where there is no hook, and loses no change', async () => {
+  it('[K5] waits for a new token if there is no hook, and loses no change', async () => {
     const place = await makePlace(server());
     const world = join(place, { token: 'wk_nobody_secret' });
     const sent = world.put('lamp');

@@ -191,7 +191,7 @@ export class World {
     return this.#outbox.add({ op: 'chat.post', id: createKey(), userId: this.#userId, text, kind });
   }
 
-  /** What holds the last change of an object. */
+  /** The level of the last change of an object. */
   durabilityOf(id: string): Durability {
     if (this.#mirror.isLocal(id)) return 'local';
     return (this.objects.get(id)?.seq ?? 0) > this.#committedSeq ? 'queued' : 'committed';
