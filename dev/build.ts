@@ -1,7 +1,7 @@
 /**
- * Builds the package into dist/: index.js for servers, cli.js for the command line, and the chunks that they share. client.js
- * and react.js are for browsers, Node and Workers. It also writes their types, and the licences of bundled packages. The two database drivers
- * stay dependencies, so that a server can update them.
+ * Builds the package into dist/. index.js is for servers, cli.js is the command line; both share chunks. client.js and react.js are for
+ * browsers, Node and Workers. worker.js is the API for Workers. It also writes their types, and the licences of bundled packages. The
+ * two database drivers stay dependencies, so that a server can update them.
  */
 import { rmSync } from 'node:fs';
 import { join, resolve } from 'node:path';
@@ -57,11 +57,32 @@ const client = await build({
   metafile: true,
   logLevel: 'warning',
 });
-const inputs = [metafile, client.metafile].flatMap((file) => Object.keys(file.inputs));
+const worker = await build({
+  absWorkingDir: PROJECT,
+  entryPoints: { worker: 'functions/worker.ts' },
+  outdir: DIST,
+  bundle: true,
+  external: ['node:*', 'cloudflare:*'],
+  platform: 'neutral',
+  mainFields: ['module', 'main'],
+  conditions: ['workerd', 'worker', 'browser'],
+  format: 'esm',
+  target: 'es2022',
+  supported: { 'top-level-await': false },
+  minify: true,
+  legalComments: 'none',
+  metafile: true,
+  logLevel: 'warning',
+});
+const inputs = [metafile, client.metafile, worker.metafile].flatMap((file) => Object.keys(file.inputs));
 writeLicences(inputs, join(DIST, 'THIRD-PARTY-LICENSES.txt'));
 writeTypes(join(DIST, 'types'), { config: 'tsconfig.build.json', entryPoints: ['index.d.ts'] });
 writeTypes(join(DIST, 'types'), {
   config: 'tsconfig.build-client.json',
   entryPoints: ['client/index.d.ts', 'client/react.d.ts'],
   installed: ['react'],
+});
+writeTypes(join(DIST, 'types'), {
+  config: 'tsconfig.build-worker.json',
+  entryPoints: ['functions/worker.d.ts'],
 });

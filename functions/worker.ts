@@ -1,4 +1,4 @@
-import type { ExecutionContext, Hono } from 'hono';
+import type { Hono } from 'hono';
 import { AppError } from '../src/world/errors.ts';
 import { createApp, createRefusingApp } from './app.ts';
 import { ASSETS_BINDING, composeWorker } from './compose-worker.ts';
@@ -6,18 +6,21 @@ import type { AppEnv } from './http/context.ts';
 import { createLog } from './http/log.ts';
 
 type Bindings = Record<string, unknown>;
+/** The third argument of a Worker's `fetch`: it keeps work going after the answer. */
+type Context = { waitUntil(work: Promise<unknown>): void };
 
 /** One app per environment: an isolate reads its configuration once. No client in it holds a connection. */
 const apps = new WeakMap<Bindings, Hono<AppEnv>>();
 
+/** The HTTP API as a Worker, or as a part of one. Its bindings are its configuration: see `.env.example`. */
 export default {
-  fetch(request: Request, env: Bindings, context?: ExecutionContext): Response | Promise<Response> {
+  fetch(request: Request, env: Bindings, context?: Context): Response | Promise<Response> {
     let app = apps.get(env);
     if (app === undefined) {
       app = openApp(env);
       apps.set(env, app);
     }
-    return app.fetch(request, env, context);
+    return app.fetch(request, env, context as Parameters<typeof app.fetch>[2]);
   },
 };
 

@@ -1,0 +1,199 @@
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { join, resolve } from 'node:path';
+import { build } from 'esbuild';
+import { Miniflare } from 'miniflare';
+import type { Browser, Page } from 'playwright-core';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { launchBrowser } from '../../test/browser.ts';
+import { startNode } from '../../test/http/node-target.ts';
+import { OVER_TCP } from '../../test/http/runtimes.ts';
+import { makeEnv, type Target } from '../../test/http/targets.ts';
+import { uniqueName } from '../../test/support.ts';
+import { makeTenant } from '../../test/tenants.ts';
+import { connect } from './index.ts';
+import { makePlace, type Place } from './testing/place.ts';
+
+const EXAMPLES = resolve(import.meta.dirname, '../../docs/examples');
+
+/** Bundles a file of an example, as a reader's own tool does. The package is the one that `npm run prepare` has built. */
+async function bundle(file: string, options: Parameters<typeof build>[0] = {}): Promise<string> {
+  const { outputFiles } = await build({
+    entryPoints: [join(EXAMPLES, file)],
+    bundle: true,
+    write: false,
+    format: 'esm',
+    jsx: 'automatic',
+    define: { 'process.env.NODE_ENV': '"production"' },
+    ...options,
+  });
+  return outputFiles?.[0]?.text ?? '';
+}
+
+describe('the examples for browsers', () => {
+  let browser: Browser;
+  let pages: Server;
+  let pageUrl: string;
+  let api: Target;
+  const scripts: Record<string, string> = {};
+
+  beforeAll(async () => {
+    [scripts['/three-js'], scripts['/react']] = await Promise.all([
+      bundle('three-js/main.js'),
+      bundle('react/main.jsx'),
+    ]);
+    pages = createServer(({ url = '' }, response) => {
+      response
+        .setHeader('Content-Type', 'text/html')
+        .end(`<!doctype html><body><div id="root"></div><script type="module">${scripts[url]}</script>`);
+    });
+    await new Promise<void>((listening) => pages.listen(0, '127.0.0.1', listening));
+    pageUrl = `http://127.0.0.1:${(pages.address() as AddressInfo).port}`;
+    [api, browser] = await Promise.all([
+      startNode(OVER_TCP.makeEnv({ CORS_ALLOWED_ORIGINS: pageUrl })),
+      launchBrowser(),
+    ]);
+  });
+  afterAll(async () => {
+    await browser?.close();
+    pages?.close();
+    await api?.stop();
+  });
+
+  async function open(
+    name: string,
+    place: Place,
+    userId: string,
+  ): Promise<{ page: Page; complaints: string[] }> {
+    const page = await (await browser.newContext()).newPage();
+    const complaints: string[] = [];
+    page.on('pageerror', (error) => complaints.push(error.message));
+    const { url, space } = place;
+    const token = await place.join(userId);
+    await page.goto(`${pageUrl}/${name}#${new URLSearchParams({ url, space, token })}`);
+    return { page, complaints };
+  }
+
+  it('React: two people see the same objects and messages', async () => {
+    const place = await makePlace(api);
+    const [ann, bob] = [await open('react', place, 'ann'), await open('react', place, 'bob')];
+    await Promise.all([ann, bob].map(({ page }) => page.getByRole('heading', { name: 'live' }).waitFor()));
+    await ann.page.getByRole('button', { name: 'Add a chair' }).click();
+    await bob.page.getByText('Chair is at 0 m').waitFor();
+    await bob.page.getByRole('button', { name: 'Move Chair' }).click();
+    await ann.page.getByText('Chair is at 1 m').waitFor();
+    await ann.page.getByLabel('Message').fill('Hello');
+    await ann.page.getByLabel('Message').press('Enter');
+    await bob.page.getByText('ann: Hello').waitFor();
+    await ann.page.getByText('Here: ann, bob').waitFor();
+    expect([...ann.complaints, ...bob.complaints]).toEqual([]);
+    await Promise.all([ann, bob].map(({ page }) => page.context().close()));
+  });
+
+  it('three.js: an object that one page adds appears in the picture of the other', async () => {
+    const place = await makePlace(api);
+    const [ann, bob] = [await open('three-js', place, 'ann'), await open('three-js', place, 'bob')];
+    await Promise.all(
+      [ann, bob].map(({ page }) => page.waitForFunction(() => document.title.endsWith(': live'))),
+    );
+    const before = await bob.page.screenshot();
+    await ann.page.keyboard.press('n');
+    await expect.poll(async () => (await place.state()).objects.length).toBe(1);
+    await expect
+      .poll(async () => (await bob.page.screenshot()).equals(before), { timeout: 20_000 })
+      .toBe(false);
+    expect([...ann.complaints, ...bob.complaints]).toEqual([]);
+    await Promise.all([ann, bob].map(({ page }) => page.context().close()));
+  });
+});
+
+describe('the example of a Worker', () => {
+  it('serves its own routes, and worldkeep beside them', async () => {
+    const contents = await bundle('workers/worker.js', {
+      conditions: ['workerd'],
+      external: ['node:*', 'cloudflare:*'],
+      target: 'es2022',
+    });
+    const tenantId = uniqueName('worker');
+    const key = await (await makeTenant(tenantId)).apiKey(['read', 'write']);
+    const env = { ...makeEnv(), WORLDKEEP_API_KEY: key, SPACE: 'main' };
+    const miniflare = new Miniflare({
+      host: '127.0.0.1',
+      port: 0,
+      workers: [
+        {
+          config: {
+            name: 'my-game',
+            compatibilityDate: '2026-11-01',
+            compatibilityFlags: ['nodejs_als'],
+            manifest: { mainModule: 'worker.js', modules: { 'worker.js': { type: 'esm', contents } } },
+            env: Object.fromEntries(
+              Object.entries(env).map(([name, value]) => [name, { type: 'text' as const, value }]),
+            ),
+          },
+        },
+      ],
+    });
+    try {
+      const url = String(await miniflare.ready).replace(/\/$/, '');
+      expect(await (await fetch(`${url}/hello`)).text()).toBe('This is your own route.');
+      const headers = { Authorization: `Bearer ${key}`, 'Content-Type': 'application/json' };
+      const made = await fetch(`${url}/v1/spaces/main`, { method: 'PUT', headers, body: '{"name":"Main"}' });
+      expect(made.status).toBe(201);
+      const ticket = await fetch(`${url}/ticket/ann`, { method: 'POST' });
+      const { token } = (await ticket.json()) as { token: string };
+      const world = connect({ url, space: 'main', token });
+      await world.ready;
+      await world.put('chair').reached('committed');
+      expect(world.userId).toBe('ann');
+      await world.close();
+    } finally {
+      await miniflare.dispose();
+    }
+  });
+});
+
+describe('the example of Colyseus', () => {
+  it('a room that starts again has the world of the room before', async () => {
+    const { Server: ColyseusServer } = await import('@colyseus/core');
+    const { WebSocketTransport } = await import('@colyseus/ws-transport');
+    const { Client } = await import('@colyseus/sdk');
+    const { BoardRoom } = await import(join(EXAMPLES, 'colyseus/room.js'));
+    const api = await startNode(OVER_TCP.makeEnv());
+    const place = await makePlace(api);
+    const http = createServer();
+    const server = new ColyseusServer({
+      transport: new WebSocketTransport({ server: http }),
+      greet: false,
+      gracefullyShutdown: false,
+    });
+    const worldkeep = { url: place.url, token: place.key };
+    server.define('board', BoardRoom, { worldkeep }).filterBy(['space']);
+    try {
+      await server.listen(0, '127.0.0.1');
+      const client = new Client(`http://127.0.0.1:${(http.address() as AddressInfo).port}`);
+      const play = () => client.joinOrCreate('board', { space: place.space, name: 'ann' });
+      type State = { pieces: Map<string, { x: number; z: number }> };
+      const readPiece = (room: { state: unknown }) => (room.state as State).pieces?.get('ann');
+
+      const first = await play();
+      await expect.poll(() => readPiece(first)?.x).toBe(0);
+      first.send('move', { id: 'ann', x: 0.5, z: 0.5 });
+      await expect.poll(() => readPiece(first)?.x).toBe(0.5);
+      // Too far: the room refuses it.
+      first.send('move', { id: 'ann', x: 9, z: 9 });
+      await first.leave();
+      await expect
+        .poll(async () => (await place.state()).objects.map(({ position }) => position))
+        .toEqual([{ x: 0.5, y: 0, z: 0.5 }]);
+
+      const second = await play();
+      expect(second.roomId).not.toBe(first.roomId);
+      await expect.poll(() => readPiece(second)?.x).toBe(0.5);
+      await second.leave();
+    } finally {
+      await server.gracefullyShutdown(false);
+      await api.stop();
+    }
+  });
+});
