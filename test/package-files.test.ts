@@ -1,12 +1,13 @@
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
-import { builtinModules } from 'node:module';
+import { isBuiltin } from 'node:module';
 import { join, resolve } from 'node:path';
+import { build } from 'esbuild';
 import { beforeAll, describe, expect, it } from 'vitest';
 
 const PROJECT = resolve(import.meta.dirname, '..');
 const readText = (path: string) => readFileSync(join(PROJECT, path), 'utf8');
-const { dependencies, engines, exports, bin, type } = JSON.parse(readText('package.json'));
+const { dependencies, peerDependencies, engines, exports, bin, type } = JSON.parse(readText('package.json'));
 
 describe('the packed package', () => {
   let files: string[];
@@ -27,22 +28,39 @@ describe('the packed package', () => {
       'README.md',
       'dist/THIRD-PARTY-LICENSES.txt',
       'dist/cli.js',
+      'dist/client.js',
       'dist/index.js',
+      'dist/react.js',
+      'dist/worker.js',
       'docs/README.md',
       'docs/benchmarks.md',
+      'docs/client.md',
       'docs/command-line.md',
       'docs/concepts.md',
       'docs/decisions.md',
       'docs/deploy-cloudflare.md',
       'docs/deploy-node.md',
+      'docs/examples/colyseus/README.md',
+      'docs/examples/colyseus/room.js',
+      'docs/examples/colyseus/server.js',
+      'docs/examples/react/README.md',
+      'docs/examples/react/index.html',
+      'docs/examples/react/main.jsx',
       'docs/examples/socket-io/README.md',
       'docs/examples/socket-io/server.js',
       'docs/examples/socket-io/world.js',
+      'docs/examples/three-js/README.md',
+      'docs/examples/three-js/index.html',
+      'docs/examples/three-js/main.js',
+      'docs/examples/workers/README.md',
+      'docs/examples/workers/worker.js',
+      'docs/examples/workers/wrangler.toml',
       'docs/http.md',
       'docs/models-and-media.md',
       'docs/move-from-memory.md',
       'docs/node-library.md',
       'docs/plaza.gltf',
+      'docs/react.md',
       'docs/worldkeep.svg',
       'drizzle/migrations/meta/_journal.json',
       'package.json',
@@ -65,16 +83,31 @@ describe('the packed package', () => {
     expect(['CONTRIBUTING.md', 'wrangler.toml']).toEqual(expect.arrayContaining(absent));
   });
 
-  it('depends on the two database drivers, and its code imports nothing else', () => {
-    expect(Object.keys(dependencies)).toEqual(['ioredis', 'pg']);
-    const code = files.filter((path) => path.endsWith('.js') && path.startsWith('dist/'));
-    const imported = new Set<string>();
-    for (const path of code)
-      for (const [, name = ''] of readText(path).matchAll(
-        /^(?:import|export)\b[^;]*?\bfrom ["']([^"'.][^"']*)["'];$/gm,
-      ))
-        if (!builtinModules.includes(name.replace('node:', ''))) imported.add(name);
-    expect([...imported].sort()).toEqual(['ioredis', 'pg']);
+  it('depends on the two database drivers, and its code imports nothing else, except React for the hooks', async () => {
+    expect([Object.keys(dependencies), peerDependencies]).toEqual([['ioredis', 'pg'], { react: '>=18' }]);
+    const imported: Record<string, string[]> = {};
+    for (const name of ['cli', 'client', 'index', 'react', 'worker']) {
+      const { metafile } = await build({
+        entryPoints: [join(PROJECT, `dist/${name}.js`)],
+        bundle: true,
+        write: false,
+        outdir: join(PROJECT, 'dist'),
+        format: 'esm',
+        platform: 'node',
+        packages: 'external',
+        metafile: true,
+      });
+      const names = Object.values(metafile.outputs).flatMap(({ imports }) => imports.map(({ path }) => path));
+      imported[name] = [...new Set(names)].filter((path) => !isBuiltin(path)).sort();
+    }
+    const drivers = ['ioredis', 'pg'];
+    expect(imported).toEqual({ cli: drivers, index: drivers, client: [], react: ['react'], worker: [] });
+  });
+
+  it('has a client and a Worker without modules of Node, except one for traces', () => {
+    for (const name of ['client', 'react']) expect(readText(`dist/${name}.js`)).not.toMatch(/["']node:/);
+    const inWorker = readText('dist/worker.js').matchAll(/["'](node:\w+)["']/g);
+    expect(new Set([...inWorker].map(([, name]) => name))).toEqual(new Set(['node:async_hooks']));
   });
 
   it('has only ES modules, for Node 20.19 and later, and can get more entry points', () => {
@@ -84,6 +117,9 @@ describe('the packed package', () => {
       bin: { worldkeep: 'dist/cli.js' },
       exports: {
         '.': { types: './dist/types/index.d.ts', default: './dist/index.js' },
+        './client': { types: './dist/types/client/index.d.ts', default: './dist/client.js' },
+        './react': { types: './dist/types/client/react.d.ts', default: './dist/react.js' },
+        './worker': { types: './dist/types/functions/worker.d.ts', default: './dist/worker.js' },
         './package.json': './package.json',
       },
     });
@@ -91,7 +127,16 @@ describe('the packed package', () => {
 
   it('contains the licence of each bundled package', () => {
     const licences = readText('dist/THIRD-PARTY-LICENSES.txt');
-    for (const name of ['drizzle-orm', 'zod', '@upstash/redis', '@gltf-transform/core', 'cli-progress'])
+    for (const name of [
+      'drizzle-orm',
+      'zod',
+      '@upstash/redis',
+      '@gltf-transform/core',
+      'cli-progress',
+      'hono',
+      'idb-keyval',
+      'eventsource-parser',
+    ])
       expect(licences).toMatch(new RegExp(`^${name} \\d`, 'm'));
   });
 });

@@ -1,10 +1,13 @@
 import { execFile } from 'node:child_process';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { delimiter, join, resolve } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { startNode } from './http/node-target.ts';
+import { OVER_TCP } from './http/runtimes.ts';
 import { stack, uniqueName } from './support.ts';
+import { makeTenant } from './tenants.ts';
 
 const PROJECT = resolve(import.meta.dirname, '..');
 const NPM_INSTALL = ['install', '--no-audit', '--no-fund'];
@@ -20,6 +23,29 @@ const PROGRAM = `
     if (objects[0] === undefined) throw new AppError('not_found', 'The world is empty.');
     return batches.add('objectUpdates', { objectId: objects[0].id, position: { x: 1 } });
   }
+`;
+/** A TypeScript program for a browser, and one that mounts the API in a Worker. */
+const CLIENT_PROGRAM = `
+  import { connect, type Durability, type LiveObject, type World, WorldkeepError } from 'worldkeep/client';
+  import { useObject, WorldProvider } from 'worldkeep/react';
+  import worldkeep from 'worldkeep/worker';
+  const world: World = connect({ url: 'https://worlds.example', space: 'main', token: async () => 'token' });
+  world.objects.on('change', (object: LiveObject, before) => console.log(object.position.x - before.position.x));
+  export async function move(): Promise<Durability> {
+    const sent = world.patch('chair', { position: { x: 1 }, properties: { color: null } });
+    return (await sent.reached('committed').catch((error: WorldkeepError) => { throw error; })).durability;
+  }
+  export const App = () => WorldProvider({ world, children: useObject('chair')?.name ?? null });
+  export default { fetch: (request: Request, env: Record<string, unknown>) => worldkeep.fetch(request, env) };
+`;
+/** Connects, puts an object and prints its durability. */
+const CLIENT = `
+  import { connect } from 'worldkeep/client';
+  const [url, token] = process.argv.slice(2);
+  const world = connect({ url, space: 'main', token });
+  await world.ready;
+  const sent = await world.put('chair', { name: 'Chair' }).reached('committed');
+  console.log(JSON.stringify({ durability: sent.durability, name: world.objects.get('chair').name, left: await world.close() }));
 `;
 /** Saves an object and moves it through the log. Prints how each module system sees the package, and the object. */
 const SERVER = `
@@ -63,6 +89,8 @@ describe('the package, packed and installed in an empty project', () => {
     const pack = ['pack', '--json', '--ignore-scripts', '--pack-destination', folder];
     const [packed] = JSON.parse((await run('npm', pack, { cwd: PROJECT })).stdout);
     await run('npm', [...NPM_INSTALL, join(folder, packed.filename)]);
+    // Only the hooks need React, and only its users install it.
+    expect(existsSync(join(project, 'node_modules/react'))).toBe(false);
     const { stdout } = await run('du', ['-sk', 'node_modules']);
     console.log(
       `the package: ${(packed.size / 1024).toFixed(0)} KiB packed, ${(packed.unpackedSize / 1024).toFixed(0)} KiB unpacked; node_modules ${Number.parseInt(stdout, 10)} KiB`,
@@ -84,6 +112,22 @@ describe('the package, packed and installed in an empty project', () => {
       const { databaseUrl, redisUrl } = stack();
       const { stdout } = await run('node', ['server.js', databaseUrl, redisUrl, uniqueName('t')], { node });
       expect(JSON.parse(stdout)).toEqual({ same: true, x: 4 });
+    });
+
+    it('has a client that needs no other package', async () => {
+      const server = await startNode(OVER_TCP.makeEnv());
+      try {
+        const key = await (await makeTenant()).apiKey(['read', 'write']);
+        const { host, port } = server.address;
+        const url = `http://${host}:${port}`;
+        const headers = { Authorization: `Bearer ${key}`, 'Content-Type': 'application/json' };
+        await fetch(`${url}/v1/spaces/main`, { method: 'PUT', headers, body: '{"name":"Main"}' });
+        writeFileSync(join(project, 'client.js'), CLIENT);
+        const { stdout } = await run('node', ['client.js', url, key], { node });
+        expect(JSON.parse(stdout)).toEqual({ durability: 'committed', name: 'Chair', left: 0 });
+      } finally {
+        await server.stop();
+      }
     });
 
     it('has its command line, which knows its migrations', async () => {
@@ -117,10 +161,12 @@ describe('the package, packed and installed in an empty project', () => {
         types: [],
       };
       writeFileSync(join(project, 'program.ts'), PROGRAM);
+      writeFileSync(join(project, 'client.ts'), CLIENT_PROGRAM);
       writeFileSync(
         join(project, 'tsconfig.json'),
-        JSON.stringify({ compilerOptions, files: ['program.ts'] }),
+        JSON.stringify({ compilerOptions, files: ['program.ts', 'client.ts'] }),
       );
+      await run('npm', [...NPM_INSTALL, 'react@19', '@types/react@19']);
       const tsc = join(PROJECT, 'node_modules/.bin/tsc');
       const { stdout, stderr } = await run(tsc, ['-p', '.']).catch((error) => error);
       expect(`${stdout}${stderr}`).toBe('');

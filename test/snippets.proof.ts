@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { delimiter, join, resolve } from 'node:path';
 import { promisify } from 'node:util';
+import { transform } from 'esbuild';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { findFreePort } from '../dev/ports.ts';
 import { makeTemporaryDir } from '../dev/stack.ts';
@@ -59,6 +60,26 @@ await persistence.disconnect();
 process.exit(0);
 `;
 
+/** The same for snippets of the client SDK. */
+const BEFORE_CLIENT = `
+import { connect } from 'worldkeep/client';
+const [url, token] = [process.env.WORLDKEEP_URL, process.env.WORLDKEEP_API_KEY];
+`;
+const OPEN_WORLD = `
+const world = connect({ url, space: 'plaza', token });
+await world.ready;
+`;
+const AFTER_CLIENT = `
+if ((await world.close()) > 0) throw new Error('the world has unsent changes');
+process.exit(0);
+`;
+/** Renders the component that a snippet exports, in the world of `OPEN_WORLD`. */
+const RENDER = `
+import { createElement } from 'react';
+import { renderToString } from 'react-dom/server';
+import { WorldProvider } from 'worldkeep/react';
+`;
+
 describe('every snippet of the documentation', () => {
   let dir: string;
   let stack: ChildProcess;
@@ -106,9 +127,37 @@ describe('every snippet of the documentation', () => {
     else await runShell(text);
   });
 
-  it.each(listRun('js'))('Node runs %s', async (_, { text, line }) => {
+  it.each(listRun('js'))('Node runs %s', async (_, { file: source, text, line }) => {
     const file = join(PROJECT, `snippet-${line}-${process.pid}.mjs`);
-    writeFileSync(file, `${BEFORE}${text.replace(/^import .*worldkeep.*$/m, '')}${AFTER}`);
+    const [before, after] =
+      text.includes('worldkeep/client') || source.startsWith('docs/client.md')
+        ? [`${BEFORE_CLIENT}${text.includes('const world =') ? '' : OPEN_WORLD}`, AFTER_CLIENT]
+        : [BEFORE, AFTER];
+    writeFileSync(file, `${before}${text.replace(/^import .*worldkeep.*$/m, '')}${after}`);
+    try {
+      await runShell(`node ${file}`);
+    } finally {
+      rmSync(file);
+    }
+  });
+
+  it.each(listRun('jsx'))('React renders %s', async (_, { text, line }) => {
+    const file = join(PROJECT, `snippet-${line}-${process.pid}.mjs`);
+    const [, component = ''] = /export function (\w+)/.exec(text) ?? [];
+    const { code } = await transform(text.replace('export ', '').replace(/^import { connect }.*$/m, ''), {
+      loader: 'jsx',
+      jsx: 'automatic',
+    });
+    const provider = text.includes('WorldProvider }') ? RENDER.replace(/^.*worldkeep.*$/m, '') : RENDER;
+    const render = `
+      const html = renderToString(createElement(WorldProvider, { world }, createElement(${component})));
+      if (html === '') throw new Error('the snippet shows nothing');
+    `;
+    const world = text.includes('const world =') ? '' : OPEN_WORLD;
+    writeFileSync(
+      file,
+      `${BEFORE_CLIENT}${provider}${world}${code}await world.ready;${render}${AFTER_CLIENT}`,
+    );
     try {
       await runShell(`node ${file}`);
     } finally {
@@ -121,7 +170,7 @@ describe('every snippet of the documentation', () => {
   });
 
   it('is of a language that a test knows, or says why no test runs it', () => {
-    const known = ['sh', 'js', 'json', 'mermaid'];
+    const known = ['sh', 'js', 'jsx', 'json', 'mermaid'];
     expect(SNIPPETS.filter(({ language }) => !known.includes(language))).toEqual([]);
     expect(SNIPPETS.length).toBeGreaterThan(20);
     for (const { notRun } of SNIPPETS) if (notRun !== null) expect(notRun).toMatch(/^(needs|belongs) /);

@@ -108,7 +108,7 @@ describe('the examples for browsers', () => {
 });
 
 describe('the example of a Worker', () => {
-  it('serves its own routes, and worldkeep beside them', async () => {
+  it('serves its own routes, and worldkeep next to them', async () => {
     const contents = await bundle('workers/worker.js', {
       conditions: ['workerd'],
       external: ['node:*', 'cloudflare:*'],

@@ -1,79 +1,53 @@
-// A list of objects, the chat and the people who are here. Each part renders again only when its own data changes.
-import { useState } from 'react';
+// Objects, people and messages of a space. Each line renders again only when its own object changes.
 import { createRoot } from 'react-dom/client';
 import { connect, createId } from 'worldkeep/client';
-import {
-  useChat,
-  useObject,
-  useObjectIds,
-  usePresence,
-  useStatus,
-  useWorld,
-  WorldProvider,
-} from 'worldkeep/react';
+import { useChat, useObject, useObjectIds, usePresence, useStatus, WorldProvider } from 'worldkeep/react';
 
 const { url, space, token } = Object.fromEntries(new URLSearchParams(location.hash.slice(1)));
 const world = connect({ url, space, token });
 
 function Item({ id }) {
-  const { move } = useActions();
   const object = useObject(id);
   if (object === undefined) return null;
+  const { name, position } = object;
+  const move = () => world.move(id, { position: { ...position, x: position.x + 1 } });
   return (
     <li>
-      {object.name ?? id} is at {object.position.x} m{' '}
-      <button type="button" onClick={() => move(object)}>
-        Move {object.name}
+      {name ?? id} is at {position.x} m
+      <button type="button" onClick={move}>
+        Move {name}
       </button>
     </li>
   );
 }
 
-function useActions() {
-  const world = useWorld();
-  return {
-    move: ({ id, position }) => world.move(id, { position: { ...position, x: position.x + 1 } }),
-    add: (name) => world.put(createId(), { name }),
-  };
-}
-
 function Chat() {
   const { messages, say } = useChat();
-  const [text, setText] = useState('');
-  const send = (event) => {
-    event.preventDefault();
-    say(text);
-    setText('');
-  };
+  const send = (form) => say(form.get('text'));
   return (
-    <form onSubmit={send}>
-      {messages.map((message) => (
-        <p key={message.id} style={{ opacity: message.seq === 0 ? 0.5 : 1 }}>
-          {message.userId}: <bdi>{message.text}</bdi>
+    <form action={send}>
+      {messages.map(({ id, userId, text }) => (
+        <p key={id}>
+          {userId}: <bdi>{text}</bdi>
         </p>
       ))}
-      <input aria-label="Message" value={text} onChange={(event) => setText(event.target.value)} />
+      <input name="text" aria-label="Message" />
     </form>
   );
 }
 
 function App() {
-  const { add } = useActions();
+  const people = usePresence().map(({ userId }) => userId);
   return (
     <main>
       <h1>{useStatus()}</h1>
-      <p>
-        Here:{' '}
-        {usePresence()
-          .map(({ userId }) => userId)
-          .join(', ')}
-      </p>
+      <p>Here: {people.join(', ')}</p>
       <ul>
         {useObjectIds().map((id) => (
           <Item key={id} id={id} />
         ))}
       </ul>
-      <button type="button" onClick={() => add('Chair')}>
+      <button type="button" onClick={() => world.put(createId(), { name: 'Chair' })}>
         Add a chair
       </button>
       <Chat />
@@ -81,8 +55,5 @@ function App() {
   );
 }
 
-createRoot(document.getElementById('root')).render(
-  <WorldProvider world={world}>
-    <App />
-  </WorldProvider>,
-);
+const root = createRoot(document.getElementById('root'));
+root.render(<WorldProvider world={world} children={<App />} />);

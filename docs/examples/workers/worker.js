@@ -1,4 +1,4 @@
-// Your own Worker, with worldkeep beside your routes. A player who asks for a ticket gets a session of the space.
+// Your own Worker, with worldkeep next to your routes. A player who asks for a ticket gets a session of the space.
 import { Hono } from 'hono';
 import worldkeep from 'worldkeep/worker';
 
