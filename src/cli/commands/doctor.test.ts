@@ -131,6 +131,17 @@ describe('worldkeep doctor', () => {
     expect(report.find('postgres.row_security')?.status).toBe('ok');
   });
 
+  it('asks the queue of the local stack where the environment names its database', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'worldkeep-doctor-'));
+    undo.push(() => rm(folder, { recursive: true }));
+    await mkdir(join(folder, '.worldkeep'));
+    const dev = { url: at.url, ...stack(), qstashUrl: 'http://127.0.0.1:9' };
+    await writeFile(join(folder, '.worldkeep/dev.json'), JSON.stringify(dev));
+    expect((await examine(healthy(), folder)).wrong).toEqual(['qstash.schedule']);
+    const other = { ...healthy(), DATABASE_URL: as(stack().databaseUrl, 'somebody', 'x') };
+    expect((await examine(other, folder)).find('qstash.schedule')).toMatchObject({ status: 'warning' });
+  });
+
   it('says what is not there and what contradicts itself', async () => {
     const report = await examine({
       ...at.env,
