@@ -150,6 +150,7 @@ describe('worldkeep doctor', () => {
       CACHE_ENABLED: 'true',
     });
     expect(report.wrong).toEqual(['config', 'api.key', 'postgres']);
+    expect(report.find('api.key')?.remedy).toContain('Check WORLDKEEP_API_KEY');
     expect(report.find('config')?.message).toContain('CACHE_ENABLED is on, which needs a Redis');
     expect(report.find('postgres')?.message).toContain('ECONNREFUSED');
     const proxies = await examine({ DATABASE_URL: stack().databaseUrl, TRUSTED_PROXIES: 'proxy.example' });

@@ -252,3 +252,6 @@ describe('worldkeep import', () => {
     expect(stderr + stdout).not.toContain(key);
   });
 });
+    expect(stderr).toContain(
+      'worldkeep: the server refused: The server does not recognize this credential. Check WORLDKEEP_API_KEY.\n',
+    );
