@@ -46,6 +46,7 @@ async function readKind(bytes: Uint8Array, source: SceneSource): Promise<ParsedS
   if (isGlb(bytes)) return (await import('./gltf.ts')).readGlb(bytes, source);
   refuseOtherBinary(bytes, file);
   const json = parseJsonBytes(bytes, file);
+  refuseOtherText(bytes, file);
   if (isMembers(json)) {
     if (isMembers(json.entities) || (json.root !== undefined && json.entities !== undefined))
       return readSpoke(json, source);
@@ -69,4 +70,11 @@ function refuseOtherBinary(bytes: Uint8Array, file: string): void {
     throw new SceneError(file, null, "is no binary glTF: it does not begin with the letters 'glTF'");
   if (bytes.subarray(0, 4096).includes(0))
     throw new SceneError(file, null, `is binary, but no scene that is known here: ${KNOWN}`);
+}
+
+/** No scene as text begins with another character: the place of a fault in JSON would not help. */
+function refuseOtherText(bytes: Uint8Array, file: string): void {
+  const begin = new TextDecoder().decode(bytes.subarray(0, 4096)).trimStart();
+  if (/^[^{[]/.test(begin))
+    throw new SceneError(file, null, `is text, but no scene that is known here: ${KNOWN}`);
 }
