@@ -23,6 +23,8 @@ const spaceSchema = z.object({
 /** The members of a space that a caller may put. */
 export type SpaceAnswer = z.infer<typeof spaceSchema>;
 
+const statisticsSchema = z.object({ objects: z.number() });
+
 const savedSchema = z.object({ seq: z.number(), durability: z.string() });
 export type SavedState = z.infer<typeof savedSchema>;
 
@@ -88,6 +90,12 @@ export class Api {
     const response = await this.#request('GET', spacePath(space), { expected: [200, 404] });
     const text = await response.text();
     return response.status === 404 ? null : readAnswer(spaceSchema, text);
+  }
+
+  /** The objects of a space that are committed. */
+  async countObjects(space: string): Promise<number> {
+    const response = await this.#request('GET', `${spacePath(space)}/statistics`, { expected: [200] });
+    return readAnswer(statisticsSchema, await response.text()).objects;
   }
 
   /** @returns whether the space was made by this; false where it was there already. */

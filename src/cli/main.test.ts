@@ -154,7 +154,7 @@ describe('a file that cannot be imported exits with 1 and says which and why', (
     [
       'node.gltf',
       '{"asset":{"version":"2.0"},"nodes":[{},{"name":"b","scale":[1]}]}',
-      'node.gltf: node 1 "b": scale has 1 numbers where 3 are needed',
+      'node.gltf: node 1 "b": scale has 1 number where 3 are needed',
     ],
   ])('%s', async (file, content, sentence) => {
     if (content !== '' || file === 'empty.gltf') await writeFile(join(folder, file), content);

@@ -172,7 +172,7 @@ describe('worldkeep doctor, of a database', () => {
     const table = 'drizzle.__drizzle_migrations';
     const last = `(select max(created_at) from ${table})`;
     const cases: [string, string][] = [
-      [`DELETE FROM ${table} WHERE created_at = ${last}`, '1 migrations have not run: 00'],
+      [`DELETE FROM ${table} WHERE created_at = ${last}`, '1 migration to run: 00'],
       [`INSERT INTO ${table} (hash, created_at) VALUES ('x', 9999999999999)`, 'newer than this program'],
       [`UPDATE ${table} SET hash = 'x' WHERE created_at = ${last}`, 'other text has run than is in 00'],
     ];

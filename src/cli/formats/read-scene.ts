@@ -1,3 +1,4 @@
+import { countOf, showCount } from '../../helpers/counts.ts';
 import { AppError } from '../../world/errors.ts';
 import { refuseUnkeepable } from '../../world/json-text.ts';
 import { checkWorld, toState } from '../../world/world-input.ts';
@@ -28,7 +29,7 @@ export async function readScene(bytes: Uint8Array, given: SceneSource): Promise<
     throw new SceneError(
       file,
       null,
-      `has ${bytes.length} bytes; at most ${SCENE_FILE_BYTES_MAX} can be read`,
+      `has ${countOf(bytes.length, 'byte')}; at most ${showCount(SCENE_FILE_BYTES_MAX)} can be read`,
     );
   const scene = await readKind(bytes, source);
   try {
@@ -45,8 +46,8 @@ async function readKind(bytes: Uint8Array, source: SceneSource): Promise<ParsedS
   const { file } = source;
   if (isGlb(bytes)) return (await import('./gltf.ts')).readGlb(bytes, source);
   refuseOtherBinary(bytes, file);
-  const json = parseJsonBytes(bytes, file);
   refuseOtherText(bytes, file);
+  const json = parseJsonBytes(bytes, file);
   if (isMembers(json)) {
     if (isMembers(json.entities) || (json.root !== undefined && json.entities !== undefined))
       return readSpoke(json, source);

@@ -199,7 +199,7 @@ export function describeAssets(target: () => Target): void {
       [
         'an index that is too high',
         makeGlb({ json: { nodes: [{ mesh: 7 }] } }),
-        /\/nodes\/0\/mesh names 7, but there are only 1 meshes/,
+        /\/nodes\/0\/mesh names 7, but there is only 1 mesh/,
       ],
       [
         'a node inside itself',
