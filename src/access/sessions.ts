@@ -13,7 +13,7 @@ import { KnownCredentials } from './known-credentials.ts';
 export interface SessionStore {
   /**
    * Opens a stay and makes the person a member. @param session its role is from now on the member's; null: the role the
-   * member has, or viewer for a new one. @returns the stay's role, or what is missing.
+   * member has, or viewer for a new one. @returns the stay's role, or the missing thing.
    */
   mintSession(session: NewSession): Promise<Role | 'unknown_space' | 'unknown_person'>;
   /** @returns the stay, ended or not; null where there is none, or its space is deleted. */
