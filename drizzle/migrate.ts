@@ -4,6 +4,7 @@ import { readMigrationFiles } from 'drizzle-orm/migrator';
 import { drizzle, type NodePgDatabase } from 'drizzle-orm/node-postgres';
 import { migrate as applyMigrations } from 'drizzle-orm/node-postgres/migrator';
 import pg from 'pg';
+import { countOf } from '../src/helpers/counts.ts';
 import { SELECT_SESSION_SETTINGS } from '../src/postgres/settings.ts';
 
 /** A server that is not Postgres may accept a connection and stay silent. */
@@ -51,7 +52,7 @@ export async function migrate({
     refuseOther(before, migrationsFolder);
     await applyMigrations(db, { migrationsFolder });
     const applied = (await readApplied(db)).length - before.length;
-    log(applied === 0 ? 'database: up to date' : `database: ${applied} migrations applied`);
+    log(applied === 0 ? 'database: up to date' : `database: applied ${countOf(applied, 'migration')}`);
     if (appUrl !== undefined) await letAppLogIn(client, appUrl, log);
     return applied;
   } finally {

@@ -31,7 +31,7 @@ import {
 import type { SpaceState, Version } from './state/space-state.ts';
 import { checkOperations } from './world/check-operations.ts';
 import { readCursor, writeCursor } from './world/cursor.ts';
-import { notFound } from './world/errors.ts';
+import { type MissingThing, notFound } from './world/errors.ts';
 import { readStateLines, type StateSource } from './world/read-state-lines.ts';
 import {
   checkId,
@@ -178,7 +178,7 @@ export class PersistenceLayer {
     const [id, space] = [checkId(spaceId, '/space'), checkSpace(input)];
     const put = await this.#invalidateWhile(async () =>
       withinSpace
-        ? { space: found(await this.#store.updateSpace(tenantId, id, space)), created: false }
+        ? { space: found('this space', await this.#store.updateSpace(tenantId, id, space)), created: false }
         : this.#makeSpace(tenantId, id, space),
     );
     if (!put.created) await this.#order.log.applySettings({ tenantId, spaceId: id }, put.space.settings);
@@ -200,7 +200,10 @@ export class PersistenceLayer {
   }
 
   async getSpace(spaceId: string): Promise<Space> {
-    return found(await this.#store.loadSpace(this.#options.tenantId, checkId(spaceId, '/space')));
+    return found(
+      'this space',
+      await this.#store.loadSpace(this.#options.tenantId, checkId(spaceId, '/space')),
+    );
   }
 
   async listSpaces(page: PageOf = {}): Promise<Page<Space>> {
@@ -213,13 +216,19 @@ export class PersistenceLayer {
   /** Hides the space and everything in it immediately; cleanup deletes the rows. */
   async deleteSpace(spaceId: string): Promise<void> {
     const address = { tenantId: this.#options.tenantId, spaceId: checkId(spaceId, '/space') };
-    const { incarnation } = found(await this.#store.deleteSpace(address.tenantId, address.spaceId));
+    const { incarnation } = found(
+      'this space',
+      await this.#store.deleteSpace(address.tenantId, address.spaceId),
+    );
     await this.#order.log.retire(address, incarnation);
   }
 
   async getObject(objectId: string, { spaceId }: InSpace = {}): Promise<WorldObject> {
     const id = checkId(objectId, '/id');
-    return found(await this.#store.loadObject(this.#options.tenantId, this.#space(spaceId), id));
+    return found(
+      'this object in this space',
+      await this.#store.loadObject(this.#options.tenantId, this.#space(spaceId), id),
+    );
   }
 
   async listObjects(page: PageOf & InSpace = {}): Promise<Page<WorldObject>> {
@@ -227,7 +236,10 @@ export class PersistenceLayer {
     const after = readCursor(page.cursor);
     const { tenantId } = this.#options;
     const space = this.#space(page.spaceId);
-    const { objects, more } = found(await this.#store.listObjects(tenantId, space, limit, after));
+    const { objects, more } = found(
+      'this space',
+      await this.#store.listObjects(tenantId, space, limit, after),
+    );
     return { items: objects, nextCursor: more ? writeCursor(objects.at(-1)?.id ?? '') : null };
   }
 
@@ -412,13 +424,13 @@ export class PersistenceLayer {
     const user = checkUser(userData);
     return this.#invalidateWhile(async () =>
       withinSpace
-        ? { user: found(await this.#store.updateUser(tenantId, user)), created: false }
+        ? { user: found('this person', await this.#store.updateUser(tenantId, user)), created: false }
         : this.#store.upsertUser(tenantId, user),
     );
   }
 
   async getUser(userId: string): Promise<User> {
-    return found(await this.#store.loadUser(this.#options.tenantId, checkId(userId, '/id')));
+    return found('this person', await this.#store.loadUser(this.#options.tenantId, checkId(userId, '/id')));
   }
 
   /**
@@ -427,7 +439,7 @@ export class PersistenceLayer {
    */
   async eraseUser(userId: string): Promise<void> {
     const erase = async () => this.#store.eraseUser(this.#options.tenantId, checkId(userId, '/id'));
-    if (!(await this.#invalidateWhile(erase, { erases: true }))) throw notFound();
+    if (!(await this.#invalidateWhile(erase, { erases: true }))) throw notFound('this person');
   }
 
   /** While the log cannot be reached, `seq` is where the database is. */
@@ -437,7 +449,7 @@ export class PersistenceLayer {
       readLag(this.#order.log, address),
       this.#store.loadStatistics(address.tenantId, address.spaceId),
     ]);
-    const statistics = found(loaded);
+    const statistics = found('this space', loaded);
     const seq = Math.max(lag.seq ?? 0, statistics.durableSeq);
     return { ...statistics, seq, durabilityLagMs: seq > statistics.durableSeq ? lag.durabilityLagMs : 0 };
   }
@@ -487,10 +499,10 @@ function spaceOf(value: unknown): string | undefined {
 }
 
 function staged(outcome: StagedWorld | 'unknown_space'): StagedWorld {
-  return found(outcome === 'unknown_space' ? null : outcome);
+  return found('this space', outcome === 'unknown_space' ? null : outcome);
 }
 
-function found<T>(value: T | null): T {
-  if (value === null) throw notFound();
+function found<T>(thing: MissingThing, value: T | null): T {
+  if (value === null) throw notFound(thing);
   return value;
 }

@@ -1,5 +1,6 @@
 import * as z from 'zod';
 import {
+  ASSET_THINGS,
   type AssetKind,
   countParts,
   type FileUpload,
@@ -155,7 +156,8 @@ export function createAssetHandlers(kind: AssetKind) {
   async function refuseUnused(c: AppContext, id: string): Promise<void> {
     const principal = c.get('principal');
     if (principal.kind === 'key') return;
-    if (!(await c.get('worlds').referencesAsset(kind, id, { spaceId: principal.spaceId }))) throw notFound();
+    const { spaceId } = principal;
+    if (!(await c.get('worlds').referencesAsset(kind, id, { spaceId }))) throw notFound(ASSET_THINGS[kind]);
   }
 
   return { post, list, get, remove, getFile, beginUpload, getUpload, putPart, completeUpload, abortUpload };

@@ -1,5 +1,6 @@
 import { createMiddleware } from 'hono/factory';
 import type { RateDecision, RateLimit, RateSubject } from '../../src/access/rate-limiter.ts';
+import { countOf } from '../../src/helpers/counts.ts';
 import type { AppContext, AppEnv } from './context.ts';
 import { HttpError } from './problem.ts';
 
@@ -150,7 +151,7 @@ function refuse(c: AppContext, policy: string, decision: RateDecision): HttpErro
   const { requests, windowSeconds } = decision.limit;
   return new HttpError(
     'rate_limited',
-    `The server accepts ${requests} requests every ${windowSeconds} seconds. Try again in ${seconds} seconds.`,
+    `The server accepts ${requests} requests every ${countOf(windowSeconds, 'second')}. Try again in ${countOf(seconds, 'second')}.`,
     { ...readHeaders(c, policy, decision), 'Retry-After': String(seconds) },
   );
 }

@@ -1,6 +1,6 @@
 import * as z from 'zod';
 import { readCursor, writeCursor } from '../world/cursor.ts';
-import { AppError } from '../world/errors.ts';
+import { AppError, notFound } from '../world/errors.ts';
 import { check, checkId, checkPageLimit, timeSchema } from '../world/schemas.ts';
 import type { ApiKey, Page, Scope } from '../world/types.ts';
 import { KnownCredentials } from './known-credentials.ts';
@@ -70,7 +70,7 @@ export class ApiKeys {
     const secretSha256 = await sha256Hex(secret);
     const id = `key_${secretSha256.slice(0, 16)}`;
     const key = await this.#store.insertKey({ tenantId, id, secretSha256, scopes, expiresAt });
-    if (key === null) throw new AppError('not_found', 'Worldkeep cannot find this item.');
+    if (key === null) throw notFound('this tenant');
     return { ...key, secret };
   }
 
@@ -112,8 +112,7 @@ export class ApiKeys {
 
   /** @throws not_found where the tenant has no such key. */
   async revoke(tenantId: string, id: string): Promise<void> {
-    if (!(await this.#store.revokeKey(tenantId, checkId(id, '/id'))))
-      throw new AppError('not_found', 'Worldkeep cannot find this item.');
+    if (!(await this.#store.revokeKey(tenantId, checkId(id, '/id')))) throw notFound('this API key');
     this.#known.forget((key) => key.tenantId === tenantId && key.id === id);
   }
 }

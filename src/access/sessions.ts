@@ -13,9 +13,9 @@ import { KnownCredentials } from './known-credentials.ts';
 export interface SessionStore {
   /**
    * Opens a stay and makes the person a member. @param session its role is from now on the member's; null: the role the
-   * member has, or viewer for a new one. @returns the stay's role, or null where the space or the person is not there.
+   * member has, or viewer for a new one. @returns the stay's role, or the missing thing.
    */
-  mintSession(session: NewSession): Promise<Role | null>;
+  mintSession(session: NewSession): Promise<Role | 'unknown_space' | 'unknown_person'>;
   /** @returns the stay, ended or not; null where there is none, or its space is deleted. */
   findSession(tenantId: string, id: string): Promise<Session | null>;
   /** Notes that the person is still there. @param at RFC 3339. @returns null where no such stay is open at that time. */
@@ -146,7 +146,8 @@ export class Sessions {
       createdAt: toTime(issuedAt * 1_000),
       expiresAt,
     });
-    if (minted === null) throw notFound();
+    if (minted === 'unknown_space') throw notFound('this space');
+    if (minted === 'unknown_person') throw notFound('this person');
     const token = await new SignJWT({ tenant: tenantId, space: spaceId, role: minted })
       .setProtectedHeader({ alg: ALGORITHM, typ: 'JWT', kid: signer.kid })
       .setSubject(userId)
@@ -185,7 +186,7 @@ export class Sessions {
   async heartbeat(tenantId: string, id: string): Promise<void> {
     const at = toTime(this.#now());
     const place = await this.#store.touchSession(tenantId, checkId(id, '/id'), at);
-    if (place === null) throw notFound();
+    if (place === null) throw notFound('an open session with this id');
     await this.#notify((presence) => presence.touch({ tenantId, sessionId: id, ...place }));
   }
 
@@ -193,7 +194,7 @@ export class Sessions {
   async end(tenantId: string, id: string): Promise<void> {
     const place = await this.#store.endSession(tenantId, checkId(id, '/id'), toTime(this.#now()));
     this.#known.delete(`${tenantId} ${id}`);
-    if (place === null) throw notFound();
+    if (place === null) throw notFound('this session');
     await this.#notify((presence) => presence.leave({ tenantId, sessionId: id, ...place }));
   }
 

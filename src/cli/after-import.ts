@@ -1,10 +1,10 @@
 import { isDeepStrictEqual } from 'node:util';
+import { countOf } from '../helpers/counts.ts';
 import type { JsonObject, SaveMode } from '../world/types.ts';
 import { type Api, NDJSON, type SpaceAnswer } from './api.ts';
 import { CommandError } from './errors.ts';
 import { describeDocument, putDocument } from './formats/gltf-document.ts';
 import type { Loss, Scene } from './formats/scene.ts';
-import { showCount } from './progress.ts';
 import { writeWorldLines } from './state-lines.ts';
 
 /**
@@ -32,7 +32,7 @@ export async function putOlderChat(api: Api, space: string, batches: readonly Js
   for (const [index, chat] of batches.entries()) {
     const left = batches.slice(index).flat().length;
     const { bytes } = writeWorldLines({ objects: [], chat });
-    await afterWorld(`${showCount(left)} of its older messages could not be saved`, () =>
+    await afterWorld(`${countOf(left, 'older message')} could not be saved`, () =>
       api.putState(space, 'merge', { bytes, type: NDJSON }, () => undefined),
     );
   }

@@ -23,6 +23,8 @@ const spaceSchema = z.object({
 /** The members of a space that a caller may put. */
 export type SpaceAnswer = z.infer<typeof spaceSchema>;
 
+const statisticsSchema = z.object({ objects: z.number() });
+
 const savedSchema = z.object({ seq: z.number(), durability: z.string() });
 export type SavedState = z.infer<typeof savedSchema>;
 
@@ -88,6 +90,12 @@ export class Api {
     const response = await this.#request('GET', spacePath(space), { expected: [200, 404] });
     const text = await response.text();
     return response.status === 404 ? null : readAnswer(spaceSchema, text);
+  }
+
+  /** The objects of a space that are committed. */
+  async countObjects(space: string): Promise<number> {
+    const response = await this.#request('GET', `${spacePath(space)}/statistics`, { expected: [200] });
+    return readAnswer(statisticsSchema, await response.text()).objects;
   }
 
   /** @returns whether the space was made by this; false where it was there already. */
@@ -303,7 +311,7 @@ export class Api {
       throw this.#unreachable(error, 'no answer');
     }
     if (expected.includes(response.status)) return response;
-    throw await readProblem(response);
+    throw await readProblem(response, this.#connection);
   }
 
   #unreachable(error: unknown, what: string): CommandError {
@@ -342,7 +350,7 @@ function streamBytes(bytes: Uint8Array, onSent: (bytes: number) => void = () => 
   });
 }
 
-async function readProblem(response: Response): Promise<CommandError> {
+async function readProblem(response: Response, { keyFrom }: Connection): Promise<CommandError> {
   const text = await response.text().catch(() => '');
   const problem = problemSchema.safeParse(parseOrNull(text)).data ?? {};
   const errors: FieldError[] = problem.errors ?? [];
@@ -353,11 +361,16 @@ async function readProblem(response: Response): Promise<CommandError> {
   const requestId = problem.requestId ?? response.headers.get('x-request-id') ?? undefined;
   const after = response.headers.get('retry-after');
   const retry = after === null ? '' : `; it can be tried again in ${after} s`;
-  return new CommandError(problem.code ?? 'http_error', `the server refused: ${said}${where}${retry}`, {
-    status: response.status,
-    ...(errors.length > 0 && { errors }),
-    ...(requestId !== undefined && { requestId }),
-  });
+  const advice = response.status === 401 ? ` Check ${keyFrom}.` : '';
+  return new CommandError(
+    problem.code ?? 'http_error',
+    `the server refused: ${said}${where}${retry}${advice}`,
+    {
+      status: response.status,
+      ...(errors.length > 0 && { errors }),
+      ...(requestId !== undefined && { requestId }),
+    },
+  );
 }
 
 function readAnswer<T>(schema: z.ZodType<T>, text: string): T {

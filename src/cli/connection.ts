@@ -5,10 +5,14 @@ import { systemCode, UsageError } from './errors.ts';
 /** Where the local stack writes down how it can be reached; looked for from the working directory upwards. */
 const DEV_FILE = join('.worldkeep', 'dev.json');
 
+const API_KEY = 'WORLDKEEP_API_KEY';
+
 export interface Connection {
   /** Without a slash at the end. */
   url: string;
   apiKey: string;
+  /** The variable or the file that has the key, for messages. */
+  keyFrom: string;
 }
 
 interface Surroundings {
@@ -22,7 +26,7 @@ export function resolveConnection({ env, cwd }: Surroundings): Connection {
   if (url) {
     // The local key is never sent to a server that somebody named.
     if (!apiKey) throw misused('WORLDKEEP_URL is set and WORLDKEEP_API_KEY is not');
-    return { url: checkUrl(url, 'WORLDKEEP_URL'), apiKey: checkKey(apiKey, 'WORLDKEEP_API_KEY') };
+    return { url: checkUrl(url, 'WORLDKEEP_URL'), ...readKey(apiKey, API_KEY) };
   }
   const dev = readDevFile(cwd);
   if (dev === null)
@@ -31,7 +35,7 @@ export function resolveConnection({ env, cwd }: Surroundings): Connection {
     );
   return {
     url: checkUrl(readMember(dev, 'url'), dev.path),
-    apiKey: apiKey ? checkKey(apiKey, 'WORLDKEEP_API_KEY') : checkKey(readMember(dev, 'apiKey'), dev.path),
+    ...(apiKey ? readKey(apiKey, API_KEY) : readKey(readMember(dev, 'apiKey'), dev.path)),
   };
 }
 
@@ -93,9 +97,10 @@ function checkUrl(value: string, from: string): string {
   return (url.origin + url.pathname).replace(/\/+$/, '');
 }
 
-function checkKey(value: string, from: string): string {
-  if (!/^[\x21-\x7e]+$/.test(value)) throw misused(`${from} holds no API key: only visible ASCII can be one`);
-  return value;
+function readKey(apiKey: string, keyFrom: string): Pick<Connection, 'apiKey' | 'keyFrom'> {
+  if (!/^[\x21-\x7e]+$/.test(apiKey))
+    throw misused(`${keyFrom} holds no API key: only visible ASCII can be one`);
+  return { apiKey, keyFrom };
 }
 
 function misused(message: string): UsageError {

@@ -29,6 +29,12 @@ export function readQueueEnv({ env, cwd }: Surroundings): Env {
   });
 }
 
+/** Whether the environment names the database of the local stack, as `.worldkeep/env` does. */
+export function namesLocalStack({ env, cwd }: Surroundings): boolean {
+  const databaseUrl = readDevMembers(cwd)?.databaseUrl;
+  return databaseUrl !== undefined && env.DATABASE_URL === databaseUrl;
+}
+
 function readEnv(
   { env, cwd }: Surroundings,
   naming: readonly string[],

@@ -1,7 +1,8 @@
+import { countOf, showCount } from '../helpers/counts.ts';
 import type { Drain, DrainReport } from '../log/drain.ts';
 import type { LogAddress } from '../log/log-stores.ts';
 import { AppError } from '../world/errors.ts';
-import { type Progress, showCount } from './progress.ts';
+import type { Progress } from './progress.ts';
 
 /** The drained spaces, and the spaces that are left. */
 export interface DrainedSpaces {
@@ -31,7 +32,7 @@ export async function drainSpaces(
       sum.entries += report.entries;
       sum.batches += report.batches;
       drained += report.operations;
-      progress.note(`${label}: ${showCount(drained)} operations`);
+      progress.note(`${label}: ${countOf(drained, 'operation')}`);
     });
     if (reason === null) continue;
     sum.left.push({ tenantId, spaceId, reason });

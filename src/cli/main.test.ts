@@ -142,6 +142,11 @@ describe('a file that cannot be imported exits with 1 and says which and why', (
     ['/dev/null', '', '/dev/null: is not a regular file'],
     ['empty.gltf', '', 'empty.gltf: is empty'],
     [
+      'README.md',
+      '# Words\n',
+      'README.md: is text, but no scene that is known here: glTF (.glb, .gltf), a Hubs scene (.spoke), an export of worldkeep, or a backup',
+    ],
+    [
       'half.gltf',
       '{"asset":{"version":"2.0"},\n"nodes":[{',
       'half.gltf: is not valid JSON: line 2, column 11',
@@ -149,10 +154,10 @@ describe('a file that cannot be imported exits with 1 and says which and why', (
     [
       'node.gltf',
       '{"asset":{"version":"2.0"},"nodes":[{},{"name":"b","scale":[1]}]}',
-      'node.gltf: node 1 "b": scale has 1 numbers where 3 are needed',
+      'node.gltf: node 1 "b": scale has 1 number where 3 are needed',
     ],
   ])('%s', async (file, content, sentence) => {
-    if (file.endsWith('.gltf')) await writeFile(join(folder, file), content);
+    if (content !== '' || file === 'empty.gltf') await writeFile(join(folder, file), content);
     const { code, stdout, stderr } = await runHere(['import', file, '--space', 's', '--json'], {
       env: NOWHERE,
       cwd: folder,

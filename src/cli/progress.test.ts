@@ -1,6 +1,6 @@
 import { Writable } from 'node:stream';
 import { describe, expect, it } from 'vitest';
-import { createProgress, showCount } from './progress.ts';
+import { createProgress } from './progress.ts';
 
 class Screen extends Writable {
   readonly isTTY: boolean;
@@ -64,8 +64,4 @@ describe('progress', () => {
     progress.startBytes('sent', 8 * MIB).finish();
     expect(screen.text).toBe('sent: 8,388,608 bytes\n');
   });
-});
-
-it('showCount puts commas between thousands', () => {
-  expect([0, 999, 1000, 1234567].map(showCount)).toEqual(['0', '999', '1,000', '1,234,567']);
 });

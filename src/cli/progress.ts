@@ -1,4 +1,5 @@
 import { Presets, SingleBar } from 'cli-progress';
+import { countOf, showCount } from '../helpers/counts.ts';
 
 /** Bytes below which a task says only that it is done: it is over before anybody has read that it began. */
 const QUIET_BELOW_BYTES = 256 * 1024;
@@ -67,18 +68,13 @@ export function createProgress(stream: ProgressStream, env: NodeJS.ProcessEnv): 
           if (bars || total === null || total < QUIET_BELOW_BYTES) return;
           if (done < total && done >= (shown + PLAIN_STEP) * total) {
             shown = Math.floor(done / total / PLAIN_STEP) * PLAIN_STEP;
-            note(`${label}: ${showCount(done)} of ${showCount(total)} bytes`);
+            note(`${label}: ${showCount(done)} of ${countOf(total, 'byte')}`);
           }
         },
         finish(bytes = total ?? 0) {
-          note(`${label}: ${showCount(bytes)} bytes`);
+          note(`${label}: ${countOf(bytes, 'byte')}`);
         },
       };
     },
   };
-}
-
-/** 1234567 as 1,234,567. */
-export function showCount(count: number): string {
-  return count.toLocaleString('en-US');
 }

@@ -1,6 +1,6 @@
 import { fromHex } from '../helpers/bytes.ts';
 import { readCursor, writeCursor } from '../world/cursor.ts';
-import { AppError, notFound } from '../world/errors.ts';
+import { AppError, type MissingThing, notFound } from '../world/errors.ts';
 import { LIMITS } from '../world/limits.ts';
 import { checkId, checkPageLimit } from '../world/schemas.ts';
 import type { Page } from '../world/types.ts';
@@ -17,6 +17,11 @@ import { createInspector } from './inspect-file.ts';
 import { InspectedBody, type StreamingHash } from './inspected-body.ts';
 
 export type * from './asset-types.ts';
+
+export const ASSET_THINGS: Record<AssetKind, MissingThing> = {
+  model: 'this model',
+  media: 'this media file',
+};
 
 export interface AssetLibraryOptions {
   /** Bytes of one request. */
@@ -155,7 +160,7 @@ export class AssetLibrary {
   /** Its bytes go too, unless another asset has the same. @throws not_found */
   async delete(tenantId: string, kind: AssetKind, id: string): Promise<void> {
     const { isFound, objectKey } = await this.#store.deleteAsset(tenantId, kind, checkId(id, '/id'));
-    if (!isFound) throw notFound();
+    if (!isFound) throw notFound(ASSET_THINGS[kind]);
     if (objectKey !== null) await this.#removeObject(tenantId, objectKey);
   }
 
@@ -184,7 +189,7 @@ export class AssetLibrary {
   /** @throws not_found for an upload that does not exist, is complete or has expired */
   async getUpload(tenantId: string, kind: AssetKind, id: string): Promise<FileUpload> {
     const upload = await this.#store.loadUpload(tenantId, kind, checkId(id, '/id'));
-    if (upload === null) throw notFound();
+    if (upload === null) throw notFound('an open upload with this id');
     return upload;
   }
 
@@ -268,7 +273,8 @@ export class AssetLibrary {
         'must not be empty. An empty body needs a Repr-Digest of bytes that are stored already',
       );
     const id = this.#options.createId();
-    if (!(await this.#store.registerKnown(tenantId, { kind, id, name, sha256 }))) throw notFound();
+    if (!(await this.#store.registerKnown(tenantId, { kind, id, name, sha256 })))
+      throw notFound('these bytes');
     return this.get(tenantId, kind, id);
   }
 
@@ -321,7 +327,7 @@ export class AssetLibrary {
 
   async #load(tenantId: string, kind: AssetKind, id: string): Promise<StoredAsset> {
     const asset = await this.#store.loadAsset(tenantId, kind, checkId(id, '/id'));
-    if (asset === null) throw notFound();
+    if (asset === null) throw notFound(ASSET_THINGS[kind]);
     return asset;
   }
 

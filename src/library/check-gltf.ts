@@ -1,3 +1,4 @@
+import { countOf } from '../helpers/counts.ts';
 import { invalidFile } from './file-inspector.ts';
 
 /** A part of a glTF document that was checked: an object with any members. */
@@ -354,7 +355,12 @@ function readNumbers(value: unknown, path: string, count: number): void {
 function readIndex(length: number, value: unknown, path: string, list: string): number {
   if (!Number.isSafeInteger(value) || (value as number) < 0)
     return fail(path, `must be an index of /${list}`);
-  if ((value as number) >= length) return fail(path, `names ${value}, but there are only ${length} ${list}`);
+  const item = list.replace(/(?<=mesh)es$|s$/, '');
+  if ((value as number) >= length)
+    return fail(
+      path,
+      `names ${value}, but there ${length === 1 ? 'is' : 'are'} only ${countOf(length, item)}`,
+    );
   return value as number;
 }
 

@@ -77,9 +77,9 @@ export class SpaceChanges {
     const outcome = await this.#redis.readChanges(address, request);
     if (outcome.status === 'read') return { ...outcome, isKnown: true };
     const known = await this.#postgres.loadCursor(address);
-    if (known === null) throw notFound();
+    if (known === null) throw notFound('this space');
     const { incarnation, cursor: last } = known;
-    if (outcome.status === 'deleted' && outcome.incarnation === incarnation) throw notFound();
+    if (outcome.status === 'deleted' && outcome.incarnation === incarnation) throw notFound('this space');
     return { incarnation, last, committed: last, entries: [], isKnown: false };
   }
 

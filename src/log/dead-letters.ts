@@ -69,7 +69,7 @@ export class DeadLetters {
     defer: AppendOptions['defer'],
   ): Promise<Queued | CommittedOperations> {
     const loaded = await this.#store.loadDeadLetter(tenantId, checkId(id, '/id'));
-    if (loaded === null) throw notFound();
+    if (loaded === null) throw notFound('this dead letter');
     const { letter, isOutlived } = loaded;
     if (letter.replayedAt !== null) throw new AppError('conflict', 'This operation was sent again before.');
     const { op } = letter;
@@ -104,6 +104,7 @@ export class DeadLetters {
   }
 
   async discard(tenantId: string, id: string): Promise<void> {
-    if (!(await this.#store.discardDeadLetter(tenantId, checkId(id, '/id')))) throw notFound();
+    if (!(await this.#store.discardDeadLetter(tenantId, checkId(id, '/id'))))
+      throw notFound('this dead letter');
   }
 }

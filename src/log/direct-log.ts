@@ -70,7 +70,7 @@ export class DirectLog {
   /** Each process counts the messages alone: without a Redis there is no common count. */
   async #checkPosted(target: LogTarget, { people, role, perMinute }: PostedMessages): Promise<void> {
     const opened = await this.#postgres.loadCursor(target);
-    if (opened === null) throw notFound();
+    if (opened === null) throw notFound('this space');
     const { chat = 'viewer' } = opened;
     if (chat === 'off' || (role !== null && CHAT_RULES.indexOf(role) < CHAT_RULES.indexOf(chat)))
       throw chatRefused(chat);
@@ -104,7 +104,7 @@ export class DirectLog {
       });
       if (outcome.status === 'moved') return 'moved';
       if (outcome.status === 'log_open') throw logOpen();
-      if (outcome.status === 'unknown_space') throw notFound();
+      if (outcome.status === 'unknown_space') throw notFound('this space');
       return {
         results: [{ id: stageId, status: outcome.status === 'applied' ? 'applied' : 'rejected' }],
         written: null,
@@ -131,7 +131,7 @@ export class DirectLog {
   ): Promise<Applied & { seq: Seq }> {
     for (let tries = 0; tries < TRIES_MAX; tries++) {
       const opened = await this.#postgres.loadCursor(address);
-      if (opened === null) throw notFound();
+      if (opened === null) throw notFound('this space');
       if (opened.isLogOpen) throw logOpen();
       const seq = Math.max(opened.cursor + 1, this.#now() * 1_000);
       const applied = await apply(opened.cursor, seq, opened.incarnation);
@@ -186,7 +186,7 @@ export class DirectLog {
         results: singles.length > 0 ? results : [],
         isDirect: true,
       });
-      if (outcome.status === 'unknown_space') throw notFound();
+      if (outcome.status === 'unknown_space') throw notFound('this space');
       if (outcome.status === 'moved') return 'moved';
       if (outcome.status === 'log_open') throw logOpen();
       if (outcome.status === 'applied') {

@@ -177,7 +177,7 @@ export class SpaceLog {
     const seen = await this.#redis.append(address, { ...nothing, opened: null });
     if (seen.status !== 'cold' && seen.status !== 'deleted') return;
     const opened = await this.#open(address, seen.status === 'deleted' || seen.isLogAbsent);
-    if (seen.status === 'deleted' && opened.incarnation === seen.incarnation) throw notFound();
+    if (seen.status === 'deleted' && opened.incarnation === seen.incarnation) throw notFound('this space');
     await this.#redis.append(address, { ...nothing, opened });
   }
 
@@ -328,7 +328,7 @@ export class SpaceLog {
           break;
         case 'deleted':
           request.opened = await this.#open(address, true);
-          if (request.opened.incarnation === outcome.incarnation) throw notFound();
+          if (request.opened.incarnation === outcome.incarnation) throw notFound('this space');
           break;
         case 'over_budget':
           onBudget?.(outcome.budget);
@@ -350,7 +350,7 @@ export class SpaceLog {
   async #open(address: LogAddress, isLogAbsent: boolean): Promise<OpenedLog> {
     const instance = await this.#redis.readInstance();
     const opened = await this.#postgres.openLog(address, { instance, isLogAbsent });
-    if (opened === null) throw notFound();
+    if (opened === null) throw notFound('this space');
     return opened;
   }
 

@@ -71,7 +71,7 @@ async function findAuthor({ store, state, address, defer }: ReadContext, id: str
   if (found !== null) return found.userId;
   await state?.waitUntilCommitted(address, defer);
   const committed = await store.loadMessage(tenantId, spaceId, id);
-  if (committed === null) throw notFound();
+  if (committed === null) throw notFound('this message in this space');
   return committed.userId;
 }
 
@@ -91,7 +91,7 @@ export async function listMessages(
   await state?.waitUntilCommitted(address, defer);
   const { tenantId, spaceId } = address;
   const found = await store.listMessages(tenantId, spaceId, { limit, before, after });
-  if (found === null) throw notFound();
+  if (found === null) throw notFound('this space');
   if (found === 'unknown_before' || found === 'unknown_after')
     throw new AppError('validation_failed', 'The input is not valid.', {
       errors: [

@@ -52,7 +52,7 @@ export async function renderState(
     }
   }
   const world = await store.loadWorld(address.tenantId, address.spaceId, selection);
-  if (world === null) throw notFound();
+  if (world === null) throw notFound('this space');
   const { rev, space, seq, durableSeq, ...parts } = world;
   const included = STATE_PARTS.flatMap((part) => (include.has(part) ? [[part, parts[part]]] : []));
   const text = JSON.stringify({ space, seq, durableSeq, ...Object.fromEntries(included) });
@@ -65,7 +65,7 @@ export async function loadState(
   view: StateView,
 ): Promise<WorldState & { rev: number }> {
   const rendered = await renderState(context, view, { version: null });
-  if (rendered.status !== 'state') throw notFound();
+  if (rendered.status !== 'state') throw notFound('this space');
   const empty = { objects: [], users: [], models: [], media: [], chat: [] };
   return { ...empty, ...(JSON.parse(rendered.text) as WorldState), rev: rendered.rev };
 }
@@ -81,7 +81,7 @@ export async function streamState(
     ...selection,
     withAllChat: include.has('chat'),
   });
-  if (reader === null) throw notFound();
+  if (reader === null) throw notFound('this space');
   const { seq, rev, parts } = reader;
   return { seq, rev, lines: writeStateLines(parts, include) };
 }
@@ -103,7 +103,7 @@ export async function readVersion({ store, state, address, defer }: ReadContext)
   if (outcome.status === 'same') return { seq: outcome.seq, rev: outcome.rev };
   if (outcome.status === 'state') return { seq: outcome.view.seq, rev: outcome.metadata.rev };
   const version = await store.loadStateVersion(address.tenantId, address.spaceId);
-  if (version === null) throw notFound();
+  if (version === null) throw notFound('this space');
   return version;
 }
 

@@ -104,7 +104,9 @@ export async function commit(
         errors: [{ path: '/properties', message: 'must use at most 65536 bytes in the database' }],
       });
     default:
-      throw notFound();
+      throw notFound(
+        operation.op === 'chat.delete' ? 'this message in this space' : 'this object in this space',
+      );
   }
 }
 

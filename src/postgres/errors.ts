@@ -1,4 +1,4 @@
-import { AppError, listCauses, readSystemCode } from '../world/errors.ts';
+import { AppError, listCauses, notFound, readSystemCode } from '../world/errors.ts';
 import type { TransactionMode } from './client.ts';
 import { DATABASE_URL, type ErrorFacts, explainRefusal, type PostgresVariables } from './refusals.ts';
 
@@ -55,7 +55,10 @@ export function toAppError(
       errors: [{ path, message: 'must use at most 65536 bytes in the database' }],
     });
   if (code === '23503')
-    return new AppError('not_found', 'Worldkeep cannot find this item.', { cause: error });
+    return notFound(
+      constraint?.endsWith('_tenants_tenant_id_fk') ? 'this tenant' : 'a thing that the request names',
+      { cause: error },
+    );
   if (/^(22|23|54)/.test(code))
     return new AppError('validation_failed', 'The input is not valid.', {
       cause: error,

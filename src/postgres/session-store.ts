@@ -2,6 +2,7 @@ import { and, eq, exists, gt, isNull, sql } from 'drizzle-orm';
 import type { SessionStore } from '../access/sessions.ts';
 import type { Role } from '../world/types.ts';
 import type { Database, Postgres } from './client.ts';
+import { isLive } from './operations/load-space.ts';
 import { toTime } from './rows.ts';
 import { sessions, users } from './schema/people.ts';
 import { spaces } from './schema/spaces.ts';
@@ -12,12 +13,16 @@ export function createSessionStore(postgres: Postgres): SessionStore {
     async mintSession({ tenantId, id, spaceId, userId, role, createdAt, expiresAt }) {
       const [rows] = await postgres.inTenant(tenantId, (db) => [
         db
-          .select({ role: sql<Role | null>`role` })
+          .select({
+            role: sql<Role | null>`role`,
+            hasSpace: sql<boolean>`${exists(db.select().from(spaces).where(isLive(tenantId, spaceId)))}`,
+          })
           .from(
             sql`mint_session(${id}, ${spaceId}, ${userId}, ${role}, ${createdAt}::timestamptz, ${expiresAt}::timestamptz) as role`,
           ),
       ]);
-      return rows[0]?.role ?? null;
+      const { role: minted, hasSpace } = rows[0] ?? { role: null, hasSpace: false };
+      return minted ?? (hasSpace ? 'unknown_person' : 'unknown_space');
     },
 
     async findSession(tenantId, id) {

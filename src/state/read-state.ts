@@ -175,7 +175,7 @@ class StateReading {
         await drain.run(this.#address, { token: null, budgetMs: LIMITS.drainMsMax });
       this.#countLoad();
       const loaded = await loader.loadWorld(this.#address, options.worldCharactersMax);
-      if (loaded === null) throw notFound();
+      if (loaded === null) throw notFound('this space');
       if (loaded === 'too_large') {
         this.#defer(store.keepLarge(this.#address, incarnation, missing.last).catch(() => undefined));
         await waitUntilCommitted(this.#parts, this.#address, { seq: missing.last, defer: this.#defer });
@@ -215,7 +215,7 @@ class StateReading {
     this.#countLoad();
     const { store, loader } = this.#parts;
     const metadata = await loader.loadMetadata(this.#address);
-    if (metadata === null) throw notFound();
+    if (metadata === null) throw notFound('this space');
     this.#ownMetadata = metadata;
     // Others wait for it: it is there before they are let on.
     await store.keepMetadata(this.#address, incarnation, { metadata, marks }).catch(() => undefined);

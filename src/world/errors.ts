@@ -76,9 +76,29 @@ export function isAway(error: unknown): error is AppError {
   return error instanceof AppError && error.code === 'store_unavailable';
 }
 
-/** The item does not exist, or it belongs to another tenant. A caller cannot tell the two apart. */
-export function notFound(): AppError {
-  return new AppError('not_found', 'Worldkeep cannot find this item.');
+/** The kinds of things that a caller names. The message says the kind, because a request may name several things. */
+export type MissingThing =
+  | 'this tenant'
+  | 'this space'
+  | 'this object in this space'
+  | 'this message in this space'
+  | 'this person'
+  | 'this session'
+  | 'an open session with this id'
+  | 'this API key'
+  | 'this dead letter'
+  | 'this model'
+  | 'this media file'
+  | 'an open upload with this id'
+  | 'these bytes'
+  | 'a thing that the request names';
+
+/**
+ * The thing does not exist, or it belongs to another tenant. A caller cannot tell the two apart: `missing` depends only on the request
+ * and on the caller's own tenant.
+ */
+export function notFound(missing: MissingThing, options: { cause?: unknown } = {}): AppError {
+  return new AppError('not_found', `Worldkeep cannot find ${missing}.`, options);
 }
 
 const CAUSES_MAX = 5;

@@ -120,12 +120,12 @@ describe.each(WAYS)('cache clear, over %s', (_, makeEnv) => {
     expect(((await redis.command('KEYS', '*')) as string[]).toSorted()).toEqual(kept);
     expect(kept.filter((key) => readCopyKind(key) !== null)).toEqual([]);
     const again = await runHere(['cache', 'clear'], { env: makeEnv() });
-    const nothing = '0 cached values, 0 world states and 0 keys of snapshots are removed\n';
+    const nothing = 'removed 0 cached values, 0 world states and 0 snapshot keys\n';
     expect([again.code, again.stdout]).toEqual([0, nothing]);
 
     expect((await at.loadState(spaceId)).objects).toEqual([]);
     const drained = await runHere(['drain', '--space', spaceId], { env: tcpEnv() });
-    expect([drained.code, drained.stdout]).toEqual([0, '2 operations of 1 spaces are drained\n']);
+    expect([drained.code, drained.stdout]).toEqual([0, 'drained 2 operations of 1 space\n']);
     expect((await at.loadState(spaceId)).objects.map(({ id }) => id)).toEqual(['a', 'b']);
   });
 
@@ -148,7 +148,7 @@ it('says how far it is where there are many keys', async () => {
       ...Array.from({ length: 5_000 }, (_, i) => [`wk:{t}:cache:x!${from + i}`, '1']).flat(),
     );
   const { code, stdout, stderr } = await runHere(['cache', 'clear'], { env: tcpEnv() });
-  expect([code, stdout.split(' cached')[0]]).toEqual([0, '25,000']);
+  expect([code, stdout.split(' cached')[0]]).toEqual([0, 'removed 25,000']);
   expect(stderr.split('\n').filter(Boolean)).toEqual([
     expect.stringMatching(/^about 10,000 of 25,000 keys looked at, \d[\d,]* removed$/),
     expect.stringMatching(/^about 20,000 of 25,000 keys looked at, \d[\d,]* removed$/),

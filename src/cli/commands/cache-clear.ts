@@ -1,10 +1,10 @@
 import { parseRedisConfig, type RedisConfig } from '../../config.ts';
+import { countOf, showCount } from '../../helpers/counts.ts';
 import type { ClearedCopies } from '../../redis/clear-copies.ts';
 import { AppError } from '../../world/errors.ts';
 import { type Context, defineCommand, JSON_OPTION, type Outcome } from '../command.ts';
 import { readStoresEnv } from '../deployment.ts';
 import { CommandError, UsageError } from '../errors.ts';
-import { showCount } from '../progress.ts';
 import { checkOneOrAll, ONE_OR_ALL_OPTIONS } from '../space-option.ts';
 
 /** Keys between two lines of progress. */
@@ -56,7 +56,7 @@ async function clearWith(
       signal,
       onProgress(removed, scanned) {
         if (scanned % PROGRESS_KEYS !== 0 || typeof keys !== 'number') return;
-        const about = `about ${showCount(Math.min(scanned, keys))} of ${showCount(keys)} keys looked at`;
+        const about = `about ${showCount(Math.min(scanned, keys))} of ${countOf(keys, 'key')} looked at`;
         progress.note(`${about}, ${showCount(sum(removed))} removed`);
       },
     });
@@ -72,5 +72,5 @@ function sum({ values, worldStates, snapshots }: ClearedCopies): number {
 }
 
 function describe({ values, worldStates, snapshots }: ClearedCopies): string {
-  return `${showCount(values)} cached values, ${showCount(worldStates)} world states and ${showCount(snapshots)} keys of snapshots are removed`;
+  return `removed ${countOf(values, 'cached value')}, ${countOf(worldStates, 'world state')} and ${countOf(snapshots, 'snapshot key')}`;
 }

@@ -131,6 +131,17 @@ describe('worldkeep doctor', () => {
     expect(report.find('postgres.row_security')?.status).toBe('ok');
   });
 
+  it('asks the queue of the local stack where the environment names its database', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'worldkeep-doctor-'));
+    undo.push(() => rm(folder, { recursive: true }));
+    await mkdir(join(folder, '.worldkeep'));
+    const dev = { url: at.url, ...stack(), qstashUrl: 'http://127.0.0.1:9' };
+    await writeFile(join(folder, '.worldkeep/dev.json'), JSON.stringify(dev));
+    expect((await examine(healthy(), folder)).wrong).toEqual(['qstash.schedule']);
+    const other = { ...healthy(), DATABASE_URL: as(stack().databaseUrl, 'somebody', 'x') };
+    expect((await examine(other, folder)).find('qstash.schedule')).toMatchObject({ status: 'warning' });
+  });
+
   it('says what is not there and what contradicts itself', async () => {
     const report = await examine({
       ...at.env,
@@ -139,6 +150,7 @@ describe('worldkeep doctor', () => {
       CACHE_ENABLED: 'true',
     });
     expect(report.wrong).toEqual(['config', 'api.key', 'postgres']);
+    expect(report.find('api.key')?.remedy).toContain('Check WORLDKEEP_API_KEY');
     expect(report.find('config')?.message).toContain('CACHE_ENABLED is on, which needs a Redis');
     expect(report.find('postgres')?.message).toContain('ECONNREFUSED');
     const proxies = await examine({ DATABASE_URL: stack().databaseUrl, TRUSTED_PROXIES: 'proxy.example' });
@@ -160,7 +172,7 @@ describe('worldkeep doctor, of a database', () => {
     const table = 'drizzle.__drizzle_migrations';
     const last = `(select max(created_at) from ${table})`;
     const cases: [string, string][] = [
-      [`DELETE FROM ${table} WHERE created_at = ${last}`, '1 migrations have not run: 00'],
+      [`DELETE FROM ${table} WHERE created_at = ${last}`, '1 migration to run: 00'],
       [`INSERT INTO ${table} (hash, created_at) VALUES ('x', 9999999999999)`, 'newer than this program'],
       [`UPDATE ${table} SET hash = 'x' WHERE created_at = ${last}`, 'other text has run than is in 00'],
     ];

@@ -62,7 +62,7 @@ it('commits what waits in the log of one space', async () => {
   const other = await queue([put('x')]);
   expect(await listObjects(spaceId)).toEqual([]);
   const { code, stdout, stderr } = await runHere(['drain', '--space', spaceId], { env });
-  expect([code, stdout]).toEqual([0, '3 operations of 1 spaces are drained\n']);
+  expect([code, stdout]).toEqual([0, 'drained 3 operations of 1 space\n']);
   expect(stderr).toBe(`${at.tenant} ${spaceId} (1 of 1): 3 operations\n`);
   expect(await listObjects(spaceId)).toEqual(['a', 'b', 'c']);
   expect(await listObjects(other)).toEqual([]);

@@ -1,4 +1,5 @@
 import { type Config, parseConfig } from '../../config.ts';
+import { countOf } from '../../helpers/counts.ts';
 import { pause } from '../../helpers/time.ts';
 import type { LogAddress, LogStore } from '../../log/log-stores.ts';
 import { AppError } from '../../world/errors.ts';
@@ -6,7 +7,6 @@ import { type Context, defineCommand, JSON_OPTION, type Outcome } from '../comma
 import { readStoresEnv } from '../deployment.ts';
 import { type DrainedSpaces, drainSpaces } from '../drain-spaces.ts';
 import { CommandError, UsageError } from '../errors.ts';
-import { showCount } from '../progress.ts';
 import { checkOneOrAll, ONE_OR_ALL_OPTIONS } from '../space-option.ts';
 
 /** Spaces that one run drains; the next run takes the others. */
@@ -97,10 +97,10 @@ async function listSpaces(log: LogStore, space: LogAddress | null): Promise<LogA
 
 function describe(drained: DrainedSpaces): Outcome {
   const { spaces, operations, left } = drained;
-  const done = `${showCount(operations)} operations of ${showCount(spaces)} spaces are drained`;
+  const done = `drained ${countOf(operations, 'operation')} of ${countOf(spaces, 'space')}`;
   return {
     document: drained,
-    text: left.length === 0 ? done : `${done}; ${showCount(left.length)} spaces have something left`,
+    text: left.length === 0 ? done : `${done}; something is left in ${countOf(left.length, 'space')}`,
     failed: left.length > 0,
   };
 }

@@ -60,7 +60,7 @@ describe('worldkeep export --format gltf', () => {
     const copy = uniqueName('s');
     const done = await at.run('export', '--space', space, '--format', 'gltf', '-o', 'plaza.gltf');
     expect([done.code, done.stdout]).toEqual([0, expect.stringContaining('7 objects')]);
-    expect(done.stderr).toContain('3 objects are roots');
+    expect(done.stderr).toContain('placed 3 objects at the root');
     expect(done.stderr).toContain('orphan, ring-b, self');
     expect(await at.runJson('import', 'plaza.gltf', '--space', copy)).toMatchObject({
       format: 'gltf',

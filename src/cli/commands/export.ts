@@ -2,6 +2,7 @@ import { open, rename, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { pid } from 'node:process';
 import * as z from 'zod';
+import { countOf, showCount } from '../../helpers/counts.ts';
 import type { WorldState } from '../../world/types.ts';
 import { Api } from '../api.ts';
 import { type Context, defineCommand, JSON_OPTION } from '../command.ts';
@@ -9,7 +10,6 @@ import { resolveConnection } from '../connection.ts';
 import { CommandError, systemCode, UsageError } from '../errors.ts';
 import { writeGlb } from '../formats/glb.ts';
 import type { Model } from '../formats/model-parts.ts';
-import { showCount } from '../progress.ts';
 import { checkSpaceId, SPACE_OPTION } from '../space-option.ts';
 
 const SHOWN_MAX = 10;
@@ -56,13 +56,13 @@ export const exportCommand = defineCommand({
         : received;
     if (output === undefined) {
       await writeStdout(context, bytes);
-      context.progress.note(`exported space ${space}: ${showCount(state.objects)} objects, seq ${state.seq}`);
+      context.progress.note(`exported space ${space}: ${countOf(state.objects, 'object')}, seq ${state.seq}`);
       return null;
     }
     await writeFileWhole(resolve(context.cwd, output), output, bytes);
     return {
       document: { space, format, file: output, bytes: bytes.length, ...state },
-      text: `exported space ${space} to ${output}: ${showCount(state.objects)} objects, seq ${state.seq}`,
+      text: `exported space ${space} to ${output}: ${countOf(state.objects, 'object')}, seq ${state.seq}`,
     };
   },
 });
@@ -100,7 +100,7 @@ async function toGltf(
   const { json, binary, detached, leftOut } = writeGltf(state, models);
   if (detached.length > 0)
     progress.note(
-      `${showCount(detached.length)} objects are roots, for their parent is not in the space or is below them (their parentId is in their extras): ${detached.slice(0, SHOWN_MAX).join(', ')}${detached.length > SHOWN_MAX ? ', …' : ''}`,
+      `placed ${countOf(detached.length, 'object')} at the root, because the parent is not in the space or is below the object (extras have the parentId): ${detached.slice(0, SHOWN_MAX).join(', ')}${detached.length > SHOWN_MAX ? ', …' : ''}`,
     );
   for (const { kind, count } of leftOut) progress.note(`not written: ${kind} (${showCount(count)})`);
   if (!to.isText) return writeGlb(json, binary);
@@ -125,11 +125,11 @@ async function loadModels(
     if (bytes === null) missing.push(id);
     else models.set(id, await readModel(bytes, `model ${id}`));
     if (bytes !== null)
-      progress.note(`received model ${index + 1} of ${ids.length}: ${showCount(bytes.length)} bytes`);
+      progress.note(`received model ${index + 1} of ${ids.length}: ${countOf(bytes.length, 'byte')}`);
   }
   if (missing.length > 0)
     progress.note(
-      `${showCount(missing.length)} models are not in the library, so their objects have no shape: ${missing.slice(0, SHOWN_MAX).join(', ')}${missing.length > SHOWN_MAX ? ', …' : ''}`,
+      `the library lacks ${countOf(missing.length, 'model')}, so objects that reference it have no shape: ${missing.slice(0, SHOWN_MAX).join(', ')}${missing.length > SHOWN_MAX ? ', …' : ''}`,
     );
   return models;
 }

@@ -71,6 +71,18 @@ describe('worldkeep import', () => {
     expect(await ids()).toEqual(['two:0', expect.stringMatching(added)]);
   });
 
+  it('says how many objects the world had that it replaced', async () => {
+    const space = uniqueName('s');
+    await writeGltf('two.gltf', [{}, {}]);
+    await writeGltf('one.gltf', [{}]);
+    expect((await at.run('import', 'two.gltf', '--space', space)).stdout).not.toContain('replaced');
+    const { stdout } = await at.run('import', 'one.gltf', '--space', space);
+    expect(stdout).toContain(`one.gltf is now space ${space} (replaced a world of 2 objects): 1 object, seq`);
+    expect(await at.runJson('import', 'one.gltf', '--space', space)).toMatchObject({ objectsBefore: 1 });
+    const merged = await at.runJson('import', 'one.gltf', '--space', space, '--mode', 'merge');
+    expect(merged.objectsBefore).toBeNull();
+  });
+
   it('says how many objects of the space a merge replaces', async () => {
     const space = uniqueName('s');
     await at.request(`/spaces/${space}`, 'PUT', { name: 'Here' });
@@ -97,7 +109,7 @@ describe('worldkeep import', () => {
     const { code, stdout, stderr } = await at.run('import', 'plain.gltf', '--space', uniqueName('s'));
     expect(code).toBe(0);
     expect(stdout).toMatch(
-      /^plain\.gltf is now space s-\w+ \(made\): 2 objects, 1 rotations normalised, seq \d+, committed\n$/,
+      /^plain\.gltf is now space s-\w+ \(made\): 2 objects, normalised 1 rotation, seq \d+, committed\n$/,
     );
     expect(stderr).toMatch(/^read plain\.gltf: gltf, 2 objects\nsent: [\d,]+ bytes\n$/);
   });
@@ -161,7 +173,7 @@ describe('worldkeep import', () => {
       cwd: at.folder,
     });
     await close();
-    expect([code, stdout]).toEqual([0, expect.stringContaining('1 objects, seq 7, queued')]);
+    expect([code, stdout]).toEqual([0, expect.stringContaining('1 object, seq 7, queued')]);
     expect((await at.request(`/spaces/${space}`)).status).toBe(200);
   });
 
@@ -249,6 +261,9 @@ describe('worldkeep import', () => {
     });
     expect(code).toBe(1);
     expect(JSON.parse(stdout).error).toMatchObject({ code: 'unauthorized', status: 401 });
+    expect(stderr).toContain(
+      'worldkeep: the server refused: The server does not recognize this credential. Check WORLDKEEP_API_KEY.\n',
+    );
     expect(stderr + stdout).not.toContain(key);
   });
 });

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { constants } from 'node:fs';
 import { open, readFile, stat } from 'node:fs/promises';
 import { basename, dirname, extname, join, resolve } from 'node:path';
+import { countOf, showCount } from '../../helpers/counts.ts';
 import type { FieldError } from '../../world/errors.ts';
 import { LIMITS } from '../../world/limits.ts';
 import type { JsonObject, SaveMode } from '../../world/types.ts';
@@ -24,7 +25,6 @@ import {
   type Shapes,
   sceneErrorOf,
 } from '../formats/scene.ts';
-import { showCount } from '../progress.ts';
 import { checkSpaceId, SPACE_OPTION } from '../space-option.ts';
 import { writeWorldLines } from '../state-lines.ts';
 
@@ -72,7 +72,7 @@ export const importCommand = defineCommand({
       readNear: (path: string) => readNear(resolve(context.cwd, file), path),
     };
     const scene = await readScene(await readSceneFile(file, context), source);
-    context.progress.note(`read ${file}: ${scene.format}, ${showCount(scene.objects)} objects`);
+    context.progress.note(`read ${file}: ${scene.format}, ${countOf(scene.objects, 'object')}`);
     if (withModels && scene.format !== 'glb' && scene.format !== 'gltf')
       throw new UsageError(`--with-models needs a glTF file. ${file} is another kind: ${scene.format}.`, {
         showUsage: false,
@@ -81,7 +81,7 @@ export const importCommand = defineCommand({
     if (model !== null && scene.shapes !== undefined) referToModel(scene.world, scene.shapes, model.id);
     const { world, older } = splitChat(scene.world, ASIDE_BYTES_MAX);
     const body = encodeWorld(world);
-    const { created, saved, losses, notes } = await send(
+    const { created, objectsBefore, saved, losses, notes } = await send(
       api,
       { space, mode: mode as SaveMode, name, scene, source, model, body, older },
       context,
@@ -92,6 +92,7 @@ export const importCommand = defineCommand({
       space,
       created,
       mode,
+      objectsBefore,
       objects: scene.objects,
       model,
       normalisedRotations: scene.normalisedRotations,
@@ -155,11 +156,13 @@ async function send(
   const input = { ...scene.space, ...(name !== undefined && { name }) };
   let created = false;
   let before: SpaceAnswer | null;
+  let objectsBefore: number | null = null;
   let notes: Note[] = [];
   let saved: SavedState;
   try {
     before = await api.getSpace(space);
     created = before === null && (await api.putSpace(space, input));
+    if (mode === 'replace' && before !== null) objectsBefore = await api.countObjects(space);
     if (mode === 'merge' && !created) notes = await findReplaced(api, space, scene, source.idStamp);
     const task = context.progress.startBytes('sent', body.bytes.length);
     saved = await api.putState(space, mode, body, (bytes) => task.update(bytes));
@@ -183,7 +186,7 @@ async function send(
   }
   await putOlderChat(api, space, older);
   const losses = before === null ? [] : await keepDocument(api, before, scene, mode);
-  return { created, saved, losses, notes };
+  return { created, objectsBefore, saved, losses, notes };
 }
 
 /** Counts the objects of the space that a merge replaces: the file may come from another space. */
@@ -222,7 +225,7 @@ async function readSceneFile(file: string, { cwd, progress }: Context): Promise<
       throw new SceneError(
         file,
         null,
-        `has ${showCount(stat.size)} bytes; at most ${showCount(SCENE_FILE_BYTES_MAX)} can be read`,
+        `has ${countOf(stat.size, 'byte')}; at most ${showCount(SCENE_FILE_BYTES_MAX)} can be read`,
       );
     const task = progress.startBytes(`reading ${file}`, stat.size);
     const bytes = new Uint8Array(stat.size);
@@ -278,6 +281,8 @@ function describe(done: {
   space: string;
   created: boolean;
   mode: string;
+  /** Of the world that this one replaced; null: there was none, or the scene was merged. */
+  objectsBefore: number | null;
   objects: number;
   model: StoredModel | null;
   normalisedRotations: number;
@@ -288,14 +293,17 @@ function describe(done: {
 }): string {
   const what = done.mode === 'merge' ? 'merged into' : 'is now';
   const made = done.created ? ' (made)' : '';
+  const replaced = done.objectsBefore
+    ? ` (replaced a world of ${countOf(done.objectsBefore, 'object')})`
+    : '';
   const turned =
-    done.normalisedRotations > 0 ? `, ${showCount(done.normalisedRotations)} rotations normalised` : '';
+    done.normalisedRotations > 0 ? `, normalised ${countOf(done.normalisedRotations, 'rotation')}` : '';
   return [
-    `${done.file} ${what} space ${done.space}${made}: ${showCount(done.objects)} objects${turned}, seq ${done.seq}, ${done.durability}`,
+    `${done.file} ${what} space ${done.space}${made}${replaced}: ${countOf(done.objects, 'object')}${turned}, seq ${done.seq}, ${done.durability}`,
     ...(done.model === null
       ? []
       : [
-          `model ${done.model.id} (${done.model.isNew ? 'new' : 'known'}, ${showCount(done.model.bytes)} bytes) has the shapes of ${showCount(done.model.objects)} objects`,
+          `model ${done.model.id} (${done.model.isNew ? 'new' : 'known'}, ${countOf(done.model.bytes, 'byte')}) has the shapes of ${countOf(done.model.objects, 'object')}`,
         ]),
     ...done.notPreserved.map(({ kind, count }) => `not preserved: ${kind} (${showCount(count)})`),
     ...done.notes.map(({ message }) => `note: ${message}`),

@@ -1,4 +1,5 @@
 import { fileURLToPath } from 'node:url';
+import { countOf } from '../../helpers/counts.ts';
 import { readFacts } from '../../postgres/errors.ts';
 import { explainRefusal } from '../../postgres/refusals.ts';
 import { defineCommand, JSON_OPTION } from '../command.ts';
@@ -28,7 +29,7 @@ export const migrateCommand = defineCommand({
         log,
         migrationsFolder: fileURLToPath(MIGRATIONS),
       });
-      const text = applied === 0 ? 'the schema is the newest' : `${applied} migrations applied`;
+      const text = applied === 0 ? 'the schema is the newest' : `applied ${countOf(applied, 'migration')}`;
       return { document: { applied }, text };
     } catch (error) {
       throw new CommandError('migration_failed', `nothing was migrated: ${explain(error)}`, {}, error);

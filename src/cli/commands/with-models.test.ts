@@ -138,6 +138,25 @@ describe('worldkeep import --with-models (A13a)', () => {
     }
   });
 
+  it('says how many objects the model has the shapes of, and that a file without meshes has none', async () => {
+    const gltf = {
+      asset: { version: '2.0' },
+      nodes: [{ mesh: 0 }],
+      meshes: [{ primitives: [{ attributes: {} }] }],
+    };
+    await writeFile(join(at.folder, 'one.gltf'), JSON.stringify(gltf));
+    const { stdout } = await at.run('import', 'one.gltf', '--space', uniqueName('s'), '--with-models');
+    expect(stdout).toMatch(/^model \S+ \(new, \d+ bytes\) has the shapes of 1 object$/m);
+    await writeFile(join(at.folder, 'bare.gltf'), JSON.stringify({ asset: { version: '2.0' }, nodes: [{}] }));
+    const bare = await at.run('import', 'bare.gltf', '--space', uniqueName('s'), '--with-models');
+    expect([bare.code, bare.stdout]).toEqual([
+      0,
+      expect.stringContaining('\nnote: no meshes: no model stored\n'),
+    ]);
+    const plain = await at.run('import', 'bare.gltf', '--space', uniqueName('s'));
+    expect(plain.stdout).not.toContain('note:');
+  });
+
   it('says that another kind of file has no shapes', async () => {
     await writeFile(join(at.folder, 'world.json'), JSON.stringify({ objects: [] }));
     const { code, stderr } = await at.run('import', 'world.json', '--space', space, '--with-models');
@@ -204,7 +223,7 @@ describe('worldkeep export --with-models (A13)', () => {
     const { code, stderr } = await at.run(
       ...['export', '--space', space, '--format', 'gltf', '--with-models', '-o', 'a.glb'],
     );
-    expect([code, stderr]).toEqual([0, expect.stringContaining('1 models are not in the library')]);
+    expect([code, stderr]).toEqual([0, expect.stringContaining('the library lacks 1 model,')]);
     expect(stderr).toContain('nowhere');
   });
 

@@ -3,7 +3,10 @@ import { systemCode } from '../errors.ts';
 import { type Finding, ok, wrong } from './finding.ts';
 
 /** Whether the API answers, is ready, and knows the key. */
-export async function examineApi({ url, apiKey }: Connection, timeoutMs: number): Promise<Finding[]> {
+export async function examineApi(
+  { url, apiKey, keyFrom }: Connection,
+  timeoutMs: number,
+): Promise<Finding[]> {
   const ask = (path: string, headers: Record<string, string> = {}) =>
     fetch(url + path, { headers, redirect: 'error', signal: AbortSignal.timeout(timeoutMs) });
   try {
@@ -11,7 +14,7 @@ export async function examineApi({ url, apiKey }: Connection, timeoutMs: number)
       ask('/readyz'),
       ask('/v1/spaces?limit=1', { authorization: `Bearer ${apiKey}` }),
     ]);
-    return [await judgeReadiness(ready, url), await judgeKey(known)];
+    return [await judgeReadiness(ready, url), await judgeKey(known, keyFrom)];
   } catch (error) {
     const reason = systemCode(error) ?? (error instanceof Error ? error.name : 'no answer');
     return [
@@ -34,7 +37,7 @@ async function judgeReadiness(response: Response, url: string): Promise<Finding>
   );
 }
 
-async function judgeKey(response: Response): Promise<Finding> {
+async function judgeKey(response: Response, keyFrom: string): Promise<Finding> {
   const detail = await readDetail(response);
   // A key without `read` is a key all the same.
   if (response.status === 200 || response.status === 403) return ok('api.key', 'the API knows the key');
@@ -42,7 +45,7 @@ async function judgeKey(response: Response): Promise<Finding> {
     return wrong(
       'api.key',
       'the API does not know the key, or it has ended',
-      'Make one: DATABASE_URL=… worldkeep keys create --tenant T --scopes read,write,admin.',
+      `Check ${keyFrom}, or make a key: DATABASE_URL=… worldkeep keys create --tenant T --scopes read,write,admin.`,
     );
   return wrong(
     'api.key',

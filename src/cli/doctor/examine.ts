@@ -4,7 +4,7 @@ import { readFacts } from '../../postgres/errors.ts';
 import { explainRefusal } from '../../postgres/refusals.ts';
 import { AppError } from '../../world/errors.ts';
 import { type Connection, resolveConnection } from '../connection.ts';
-import { readQueueEnv, readStoresEnv } from '../deployment.ts';
+import { namesLocalStack, readQueueEnv, readStoresEnv } from '../deployment.ts';
 import { systemCode, UsageError } from '../errors.ts';
 import { examineApi } from './api.ts';
 import { type Finding, ok, unknown, wrong } from './finding.ts';
@@ -30,7 +30,8 @@ export async function examine(around: Surroundings): Promise<Finding[]> {
   const connection = readConnection(around);
   const tenantId = readTenant(connection) ?? config?.defaultTenantId ?? 'default';
   // The queue of the local stack belongs to its stores, and to no others.
-  const queueEnv = env === around.env ? env : { ...env, ...readQueueEnv(around) };
+  const isLocal = env !== around.env || namesLocalStack(around);
+  const queueEnv = isLocal ? { ...env, ...readQueueEnv(around) } : env;
   const findings = await Promise.all([
     connection instanceof UsageError ? [explainUsage(connection)] : examineApi(connection, TIMEOUT_MS),
     examinePostgres(env.DATABASE_URL, tenantId),

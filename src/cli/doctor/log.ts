@@ -1,6 +1,6 @@
+import { countOf, showCount } from '../../helpers/counts.ts';
 import type { LogAddress } from '../../log/log-stores.ts';
 import type { DatabaseFacts } from '../../postgres/inspect.ts';
-import { showCount } from '../progress.ts';
 import { type Finding, ok, warning } from './finding.ts';
 
 /** Milliseconds after which what waits should have been drained: the schedule has come by. */
@@ -25,7 +25,7 @@ export function judgeBacklog(dirty: readonly (LogAddress & { oldestSeq: number }
     .map(({ name, ms }) => `${name} (${showCount(Math.round(ms / 1_000))} s)`);
   return warning(
     id,
-    `not drained for over a minute: ${showCount(late.length)} of ${showCount(waits.length)} spaces that have something to drain, ${shown.join(', ')}${late.length > shown.length ? ', …' : ''}`,
+    `not drained for over a minute: ${showCount(late.length)} of ${countOf(waits.length, 'space')} with something to drain, ${shown.join(', ')}${late.length > shown.length ? ', …' : ''}`,
     'Run worldkeep drain, which says why if it cannot; qstash.schedule tells whether anybody does so by the clock.',
   );
 }

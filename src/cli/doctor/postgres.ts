@@ -1,3 +1,4 @@
+import { countOf } from '../../helpers/counts.ts';
 import type { DatabaseFacts } from '../../postgres/inspect.ts';
 import { FIXED_SETTINGS } from '../../postgres/settings.ts';
 import { type Finding, judgeClock, ok, unknown, wrong } from './finding.ts';
@@ -45,7 +46,7 @@ function judgeMigrations({ migrations }: DatabaseFacts, journal: readonly Journa
   if (missing.length > 0)
     return wrong(
       id,
-      `${missing.length} migrations have not run: ${list(missing.map(({ tag }) => tag))}`,
+      `${countOf(missing.length, 'migration')} to run: ${list(missing.map(({ tag }) => tag))}`,
       MIGRATE,
     );
   const changed = journal.filter(({ when, hash }) => applied.get(when) !== hash);
@@ -58,7 +59,7 @@ function judgeMigrations({ migrations }: DatabaseFacts, journal: readonly Journa
   if (applied.size > journal.length)
     return wrong(
       id,
-      `the database is newer than this program: ${applied.size - journal.length} migrations are not known here`,
+      `the database is newer than this program, which does not know ${countOf(applied.size - journal.length, 'migration')}`,
       'Use the version of worldkeep that has migrated it, or a newer one.',
     );
   return ok(id, `all ${journal.length} migrations have run`);

@@ -118,7 +118,7 @@ describe('worldkeep doctor, of a Redis over TCP', () => {
     await withRedis((redis) => redis.command('DEL', dirtyKey(3), dirtyKey(4)));
     expect(backlog).toMatchObject({ status: 'warning', remedy: expect.stringContaining('worldkeep drain') });
     expect(backlog?.message).toMatch(
-      new RegExp(`: 1 of 2 spaces that have something to drain, ${tenantId} late \\(30\\d s\\)$`),
+      new RegExp(`: 1 of 2 spaces with something to drain, ${tenantId} late \\(30\\d s\\)$`),
     );
   });
 

@@ -1,3 +1,4 @@
+import { countOf, showCount } from '../../helpers/counts.ts';
 import { GLTF_1_ADVICE } from './gltf-check.ts';
 import { SceneError } from './scene.ts';
 
@@ -24,13 +25,15 @@ export function isGlb(bytes: Uint8Array): boolean {
 export function sliceGlbJson(bytes: Uint8Array, file: string): Uint8Array {
   const fail = (what: string) => new SceneError(file, null, what);
   if (bytes.length < HEADER_BYTES + CHUNK_HEADER_BYTES)
-    throw fail(`is a binary glTF cut off after ${bytes.length} bytes`);
+    throw fail(`is a binary glTF cut off after ${countOf(bytes.length, 'byte')}`);
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const version = view.getUint32(4, true);
   if (version !== 2) throw fail(`is binary glTF ${version}, ${GLTF_1_ADVICE}`);
   const total = view.getUint32(8, true);
   if (bytes.length < total)
-    throw fail(`is cut off: its header says ${total} bytes, and it has ${bytes.length}`);
+    throw fail(
+      `is cut off: its header says ${countOf(total, 'byte')}, and it has ${showCount(bytes.length)}`,
+    );
   const jsonBytes = view.getUint32(HEADER_BYTES, true);
   if (view.getUint32(HEADER_BYTES + 4, true) !== JSON_CHUNK)
     throw fail('is a binary glTF whose first chunk is not JSON');

@@ -47,7 +47,7 @@ describe('reading broken glTF names the file, the node and the error', () => {
     [
       'a child that is not there',
       { nodes: [{ name: 'x', children: [5] }] },
-      'node 0 "x": child 5 does not exist: the file has 1 nodes',
+      'node 0 "x": child 5 does not exist: the file has 1 node',
     ],
     ['children that are no list', { nodes: [{ children: 1 }] }, 'node 0: children must be a list, not 1'],
     [
@@ -126,12 +126,12 @@ describe('reading broken glTF names the file, the node and the error', () => {
     [
       'a scene of a node that is not there',
       { scenes: [{ nodes: [1] }], nodes: [{}] },
-      'scene 0: node 1 does not exist: the file has 1 nodes',
+      'scene 0: node 1 does not exist: the file has 1 node',
     ],
     [
       'a scene that is not there',
       { scene: 1, scenes: [{}], nodes: [{}] },
-      'scene 1 does not exist: the file has 1 scenes',
+      'scene 1 does not exist: the file has 1 scene',
     ],
     ['nodes by name', { nodes: { a: {} } }, 'nodes must be a list'],
     [

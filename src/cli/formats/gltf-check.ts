@@ -1,3 +1,4 @@
+import { countOf } from '../../helpers/counts.ts';
 import { findCycle } from './hierarchy.ts';
 import { isMembers, type Members, showValue } from './json-text.ts';
 import { SceneError } from './scene.ts';
@@ -83,26 +84,27 @@ function findNodeFault(node: Members, json: Members): string | null {
   if (node.rotation !== undefined && (node.rotation as number[]).every((part) => part === 0))
     return 'rotation is 0 0 0 0, which turns nothing';
   for (const [member, list] of Object.entries(LISTS)) {
-    const reason = findIndexFault(node[member], member, list, json[list]);
+    const reason = findIndexFault(node[member], member, member, json[list]);
     if (reason !== null) return reason;
   }
   const light = lightOf(node);
-  return light === undefined ? null : findIndexFault(light, 'light', 'lights', listLights(json));
+  return light === undefined ? null : findIndexFault(light, 'light', 'light', listLights(json));
 }
 
 function findNumbersFault(value: unknown, part: string, length: number): string | null {
   if (value === undefined) return null;
   if (!Array.isArray(value)) return `${part} must be a list of ${length} numbers, not ${showValue(value)}`;
-  if (value.length !== length) return `${part} has ${value.length} numbers where ${length} are needed`;
+  if (value.length !== length)
+    return `${part} has ${countOf(value.length, 'number')} where ${length} are needed`;
   const wrong = value.findIndex((item) => typeof item !== 'number' || !Number.isFinite(item));
   return wrong < 0 ? null : `${part}[${wrong}] must be a finite number, not ${showValue(value[wrong])}`;
 }
 
-function findIndexFault(index: unknown, member: string, list: string, items: unknown): string | null {
+function findIndexFault(index: unknown, member: string, item: string, items: unknown): string | null {
   if (index === undefined) return null;
   const length = Array.isArray(items) ? items.length : 0;
   if (Number.isInteger(index) && (index as number) >= 0 && (index as number) < length) return null;
-  return `${member} ${showValue(index)} does not exist: the file has ${length} ${list}`;
+  return `${member} ${showValue(index)} does not exist: the file has ${countOf(length, item)}`;
 }
 
 function readParents(
@@ -116,7 +118,7 @@ function readParents(
     if (children === undefined) continue;
     if (!Array.isArray(children)) throw fail(index, `children must be a list, not ${showValue(children)}`);
     for (const child of children) {
-      const reason = findIndexFault(child, 'child', 'nodes', nodes);
+      const reason = findIndexFault(child, 'child', 'node', nodes);
       if (reason !== null) throw fail(index, reason);
       const before = parents[child as number] ?? null;
       if (before === index) throw fail(index, `has ${labels[child as number]} as a child twice`);
@@ -132,7 +134,7 @@ function checkScenes(json: Members, nodeCount: number, file: string): void {
   const { scenes, scene } = json;
   if (scenes !== undefined && !Array.isArray(scenes))
     throw new SceneError(file, null, 'scenes must be a list');
-  const reason = findIndexFault(scene, 'scene', 'scenes', scenes);
+  const reason = findIndexFault(scene, 'scene', 'scene', scenes);
   if (reason !== null) throw new SceneError(file, null, reason);
   for (const [index, item] of (scenes ?? []).entries()) {
     const label = `scene ${index}`;
@@ -144,7 +146,7 @@ function checkScenes(json: Members, nodeCount: number, file: string): void {
         throw new SceneError(
           file,
           label,
-          `node ${showValue(node)} does not exist: the file has ${nodeCount} nodes`,
+          `node ${showValue(node)} does not exist: the file has ${countOf(nodeCount, 'node')}`,
         );
   }
 }

@@ -93,7 +93,11 @@ export async function readGltf(
     world: { ...toWorld(objects), ...readKeptAssets(gltf.json) },
     objects: objects.length,
     notPreserved: [...findLosses(gltf.json, gltf.nodes, withModels), ...losses],
-    notes: findNotes(gltf, memberships, kept.filter((own) => own?.id === null).length),
+    notes: findNotes(gltf, {
+      memberships,
+      copies: kept.filter((own) => own?.id === null).length,
+      lacksMeshes: use?.shown.size === 0,
+    }),
     ...(use !== null &&
       use.shown.size > 0 && {
         shapes: {
@@ -113,10 +117,14 @@ function extrasOf(node: Members): { extras?: JsonValue } {
   return extras === undefined ? {} : { extras: extras as JsonValue };
 }
 
-function findNotes(gltf: CheckedGltf, memberships: Memberships, copies: number): Note[] {
+function findNotes(
+  gltf: CheckedGltf,
+  { memberships, copies, lacksMeshes }: { memberships: Memberships; copies: number; lacksMeshes: boolean },
+): Note[] {
   const outside = countOutside(gltf, memberships);
   const notes: Note[] = [
     { code: 'no_nodes', count: gltf.nodes.length === 0 ? 1 : 0, message: 'the file has no nodes' },
+    { code: 'no_meshes', count: lacksMeshes ? 1 : 0, message: 'no meshes: no model stored' },
     {
       code: 'copied_nodes',
       count: copies,

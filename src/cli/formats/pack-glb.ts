@@ -1,3 +1,4 @@
+import { countOf } from '../../helpers/counts.ts';
 import { BinaryParts } from './binary-parts.ts';
 import { writeGlb } from './glb.ts';
 import { loadUri } from './gltf-buffers.ts';
@@ -52,7 +53,7 @@ export async function packGlb(
       throw new SceneError(
         source.file,
         null,
-        `buffer ${index} has ${content.length} bytes, fewer than its byteLength ${length}`,
+        `buffer ${index} has ${countOf(content.length, 'byte')}, fewer than its byteLength ${length}`,
       );
     places.push({ buffer: 0, at: parts.add(content.subarray(0, length)) });
   }

@@ -151,7 +151,8 @@ describe('what is no scene', () => {
   it.each<[string, unknown, string]>([
     ['nothing', new Uint8Array(), 'is empty'],
     ['white space', ' \n ', 'holds nothing but white space'],
-    ['text', 'hello', 'is not valid JSON: line 1, column 1: this is not a JSON value'],
+    ['text', 'hello', 'is text, but no scene that is known here: glTF (.glb, .gltf)'],
+    ['a list that is not JSON', '[hello]', 'is not valid JSON: line 1, column 2: this is not a JSON value'],
     [
       'half of it',
       '{"objects": [\n  {"id": "a"',

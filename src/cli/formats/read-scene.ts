@@ -1,3 +1,4 @@
+import { countOf, showCount } from '../../helpers/counts.ts';
 import { AppError } from '../../world/errors.ts';
 import { refuseUnkeepable } from '../../world/json-text.ts';
 import { checkWorld, toState } from '../../world/world-input.ts';
@@ -28,7 +29,7 @@ export async function readScene(bytes: Uint8Array, given: SceneSource): Promise<
     throw new SceneError(
       file,
       null,
-      `has ${bytes.length} bytes; at most ${SCENE_FILE_BYTES_MAX} can be read`,
+      `has ${countOf(bytes.length, 'byte')}; at most ${showCount(SCENE_FILE_BYTES_MAX)} can be read`,
     );
   const scene = await readKind(bytes, source);
   try {
@@ -45,6 +46,7 @@ async function readKind(bytes: Uint8Array, source: SceneSource): Promise<ParsedS
   const { file } = source;
   if (isGlb(bytes)) return (await import('./gltf.ts')).readGlb(bytes, source);
   refuseOtherBinary(bytes, file);
+  refuseOtherText(bytes, file);
   const json = parseJsonBytes(bytes, file);
   if (isMembers(json)) {
     if (isMembers(json.entities) || (json.root !== undefined && json.entities !== undefined))
@@ -69,4 +71,11 @@ function refuseOtherBinary(bytes: Uint8Array, file: string): void {
     throw new SceneError(file, null, "is no binary glTF: it does not begin with the letters 'glTF'");
   if (bytes.subarray(0, 4096).includes(0))
     throw new SceneError(file, null, `is binary, but no scene that is known here: ${KNOWN}`);
+}
+
+/** No scene as text begins with another character: the place of a fault in JSON would not help. */
+function refuseOtherText(bytes: Uint8Array, file: string): void {
+  const begin = new TextDecoder().decode(bytes.subarray(0, 4096)).trimStart();
+  if (/^[^{[]/.test(begin))
+    throw new SceneError(file, null, `is text, but no scene that is known here: ${KNOWN}`);
 }

@@ -41,7 +41,7 @@ export interface Loss {
 }
 
 export interface Note {
-  code: 'no_nodes' | 'copied_nodes' | 'outside_default_scene' | 'replaced_objects';
+  code: 'no_nodes' | 'no_meshes' | 'copied_nodes' | 'outside_default_scene' | 'replaced_objects';
   count: number;
   message: string;
 }

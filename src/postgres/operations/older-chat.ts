@@ -1,5 +1,5 @@
 import { and, asc, eq, lte, sql } from 'drizzle-orm';
-import { AppError } from '../../world/errors.ts';
+import { notFound } from '../../world/errors.ts';
 import type { ChatMessage, Space } from '../../world/types.ts';
 import type { Database, Postgres } from '../client.ts';
 import { messageColumns, toMessage } from '../rows.ts';
@@ -28,7 +28,7 @@ export async function* readOlderChat(
       ],
       'snapshot',
     );
-    if (version === undefined) throw new AppError('not_found', 'Worldkeep cannot find this item.');
+    if (version === undefined) throw notFound('this space');
     if (page.length > 0) yield page.map(toMessage);
     if (page.length < PAGE_MESSAGES_MAX) return;
     after = page.at(-1)?.id ?? null;

@@ -1,7 +1,7 @@
 import { and, asc, eq, gt, notExists, sql } from 'drizzle-orm';
 import { type AssetIds, addAvatarReferences, addReferences, noAssets } from '../../world/asset-references.ts';
 import { ChatWindow } from '../../world/chat-window.ts';
-import { AppError } from '../../world/errors.ts';
+import { AppError, notFound } from '../../world/errors.ts';
 import { LIMITS } from '../../world/limits.ts';
 import { isInRegion } from '../../world/region.ts';
 import type { WorldPart, WorldReader, WorldSelection } from '../../world/state-lines.ts';
@@ -214,7 +214,7 @@ function checkSameWorld<Now extends { world: string }>(
   begun: SpaceMetadata,
   now: Now | undefined,
 ): asserts now is Now {
-  if (now === undefined) throw new AppError('not_found', 'Worldkeep cannot find this item.');
+  if (now === undefined) throw notFound('this space');
   if (now.world === begun.world) return;
   throw new AppError('state_unsettled', 'The world was replaced while it was read.', {
     retryAfterSeconds: 1,

@@ -199,7 +199,7 @@ export function describeAssets(target: () => Target): void {
       [
         'an index that is too high',
         makeGlb({ json: { nodes: [{ mesh: 7 }] } }),
-        /\/nodes\/0\/mesh names 7, but there are only 1 meshes/,
+        /\/nodes\/0\/mesh names 7, but there is only 1 mesh/,
       ],
       [
         'a node inside itself',
@@ -289,6 +289,7 @@ export function describeAssets(target: () => Target): void {
       const unknown = await upload(stranger.call, new Uint8Array(), { 'Repr-Digest': digestOf(makeGlb()) });
       const strip = ({ text, body }: Answer) => text.replaceAll(body.requestId, 'R');
       expect([known.status, strip(known)]).toEqual([404, strip(unknown)]);
+      expect(known.body.detail).toBe('Worldkeep cannot find these bytes.');
       expect((await stranger.call('GET', '/v1/models')).body.items).toEqual([]);
     });
 

@@ -59,6 +59,8 @@ export function describeChat(target: () => Target): void {
       const byKey = await say(room.call, { text: 'by key', userId: 'bob' });
       expect([byKey.status, byKey.body.userId]).toEqual([201, 'bob']);
       expect((await say(room.call, { text: 'by nobody' })).body.userId).toBe(null);
+      // M1b: the author need not be a person that the tenant knows.
+      expect((await say(room.call, { text: 'by a bot', userId: 'bot' })).body.userId).toBe('bot');
       expect(refusalOf(await say(room.ann, { text: 'as bob', userId: 'bob' }))).toEqual([
         403,
         'forbidden',

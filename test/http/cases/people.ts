@@ -153,12 +153,19 @@ export function describePeople(target: () => Target): void {
       await stranger.call('PUT', '/v1/users/them', { json: { displayName: 'Them' } });
       await door.call('PUT', '/v1/spaces/closed', { json: { name: 'Closed' } });
       await door.call('DELETE', '/v1/spaces/closed');
-      for (const input of [
-        ...[{ userId: 'nobody' }, { spaceId: 'nowhere' }, { spaceId: 'closed' }],
-        ...[{ userId: 'them' }, { spaceId: 'theirs' }],
-      ]) {
+      for (const [input, missing] of [
+        [{ userId: 'nobody' }, 'this person'],
+        [{ userId: 'them' }, 'this person'],
+        [{ spaceId: 'nowhere' }, 'this space'],
+        [{ spaceId: 'closed' }, 'this space'],
+        [{ spaceId: 'theirs' }, 'this space'],
+        [{ userId: 'nobody', spaceId: 'nowhere' }, 'this space'],
+      ] as const) {
         const { status, body } = await mint(door, input);
-        expect([input, status, body.code]).toEqual([input, 404, 'not_found']);
+        expect([input, status, body.code, body.detail]).toEqual([
+          ...[input, 404, 'not_found'],
+          `Worldkeep cannot find ${missing}.`,
+        ]);
       }
     });
 

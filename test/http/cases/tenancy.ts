@@ -16,6 +16,10 @@ const REQUESTS: [method: string, path: string, json?: unknown][] = [
   ['PUT', '/v1/spaces/secret/objects/o', { name: 'stolen' }],
   ['PATCH', '/v1/spaces/secret/objects/o', { name: 'stolen' }],
   ['DELETE', '/v1/spaces/secret/objects/o'],
+  ['GET', '/v1/spaces/secret/changes'],
+  ['GET', '/v1/spaces/secret/chat'],
+  ['POST', '/v1/spaces/secret/chat', { text: 'stolen' }],
+  ['POST', '/v1/sessions', { userId: 'nobody', spaceId: 'secret' }],
   ['POST', '/v1/spaces/secret/updates', { ops: [{ op: 'put', id: 'o', name: 'stolen' }] }],
 ];
 
@@ -63,6 +67,37 @@ export function describeTenancy(target: () => Target): void {
       after.push(bytesOf(await ask(stranger, [...waiting], wish)));
       expect(after).toEqual(before);
       expect((await owner.call('GET', '/v1/spaces/secret/state')).text).toBe(state.text);
+    });
+
+    it.each<[method: string, path: string, missing: string, options?: CallOptions]>([
+      ['GET', '/v1/spaces/nowhere', 'this space'],
+      ['PUT', '/v1/spaces/nowhere/objects/o', 'this space', { json: {} }],
+      ['POST', '/v1/spaces/nowhere/updates', 'this space', { json: { ops: [{ op: 'delete', id: 'o' }] } }],
+      ['GET', '/v1/spaces/nowhere/state', 'this space'],
+      ['GET', '/v1/spaces/nowhere/changes', 'this space'],
+      ['GET', '/v1/spaces/nowhere/chat', 'this space'],
+      ['GET', '/v1/spaces/nowhere/objects/o', 'this object in this space'],
+      ['GET', '/v1/spaces/here/objects/nothing', 'this object in this space'],
+      ['DELETE', '/v1/spaces/here/objects/nothing', 'this object in this space'],
+      ['DELETE', '/v1/spaces/here/chat/nothing', 'this message in this space'],
+      ['GET', '/v1/users/nobody', 'this person'],
+      ['DELETE', '/v1/users/nobody', 'this person'],
+      ['POST', '/v1/sessions/nothing/heartbeat', 'an open session with this id'],
+      ['DELETE', '/v1/sessions/nothing', 'this session'],
+      ['DELETE', '/v1/keys/nothing', 'this API key'],
+      ['DELETE', '/v1/dead-letters/nothing', 'this dead letter'],
+      ['POST', '/v1/dead-letters/nothing/replay', 'this dead letter'],
+      ['GET', '/v1/models/nothing/file', 'this model'],
+      ['DELETE', '/v1/media/nothing', 'this media file'],
+      ['GET', '/v1/media/uploads/nothing', 'an open upload with this id'],
+    ])('[T1d] %s %s names the kind of thing that is missing', async (method, path, missing, options) => {
+      await owner.call('PUT', '/v1/spaces/here', { json: { name: 'Here' } });
+      const { status, body } = await owner.call(method, path, options);
+      expect([status, body.code, body.detail]).toEqual([
+        404,
+        'not_found',
+        `Worldkeep cannot find ${missing}.`,
+      ]);
     });
 
     it('can use the same names, and see only their own things under them', async () => {
