@@ -5,7 +5,6 @@ import { Chat } from './chat.ts';
 import { createKey } from './create-key.ts';
 import { Emitter } from './emitter.ts';
 import { WorldkeepError } from './errors.ts';
-import { createIndexedDbStore } from './indexed-db-store.ts';
 import type { LiveMap } from './live-map.ts';
 import { Mirror, type MirrorState, type SentChange } from './mirror.ts';
 import { Outbox } from './outbox.ts';
@@ -87,8 +86,11 @@ export class World {
   #peopleTimer: ReturnType<typeof setTimeout> | null = null;
   readonly #readiness = Promise.withResolvers<World>();
 
-  /** @throws WorldkeepError `invalid_url` */
-  constructor(options: ConnectOptions) {
+  /**
+   * @param openStore opens the store of a name; null: there is none here, so changes wait in memory
+   * @throws WorldkeepError `invalid_url`
+   */
+  constructor(options: ConnectOptions, openStore: (name: string) => OutboxStore | null) {
     const { url, space, token, batchMs = 100, batchMax = 100, durability = 'queued' } = options;
     this.space = space;
     this.#requests = new Requests(url, space, token, options.fetch ?? fetch);
@@ -102,9 +104,7 @@ export class World {
     this.ready.catch(() => undefined);
     const owner = typeof token === 'string' ? (this.#userId ?? 'key') : 'person';
     const store =
-      options.store ??
-      createIndexedDbStore(`${new URL(url).origin} ${space} ${owner}`) ??
-      createMemoryStore();
+      options.store ?? openStore(`${new URL(url).origin} ${space} ${owner}`) ?? createMemoryStore();
     this.#outbox = new Outbox(
       this.#requests,
       store,
@@ -120,7 +120,7 @@ export class World {
         readSeq: () => this.#mirror.seq,
       },
     );
-    globalThis.addEventListener?.('online', this.#retry);
+    (globalThis as Partial<EventTarget>).addEventListener?.('online', this.#retry);
     this.#outbox.start();
     void this.#follow();
   }
@@ -211,7 +211,7 @@ export class World {
   async close({ timeoutMs = 5_000 }: { timeoutMs?: number } = {}): Promise<number> {
     if (this.#status === 'closed') return this.#outbox.size;
     await this.#outbox.drain(timeoutMs);
-    globalThis.removeEventListener?.('online', this.#retry);
+    (globalThis as Partial<EventTarget>).removeEventListener?.('online', this.#retry);
     if (this.#peopleTimer !== null) clearTimeout(this.#peopleTimer);
     this.presence.close();
     this.#closing.abort();
