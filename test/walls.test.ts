@@ -99,6 +99,7 @@ const FORBIDDEN: [string, string][] = [
   ['src/client/a.ts', 'node:fs'],
   ['src/cli/commands/a.ts', '../../../functions/app.ts'],
   ['src/cli/commands/a.ts', '../../../dev/stack.ts'],
+  ['src/cli/simulation/a.ts', '../../client/index.ts'],
 ];
 
 const ALLOWED: [string, string][] = [
@@ -127,6 +128,7 @@ const ALLOWED: [string, string][] = [
   ['src/assets/s3-a.ts', 'aws4fetch'],
   ['src/assets/folder-a.ts', 'node:fs/promises'],
   ['src/cli/commands/a.ts', '../../world/types.ts'],
+  ['src/cli/simulation/a.ts', '../../client/world.ts'],
 ];
 
 /** A separate file for each import, in the same room. */

@@ -48,6 +48,8 @@ const objectIdsSchema = z.object({
   nextCursor: z.string().nullable(),
 });
 
+const sessionSchema = z.object({ token: z.string() });
+
 const PAGE_ITEMS = '1000';
 
 const modelSchema = z.object({ id: z.string() });
@@ -246,6 +248,46 @@ export class Api {
     return keys;
   }
 
+  async putUser(id: string, displayName: string): Promise<void> {
+    const bytes = new TextEncoder().encode(JSON.stringify({ displayName }));
+    const response = await this.#request('PUT', userPath(id), { body: { bytes }, expected: [200, 201] });
+    await response.body?.cancel();
+  }
+
+  /** Erases a person with all sessions. */
+  async deleteUser(id: string): Promise<void> {
+    const response = await this.#request('DELETE', userPath(id), { expected: [204, 404] });
+    await response.body?.cancel();
+  }
+
+  /** @returns the token of a new session; null if the server has no key to sign it. */
+  async postSession(session: {
+    userId: string;
+    spaceId: string;
+    role: string;
+    ttlSeconds: number;
+  }): Promise<string | null> {
+    const bytes = new TextEncoder().encode(JSON.stringify(session));
+    try {
+      const response = await this.#request('POST', '/v1/sessions', { body: { bytes }, expected: [201] });
+      return readAnswer(sessionSchema, await response.text()).token;
+    } catch (error) {
+      if (error instanceof CommandError && error.code === 'no_signing_key') return null;
+      throw error;
+    }
+  }
+
+  /** Deletes up to 1,000 objects in one request. Absent ones do no harm. */
+  async deleteObjects(space: string, ids: readonly string[]): Promise<void> {
+    const ops = ids.map((id) => ({ op: 'delete', id }));
+    const response = await this.#request('POST', `${spacePath(space)}/updates`, {
+      headers: { prefer: 'wait' },
+      body: { bytes: new TextEncoder().encode(JSON.stringify({ ops })) },
+      expected: [200, 202],
+    });
+    await response.body?.cancel();
+  }
+
   /** The ids of a space's objects, as far as they are committed. */
   async listObjectIds(space: string): Promise<Set<string>> {
     const ids = new Set<string>();
@@ -332,6 +374,10 @@ export class Api {
 
 function spacePath(space: string): string {
   return `/v1/spaces/${encodeURIComponent(space)}`;
+}
+
+function userPath(id: string): string {
+  return `/v1/users/${encodeURIComponent(id)}`;
 }
 
 /** The bytes in pieces, each counted when the connection has asked for the next: what has gone out, near enough. */

@@ -12,6 +12,7 @@ function makeDeps(reports: Partial<DrainReport>[], stop = new AbortController())
     note: (line: string) => void lines.push(line),
     stop: () => undefined,
     startBytes: () => ({ update: () => undefined, finish: () => undefined }),
+    startCount: () => ({ update: () => undefined, finish: () => undefined }),
   };
   const drain = {
     async drainSpace(): Promise<DrainReport> {

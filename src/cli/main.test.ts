@@ -58,6 +58,27 @@ describe('worldkeep used wrongly exits with 2, a sentence and the usage', () => 
       ['keys', 'create', '--tenant', 't', '--scopes', 'read', '--expires', '2020-01-01T00:00:00Z'],
       '--expires must be in the future',
     ],
+    [['simulate', '--hz', '10', '--seconds', '1'], 'missing required argument: --users'],
+    [
+      ['simulate', '--users', '1001', '--hz', '1', '--seconds', '1'],
+      '--users must be a whole number from 1 to 1,000, not "1001"',
+    ],
+    [
+      ['simulate', '--users', '1', '--hz', '61', '--seconds', '1'],
+      '--hz must be a whole number from 1 to 60, not "61"',
+    ],
+    [
+      ['simulate', '--users', '1', '--hz', '0.5', '--seconds', '1'],
+      '--hz must be a whole number from 1 to 60, not "0.5"',
+    ],
+    [
+      ['simulate', '--users', '1', '--hz', '1', '--seconds', '0'],
+      '--seconds must be a whole number from 1 to 3,600, not "0"',
+    ],
+    [
+      ['simulate', '--users', '1', '--hz', '1', '--seconds', '1', '--space', 'a/b'],
+      '--space must be 1 to 128 characters',
+    ],
   ])('%j', async (args, sentence) => {
     const { code, stdout, stderr } = await runHere(args, { env: NOWHERE });
     expect(stderr).toContain(`worldkeep: ${sentence}`);

@@ -13,6 +13,7 @@ import { keysListCommand } from './commands/keys-list.ts';
 import { keysRevokeCommand } from './commands/keys-revoke.ts';
 import { migrateCommand } from './commands/migrate.ts';
 import { schedulesApplyCommand } from './commands/schedules-apply.ts';
+import { simulateCommand } from './commands/simulate.ts';
 import { describeError, UsageError } from './errors.ts';
 import { PACKAGE_JSON } from './package-files.ts';
 import { createProgress, type ProgressStream } from './progress.ts';
@@ -31,6 +32,7 @@ const COMMANDS: readonly Command[] = [
   drainCommand,
   cacheClearCommand,
   doctorCommand,
+  simulateCommand,
 ];
 
 export const EXIT = { done: 0, failed: 1, misused: 2 } as const;

@@ -50,6 +50,20 @@ describe('progress', () => {
     expect(watch(new Screen(true), 1000)).toBe('sent: 1,000 bytes\n');
   });
 
+  it('counts other things too, in lines even if there are few', () => {
+    const screen = new Screen(false);
+    const task = createProgress(screen, {}).startCount('created', 4, 'users');
+    for (let done = 1; done <= 4; done++) task.update(done);
+    task.finish();
+    expect(screen.text.split('\n')).toEqual([
+      'created: 1 of 4 users',
+      'created: 2 of 4 users',
+      'created: 3 of 4 users',
+      'created: 4 users',
+      '',
+    ]);
+  });
+
   it('is a bar on a terminal, gone when the line behind it is written, the cursor back', () => {
     const text = watch(new Screen(true), 8 * MIB);
     expect(text).toContain('sent ');

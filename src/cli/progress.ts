@@ -1,5 +1,5 @@
 import { Presets, SingleBar } from 'cli-progress';
-import { countOf, showCount } from '../helpers/counts.ts';
+import { showCount } from '../helpers/counts.ts';
 
 /** Bytes below which a task says only that it is done: it is over before anybody has read that it began. */
 const QUIET_BELOW_BYTES = 256 * 1024;
@@ -24,6 +24,8 @@ export interface Progress {
    * @param total bytes; null where they are not known, as of an answer that is compressed.
    */
   startBytes(label: string, total: number | null): Task;
+  /** The same for a task that takes long, whatever its total is. @param unit the counted things: `users` */
+  startCount(label: string, total: number, unit: string): Task;
   /** One line on its own. */
   note(line: string): void;
   /** Removes a bar from the screen, so that a message is not written into it. */
@@ -41,40 +43,41 @@ export function createProgress(stream: ProgressStream, env: NodeJS.ProcessEnv): 
     stop();
     stream.write(`${line}\n`);
   };
-  const start = (label: string, total: number) => {
-    const bar = new SingleBar(
-      {
-        stream,
-        format: `${label} {bar} {percentage}% | {done} of {all} bytes`,
-        hideCursor: true,
-        clearOnComplete: true,
-        stopOnComplete: false,
+  const start = (label: string, total: number | null, unit: string, isShort: boolean): Task => {
+    if (bars && total !== null && !isShort) {
+      const bar = new SingleBar(
+        {
+          stream,
+          format: `${label} {bar} {percentage}% | {done} of {all} ${unit}`,
+          hideCursor: true,
+          clearOnComplete: true,
+          stopOnComplete: false,
+        },
+        env.NO_COLOR ? Presets.legacy : Presets.shades_classic,
+      );
+      bar.start(total, 0, { done: '0', all: showCount(total) });
+      running = bar;
+    }
+    let shown = 0;
+    return {
+      update(done) {
+        running?.update(done, { done: showCount(done) });
+        if (bars || total === null || isShort) return;
+        if (done < total && done >= (shown + PLAIN_STEP) * total) {
+          shown = Math.floor(done / total / PLAIN_STEP) * PLAIN_STEP;
+          note(`${label}: ${showCount(done)} of ${showCount(total)} ${unit}`);
+        }
       },
-      env.NO_COLOR ? Presets.legacy : Presets.shades_classic,
-    );
-    bar.start(total, 0, { done: '0', all: showCount(total) });
-    running = bar;
+      finish(count = total ?? 0) {
+        note(`${label}: ${showCount(count)} ${unit}`);
+      },
+    };
   };
 
   return {
     note,
     stop,
-    startBytes(label, total) {
-      if (bars && total !== null && total >= QUIET_BELOW_BYTES) start(label, total);
-      let shown = 0;
-      return {
-        update(done) {
-          running?.update(done, { done: showCount(done) });
-          if (bars || total === null || total < QUIET_BELOW_BYTES) return;
-          if (done < total && done >= (shown + PLAIN_STEP) * total) {
-            shown = Math.floor(done / total / PLAIN_STEP) * PLAIN_STEP;
-            note(`${label}: ${showCount(done)} of ${countOf(total, 'byte')}`);
-          }
-        },
-        finish(bytes = total ?? 0) {
-          note(`${label}: ${countOf(bytes, 'byte')}`);
-        },
-      };
-    },
+    startBytes: (label, total) => start(label, total, 'bytes', total === null || total < QUIET_BELOW_BYTES),
+    startCount: (label, total, unit) => start(label, total, unit, false),
   };
 }

@@ -1,3 +1,4 @@
+import { createIndexedDbStore } from './indexed-db-store.ts';
 import { type ConnectOptions, World } from './world.ts';
 
 /**
@@ -5,7 +6,7 @@ import { type ConnectOptions, World } from './world.ts';
  * @throws WorldkeepError `invalid_url`
  */
 export function connect(options: ConnectOptions): World {
-  return new World(options);
+  return new World(options, createIndexedDbStore);
 }
 
 export type { Chat, ChatEvents } from './chat.ts';

@@ -48,6 +48,9 @@ export class Mirror {
   };
   /** The shown avatars: of people that the server has named. */
   readonly #users = new Map<string, LiveUser>();
+  /** Avatars that wait for the name of their person, and avatars that do not wait any more. */
+  readonly #unnamed = new Set<string>();
+  readonly #strangers = new Set<string>();
   #names = new Map<string, Pick<LiveUser, 'displayName' | 'avatarUrl'>>();
   #messages: LiveMessage[] = [];
   #hasOlderMessages = false;
@@ -82,9 +85,14 @@ export class Mirror {
 
   /** Whether the server knows avatars or messages that the mirror cannot show by itself. */
   get isIncomplete(): boolean {
-    if (this.#hasOlderMessages && this.#messages.length < MESSAGES_SHOWN_MAX) return true;
-    for (const id of this.#world.avatars.keys()) if (!this.#names.has(id)) return true;
-    return false;
+    const lacksMessages = this.#hasOlderMessages && this.#messages.length < MESSAGES_SHOWN_MAX;
+    return lacksMessages || this.#unnamed.size > 0;
+  }
+
+  /** Expects no names any more for the avatars that have none: their people do not exist. */
+  giveUpNames(): void {
+    for (const id of this.#unnamed) this.#strangers.add(id);
+    this.#unnamed.clear();
   }
 
   /** Replaces the world, and shows the pending operations above it. */
@@ -244,21 +252,24 @@ export class Mirror {
   #showUser(id: string): void {
     const avatar = this.#world.avatars.get(id);
     const name = this.#names.get(id);
+    if (avatar !== undefined && name === undefined && !this.#strangers.has(id)) this.#unnamed.add(id);
+    else this.#unnamed.delete(id);
     if (avatar === undefined || name === undefined) this.#users.delete(id);
     else this.#users.set(id, { ...avatar, ...name });
   }
 
-  #loadUsers({ seq, users }: Pick<MirrorState, 'seq' | 'users'>, { isWhole }: { isWhole: boolean }): void {
+  #loadUsers({ users }: Pick<MirrorState, 'users'>, { isWhole }: { isWhole: boolean }): void {
     const before = new Map(this.users);
     const avatars = this.#world.avatars;
     this.#names = new Map(users.map(({ id, displayName, avatarUrl }) => [id, { displayName, avatarUrl }]));
-    const named = new Set(users.map(({ id }) => id));
-    // An older avatar that the state does not have was erased.
-    for (const [id, avatar] of avatars)
-      if (!named.has(id) && (isWhole || avatar.seq <= seq)) avatars.delete(id);
+    if (isWhole) {
+      avatars.clear();
+      this.#unnamed.clear();
+    }
     for (const { displayName, avatarUrl, ...avatar } of users)
       if (isWhole || avatar.seq > (avatars.get(avatar.id)?.seq ?? 0)) avatars.set(avatar.id, avatar);
-    for (const id of new Set([...before.keys(), ...named])) {
+    // An avatar without a name stays: the server may know the person a little later.
+    for (const id of new Set([...before.keys(), ...this.#names.keys()])) {
       const shown = before.get(id);
       this.#showUser(id);
       const now = this.#users.get(id);

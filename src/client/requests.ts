@@ -24,7 +24,7 @@ export class Requests {
 
   /** @param url the address of the server. @throws invalid_url */
   constructor(url: string | URL, space: string, token: TokenSource, send: typeof fetch) {
-    if (!URL.canParse(url) || !/^https?:/.test(`${url}`))
+    if (!URL.canParse(`${url}`) || !/^https?:/.test(`${url}`))
       throw new WorldkeepError('invalid_url', `"${url}" is not an address such as https://worlds.example.`);
     this.#base = `${`${url}`.replace(/\/$/, '')}/v1/spaces/${encodeURIComponent(space)}`;
     this.#source = token;
@@ -69,7 +69,7 @@ export class Requests {
   async sendJson<Answer>(path: string, options: RequestOptions): Promise<Answer> {
     const response = await this.send(path, options);
     try {
-      return await response.json();
+      return (await response.json()) as Answer;
     } catch (cause) {
       throw notWorldkeep(response, cause);
     }

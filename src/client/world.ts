@@ -5,7 +5,6 @@ import { Chat } from './chat.ts';
 import { createKey } from './create-key.ts';
 import { Emitter } from './emitter.ts';
 import { WorldkeepError } from './errors.ts';
-import { createIndexedDbStore } from './indexed-db-store.ts';
 import type { LiveMap } from './live-map.ts';
 import { Mirror, type MirrorState, type SentChange } from './mirror.ts';
 import { Outbox } from './outbox.ts';
@@ -59,8 +58,12 @@ export type WorldEvents = {
 };
 
 const EMPTY_ANSWER: MirrorState = { seq: 0, durableSeq: 0, objects: [], users: [], chat: [] };
-/** Milliseconds between two requests for people and messages that the stream cannot tell. */
+/** Milliseconds before a request for people and messages that the stream cannot tell. Each repeat waits twice as long. */
 const PEOPLE_MS = 500;
+/** Repeats in a row. The server may show a person up to a minute late. */
+const PEOPLE_REPEATS_MAX = 8;
+/** Milliseconds after a load in which the server may not know a person yet. */
+const LATE_PEOPLE_MS = 5_000;
 
 /** A live mirror of one space. */
 export class World {
@@ -84,11 +87,15 @@ export class World {
   #committedSeq: Seq = 0;
   /** The mirror's seq is that of an entry, not only of a state. */
   #isExact = false;
+  #peopleDueMs = 0;
   #peopleTimer: ReturnType<typeof setTimeout> | null = null;
   readonly #readiness = Promise.withResolvers<World>();
 
-  /** @throws WorldkeepError `invalid_url` */
-  constructor(options: ConnectOptions) {
+  /**
+   * @param openStore opens the store of a name; null: there is none here, so changes wait in memory
+   * @throws WorldkeepError `invalid_url`
+   */
+  constructor(options: ConnectOptions, openStore: (name: string) => OutboxStore | null) {
     const { url, space, token, batchMs = 100, batchMax = 100, durability = 'queued' } = options;
     this.space = space;
     this.#requests = new Requests(url, space, token, options.fetch ?? fetch);
@@ -102,9 +109,7 @@ export class World {
     this.ready.catch(() => undefined);
     const owner = typeof token === 'string' ? (this.#userId ?? 'key') : 'person';
     const store =
-      options.store ??
-      createIndexedDbStore(`${new URL(url).origin} ${space} ${owner}`) ??
-      createMemoryStore();
+      options.store ?? openStore(`${new URL(url).origin} ${space} ${owner}`) ?? createMemoryStore();
     this.#outbox = new Outbox(
       this.#requests,
       store,
@@ -120,7 +125,7 @@ export class World {
         readSeq: () => this.#mirror.seq,
       },
     );
-    globalThis.addEventListener?.('online', this.#retry);
+    (globalThis as Partial<EventTarget>).addEventListener?.('online', this.#retry);
     this.#outbox.start();
     void this.#follow();
   }
@@ -211,7 +216,7 @@ export class World {
   async close({ timeoutMs = 5_000 }: { timeoutMs?: number } = {}): Promise<number> {
     if (this.#status === 'closed') return this.#outbox.size;
     await this.#outbox.drain(timeoutMs);
-    globalThis.removeEventListener?.('online', this.#retry);
+    (globalThis as Partial<EventTarget>).removeEventListener?.('online', this.#retry);
     if (this.#peopleTimer !== null) clearTimeout(this.#peopleTimer);
     this.presence.close();
     this.#closing.abort();
@@ -258,6 +263,7 @@ export class World {
     this.#outbox.resend();
     this.#emitter.emit('seq', this.#mirror.seq);
     this.#readiness.resolve(this);
+    this.#loadPeopleSoon(0, LATE_PEOPLE_MS);
   }
 
   /** @returns false if the world must be loaded again */
@@ -281,7 +287,7 @@ export class World {
         else if (event === 'committed') this.#setCommitted(JSON.parse(data).seq);
         else if (event === 'presence') {
           this.presence.refresh();
-          this.#loadPeopleSoon();
+          this.#loadPeopleSoon(0);
         } else if (event === 'reset') {
           isReset = true;
           ended.abort();
@@ -318,23 +324,26 @@ export class World {
   #applyChange(change: SentChange): void {
     this.#mirror.apply(change);
     this.#isExact = true;
-    if (this.#mirror.isIncomplete) this.#loadPeopleSoon();
+    if (this.#mirror.isIncomplete) this.#loadPeopleSoon(0);
     this.#emitter.emit('seq', change.seq);
   }
 
   /** Names and erased people are not in the log, nor messages that replace deleted ones. */
-  #loadPeopleSoon(): void {
-    this.#peopleTimer ??= setTimeout(async () => {
+  #loadPeopleSoon(repeat: number, ms = PEOPLE_MS * 2 ** repeat): void {
+    const dueMs = performance.now() + ms;
+    if (this.#peopleTimer !== null && dueMs >= this.#peopleDueMs) return;
+    clearTimeout(this.#peopleTimer ?? undefined);
+    this.#peopleDueMs = dueMs;
+    this.#peopleTimer = setTimeout(async () => {
       this.#peopleTimer = null;
-      try {
-        const state = await this.#requests.sendJson<MirrorState>('/state?include=users,chat', {
-          signal: this.#closing.signal,
-        });
-        if (!this.#mirror.loadPeople({ ...EMPTY_ANSWER, ...state })) this.#loadPeopleSoon();
-      } catch (error) {
-        if (!this.#closing.signal.aborted && !isFinal(toError(error))) this.#loadPeopleSoon();
-      }
-    }, PEOPLE_MS);
+      const state = await this.#requests
+        .sendJson<MirrorState>('/state?include=users,chat', { signal: this.#closing.signal })
+        .catch(() => null);
+      const isTaken = state !== null && this.#mirror.loadPeople({ ...EMPTY_ANSWER, ...state });
+      if (!this.#closing.signal.aborted && (!isTaken || this.#mirror.isIncomplete))
+        if (repeat < PEOPLE_REPEATS_MAX) this.#loadPeopleSoon(repeat + 1);
+        else this.#mirror.giveUpNames();
+    }, ms);
   }
 
   #setCommitted(seq: Seq): void {

@@ -172,6 +172,47 @@ describe.each(Object.entries(DRIVERS))('an asset library, on %s and a folder', (
     expect([await listObjects(), await list()]).toEqual([[], []]);
   });
 
+  /** Reads the bytes of a model back. */
+  async function readBytes(library: AssetLibrary, tenantId: string, id: string): Promise<Uint8Array> {
+    const { read } = await library.open(tenantId, 'model', id);
+    return new Uint8Array(await new Response(await read()).arrayBuffer());
+  }
+
+  it('[A12b] keeps the bytes of a file whose registration lost its answer', async () => {
+    const store = createAssetStore(postgres);
+    const { tenantId, make, list, library } = await open();
+    const registerObject: AssetStore['registerObject'] = async (...args) => {
+      await store.registerObject(...args);
+      throw new AppError('store_unavailable', 'The answer was lost.');
+    };
+    const file = makeGlb();
+    await expect(
+      make({ registerObject }).upload(tenantId, 'model', inputOf(file), streamOf(file)),
+    ).rejects.toMatchObject({ code: 'store_unavailable' });
+    const [kept] = await list();
+    expect(await readBytes(library, tenantId, kept?.id ?? '')).toEqual(file);
+    const again = await library.upload(tenantId, 'model', inputOf(file), streamOf(file));
+    expect(await readBytes(library, tenantId, again.id)).toEqual(file);
+  });
+
+  it.each(['completes', 'ends'])(
+    '[A12b] keeps the bytes of a completed upload, also if another request %s it meanwhile',
+    async (what) => {
+      const { tenantId, library, list } = await open();
+      const file = makeGlb();
+      for (let round = 0; round < 5; round++) {
+        const { id } = await library.beginUpload(tenantId, 'model', inputOf(file));
+        await library.putPart(tenantId, 'model', { id, part: 1, bytes: file.length }, streamOf(file));
+        const other =
+          what === 'completes'
+            ? library.completeUpload(tenantId, 'model', id)
+            : library.abortUpload(tenantId, 'model', id);
+        await Promise.allSettled([library.completeUpload(tenantId, 'model', id), other]);
+        for (const model of await list()) expect(await readBytes(library, tenantId, model.id)).toEqual(file);
+      }
+    },
+  );
+
   it('[A12] sweeps bytes that could not be deleted with their model', async () => {
     const { tenantId, library, make, listObjects, sweep, failures } = await open();
     const file = makeGlb();

@@ -246,6 +246,8 @@ export class AssetLibrary {
   /** @throws not_found */
   async abortUpload(tenantId: string, kind: AssetKind, id: string): Promise<void> {
     const { objectKey, bucketUploadId } = await this.getUpload(tenantId, kind, id);
+    // From here on, no request can complete the upload.
+    if (!(await this.#store.doomObject(tenantId, objectKey))) throw notFound('an open upload with this id');
     await this.#requireBucket().abortMultipart(objectKey, bucketUploadId);
     await this.#removeObject(tenantId, objectKey);
   }
@@ -300,7 +302,10 @@ export class AssetLibrary {
     const { status, used } = await this.#store.registerObject(tenantId, asset);
     if (status === 'over_quota') throw overQuota({ used, quotaBytes, bytes });
     if (status === 'gone')
-      throw new AppError('conflict', 'The upload took too long and has expired. Upload it again.');
+      throw new AppError(
+        'conflict',
+        'The upload is complete already, or has expired. List the files, then upload it again if it is not there.',
+      );
     if (status === 'known') await this.#removeObject(tenantId, key);
     return this.get(tenantId, kind, id);
   }
@@ -315,9 +320,13 @@ export class AssetLibrary {
     }
   }
 
-  /** A failure changes nothing for the caller: the object stays noted, and a sweep deletes it. */
+  /**
+   * Deletes an object, unless a registration has made it a stored file: the answer to the registration may have been lost, or another
+   * request may have registered it. A failure changes nothing for the caller: the object stays noted, and a sweep deletes it.
+   */
   async #removeObject(tenantId: string, key: string): Promise<void> {
     try {
+      if (!(await this.#store.doomObject(tenantId, key))) return;
       await this.#bucket?.delete([key]);
       await this.#store.forgetObjects(tenantId, [key]);
     } catch (cause) {

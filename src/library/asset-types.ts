@@ -113,6 +113,11 @@ export interface AssetStore {
     seconds: number,
     limit: number,
   ): Promise<{ tenantId: string; objectKey: string; bucketUploadId: string | null }[]>;
+  /**
+   * Takes a loose object, so that no registration can use it any more. The caller deletes it from the bucket, then calls `forgetObjects`.
+   * @returns false if the object is not loose: it is a stored file, or was forgotten
+   */
+  doomObject(tenantId: string, key: string): Promise<boolean>;
   forgetObjects(tenantId: string, keys: readonly string[]): Promise<void>;
   addUpload(tenantId: string, upload: Omit<FileUpload, 'createdAt' | 'parts'>): Promise<void>;
   loadUpload(tenantId: string, kind: AssetKind, id: string): Promise<FileUpload | null>;

@@ -1,4 +1,5 @@
 import { countOf } from '../helpers/counts.ts';
+import { LIMITS } from '../world/limits.ts';
 import { invalidFile } from './file-inspector.ts';
 
 /** A part of a glTF document that was checked: an object with any members. */
@@ -105,20 +106,18 @@ class GltfCheck {
   #checkAsset(): Part {
     const asset = readPart(this.#json.asset ?? {}, '/asset');
     const { version, minVersion } = asset;
-    if (typeof version !== 'string' || !/^2\.\d+$/.test(version))
-      fail(
-        '/asset/version',
-        `is ${JSON.stringify(version)}, but must be "2.0". Convert the file to glTF 2.0`,
-      );
+    if (typeof version !== 'string' || !/^2\.\d{1,9}$/.test(version))
+      fail('/asset/version', `is ${show(version)}, but must be "2.0". Convert the file to glTF 2.0`);
     if (minVersion !== undefined && minVersion !== '2.0')
-      fail('/asset/minVersion', `is ${JSON.stringify(minVersion)}, but viewers read glTF 2.0`);
+      fail('/asset/minVersion', `is ${show(minVersion)}, but viewers read glTF 2.0`);
     return asset;
   }
 
   #checkExtensions(): string[] {
-    const used = readTexts(this.#json.extensionsUsed, '/extensionsUsed');
-    for (const name of readTexts(this.#json.extensionsRequired, '/extensionsRequired')) {
-      if (!used.includes(name)) fail('/extensionsRequired', `names ${name}, but /extensionsUsed does not`);
+    const used = readExtensions(this.#json.extensionsUsed, '/extensionsUsed');
+    const known = new Set(used);
+    for (const name of readExtensions(this.#json.extensionsRequired, '/extensionsRequired')) {
+      if (!known.has(name)) fail('/extensionsRequired', `names ${name}, but /extensionsUsed does not`);
       if (!EXTENSIONS.includes(name))
         fail('/extensionsRequired', `names ${name}, which viewers do not read. Export the file without it`);
     }
@@ -153,7 +152,8 @@ class GltfCheck {
   #checkAccessor(accessor: Part, path: string): void {
     const size = COMPONENT_BYTES[Number(accessor.componentType)];
     if (size === undefined) fail(`${path}/componentType`, 'is not a component type of glTF');
-    const components = COMPONENTS[String(accessor.type)];
+    const type = String(accessor.type);
+    const components = Object.hasOwn(COMPONENTS, type) ? COMPONENTS[type] : undefined;
     if (components === undefined) fail(`${path}/type`, 'is not a type of glTF');
     const count = readInteger(accessor.count, `${path}/count`, 1);
     for (const name of ['min', 'max'] as const)
@@ -315,6 +315,9 @@ class GltfCheck {
   }
 }
 
+/** Characters of a value that a message repeats. */
+const SHOWN_LENGTH_MAX = 80;
+
 function fail(path: string, message: string): never {
   throw invalidFile(`${path} ${message}.`);
 }
@@ -331,11 +334,22 @@ function readParts(value: unknown, path: string): Part[] {
   return value.map((item, i) => readPart(item, `${path}/${i}`));
 }
 
-function readTexts(value: unknown, path: string): string[] {
+function readExtensions(value: unknown, path: string): string[] {
   if (value === undefined) return [];
-  if (!Array.isArray(value) || !value.every((item) => typeof item === 'string'))
-    return fail(path, 'must be a list of names');
+  if (!Array.isArray(value)) return fail(path, 'must be a list of names');
+  const { gltfExtensionsMax, gltfExtensionLengthMax } = LIMITS;
+  if (value.length > gltfExtensionsMax)
+    fail(path, `has ${value.length} names, and at most ${gltfExtensionsMax} are accepted`);
+  for (const [i, name] of value.entries())
+    if (typeof name !== 'string' || name.length > gltfExtensionLengthMax || !/^\w+$/.test(name))
+      fail(`${path}/${i}`, `must be 1 to ${gltfExtensionLengthMax} letters, digits and underscores`);
   return value;
+}
+
+/** A value of a file in a message. */
+function show(value: unknown): string {
+  const text = JSON.stringify(value) ?? 'undefined';
+  return text.length > SHOWN_LENGTH_MAX ? `${text.slice(0, SHOWN_LENGTH_MAX)}…` : text;
 }
 
 function readInteger(value: unknown, path: string, min: number, max = Number.MAX_SAFE_INTEGER): number {

@@ -80,6 +80,55 @@ describe('the inspection of a glTF file', () => {
     expect([max.x, max.y, max.z].map((value) => Math.round(value * 1e9) / 1e9)).toEqual([22, 2, 0]);
   });
 
+  it('shows a node once, also if its scene and its parent both name it', () => {
+    const nodes = [{ children: [1] }, { mesh: 0 }];
+    const json = { asset: { version: '2.0' }, ...TRIANGLE, nodes, scenes: [{ nodes: [0, 1] }] };
+    expect(inspect(textOf(json))).toMatchObject({ details: { triangles: 2 } });
+  });
+
+  it('joins the bounds of a mesh with many primitives', () => {
+    const accessors = Array.from({ length: 40 }, (_, i) => ({
+      ...TRIANGLE.accessors[0],
+      min: [i, 0, 0],
+      max: [i + 1, 1, 0],
+    }));
+    const primitives = accessors.map((_, i) => ({ attributes: { POSITION: i } }));
+    const json = {
+      asset: { version: '2.0' },
+      accessors,
+      meshes: [{ primitives }],
+      nodes: [{ mesh: 0, translation: [1, 0, 0] }],
+      scenes: [{ nodes: [0] }],
+    };
+    expect(inspect(textOf(json))).toMatchObject({
+      details: { triangles: 80, boundingBox: { min: { x: 1, y: 0, z: 0 }, max: { x: 41, y: 1, z: 0 } } },
+    });
+  });
+
+  it('keeps the name of the generator as Postgres accepts it', () => {
+    const generator = `${'x'.repeat(255)}😀y\0`;
+    const json = { asset: { version: '2.0', generator } };
+    expect(inspect(textOf(json))).toMatchObject({ details: { generator: `${'x'.repeat(255)}😀` } });
+    expect(inspect(textOf({ asset: { version: '2.0', generator: 'a\0b' } }))).toMatchObject({
+      details: { generator: 'ab' },
+    });
+  });
+
+  it.each([
+    ['has 65 names, and at most 64', Array.from({ length: 65 }, (_, i) => `EXT_${i}`)],
+    ['/extensionsUsed/0 must be 1 to 64 letters', ['x'.repeat(65)]],
+    ['/extensionsUsed/0 must be 1 to 64 letters', ['a\0']],
+  ])('refuses a list of extensions: %s', (message, extensionsUsed) => {
+    expect(inspect(textOf({ asset: { version: '2.0' }, extensionsUsed }))).toContain(message);
+  });
+
+  it.each([
+    ['a long version', { version: `2.${'0'.repeat(50_000)}` }],
+    ['another long version', { version: '9'.repeat(50_000) }],
+  ])('refuses %s without repeating it', (_, asset) => {
+    expect(String(inspect(textOf({ asset }))).length).toBeLessThan(300);
+  });
+
   it.each([
     ['', 'The file is not glTF: it begins with the bytes', 'hello'],
     ['no asset', '/asset/version is undefined', {}],

@@ -1,6 +1,10 @@
 import type { JsonObject, Vector3 } from '../world/types.ts';
 import type { CheckedGltf, Part } from './check-gltf.ts';
 
+/** Characters of the name of the program that wrote a file. */
+const GENERATOR_LENGTH_MAX = 256;
+/** Different bounds of one mesh. Those of a mesh with more are joined first, which gives a larger box if the mesh is turned. */
+const MESH_BOUNDS_MAX = 16;
 const TRIANGLES = 4;
 const TRIANGLE_STRIP = 5;
 const TRIANGLE_FAN = 6;
@@ -18,7 +22,7 @@ export function summarizeGltf(gltf: CheckedGltf): JsonObject {
   const { triangles, box } = measureScene(gltf);
   return {
     version: String(asset.version),
-    generator: typeof asset.generator === 'string' ? asset.generator.slice(0, 256) : null,
+    generator: typeof asset.generator === 'string' ? cleanText(asset.generator) : null,
     nodes: nodes.length,
     meshes: meshes.length,
     materials: materials.length,
@@ -31,13 +35,30 @@ export function summarizeGltf(gltf: CheckedGltf): JsonObject {
   };
 }
 
+/** The first characters of a text, as Postgres accepts them. */
+function cleanText(text: string): string {
+  const clean = text
+    .slice(0, 2 * GENERATOR_LENGTH_MAX)
+    .toWellFormed()
+    .replaceAll('\0', '');
+  return [...clean].slice(0, GENERATOR_LENGTH_MAX).join('');
+}
+
 interface Box {
   min: Vector3;
   max: Vector3;
 }
 
+/** As an accessor has them: three numbers each. */
+interface Bounds {
+  min: number[];
+  max: number[];
+}
+
 function measureScene(gltf: CheckedGltf): { triangles: number; box: Box | null } {
-  const { nodes, meshes, accessors } = gltf;
+  const { nodes } = gltf;
+  // Many nodes may have the same large mesh.
+  const measured = gltf.meshes.map((mesh) => measureMesh(mesh, gltf.accessors));
   let triangles = 0;
   let box: Box | null = null;
   const open = listRoots(gltf).map((index): [number, Matrix] => [index, IDENTITY]);
@@ -46,21 +67,39 @@ function measureScene(gltf: CheckedGltf): { triangles: number; box: Box | null }
     const node = nodes[index] as Part;
     const matrix = multiply(parent, readMatrix(node));
     for (const child of (node.children ?? []) as number[]) open.push([child, matrix]);
-    const mesh = node.mesh === undefined ? undefined : meshes[node.mesh as number];
-    for (const primitive of (mesh?.primitives ?? []) as Part[]) {
-      triangles += countTriangles(primitive, accessors);
-      box = join(box, readBounds(primitive, accessors), matrix);
-    }
+    const mesh = node.mesh === undefined ? undefined : measured[node.mesh as number];
+    triangles += mesh?.triangles ?? 0;
+    for (const bounds of mesh?.bounds ?? []) box = join(box, bounds, matrix);
   }
   return { triangles, box };
 }
 
-/** The root nodes of the default scene. A file without scenes shows all nodes without a parent. */
+function measureMesh(mesh: Part, accessors: readonly Part[]): { triangles: number; bounds: Bounds[] } {
+  let triangles = 0;
+  let bounds: Bounds[] = [];
+  for (const primitive of (mesh.primitives ?? []) as Part[]) {
+    triangles += countTriangles(primitive, accessors);
+    const own = readBounds(primitive, accessors);
+    if (own !== null) bounds.push(own);
+    if (bounds.length > MESH_BOUNDS_MAX) bounds = [joinBounds(bounds)];
+  }
+  return { triangles, bounds };
+}
+
+function joinBounds(all: readonly Bounds[]): Bounds {
+  const join = (read: (bounds: Bounds) => number[], choose: (...values: number[]) => number) =>
+    [0, 1, 2].map((axis) => choose(...all.map((bounds) => read(bounds)[axis] as number)));
+  return { min: join(({ min }) => min, Math.min), max: join(({ max }) => max, Math.max) };
+}
+
+/** The root nodes of the default scene, each once. A file without scenes shows all nodes without a parent. */
 function listRoots({ json, scenes, nodes }: CheckedGltf): number[] {
   const scene = scenes[Number(json.scene ?? 0)];
-  if (scene !== undefined) return (scene.nodes ?? []) as number[];
-  const children = new Set(nodes.flatMap((node) => (node.children ?? []) as number[]));
-  return [...nodes.keys()].filter((index) => !children.has(index));
+  const children = new Set<number>();
+  for (const node of nodes) for (const child of (node.children ?? []) as number[]) children.add(child);
+  // A node with a parent is shown with it, even if the scene names it too.
+  const shown = scene === undefined ? nodes.keys() : ((scene.nodes ?? []) as number[]);
+  return [...shown].filter((index) => !children.has(index));
 }
 
 function countTriangles({ mode = TRIANGLES, indices, attributes }: Part, accessors: readonly Part[]): number {
@@ -70,17 +109,13 @@ function countTriangles({ mode = TRIANGLES, indices, attributes }: Part, accesso
   return mode === TRIANGLE_STRIP || mode === TRIANGLE_FAN ? Math.max(0, count - 2) : 0;
 }
 
-function readBounds(
-  { attributes }: Part,
-  accessors: readonly Part[],
-): { min: number[]; max: number[] } | null {
+function readBounds({ attributes }: Part, accessors: readonly Part[]): Bounds | null {
   const position = accessors[Number((attributes as Part).POSITION ?? -1)];
   const { min, max } = position ?? {};
   return Array.isArray(min) && Array.isArray(max) && min.length === 3 ? { min, max } : null;
 }
 
-function join(box: Box | null, bounds: { min: number[]; max: number[] } | null, matrix: Matrix): Box | null {
-  if (bounds === null) return box;
+function join(box: Box | null, bounds: Bounds, matrix: Matrix): Box | null {
   let { min, max } = box ?? {
     min: { x: Number.POSITIVE_INFINITY, y: Number.POSITIVE_INFINITY, z: Number.POSITIVE_INFINITY },
     max: { x: Number.NEGATIVE_INFINITY, y: Number.NEGATIVE_INFINITY, z: Number.NEGATIVE_INFINITY },

@@ -152,6 +152,17 @@ export function createAssetStore(postgres: Postgres): AssetStore {
       return rows;
     },
 
+    async doomObject(tenantId, key) {
+      const [rows] = await postgres.inTenant(tenantId, (db) => [
+        db
+          .update(looseObjects)
+          .set({ isDoomed: true })
+          .where(and(eq(looseObjects.tenantId, tenantId), eq(looseObjects.objectKey, key)))
+          .returning({ key: looseObjects.objectKey }),
+      ]);
+      return rows.length > 0;
+    },
+
     async forgetObjects(tenantId, keys) {
       await postgres.inTenant(tenantId, (db) => [
         db.select({ done: sql`1` }).from(sql`forget_objects(${toTexts([...keys])}::text[])`),

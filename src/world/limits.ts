@@ -43,6 +43,9 @@ export const LIMITS = {
   assetHeadBytesMax: 64 * 1024,
   /** Bytes of the JSON in a glTF file. */
   gltfJsonBytesMax: 16 * 1024 * 1024,
+  /** Names of extensions in a glTF file, and characters of one. A list of 1,000 models must fit into one answer of Postgres. */
+  gltfExtensionsMax: 64,
+  gltfExtensionLengthMax: 64,
   /** Milliseconds for which a space remembers removed objects: a stream of its state may take as long. */
   removalsKeptMs: 3_600_000,
   /** Characters of a world's objects, as JSON. A larger world has no snapshot, and is read from Postgres. */

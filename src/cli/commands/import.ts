@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { constants } from 'node:fs';
-import { open, readFile, stat } from 'node:fs/promises';
-import { basename, dirname, extname, join, resolve } from 'node:path';
+import { open, readFile, realpath, stat } from 'node:fs/promises';
+import { basename, dirname, extname, join, resolve, sep } from 'node:path';
 import { countOf, showCount } from '../../helpers/counts.ts';
 import type { FieldError } from '../../world/errors.ts';
 import { LIMITS } from '../../world/limits.ts';
@@ -247,7 +247,11 @@ async function readSceneFile(file: string, { cwd, progress }: Context): Promise<
 /** @returns null where it is no file that can be read: what it holds is then missing, which the scene's reader says. */
 async function readNear(scene: string, path: string): Promise<Uint8Array | null> {
   try {
-    const near = join(dirname(scene), path);
+    // Hidden files and links to other folders are not part of a scene, and an import publishes what it reads.
+    if (path.split(/[/\\]/).some((part) => part.startsWith('.') && part !== '.')) return null;
+    const folder = await realpath(dirname(scene));
+    const near = await realpath(join(folder, path));
+    if (!near.startsWith(join(folder, sep))) return null;
     const found = await stat(near);
     return found.isFile() && found.size <= SCENE_FILE_BYTES_MAX ? await readFile(near) : null;
   } catch {

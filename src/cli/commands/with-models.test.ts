@@ -1,6 +1,8 @@
-import { readFile, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { PNG } from '../../../test/http/glb.ts';
 import { uniqueName } from '../../../test/support.ts';
 import type { WorldState } from '../../world/types.ts';
 import { writeGlb } from '../formats/glb.ts';
@@ -124,6 +126,31 @@ describe('worldkeep import --with-models (A13a)', () => {
     expect(refused.stderr).toContain('sent the model');
     expect(await listModels()).toEqual(before);
     expect((await at.request(`/spaces/${space}`)).status).toBe(404);
+  });
+
+  it('publishes no file outside of the folder of the scene, no hidden file and no file that is no image', async () => {
+    const before = await listModels();
+    const outside = await mkdtemp(join(tmpdir(), 'worldkeep-outside-'));
+    await writeFile(join(outside, 'secret.png'), PNG);
+    await symlink(outside, join(at.folder, 'link'));
+    await writeFile(join(at.folder, '.hidden.png'), PNG);
+    await writeFile(join(at.folder, 'notes.txt'), 'secret');
+    for (const uri of ['link/secret.png', '.hidden.png', 'notes.txt']) {
+      const scene = {
+        asset: { version: '2.0' },
+        images: [{ uri }],
+        meshes: [{ primitives: [{ attributes: {} }] }],
+      };
+      await writeFile(
+        join(at.folder, 'sly.gltf'),
+        JSON.stringify({ ...scene, nodes: [{ mesh: 0 }], scenes: [{ nodes: [0] }] }),
+      );
+      const { code, stderr } = await at.run('import', 'sly.gltf', '--space', space, '--with-models');
+      expect([uri, code]).toEqual([uri, 1]);
+      expect(stderr).toMatch(/image 0 .*(cannot be read|is no PNG)/);
+    }
+    expect(await listModels()).toEqual(before);
+    await rm(outside, { recursive: true });
   });
 
   it('sends a model in parts to a server that takes less in one request', async () => {

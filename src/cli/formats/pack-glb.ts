@@ -65,9 +65,12 @@ export async function packGlb(
       continue;
     }
     const content = await load(`image ${index}`, uri);
+    const mimeType = findImageType(content);
+    if (mimeType === null)
+      throw new SceneError(source.file, null, `image ${index} is no PNG, JPEG, WebP, KTX2 or AVIF`);
     const byteOffset = parts.add(content);
     const bufferView = views.push({ buffer: 0, byteOffset, byteLength: content.length }) - 1;
-    packedImages.push({ ...image, bufferView, mimeType: image.mimeType ?? findImageType(content) });
+    packedImages.push({ ...image, bufferView, mimeType });
   }
   const packedJson = {
     ...json,
@@ -94,8 +97,9 @@ export function moveView(view: Members, places: readonly { buffer: number; at: n
   return { ...move(view), extensions: Object.fromEntries(moved) };
 }
 
-function findImageType(content: Uint8Array): string {
+/** @returns null for any other file */
+function findImageType(content: Uint8Array): string | null {
   const text = Buffer.from(content.subarray(0, 16)).toString('latin1');
   const found = IMAGE_TYPES.find(([, at, bytes]) => text.startsWith(bytes, at));
-  return found?.[0] ?? 'application/octet-stream';
+  return found?.[0] ?? null;
 }

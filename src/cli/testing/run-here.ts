@@ -5,10 +5,13 @@ import type { Run, RunOptions } from './run-cli.ts';
 /** Runs `worldkeep ARGS` in this process: the same as a process of its own, except for features of a process. */
 export async function runHere(
   args: readonly string[],
-  { env = {}, cwd = '/' }: Pick<RunOptions, 'env' | 'cwd'> = {},
+  {
+    env = {},
+    cwd = '/',
+    signal = new AbortController().signal,
+  }: Pick<RunOptions, 'env' | 'cwd'> & { signal?: AbortSignal } = {},
 ): Promise<Run> {
   const [stdout, stderr] = [new Collector(), new Collector()];
-  const { signal } = new AbortController();
   const code = await runCommandLine(args, { env, cwd, stdout, stderr, signal });
   return { code, stdout: stdout.text(), stderr: stderr.text() };
 }
