@@ -321,8 +321,8 @@ export class AssetLibrary {
   }
 
   /**
-   * Deletes an object, unless a registration has made it a stored file: the answer to the registration may have been lost, or another
-   * request may have registered it. A failure changes nothing for the caller: the object stays noted, and a sweep deletes it.
+   * Deletes an object, unless a registration has made it a stored file. The answer to the registration may have been lost, or
+   * another request may have registered it. A failure changes nothing for the caller: the object stays noted, and a sweep deletes it.
    */
   async #removeObject(tenantId: string, key: string): Promise<void> {
     try {

@@ -3,7 +3,7 @@ import type { CheckedGltf, Part } from './check-gltf.ts';
 
 /** Characters of the name of the program that wrote a file. */
 const GENERATOR_LENGTH_MAX = 256;
-/** Different bounds of one mesh. Those of a mesh with more are joined first, which gives a larger box if the mesh is turned. */
+/** Different bounds of one mesh. The bounds of a mesh with more are joined. This gives a larger box if the mesh is turned. */
 const MESH_BOUNDS_MAX = 16;
 const TRIANGLES = 4;
 const TRIANGLE_STRIP = 5;
