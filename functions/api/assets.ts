@@ -87,8 +87,10 @@ export function createAssetHandlers(kind: AssetKind) {
 
   async function getFile(c: AppContext): Promise<Response> {
     readQuery(c, []);
-    const { asset, read } = await libraryOf(c).open(tenantOf(c), kind, readParam(c, 'id'));
-    await refuseUnused(c, asset.id);
+    const id = readParam(c, 'id');
+    // First: a session learns nothing of files that its space does not show.
+    await refuseUnused(c, id);
+    const { asset, read } = await libraryOf(c).open(tenantOf(c), kind, id);
     const bytes = asset.bytes ?? 0;
     const etag = `"${asset.sha256}"`;
     const headers = {
@@ -100,8 +102,9 @@ export function createAssetHandlers(kind: AssetKind) {
     };
     if (isFresh(c, etag)) return c.body(null, 304, headers);
     const condition = c.req.header('If-Range');
-    const range =
-      condition === undefined || condition === etag ? readRange(c.req.header('Range'), bytes) : null;
+    // RFC 9110: only GET has ranges.
+    const isRanged = c.req.method === 'GET' && (condition === undefined || condition === etag);
+    const range = isRanged ? readRange(c.req.header('Range'), bytes) : null;
     if (range === 'unsatisfiable') {
       c.header('Content-Range', `bytes */${bytes}`);
       throw new AppError('range_not_satisfiable', `The file has ${bytes} bytes.`);

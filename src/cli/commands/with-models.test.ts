@@ -2,7 +2,7 @@ import { mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { PNG } from '../../../test/http/glb.ts';
+import { makeGlb, PNG } from '../../../test/http/glb.ts';
 import { uniqueName } from '../../../test/support.ts';
 import type { WorldState } from '../../world/types.ts';
 import { writeGlb } from '../formats/glb.ts';
@@ -242,6 +242,24 @@ describe('worldkeep export --with-models (A13)', () => {
     await at.runJson('import', `${space}.glb`, '--space', parts, '--with-models');
     expect((await at.loadState(parts)).objects).toHaveLength(14);
     expect(await readAppearance(await exportGlb(parts))).toEqual(looks);
+  });
+
+  it('writes a model whose nodes are 15,000 levels deep', async () => {
+    const nodes = Array.from({ length: 15_000 }, (_, i) =>
+      i < 14_999 ? { children: [i + 1] } : { mesh: 0 },
+    );
+    const file = makeGlb({ json: { nodes, scenes: [{ nodes: [0] }] } });
+    const uploaded = await fetch(`${at.url}/v1/models?name=deep.glb`, {
+      method: 'POST',
+      headers: { Authorization: `Bearer ${at.env.WORLDKEEP_API_KEY}`, 'Content-Type': 'model/gltf-binary' },
+      body: file,
+    });
+    const { id } = (await uploaded.json()) as { id: string };
+    await at.request(`/spaces/${space}`, 'PUT', { name: 'Deep' });
+    const ops = [{ op: 'put', id: 'deep', modelId: id }];
+    expect((await at.request(`/spaces/${space}/updates`, 'POST', { ops })).status).toBe(200);
+    const text = new TextDecoder().decode(await exportGlb(space, `${space}.gltf`));
+    expect((JSON.parse(text) as { nodes: unknown[] }).nodes).toHaveLength(15_001);
   });
 
   it('says which models the library does not have', async () => {

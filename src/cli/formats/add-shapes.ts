@@ -1,8 +1,12 @@
 import type { GLTF } from '@gltf-transform/core';
+import { countOf } from '../../helpers/counts.ts';
 import type { JsonObject, WorldObject } from '../../world/types.ts';
 import { isMembers, type Members } from './json-text.ts';
 import { type FindNode, type Model, ModelParts } from './model-parts.ts';
 import type { Loss } from './scene.ts';
+
+/** Nodes of one exported scene: each object that shows a whole model has all nodes of it. */
+const NODES_MAX = 500_000;
 
 export interface AddedShapes {
   /** Members of the file: meshes, materials and so on. */
@@ -110,7 +114,7 @@ function addWholeModel(
   const roots = scenes[Number(json.scene ?? 0)]?.nodes ?? findRoots(all);
   const copies = new Map<number, number>();
   const copyNode = (at: number): number => {
-    const { name, children = [], translation, rotation, scale, matrix, extras } = all[at] ?? {};
+    const { name, translation, rotation, scale, matrix, extras } = all[at] ?? {};
     const copy: GLTF.INode = {
       ...(name !== undefined && { name }),
       ...(translation && { translation }),
@@ -121,10 +125,19 @@ function addWholeModel(
     };
     const index = nodes.push(copy) - 1;
     copies.set(at, index);
-    if (children.length > 0) copy.children = children.map(copyNode);
     return index;
   };
+  if (nodes.length + all.length > NODES_MAX) {
+    parts.noteLeftOut(`shapes of objects after ${countOf(NODES_MAX, 'node')}`);
+    return;
+  }
   const copied = roots.map(copyNode);
+  // A map grows while it is read, so this reaches all levels, however deep.
+  for (const [at, index] of copies) {
+    const { children = [] } = all[at] ?? {};
+    const copy = nodes[index];
+    if (copy !== undefined && children.length > 0) copy.children = children.map(copyNode);
+  }
   if (copied.length > 0) node.children = [...(node.children ?? []), ...copied];
   const findNode: FindNode = (at) => copies.get(at as number);
   for (const [at, index] of copies) {

@@ -175,7 +175,9 @@ export class ModelParts {
           mappings: listOf(variants.mappings).map((mapping) => ({
             ...mapping,
             material: this.#copyMaterial(model, mapping.material),
-            variants: (mapping.variants as unknown[]).map((at) => this.#copyVariant(model, at)),
+            variants: (Array.isArray(mapping.variants) ? mapping.variants : []).map((at) =>
+              this.#copyVariant(model, at),
+            ),
           })),
         },
       }),

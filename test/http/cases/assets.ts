@@ -115,7 +115,7 @@ export function describeAssets(target: () => Target): void {
       expect((await get({ 'If-None-Match': etag })).response.status).toBe(304);
       const head = await target().fetch(url, {
         method: 'HEAD',
-        headers: { Authorization: `Bearer ${apiKey}` },
+        headers: { Authorization: `Bearer ${apiKey}`, Range: 'bytes=0-0' },
       });
       expect([head.status, await head.text()]).toEqual([200, '']);
     });
