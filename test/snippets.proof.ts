@@ -131,7 +131,7 @@ describe('every snippet of the documentation', () => {
     const file = join(PROJECT, `snippet-${line}-${process.pid}.mjs`);
     const [before, after] =
       text.includes('worldkeep/client') || source.startsWith('docs/client.md')
-        ? [`${BEFORE_CLIENT}${text.includes('const world =') ? '' : OPEN_WORLD}`, AFTER_CLIENT]
+        ? [`${BEFORE_CLIENT}${text.includes('const world = connect') ? '' : OPEN_WORLD}`, AFTER_CLIENT]
         : [BEFORE, AFTER];
     writeFileSync(file, `${before}${text.replace(/^import .*worldkeep.*$/m, '')}${after}`);
     try {
@@ -153,7 +153,7 @@ describe('every snippet of the documentation', () => {
       const html = renderToString(createElement(WorldProvider, { world }, createElement(${component})));
       if (html === '') throw new Error('the snippet shows nothing');
     `;
-    const world = text.includes('const world =') ? '' : OPEN_WORLD;
+    const world = text.includes('const world = connect') ? '' : OPEN_WORLD;
     writeFileSync(
       file,
       `${BEFORE_CLIENT}${provider}${world}${code}await world.ready;${render}${AFTER_CLIENT}`,
