@@ -2,16 +2,12 @@ import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join, resolve } from 'node:path';
 import { build } from 'esbuild';
-import { Miniflare } from 'miniflare';
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { launchBrowser } from '../../test/browser.ts';
 import { startNode } from '../../test/http/node-target.ts';
 import { OVER_TCP } from '../../test/http/runtimes.ts';
-import { makeEnv, type Target } from '../../test/http/targets.ts';
-import { uniqueName } from '../../test/support.ts';
-import { makeTenant } from '../../test/tenants.ts';
-import { connect } from './index.ts';
+import type { Target } from '../../test/http/targets.ts';
 import { makePlace, type Place } from './testing/place.ts';
 
 const EXAMPLES = resolve(import.meta.dirname, '../../docs/examples');
@@ -104,96 +100,5 @@ describe('the examples for browsers', () => {
       .toBe(false);
     expect([...ann.complaints, ...bob.complaints]).toEqual([]);
     await Promise.all([ann, bob].map(({ page }) => page.context().close()));
-  });
-});
-
-describe('the example of a Worker', () => {
-  it('serves its own routes, and worldkeep next to them', async () => {
-    const contents = await bundle('workers/worker.js', {
-      conditions: ['workerd'],
-      external: ['node:*', 'cloudflare:*'],
-      target: 'es2022',
-    });
-    const tenantId = uniqueName('worker');
-    const key = await (await makeTenant(tenantId)).apiKey(['read', 'write']);
-    const env = { ...makeEnv(), WORLDKEEP_API_KEY: key, SPACE: 'main' };
-    const miniflare = new Miniflare({
-      host: '127.0.0.1',
-      port: 0,
-      workers: [
-        {
-          config: {
-            name: 'my-game',
-            compatibilityDate: '2026-11-01',
-            compatibilityFlags: ['nodejs_als'],
-            manifest: { mainModule: 'worker.js', modules: { 'worker.js': { type: 'esm', contents } } },
-            env: Object.fromEntries(
-              Object.entries(env).map(([name, value]) => [name, { type: 'text' as const, value }]),
-            ),
-          },
-        },
-      ],
-    });
-    try {
-      const url = String(await miniflare.ready).replace(/\/$/, '');
-      expect(await (await fetch(`${url}/hello`)).text()).toBe('This is your own route.');
-      const headers = { Authorization: `Bearer ${key}`, 'Content-Type': 'application/json' };
-      const made = await fetch(`${url}/v1/spaces/main`, { method: 'PUT', headers, body: '{"name":"Main"}' });
-      expect(made.status).toBe(201);
-      const ticket = await fetch(`${url}/ticket/ann`, { method: 'POST' });
-      const { token } = (await ticket.json()) as { token: string };
-      const world = connect({ url, space: 'main', token });
-      await world.ready;
-      await world.put('chair').reached('committed');
-      expect(world.userId).toBe('ann');
-      await world.close();
-    } finally {
-      await miniflare.dispose();
-    }
-  });
-});
-
-describe('the example of Colyseus', () => {
-  it('a room that starts again has the world of the room before', async () => {
-    const { Server: ColyseusServer } = await import('@colyseus/core');
-    const { WebSocketTransport } = await import('@colyseus/ws-transport');
-    const { Client } = await import('@colyseus/sdk');
-    const { BoardRoom } = await import(join(EXAMPLES, 'colyseus/room.js'));
-    const api = await startNode(OVER_TCP.makeEnv());
-    const place = await makePlace(api);
-    const http = createServer();
-    const server = new ColyseusServer({
-      transport: new WebSocketTransport({ server: http }),
-      greet: false,
-      gracefullyShutdown: false,
-    });
-    const worldkeep = { url: place.url, token: place.key };
-    server.define('board', BoardRoom, { worldkeep }).filterBy(['space']);
-    try {
-      await server.listen(0, '127.0.0.1');
-      const client = new Client(`http://127.0.0.1:${(http.address() as AddressInfo).port}`);
-      const play = () => client.joinOrCreate('board', { space: place.space, name: 'ann' });
-      type State = { pieces: Map<string, { x: number; z: number }> };
-      const readPiece = (room: { state: unknown }) => (room.state as State).pieces?.get('ann');
-
-      const first = await play();
-      await expect.poll(() => readPiece(first)?.x).toBe(0);
-      first.send('move', { id: 'ann', x: 0.5, z: 0.5 });
-      await expect.poll(() => readPiece(first)?.x).toBe(0.5);
-      // Too far: the room refuses it.
-      first.send('move', { id: 'ann', x: 9, z: 9 });
-      await first.leave();
-      await expect
-        .poll(async () => (await place.state()).objects.map(({ position }) => position))
-        .toEqual([{ x: 0.5, y: 0, z: 0.5 }]);
-
-      const second = await play();
-      expect(second.roomId).not.toBe(first.roomId);
-      await expect.poll(() => readPiece(second)?.x).toBe(0.5);
-      await second.leave();
-    } finally {
-      await server.gracefullyShutdown(false);
-      await api.stop();
-    }
   });
 });
