@@ -50,7 +50,7 @@ const WORKER_PROGRAM = `
     fetch: (request: Request, env: Env, context: { waitUntil(work: Promise<unknown>): void }) => worldkeep.fetch(request, env, context),
   };
 `;
-/** The types that programs of each runtime have. Only the first ones have those of a browser. */
+/** The types that programs of each runtime have. Only the first runtime has the types of a browser. */
 const RUNTIMES = {
   'a browser': { lib: ['es2023', 'dom'], types: [] },
   Node: { lib: ['es2023'], types: ['node'] },

@@ -86,19 +86,55 @@ describe('the examples for browsers', () => {
     await Promise.all([ann, bob].map(({ page }) => page.context().close()));
   });
 
-  it('three.js: an object that one page adds appears in the picture of the other', async () => {
+  /** The colour of one point of the page, as red, green and blue. */
+  async function readPixel(page: Page, x: number, y: number): Promise<number[]> {
+    const png = (await page.screenshot({ clip: { x, y, width: 1, height: 1 } })).toString('base64');
+    return page.evaluate(async (source) => {
+      const image = new Image();
+      image.src = `data:image/png;base64,${source}`;
+      await image.decode();
+      const canvas = document.createElement('canvas').getContext('2d') as CanvasRenderingContext2D;
+      canvas.drawImage(image, 0, 0);
+      return [...canvas.getImageData(0, 0, 1, 1).data.slice(0, 3)];
+    }, png);
+  }
+
+  it('three.js: both pages show an object that enters, that one page drags, and that leaves', async () => {
+    const BACKGROUND = [0x88, 0xaa, 0xcc];
     const place = await makePlace(api);
     const [ann, bob] = [await open('three-js', place, 'ann'), await open('three-js', place, 'bob')];
-    await Promise.all(
-      [ann, bob].map(({ page }) => page.waitForFunction(() => document.title.endsWith(': live'))),
-    );
-    const before = await bob.page.screenshot();
+    const pages = [ann.page, bob.page];
+    await Promise.all(pages.map((page) => page.waitForFunction(() => document.title.endsWith(': live'))));
+    const { width, height } = ann.page.viewportSize() as { width: number; height: number };
+    const [x, y] = [width / 2, height / 2];
+    const aside = x + 200;
+    /** Waits until both pages show a red box at one point only; null: at none. */
+    const expectBox = async (at: number | null) => {
+      for (const page of pages)
+        for (const point of [x, aside]) {
+          const read = async () => {
+            const [red = 0, green = 0, blue = 0] = await readPixel(page, point, y);
+            return red > 2 * green && red > 2 * blue ? 'box' : [red, green, blue];
+          };
+          await expect.poll(read, { timeout: 20_000 }).toEqual(point === at ? 'box' : BACKGROUND);
+        }
+    };
+    const update = (op: object) => place.call('POST', `/v1/spaces/${place.space}/updates`, { ops: [op] });
+
+    await expectBox(null);
+    await update({ op: 'put', id: 'chair', properties: { color: 'tomato' } });
+    await expectBox(x);
+    await ann.page.mouse.move(x, y);
+    await ann.page.mouse.down();
+    await ann.page.mouse.move(aside, y, { steps: 20 });
+    await ann.page.mouse.up();
+    await expectBox(aside);
+    await expect.poll(async () => (await place.state()).objects[0]?.position.x).toBeGreaterThan(2);
+    await ann.page.keyboard.press('Delete');
+    await expectBox(null);
     await ann.page.keyboard.press('n');
     await expect.poll(async () => (await place.state()).objects.length).toBe(1);
-    await expect
-      .poll(async () => (await bob.page.screenshot()).equals(before), { timeout: 20_000 })
-      .toBe(false);
     expect([...ann.complaints, ...bob.complaints]).toEqual([]);
-    await Promise.all([ann, bob].map(({ page }) => page.context().close()));
+    await Promise.all(pages.map((page) => page.context().close()));
   });
 });

@@ -17,7 +17,7 @@ export class BoardRoom extends Room {
   /** @param options `space` and `worldkeep: {url, token}`, from `server.define`. A client cannot replace them. */
   async onCreate({ space, worldkeep }) {
     this.setState(new Board());
-    this.world = connect({ ...worldkeep, space });
+    this.world = connect({ ...worldkeep, space, durability: 'committed' });
     this.world.on('refused', (error, operation) => console.warn(operation.id, error.message));
     await this.world.ready;
     for (const object of this.world.objects.values()) this.show(object);
