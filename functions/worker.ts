@@ -5,7 +5,8 @@ import { ASSETS_BINDING, composeWorker } from './compose-worker.ts';
 import type { AppEnv } from './http/context.ts';
 import { createLog } from './http/log.ts';
 
-type Bindings = Record<string, unknown>;
+/** Variables, secrets and buckets. An interface such as the `Env` of a Worker has no index signature. */
+type Bindings = object;
 /** The third argument of a Worker's `fetch`: it keeps work going after the answer. */
 type Context = { waitUntil(work: Promise<unknown>): void };
 
@@ -29,7 +30,7 @@ function openApp(env: Bindings): Hono<AppEnv> {
     (entry): entry is [string, string] => typeof entry[1] === 'string',
   );
   try {
-    return createApp(composeWorker(Object.fromEntries(texts), env[ASSETS_BINDING]));
+    return createApp(composeWorker(Object.fromEntries(texts), Reflect.get(env, ASSETS_BINDING)));
   } catch (error) {
     if (!(error instanceof AppError)) throw error;
     createLog({ level: 'error', now: () => Date.now() })('error', 'misconfigured', {

@@ -24,20 +24,38 @@ const PROGRAM = `
     return batches.add('objectUpdates', { objectId: objects[0].id, position: { x: 1 } });
   }
 `;
-/** A TypeScript program for a browser, and one that mounts the API in a Worker. */
+/** A TypeScript program for the client and its hooks, and one that mounts the API in a Worker. */
 const CLIENT_PROGRAM = `
   import { connect, type Durability, type LiveObject, type World, WorldkeepError } from 'worldkeep/client';
-  import { useObject, WorldProvider } from 'worldkeep/react';
-  import worldkeep from 'worldkeep/worker';
+  import { useChat, useObject, useObjectIds, WorldProvider } from 'worldkeep/react';
   const world: World = connect({ url: 'https://worlds.example', space: 'main', token: async () => 'token' });
   world.objects.on('change', (object: LiveObject, before) => console.log(object.position.x - before.position.x));
   export async function move(): Promise<Durability> {
     const sent = world.patch('chair', { position: { x: 1 }, properties: { color: null } });
     return (await sent.reached('committed').catch((error: WorldkeepError) => { throw error; })).durability;
   }
-  export const App = () => WorldProvider({ world, children: useObject('chair')?.name ?? null });
-  export default { fetch: (request: Request, env: Record<string, unknown>) => worldkeep.fetch(request, env) };
+  function Item({ id }: { id: string }) {
+    return <li>{useObject(id)?.name ?? id}</li>;
+  }
+  function Panel() {
+    const { messages, say } = useChat();
+    return <button onClick={() => say('Hello')}>{messages.at(-1)?.text}{useObjectIds().map((id) => <Item key={id} id={id} />)}</button>;
+  }
+  export const App = () => <WorldProvider world={world}><Panel /></WorldProvider>;
 `;
+const WORKER_PROGRAM = `
+  import worldkeep from 'worldkeep/worker';
+  interface Env { DATABASE_URL: string; SPACE: string }
+  export default {
+    fetch: (request: Request, env: Env, context: { waitUntil(work: Promise<unknown>): void }) => worldkeep.fetch(request, env, context),
+  };
+`;
+/** The types that programs of each runtime have. Only the first runtime has the types of a browser. */
+const RUNTIMES = {
+  'a browser': { lib: ['es2023', 'dom'], types: [] },
+  Node: { lib: ['es2023'], types: ['node'] },
+  Workers: { lib: ['es2023'], types: ['@cloudflare/workers-types'] },
+};
 /** Connects, puts an object and prints its durability. */
 const CLIENT = `
   import { connect } from 'worldkeep/client';
@@ -147,31 +165,42 @@ describe('the package, packed and installed in an empty project', () => {
     });
   });
 
-  it.each(['nodenext', 'bundler'])(
-    'has types that TypeScript accepts, resolved as %s',
-    async (resolution) => {
-      const compilerOptions = {
-        strict: true,
-        exactOptionalPropertyTypes: true,
-        skipLibCheck: false,
-        noEmit: true,
-        target: 'es2022',
-        module: resolution === 'bundler' ? 'preserve' : resolution,
-        moduleResolution: resolution,
-        types: [],
-      };
+  describe('its types', () => {
+    beforeAll(async () => {
+      const types = ['@types/react@19', '@types/node@24', '@cloudflare/workers-types@4'];
+      await run('npm', [...NPM_INSTALL, 'react@19', ...types]);
       writeFileSync(join(project, 'program.ts'), PROGRAM);
-      writeFileSync(join(project, 'client.ts'), CLIENT_PROGRAM);
-      writeFileSync(
-        join(project, 'tsconfig.json'),
-        JSON.stringify({ compilerOptions, files: ['program.ts', 'client.ts'] }),
-      );
-      await run('npm', [...NPM_INSTALL, 'react@19', '@types/react@19']);
-      const tsc = join(PROJECT, 'node_modules/.bin/tsc');
-      const { stdout, stderr } = await run(tsc, ['-p', '.']).catch((error) => error);
-      expect(`${stdout}${stderr}`).toBe('');
-    },
-  );
+      writeFileSync(join(project, 'client.tsx'), CLIENT_PROGRAM);
+      writeFileSync(join(project, 'worker.ts'), WORKER_PROGRAM);
+    }, INSTALL_MS);
+
+    it.each(
+      Object.entries(RUNTIMES).flatMap(([runtime, { lib, types }]) =>
+        ['nodenext', 'bundler'].map((resolution) => ({ runtime, resolution, lib, types })),
+      ),
+    )(
+      'are accepted by TypeScript with the types of $runtime, resolved as $resolution',
+      async ({ resolution, lib, types }) => {
+        const compilerOptions = {
+          strict: true,
+          exactOptionalPropertyTypes: true,
+          skipLibCheck: false,
+          noEmit: true,
+          target: 'es2022',
+          lib,
+          jsx: 'react-jsx',
+          module: resolution === 'bundler' ? 'preserve' : resolution,
+          moduleResolution: resolution,
+          types,
+        };
+        const files = ['program.ts', 'client.tsx', 'worker.ts'];
+        writeFileSync(join(project, 'tsconfig.json'), JSON.stringify({ compilerOptions, files }));
+        const tsc = join(PROJECT, 'node_modules/.bin/tsc');
+        const { stdout, stderr } = await run(tsc, ['-p', '.']).catch((error) => error);
+        expect(`${stdout}${stderr}`).toBe('');
+      },
+    );
+  });
 });
 
 describe('a clone that was never installed', () => {

@@ -2,16 +2,12 @@ import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join, resolve } from 'node:path';
 import { build } from 'esbuild';
-import { Miniflare } from 'miniflare';
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { launchBrowser } from '../../test/browser.ts';
 import { startNode } from '../../test/http/node-target.ts';
 import { OVER_TCP } from '../../test/http/runtimes.ts';
-import { makeEnv, type Target } from '../../test/http/targets.ts';
-import { uniqueName } from '../../test/support.ts';
-import { makeTenant } from '../../test/tenants.ts';
-import { connect } from './index.ts';
+import type { Target } from '../../test/http/targets.ts';
 import { makePlace, type Place } from './testing/place.ts';
 
 const EXAMPLES = resolve(import.meta.dirname, '../../docs/examples');
@@ -90,110 +86,55 @@ describe('the examples for browsers', () => {
     await Promise.all([ann, bob].map(({ page }) => page.context().close()));
   });
 
-  it('three.js: an object that one page adds appears in the picture of the other', async () => {
+  /** The colour of one point of the page, as red, green and blue. */
+  async function readPixel(page: Page, x: number, y: number): Promise<number[]> {
+    const png = (await page.screenshot({ clip: { x, y, width: 1, height: 1 } })).toString('base64');
+    return page.evaluate(async (source) => {
+      const image = new Image();
+      image.src = `data:image/png;base64,${source}`;
+      await image.decode();
+      const canvas = document.createElement('canvas').getContext('2d') as CanvasRenderingContext2D;
+      canvas.drawImage(image, 0, 0);
+      return [...canvas.getImageData(0, 0, 1, 1).data.slice(0, 3)];
+    }, png);
+  }
+
+  it('three.js: both pages show an object that enters, that one page drags, and that leaves', async () => {
+    const BACKGROUND = [0x88, 0xaa, 0xcc];
     const place = await makePlace(api);
     const [ann, bob] = [await open('three-js', place, 'ann'), await open('three-js', place, 'bob')];
-    await Promise.all(
-      [ann, bob].map(({ page }) => page.waitForFunction(() => document.title.endsWith(': live'))),
-    );
-    const before = await bob.page.screenshot();
+    const pages = [ann.page, bob.page];
+    await Promise.all(pages.map((page) => page.waitForFunction(() => document.title.endsWith(': live'))));
+    const { width, height } = ann.page.viewportSize() as { width: number; height: number };
+    const [x, y] = [width / 2, height / 2];
+    const aside = x + 200;
+    /** Waits until both pages show a red box at one point only; null: at none. */
+    const expectBox = async (at: number | null) => {
+      for (const page of pages)
+        for (const point of [x, aside]) {
+          const read = async () => {
+            const [red = 0, green = 0, blue = 0] = await readPixel(page, point, y);
+            return red > 2 * green && red > 2 * blue ? 'box' : [red, green, blue];
+          };
+          await expect.poll(read, { timeout: 20_000 }).toEqual(point === at ? 'box' : BACKGROUND);
+        }
+    };
+    const update = (op: object) => place.call('POST', `/v1/spaces/${place.space}/updates`, { ops: [op] });
+
+    await expectBox(null);
+    await update({ op: 'put', id: 'chair', properties: { color: 'tomato' } });
+    await expectBox(x);
+    await ann.page.mouse.move(x, y);
+    await ann.page.mouse.down();
+    await ann.page.mouse.move(aside, y, { steps: 20 });
+    await ann.page.mouse.up();
+    await expectBox(aside);
+    await expect.poll(async () => (await place.state()).objects[0]?.position.x).toBeGreaterThan(2);
+    await ann.page.keyboard.press('Delete');
+    await expectBox(null);
     await ann.page.keyboard.press('n');
     await expect.poll(async () => (await place.state()).objects.length).toBe(1);
-    await expect
-      .poll(async () => (await bob.page.screenshot()).equals(before), { timeout: 20_000 })
-      .toBe(false);
     expect([...ann.complaints, ...bob.complaints]).toEqual([]);
-    await Promise.all([ann, bob].map(({ page }) => page.context().close()));
-  });
-});
-
-describe('the example of a Worker', () => {
-  it('serves its own routes, and worldkeep next to them', async () => {
-    const contents = await bundle('workers/worker.js', {
-      conditions: ['workerd'],
-      external: ['node:*', 'cloudflare:*'],
-      target: 'es2022',
-    });
-    const tenantId = uniqueName('worker');
-    const key = await (await makeTenant(tenantId)).apiKey(['read', 'write']);
-    const env = { ...makeEnv(), WORLDKEEP_API_KEY: key, SPACE: 'main' };
-    const miniflare = new Miniflare({
-      host: '127.0.0.1',
-      port: 0,
-      workers: [
-        {
-          config: {
-            name: 'my-game',
-            compatibilityDate: '2026-11-01',
-            compatibilityFlags: ['nodejs_als'],
-            manifest: { mainModule: 'worker.js', modules: { 'worker.js': { type: 'esm', contents } } },
-            env: Object.fromEntries(
-              Object.entries(env).map(([name, value]) => [name, { type: 'text' as const, value }]),
-            ),
-          },
-        },
-      ],
-    });
-    try {
-      const url = String(await miniflare.ready).replace(/\/$/, '');
-      expect(await (await fetch(`${url}/hello`)).text()).toBe('This is your own route.');
-      const headers = { Authorization: `Bearer ${key}`, 'Content-Type': 'application/json' };
-      const made = await fetch(`${url}/v1/spaces/main`, { method: 'PUT', headers, body: '{"name":"Main"}' });
-      expect(made.status).toBe(201);
-      const ticket = await fetch(`${url}/ticket/ann`, { method: 'POST' });
-      const { token } = (await ticket.json()) as { token: string };
-      const world = connect({ url, space: 'main', token });
-      await world.ready;
-      await world.put('chair').reached('committed');
-      expect(world.userId).toBe('ann');
-      await world.close();
-    } finally {
-      await miniflare.dispose();
-    }
-  });
-});
-
-describe('the example of Colyseus', () => {
-  it('a room that starts again has the world of the room before', async () => {
-    const { Server: ColyseusServer } = await import('@colyseus/core');
-    const { WebSocketTransport } = await import('@colyseus/ws-transport');
-    const { Client } = await import('@colyseus/sdk');
-    const { BoardRoom } = await import(join(EXAMPLES, 'colyseus/room.js'));
-    const api = await startNode(OVER_TCP.makeEnv());
-    const place = await makePlace(api);
-    const http = createServer();
-    const server = new ColyseusServer({
-      transport: new WebSocketTransport({ server: http }),
-      greet: false,
-      gracefullyShutdown: false,
-    });
-    const worldkeep = { url: place.url, token: place.key };
-    server.define('board', BoardRoom, { worldkeep }).filterBy(['space']);
-    try {
-      await server.listen(0, '127.0.0.1');
-      const client = new Client(`http://127.0.0.1:${(http.address() as AddressInfo).port}`);
-      const play = () => client.joinOrCreate('board', { space: place.space, name: 'ann' });
-      type State = { pieces: Map<string, { x: number; z: number }> };
-      const readPiece = (room: { state: unknown }) => (room.state as State).pieces?.get('ann');
-
-      const first = await play();
-      await expect.poll(() => readPiece(first)?.x).toBe(0);
-      first.send('move', { id: 'ann', x: 0.5, z: 0.5 });
-      await expect.poll(() => readPiece(first)?.x).toBe(0.5);
-      // Too far: the room refuses it.
-      first.send('move', { id: 'ann', x: 9, z: 9 });
-      await first.leave();
-      await expect
-        .poll(async () => (await place.state()).objects.map(({ position }) => position))
-        .toEqual([{ x: 0.5, y: 0, z: 0.5 }]);
-
-      const second = await play();
-      expect(second.roomId).not.toBe(first.roomId);
-      await expect.poll(() => readPiece(second)?.x).toBe(0.5);
-      await second.leave();
-    } finally {
-      await server.gracefullyShutdown(false);
-      await api.stop();
-    }
+    await Promise.all(pages.map((page) => page.context().close()));
   });
 });

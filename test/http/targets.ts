@@ -123,8 +123,11 @@ export async function startWorkerd(workerPath: string, env: TargetEnv): Promise<
   };
 }
 
-async function readCompatibility(): Promise<{ compatibilityDate: string; compatibilityFlags: string[] }> {
-  const text = await readFile(join(ROOT, 'wrangler.toml'), 'utf8');
+/** Reads which runtime a Worker asks for. */
+export async function readCompatibility(
+  file = join(ROOT, 'wrangler.toml'),
+): Promise<{ compatibilityDate: string; compatibilityFlags: string[] }> {
+  const text = await readFile(file, 'utf8');
   return {
     compatibilityDate: /^compatibility_date = "(.+)"$/m.exec(text)?.[1] ?? '',
     compatibilityFlags: JSON.parse(/^compatibility_flags = (.+)$/m.exec(text)?.[1] ?? '[]'),

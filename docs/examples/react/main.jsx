@@ -15,7 +15,7 @@ function Item({ id }) {
     <li>
       {name ?? id} is at {position.x} m
       <button type="button" onClick={move}>
-        Move {name}
+        Move {name ?? id}
       </button>
     </li>
   );

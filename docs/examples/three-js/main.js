@@ -1,4 +1,4 @@
-// A world in three.js: each object is a box that everybody sees move. Click an object to let it jump; press N to add one.
+// A world in three.js: each object is a box that everybody sees move. Drag an object; N adds one; Delete removes the one that you dragged last.
 import * as THREE from 'three';
 import { connect, createId } from 'worldkeep/client';
 
@@ -17,48 +17,57 @@ document.body.append(renderer.domElement);
 const shapes = new Map();
 const box = new THREE.BoxGeometry();
 
-// Objects of the world enter, change and leave. The own changes come first, before the server has them.
-function show(object) {
-  let shape = shapes.get(object.id);
-  if (shape === undefined) {
-    shape = new THREE.Mesh(box, new THREE.MeshStandardMaterial());
-    shape.name = object.id;
-    shapes.set(object.id, shape);
-    scene.add(shape);
-  }
-  shape.material.color.set(object.properties.color ?? 'white');
-  shape.userData = { object, rotation: new THREE.Quaternion().copy(object.rotation) };
-}
-function remove({ id }) {
+// Objects enter, change and leave. Your own changes come before the server has them.
+world.objects.on('enter', (object) => {
+  const shape = new THREE.Mesh(box, new THREE.MeshStandardMaterial());
+  shape.name = object.id;
+  shape.position.copy(object.position);
+  shapes.set(object.id, shape);
+  scene.add(shape);
+  show(object);
+});
+world.objects.on('change', show);
+world.objects.on('leave', ({ id }) => {
   scene.remove(shapes.get(id));
   shapes.delete(id);
+});
+function show({ id, position, rotation, scale, properties }) {
+  const shape = shapes.get(id);
+  shape.material.color.set(properties.color ?? 'white');
+  shape.scale.copy(scale);
+  shape.userData = { position, rotation: new THREE.Quaternion().copy(rotation) };
 }
-world.objects.on('enter', show);
-world.objects.on('change', show);
-world.objects.on('leave', remove);
 world.on('status', (status) => {
   document.title = `${space}: ${status}`;
 });
 
-// Between two updates, shapes glide to their places.
+// Between two changes, shapes glide to their places.
 renderer.setAnimationLoop(() => {
-  for (const shape of shapes.values()) {
-    const { object, rotation } = shape.userData;
-    shape.position.lerp(object.position, 0.2);
-    shape.quaternion.slerp(rotation, 0.2);
-    shape.scale.copy(object.scale);
+  for (const { position, quaternion, userData } of shapes.values()) {
+    position.lerp(userData.position, 0.2);
+    quaternion.slerp(userData.rotation, 0.2);
   }
   renderer.render(scene, camera);
 });
 
-addEventListener('pointerdown', ({ clientX, clientY }) => {
-  const at = new THREE.Vector2((clientX / innerWidth) * 2 - 1, 1 - (clientY / innerHeight) * 2);
+let id; // of the object that was dragged last
+const aim = ({ clientX, clientY }) => {
   const ray = new THREE.Raycaster();
-  ray.setFromCamera(at, camera);
-  const id = ray.intersectObjects([...shapes.values()])[0]?.object.name;
-  if (id !== undefined) world.move(id, { position: { ...world.objects.get(id).position, y: 2 } });
+  ray.setFromCamera({ x: (clientX / innerWidth) * 2 - 1, y: 1 - (clientY / innerHeight) * 2 }, camera);
+  return ray;
+};
+addEventListener('pointerdown', (event) => {
+  id = aim(event).intersectObjects([...shapes.values()])[0]?.object.name;
+});
+addEventListener('pointermove', (event) => {
+  const object = world.objects.get(id);
+  if (event.buttons === 0 || object === undefined) return;
+  const floor = new THREE.Plane(new THREE.Vector3(0, 1, 0), -object.position.y);
+  const position = aim(event).ray.intersectPlane(floor, new THREE.Vector3());
+  if (position !== null) world.move(id, { position });
 });
 addEventListener('keydown', ({ key }) => {
   const position = { x: Math.random() * 8 - 4, y: 0, z: Math.random() * 4 - 2 };
   if (key === 'n') world.put(createId(), { position, properties: { color: 'tomato' } });
+  if (key === 'Delete' && world.objects.has(id)) world.delete(id);
 });

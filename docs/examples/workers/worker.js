@@ -16,7 +16,8 @@ app.get('/hello', (c) => c.text('This is your own route.'));
 // Here your game decides who the player is. This example believes the name.
 app.post('/ticket/:name', async (c) => {
   const userId = c.req.param('name');
-  const person = await call(c, 'PUT', `/v1/users/${userId}`, { displayName: userId });
+  // Without the encoding, a name such as `../spaces/main` would call another route with the key of this Worker.
+  const person = await call(c, 'PUT', `/v1/users/${encodeURIComponent(userId)}`, { displayName: userId });
   if (!person.ok) return person;
   return call(c, 'POST', '/v1/sessions', { userId, spaceId: c.env.SPACE, role: 'editor' });
 });
