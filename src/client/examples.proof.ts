@@ -129,11 +129,12 @@ describe('the examples for browsers', () => {
     await ann.page.mouse.move(aside, y, { steps: 20 });
     await ann.page.mouse.up();
     await expectBox(aside);
-    await expect.poll(async () => (await place.state()).objects[0]?.position.x).toBeGreaterThan(2);
+    const until = { timeout: 20_000 };
+    await expect.poll(async () => (await place.state()).objects[0]?.position.x, until).toBeGreaterThan(2);
     await ann.page.keyboard.press('Delete');
     await expectBox(null);
     await ann.page.keyboard.press('n');
-    await expect.poll(async () => (await place.state()).objects.length).toBe(1);
+    await expect.poll(async () => (await place.state()).objects.length, until).toBe(1);
     expect([...ann.complaints, ...bob.complaints]).toEqual([]);
     await Promise.all(pages.map((page) => page.context().close()));
   });
