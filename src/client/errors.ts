@@ -9,7 +9,7 @@ export interface FieldError {
  * - `invalid_url`: `url` is not the address of a server.
  * - `not_worldkeep`: the server answered something other than worldkeep's JSON.
  * - `unreachable`: no answer. In a browser, an origin that the server does not allow looks the same.
- * - `outcome_unknown`: the server may have applied the operation, and can no longer say so.
+ * - `no_token`: the function that gets tokens failed.
  * - `outbox_unavailable`: unsent changes cannot be stored, so they are lost with the page.
  * - `closed`: the world was closed first.
  */

@@ -364,7 +364,7 @@ function isSamePost(a: Operation, b: Operation): boolean {
     a.op === 'chat.post' &&
     b.op === 'chat.post' &&
     a.text === b.text &&
-    a.userId === b.userId &&
+    (a.userId === null || a.userId === b.userId) &&
     a.kind === b.kind
   );
 }

@@ -72,7 +72,8 @@ export class Outbox {
   readonly #requests: Requests;
   readonly #hooks: OutboxHooks;
   readonly #options: OutboxOptions;
-  #store: OutboxStore;
+  readonly #openStore: () => Promise<OutboxStore>;
+  #store = createMemoryStore();
   #parcels: Parcel[] = [];
   /** Accepted, kept until they are committed. */
   #kept: Parcel[] = [];
@@ -96,9 +97,14 @@ export class Outbox {
   readonly #backoff = new Backoff();
   readonly #emptied = new Set<() => void>();
 
-  constructor(requests: Requests, store: OutboxStore, options: OutboxOptions, hooks: OutboxHooks) {
+  constructor(
+    requests: Requests,
+    openStore: () => Promise<OutboxStore>,
+    options: OutboxOptions,
+    hooks: OutboxHooks,
+  ) {
     this.#requests = requests;
-    this.#store = store;
+    this.#openStore = openStore;
     this.#options = options;
     this.#hooks = hooks;
   }
@@ -115,6 +121,7 @@ export class Outbox {
 
   async #open(): Promise<void> {
     try {
+      this.#store = await this.#openStore();
       const records = await this.#store.open();
       // Changes that were made meanwhile come after older ones, also in what the world shows.
       const early = this.#parcels.splice(0);
@@ -286,7 +293,8 @@ export class Outbox {
       const parcels = this.#takeBatch();
       const items = parcels.flatMap((parcel) => parcel.items);
       const ops = packMoves(items.map(({ op }) => op)).map((op) =>
-        op.op === 'chat.post' ? { ...op, id: undefined } : op,
+        // The server names the author itself, if this client does not know the person yet.
+        op.op === 'chat.post' ? { ...op, id: undefined, userId: op.userId ?? undefined } : op,
       );
       const afterSeq = this.#hooks.readSeq();
       first.items = items;
@@ -420,7 +428,11 @@ export class Outbox {
     const { items } = await this.#requests.sendJson<{
       items: { seq: Seq; userId: string | null; text: string }[];
     }>(`/chat?limit=200&after=${afterSeq}`, { signal: this.#closing.signal });
-    return items.find(({ userId, text }) => userId === post.userId && text === post.text)?.seq ?? null;
+    return (
+      items.find(
+        ({ userId, text }) => userId === (post.userId ?? this.#requests.subject) && text === post.text,
+      )?.seq ?? null
+    );
   }
 
   /** Takes a parcel apart: its operations get a new request. */
@@ -475,7 +487,7 @@ export class Outbox {
     this.#hooks.fail(
       new WorldkeepError(
         'outbox_unavailable',
-        'Unsent changes cannot be stored: IndexedDB is full or blocked. They are lost if the page closes.',
+        'IndexedDB is full or blocked: unsent changes are lost with the page.',
         { cause },
       ),
     );
@@ -488,7 +500,7 @@ function waitsForOutcome(op: Operation): boolean {
 
 /** Whether the same request may succeed later. The server applied it completely or not at all. */
 function isTemporary({ code, status }: WorldkeepError): boolean {
-  if (code === 'unreachable' || code === 'not_worldkeep') return true;
+  if (code === 'unreachable' || code === 'not_worldkeep' || code === 'no_token') return true;
   // 409: the log of the space is in a Redis that this server does not have.
   if (status === null || status === 501) return false;
   return [401, 408, 409, 429].includes(status) || status >= 500;

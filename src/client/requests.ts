@@ -21,20 +21,24 @@ export class Requests {
   readonly #fetch: typeof fetch;
   #source: TokenSource;
   #token: Promise<string> | null = null;
+  /** The person of the last session token; null for an API key, and before a function has given a token. */
+  subject: string | null = null;
 
   /** @param url the address of the server. @throws invalid_url */
   constructor(url: string | URL, space: string, token: TokenSource, send: typeof fetch) {
     if (!URL.canParse(`${url}`) || !/^https?:/.test(`${url}`))
       throw new WorldkeepError('invalid_url', `"${url}" is not an address such as https://worlds.example.`);
     this.#base = `${`${url}`.replace(/\/$/, '')}/v1/spaces/${encodeURIComponent(space)}`;
-    this.#source = token;
     this.#fetch = send;
+    this.#source = token;
+    if (typeof token === 'string') this.subject = readSubject(token);
   }
 
   /** The next request uses this token. */
   setToken(token: TokenSource): void {
     this.#source = token;
     this.#token = null;
+    if (typeof token === 'string') this.subject = readSubject(token);
   }
 
   /** Whether a refused token can be replaced by a new one. */
@@ -42,10 +46,21 @@ export class Requests {
     return typeof this.#source !== 'string';
   }
 
-  /** The current token. */
+  /** The current token. @throws WorldkeepError `no_token` if the function that gets tokens fails */
   readToken(): Promise<string> {
-    this.#token ??= Promise.resolve(typeof this.#source === 'string' ? this.#source : this.#source());
+    this.#token ??= this.#getToken();
     return this.#token;
+  }
+
+  async #getToken(): Promise<string> {
+    if (typeof this.#source === 'string') return this.#source;
+    try {
+      const token = await this.#source();
+      this.subject = readSubject(token);
+      return token;
+    } catch (cause) {
+      throw new WorldkeepError('no_token', 'The function that gets tokens failed.', { cause });
+    }
   }
 
   /**
@@ -57,8 +72,9 @@ export class Requests {
       try {
         return await this.#sendOnce(path, await token, options);
       } catch (error) {
-        const isRefused = error instanceof WorldkeepError && error.status === 401;
-        if (token === this.#token) this.#token = null;
+        const { code, status } = error as WorldkeepError;
+        const isRefused = status === 401;
+        if ((isRefused || code === 'no_token') && token === this.#token) this.#token = null;
         if (!isRefused || typeof this.#source === 'string' || attempt > 0) throw error;
         token = this.readToken();
       }
@@ -88,7 +104,7 @@ export class Requests {
     } catch (cause) {
       throw new WorldkeepError(
         'unreachable',
-        `No answer from ${this.#base}. Check the address, and that the server allows this origin (CORS_ALLOWED_ORIGINS).`,
+        `No answer from ${this.#base}. Check the address, and CORS_ALLOWED_ORIGINS of the server.`,
         { cause },
       );
     }
@@ -116,7 +132,17 @@ async function readProblem(response: Response, type: string): Promise<WorldkeepE
 function notWorldkeep(response: Response, cause?: unknown): WorldkeepError {
   return new WorldkeepError(
     'not_worldkeep',
-    `${response.url} answered ${response.status} and ${response.headers.get('Content-Type')}, not worldkeep's JSON. Check \`url\`.`,
+    `${response.url} answered ${response.status} with ${response.headers.get('Content-Type')}: it is not worldkeep.`,
     { status: response.status, cause },
   );
+}
+
+/** The person whom a session token names; null if it is an API key. The server checks the token, not this client. */
+function readSubject(token: string): string | null {
+  try {
+    const [, claims = ''] = token.split('.');
+    return JSON.parse(atob(claims.replaceAll('-', '+').replaceAll('_', '/'))).sub ?? null;
+  } catch {
+    return null;
+  }
 }

@@ -439,6 +439,32 @@ describe('bad input', () => {
     await expectSame(place, world);
   });
 
+  it('survives a hook that fails, and posts in the name of the person of its token', async () => {
+    const place = await makePlace(server());
+    const token = await place.join('ann', 'viewer');
+    let asked = 0;
+    const world = join(place, {
+      token: async () => {
+        if (++asked < 3) throw new Error('offline');
+        return token;
+      },
+    });
+    const error = nextError(world);
+    const early = world.say('early');
+    expect((await error).code).toBe('no_token');
+    await early.reached('queued');
+    await world.ready;
+    expect(world.userId).toBe('ann');
+    await world.say('late').reached('queued');
+    await world.moveAvatar({ position: { x: 1, y: 0, z: 0 } }).reached('queued');
+    await expectSame(place, world);
+    expect(world.chat.messages.map(({ userId, text }) => `${userId} ${text}`)).toEqual([
+      'ann early',
+      'ann late',
+    ]);
+    expect(asked).toBe(3);
+  });
+
   it('asks the hook for a new token when the last one ended', async () => {
     const place = await makePlace(server());
     const tokens = ['wk_nobody_secret', place.key, place.key];

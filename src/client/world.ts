@@ -35,6 +35,8 @@ export interface ConnectOptions {
   space: string;
   /** A session token or an API key; or a function that gets a new one when the server refuses the last one. */
   token: TokenSource;
+  /** The person of the tokens, if `token` is a function. Then changes are stored before the first token is there. */
+  userId?: string;
   /** Milliseconds for which a change waits for others: 100. */
   batchMs?: number;
   /** Changes that end this wait: 100. */
@@ -80,7 +82,6 @@ export class World {
   readonly #emitter = new Emitter<WorldEvents>();
   readonly #closing = new AbortController();
   readonly #backoff = new Backoff();
-  readonly #userId: string | null;
   #status: WorldStatus = 'connecting';
   #error: WorldkeepError | null = null;
   /** The seq up to which the world is in Postgres, as far as this client knows. */
@@ -99,7 +100,7 @@ export class World {
     const { url, space, token, batchMs = 100, batchMax = 100, durability = 'queued' } = options;
     this.space = space;
     this.#requests = new Requests(url, space, token, options.fetch ?? fetch);
-    this.#userId = typeof token === 'string' ? readSubject(token) : null;
+    this.#requests.subject ??= options.userId ?? null;
     this.objects = this.#mirror.objects;
     this.users = this.#mirror.users;
     this.presence = new Presence(this.#requests);
@@ -107,12 +108,14 @@ export class World {
     this.ready = this.#readiness.promise;
     // A caller who does not wait for the world hears of the failure by event.
     this.ready.catch(() => undefined);
-    const owner = typeof token === 'string' ? (this.#userId ?? 'key') : 'person';
-    const store =
-      options.store ?? openStore(`${new URL(url).origin} ${space} ${owner}`) ?? createMemoryStore();
+    // Each person has an outbox: nobody sends in the name of somebody else.
+    const open = async () =>
+      options.store ??
+      openStore(`${new URL(url).origin} ${space} ${await this.#readOwner()}`) ??
+      createMemoryStore();
     this.#outbox = new Outbox(
       this.#requests,
-      store,
+      open,
       { batchMs, batchMax, durability },
       {
         show: (item) => this.#mirror.show(item),
@@ -151,7 +154,7 @@ export class World {
 
   /** The person of the session token; null for an API key. */
   get userId(): string | null {
-    return this.#userId;
+    return this.#requests.subject;
   }
 
   /** @returns a function that removes the listener */
@@ -186,14 +189,14 @@ export class World {
   }
 
   /** Moves the avatar of the token's person. @param userId for API keys: whose avatar */
-  moveAvatar(changes: AvatarChanges, userId: string | null = this.#userId): Sent {
-    if (userId === null) throw new WorldkeepError('no_person', 'Name the person: this token has none.');
+  moveAvatar(changes: AvatarChanges, userId: string | null = this.userId): Sent {
+    if (userId === null) throw new WorldkeepError('no_person', 'This token has no person.');
     return this.#outbox.add(copy({ ...changes, op: 'user.patch' as const, id: userId }));
   }
 
   /** Posts a message. @param kind a name that your clients choose: `text` */
   say(text: string, { kind = 'text' }: { kind?: string } = {}): Sent {
-    return this.#outbox.add({ op: 'chat.post', id: createKey(), userId: this.#userId, text, kind });
+    return this.#outbox.add({ op: 'chat.post', id: createKey(), userId: this.userId, text, kind });
   }
 
   /** The level of the last change of an object. */
@@ -230,6 +233,26 @@ export class World {
     this.#backoff.end();
     this.#outbox.retry();
   };
+
+  /** The person of the token. Without the network, a function may not get a token for a long time. */
+  async #readOwner(): Promise<string> {
+    const backoff = new Backoff();
+    const { signal } = this.#closing;
+    const closed = new Promise<never>((_, reject) => {
+      signal.addEventListener('abort', () => reject(signal.reason));
+    });
+    closed.catch(() => undefined);
+    while (this.#requests.canRenew && this.userId === null) {
+      try {
+        await Promise.race([this.#requests.readToken(), closed]);
+        break;
+      } catch {
+        signal.throwIfAborted();
+        await backoff.wait(null, signal);
+      }
+    }
+    return this.userId ?? 'key';
+  }
 
   /** Loads the world and follows its changes, again and again, until it is closed. */
   async #follow(): Promise<void> {
@@ -356,7 +379,8 @@ export class World {
     this.#error = error;
     this.#emitter.emit('error', error);
     if (error.status === 401) this.#setStatus('unauthorized');
-    else if (error.code === 'unreachable' || (error.status ?? 0) >= 500) this.#setStatus('offline');
+    else if (error.code === 'unreachable' || error.code === 'no_token' || (error.status ?? 0) >= 500)
+      this.#setStatus('offline');
   }
 
   #setStatus(status: WorldStatus): void {
@@ -384,16 +408,6 @@ function copy<Value>(value: Value): Value {
 
 function toVector({ x, y, z }: { x: number; y: number; z: number }): { x: number; y: number; z: number } {
   return { x, y, z };
-}
-
-/** The person whom a session token names; null if it is an API key. The server checks the token, not this client. */
-function readSubject(token: string): string | null {
-  try {
-    const [, claims = ''] = token.split('.');
-    return JSON.parse(atob(claims.replaceAll('-', '+').replaceAll('_', '/'))).sub ?? null;
-  } catch {
-    return null;
-  }
 }
 
 export type { OperationStatus };
