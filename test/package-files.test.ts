@@ -1,7 +1,8 @@
 import { execFileSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { isBuiltin } from 'node:module';
-import { join, resolve } from 'node:path';
+import { tmpdir } from 'node:os';
+import { dirname, join, resolve } from 'node:path';
 import { build } from 'esbuild';
 import { beforeAll, describe, expect, it } from 'vitest';
 
@@ -9,13 +10,17 @@ const PROJECT = resolve(import.meta.dirname, '..');
 const readText = (path: string) => readFileSync(join(PROJECT, path), 'utf8');
 const { dependencies, peerDependencies, engines, exports, bin, type } = JSON.parse(readText('package.json'));
 
+/** @returns the files that npm would pack. No script runs: other tests use dist/ at the same time. */
+function listPacked(folder: string): string[] {
+  const args = ['pack', '--dry-run', '--json', '--ignore-scripts'];
+  const [packed] = JSON.parse(execFileSync('npm', args, { cwd: folder, encoding: 'utf8' }));
+  return packed.files.map(({ path }: { path: string }) => path);
+}
+
 describe('the packed package', () => {
   let files: string[];
   beforeAll(() => {
-    // Without its scripts: other tests use dist/ at the same time.
-    const args = ['pack', '--dry-run', '--json', '--ignore-scripts'];
-    const [packed] = JSON.parse(execFileSync('npm', args, { cwd: PROJECT, encoding: 'utf8' }));
-    files = packed.files.map(({ path }: { path: string }) => path);
+    files = listPacked(PROJECT);
   });
 
   it('contains only the build, the migrations and the documents', () => {
@@ -66,6 +71,22 @@ describe('the packed package', () => {
       'package.json',
       'src/SPEC.md',
     ]);
+  });
+
+  it('contains no hidden files of an example that somebody has run: secrets, and the state of wrangler', () => {
+    const folder = mkdtempSync(join(tmpdir(), 'worldkeep-files-'));
+    try {
+      copyFileSync(join(PROJECT, 'package.json'), join(folder, 'package.json'));
+      const example = 'docs/examples/workers';
+      for (const name of ['worker.js', '.dev.vars', '.wrangler/state/v3/r2/bucket.sqlite']) {
+        const path = join(folder, example, name);
+        mkdirSync(dirname(path), { recursive: true });
+        writeFileSync(path, '');
+      }
+      expect(listPacked(folder).sort()).toEqual([`${example}/worker.js`, 'package.json']);
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
   });
 
   it('contains every migration that its journal names', () => {
