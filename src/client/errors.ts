@@ -10,6 +10,7 @@ export interface FieldError {
  * - `not_worldkeep`: the server answered something other than worldkeep's JSON.
  * - `unreachable`: no answer. In a browser, an origin that the server does not allow looks the same.
  * - `no_token`: the function that gets tokens failed.
+ * - `other_person`: a new token is of another person than the token before.
  * - `outbox_unavailable`: unsent changes cannot be stored, so they are lost with the page.
  * - `closed`: the world was closed first.
  */

@@ -3,7 +3,7 @@ import { expandOperations } from '../world/move.ts';
 import type { AppendedOperation, ChatPostOperation, Operation } from '../world/operation.ts';
 import { type ReplayAvatar, type ReplayObject, type ReplayWorld, replayEntry } from '../world/replay.ts';
 import { timeToSeq } from '../world/seq-time.ts';
-import type { Seq, WorldState } from '../world/types.ts';
+import type { JsonObject, Seq, WorldState } from '../world/types.ts';
 import { Emitter } from './emitter.ts';
 import { LayeredMap } from './live-map.ts';
 import { targetOf } from './merge-operations.ts';
@@ -124,27 +124,21 @@ export class Mirror {
   }
 
   /** Moves the world forward by the entry that follows it. */
-  apply({ seq, prev, actor, ops: sent }: SentChange): void {
-    const ops = expandOperations(sent);
-    const touched = new Map<string, ['object' | 'user', string]>();
-    for (const op of ops) {
-      if (op.op.startsWith('chat.')) continue;
-      const kind = op.op === 'user.patch' ? 'user' : 'object';
-      touched.set(`${kind} ${op.id}`, [kind, op.id]);
-    }
-    const before = new Map([...touched].map(([target, [kind, id]]) => [target, this.#find(kind, id)]));
+  apply({ seq, actor, ops: sent }: Omit<SentChange, 'prev'>): void {
+    const ops = [...expandOperations(sent)];
+    const touched = new Set(ops.filter(({ op }) => !op.startsWith('chat.')).map(targetOf));
+    const before = new Map([...touched].map((target) => [target, this.#find(target)]));
     // Replay changes items in place, and listeners may keep the old ones.
-    for (const [kind, id] of touched.values())
-      copyItem<{ properties: ReplayObject['properties'] }>(
-        kind === 'object' ? this.#world.objects : this.#world.avatars,
-        id,
-      );
-    replayEntry(this.#world, { seq, prev, actor, ops: [...ops], waits: false });
+    for (const target of touched) this.#copy(target);
+    replayEntry(this.#world, { seq, prev: 0, actor, ops, waits: false });
     this.#world.removed.clear();
     this.#seq = seq;
     for (const op of ops) if (op.op === 'chat.post' || op.op === 'chat.delete') this.#applyMessage(op, seq);
     for (const [target, item] of this.#settle(seq)) if (!before.has(target)) before.set(target, item);
-    for (const [kind, id] of touched.values()) if (kind === 'user') this.#showUser(id);
+    for (const target of touched) {
+      const [kind, id] = splitTarget(target);
+      if (kind === 'user') this.#showUser(id);
+    }
     for (const target of before.keys()) this.#showPending(target);
     for (const [target, item] of before) this.#tell(target, item);
   }
@@ -158,7 +152,7 @@ export class Mirror {
       this.#tellMessages();
       return;
     }
-    const before = this.#findTarget(target);
+    const before = this.#find(target);
     const pending = this.#pending.get(target) ?? [];
     this.#pending.set(target, pending);
     if (!pending.includes(local)) pending.push(local);
@@ -176,7 +170,7 @@ export class Mirror {
   /** Stops showing an operation: the server has refused it. */
   hide(local: LocalOperation): void {
     const target = targetOf(local.op);
-    const before = this.#findTarget(target);
+    const before = this.#find(target);
     this.#drop(local, target);
     this.#showPending(target);
     this.#tell(target, before);
@@ -196,7 +190,7 @@ export class Mirror {
     this.#accepted = this.#accepted.filter((local) => (local.seq ?? 0) > seq);
     for (const local of reached) {
       const target = targetOf(local.op);
-      if (!before.has(target)) before.set(target, this.#findTarget(target));
+      if (!before.has(target)) before.set(target, this.#find(target));
       this.#drop(local, target);
     }
     return before;
@@ -316,13 +310,17 @@ export class Mirror {
     if (!this.#pending.has(`object ${id}`)) this.#world.objects.set(id, object as ReplayObject);
   }
 
-  #find(kind: string, id: string): LiveObject | LiveUser | undefined {
+  #find(target: string): LiveObject | LiveUser | undefined {
+    const [kind, id] = splitTarget(target);
     return kind === 'object' ? this.objects.get(id) : this.users.get(id);
   }
 
-  #findTarget(target: string): LiveObject | LiveUser | undefined {
+  #copy(target: string): void {
     const [kind, id] = splitTarget(target);
-    return kind === 'chat' ? undefined : this.#find(kind, id);
+    const items: Map<string, { properties: JsonObject }> =
+      kind === 'object' ? this.#world.objects : this.#world.avatars;
+    const item = items.get(id);
+    if (item !== undefined) items.set(id, { ...item, properties: cloneJson(item.properties) });
   }
 
   #tell(target: string, before: LiveObject | LiveUser | undefined): void {
@@ -345,14 +343,6 @@ function makeWorld(): ReplayWorld {
 function foldAll(world: ReplayWorld, pending: LocalOperation[]): void {
   const ops = pending.map(({ op }) => op);
   replayEntry(world, { seq: Number.MAX_SAFE_INTEGER, prev: 0, actor: null, ops, waits: false });
-}
-
-function copyItem<Item extends { properties: ReplayObject['properties'] }>(
-  items: Map<string, Item>,
-  id: string,
-): void {
-  const item = items.get(id);
-  if (item !== undefined) items.set(id, { ...item, properties: cloneJson(item.properties) });
 }
 
 function isSame<Item extends { seq: Seq }>(a: Item, b: Item): boolean {

@@ -7,12 +7,9 @@ import { createKey } from './create-key.ts';
 import { WorldkeepError } from './errors.ts';
 import { mergeOperations, targetOf } from './merge-operations.ts';
 import type { LocalOperation } from './mirror.ts';
-import {
-  createMemoryStore,
-  type OutboxRecord,
-  type OutboxRequest,
-  type OutboxStore,
-} from './outbox-store.ts';
+import { OutboxSaver } from './outbox-saver.ts';
+import type { OutboxRecord, OutboxRequest, OutboxStore } from './outbox-store.ts';
+import { type Item, type Parcel, toParcel } from './parcel.ts';
 import type { Requests } from './requests.ts';
 import { Sent } from './sent.ts';
 
@@ -26,21 +23,6 @@ const TOKEN_SECONDS = 600;
 /** Milliseconds between two looks for operations that other tabs left. */
 const ADOPT_MS = 10_000;
 
-/** An operation in the queue, and the handles of all operations that were merged into it. */
-interface Item extends LocalOperation {
-  n: number;
-  handles: Sent[];
-}
-
-/** Items that one request sends, or one item that no request has sent yet. */
-interface Parcel {
-  n: number;
-  items: Item[];
-  request?: OutboxRequest;
-  /** Its request was sent before, and the outcome is not known. */
-  isUncertain?: boolean;
-}
-
 interface Answer {
   seq: Seq;
   durability: string;
@@ -53,8 +35,8 @@ export interface OutboxHooks {
   accept: (item: LocalOperation, seq: Seq) => void;
   hide: (item: LocalOperation) => void;
   refuse: (error: WorldkeepError, operation: Operation) => void;
-  /** A failure that a retry may mend; null: the last request succeeded. */
-  fail: (error: WorldkeepError | null) => void;
+  /** A failure that a retry may mend. */
+  fail: (error: WorldkeepError) => void;
   /** The newest seq that the client knows. */
   readSeq: () => Seq;
 }
@@ -72,8 +54,7 @@ export class Outbox {
   readonly #requests: Requests;
   readonly #hooks: OutboxHooks;
   readonly #options: OutboxOptions;
-  readonly #openStore: () => Promise<OutboxStore>;
-  #store = createMemoryStore();
+  readonly #saver: OutboxSaver;
   #parcels: Parcel[] = [];
   /** Accepted, kept until they are committed. */
   #kept: Parcel[] = [];
@@ -83,16 +64,12 @@ export class Outbox {
   #nextN = 1;
   /** The store has told what earlier clients left. */
   #isOpen = false;
-  #unsaved = new Set<Parcel>();
-  #removed: number[] = [];
   #opening: Promise<void> = Promise.resolve();
-  #saving: Promise<void> = Promise.resolve();
-  #saveTimer: ReturnType<typeof setTimeout> | null = null;
   #requestMax = REQUEST_OPERATIONS_MAX;
   #oldestAtMs = 0;
   #isTimeless = false;
   #wake: () => void = () => undefined;
-  #adoptTimer: ReturnType<typeof setInterval> | null = null;
+  #adoptTimer: ReturnType<typeof setInterval> | undefined;
   readonly #closing = new AbortController();
   readonly #backoff = new Backoff();
   readonly #emptied = new Set<() => void>();
@@ -104,9 +81,14 @@ export class Outbox {
     hooks: OutboxHooks,
   ) {
     this.#requests = requests;
-    this.#openStore = openStore;
+    this.#saver = new OutboxSaver(openStore, hooks.fail);
     this.#options = options;
     this.#hooks = hooks;
+  }
+
+  /** The seq up to which Postgres has everything, as far as this client knows. */
+  get committedSeq(): Seq {
+    return this.#committedSeq;
   }
 
   /** Operations that the server is not known to have. */
@@ -120,24 +102,19 @@ export class Outbox {
   }
 
   async #open(): Promise<void> {
-    try {
-      this.#store = await this.#openStore();
-      const records = await this.#store.open();
-      // Changes that were made meanwhile come after older ones, also in what the world shows.
-      const early = this.#parcels.splice(0);
-      this.#isOpen = true;
-      this.#restore(records);
-      for (const parcel of early) {
-        const [item] = parcel.items as [Item];
-        parcel.n = item.n = this.#nextN++;
-        this.#hooks.hide(item);
-        this.#hooks.show(item);
-        this.#push(parcel);
-      }
-      if (this.#store.adopt !== undefined) this.#adoptTimer = setInterval(() => void this.#adopt(), ADOPT_MS);
-    } catch (cause) {
-      this.#loseStore(cause);
+    const records = await this.#saver.open();
+    // Changes that were made meanwhile come after older ones, also in what the world shows.
+    const early = this.#parcels.splice(0);
+    this.#isOpen = true;
+    this.#restore(records);
+    for (const parcel of early) {
+      const [item] = parcel.items as [Item];
+      parcel.n = item.n = this.#nextN++;
+      this.#hooks.hide(item);
+      this.#hooks.show(item);
+      this.#push(parcel);
     }
+    this.#adoptTimer = setInterval(() => void this.#adopt(), ADOPT_MS);
   }
 
   add(operation: Operation): Sent {
@@ -159,7 +136,7 @@ export class Outbox {
     this.#uncommitted = this.#uncommitted.filter((entry) => entry.seq > seq);
     for (const { handles } of done) for (const handle of handles) handle.raise('committed');
     const isKept = ({ items }: Parcel) => (items[0]?.seq ?? 0) > seq;
-    for (const parcel of this.#kept) if (!isKept(parcel)) this.#remove(parcel);
+    for (const parcel of this.#kept) if (!isKept(parcel)) this.#saver.remove(parcel);
     this.#kept = this.#kept.filter(isKept);
   }
 
@@ -199,11 +176,10 @@ export class Outbox {
   /** Ends. Unsent operations stay in the store. */
   async close(): Promise<void> {
     this.#closing.abort();
-    if (this.#adoptTimer !== null) clearInterval(this.#adoptTimer);
     this.retry();
     await this.#opening;
-    await this.#save();
-    this.#store.close();
+    clearInterval(this.#adoptTimer);
+    await this.#saver.close();
     const error = new WorldkeepError('closed', 'The world was closed first.');
     const open = [...this.#parcels.flatMap(({ items }) => items), ...this.#uncommitted];
     for (const { handles } of open) for (const handle of handles) handle.abandon(error);
@@ -222,7 +198,7 @@ export class Outbox {
       item.op = merged;
       item.handles.push(handle);
       this.#hooks.show(item);
-      this.#saveSoon(parcel);
+      this.#save(parcel);
       return true;
     }
     return false;
@@ -231,14 +207,19 @@ export class Outbox {
   #push(parcel: Parcel): void {
     if (this.#parcels.length === 0) this.#oldestAtMs = performance.now();
     this.#parcels.push(parcel);
-    this.#saveSoon(parcel);
+    this.#save(parcel);
     if (this.#parcels.length === 1 || this.#parcels.length >= this.#options.batchMax) this.#wake();
   }
 
+  #save(parcel: Parcel): void {
+    // Places are given when the store has told which are taken.
+    if (this.#isOpen) this.#saver.set(parcel);
+  }
+
   #restore(records: OutboxRecord[]): void {
-    for (const { n, ops, request } of records) {
-      const items = ops.map((op, i): Item => ({ n: n + i, op, seq: null, handles: [new Sent(op)] }));
-      this.#parcels.push({ n, items, ...(request && { request, isUncertain: true }) });
+    for (const parcel of records.map(toParcel)) {
+      const { n, items } = parcel;
+      this.#parcels.push(parcel);
       this.#nextN = Math.max(this.#nextN, n + items.length);
       for (const item of items) this.#hooks.show(item);
     }
@@ -246,14 +227,9 @@ export class Outbox {
   }
 
   async #adopt(): Promise<void> {
-    try {
-      // Places in between stay free for operations that are added meanwhile.
-      const next = this.#nextN + 1_000_000;
-      const records = (await this.#store.adopt?.(next)) ?? [];
-      if (records.length > 0) this.#restore(records);
-    } catch (cause) {
-      this.#loseStore(cause);
-    }
+    // Places in between stay free for operations that are added meanwhile.
+    const records = await this.#saver.adopt(this.#nextN + 1_000_000);
+    if (records.length > 0) this.#restore(records);
   }
 
   async #run(): Promise<void> {
@@ -306,11 +282,11 @@ export class Outbox {
         afterSeq,
       };
       this.#parcels.splice(0, parcels.length, first);
-      for (const parcel of parcels.slice(1)) this.#forget(parcel);
-      this.#unsaved.add(first);
+      for (const parcel of parcels.slice(1)) this.#saver.remove(parcel);
+      this.#saver.set(first);
       this.#oldestAtMs = performance.now();
     }
-    await this.#save();
+    await this.#saver.save();
     return first;
   }
 
@@ -347,7 +323,6 @@ export class Outbox {
         },
         signal: this.#closing.signal,
       });
-      this.#hooks.fail(null);
       // Such a write has no place in the order yet: later operations wait until the same request gets one.
       if (answer.durability !== 'queued' && answer.durability !== 'committed')
         return await this.#backoff.wait(1, this.#closing.signal);
@@ -373,7 +348,7 @@ export class Outbox {
     }
     if (!isCommitted)
       this.#uncommitted.push({ seq, handles: parcel.items.flatMap(({ handles }) => handles) });
-    if (isCommitted || this.#options.durability === 'queued') this.#remove(parcel);
+    if (isCommitted || this.#options.durability === 'queued') this.#saver.remove(parcel);
     else this.#kept.push(parcel);
   }
 
@@ -401,7 +376,7 @@ export class Outbox {
       return;
     }
     this.#parcels = this.#parcels.filter((other) => other !== parcel);
-    this.#remove(parcel);
+    this.#saver.remove(parcel);
     for (const item of parcel.items) {
       this.#hooks.hide(item);
       for (const handle of item.handles) handle.fail(error);
@@ -440,57 +415,9 @@ export class Outbox {
     const { items } = parcel;
     const singles = items.map((item): Parcel => ({ n: item.n, items: [item] }));
     this.#parcels = this.#parcels.flatMap((other) => (other === parcel ? singles : [other]));
-    this.#removed.push(parcel.n);
-    for (const single of singles) this.#saveSoon(single);
+    this.#saver.remove(parcel);
+    for (const single of singles) this.#saver.set(single);
     this.#oldestAtMs = 0;
-  }
-
-  #forget(parcel: Parcel): void {
-    this.#unsaved.delete(parcel);
-    this.#removed.push(parcel.n);
-  }
-
-  #remove(parcel: Parcel): void {
-    this.#forget(parcel);
-    this.#saveSoon();
-  }
-
-  #saveSoon(parcel?: Parcel): void {
-    // Places are given when the store has told which are taken.
-    if (!this.#isOpen) return;
-    if (parcel !== undefined) this.#unsaved.add(parcel);
-    this.#saveTimer ??= setTimeout(() => void this.#save(), 0);
-  }
-
-  /** Stores all changes. They are stored in order, and together. */
-  #save(): Promise<void> {
-    if (this.#saveTimer !== null) clearTimeout(this.#saveTimer);
-    this.#saveTimer = null;
-    const [parcels, removed] = [[...this.#unsaved], this.#removed];
-    this.#unsaved.clear();
-    this.#removed = [];
-    if (parcels.length === 0 && removed.length === 0) return this.#saving;
-    const records = parcels.map(({ n, items, request }): OutboxRecord => {
-      return { n, ops: items.map(({ op }) => op), ...(request && { request }) };
-    });
-    this.#saving = this.#saving
-      .then(() => this.#store.write(records, removed))
-      .catch((cause) => this.#loseStore(cause));
-    return this.#saving;
-  }
-
-  #loseStore(cause: unknown): void {
-    if (this.#closing.signal.aborted) return;
-    this.#isOpen = true;
-    this.#store.close();
-    this.#store = createMemoryStore();
-    this.#hooks.fail(
-      new WorldkeepError(
-        'outbox_unavailable',
-        'IndexedDB is full or blocked: unsent changes are lost with the page.',
-        { cause },
-      ),
-    );
   }
 }
 
@@ -500,8 +427,8 @@ function waitsForOutcome(op: Operation): boolean {
 
 /** Whether the same request may succeed later. The server applied it completely or not at all. */
 function isTemporary({ code, status }: WorldkeepError): boolean {
-  if (code === 'unreachable' || code === 'not_worldkeep' || code === 'no_token') return true;
+  // Without a status, there is no answer of the server.
+  if (status === null || code === 'not_worldkeep') return true;
   // 409: the log of the space is in a Redis that this server does not have.
-  if (status === null || status === 501) return false;
-  return [401, 408, 409, 429].includes(status) || status >= 500;
+  return [401, 408, 409, 429].includes(status) || (status >= 500 && status !== 501);
 }

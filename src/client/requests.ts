@@ -31,14 +31,14 @@ export class Requests {
     this.#base = `${`${url}`.replace(/\/$/, '')}/v1/spaces/${encodeURIComponent(space)}`;
     this.#fetch = send;
     this.#source = token;
-    if (typeof token === 'string') this.subject = readSubject(token);
+    if (typeof token === 'string') this.#noteSubject(token);
   }
 
-  /** The next request uses this token. */
+  /** The next request uses this token. @throws WorldkeepError `other_person` */
   setToken(token: TokenSource): void {
+    if (typeof token === 'string') this.#noteSubject(token);
     this.#source = token;
     this.#token = null;
-    if (typeof token === 'string') this.subject = readSubject(token);
   }
 
   /** Whether a refused token can be replaced by a new one. */
@@ -53,14 +53,22 @@ export class Requests {
   }
 
   async #getToken(): Promise<string> {
-    if (typeof this.#source === 'string') return this.#source;
+    let token: string;
     try {
-      const token = await this.#source();
-      this.subject = readSubject(token);
-      return token;
+      token = typeof this.#source === 'string' ? this.#source : await this.#source();
     } catch (cause) {
       throw new WorldkeepError('no_token', 'The function that gets tokens failed.', { cause });
     }
+    this.#noteSubject(token);
+    return token;
+  }
+
+  /** A world is for one person: its unsent changes must not go out in the name of another. */
+  #noteSubject(token: string): void {
+    const subject = readSubject(token);
+    if (subject !== null && subject !== (this.subject ?? subject))
+      throw new WorldkeepError('other_person', 'This token is of another person: connect again.');
+    this.subject ??= subject;
   }
 
   /**
@@ -74,7 +82,8 @@ export class Requests {
       } catch (error) {
         const { code, status } = error as WorldkeepError;
         const isRefused = status === 401;
-        if ((isRefused || code === 'no_token') && token === this.#token) this.#token = null;
+        if ((isRefused || code === 'no_token' || code === 'other_person') && token === this.#token)
+          this.#token = null;
         if (!isRefused || typeof this.#source === 'string' || attempt > 0) throw error;
         token = this.readToken();
       }

@@ -1,4 +1,3 @@
-import type { OperationStatus } from '../world/operation.ts';
 import type { Seq } from '../world/types.ts';
 import { Backoff } from './backoff.ts';
 import { Chat } from './chat.ts';
@@ -67,6 +66,9 @@ const PEOPLE_REPEATS_MAX = 8;
 /** Milliseconds after a load in which the server may not know a person yet. */
 const LATE_PEOPLE_MS = 5_000;
 
+/** Failures without an answer of a server. */
+const OFFLINE = new Set(['unreachable', 'no_token', 'other_person']);
+
 /** A live mirror of one space. */
 export class World {
   readonly space: string;
@@ -84,8 +86,6 @@ export class World {
   readonly #backoff = new Backoff();
   #status: WorldStatus = 'connecting';
   #error: WorldkeepError | null = null;
-  /** The seq up to which the world is in Postgres, as far as this client knows. */
-  #committedSeq: Seq = 0;
   /** The mirror's seq is that of an entry, not only of a state. */
   #isExact = false;
   #peopleDueMs = 0;
@@ -122,9 +122,7 @@ export class World {
         accept: (item, seq) => this.#mirror.accept(item, seq),
         hide: (item) => this.#mirror.hide(item),
         refuse: (error, operation) => this.#emitter.emit('refused', error, operation),
-        fail: (error) => {
-          if (error !== null) this.#fail(error);
-        },
+        fail: (error) => this.#fail(error),
         readSeq: () => this.#mirror.seq,
       },
     );
@@ -202,10 +200,10 @@ export class World {
   /** The level of the last change of an object. */
   durabilityOf(id: string): Durability {
     if (this.#mirror.isLocal(id)) return 'local';
-    return (this.objects.get(id)?.seq ?? 0) > this.#committedSeq ? 'queued' : 'committed';
+    return (this.objects.get(id)?.seq ?? 0) > this.#outbox.committedSeq ? 'queued' : 'committed';
   }
 
-  /** Uses another token from now on, for example after `unauthorized`. */
+  /** Uses another token of the same person from now on, for example after `unauthorized`. @throws WorldkeepError `other_person` */
   setToken(token: TokenSource): void {
     this.#requests.setToken(token);
     this.#retry();
@@ -220,7 +218,7 @@ export class World {
     if (this.#status === 'closed') return this.#outbox.size;
     await this.#outbox.drain(timeoutMs);
     (globalThis as Partial<EventTarget>).removeEventListener?.('online', this.#retry);
-    if (this.#peopleTimer !== null) clearTimeout(this.#peopleTimer);
+    clearTimeout(this.#peopleTimer ?? undefined);
     this.presence.close();
     this.#closing.abort();
     await this.#outbox.close();
@@ -282,7 +280,7 @@ export class World {
     });
     this.#mirror.load({ ...EMPTY_ANSWER, ...state });
     this.#isExact = false;
-    this.#setCommitted(state.durableSeq);
+    this.#outbox.commit(state.durableSeq);
     this.#outbox.resend();
     this.#emitter.emit('seq', this.#mirror.seq);
     this.#readiness.resolve(this);
@@ -307,7 +305,7 @@ export class World {
       },
       onEvent: async (event, data) => {
         if (event === 'change') await this.#receive(JSON.parse(data));
-        else if (event === 'committed') this.#setCommitted(JSON.parse(data).seq);
+        else if (event === 'committed') this.#outbox.commit(JSON.parse(data).seq);
         else if (event === 'presence') {
           this.presence.refresh();
           this.#loadPeopleSoon(0);
@@ -326,25 +324,23 @@ export class World {
 
   async #receive(change: SentChange): Promise<void> {
     if (change.seq <= this.#mirror.seq) return;
-    if (change.prev !== this.#mirror.seq && (this.#isExact || change.prev > this.#mirror.seq))
-      await this.#repair(change.prev);
-    this.#applyChange(change);
+    await this.#repair(change.prev);
+    if (change.seq > this.#mirror.seq) this.#applyChange(change);
   }
 
-  /** Reads the entries up to a seq that the stream did not bring. @throws WorldkeepError `trimmed` */
+  /** Reads the entries that the stream did not bring, at least up to a seq. @throws WorldkeepError `trimmed` */
   async #repair(until: Seq): Promise<void> {
     while (this.#mirror.seq < until) {
-      const { changes } = await this.#requests.sendJson<{ changes: SentChange[] }>(
+      const { changes } = await this.#requests.sendJson<{ changes: Omit<SentChange, 'prev'>[] }>(
         `/changes?since=${this.#mirror.seq}&limit=1000`,
         { signal: this.#closing.signal },
       );
       if (changes.length === 0) throw new WorldkeepError('trimmed', 'Changes are missing.');
-      for (const change of changes) if (change.seq <= until) this.#applyChange({ ...change, prev: 0 });
-      if (changes.at(-1)?.seq !== undefined && (changes.at(-1) as SentChange).seq > until) break;
+      for (const change of changes) this.#applyChange(change);
     }
   }
 
-  #applyChange(change: SentChange): void {
+  #applyChange(change: Omit<SentChange, 'prev'>): void {
     this.#mirror.apply(change);
     this.#isExact = true;
     if (this.#mirror.isIncomplete) this.#loadPeopleSoon(0);
@@ -369,18 +365,11 @@ export class World {
     }, ms);
   }
 
-  #setCommitted(seq: Seq): void {
-    if (seq <= this.#committedSeq) return;
-    this.#committedSeq = seq;
-    this.#outbox.commit(seq);
-  }
-
   #fail(error: WorldkeepError): void {
     this.#error = error;
     this.#emitter.emit('error', error);
     if (error.status === 401) this.#setStatus('unauthorized');
-    else if (error.code === 'unreachable' || error.code === 'no_token' || (error.status ?? 0) >= 500)
-      this.#setStatus('offline');
+    else if (OFFLINE.has(error.code) || (error.status ?? 0) >= 500) this.#setStatus('offline');
   }
 
   #setStatus(status: WorldStatus): void {
@@ -409,5 +398,3 @@ function copy<Value>(value: Value): Value {
 function toVector({ x, y, z }: { x: number; y: number; z: number }): { x: number; y: number; z: number } {
   return { x, y, z };
 }
-
-export type { OperationStatus };

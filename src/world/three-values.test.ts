@@ -99,7 +99,7 @@ describe('readThreeValues', () => {
   });
 
   it.each([
-    [{ rotation: { x: 0, y: 0, z: 0, order: 'XXX' } }, '/rotation/order', 'must be one of XYZ, YXZ'],
+    [{ rotation: { x: 0, y: 0, z: 0, order: 'XYX' } }, '/rotation/order', 'must be one of XYZ, YXZ'],
     [{ rotation: { x: 0, y: '1', z: 0, order: 'XYZ' } }, '/rotation/y', 'must be an angle'],
     [{ rotation: new Euler(0, 0, Number.NaN) }, '/rotation/z', 'must be an angle'],
     [{ objects: { door: { rotation: [0, 0, 0, 'xyz'] } } }, '/objects/door/rotation/order', 'must be one of'],

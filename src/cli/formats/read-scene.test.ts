@@ -139,7 +139,7 @@ describe('a backup of an in-memory server', () => {
     ],
     [
       'a rotation in an unknown order',
-      { objects: { a: {}, b: { rotation: { x: 1, y: 2, z: 3, order: 'XXX' } } } },
+      { objects: { a: {}, b: { rotation: { x: 1, y: 2, z: 3, order: 'XYX' } } } },
       'object "b": rotation/order must be one of XYZ, YXZ, ZXY, ZYX, YZX, XZY',
     ],
   ])('refuses %s', async (_, content, what) => {

@@ -169,7 +169,7 @@ async function compare(place: Place, clients: Client[]): Promise<string | null> 
     if (world.unsent > 0)
       return `${world.userId} has ${world.unsent} unsent changes, status ${world.status}: ${world.error?.message}`;
     if (store.records.size === 0) continue;
-    // A drain that was killed is repeated by the schedule, every minute; or by the next writer who waits.
+    // The Worker may have died during a drain. A write that waits for its commit drains again.
     await place.call('PUT', `/v1/spaces/${place.space}/objects/end`, {});
     return `the store of ${world.userId} is not empty`;
   }
