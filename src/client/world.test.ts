@@ -278,7 +278,7 @@ describe('bad input', () => {
     expect(asked).toBe(3);
   });
 
-  it('accepts no token of another person: unsent changes would go out in their name', async () => {
+  it('[K5a] accepts no token of another person: unsent changes would go out in their name', async () => {
     const place = await makePlace(server());
     const [ann, bob] = [await place.join('ann'), await place.join('bob')];
     const world = join(place, { token: ann });

@@ -111,7 +111,7 @@ export class World {
     // Each person has an outbox: nobody sends in the name of somebody else.
     const open = async () =>
       options.store ??
-      openStore(`${new URL(url).origin} ${space} ${await this.#readOwner()}`) ??
+      openStore(`${new URL(url).href} ${space} ${await this.#readOwner()}`) ??
       createMemoryStore();
     this.#outbox = new Outbox(
       this.#requests,
