@@ -82,9 +82,10 @@ export class Requests {
       } catch (error) {
         const { code, status } = error as WorldkeepError;
         const isRefused = status === 401;
-        if ((isRefused || code === 'no_token' || code === 'other_person') && token === this.#token)
-          this.#token = null;
-        if (!isRefused || typeof this.#source === 'string' || attempt > 0) throw error;
+        // `setToken` may have come while the request was on its way.
+        const isCurrent = token === this.#token;
+        if (isCurrent && (isRefused || code === 'no_token' || code === 'other_person')) this.#token = null;
+        if (!isRefused || attempt > 0 || (isCurrent && !this.canRenew)) throw error;
         token = this.readToken();
       }
     }

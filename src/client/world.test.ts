@@ -278,6 +278,21 @@ describe('bad input', () => {
     expect(asked).toBe(3);
   });
 
+  it('[K5] uses a new token that came while requests with the old one were on their way', async () => {
+    const place = await makePlace(server());
+    const world = join(place, {
+      token: 'wk_nobody_secret',
+      fetch: async (input, init) => {
+        const response = await fetch(input, init);
+        if (response.status === 401) world.setToken(place.key);
+        return response;
+      },
+    });
+    await world.put('lamp').reached('queued');
+    await world.ready;
+    await expectSame(place, world);
+  });
+
   it('[K5a] accepts no token of another person: unsent changes would go out in their name', async () => {
     const place = await makePlace(server());
     const [ann, bob] = [await place.join('ann'), await place.join('bob')];
