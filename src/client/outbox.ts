@@ -49,7 +49,15 @@ export interface OutboxOptions {
   durability: 'queued' | 'committed';
 }
 
-/** Keeps operations until the server has them, and sends them in order: one request at a time. */
+/**
+ * Keeps operations until the server has them, and sends them in order: one request at a time.
+ *
+ * A parcel begins as one item without a request. Later operations on the same target are merged into it. `#pack` joins the oldest
+ * parcels and gives them a request, which is stored and then sent:
+ * - accepted: the parcel is removed. With the level `committed`, it is kept until Postgres has it.
+ * - no answer: the same request is sent again.
+ * - refused: the parcel is taken apart. A parcel of one item is removed, and its callers get the error.
+ */
 export class Outbox {
   readonly #requests: Requests;
   readonly #hooks: OutboxHooks;
