@@ -1,0 +1,110 @@
+import type { LiveObject, ObjectChanges, World } from 'worldkeep/client';
+
+/** What one step did to one object. null: it did not exist. */
+export interface Change {
+  before: LiveObject | null;
+  after: LiveObject | null;
+}
+
+export type Step = Change[];
+
+export type UndoResult = 'done' | 'changed_since' | 'empty';
+
+type Field = Exclude<keyof ObjectChanges, 'ifSeq' | 'properties'>;
+
+const FIELDS: Field[] = ['name', 'modelId', 'parentId', 'position', 'rotation', 'scale'];
+const STEPS_MAX = 200;
+
+/** The steps of this tab, to undo and redo them. What others have changed since stays as it is. */
+export class History {
+  readonly #world: World;
+  #done: Step[] = [];
+  #undone: Step[] = [];
+
+  constructor(world: World) {
+    this.#world = world;
+  }
+
+  get canUndo(): boolean {
+    return this.#done.length > 0;
+  }
+
+  get canRedo(): boolean {
+    return this.#undone.length > 0;
+  }
+
+  add(step: Step): void {
+    this.#done = [...this.#done.slice(1 - STEPS_MAX), step];
+    this.#undone = [];
+  }
+
+  undo(): UndoResult {
+    const step = this.#done.pop();
+    if (step === undefined) return 'empty';
+    this.#undone.push(step);
+    return this.#apply(step.map(({ before, after }) => ({ before: after, after: before })).reverse());
+  }
+
+  redo(): UndoResult {
+    const step = this.#undone.pop();
+    if (step === undefined) return 'empty';
+    this.#done.push(step);
+    return this.#apply(step);
+  }
+
+  /** Brings objects from `before` to `after`, where they still are as in `before`. */
+  #apply(step: Step): UndoResult {
+    let isDone = false;
+    for (const { before, after } of step) {
+      const id = (before ?? after)?.id ?? '';
+      const now = this.#world.objects.get(id);
+      if (after === null) {
+        if (now === undefined || before === null || !isEqual(pickFields(now), pickFields(before))) continue;
+        this.#world.delete(id);
+      } else if (before === null) {
+        if (now !== undefined) continue;
+        this.#world.put(id, pickFields(after));
+      } else {
+        const changes = now && buildChanges(before, after, now);
+        if (!changes) continue;
+        this.#world.patch(id, changes);
+      }
+      isDone = true;
+    }
+    return isDone ? 'done' : 'changed_since';
+  }
+}
+
+/** The fields of an object that its users write. */
+export function pickFields({ name, modelId, parentId, position, rotation, scale, properties }: LiveObject) {
+  return { name, modelId, parentId, position, rotation, scale, properties };
+}
+
+/** The changes from `before` to `after`, without the fields that `now` has otherwise; null: nothing is left. */
+function buildChanges(before: LiveObject, after: LiveObject, now: LiveObject): ObjectChanges | null {
+  const changes: Record<string, unknown> = {};
+  for (const field of FIELDS)
+    if (!isEqual(before[field], after[field]) && isEqual(now[field], before[field]))
+      changes[field] = after[field];
+  const properties: Record<string, unknown> = {};
+  for (const name of new Set([...Object.keys(before.properties), ...Object.keys(after.properties)])) {
+    const [was, is, has] = [before, after, now].map((object) => object.properties[name]);
+    if (!isEqual(was, is) && isEqual(has, was)) properties[name] = is ?? null;
+  }
+  if (Object.keys(properties).length > 0) changes.properties = properties;
+  return Object.keys(changes).length === 0 ? null : changes;
+}
+
+export function isEqual(a: unknown, b: unknown): boolean {
+  return a === b || JSON.stringify(sortKeys(a)) === JSON.stringify(sortKeys(b));
+}
+
+function sortKeys(value: unknown): unknown {
+  if (typeof value !== 'object' || value === null) return value;
+  if (Array.isArray(value)) return value.map(sortKeys);
+  return Object.fromEntries(
+    Object.entries(value)
+      .sort(([a], [b]) => (a < b ? -1 : 1))
+      .map(([name, member]) => [name, sortKeys(member)]),
+  );
+}
