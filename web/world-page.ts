@@ -19,6 +19,8 @@ import { Stage } from './scene/stage.ts';
 import { Walker } from './scene/walker.ts';
 import { forgetSignIn, type SignIn } from './sign-in.ts';
 
+/** As in style.css. */
+const NARROW = '(max-width: 760px)';
 /** The camera looks at this part of the objects, so that a few far ones do not make the rest small. */
 const SHOWN_PART = 0.9;
 
@@ -50,6 +52,9 @@ export async function openWorld(signIn: SignIn): Promise<void> {
   const marks = new Marks(stage.scene, world, scenery.figures);
   const editor = new Editor(world, scenery);
   window.worldkeep = { world, stage, scenery, editor };
+  // A phone has no room for panels that nobody has opened.
+  if (matchMedia(NARROW).matches)
+    for (const panel of document.querySelectorAll('details')) panel.open = false;
   showStatus(world, marks, stage);
   world.on('refused', ({ code, message }) => notify(explainRefusal(code, message)));
   try {

@@ -163,7 +163,9 @@ export class Stage {
   /** Shows all of a box, from the side of the sun. */
   lookAt(box: Box3, isSmooth: boolean): void {
     const { center, radius } = box.getBoundingSphere(new Sphere());
-    const distance = Math.min(FAR / 2, Math.max(3, radius * 1.9));
+    const tall = ((this.camera.fov / 2) * Math.PI) / 180;
+    const wide = Math.atan(Math.tan(tall) * this.camera.aspect);
+    const distance = Math.min(FAR / 2, Math.max(3, radius / Math.sin(Math.min(tall, wide))));
     void this.controls.setLookAt(
       center.x + distance * 0.57,
       center.y + distance * 0.35,
