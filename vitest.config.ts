@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { defineConfig } from 'vitest/config';
 import { SlowFirst } from './test/slow-first.ts';
 
-export const ROOMS = '{src,functions,dev,test,drizzle,bench}';
+export const ROOMS = '{src,functions,dev,test,drizzle,bench,web}';
 
 /** Holds the real scenes and the HTTP contract, which are not part of the repository. */
 export const SHARED = new URL('../shared', import.meta.url);

@@ -1,14 +1,15 @@
 /**
  * Builds the package into dist/. index.js is for servers, cli.js is the command line; both share chunks. client.js and react.js are for
  * browsers, Node and Workers. worker.js is the API for Workers. It also writes their types, and the licences of bundled packages. The
- * two database drivers stay dependencies, so that a server can update them.
+ * two database drivers stay dependencies, so that a server can update them. assets/ has the files of the pages, for this folder only.
  */
-import { rmSync } from 'node:fs';
+import { rmSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { build } from 'esbuild';
+import { buildAssets } from './build-assets.ts';
 import { writeScripts } from './build-scripts.ts';
 import { writeTypes } from './build-types.ts';
-import { writeLicences } from './bundled-licences.ts';
+import { collectLicences } from './bundled-licences.ts';
 
 const PROJECT = resolve(import.meta.dirname, '..');
 const DIST = join(PROJECT, 'dist');
@@ -75,7 +76,7 @@ const worker = await build({
   logLevel: 'warning',
 });
 const inputs = [metafile, client.metafile, worker.metafile].flatMap((file) => Object.keys(file.inputs));
-writeLicences(inputs, join(DIST, 'THIRD-PARTY-LICENSES.txt'));
+writeFileSync(join(DIST, 'THIRD-PARTY-LICENSES.txt'), collectLicences(inputs));
 writeTypes(join(DIST, 'types'), { config: 'tsconfig.build.json', entryPoints: ['index.d.ts'] });
 writeTypes(join(DIST, 'types'), {
   config: 'tsconfig.build-client.json',
@@ -86,3 +87,4 @@ writeTypes(join(DIST, 'types'), {
   config: 'tsconfig.build-worker.json',
   entryPoints: ['functions/worker.d.ts'],
 });
+await buildAssets();

@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 
 const PROJECT = resolve(import.meta.dirname, '..');
@@ -8,8 +8,8 @@ export function packageOf(path: string): string | undefined {
   return /.*node_modules\/((?:@[^/]+\/)?[^/]+)\//.exec(path)?.[1];
 }
 
-/** Writes the licences of all packages that are bundled, which their terms ask for. @param inputs the bundled files */
-export function writeLicences(inputs: readonly string[], target: string): void {
+/** @param inputs the bundled files. @returns the licences of their packages, which their terms ask for */
+export function collectLicences(inputs: readonly string[]): string {
   const folders = new Map<string, string>();
   for (const path of inputs) {
     const name = packageOf(path);
@@ -17,8 +17,8 @@ export function writeLicences(inputs: readonly string[], target: string): void {
   }
   const texts = [...folders]
     .sort(([a], [b]) => (a < b ? -1 : 1))
-    .map(([name, folder]) => readLicence(name, join(PROJECT, folder)));
-  writeFileSync(target, `${texts.join(`\n\n${'-'.repeat(80)}\n\n`)}\n`);
+    .map(([name, folder]) => readLicence(name, resolve(PROJECT, folder)));
+  return `${texts.join(`\n\n${'-'.repeat(80)}\n\n`)}\n`;
 }
 
 function readLicence(name: string, folder: string): string {

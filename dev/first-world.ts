@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { ApiKeys } from '../src/access/api-keys.ts';
 import { createApiKeyStore } from '../src/postgres/api-key-store.ts';
 import { openPg } from '../src/postgres/pg.ts';
+import { SQUARE } from './square.ts';
 
 export interface FirstWorld {
   apiKey: string;
@@ -15,13 +16,6 @@ export const DEMO_SPACE_ID = 'main';
 
 const FILE = 'first-world.json';
 const TIMEOUT_MS = 15_000;
-const MODELS = [
-  '/models/ground.glb',
-  '/models/fountain.glb',
-  '/models/lantern.glb',
-  '/models/bench.glb',
-] as const;
-const LANTERNS = 6;
 
 /** Makes a tenant where it is new, and a key of it with all scopes. */
 export async function issueKey(databaseUrl: string, tenantId: string): Promise<string> {
@@ -49,39 +43,11 @@ export async function ensureFirstWorld(
   log(`making the tenant ${DEMO_TENANT_ID} with a key and a space`);
   const apiKey = await issueKey(databaseUrl, DEMO_TENANT_ID);
   const space = `/v1/spaces/${DEMO_SPACE_ID}`;
-  await put(url, apiKey, space, { name: 'A small square', description: 'Made by the first npm run dev' });
-  await put(url, apiKey, `${space}/state?mode=merge`, { objects: buildObjects() });
+  await put(url, apiKey, space, { name: 'Town square', description: 'Made by the first npm run dev' });
+  await put(url, apiKey, `${space}/state?mode=merge`, { objects: SQUARE });
   const made = { apiKey, tenantId: DEMO_TENANT_ID, spaceId: DEMO_SPACE_ID };
   writeFileSync(join(dir, FILE), `${JSON.stringify(made, null, 2)}\n`, { mode: 0o600 });
   return made;
-}
-
-/** A square with a fountain, a ring of lanterns on posts, and a bench. Metres. */
-function buildObjects(): object[] {
-  const [ground, fountain, lantern, bench] = MODELS;
-  const ring = Array.from({ length: LANTERNS }, (_, index) => {
-    const angle = (index * 2 * Math.PI) / LANTERNS;
-    return {
-      id: `lantern-${index + 1}`,
-      name: `Lantern ${index + 1}`,
-      parentId: 'ground',
-      position: { x: 6 * Math.cos(angle), y: 0, z: 6 * Math.sin(angle) },
-      rotation: { x: 0, y: Math.sin(-angle / 2), z: 0, w: Math.cos(angle / 2) },
-      properties: { model: lantern, lit: index % 2 === 0 },
-    };
-  });
-  return [
-    { id: 'ground', name: 'Ground', scale: { x: 20, y: 1, z: 20 }, properties: { model: ground } },
-    { id: 'fountain', name: 'Fountain', parentId: 'ground', properties: { model: fountain, flow: 0.6 } },
-    {
-      id: 'bench',
-      name: 'Bench',
-      parentId: 'ground',
-      position: { x: 3, y: 0, z: 0 },
-      properties: { model: bench, seats: 3 },
-    },
-    ...ring,
-  ];
 }
 
 function readKept(dir: string): FirstWorld | null {

@@ -1,11 +1,12 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { existsSync, mkdirSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { Client } from '@upstash/qstash';
 import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
 import { findFreePort } from './ports.ts';
 import { killTree, readProcessStart } from './process.ts';
+import { SQUARE } from './square.ts';
 import { makeTemporaryDir } from './stack.ts';
 
 const START_MS_MAX = 120_000;
@@ -112,6 +113,42 @@ async function listSchedules(): Promise<string[][]> {
   return schedules.map(({ scheduleId, cron, destination }) => [scheduleId, cron, destination]);
 }
 
+/** Follows each link as a browser does. @returns their tokens */
+async function checkLinks(output: string, url: string): Promise<string[]> {
+  const links = [...output.matchAll(/^Open the world: (\S+) \(as (\w+)\)$/gm)];
+  expect(links.map(([, , name]) => name)).toEqual(['Ann', 'Ben']);
+  expect(output).toContain('npx worldkeep link --space main');
+  const tokens: string[] = [];
+  for (const [, link = '', name = ''] of links) {
+    const { origin, pathname, hash } = new URL(link);
+    expect(`${origin}${pathname}`).toBe(`${url}/`);
+    const { space, token = '' } = Object.fromEntries(new URLSearchParams(hash.slice(1)));
+    expect(space).toBe('main');
+    const page = await fetch(link, { headers: { accept: 'text/html' } });
+    expect([page.status, await page.text()]).toEqual([200, expect.stringContaining('src="/page/')]);
+    const headers = { authorization: `Bearer ${token}`, 'content-type': 'application/json' };
+    const answers = await Promise.all([
+      fetch(`${url}/v1/spaces/main/state`, { headers }),
+      fetch(`${url}/v1/spaces/main/objects/by-${name}`, { method: 'PUT', headers, body: '{}' }),
+      fetch(`${url}/v1/users/${name.toLowerCase()}`, { headers }),
+    ]);
+    expect(answers.map(({ status }) => status)).toEqual([200, 201, 200]);
+    expect(await answers[2].json()).toMatchObject({ displayName: name });
+    tokens.push(token);
+  }
+  return tokens;
+}
+
+/** The files of the stack, logs and databases among them, that hold one of the tokens or the secret part of it. */
+function findFilesWith(tokens: readonly string[]): string[] {
+  const signatures = tokens.map((token) => token.split('.')[2] ?? '');
+  expect(signatures.map((signature) => signature.length)).toEqual(tokens.map(() => 43));
+  return readdirSync(dir, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => join(entry.parentPath, entry.name))
+    .filter((path) => signatures.some((signature) => readFileSync(path).includes(signature)));
+}
+
 it(
   'gives a developer a world that outlives SIGTERM and SIGKILL, and leaves no process behind',
   async () => {
@@ -123,7 +160,8 @@ it(
     expect(first.output()).toMatch(/source \S*env'?\n/);
     for (const name of ['dev.json', 'env', 'secrets.json', 'worker.env', 'first-world.json'])
       expect(statSync(join(dir, name)).mode & 0o777).toBe(0o600);
-    expect((await call('GET', '/state')).json.objects).toHaveLength(9);
+    expect((await call('GET', '/state')).json.objects).toHaveLength(SQUARE.length);
+    const tokens = await checkLinks(first.output(), devFile.url);
     const moved = await call('PATCH', '/objects/bench', { position: { x: 4, y: 0, z: 0.1 } });
     expect(moved.status).toBe(200);
     expect(await listSchedules()).toEqual([
@@ -139,6 +177,7 @@ it(
 
     first.child.kill('SIGTERM');
     expect(await first.exit).toBe(0);
+    expect(findFilesWith(tokens)).toEqual([]);
     expect(findRunning(pids)).toEqual([]);
     expect(await findOpenPorts(devFile)).toEqual([]);
     expect(existsSync(join(dir, 'run.json'))).toBe(false);

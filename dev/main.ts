@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 import { join, relative, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
+import { describeLinks } from './demo-links.ts';
 import { type Local, startLocal } from './local.ts';
 import { readCommandLine, readParent, readProcessStart } from './process.ts';
 
@@ -41,7 +42,7 @@ function readOptions(): { port: number; ephemeral: boolean; dir: string } {
   }
 }
 
-function print(local: Local, dir: string, startedMs: number): void {
+function print(local: Local, links: readonly string[], dir: string, startedMs: number): void {
   const { url, spaceId } = local;
   process.stdout.write(`
 worldkeep is ready after ${((performance.now() - startedMs) / 1_000).toFixed(1)} s
@@ -52,6 +53,8 @@ worldkeep is ready after ${((performance.now() - startedMs) / 1_000).toFixed(1)}
   redis      ${hidePassword(local.values.redisUrl)}
   passwords  ${join(dir, 'dev.json')} and ${join(dir, 'env')}
   Worker log ${local.workerLogFile}
+
+${links.join('\n')}
 
 Next, in a second terminal:
 
@@ -127,7 +130,8 @@ async function run(): Promise<number> {
     process.stderr.write(`\n${messageOf(error)}\n`);
     return 1;
   }
-  if (!aborting.signal.aborted) print(local, dir, startedMs);
+  const links = await describeLinks(local, aborting.signal);
+  if (!aborting.signal.aborted) print(local, links, dir, startedMs);
   const failure = await Promise.race([asked.then(() => null), local.ended, crashed]);
   if (failure !== null) process.stderr.write(`\n${failure}\n`);
   process.stdout.write('\nending\n');

@@ -11,6 +11,7 @@ import { openUpstash } from '../src/redis/upstash.ts';
 import { openUpstashLive } from '../src/redis/upstash-live.ts';
 import { type Composition, compose } from './compose.ts';
 import { readClientAddress } from './http/client-address.ts';
+import type { FetchAsset } from './http/static-files.ts';
 import type { NodeBindings } from './node-server.ts';
 
 const S3_VARIABLES = {
@@ -24,8 +25,9 @@ const S3_VARIABLES = {
 /**
  * The functions on a server. Postgres: over TCP, or over HTTP with DATABASE_HTTP_URL. Redis: over TCP at REDIS_URL or REDIS_HOST, or
  * over HTTP at UPSTASH_REDIS_REST_URL. @throws misconfigured
+ * @param fetchAsset null without the files of the pages
  */
-export function composeNode(env: Env): Composition {
+export function composeNode(env: Env, fetchAsset: FetchAsset | null = null): Composition {
   const trustedProxies = readTrustedProxies(env);
   return compose(env, {
     openPostgres: ({ url, httpUrl, poolSize, timeoutMs, readHeaders }) =>
@@ -51,5 +53,6 @@ export function composeNode(env: Env): Composition {
         trustedProxies,
       ),
     cut: (c) => (c.env as NodeBindings).cut(),
+    fetchAsset,
   });
 }

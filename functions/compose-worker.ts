@@ -4,16 +4,23 @@ import { openNeon } from '../src/postgres/neon.ts';
 import { openUpstash } from '../src/redis/upstash.ts';
 import { openUpstashLive } from '../src/redis/upstash-live.ts';
 import { type Composition, compose } from './compose.ts';
+import type { FetchAsset } from './http/static-files.ts';
 
 /** The name of the R2 binding in wrangler.toml. */
 export const ASSETS_BINDING = 'ASSETS_BUCKET';
+/**
+ * The name of the binding of dist/assets in wrangler.toml. It is not the usual ASSETS: a Worker that mounts this API may have files of
+ * its own under that name.
+ */
+export const FILES_BINDING = 'PAGE_FILES';
 
 /**
  * The functions where no connection outlives a request: both stores over HTTP.
  * @param bucket the R2 binding; undefined without one
+ * @param files the binding of dist/assets; undefined without one
  * @throws misconfigured
  */
-export function composeWorker(env: Env, bucket?: unknown): Composition {
+export function composeWorker(env: Env, bucket?: unknown, files?: unknown): Composition {
   return compose(env, {
     openPostgres({ url, httpUrl, timeoutMs, readHeaders }) {
       if (httpUrl === null && isLoopback(new URL(url).hostname))
@@ -43,6 +50,7 @@ export function composeWorker(env: Env, bucket?: unknown): Composition {
     // Cloudflare sets it over whatever a caller sends.
     readAddress: (c) => c.req.header('CF-Connecting-IP') ?? null,
     cut: () => undefined,
+    fetchAsset: files === undefined ? null : (request) => (files as { fetch: FetchAsset }).fetch(request),
   });
 }
 

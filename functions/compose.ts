@@ -48,6 +48,7 @@ import { SpaceState, type StateLoader } from '../src/state/space-state.ts';
 import type { AppContext, AppEnv, Services } from './http/context.ts';
 import { describeError } from './http/describe-error.ts';
 import { createLog, type Log } from './http/log.ts';
+import type { FetchAsset } from './http/static-files.ts';
 import { readTraceHeaders } from './http/trace.ts';
 
 /** The differences between the runtimes. */
@@ -66,6 +67,8 @@ export interface Runtime {
   createHash(): StreamingHash;
   readAddress(c: AppContext): string | null;
   cut(c: AppContext): void;
+  /** Null: the page at `/` is not deployed with this server. */
+  fetchAsset: FetchAsset | null;
 }
 
 interface Outgoing {
@@ -86,7 +89,7 @@ export interface Composition extends Services {
  * @throws misconfigured if variables contradict each other, or ask for a feature that this version does not have
  */
 export function compose(env: Env, runtime: Runtime): Composition {
-  const { openPostgres, openRedis, readAddress, cut } = runtime;
+  const { openPostgres, openRedis, readAddress, cut, fetchAsset } = runtime;
   const config = parseConfig(env);
   refuseUnserved(config);
   if (config.database === null) throw misconfigured('DATABASE_URL', 'must be set.');
@@ -163,6 +166,7 @@ export function compose(env: Env, runtime: Runtime): Composition {
     changes,
     streams,
     cut,
+    fetchAsset,
     drains: drain,
     presence,
     deadLetters: new DeadLetters(drainStore, worldLog),

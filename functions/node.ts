@@ -9,7 +9,7 @@ import { createApp } from './app.ts';
 import type { Composition } from './compose.ts';
 import { composeNode } from './compose-node.ts';
 import { describeError } from './http/describe-error.ts';
-import { serveAssets } from './node-assets.ts';
+import { openAssets, serveAssets } from './node-assets.ts';
 import { type RunningServer, startServer } from './node-server.ts';
 
 const SIGNALS = ['SIGINT', 'SIGTERM'] as const;
@@ -28,9 +28,10 @@ process.exit(await run());
 
 async function run(): Promise<number> {
   const signalled = waitForSignal();
+  const fetchAsset = openAssets();
   let composition: Composition;
   try {
-    composition = composeNode(process.env);
+    composition = composeNode(process.env, fetchAsset);
   } catch (error) {
     if (!(error instanceof AppError)) throw error;
     return fail(2, error.message);
@@ -38,12 +39,21 @@ async function run(): Promise<number> {
   const { host, port, shutdownTimeoutMs } = composition.config.server;
   let server: RunningServer;
   try {
-    server = await startServer({ fetch: serveAssets(createApp(composition).fetch), host, port });
+    const { fetch } = createApp(composition);
+    server = await startServer({
+      fetch: fetchAsset === null ? fetch : serveAssets(fetchAsset, fetch),
+      host,
+      port,
+    });
   } catch (error) {
     await composition.close();
     return fail(1, explainListening(error, host, port));
   }
   log({ event: 'listening', url: server.url });
+  if (fetchAsset === null)
+    composition.log('warn', 'pages_missing', {
+      message: 'The pages at / and /docs have no files: build them with npm run build:assets, and restart.',
+    });
   void reportStores(composition);
   if (composition.config.qstash === null) sweepHourly(composition);
 

@@ -1,7 +1,7 @@
 import type { Hono } from 'hono';
 import { AppError } from '../src/world/errors.ts';
 import { createApp, createRefusingApp } from './app.ts';
-import { ASSETS_BINDING, composeWorker } from './compose-worker.ts';
+import { ASSETS_BINDING, composeWorker, FILES_BINDING } from './compose-worker.ts';
 import type { AppEnv } from './http/context.ts';
 import { createLog } from './http/log.ts';
 
@@ -30,7 +30,8 @@ function openApp(env: Bindings): Hono<AppEnv> {
     (entry): entry is [string, string] => typeof entry[1] === 'string',
   );
   try {
-    return createApp(composeWorker(Object.fromEntries(texts), Reflect.get(env, ASSETS_BINDING)));
+    const [bucket, files] = [ASSETS_BINDING, FILES_BINDING].map((name) => Reflect.get(env, name));
+    return createApp(composeWorker(Object.fromEntries(texts), bucket, files));
   } catch (error) {
     if (!(error instanceof AppError)) throw error;
     createLog({ level: 'error', now: () => Date.now() })('error', 'misconfigured', {

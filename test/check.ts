@@ -23,6 +23,7 @@ const STEPS: Step[] = [
   },
   { name: 'types', command: ['tsc', '--noEmit', '-p', '.'] },
   { name: 'types of the client', command: ['tsc', '--noEmit', '-p', 'tsconfig.client.json'] },
+  { name: 'types of the page', command: ['tsc', '--noEmit', '-p', 'tsconfig.web.json'] },
   {
     name: 'sentences and words',
     command: ['node', 'test/prose/check-prose.ts'],

@@ -100,6 +100,11 @@ const FORBIDDEN: [string, string][] = [
   ['src/cli/commands/a.ts', '../../../functions/app.ts'],
   ['src/cli/commands/a.ts', '../../../dev/stack.ts'],
   ['src/cli/simulation/a.ts', '../../client/index.ts'],
+  ['web/a.ts', '../src/client/index.ts'],
+  ['web/scene/a.ts', '../../src/world/types.ts'],
+  ['web/a.ts', '../functions/http/static-files.ts'],
+  ['web/a.ts', 'node:fs'],
+  ['web/a.ts', 'zod'],
 ];
 
 const ALLOWED: [string, string][] = [
@@ -129,6 +134,9 @@ const ALLOWED: [string, string][] = [
   ['src/assets/folder-a.ts', 'node:fs/promises'],
   ['src/cli/commands/a.ts', '../../world/types.ts'],
   ['src/cli/simulation/a.ts', '../../client/world.ts'],
+  ['web/a.ts', 'worldkeep/client'],
+  ['web/scene/a.ts', '../a.ts'],
+  ['web/a.ts', 'three'],
 ];
 
 /** A separate file for each import, in the same room. */

@@ -1,9 +1,37 @@
-import { resolve } from 'node:path';
+import { join, resolve } from 'node:path';
 import { defineConfig } from 'vite';
 
+const PROJECT = resolve(import.meta.dirname, '..');
+
+/** `npx vite web` serves the page with hot reload. `dev/build-page.ts` builds it. */
 export default defineConfig({
   root: import.meta.dirname,
-  resolve: { alias: { 'worldkeep/client': resolve(import.meta.dirname, '../src/client/index.ts') } },
-  server: { host: '127.0.0.1', proxy: { '/v1': process.env.WORLDKEEP_URL ?? 'http://127.0.0.1:8787' } },
-  build: { outDir: '../dist/assets', assetsDir: 'page', emptyOutDir: false, target: 'es2022' },
+  // A file of a public folder would have no hash in its name. Import it with `?url` instead.
+  publicDir: false,
+  envDir: false,
+  resolve: { alias: { 'worldkeep/client': join(PROJECT, 'src/client/index.ts') } },
+  build: {
+    outDir: join(PROJECT, 'dist/assets'),
+    // The files of /docs are in this folder too.
+    emptyOutDir: false,
+    assetsDir: 'page',
+    // The content security policy of the page refuses fonts from data: URLs.
+    assetsInlineLimit: 0,
+    modulePreload: { polyfill: false },
+    sourcemap: false,
+    target: 'es2022',
+    chunkSizeWarningLimit: 1_000,
+    rolldownOptions: {
+      output: {
+        // A browser keeps three.js when only the page has changed.
+        codeSplitting: { groups: [{ name: 'three', test: /\/node_modules\/three\// }] },
+      },
+    },
+  },
+  server: {
+    host: '127.0.0.1',
+    proxy: { '/v1': process.env.WORLDKEEP_URL ?? 'http://127.0.0.1:8787' },
+    // Not the whole project: `.worldkeep` holds passwords.
+    fs: { allow: ['web', 'src/client', 'src/world', 'node_modules'].map((name) => join(PROJECT, name)) },
+  },
 });

@@ -1,9 +1,10 @@
 import type { AppContext } from '../http/context.ts';
 import { readQuery } from '../http/query.ts';
+import { PAGE_FILE } from '../http/static-files.ts';
 
 const LINKS = { docs: '/docs', openapi: '/openapi.json', health: '/health' };
 
-const PAGE = `<!doctype html>
+const HOME = `<!doctype html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
@@ -22,14 +23,31 @@ const PAGE = `<!doctype html>
 </html>
 `;
 
-/** GET /: a page for browsers, JSON for all other clients. */
-export function getHome(c: AppContext): Response {
-  readQuery(c, []);
+/** GET /: the page of web/ for browsers if it is deployed, else a list of links. JSON for all other clients. */
+export async function getHome(c: AppContext): Promise<Response> {
   c.header('Vary', 'Accept');
-  if (!/\btext\/html\b/.test(c.req.header('Accept') ?? ''))
+  if (!/\btext\/html\b/.test(c.req.header('Accept') ?? '')) {
+    readQuery(c, []);
     return c.json({ name: 'worldkeep', description: 'Persistence for 3D multi-user worlds.', links: LINKS });
-  return c.html(PAGE, 200, {
-    'Content-Security-Policy': "default-src 'none'",
-    'Referrer-Policy': 'no-referrer',
-  });
+  }
+  return (
+    (await sendPage(c)) ??
+    c.html(HOME, 200, { 'Content-Security-Policy': "default-src 'none'", 'Referrer-Policy': 'no-referrer' })
+  );
+}
+
+/** @returns null if the page is not deployed. Any query is allowed, because other sites add theirs to a link. */
+async function sendPage(c: AppContext): Promise<Response | null> {
+  const { fetchAsset } = c.get('services');
+  if (fetchAsset === null) return null;
+  const known = c.req.header('If-None-Match');
+  const answer = await fetchAsset(
+    new Request(
+      new URL(PAGE_FILE, c.req.url),
+      known === undefined ? {} : { headers: { 'If-None-Match': known } },
+    ),
+  );
+  if (answer.status !== 200 && answer.status !== 304) return null;
+  for (const [name, value] of answer.headers) c.header(name, value, { append: name === 'vary' });
+  return answer.body === null ? c.body(null, answer.status) : c.body(answer.body);
 }

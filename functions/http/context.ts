@@ -15,6 +15,7 @@ import type { JsonObject, Role, Scope } from '../../src/world/types.ts';
 import type { DescribedError } from './describe-error.ts';
 import type { Log } from './log.ts';
 import type { Rule, Trace } from './request-types.ts';
+import type { FetchAsset } from './static-files.ts';
 
 /** The work that QStash starts. */
 export type Drains = Pick<Drain, 'drainSpace' | 'sweep'>;
@@ -47,6 +48,8 @@ export interface Services {
   streams: Pick<SpaceStreams, 'open' | 'check'> | null;
   /** Closes the connection of a request immediately, if the runtime can: its answer is not read. */
   cut: (c: AppContext) => void;
+  /** Null if the page at `/` is not deployed with this server. */
+  fetchAsset: FetchAsset | null;
   deadLetters: DeadLetters;
   assets: AssetLibrary;
   /** The people in the spaces; null without a Redis. */

@@ -48,7 +48,16 @@ const objectIdsSchema = z.object({
   nextCursor: z.string().nullable(),
 });
 
-const sessionSchema = z.object({ token: z.string() });
+const userSchema = z.object({
+  displayName: z.string(),
+  avatarUrl: z.string().nullable(),
+  properties: z.custom<JsonObject>((value) => typeof value === 'object' && value !== null),
+});
+/** The members of a person that a caller may put. */
+export type UserAnswer = z.infer<typeof userSchema>;
+
+const sessionSchema = z.object({ token: z.string(), expiresAt: z.string() });
+export type SessionAnswer = z.infer<typeof sessionSchema>;
 
 const PAGE_ITEMS = '1000';
 
@@ -248,8 +257,16 @@ export class Api {
     return keys;
   }
 
-  async putUser(id: string, displayName: string): Promise<void> {
-    const bytes = new TextEncoder().encode(JSON.stringify({ displayName }));
+  /** @returns null if there is no such person. */
+  async getUser(id: string): Promise<UserAnswer | null> {
+    const response = await this.#request('GET', userPath(id), { expected: [200, 404] });
+    const text = await response.text();
+    return response.status === 404 ? null : readAnswer(userSchema, text);
+  }
+
+  /** Resets the members that are absent. */
+  async putUser(id: string, user: Partial<UserAnswer>): Promise<void> {
+    const bytes = new TextEncoder().encode(JSON.stringify(user));
     const response = await this.#request('PUT', userPath(id), { body: { bytes }, expected: [200, 201] });
     await response.body?.cancel();
   }
@@ -260,17 +277,17 @@ export class Api {
     await response.body?.cancel();
   }
 
-  /** @returns the token of a new session; null if the server has no key to sign it. */
+  /** @returns a new session; null if the server has no key to sign its token. */
   async postSession(session: {
     userId: string;
     spaceId: string;
     role: string;
     ttlSeconds: number;
-  }): Promise<string | null> {
+  }): Promise<SessionAnswer | null> {
     const bytes = new TextEncoder().encode(JSON.stringify(session));
     try {
       const response = await this.#request('POST', '/v1/sessions', { body: { bytes }, expected: [201] });
-      return readAnswer(sessionSchema, await response.text()).token;
+      return readAnswer(sessionSchema, await response.text());
     } catch (error) {
       if (error instanceof CommandError && error.code === 'no_signing_key') return null;
       throw error;

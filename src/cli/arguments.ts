@@ -41,6 +41,16 @@ function refuseUnknown(rawArgs: readonly string[], definitions: ArgsDef): void {
     if (value === '') throw new UsageError(`--${name} must not be empty`);
 }
 
+/** @returns the whole number of an option. @throws UsageError */
+export function readCount(name: string, text: string, max: number): number {
+  const count = /^\d{1,9}$/.test(text) ? Number(text) : 0;
+  if (count < 1 || count > max)
+    throw new UsageError(
+      `--${name} must be a whole number from 1 to ${max.toLocaleString('en-US')}, not ${JSON.stringify(text.slice(0, 60))}`,
+    );
+  return count;
+}
+
 /** The libraries' own words, without their colours, hints in further sentences and capital letters. */
 function toSentence(error: unknown): string {
   const message = error instanceof Error ? error.message : String(error);

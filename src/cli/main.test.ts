@@ -75,6 +75,13 @@ describe('worldkeep used wrongly exits with 2, a sentence and the usage', () => 
       ['simulate', '--users', '1', '--hz', '1', '--seconds', '0'],
       '--seconds must be a whole number from 1 to 3,600, not "0"',
     ],
+    [['link'], 'missing required argument: --space'],
+    [['link', '--space', 's', '--role', 'king'], 'invalid value for argument: --role (king)'],
+    [
+      ['link', '--space', 's', '--ttl', '86401'],
+      '--ttl must be a whole number from 1 to 86,400, not "86401"',
+    ],
+    [['link', '--space', 's', '--user', 'a b'], '--user must be 1 to 128 characters'],
     [
       ['simulate', '--users', '1', '--hz', '1', '--seconds', '1', '--space', 'a/b'],
       '--space must be 1 to 128 characters',

@@ -11,6 +11,7 @@ import { importCommand } from './commands/import.ts';
 import { keysCreateCommand } from './commands/keys-create.ts';
 import { keysListCommand } from './commands/keys-list.ts';
 import { keysRevokeCommand } from './commands/keys-revoke.ts';
+import { linkCommand } from './commands/link.ts';
 import { migrateCommand } from './commands/migrate.ts';
 import { schedulesApplyCommand } from './commands/schedules-apply.ts';
 import { simulateCommand } from './commands/simulate.ts';
@@ -27,6 +28,7 @@ const COMMANDS: readonly Command[] = [
   keysCreateCommand,
   keysListCommand,
   keysRevokeCommand,
+  linkCommand,
   migrateCommand,
   schedulesApplyCommand,
   drainCommand,

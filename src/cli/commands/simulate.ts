@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
+import { readCount } from '../arguments.ts';
 import { defineCommand, JSON_OPTION } from '../command.ts';
 import { resolveConnection } from '../connection.ts';
-import { UsageError } from '../errors.ts';
 import { checkSpaceId, SPACE_OPTION } from '../space-option.ts';
 
 /** A space has as many streams. */
@@ -57,13 +57,3 @@ export const simulateCommand = defineCommand({
     };
   },
 });
-
-/** @throws UsageError */
-function readCount(name: string, text: string, max: number): number {
-  const count = /^\d{1,9}$/.test(text) ? Number(text) : 0;
-  if (count < 1 || count > max)
-    throw new UsageError(
-      `--${name} must be a whole number from 1 to ${max.toLocaleString('en-US')}, not ${JSON.stringify(text.slice(0, 60))}`,
-    );
-  return count;
-}

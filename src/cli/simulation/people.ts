@@ -37,15 +37,15 @@ export async function createPeople(api: Api, options: PeopleOptions): Promise<Pe
     // A request that was cut off could create the person after the deletion.
     if (signal.aborted) throw new CommandError('interrupted', 'interrupted');
     onCreate(id);
-    await api.putUser(id, `Simulated ${id}`);
-    const token = await api.postSession({
+    await api.putUser(id, { displayName: `Simulated ${id}` });
+    const session = await api.postSession({
       userId: id,
       spaceId: space,
       role: 'editor',
       ttlSeconds: seconds + SPARE_SECONDS,
     });
-    if (token === null) return false;
-    task.update(people.push({ id, token }));
+    if (session === null) return false;
+    task.update(people.push({ id, token: session.token }));
     return true;
   };
   const [first = '', ...others] = ids;
