@@ -13,6 +13,8 @@ export interface FieldError {
  * - `other_person`: a new token is of another person than the token before.
  * - `outbox_unavailable`: unsent changes cannot be stored, so they are lost with the page.
  * - `closed`: the world was closed first.
+ * - `uncertain`: the log was cut, so nobody knows whether Postgres has the change.
+ * - `internal`: a fault of the SDK.
  */
 export class WorldkeepError extends Error {
   readonly code: string;
@@ -44,4 +46,8 @@ export class WorldkeepError extends Error {
     this.errors = errors;
     this.retryAfterSeconds = retryAfterSeconds;
   }
+}
+
+export function toError(cause: unknown): WorldkeepError {
+  return cause instanceof WorldkeepError ? cause : new WorldkeepError('internal', String(cause), { cause });
 }

@@ -1,4 +1,4 @@
-import { Emitter } from './emitter.ts';
+import { callSafely, Emitter } from './emitter.ts';
 
 /** `before` is the previous value, which never changes. */
 export type LiveMapEvents<Item> = {
@@ -102,6 +102,6 @@ export class LayeredMap<Item> implements LiveMap<Item> {
     if (item === undefined) this.#emitter.emit('leave', before as Item);
     else if (before === undefined) this.#emitter.emit('enter', item);
     else this.#emitter.emit('change', item, before);
-    for (const listener of [...(this.#watchers.get(id) ?? [])]) listener();
+    for (const listener of [...(this.#watchers.get(id) ?? [])]) callSafely(listener);
   }
 }

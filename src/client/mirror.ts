@@ -11,6 +11,8 @@ import type { LiveMessage, LiveObject, LiveUser } from './types.ts';
 
 /** An operation of this client that the mirror shows before the server confirms it. */
 export interface LocalOperation {
+  /** Its place among the pending operations. */
+  n: number;
   op: Operation;
   /** The seq at which the server has it; null: unknown. */
   seq: Seq | null;
@@ -112,7 +114,8 @@ export class Mirror {
       if (now !== undefined && isSame(now, object)) this.#keepObject(id, object);
       else this.objects.tell(id, object);
     }
-    for (const id of this.objects.keys()) if (!before.has(id)) this.objects.tell(id, undefined);
+    // A listener may add objects meanwhile.
+    for (const id of [...this.objects.keys()]) if (!before.has(id)) this.objects.tell(id, undefined);
   }
 
   /** Takes names, avatars and messages of a state. @returns false if the state is older than the mirror: nothing is taken */
@@ -156,6 +159,8 @@ export class Mirror {
     const pending = this.#pending.get(target) ?? [];
     this.#pending.set(target, pending);
     if (!pending.includes(local)) pending.push(local);
+    // An older operation may come back.
+    pending.sort((a, b) => a.n - b.n);
     this.#showPending(target);
     this.#tell(target, before);
   }
@@ -174,6 +179,14 @@ export class Mirror {
     this.#drop(local, target);
     this.#showPending(target);
     this.#tell(target, before);
+  }
+
+  /** Whether the world shows an operation of a seq, and nothing later on its target. */
+  has(op: Operation, seq: Seq): boolean {
+    if (op.op === 'chat.post') return this.#messages.some((message) => message.seq === seq);
+    const { objects, avatars } = this.#world;
+    const items = op.op === 'user.patch' ? avatars : objects;
+    return op.op === 'delete' ? !items.has(op.id) : items.get(op.id)?.seq === seq;
   }
 
   /** Whether an operation of this client on the object is not in the log yet. */

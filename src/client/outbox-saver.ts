@@ -2,12 +2,13 @@ import { WorldkeepError } from './errors.ts';
 import { createMemoryStore, type OutboxRecord, type OutboxStore } from './outbox-store.ts';
 import { type Parcel, toRecord } from './parcel.ts';
 
-/** Writes the changes of the queue to its store: in order, and together. If the store fails, the queue is only in memory. */
+/** Writes the changes of the queue to its store: in order, and together. What the store cannot take is only in memory. */
 export class OutboxSaver {
   readonly #openStore: () => Promise<OutboxStore>;
   readonly #onLost: (error: WorldkeepError) => void;
   #store = createMemoryStore();
-  #isClosed = false;
+  /** The store has failed, and the caller knows. */
+  #isLost = false;
   #unsaved = new Set<Parcel>();
   #removed: number[] = [];
   #saving: Promise<void> = Promise.resolve();
@@ -20,15 +21,21 @@ export class OutboxSaver {
 
   /** @returns what earlier clients left */
   open(): Promise<OutboxRecord[]> {
-    return this.#keep(async () => {
-      this.#store = await this.#openStore();
-      return this.#store.open();
-    });
+    return this.#try(
+      async () => {
+        this.#store = await this.#openStore();
+        return this.#store.open();
+      },
+      () => {
+        this.#store.close();
+        this.#store = createMemoryStore();
+      },
+    );
   }
 
   /** @param next the first free place. @returns what clients left that have ended since */
   adopt(next: number): Promise<OutboxRecord[]> {
-    return this.#keep(async () => this.#store.adopt?.(next) ?? []);
+    return this.#try(async () => this.#store.adopt?.(next) ?? []);
   }
 
   /** Saves the parcel soon, as it is then. */
@@ -52,19 +59,20 @@ export class OutboxSaver {
     this.#removed = [];
     if (parcels.length > 0 || removed.length > 0) {
       const records = parcels.map(toRecord);
-      this.#saving = this.#saving.then(async () => {
-        await this.#keep(async () => {
-          await this.#store.write(records, removed);
-          return [];
-        });
-      });
+      const work = async () => {
+        await this.#store.write(records, removed);
+        if (records.length > 0) this.#isLost = false;
+        return [];
+      };
+      // An older record of a parcel that has been sent since would send it twice after a reload.
+      const undo = () => this.#store.write([], [...removed, ...records.map(({ n }) => n)]);
+      this.#saving = this.#saving.then(async () => void (await this.#try(work, undo)));
     }
     return this.#saving;
   }
 
   async close(): Promise<void> {
     await this.save();
-    this.#isClosed = true;
     this.#store.close();
   }
 
@@ -72,20 +80,26 @@ export class OutboxSaver {
     this.#timer ??= setTimeout(() => void this.save(), 0);
   }
 
-  async #keep(work: () => Promise<OutboxRecord[]>): Promise<OutboxRecord[]> {
+  /** @param undo after a failure */
+  async #try(
+    work: () => Promise<OutboxRecord[]>,
+    undo: () => Promise<void> | void = () => undefined,
+  ): Promise<OutboxRecord[]> {
     try {
       return await work();
     } catch (cause) {
-      if (this.#isClosed) return [];
-      this.#store.close();
-      this.#store = createMemoryStore();
-      this.#onLost(
-        new WorldkeepError(
-          'outbox_unavailable',
-          'IndexedDB is full or blocked: unsent changes are lost with the page.',
-          { cause },
-        ),
-      );
+      await Promise.resolve()
+        .then(undo)
+        .catch(() => undefined);
+      if (!this.#isLost)
+        this.#onLost(
+          new WorldkeepError(
+            'outbox_unavailable',
+            'The store of unsent changes is full or blocked: they are lost with the page.',
+            { cause },
+          ),
+        );
+      this.#isLost = true;
       return [];
     }
   }

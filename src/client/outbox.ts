@@ -4,7 +4,7 @@ import { isConditional } from '../world/operation-effects.ts';
 import type { Seq } from '../world/types.ts';
 import { Backoff } from './backoff.ts';
 import { createKey } from './create-key.ts';
-import { WorldkeepError } from './errors.ts';
+import { toError, WorldkeepError } from './errors.ts';
 import { mergeOperations, targetOf } from './merge-operations.ts';
 import type { LocalOperation } from './mirror.ts';
 import { OutboxSaver } from './outbox-saver.ts';
@@ -20,6 +20,8 @@ const REQUEST_CHARACTERS_MAX = 256 * 1024;
 const KEY_MS_MAX = 50 * 60_000;
 /** Seconds between two requests with a refused token. */
 const TOKEN_SECONDS = 600;
+/** Handles of one item. Later ones share the last handle, because a client may be offline for hours. At most 32. */
+const HANDLES_MAX = 20;
 /** Milliseconds between two looks for operations that other tabs left. */
 const ADOPT_MS = 10_000;
 
@@ -66,15 +68,21 @@ export class Outbox {
   #parcels: Parcel[] = [];
   /** Accepted, kept until they are committed. */
   #kept: Parcel[] = [];
-  /** Handles that are not committed, in order of their seqs. */
-  #uncommitted: { seq: Seq; handles: Sent[] }[] = [];
+  /** Accepted, and not committed, in order of their seqs. */
+  #uncommitted: { seq: Seq; parcel: Parcel }[] = [];
+  /** The newest parcel of each target that later operations may be merged into. */
+  readonly #open = new Map<string, Parcel>();
+  #acceptedSeq: Seq = 0;
+  /** The log may have lost them. They are sent again before everything else, after the request that is on its way. */
+  readonly #lost: Parcel[] = [];
+  #isSending = false;
   #committedSeq: Seq = 0;
   #nextN = 1;
   /** The store has told what earlier clients left. */
   #isOpen = false;
   #opening: Promise<void> = Promise.resolve();
   #requestMax = REQUEST_OPERATIONS_MAX;
-  #oldestAtMs = 0;
+  #oldestAtMs = Number.NEGATIVE_INFINITY;
   #isTimeless = false;
   #wake: () => void = () => undefined;
   #adoptTimer: ReturnType<typeof setInterval> | undefined;
@@ -101,15 +109,15 @@ export class Outbox {
 
   /** Operations that the server is not known to have. */
   get size(): number {
-    return this.#parcels.reduce((sum, { items }) => sum + items.length, 0);
+    return [...this.#lost, ...this.#parcels].reduce((sum, { items }) => sum + items.length, 0);
   }
 
   /** Loads what earlier clients left, and begins to send. */
   start(): void {
-    this.#opening = this.#open().then(() => void this.#run());
+    this.#opening = this.#openStore().then(() => void this.#run());
   }
 
-  async #open(): Promise<void> {
+  async #openStore(): Promise<void> {
     const records = await this.#saver.open();
     // Changes that were made meanwhile come after older ones, also in what the world shows.
     const early = this.#parcels.splice(0);
@@ -126,8 +134,11 @@ export class Outbox {
   }
 
   add(operation: Operation): Sent {
+    const merged = this.#mergeIntoLast(operation);
+    if (merged !== null) return merged;
     const handle = new Sent(operation);
-    if (!this.#mergeIntoLast(operation, handle)) {
+    if (this.#closing.signal.aborted) handle.abandon(closed());
+    else {
       const n = this.#isOpen ? this.#nextN++ : 0;
       const item: Item = { n, op: operation, seq: null, handles: [handle] };
       this.#push({ n, items: [item] });
@@ -142,36 +153,53 @@ export class Outbox {
     this.#committedSeq = seq;
     const done = this.#uncommitted.filter((entry) => entry.seq <= seq);
     this.#uncommitted = this.#uncommitted.filter((entry) => entry.seq > seq);
-    for (const { handles } of done) for (const handle of handles) handle.raise('committed');
+    for (const { parcel } of done) for (const handle of handlesOf(parcel)) handle.raise('committed');
     const isKept = ({ items }: Parcel) => (items[0]?.seq ?? 0) > seq;
     for (const parcel of this.#kept) if (!isKept(parcel)) this.#saver.remove(parcel);
     this.#kept = this.#kept.filter(isKept);
   }
 
-  /** The log may have lost entries: sends everything again that is not committed. The keys prevent doubles. */
-  resend(): void {
-    if (this.#kept.length === 0) return;
-    for (const parcel of this.#kept) {
+  /**
+   * The log may have lost entries. What the loaded world does not show is sent again if it is kept. The keys prevent doubles.
+   * @param durableSeq Postgres has the loaded world up to here
+   * @param has whether the loaded world shows an operation of a seq
+   */
+  recover(durableSeq: Seq, has: (op: Operation, seq: Seq) => boolean): void {
+    const isShown = ({ items }: Parcel) => items.every(({ op, seq }) => has(op, seq ?? 0));
+    const missing = this.#uncommitted.map(({ parcel }) => parcel).filter((parcel) => !isShown(parcel));
+    this.#uncommitted = this.#uncommitted.filter(({ parcel }) => !missing.includes(parcel));
+    for (const parcel of missing)
+      if (this.#kept.includes(parcel)) this.#lost.push(parcel);
+      else for (const handle of handlesOf(parcel)) handle.abandon(uncertain());
+    this.#kept = this.#kept.filter((parcel) => !missing.includes(parcel));
+    this.commit(durableSeq);
+    if (!this.#isSending) this.#resend();
+  }
+
+  #resend(): void {
+    for (const parcel of this.#lost) {
       parcel.isUncertain = true;
       for (const item of parcel.items) {
         item.seq = null;
         this.#hooks.show(item);
       }
     }
-    this.#parcels.unshift(...this.#kept);
-    this.#kept = [];
+    this.#parcels.unshift(...this.#lost.splice(0));
     this.#wake();
   }
 
-  /** Retries now: the network or the token has changed. */
-  retry(): void {
-    this.#backoff.end();
+  /**
+   * Retries now: the network or the token has changed.
+   * @param isForced also if the server has asked for a pause
+   */
+  retry(isForced = true): void {
+    this.#backoff.end(isForced);
     this.#wake();
   }
 
   /** Resolves when the server has every operation, or after so many milliseconds. */
   async drain(timeoutMs: number): Promise<void> {
-    this.#oldestAtMs = 0;
+    this.#oldestAtMs = Number.NEGATIVE_INFINITY;
     this.#wake();
     if (this.#parcels.length === 0) return;
     const { promise, resolve } = Promise.withResolvers<void>();
@@ -184,37 +212,37 @@ export class Outbox {
   /** Ends. Unsent operations stay in the store. */
   async close(): Promise<void> {
     this.#closing.abort();
+    const open = [...this.#lost, ...this.#parcels, ...this.#uncommitted.map(({ parcel }) => parcel)];
+    for (const parcel of open) for (const handle of handlesOf(parcel)) handle.abandon(closed());
     this.retry();
     await this.#opening;
     clearInterval(this.#adoptTimer);
     await this.#saver.close();
-    const error = new WorldkeepError('closed', 'The world was closed first.');
-    const open = [...this.#parcels.flatMap(({ items }) => items), ...this.#uncommitted];
-    for (const { handles } of open) for (const handle of handles) handle.abandon(error);
   }
 
-  #mergeIntoLast(operation: Operation, handle: Sent): boolean {
-    const target = targetOf(operation);
-    // Conditions and messages keep their places. A search in a long queue would be slow, so only the newest are searched.
-    for (let i = this.#parcels.length - 1; i >= Math.max(0, this.#parcels.length - 1_000); i--) {
-      const parcel = this.#parcels[i] as Parcel;
-      if (parcel.request !== undefined) return false;
-      const [item] = parcel.items as [Item];
-      if (targetOf(item.op) !== target) continue;
-      const merged = mergeOperations(item.op, operation);
-      if (merged === null) return false;
-      item.op = merged;
+  /** @returns the operation's handle; null if it cannot be merged */
+  #mergeIntoLast(operation: Operation): Sent | null {
+    const parcel = this.#open.get(targetOf(operation));
+    const [item] = parcel?.items ?? [];
+    const merged = item === undefined ? null : mergeOperations(item.op, operation);
+    if (parcel === undefined || item === undefined || merged === null) return null;
+    item.op = merged;
+    let handle = item.handles.at(-1) as Sent;
+    const shared = item.handles.length < HANDLES_MAX ? null : mergeOperations(handle.operation, operation);
+    if (shared !== null) handle.operation = shared;
+    else {
+      handle = new Sent(operation);
       item.handles.push(handle);
-      this.#hooks.show(item);
-      this.#save(parcel);
-      return true;
     }
-    return false;
+    this.#hooks.show(item);
+    this.#save(parcel);
+    return handle;
   }
 
   #push(parcel: Parcel): void {
     if (this.#parcels.length === 0) this.#oldestAtMs = performance.now();
     this.#parcels.push(parcel);
+    this.#open.set(targetOf((parcel.items[0] as Item).op), parcel);
     this.#save(parcel);
     if (this.#parcels.length === 1 || this.#parcels.length >= this.#options.batchMax) this.#wake();
   }
@@ -225,11 +253,15 @@ export class Outbox {
   }
 
   #restore(records: OutboxRecord[]): void {
-    for (const parcel of records.map(toParcel)) {
+    for (const [i, record] of records.entries()) {
+      const parcel = toParcel(record, records[i + 1]?.n ?? Number.POSITIVE_INFINITY);
       const { n, items } = parcel;
       this.#parcels.push(parcel);
-      this.#nextN = Math.max(this.#nextN, n + items.length);
-      for (const item of items) this.#hooks.show(item);
+      this.#nextN = Math.max(this.#nextN, Math.ceil(n) + items.length);
+      for (const item of items) {
+        this.#open.delete(targetOf(item.op));
+        this.#hooks.show(item);
+      }
     }
     this.#wake();
   }
@@ -247,9 +279,18 @@ export class Outbox {
         await this.#sleep(waitMs);
         continue;
       }
-      const parcel = await this.#pack();
-      if (this.#closing.signal.aborted) return;
-      await this.#send(parcel);
+      this.#isSending = true;
+      try {
+        const parcel = await this.#pack();
+        if (this.#closing.signal.aborted) return;
+        await this.#send(parcel);
+        this.#sendAgain(parcel);
+      } catch (error) {
+        this.#hooks.fail(toError(error));
+        await this.#backoff.wait(null, this.#closing.signal);
+      }
+      this.#isSending = false;
+      this.#resend();
       if (this.#parcels.length > 0) continue;
       for (const resolve of this.#emptied) resolve();
       this.#emptied.clear();
@@ -280,7 +321,8 @@ export class Outbox {
         // The server names the author itself, if this client does not know the person yet.
         op.op === 'chat.post' ? { ...op, id: undefined, userId: op.userId ?? undefined } : op,
       );
-      const afterSeq = this.#hooks.readSeq();
+      for (const { op } of items) this.#open.delete(targetOf(op));
+      const afterSeq = Math.max(this.#acceptedSeq, this.#hooks.readSeq());
       first.items = items;
       first.request = {
         // The server reads the time of a UUIDv7 only.
@@ -318,7 +360,9 @@ export class Outbox {
 
   async #send(parcel: Parcel): Promise<void> {
     const { key, body, sentMs } = parcel.request as OutboxRequest;
-    if (parcel.isUncertain && Date.now() - sentMs > KEY_MS_MAX) return this.#replaceKey(parcel);
+    const ageMs = Date.now() - sentMs;
+    // A clock that was set back does not tell the age.
+    if (parcel.isUncertain && !(ageMs >= 0 && ageMs < KEY_MS_MAX)) return this.#replaceKey(parcel);
     const waits = parcel.items.some(({ op }) => waitsForOutcome(op));
     try {
       const answer = await this.#requests.sendJson<Answer>('/updates', {
@@ -331,6 +375,8 @@ export class Outbox {
         },
         signal: this.#closing.signal,
       });
+      if (!Number.isFinite(answer.seq) && answer.durability !== 'spilled')
+        throw new WorldkeepError('not_worldkeep', 'The answer to a change has no seq.');
       // Such a write has no place in the order yet: later operations wait until the same request gets one.
       if (answer.durability !== 'queued' && answer.durability !== 'committed')
         return await this.#backoff.wait(1, this.#closing.signal);
@@ -338,12 +384,13 @@ export class Outbox {
       this.#accept(parcel, answer);
     } catch (error) {
       if (this.#closing.signal.aborted) return;
-      await this.#handleFailure(parcel, error as WorldkeepError);
+      await this.#handleFailure(parcel, toError(error));
     }
   }
 
   #accept(parcel: Parcel, { seq, durability, results }: Answer): void {
-    this.#parcels = this.#parcels.filter((other) => other !== parcel);
+    this.#drop(parcel);
+    this.#acceptedSeq = Math.max(this.#acceptedSeq, seq);
     this.#requestMax = Math.min(REQUEST_OPERATIONS_MAX, this.#requestMax * 2);
     const isCommitted = durability === 'committed' || seq <= this.#committedSeq;
     for (const [i, item] of parcel.items.entries()) {
@@ -354,28 +401,28 @@ export class Outbox {
       }
       this.#hooks.accept(item, seq);
     }
-    if (!isCommitted)
-      this.#uncommitted.push({ seq, handles: parcel.items.flatMap(({ handles }) => handles) });
+    if (!isCommitted) this.#uncommitted.push({ seq, parcel });
     if (isCommitted || this.#options.durability === 'queued') this.#saver.remove(parcel);
     else this.#kept.push(parcel);
   }
 
   async #handleFailure(parcel: Parcel, error: WorldkeepError): Promise<void> {
-    if (error.code === 'key_expired') {
+    const { code, status } = error;
+    const { signal } = this.#closing;
+    if (code === 'key_expired' || code === 'idempotency_key_reused') {
       // Nothing was applied if this was the first attempt: only the clock of this device is wrong.
-      this.#isTimeless = true;
-      if (parcel.isUncertain) return this.#replaceKey(parcel);
-      this.#unpack(parcel);
-      return;
+      if (code === 'key_expired') this.#isTimeless = true;
+      if (code === 'key_expired' && parcel.isUncertain) await this.#replaceKey(parcel);
+      else this.#unpack(parcel);
+      return this.#backoff.wait(null, signal);
     }
-    if (error.code === 'idempotency_key_reused') return this.#unpack(parcel);
-    if (isTemporary(error)) {
+    // A proxy may refuse a body for its size.
+    if (isTemporary(error) && !(status === 413 && parcel.items.length > 1)) {
       parcel.isUncertain = true;
       this.#hooks.fail(error);
       // Without a function that gets tokens, only `setToken` can end this pause.
-      const seconds =
-        error.status === 401 && !this.#requests.canRenew ? TOKEN_SECONDS : error.retryAfterSeconds;
-      return this.#backoff.wait(seconds, this.#closing.signal);
+      const seconds = status === 401 && !this.#requests.canRenew ? TOKEN_SECONDS : error.retryAfterSeconds;
+      return this.#backoff.wait(seconds, signal);
     }
     // The server applied nothing. Halves find the operation that it refuses.
     if (parcel.items.length > 1) {
@@ -383,13 +430,37 @@ export class Outbox {
       this.#unpack(parcel);
       return;
     }
-    this.#parcels = this.#parcels.filter((other) => other !== parcel);
-    this.#saver.remove(parcel);
-    for (const item of parcel.items) {
+    const [item] = parcel.items as [Item];
+    // Only one of the operations that were merged may be wrong.
+    if (item.handles.length > 1) {
       this.#hooks.hide(item);
-      for (const handle of item.handles) handle.fail(error);
-      this.#hooks.refuse(error, item.op);
+      parcel.items = item.handles.map(
+        (handle, i): Item => ({ n: item.n + i / 32, op: handle.operation, seq: null, handles: [handle] }),
+      );
+      for (const single of parcel.items) this.#hooks.show(single);
+      this.#unpack(parcel);
+      return;
     }
+    this.#drop(parcel);
+    this.#saver.remove(parcel);
+    this.#hooks.hide(item);
+    for (const handle of item.handles) handle.fail(error);
+    this.#hooks.refuse(error, item.op);
+  }
+
+  #drop(parcel: Parcel): void {
+    this.#parcels = this.#parcels.filter((other) => other !== parcel);
+  }
+
+  /**
+   * The log has lost entries while this request was on its way: it came before them in the order. So its object changes are sent
+   * once more, after them.
+   */
+  #sendAgain(parcel: Parcel): void {
+    if (this.#lost.length === 0 || !this.#kept.includes(parcel)) return;
+    if (parcel.items.some(({ op }) => op.op === 'chat.post' || waitsForOutcome(op))) return;
+    this.#kept = this.#kept.filter((kept) => kept !== parcel);
+    this.#lost.push(...this.#split(parcel));
   }
 
   /** The server no longer knows the key. Object changes may be applied twice: they are absolute. Messages must not. */
@@ -400,7 +471,7 @@ export class Outbox {
         const posted = await this.#findPosted(item.op, parcel.request?.afterSeq ?? 0);
         if (posted !== null) return this.#accept(parcel, { seq: posted, durability: 'queued' });
       } catch (error) {
-        this.#hooks.fail(error as WorldkeepError);
+        this.#hooks.fail(toError(error));
         return this.#backoff.wait(null, this.#closing.signal);
       }
     }
@@ -408,25 +479,43 @@ export class Outbox {
   }
 
   async #findPosted(post: Operation & { op: 'chat.post' }, afterSeq: Seq): Promise<Seq | null> {
-    const { items } = await this.#requests.sendJson<{
-      items: { seq: Seq; userId: string | null; text: string }[];
-    }>(`/chat?limit=200&after=${afterSeq}`, { signal: this.#closing.signal });
-    return (
-      items.find(
-        ({ userId, text }) => userId === (post.userId ?? this.#requests.subject) && text === post.text,
-      )?.seq ?? null
-    );
+    for (let cursor = ''; ; ) {
+      const { items, nextCursor } = await this.#requests.sendJson<{
+        items: { seq: Seq; userId: string | null; text: string }[];
+        nextCursor: string | null;
+      }>(`/chat?limit=200&after=${afterSeq}${cursor}`, { signal: this.#closing.signal });
+      const userId = post.userId ?? this.#requests.subject;
+      const found = items.find((item) => item.userId === userId && item.text === post.text);
+      if (found !== undefined || nextCursor === null) return found?.seq ?? null;
+      cursor = `&cursor=${encodeURIComponent(nextCursor)}`;
+    }
   }
 
   /** Takes a parcel apart: its operations get a new request. */
   #unpack(parcel: Parcel): void {
-    const { items } = parcel;
-    const singles = items.map((item): Parcel => ({ n: item.n, items: [item] }));
+    const singles = this.#split(parcel);
     this.#parcels = this.#parcels.flatMap((other) => (other === parcel ? singles : [other]));
+    this.#oldestAtMs = Number.NEGATIVE_INFINITY;
+  }
+
+  #split(parcel: Parcel): Parcel[] {
+    const singles = parcel.items.map((item): Parcel => ({ n: item.n, items: [item] }));
     this.#saver.remove(parcel);
     for (const single of singles) this.#saver.set(single);
-    this.#oldestAtMs = 0;
+    return singles;
   }
+}
+
+function handlesOf({ items }: Parcel): Sent[] {
+  return items.flatMap(({ handles }) => handles);
+}
+
+function closed(): WorldkeepError {
+  return new WorldkeepError('closed', 'The world was closed first.');
+}
+
+function uncertain(): WorldkeepError {
+  return new WorldkeepError('uncertain', 'The log was cut, so nobody knows whether Postgres has the change.');
 }
 
 function waitsForOutcome(op: Operation): boolean {

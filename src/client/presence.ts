@@ -1,9 +1,12 @@
 import { Emitter } from './emitter.ts';
+import type { WorldkeepError } from './errors.ts';
 import type { Requests } from './requests.ts';
 import type { PresentUser } from './types.ts';
 
 /** Milliseconds between two requests for the list. */
 const REFRESH_MS = 250;
+/** Milliseconds after a list that could not be read. */
+const RETRY_MS = 5_000;
 
 /** The people who are in the space now: the first 1,000 by id. */
 export class Presence {
@@ -11,13 +14,15 @@ export class Presence {
   readonly #emitter = new Emitter<{ change: [] }>();
   readonly #closing = new AbortController();
   #users: readonly PresentUser[] = [];
+  /** The list may have changed since the last request began. */
+  #isDue = false;
   #timer: ReturnType<typeof setTimeout> | null = null;
 
   constructor(requests: Requests) {
     this.#requests = requests;
   }
 
-  /** Sorted by id. The same list until somebody joins or leaves. */
+  /** Sorted by id. The same list until somebody joins or leaves. A list that cannot be read stays as it is. */
   get users(): readonly PresentUser[] {
     return this.#users;
   }
@@ -27,23 +32,31 @@ export class Presence {
     return this.#emitter.on(event, listener);
   }
 
-  /** Reads the list again soon. A list that cannot be read stays as it is. */
-  refresh(): void {
-    this.#timer ??= setTimeout(async () => {
-      this.#timer = null;
-      const page = await this.#requests
-        .sendJson<{ items: PresentUser[] }>('/presence?limit=1000', { signal: this.#closing.signal })
-        .catch(() => null);
-      if (page === null) return;
-      const ids = (list: readonly PresentUser[]) => list.map(({ userId }) => userId).join(' ');
-      if (ids(page.items) === ids(this.#users)) return;
-      this.#users = page.items;
-      this.#emitter.emit('change');
-    }, REFRESH_MS);
+  /** Reads the list again soon. */
+  refresh(ms = REFRESH_MS): void {
+    this.#isDue = true;
+    this.#timer ??= setTimeout(() => void this.#read(), ms);
   }
 
   close(): void {
     if (this.#timer !== null) clearTimeout(this.#timer);
     this.#closing.abort();
+  }
+
+  async #read(): Promise<void> {
+    this.#isDue = false;
+    const page = await this.#requests
+      .sendJson<{ items: PresentUser[] }>('/presence?limit=1000', { signal: this.#closing.signal })
+      .catch((error: WorldkeepError) => error);
+    this.#timer = null;
+    if (this.#closing.signal.aborted) return;
+    if ('items' in page) {
+      const ids = (list: readonly PresentUser[]) => list.map(({ userId }) => userId).join(' ');
+      const isSame = ids(page.items) === ids(this.#users);
+      if (!isSame) this.#users = page.items;
+      if (!isSame) this.#emitter.emit('change');
+      if (this.#isDue) this.refresh();
+      // Without a Redis there is no list.
+    } else if (!('status' in page) || page.status !== 501) this.refresh(RETRY_MS);
   }
 }

@@ -1,8 +1,9 @@
-import { createParser } from 'eventsource-parser';
 import type { Requests } from './requests.ts';
 
 /** Milliseconds without a byte after which a stream has failed: the server sends a comment at least every 25 s. */
 const SILENT_MS_MAX = 60_000;
+/** An event without an end is no event: an entry has up to 256 KiB. */
+const EVENT_CHARACTERS_MAX = 16 * 1024 * 1024;
 
 export interface StreamOptions {
   since: number;
@@ -23,8 +24,6 @@ export async function readStream(requests: Requests, options: StreamOptions): Pr
     clearTimeout(timer);
     timer = setTimeout(() => silent.abort(), SILENT_MS_MAX);
   };
-  const waiting: [event: string, data: string][] = [];
-  const parser = createParser({ onEvent: ({ event = '', data }) => waiting.push([event, data]) });
   hear();
   try {
     const { body } = await requests.send(`/stream?committed=true${isExact ? '' : `&since=${since}`}`, {
@@ -35,13 +34,22 @@ export async function readStream(requests: Requests, options: StreamOptions): Pr
     onOpen();
     const reader = (body as ReadableStream<Uint8Array>).getReader();
     const decoder = new TextDecoder();
+    let text = '';
     for (;;) {
       // A cut connection is the end of the stream: the caller opens another.
       const { done, value } = await reader.read().catch(() => ({ done: true, value: undefined }));
       if (done || signal.aborted) return;
       hear();
-      parser.feed(decoder.decode(value, { stream: true }));
-      for (const [event, data] of waiting.splice(0)) await onEvent(event, data);
+      text += decoder.decode(value, { stream: true });
+      // The server ends each event with an empty line. What comes after the last one is not complete yet.
+      const blocks = text.split('\n\n');
+      text = blocks.pop() as string;
+      if (text.length > EVENT_CHARACTERS_MAX) return;
+      for (const block of blocks) {
+        const fields = new Map(block.split('\n').map((line) => line.split(/: (.*)/s) as [string, string]));
+        const event = fields.get('event');
+        if (event !== undefined) await onEvent(event, fields.get('data') ?? '');
+      }
     }
   } finally {
     clearTimeout(timer);

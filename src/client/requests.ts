@@ -3,8 +3,9 @@ import { type FieldError, WorldkeepError } from './errors.ts';
 /** A token, or a function that gets a new one when the server refuses the last one. */
 export type TokenSource = string | (() => string | Promise<string>);
 
-/** Milliseconds after which a request without its whole answer has failed. A large state takes the longest. */
+/** Milliseconds after which a request without its whole answer has failed, and a hook without a token. A large state takes the longest. */
 const ANSWER_MS_MAX = 60_000;
+const TOKEN_CODES = new Set(['no_token', 'other_person']);
 
 export interface RequestOptions {
   method?: string;
@@ -21,8 +22,12 @@ export class Requests {
   readonly #fetch: typeof fetch;
   #source: TokenSource;
   #token: Promise<string> | null = null;
+  /** Ends the wait for a hook. */
+  #giveUp: () => void = () => undefined;
   /** The person of the last session token; null for an API key, and before a function has given a token. */
   subject: string | null = null;
+  /** The tenant of the first token. */
+  #tenant = '';
 
   /** @param url the address of the server. @throws invalid_url */
   constructor(url: string | URL, space: string, token: TokenSource, send: typeof fetch) {
@@ -39,6 +44,12 @@ export class Requests {
     if (typeof token === 'string') this.#noteSubject(token);
     this.#source = token;
     this.#token = null;
+    this.#giveUp();
+  }
+
+  /** The tenant and the person, as one name. No id has a space. */
+  get owner(): string {
+    return `${this.#tenant} ${this.subject ?? ''}`;
   }
 
   /** Whether a refused token can be replaced by a new one. */
@@ -54,10 +65,16 @@ export class Requests {
 
   async #getToken(): Promise<string> {
     let token: string;
+    const { promise, reject } = Promise.withResolvers<never>();
+    promise.catch(() => undefined);
+    this.#giveUp = reject;
+    const timer = setTimeout(reject, ANSWER_MS_MAX);
     try {
-      token = typeof this.#source === 'string' ? this.#source : await this.#source();
+      token = typeof this.#source === 'string' ? this.#source : await Promise.race([this.#source(), promise]);
     } catch (cause) {
       throw new WorldkeepError('no_token', 'The function that gets tokens failed.', { cause });
+    } finally {
+      clearTimeout(timer);
     }
     this.#noteSubject(token);
     return token;
@@ -65,10 +82,11 @@ export class Requests {
 
   /** A world is for one person: its unsent changes must not go out in the name of another. */
   #noteSubject(token: string): void {
-    const subject = readSubject(token);
+    const { sub: subject = null, tenant = '' } = readClaims(token);
     if (subject !== null && subject !== (this.subject ?? subject))
       throw new WorldkeepError('other_person', 'This token is of another person: connect again.');
     this.subject ??= subject;
+    this.#tenant ||= tenant;
   }
 
   /**
@@ -82,23 +100,22 @@ export class Requests {
       } catch (error) {
         const { code, status } = error as WorldkeepError;
         const isRefused = status === 401;
+        if (!isRefused && !TOKEN_CODES.has(code)) throw error;
         // `setToken` may have come while the request was on its way.
         const isCurrent = token === this.#token;
-        if (isCurrent && (isRefused || code === 'no_token' || code === 'other_person')) this.#token = null;
-        if (!isRefused || attempt > 0 || (isCurrent && !this.canRenew)) throw error;
+        if (isCurrent) this.#token = null;
+        if (attempt > 0 || (isCurrent && !(isRefused && this.canRenew))) throw error;
         token = this.readToken();
       }
     }
   }
 
   /** The same, for an answer in JSON. */
-  async sendJson<Answer>(path: string, options: RequestOptions): Promise<Answer> {
+  async sendJson<Answer extends object>(path: string, options: RequestOptions): Promise<Answer> {
     const response = await this.send(path, options);
-    try {
-      return (await response.json()) as Answer;
-    } catch (cause) {
-      throw notWorldkeep(response, cause);
-    }
+    const answer = (await response.json().catch(() => null)) as Answer | null;
+    if (typeof answer !== 'object' || answer === null) throw notWorldkeep(response);
+    return answer;
   }
 
   async #sendOnce(path: string, token: string, options: RequestOptions): Promise<Response> {
@@ -108,6 +125,8 @@ export class Requests {
       response = await this.#fetch.call(undefined, `${this.#base}${path}`, {
         ...rest,
         cache: 'no-store',
+        // A redirected POST would become a GET.
+        redirect: rest.body === undefined ? 'follow' : 'manual',
         headers: { Authorization: `Bearer ${token}`, ...headers },
         signal: isStream ? signal : AbortSignal.any([signal, AbortSignal.timeout(ANSWER_MS_MAX)]),
       });
@@ -126,11 +145,12 @@ export class Requests {
 }
 
 async function readProblem(response: Response, type: string): Promise<WorldkeepError> {
-  const text = await response.text();
-  const problem: { code?: string; detail?: string; errors?: FieldError[] } = type.includes('json')
-    ? JSON.parse(text || '{}')
-    : {};
-  if (problem.code === undefined) return notWorldkeep(response);
+  const problem = (await response.json().catch(() => null)) as {
+    code?: string;
+    detail?: string;
+    errors?: FieldError[];
+  } | null;
+  if (!type.includes('json') || typeof problem?.code !== 'string') return notWorldkeep(response);
   const after = Number(response.headers.get('Retry-After') ?? Number.NaN);
   return new WorldkeepError(problem.code, problem.detail ?? `The server answered ${response.status}.`, {
     status: response.status,
@@ -139,20 +159,20 @@ async function readProblem(response: Response, type: string): Promise<WorldkeepE
   });
 }
 
-function notWorldkeep(response: Response, cause?: unknown): WorldkeepError {
+function notWorldkeep(response: Response): WorldkeepError {
   return new WorldkeepError(
     'not_worldkeep',
     `${response.url} answered ${response.status} with ${response.headers.get('Content-Type')}: it is not worldkeep.`,
-    { status: response.status, cause },
+    { status: response.status },
   );
 }
 
-/** The person whom a session token names; null if it is an API key. The server checks the token, not this client. */
-function readSubject(token: string): string | null {
+/** Whom a session token names, or an API key: `wk_<tenant>_<secret>`. The server checks the token, not this client. */
+function readClaims(token: string): { sub?: string; tenant?: string } {
   try {
     const [, claims = ''] = token.split('.');
-    return JSON.parse(atob(claims.replaceAll('-', '+').replaceAll('_', '/'))).sub ?? null;
+    return JSON.parse(atob(claims.replaceAll('-', '+').replaceAll('_', '/')));
   } catch {
-    return null;
+    return { tenant: token.replace(/^wk_(.*)_.*$/, '$1') };
   }
 }

@@ -17,10 +17,12 @@ interface Waiter {
 
 /** One operation on its way to the server. */
 export class Sent {
-  readonly operation: Operation;
+  /** The operation. Of a long series that was merged while it was unsent, several calls return the same handle. */
+  operation: Operation;
   #durability: Durability = 'local';
   #error: WorldkeepError | null = null;
   #waiters: Waiter[] = [];
+  #ended: WorldkeepError | null = null;
   /** The seq of its request's last entry; null while it is `local`. */
   seq: Seq | null = null;
   /** Its outcome. Only the server knows it, and only conditional operations (`ifSeq`) ask for it; null otherwise. */
@@ -41,8 +43,8 @@ export class Sent {
 
   /** Resolves when the operation has reached the level. @throws WorldkeepError if the server refuses it */
   reached(level: Durability): Promise<Sent> {
-    if (this.#error !== null) return Promise.reject(this.#error);
-    if (this.#has(level)) return Promise.resolve(this);
+    if (this.#error === null && this.#has(level)) return Promise.resolve(this);
+    if (this.#ended !== null) return Promise.reject(this.#ended);
     return new Promise((resolve, reject) => this.#waiters.push({ level, resolve, reject }));
   }
 
@@ -63,6 +65,7 @@ export class Sent {
 
   /** This client learns no more of the operation. */
   abandon(error: WorldkeepError): void {
+    this.#ended = error;
     for (const { reject } of this.#waiters) reject(error);
     this.#waiters = [];
   }

@@ -3,7 +3,7 @@ import { Backoff } from './backoff.ts';
 import { Chat } from './chat.ts';
 import { createKey } from './create-key.ts';
 import { Emitter } from './emitter.ts';
-import { WorldkeepError } from './errors.ts';
+import { toError, WorldkeepError } from './errors.ts';
 import type { LiveMap } from './live-map.ts';
 import { Mirror, type MirrorState, type SentChange } from './mirror.ts';
 import { Outbox } from './outbox.ts';
@@ -66,6 +66,11 @@ const PEOPLE_REPEATS_MAX = 8;
 /** Milliseconds after a load in which the server may not know a person yet. */
 const LATE_PEOPLE_MS = 5_000;
 
+/** Milliseconds after which a stream is steady: the next failure is a new one. */
+const STEADY_MS = 5_000;
+/** Milliseconds that a store may take to close. */
+const CLOSE_MS_MAX = 5_000;
+
 /** Failures without an answer of a server. */
 const OFFLINE = new Set(['unreachable', 'no_token', 'other_person']);
 
@@ -109,10 +114,11 @@ export class World {
     // A caller who does not wait for the world hears of the failure by event.
     this.ready.catch(() => undefined);
     // Each person has an outbox: nobody sends in the name of somebody else.
-    const open = async () =>
-      options.store ??
-      openStore(`${new URL(url).href} ${space} ${await this.#readOwner()}`) ??
-      createMemoryStore();
+    const open = async () => {
+      if (options.store) return options.store;
+      const owner = await this.#readOwner();
+      return (owner && openStore(`${new URL(url).href} ${space} ${owner}`)) || createMemoryStore();
+    };
     this.#outbox = new Outbox(
       this.#requests,
       open,
@@ -221,7 +227,10 @@ export class World {
     clearTimeout(this.#peopleTimer ?? undefined);
     this.presence.close();
     this.#closing.abort();
-    await this.#outbox.close();
+    const late = Promise.withResolvers<void>();
+    const timer = setTimeout(late.resolve, CLOSE_MS_MAX);
+    await Promise.race([this.#outbox.close(), late.promise]);
+    clearTimeout(timer);
     this.#setStatus('closed');
     this.#readiness.reject(new WorldkeepError('closed', 'The world was closed first.'));
     return this.#outbox.size;
@@ -232,44 +241,45 @@ export class World {
     this.#outbox.retry();
   };
 
-  /** The person of the token. Without the network, a function may not get a token for a long time. */
-  async #readOwner(): Promise<string> {
+  /**
+   * Whose changes these are: the person and the tenant. Without the network, a function may not get a token for a long time.
+   * @returns null after `close`
+   */
+  async #readOwner(): Promise<string | null> {
     const backoff = new Backoff();
     const { signal } = this.#closing;
-    const closed = new Promise<never>((_, reject) => {
-      signal.addEventListener('abort', () => reject(signal.reason));
-    });
-    closed.catch(() => undefined);
-    while (this.#requests.canRenew && this.userId === null) {
+    const closed = Promise.withResolvers<void>();
+    signal.addEventListener('abort', () => closed.resolve());
+    while (this.#requests.canRenew && this.userId === null && !signal.aborted)
       try {
-        await Promise.race([this.#requests.readToken(), closed]);
+        await Promise.race([this.#requests.readToken(), closed.promise]);
         break;
       } catch {
-        signal.throwIfAborted();
         await backoff.wait(null, signal);
       }
-    }
-    return this.userId ?? 'key';
+    return signal.aborted ? null : this.#requests.owner;
   }
 
   /** Loads the world and follows its changes, again and again, until it is closed. */
   async #follow(): Promise<void> {
     let isLoaded = false;
-    while (!this.#closing.signal.aborted) {
+    const { signal } = this.#closing;
+    while (!signal.aborted) {
       try {
         if (!isLoaded) await this.#load();
         isLoaded = await this.#followStream();
       } catch (cause) {
-        if (this.#closing.signal.aborted) return;
+        if (signal.aborted) return;
         const error = toError(cause);
         if (error.code === 'trimmed') {
           isLoaded = false;
+          await this.#backoff.wait(null, signal);
           continue;
         }
         this.#fail(error);
         if (isFinal(error)) return this.#readiness.reject(error);
         const isRefused = error.status === 401 && !this.#requests.canRenew;
-        await this.#backoff.wait(isRefused ? 600 : error.retryAfterSeconds, this.#closing.signal);
+        await this.#backoff.wait(isRefused ? 600 : error.retryAfterSeconds, signal);
       }
     }
   }
@@ -280,8 +290,7 @@ export class World {
     });
     this.#mirror.load({ ...EMPTY_ANSWER, ...state });
     this.#isExact = false;
-    this.#outbox.commit(state.durableSeq);
-    this.#outbox.resend();
+    this.#outbox.recover(state.durableSeq, (op, seq) => this.#mirror.has(op, seq));
     this.#emitter.emit('seq', this.#mirror.seq);
     this.#readiness.resolve(this);
     this.#loadPeopleSoon(0, LATE_PEOPLE_MS);
@@ -292,16 +301,16 @@ export class World {
     const ended = new AbortController();
     let isReset = false;
     const isAgain = this.#status === 'offline';
+    const startMs = performance.now();
     await readStream(this.#requests, {
       since: this.#mirror.seq,
       isExact: this.#isExact,
       signal: AbortSignal.any([this.#closing.signal, ended.signal]),
       onOpen: () => {
-        this.#backoff.reset();
         this.#error = null;
         this.#setStatus('live');
         this.presence.refresh();
-        if (isAgain) this.#outbox.retry();
+        if (isAgain) this.#outbox.retry(false);
       },
       onEvent: async (event, data) => {
         if (event === 'change') await this.#receive(JSON.parse(data));
@@ -315,10 +324,10 @@ export class World {
         }
       },
     });
-    if (!isReset && !this.#closing.signal.aborted) {
-      this.#setStatus('offline');
-      await this.#backoff.wait(null, this.#closing.signal);
-    }
+    const isSteady = performance.now() - startMs >= STEADY_MS;
+    if (isSteady) this.#backoff.reset();
+    if (!isReset) this.#setStatus('offline');
+    if (!isReset || !isSteady) await this.#backoff.wait(null, this.#closing.signal);
     return !isReset;
   }
 
@@ -335,8 +344,9 @@ export class World {
         `/changes?since=${this.#mirror.seq}&limit=1000`,
         { signal: this.#closing.signal },
       );
-      if (changes.length === 0) throw new WorldkeepError('trimmed', 'Changes are missing.');
-      for (const change of changes) this.#applyChange(change);
+      const before = this.#mirror.seq;
+      for (const change of changes) if (change.seq > this.#mirror.seq) this.#applyChange(change);
+      if (this.#mirror.seq === before) throw new WorldkeepError('trimmed', 'Changes are missing.');
     }
   }
 
@@ -355,10 +365,10 @@ export class World {
     this.#peopleDueMs = dueMs;
     this.#peopleTimer = setTimeout(async () => {
       this.#peopleTimer = null;
-      const state = await this.#requests
+      const isTaken = await this.#requests
         .sendJson<MirrorState>('/state?include=users,chat', { signal: this.#closing.signal })
-        .catch(() => null);
-      const isTaken = state !== null && this.#mirror.loadPeople({ ...EMPTY_ANSWER, ...state });
+        .then((state) => this.#mirror.loadPeople({ ...EMPTY_ANSWER, ...state }))
+        .catch(() => false);
       if (!this.#closing.signal.aborted && (!isTaken || this.#mirror.isIncomplete))
         if (repeat < PEOPLE_REPEATS_MAX) this.#loadPeopleSoon(repeat + 1);
         else this.#mirror.giveUpNames();
@@ -379,14 +389,9 @@ export class World {
   }
 }
 
-function toError(cause: unknown): WorldkeepError {
-  return cause instanceof WorldkeepError
-    ? cause
-    : new WorldkeepError('internal', cause instanceof Error ? cause.message : String(cause), { cause });
-}
-
 /** Whether no retry can help: the space is not there, or is not for this token. */
-function isFinal({ status }: WorldkeepError): boolean {
+function isFinal({ code, status }: WorldkeepError): boolean {
+  if (code === 'not_worldkeep') return false;
   return status === 403 || status === 404 || status === 422 || status === 501;
 }
 

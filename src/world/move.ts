@@ -118,7 +118,7 @@ function describeMove(operation: Operation): string | null {
     const value: unknown = operation[name as keyof typeof operation];
     if (value === undefined) continue;
     if (name !== 'position' && name !== 'rotation' && name !== 'scale') return null;
-    if (Object.keys(value as object).length !== COLUMNS[name]) return null;
+    if (Object.keys(value ?? {}).length !== COLUMNS[name]) return null;
     kind += ` ${name}`;
   }
   return kind.includes(' ') ? kind : null;

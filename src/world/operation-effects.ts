@@ -72,9 +72,10 @@ export function toObject(op: PutOperation): ObjectInput {
 
 /** Sets the fields of a patch, except the properties. */
 export function setFields(target: Fields, op: PatchOperation): void {
-  if (op.position !== undefined) target.position = mergeVector(target.position, op.position);
-  if (op.rotation !== undefined) target.rotation = op.rotation;
-  if (op.scale !== undefined) target.scale = mergeVector(target.scale, op.scale);
+  // A client also folds operations that the server will refuse, such as `position: null`.
+  if (op.position) target.position = mergeVector(target.position, op.position);
+  if (op.rotation) target.rotation = op.rotation;
+  if (op.scale) target.scale = mergeVector(target.scale, op.scale);
   if (op.name !== undefined) target.name = op.name;
   if (op.modelId !== undefined) target.modelId = op.modelId;
   if (op.parentId !== undefined) target.parentId = op.parentId;
