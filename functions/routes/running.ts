@@ -15,7 +15,7 @@ export const RUNNING_ROUTES: readonly Route[] = [
     handler: getHome,
     summary: 'The server’s name, with links to its documentation and health',
     description:
-      'A request whose Accept has text/html gets a page instead: the page that shows worlds, or a list of links on a server without that page.',
+      'A request whose Accept has text/html gets a page instead. It shows worlds; on a server without its files it lists links.',
     answers: {
       200: {
         description: 'JSON, or a page for a browser.',
