@@ -16,14 +16,17 @@ export const RUNNING_ROUTES: readonly Route[] = [
     summary: 'The server’s name, with links to its documentation and health',
     description:
       'A request whose Accept has text/html gets a page instead. It shows worlds; on a server without its files it lists links.',
+    headers: ['If-None-Match'],
     answers: {
       200: {
-        description: 'JSON, or a page for a browser.',
+        description: 'JSON, or a page for a browser. The page has a tag.',
+        headers: ['ETag'],
         content: {
           'application/json': { schema: { type: 'object' }, examples: {} },
           'text/html': { schema: { type: 'string' }, examples: {} },
         },
       },
+      304: { description: 'The caller already has this page.', headers: ['ETag'] },
     },
   },
   {
