@@ -1,8 +1,8 @@
 import type { Quaternion, Vector3 } from '../src/world/types.ts';
 
 /**
- * The page draws an object from these properties. A shape is 1 m large around its origin: a cylinder and a cone along y, a torus flat in
- * xz, a plane flat in xz. The object's scale sizes it. `none` is invisible and groups its children.
+ * The page draws an object from these properties. A shape is 1 m large around its origin. A cylinder and a cone are along y; a torus and
+ * a plane lie flat in xz. The object's scale sizes it. `none` is invisible and groups its children.
  */
 interface Look {
   shape?: 'box' | 'sphere' | 'cylinder' | 'cone' | 'torus' | 'plane' | 'none';

@@ -15,15 +15,18 @@ export const RUNNING_ROUTES: readonly Route[] = [
     handler: getHome,
     summary: 'The server’s name, with links to its documentation and health',
     description:
-      'A request whose Accept has text/html gets a page instead: the page that shows worlds, or a list of links on a server without that page.',
+      'A request whose Accept has text/html gets a page instead. It shows worlds; on a server without its files it lists links.',
+    headers: ['If-None-Match'],
     answers: {
       200: {
-        description: 'JSON, or a page for a browser.',
+        description: 'JSON, or a page for a browser. The page has a tag.',
+        headers: ['ETag'],
         content: {
           'application/json': { schema: { type: 'object' }, examples: {} },
           'text/html': { schema: { type: 'string' }, examples: {} },
         },
       },
+      304: { description: 'The caller already has this page.', headers: ['ETag'] },
     },
   },
   {

@@ -16,7 +16,7 @@ export interface LinkOptions {
 }
 
 export interface SignInLink {
-  /** Holds a session token: whoever has it is the person, until it expires. */
+  /** Holds a session token: a caller with the link acts as the person, until it expires. */
   link: string;
   userId: string;
   /** RFC 3339. */

@@ -19,6 +19,11 @@ export function describeHome(target: () => Target): void {
       expect(headers.get('Vary')).toContain('Accept');
       expect(headers.get('Content-Security-Policy')).toContain("default-src 'none'");
       expect(text).toContain('<title>');
+      const tag = headers.get('ETag');
+      if (tag === null) return;
+      // This server has the files of the page.
+      const known = { Accept: 'text/html', 'If-None-Match': tag };
+      expect((await call('GET', '/', { headers: known })).status).toBe(304);
     });
   });
 }
