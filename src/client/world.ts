@@ -68,8 +68,8 @@ const LATE_PEOPLE_MS = 5_000;
 
 /** Milliseconds after which a stream is steady: the next failure is a new one. */
 const STEADY_MS = 5_000;
-/** Milliseconds that a store may take to close. */
-const CLOSE_MS_MAX = 5_000;
+/** Milliseconds that a store has to close, also if the caller does not wait for the server. */
+const CLOSE_MS_MIN = 1_000;
 
 /** Failures without an answer of a server. */
 const OFFLINE = new Set(['unreachable', 'no_token', 'other_person']);
@@ -228,7 +228,7 @@ export class World {
     this.presence.close();
     this.#closing.abort();
     const late = Promise.withResolvers<void>();
-    const timer = setTimeout(late.resolve, CLOSE_MS_MAX);
+    const timer = setTimeout(late.resolve, Math.max(CLOSE_MS_MIN, timeoutMs));
     await Promise.race([this.#outbox.close(), late.promise]);
     clearTimeout(timer);
     this.#setStatus('closed');
@@ -313,6 +313,8 @@ export class World {
         if (isAgain) this.#outbox.retry(false);
       },
       onEvent: async (event, data) => {
+        // Later events belong to the world that is loaded next.
+        if (isReset) return;
         if (event === 'change') await this.#receive(JSON.parse(data));
         else if (event === 'committed') this.#outbox.commit(JSON.parse(data).seq);
         else if (event === 'presence') {
