@@ -1,0 +1,329 @@
+import { describe, expect, it, vi } from 'vitest';
+import { createMemoryStore, type OutboxStore } from './outbox-store.ts';
+import { expectSame, nextError, useClients } from './testing/clients.ts';
+import { makePlace, useServer } from './testing/place.ts';
+
+const server = useServer({ STREAM_HEARTBEAT_SECONDS: '1' });
+const join = useClients();
+
+type Fault = (path: string, init: RequestInit) => Response | null | Promise<Response | null>;
+
+/** A `fetch` that gives the answers of a fault, and the server's where there is none. */
+function makeFetch(fault: Fault): typeof fetch {
+  return async (input, init = {}) =>
+    (await fault(new URL(String(input)).pathname.replace(/^.*\/spaces\/[^/]+/, ''), init)) ??
+    fetch(input, init);
+}
+
+/** The answers in turn, to updates; then none. */
+function answerUpdates(answers: (() => Response | Promise<Response>)[]): Fault {
+  return (path) => (path === '/updates' ? (answers.shift()?.() ?? null) : null);
+}
+
+const html = (status: number) =>
+  new Response('<h1>A proxy</h1>', { status, headers: { 'Content-Type': 'text/html' } });
+const json = (status: number, text: string) =>
+  new Response(text, { status, headers: { 'Content-Type': 'application/problem+json' } });
+const problem = (status: number, code: string, headers: Record<string, string> = {}) =>
+  new Response(JSON.stringify({ code, detail: code }), {
+    status,
+    headers: { 'Content-Type': 'application/problem+json', ...headers },
+  });
+
+describe('answers that no worldkeep gives', () => {
+  it.each([
+    ['a 503 with half of its JSON', () => json(503, '{"code": "una')],
+    ['a 502 with null', () => json(502, 'null')],
+    ['a 200 with null', () => new Response('null', { headers: { 'Content-Type': 'application/json' } })],
+    ['a 202 without a seq', () => Response.json({ durability: 'queued' }, { status: 202 })],
+    ['HTML with 404', () => html(404)],
+    ['a redirect', () => new Response(null, { status: 302, headers: { Location: '/login' } })],
+    ['a failure that is no error of the SDK', () => Promise.reject(new RangeError('odd'))],
+  ])('%s loses no change', async (_, answer) => {
+    const place = await makePlace(server());
+    const world = join(place, { fetch: makeFetch(answerUpdates([answer])) });
+    await world.ready;
+    const sent = world.put('chair');
+    expect(['not_worldkeep', 'unreachable']).toContain((await nextError(world)).code);
+    await sent.reached('queued');
+    await expectSame(place, world);
+  });
+
+  it('a page of a proxy in place of the world does not end the connection', async () => {
+    const place = await makePlace(server());
+    let isProxy = false;
+    const world = join(place, {
+      fetch: makeFetch((path) => (isProxy && path !== '/updates' ? html(404) : null)),
+    });
+    await world.ready;
+    isProxy = true;
+    await place.call('PUT', `/v1/spaces/${place.space}/state`, { objects: [] });
+    expect(await nextError(world)).toMatchObject({ code: 'not_worldkeep', status: 404 });
+    isProxy = false;
+    await place.call('PUT', `/v1/spaces/${place.space}/objects/later`, {});
+    await expect.poll(() => world.objects.has('later'), { timeout: 20_000 }).toBe(true);
+  });
+
+  it('a body that is too large for a proxy is sent in halves', async () => {
+    const place = await makePlace(server());
+    const sizes: number[] = [];
+    const world = join(place, {
+      batchMs: 50,
+      fetch: makeFetch((path, { body }) => {
+        if (path !== '/updates') return null;
+        sizes.push(JSON.parse(String(body)).ops.length);
+        return (sizes.at(-1) ?? 0) > 2 ? html(413) : null;
+      }),
+    });
+    await world.ready;
+    for (let i = 0; i < 4; i++) world.put(`o${i}`);
+    await expectSame(place, world);
+    expect(sizes[0]).toBe(4);
+    expect(world.objects.size).toBe(4);
+  });
+
+  it('a server that always answers the same refusal is not asked in a loop', async () => {
+    const place = await makePlace(server());
+    for (const code of ['idempotency_key_reused', 'key_expired']) {
+      let requests = 0;
+      const world = join(place, {
+        fetch: makeFetch((path) => {
+          if (path === '/updates') requests++;
+          return path === '/updates' ? problem(409, code) : null;
+        }),
+      });
+      await world.ready;
+      world.put('chair');
+      await expect.poll(() => requests).toBeGreaterThan(1);
+      const before = requests;
+      for (let i = 0; i < 50; i++) await new Promise((resolve) => setTimeout(resolve, 0));
+      expect(requests - before).toBeLessThan(3);
+      await world.close({ timeoutMs: 0 });
+    }
+  });
+
+  it('a pause of a month that a server asks for ends with a new token', async () => {
+    const place = await makePlace(server());
+    const busy = () => problem(503, 'unavailable', { 'Retry-After': '3000000' });
+    const world = join(place, { fetch: makeFetch(answerUpdates([busy])) });
+    await world.ready;
+    const sent = world.put('chair');
+    await nextError(world);
+    world.setToken(place.key);
+    await sent.reached('queued');
+  });
+});
+
+describe('one wrong change', () => {
+  it('[K2e] does not take the changes along that it was merged with', async () => {
+    const place = await makePlace(server());
+    const world = join(place, { batchMs: 50 });
+    await world.ready;
+    const put = world.put('chair', { properties: { color: 'red' } });
+    const wrong = world.patch('chair', { name: 'x'.repeat(300) });
+    const move = world.move('chair', { position: { x: 4, y: 0, z: 0 } });
+    await expect(wrong.reached('queued')).rejects.toMatchObject({ code: 'validation_failed' });
+    await Promise.all([put.reached('queued'), move.reached('queued')]);
+    await expectSame(place, world);
+    expect(world.objects.get('chair')).toMatchObject({ name: null, position: { x: 4, y: 0, z: 0 } });
+  });
+
+  it('with null for a vector is refused, and later changes are sent', async () => {
+    const place = await makePlace(server());
+    const world = join(place);
+    await world.ready;
+    const wrong = world.patch('chair', { position: null } as never);
+    await expect(wrong.reached('queued')).rejects.toMatchObject({ code: 'validation_failed' });
+    await world.put('lamp').reached('queued');
+    await expectSame(place, world);
+  });
+
+  it('does not stop the outbox when a listener throws', async () => {
+    const place = await makePlace(server());
+    const world = join(place);
+    await world.ready;
+    const thrown: unknown[] = [];
+    const listen = vi.spyOn(globalThis, 'queueMicrotask').mockImplementation((task) => {
+      try {
+        task();
+      } catch (error) {
+        thrown.push(error);
+      }
+    });
+    world.objects.watch('chair', () => {
+      throw new Error('listener');
+    });
+    await world.put('chair').reached('queued');
+    await world.put('lamp').reached('queued');
+    listen.mockRestore();
+    expect(String(thrown[0])).toBe('Error: listener');
+  });
+});
+
+describe('the order of events', () => {
+  it('is the same for all listeners when one of them changes the world', async () => {
+    const place = await makePlace(server());
+    const world = join(place);
+    await world.ready;
+    const seen: (number | undefined)[] = [];
+    world.objects.on('enter', ({ id }) => world.move(id, { position: { x: 2, y: 0, z: 0 } }));
+    world.objects.on('enter', ({ position }) => seen.push(position.x));
+    world.objects.on('change', ({ position }) => seen.push(position.x));
+    world.put('chair', { position: { x: 1, y: 0, z: 0 } });
+    expect(seen).toEqual([1, 2]);
+  });
+
+  it('names an object once that a listener adds while the world is loaded', async () => {
+    const place = await makePlace(server());
+    await place.call('PUT', `/v1/spaces/${place.space}/objects/chair`, {});
+    const world = join(place);
+    const seen: string[] = [];
+    world.objects.on('enter', ({ id }) => {
+      seen.push(id);
+      if (id === 'chair') world.put('label');
+    });
+    await world.ready;
+    expect(seen).toEqual(['chair', 'label']);
+  });
+});
+
+describe('lost entries of the log', () => {
+  /** A server that forgets the last update, says so with a `reset`, and still knows or does not know its key. */
+  it.each(['queued', 'committed'] as const)(
+    '[K2g] with the level %s, no lost change is called committed',
+    async (durability) => {
+      const place = await makePlace(server());
+      let isLost = true;
+      const bodies: string[] = [];
+      const world = join(place, {
+        durability,
+        fetch: makeFetch(async (path, { body }) => {
+          if (path !== '/updates') return null;
+          bodies.push(String(body));
+          if (!isLost) return null;
+          isLost = false;
+          // Accepted, and lost with its Redis.
+          const seq = world.seq + 1;
+          return Response.json({ accepted: 1, seq, durability: 'queued' }, { status: 202 });
+        }),
+      });
+      await world.ready;
+      const sent = world.put('chair');
+      await sent.reached('queued');
+      const outcome = sent.reached('committed').then(
+        () => 'committed',
+        ({ code }) => code,
+      );
+      // Saving a world resets the stream.
+      await place.call('PUT', `/v1/spaces/${place.space}/state`, { objects: [{ id: 'lamp' }] });
+      expect(await outcome).toBe(durability === 'committed' ? 'committed' : 'uncertain');
+      const { objects } = await place.state();
+      expect(objects.map(({ id }) => id).includes('chair')).toBe(durability === 'committed');
+      expect(bodies).toHaveLength(durability === 'committed' ? 2 : 1);
+    },
+  );
+});
+
+describe('endings', () => {
+  it('settle all promises', async () => {
+    const place = await makePlace(server());
+    const world = join(place, { fetch: makeFetch((path) => (path === '/updates' ? html(503) : null)) });
+    await world.ready;
+    const before = world.put('chair');
+    const asked = before.reached('queued').catch(({ code }) => code);
+    expect(await world.close({ timeoutMs: 0 })).toBe(1);
+    expect(await asked).toBe('closed');
+    await expect(before.reached('queued')).rejects.toMatchObject({ code: 'closed' });
+    await expect(world.put('late').reached('queued')).rejects.toMatchObject({ code: 'closed' });
+    expect(world.unsent).toBe(1);
+  });
+
+  it('do not wait for a store that hangs', async () => {
+    const place = await makePlace(server());
+    const never = () => new Promise<never>(() => undefined);
+    for (const hangs of [{ open: never }, { write: never }]) {
+      const store: OutboxStore = { ...createMemoryStore(), ...hangs };
+      const world = join(place, { store });
+      await world.ready;
+      world.put('chair');
+      expect(await world.close({ timeoutMs: 0 })).toBe(1);
+    }
+  });
+
+  it('send what waits for a long batch', async () => {
+    const place = await makePlace(server());
+    const world = join(place, { batchMs: 3_600_000 });
+    await world.ready;
+    world.put('chair');
+    expect(await world.close()).toBe(0);
+  });
+});
+
+describe('tokens', () => {
+  it('a listener of the error may set a new one', async () => {
+    const place = await makePlace(server());
+    const world = join(place, { token: 'wk_wrong_token' });
+    world.on('error', () => world.setToken(place.key));
+    await world.ready;
+    await world.put('chair').reached('queued');
+  });
+
+  it('a function that never gives one does not keep `setToken` from its work', async () => {
+    const place = await makePlace(server());
+    const world = join(place, { token: () => new Promise(() => undefined), userId: 'ann' });
+    world.setToken(place.key);
+    await world.ready;
+    await world.put('chair').reached('queued');
+  });
+});
+
+describe('a long time offline', () => {
+  it('[K2c] keeps one change for each object, and few handles', async () => {
+    const place = await makePlace(server());
+    let isOffline = true;
+    const world = join(place, {
+      fetch: makeFetch((path) => (isOffline && path === '/updates' ? html(502) : null)),
+    });
+    await world.ready;
+    const sent = new Set<unknown>();
+    for (let frame = 0; frame < 40; frame++)
+      for (let i = 0; i < 1_500; i++) sent.add(world.move(`o${i}`, { position: { x: frame, y: 0, z: i } }));
+    // The first batch may be on its way.
+    expect(world.unsent).toBeLessThanOrEqual(1_600);
+    expect(sent.size).toBeLessThan(1_500 * 22);
+    isOffline = false;
+    world.setToken(place.key);
+    await expect.poll(() => world.unsent, { timeout: 20_000 }).toBe(0);
+  });
+
+  it('[K3] finds its message among many of others', async () => {
+    const place = await makePlace(server());
+    const world = join(place, {
+      fetch: async (input, init) => {
+        if (init?.method !== 'POST' || isDone) return fetch(input, init);
+        isDone = true;
+        const ops = Array.from({ length: 250 }, (_, i) => ({ op: 'chat.post', text: `other ${i}` }));
+        await place.call('POST', `/v1/spaces/${place.space}/updates`, { ops });
+        await (await fetch(input, init)).text();
+        throw new TypeError('no answer');
+      },
+    });
+    let isDone = false;
+    await world.ready;
+    const real = Date.now;
+    const sent = world.say('Mine');
+    await nextError(world);
+    // The clock was a day ahead, and is right now.
+    Date.now = () => real() - 86_400_000;
+    try {
+      await sent.reached('queued');
+    } finally {
+      Date.now = real;
+    }
+    const { items } = await place.call<{ items: { text: string }[] }>(
+      'GET',
+      `/v1/spaces/${place.space}/chat?limit=200`,
+    );
+    expect(items.filter(({ text }) => text === 'Mine')).toHaveLength(1);
+  });
+});
