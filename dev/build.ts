@@ -47,6 +47,8 @@ const client = await build({
   outdir: DIST,
   bundle: true,
   minify: true,
+  // Node prints the line of an uncaught error.
+  lineLimit: 500,
   external: ['react'],
   platform: 'neutral',
   mainFields: ['module', 'main'],

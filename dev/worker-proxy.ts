@@ -94,5 +94,6 @@ function refuse(outgoing: ServerResponse, status: number, detail: string): void 
     Connection: 'close',
     ...(status === 503 && { 'Retry-After': '1' }),
   });
-  outgoing.end(JSON.stringify({ type: 'about:blank', status, detail }));
+  const code = status === 503 ? 'store_unavailable' : 'body_timeout';
+  outgoing.end(JSON.stringify({ type: 'about:blank', status, code, detail }));
 }

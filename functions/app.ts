@@ -4,6 +4,7 @@ import { cors } from 'hono/cors';
 import { methodNotAllowed } from 'hono/method-not-allowed';
 import { AppError } from '../src/world/errors.ts';
 import { allow, authenticate } from './http/auth.ts';
+import { readBasePath } from './http/base-path.ts';
 import type { AppEnv, Services } from './http/context.ts';
 import { logRequests } from './http/log-requests.ts';
 import { answerProblem, HttpError } from './http/problem.ts';
@@ -77,8 +78,11 @@ export function createApp(services: Services): Hono<AppEnv> {
   );
   app.use(async function serve(c, next) {
     c.set('services', services);
-    c.set('describeApi', () => buildDocument(ROUTES));
+    const basePath = readBasePath(c);
+    c.set('describeApi', () => buildDocument(ROUTES, basePath));
     await next();
+    const location = basePath === '' ? null : c.res.headers.get('Location');
+    if (location?.startsWith('/')) c.header('Location', `${basePath}${location}`);
   });
   for (const route of ROUTES) mount(app, services, route);
   return app;

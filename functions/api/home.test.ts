@@ -8,7 +8,7 @@ import { getHome } from './home.ts';
 function ask(fetchAsset: FetchAsset | null, headers: Record<string, string>, path = '/') {
   const app = new Hono<AppEnv>();
   app.use(async (c, next) => {
-    c.set('services', { fetchAsset } as Services);
+    c.set('services', { fetchAsset, config: { publicUrl: null } } as Services);
     c.header('Cache-Control', 'no-store');
     await next();
   });

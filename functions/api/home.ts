@@ -1,3 +1,4 @@
+import { readBasePath } from '../http/base-path.ts';
 import type { AppContext } from '../http/context.ts';
 import { readQuery } from '../http/query.ts';
 import { PAGE_FILE } from '../http/static-files.ts';
@@ -28,11 +29,17 @@ export async function getHome(c: AppContext): Promise<Response> {
   c.header('Vary', 'Accept');
   if (!/\btext\/html\b/.test(c.req.header('Accept') ?? '')) {
     readQuery(c, []);
-    return c.json({ name: 'worldkeep', description: 'Persistence for 3D multi-user worlds.', links: LINKS });
+    const links = Object.fromEntries(
+      Object.entries(LINKS).map(([name, path]) => [name, readBasePath(c) + path]),
+    );
+    return c.json({ name: 'worldkeep', description: 'Persistence for 3D multi-user worlds.', links });
   }
   return (
     (await sendPage(c)) ??
-    c.html(HOME, 200, { 'Content-Security-Policy': "default-src 'none'", 'Referrer-Policy': 'no-referrer' })
+    c.html(HOME.replaceAll('href="/', `href="${readBasePath(c)}/`), 200, {
+      'Content-Security-Policy': "default-src 'none'",
+      'Referrer-Policy': 'no-referrer',
+    })
   );
 }
 

@@ -1,5 +1,6 @@
 import type { ContentfulStatusCode } from 'hono/utils/http-status';
 import { AppError, type ErrorCode } from '../../src/world/errors.ts';
+import { readBasePath } from './base-path.ts';
 import type { AppContext } from './context.ts';
 import { describeError } from './describe-error.ts';
 
@@ -84,7 +85,7 @@ export function answerProblem(error: unknown, c: AppContext): Response {
       known.code === 'internal'
         ? `The server had an unexpected error. The server log lists it under request ID ${requestId}.`
         : known.message,
-    instance: new URL(c.req.url).pathname,
+    instance: readBasePath(c) + new URL(c.req.url).pathname,
     code,
     requestId,
     errors: known instanceof AppError ? known.errors : [],

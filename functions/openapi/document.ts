@@ -23,7 +23,7 @@ const DESCRIPTION = `Persistence for 3D multi-user worlds.
 Lengths are metres, rotations unit quaternions, times RFC 3339 in UTC. Numbers are finite doubles and come back bit for bit (−0 as 0). Every GET is served as HEAD too. A parameter that is not served is refused, not ignored. A method that is not served on a path is answered with 405 and \`Allow\`.`;
 
 /** The whole API as OpenAPI 3.1, from its routes and the schemas that check what comes in. */
-export function buildDocument(routes: readonly Route[]): JsonObject {
+export function buildDocument(routes: readonly Route[], basePath = ''): JsonObject {
   const paths: Record<string, JsonObject> = {};
   const shared: SharedAnswers = {};
   for (const route of routes) {
@@ -38,7 +38,7 @@ export function buildDocument(routes: readonly Route[]): JsonObject {
       description: DESCRIPTION,
       license: { name: 'MIT', identifier: 'MIT' },
     },
-    servers: [{ url: '/' }],
+    servers: [{ url: basePath || '/' }],
     tags: Object.entries(TAGS).map(([name, description]) => ({ name, description })),
     paths,
     components: {

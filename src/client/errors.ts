@@ -11,6 +11,7 @@ export interface FieldError {
  * - `unreachable`: no answer. In a browser, an origin that the server does not allow looks the same.
  * - `no_token`: the function that gets tokens failed.
  * - `other_person`: a new token is of another person than the token before.
+ * - `no_person`: the token names no person, and the call names none.
  * - `outbox_unavailable`: unsent changes cannot be stored, so they are lost with the page.
  * - `closed`: the world was closed first.
  * - `uncertain`: the log was cut, so nobody knows whether Postgres has the change.

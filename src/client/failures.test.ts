@@ -37,6 +37,7 @@ describe('answers that no worldkeep gives', () => {
     ['a 200 with null', () => new Response('null', { headers: { 'Content-Type': 'application/json' } })],
     ['a 202 without a seq', () => Response.json({ durability: 'queued' }, { status: 202 })],
     ['HTML with 404', () => html(404)],
+    ['JSON of another server', () => Response.json({ hello: 1 })],
     ['a redirect', () => new Response(null, { status: 302, headers: { Location: '/login' } })],
     ['a failure that is no error of the SDK', () => Promise.reject(new RangeError('odd'))],
   ])('%s loses no change', async (_, answer) => {
@@ -111,6 +112,37 @@ describe('answers that no worldkeep gives', () => {
     await nextError(world);
     world.setToken(place.key);
     await sent.reached('queued');
+  });
+});
+
+describe('the arguments of calls', () => {
+  it('an object of the mirror can be put under another id', async () => {
+    const place = await makePlace(server());
+    const world = join(place);
+    await world.ready;
+    await world.put('chair', { name: 'Chair', properties: { color: 'red' } }).reached('queued');
+    await expectSame(place, world);
+    await world.put('copy', world.objects.get('chair')).reached('queued');
+    await expectSame(place, world);
+    expect(world.objects.get('copy')).toMatchObject({ name: 'Chair', properties: { color: 'red' } });
+  });
+
+  it('a list in place of a vector is refused, and a part of a vector is not', async () => {
+    const place = await makePlace(server());
+    const world = join(place);
+    await world.ready;
+    await world.put('chair', { position: { x: 1, y: 2, z: 3 } }).reached('queued');
+    const wrong = world.move('chair', { position: [4, 5, 6] as never });
+    await expect(wrong.reached('queued')).rejects.toThrow('/ops/0/position');
+    await world.move('chair', { position: { y: 0 } }).reached('queued');
+    await expectSame(place, world);
+    expect(world.objects.get('chair')?.position).toEqual({ x: 1, y: 0, z: 3 });
+  });
+
+  it('a level that does not exist is an error', async () => {
+    const place = await makePlace(server());
+    const sent = join(place).put('chair');
+    await expect(sent.reached('commited' as never)).rejects.toThrow('There is no level "commited".');
   });
 });
 
@@ -225,6 +257,13 @@ describe('lost entries of the log', () => {
 });
 
 describe('endings', () => {
+  it('are final for a space that does not exist', async () => {
+    const place = await makePlace(server());
+    const world = join({ ...place, space: 'nowhere' });
+    await expect(world.ready).rejects.toMatchObject({ code: 'not_found' });
+    await expect.poll(() => world.status).toBe('closed');
+  });
+
   it('settle all promises', async () => {
     const place = await makePlace(server());
     const world = join(place, { fetch: makeFetch((path) => (path === '/updates' ? html(503) : null)) });
@@ -260,6 +299,23 @@ describe('endings', () => {
 });
 
 describe('tokens', () => {
+  it('the status is live again after a new one, although the stream stayed open', async () => {
+    const place = await makePlace(server());
+    let isExpired = false;
+    const world = join(place, {
+      fetch: makeFetch((path) => (isExpired && path === '/updates' ? problem(401, 'unauthorized') : null)),
+    });
+    await world.ready;
+    await expect.poll(() => world.status).toBe('live');
+    isExpired = true;
+    const sent = world.put('chair');
+    await expect.poll(() => world.status).toBe('unauthorized');
+    isExpired = false;
+    world.setToken(place.key);
+    await sent.reached('queued');
+    expect(world.status).toBe('live');
+  });
+
   it('a listener of the error may set a new one', async () => {
     const place = await makePlace(server());
     const world = join(place, { token: 'wk_wrong_token' });

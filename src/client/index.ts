@@ -9,6 +9,8 @@ export function connect(options: ConnectOptions): World {
   return new World(options, createIndexedDbStore);
 }
 
+export type { Operation, OperationStatus } from '../world/operation.ts';
+export type { JsonObject, Quaternion, Seq, Vector3 } from '../world/types.ts';
 export type { Chat, ChatEvents } from './chat.ts';
 export { createKey as createId } from './create-key.ts';
 export { type FieldError, WorldkeepError } from './errors.ts';

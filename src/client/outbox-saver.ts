@@ -2,7 +2,7 @@ import { WorldkeepError } from './errors.ts';
 import { createMemoryStore, type OutboxRecord, type OutboxStore } from './outbox-store.ts';
 import { type Parcel, toRecord } from './parcel.ts';
 
-/** Writes the changes of the queue to its store: in order, and together. What the store cannot take is only in memory. */
+/** Writes the changes of the queue to its store: in order, and together. A change that the store cannot take is only in memory. */
 export class OutboxSaver {
   readonly #openStore: () => Promise<OutboxStore>;
   readonly #onLost: (error: WorldkeepError) => void;

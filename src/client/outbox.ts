@@ -160,7 +160,7 @@ export class Outbox {
   }
 
   /**
-   * The log may have lost entries. What the loaded world does not show is sent again if it is kept. The keys prevent doubles.
+   * The log may have lost entries. Kept changes that the loaded world does not show are sent again. The keys prevent doubles.
    * @param durableSeq Postgres has the loaded world up to here
    * @param has whether the loaded world shows an operation of a seq
    */

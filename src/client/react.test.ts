@@ -1,6 +1,6 @@
 import { Window } from 'happy-dom';
 import { createElement, type ReactNode } from 'react';
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { connect, type World } from './index.ts';
 import {
   useChat,
@@ -83,6 +83,19 @@ describe('the hooks of React', () => {
     await act(() => void world.delete('o7'));
     expect(text()).not.toContain('seven;');
     expect(lists).toBe(listsBefore + 1);
+    await remove();
+  });
+
+  it('read a list once for all objects of one change', async () => {
+    const world = await open();
+    const List = () => `${useObjectIds().length} objects`;
+    const { text, remove } = await show(world, createElement(List));
+    const read = vi.spyOn(world.objects, 'keys');
+    await act(() => {
+      for (let i = 0; i < 3_000; i++) world.put(`o${i}`);
+    });
+    expect(text()).toBe('3000 objects');
+    expect(read.mock.calls.length).toBeLessThan(5);
     await remove();
   });
 

@@ -41,7 +41,7 @@ export async function readStream(requests: Requests, options: StreamOptions): Pr
       if (done || signal.aborted) return;
       hear();
       text += decoder.decode(value, { stream: true });
-      // The server ends each event with an empty line. What comes after the last one is not complete yet.
+      // The server ends each event with an empty line. The text after the last one is not complete yet.
       const blocks = text.split('\n\n');
       text = blocks.pop() as string;
       if (text.length > EVENT_CHARACTERS_MAX) return;

@@ -72,7 +72,11 @@ export class Requests {
     try {
       token = typeof this.#source === 'string' ? this.#source : await Promise.race([this.#source(), promise]);
     } catch (cause) {
-      throw new WorldkeepError('no_token', 'The function that gets tokens failed.', { cause });
+      throw new WorldkeepError(
+        'no_token',
+        `The function that gets tokens failed: ${cause ?? 'it gave none'}`,
+        { cause },
+      );
     } finally {
       clearTimeout(timer);
     }
@@ -152,7 +156,9 @@ async function readProblem(response: Response, type: string): Promise<WorldkeepE
   } | null;
   if (!type.includes('json') || typeof problem?.code !== 'string') return notWorldkeep(response);
   const after = Number(response.headers.get('Retry-After') ?? Number.NaN);
-  return new WorldkeepError(problem.code, problem.detail ?? `The server answered ${response.status}.`, {
+  const { detail = `The server answered ${response.status}.`, errors: [first] = [] } = problem;
+  const message = first === undefined ? detail : `${detail} ${first.path}: ${first.message}`;
+  return new WorldkeepError(problem.code, message, {
     status: response.status,
     errors: problem.errors ?? [],
     retryAfterSeconds: Number.isFinite(after) ? after : null,
@@ -167,7 +173,7 @@ function notWorldkeep(response: Response): WorldkeepError {
   );
 }
 
-/** Whom a session token names, or an API key: `wk_<tenant>_<secret>`. The server checks the token, not this client. */
+/** The person and the tenant of a session token, or the tenant of an API key: `wk_<tenant>_<secret>`. The server checks the token, not this client. */
 function readClaims(token: string): { sub?: string; tenant?: string } {
   try {
     const [, claims = ''] = token.split('.');

@@ -43,12 +43,13 @@ export class Sent {
 
   /** Resolves when the operation has reached the level. @throws WorldkeepError if the server refuses it */
   reached(level: Durability): Promise<Sent> {
+    if (!LEVELS.includes(level)) return Promise.reject(new RangeError(`There is no level "${level}".`));
     if (this.#error === null && this.#has(level)) return Promise.resolve(this);
     if (this.#ended !== null) return Promise.reject(this.#ended);
     return new Promise((resolve, reject) => this.#waiters.push({ level, resolve, reject }));
   }
 
-  /** The operation has reached a level. A level never falls. */
+  /** @internal The operation has reached a level. A level never falls. */
   raise(level: Durability): void {
     if (this.#has(level)) return;
     this.#durability = level;
@@ -57,13 +58,13 @@ export class Sent {
     for (const waiter of waiters) if (this.#has(waiter.level)) waiter.resolve(this);
   }
 
-  /** The server refuses the operation. */
+  /** @internal The server refuses the operation. */
   fail(error: WorldkeepError): void {
     this.#error = error;
     this.abandon(error);
   }
 
-  /** This client learns no more of the operation. */
+  /** @internal This client learns no more of the operation. */
   abandon(error: WorldkeepError): void {
     this.#ended = error;
     for (const { reject } of this.#waiters) reject(error);

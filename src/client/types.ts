@@ -51,9 +51,10 @@ export type ObjectFields = Omit<PutOperation, 'op' | 'id' | 'ifExists'>;
 export type ObjectChanges = Omit<PatchOperation, 'op' | 'id' | 'ifExists'>;
 export type DeleteOptions = Pick<DeleteOperation, 'ifSeq'>;
 export interface Placement {
-  position?: Vector3;
+  /** Members that are absent stay as they are. */
+  position?: Partial<Vector3>;
   rotation?: Quaternion;
-  scale?: Vector3;
+  scale?: Partial<Vector3>;
 }
 export interface AvatarChanges {
   position?: Vector3;

@@ -1,4 +1,4 @@
-import type { Seq } from '../world/types.ts';
+import type { Quaternion, Seq, Vector3 } from '../world/types.ts';
 import { Backoff } from './backoff.ts';
 import { Chat } from './chat.ts';
 import { createKey } from './create-key.ts';
@@ -35,17 +35,17 @@ export interface ConnectOptions {
   /** A session token or an API key; or a function that gets a new one when the server refuses the last one. */
   token: TokenSource;
   /** The person of the tokens, if `token` is a function. Then changes are stored before the first token is there. */
-  userId?: string;
+  userId?: string | undefined;
   /** Milliseconds for which a change waits for others: 100. */
-  batchMs?: number;
+  batchMs?: number | undefined;
   /** Changes that end this wait: 100. */
-  batchMax?: number;
+  batchMax?: number | undefined;
   /** The level at which the outbox forgets a change: `queued`. */
-  durability?: 'queued' | 'committed';
+  durability?: 'queued' | 'committed' | undefined;
   /** Where unsent changes wait: in a browser IndexedDB, elsewhere memory. */
-  store?: OutboxStore;
+  store?: OutboxStore | undefined;
   /** Sends requests in place of `fetch`, such as a service binding of a Worker. */
-  fetch?: typeof fetch;
+  fetch?: typeof fetch | undefined;
 }
 
 export type WorldEvents = {
@@ -93,6 +93,7 @@ export class World {
   #error: WorldkeepError | null = null;
   /** The mirror's seq is that of an entry, not only of a state. */
   #isExact = false;
+  #isStreaming = false;
   #peopleDueMs = 0;
   #peopleTimer: ReturnType<typeof setTimeout> | null = null;
   readonly #readiness = Promise.withResolvers<World>();
@@ -125,7 +126,11 @@ export class World {
       { batchMs, batchMax, durability },
       {
         show: (item) => this.#mirror.show(item),
-        accept: (item, seq) => this.#mirror.accept(item, seq),
+        accept: (item, seq) => {
+          this.#mirror.accept(item, seq);
+          // The stream may have been open while writes failed.
+          if (this.#isStreaming) this.#setStatus('live');
+        },
         hide: (item) => this.#mirror.hide(item),
         refuse: (error, operation) => this.#emitter.emit('refused', error, operation),
         fail: (error) => this.#fail(error),
@@ -171,7 +176,9 @@ export class World {
 
   /** Creates an object, or replaces all of it. Absent fields take their defaults. */
   put(id: string, fields: ObjectFields = {}): Sent {
-    return this.#outbox.add(copy({ ...fields, op: 'put' as const, id }));
+    // So that an object of the mirror can be put as it is.
+    const { seq, createdSeq, createdBy, updatedBy, ...own } = fields as ObjectFields & Partial<LiveObject>;
+    return this.#outbox.add(copy({ ...own, op: 'put' as const, id }));
   }
 
   /** Changes fields of an object. `properties` is a JSON merge patch (RFC 7396). */
@@ -187,7 +194,7 @@ export class World {
   move(id: string, { position, rotation, scale }: Placement): Sent {
     return this.patch(id, {
       ...(position && { position: toVector(position) }),
-      ...(rotation && { rotation: { ...toVector(rotation), w: rotation.w } }),
+      ...(rotation && { rotation: { ...toVector(rotation), w: rotation.w } as Quaternion }),
       ...(scale && { scale: toVector(scale) }),
     });
   }
@@ -277,7 +284,10 @@ export class World {
           continue;
         }
         this.#fail(error);
-        if (isFinal(error)) return this.#readiness.reject(error);
+        if (isFinal(error)) {
+          this.#readiness.reject(error);
+          return void this.close({ timeoutMs: 0 });
+        }
         const isRefused = error.status === 401 && !this.#requests.canRenew;
         await this.#backoff.wait(isRefused ? 600 : error.retryAfterSeconds, signal);
       }
@@ -288,6 +298,8 @@ export class World {
     const state = await this.#requests.sendJson<MirrorState>('/state?include=objects,users,chat', {
       signal: this.#closing.signal,
     });
+    if (!Number.isFinite(state.seq) || !Array.isArray(state.objects))
+      throw new WorldkeepError('not_worldkeep', 'The answer to a read of the world is no world.');
     this.#mirror.load({ ...EMPTY_ANSWER, ...state });
     this.#isExact = false;
     this.#outbox.recover(state.durableSeq, (op, seq) => this.#mirror.has(op, seq));
@@ -308,6 +320,7 @@ export class World {
       signal: AbortSignal.any([this.#closing.signal, ended.signal]),
       onOpen: () => {
         this.#error = null;
+        this.#isStreaming = true;
         this.#setStatus('live');
         this.presence.refresh();
         if (isAgain) this.#outbox.retry(false);
@@ -326,6 +339,7 @@ export class World {
         }
       },
     });
+    this.#isStreaming = false;
     const isSteady = performance.now() - startMs >= STEADY_MS;
     if (isSteady) this.#backoff.reset();
     if (!isReset) this.#setStatus('offline');
@@ -402,6 +416,8 @@ function copy<Value>(value: Value): Value {
   return JSON.parse(JSON.stringify(value));
 }
 
-function toVector({ x, y, z }: { x: number; y: number; z: number }): { x: number; y: number; z: number } {
-  return { x, y, z };
+/** The plain numbers of a vector, such as one of three.js. The server refuses anything else. */
+function toVector(vector: Partial<Vector3>): Partial<Vector3> {
+  const { x, y, z } = vector;
+  return x === undefined && y === undefined && z === undefined ? vector : ({ x, y, z } as Vector3);
 }

@@ -19,7 +19,7 @@ interface Client {
 }
 
 const STEPS = 25;
-const SETTLE_MS_MAX = 20_000;
+const SETTLE_MS_MAX = 60_000;
 
 /** A store that outlives its client, as IndexedDB outlives a page. */
 export function makeSharedStore(): { open(): OutboxStore; records: Map<number, OutboxRecord> } {
