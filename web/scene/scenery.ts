@@ -10,7 +10,7 @@ import { findPlaceholder, findShape, readColor } from './shapes.ts';
 const MODEL_RETRY_MS = 1_000;
 const MODEL_TRIES_MAX = 4;
 
-/** What an object looks like, as one text: the same text needs the same parts. */
+/** The look of an object as one text: the same text needs the same parts. */
 type Look = string;
 
 /** Draws the objects of a world, and keeps up with their changes. */
