@@ -47,6 +47,7 @@ export async function openWorld(signIn: SignIn): Promise<void> {
   }
   const world = connect({ url: location.origin, space, token });
   const canEdit = readRole(token) !== 'viewer';
+  find('tools').hidden = !canEdit;
   const models = new Models((modelId) => readModel(signIn, modelId));
   const scenery = new Scenery(stage.scene, world, models, () => stage.invalidate());
   const marks = new Marks(stage.scene, world, scenery.figures);
@@ -157,10 +158,7 @@ export async function openWorld(signIn: SignIn): Promise<void> {
       },
     );
     setUpDrop();
-    if (!canEdit) {
-      pointer.tool = null;
-      find('tools').hidden = true;
-    }
+    if (!canEdit) pointer.tool = null;
   }
 
   function setUpDrop(): void {

@@ -20,7 +20,7 @@ export function showChat(world: World): void {
       }
     // Screen readers read each new element aloud, so a message keeps its element.
     for (const [i, message] of messages.entries()) {
-      const item = items.get(message.id) ?? document.createElement('li');
+      const item = items.get(message.id) ?? document.createElement('div');
       items.set(message.id, item);
       if (list.children[i] !== item) list.insertBefore(item, list.children[i] ?? null);
       fill(item, message, nameOf(world, message));

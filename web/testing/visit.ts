@@ -23,10 +23,15 @@ declare global {
   }
 }
 
+/** Polls until an expectation holds. Longer than the default of a second, because other programs share the processors. */
+export function eventually<Value>(read: () => Value) {
+  return expect.poll(read, { timeout: 30_000 });
+}
+
 interface LayoutShift extends PerformanceEntry {
   value: number;
   hadRecentInput: boolean;
-  sources: { node: Node | null }[];
+  sources: { node: Node | null; previousRect: DOMRect; currentRect: DOMRect }[];
 }
 
 /** One tab, with everything that went wrong in it. */
@@ -62,7 +67,10 @@ export async function openTab(
           window.shifts.push({
             value: entry.value,
             of: entry.sources
-              .map(({ node }) => (node instanceof Element ? node.id || node.tagName : `${node?.nodeName}`))
+              .map(({ node, previousRect: { y: from }, currentRect: { y: to } }) => {
+                const name = node instanceof Element ? node.id || node.tagName : node?.nodeName;
+                return `${name} from ${from} to ${to} at ${Math.round(entry.startTime)}`;
+              })
               .join(' '),
           });
     }).observe({ type: 'layout-shift', buffered: true });
