@@ -61,7 +61,7 @@ describe('axe finds no serious fault', () => {
     await expectAccessible(page, 'outage');
     proxy.clear();
     await eventually(() => page.locator('#outage').isHidden()).toBe(true);
-    await expectQuiet(tab, /net::ERR_/);
+    await expectQuiet(tab, { allowed: /net::ERR_/ });
     await tab.context.close();
     await proxy.close();
   });

@@ -135,7 +135,7 @@ describe('an outage', () => {
       for (const { page } of tabs)
         expect(await page.evaluate(() => performance.getEntriesByName('worldkeep:loaded').length)).toBe(1);
       for (const tab of tabs) {
-        await expectQuiet(tab, OUTAGE);
+        await expectQuiet(tab, { allowed: OUTAGE });
         await tab.context.close();
       }
     } finally {
@@ -162,7 +162,7 @@ describe('an outage', () => {
     await eventually(() => tab.page.locator('#outage').textContent()).toContain('also if you close the tab');
     const unsent = await readUnsent(tab.page);
     await eventually(() => countStored(tab.page)).toBe(unsent);
-    await expectQuiet(tab, OUTAGE);
+    await expectQuiet(tab, { allowed: OUTAGE });
     await tab.page.close();
     expect(await guests.state()).toMatchObject({ objects: [], chat: [] });
 

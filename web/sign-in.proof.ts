@@ -47,7 +47,7 @@ it('a viewer gets no tools, and the server refuses the page’s changes anyway',
   await eventually(() => page.locator('#notices').textContent()).toContain('your role');
   await eventually(() => page.evaluate(() => window.worldkeep?.world.objects.has('box'))).toBe(true);
   expect((await guests.state()).objects).toHaveLength(1);
-  await expectQuiet(tab, REFUSED(403));
+  await expectQuiet(tab, { allowed: REFUSED(403) });
   await tab.context.close();
 });
 
@@ -72,7 +72,7 @@ it('a session that ends while the page is open is explained, and a new link in t
   await waitUntilLoaded(page);
   await eventually(async () => (await guests.state()).objects.length).toBe(1);
   await eventually(() => page.locator('#outage').isHidden()).toBe(true);
-  await expectQuiet(tab, REFUSED(401));
+  await expectQuiet(tab, { allowed: REFUSED(401) });
   await tab.context.close();
 });
 
@@ -81,7 +81,7 @@ it('an invalid token, an API key, an incomplete link and a missing space are exp
   const link = (fragment: string) => `${guests.url}/#${fragment}`;
   const invalid = await openTab(at.browser, link(`space=${guests.space}&token=a.b.c`), { isLoaded: false });
   await eventually(() => invalid.page.locator('#outage').textContent()).toContain('sign-in has ended');
-  await expectQuiet(invalid, REFUSED(401));
+  await expectQuiet(invalid, { allowed: REFUSED(401) });
 
   const key = await openTab(at.browser, link(`space=${guests.space}&token=${guests.key}`), {
     isLoaded: false,
@@ -105,7 +105,7 @@ it('an invalid token, an API key, an incomplete link and a missing space are exp
     for (let i = 0; i < 40; i++) await new Promise((resolve) => requestAnimationFrame(resolve));
   });
   expect(await outage.isVisible()).toBe(true);
-  await expectQuiet(missing, REFUSED(40));
+  await expectQuiet(missing, { allowed: REFUSED(40) });
   for (const { context } of [invalid, key, incomplete, missing]) await context.close();
 });
 

@@ -48,7 +48,11 @@ export async function openWorld(signIn: SignIn): Promise<void> {
   const world = connect({ url: location.origin, space, token });
   const canEdit = readRole(token) !== 'viewer';
   find('tools').hidden = !canEdit;
-  const models = new Models((modelId) => readModel(signIn, modelId));
+  /** The models of this tab. The server shows a model to a person after it has an object with it, which may be later. */
+  const ownFiles = new Map<string, File>();
+  const models = new Models(
+    async (modelId) => ownFiles.get(modelId)?.arrayBuffer() ?? readModel(signIn, modelId),
+  );
   const scenery = new Scenery(stage.scene, world, models, () => stage.invalidate());
   const marks = new Marks(stage.scene, world, scenery.figures);
   const editor = new Editor(world, scenery);
@@ -186,6 +190,7 @@ export async function openWorld(signIn: SignIn): Promise<void> {
     notify(`Sending ${file.name} …`);
     try {
       const { id } = await uploadModel(signIn, file);
+      ownFiles.set(id, file);
       editor.create({ modelId: id, name: file.name.replace(/\.\w+$/, ''), position: { x, y, z } });
     } catch (error) {
       notify((error as Error).message);
