@@ -1,4 +1,4 @@
-import { Euler, type Matrix4, Quaternion, Vector3 } from 'three';
+import { Euler, Matrix4, Quaternion, Vector3 } from 'three';
 import {
   createId,
   type LiveObject,
@@ -10,11 +10,11 @@ import type { Pose } from '../scene/figure.ts';
 import type { Scenery } from '../scene/scenery.ts';
 import { type Change, History, pickFields, type UndoResult } from './history.ts';
 
-/** Metres that a copy is beside its original. */
+/** Metres between an object and its copy. */
 const COPY_GAP = 1;
 const UP = new Vector3(0, 1, 0);
 
-/** What a person does to objects. Each method is one step that can be undone. */
+/** A person's changes of objects. Each method is one step that can be undone. */
 export class Editor {
   readonly history: History;
   readonly #world: World;
@@ -103,7 +103,13 @@ export class Editor {
     if (before === null) return;
     this.#movedFrom = null;
     this.#scenery.held.delete(before.id);
-    this.#note([before.id], [before]);
+    const now = this.#world.objects.get(before.id);
+    // Somebody has deleted it, which is no step of this person.
+    if (now === undefined) return;
+    // Nor are changes of other fields that others made during the movement.
+    const { position, rotation, scale } = now;
+    this.history.add([{ before, after: { ...before, position, rotation, scale } }]);
+    this.#tell();
   }
 
   /** Moves by metres of the world, turns about the vertical, or scales the selected object. */
@@ -129,21 +135,23 @@ export class Editor {
   }
 
   redo(): UndoResult {
+    this.endMove();
     const result = this.history.redo();
     this.#tell();
     return result;
   }
 
-  /** The matrix of the parent of an object; null: it has none. */
-  parentMatrix(id: string): Matrix4 | null {
-    return this.#scenery.figures.get(id)?.parent?.matrix ?? null;
+  /** From metres of the world to metres of the parent of an object; null: there is no way back from a parent of size 0. */
+  matrixToParent(id: string): Matrix4 | null {
+    const matrix = this.#scenery.figures.get(id)?.parent?.matrix;
+    if (matrix === undefined) return new Matrix4();
+    return matrix.determinant() === 0 ? null : matrix.clone().invert();
   }
 
   #toParent(direction: Vector3): Vector3 {
-    const matrix = this.#selectedId === null ? null : this.parentMatrix(this.#selectedId);
+    const matrix = this.#selectedId === null ? null : this.matrixToParent(this.#selectedId);
     if (matrix === null) return direction;
-    const inverse = matrix.clone().invert();
-    return direction.clone().applyMatrix4(inverse).sub(new Vector3().applyMatrix4(inverse));
+    return direction.clone().applyMatrix4(matrix).sub(new Vector3().applyMatrix4(matrix));
   }
 
   #note(ids: string[], before: (LiveObject | null)[]): void {

@@ -1,6 +1,6 @@
 import type { LiveObject, ObjectChanges, World } from 'worldkeep/client';
 
-/** What one step did to one object. null: it did not exist. */
+/** One object before and after a step. null: it did not exist. */
 export interface Change {
   before: LiveObject | null;
   after: LiveObject | null;
@@ -15,7 +15,7 @@ type Field = Exclude<keyof ObjectChanges, 'ifSeq' | 'properties'>;
 const FIELDS: Field[] = ['name', 'modelId', 'parentId', 'position', 'rotation', 'scale'];
 const STEPS_MAX = 200;
 
-/** The steps of this tab, to undo and redo them. What others have changed since stays as it is. */
+/** The steps of this tab, to undo and redo them. Later changes of others stay. */
 export class History {
   readonly #world: World;
   #done: Step[] = [];
@@ -88,11 +88,16 @@ function buildChanges(before: LiveObject, after: LiveObject, now: LiveObject): O
       changes[field] = after[field];
   const properties: Record<string, unknown> = {};
   for (const name of new Set([...Object.keys(before.properties), ...Object.keys(after.properties)])) {
-    const [was, is, has] = [before, after, now].map((object) => object.properties[name]);
+    const [was, is, has] = [before, after, now].map((object) => readProperty(object, name));
     if (!isEqual(was, is) && isEqual(has, was)) properties[name] = is ?? null;
   }
   if (Object.keys(properties).length > 0) changes.properties = properties;
   return Object.keys(changes).length === 0 ? null : changes;
+}
+
+/** Not a member that every JavaScript object has, such as `constructor`. */
+export function readProperty({ properties }: LiveObject, name: string): unknown {
+  return Object.hasOwn(properties, name) ? properties[name] : undefined;
 }
 
 export function isEqual(a: unknown, b: unknown): boolean {

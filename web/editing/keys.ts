@@ -3,7 +3,7 @@ import type { Stage } from '../scene/stage.ts';
 import type { Walker } from '../scene/walker.ts';
 import type { Editor } from './editor.ts';
 
-/** What keys do besides the editor's own steps. */
+/** The actions of keys, in addition to the editor's own steps. */
 export interface KeyActions {
   create(): void;
   delete(): void;
@@ -44,7 +44,12 @@ export function listenToKeys(
   addEventListener('keyup', ({ code }) => walker.release(code));
   addEventListener('blur', () => walker.releaseAll());
   addEventListener('keydown', (event) => {
-    if (isTyping(event) || document.querySelector('dialog[open]') !== null) return;
+    if (document.querySelector('dialog[open]') !== null) return;
+    if (isTyping(event)) {
+      // The way back from a field to the keys of the view.
+      if (event.key === 'Escape') stage.canvas.focus();
+      return;
+    }
     if (handle(event)) event.preventDefault();
   });
 

@@ -33,7 +33,7 @@ export class PointerTools {
   readonly #scenery: Scenery;
   readonly #editor: Editor;
   readonly #gizmo: TransformControls;
-  /** Stands where the selected object stands in the world. */
+  /** It is where the selected object is in the world. */
   readonly #handle = new Object3D();
   readonly #frame = new LineSegments(
     new EdgesGeometry(new BoxGeometry()),
@@ -105,7 +105,7 @@ export class PointerTools {
   measureSelected(): Box3 | null {
     const { selected } = this.#editor;
     const figure = selected === null ? undefined : this.#scenery.figures.get(selected.id);
-    if (figure === undefined) return null;
+    if (!figure?.isShown) return null;
     const box = this.#scenery.measure(figure).applyMatrix4(figure.matrix);
     return box.isEmpty()
       ? new Box3().setFromCenterAndSize(
@@ -119,7 +119,8 @@ export class PointerTools {
     const { selected } = this.#editor;
     this.#frame.visible = selected !== null;
     this.update();
-    if (selected !== null && this.#gizmo.enabled) this.#gizmo.attach(this.#handle);
+    const isShown = selected !== null && this.#scenery.figures.get(selected.id)?.isShown === true;
+    if (isShown && this.#gizmo.enabled) this.#gizmo.attach(this.#handle);
     else this.#gizmo.detach();
     this.#stage.invalidate();
   }
@@ -155,9 +156,8 @@ export class PointerTools {
       return;
     const place = this.#stage.aim(event).ray.intersectPlane(drag.plane, new Vector3());
     if (place === null) return;
-    const matrix = this.#editor.parentMatrix(selected.id);
-    place.add(drag.offset);
-    this.#editor.move({ position: matrix === null ? place : place.applyMatrix4(matrix.clone().invert()) });
+    const matrix = this.#editor.matrixToParent(selected.id);
+    if (matrix !== null) this.#editor.move({ position: place.add(drag.offset).applyMatrix4(matrix) });
   }
 
   #release(event: PointerEvent): void {
@@ -192,8 +192,9 @@ export class PointerTools {
       this.#handle.quaternion,
       this.#handle.scale,
     );
-    const parent = this.#editor.parentMatrix(selected.id);
-    const own = parent === null ? matrix : matrix.clone().premultiply(parent.clone().invert());
+    const toParent = this.#editor.matrixToParent(selected.id);
+    if (toParent === null) return;
+    const own = matrix.clone().premultiply(toParent);
     const [position, rotation, scale] = [new Vector3(), new Quaternion(), new Vector3()];
     own.decompose(position, rotation, scale);
     this.#editor.move(this.#pickMoved({ position, rotation, scale }));

@@ -8,9 +8,23 @@ const NEAR_END = 40;
 export function showChat(world: World): void {
   const list = find('messages');
   const input = find<HTMLInputElement>('text');
+  const items = new Map<string, HTMLElement>();
   const show = later(() => {
     const isAtEnd = list.scrollHeight - list.scrollTop - list.clientHeight < NEAR_END;
-    list.replaceChildren(...world.chat.messages.map((message) => buildMessage(world, message)));
+    const { messages } = world.chat;
+    const ids = new Set(messages.map(({ id }) => id));
+    for (const [id, item] of items)
+      if (!ids.has(id)) {
+        item.remove();
+        items.delete(id);
+      }
+    // Screen readers read each new element aloud, so a message keeps its element.
+    for (const [i, message] of messages.entries()) {
+      const item = items.get(message.id) ?? document.createElement('div');
+      items.set(message.id, item);
+      if (list.children[i] !== item) list.insertBefore(item, list.children[i] ?? null);
+      fill(item, message, nameOf(world, message));
+    }
     if (isAtEnd) list.scrollTop = list.scrollHeight;
   });
   world.chat.on('change', show);
@@ -25,19 +39,20 @@ export function showChat(world: World): void {
   show();
 }
 
-function buildMessage(world: World, { userId, text, seq }: LiveMessage): HTMLElement {
+function nameOf(world: World, { userId }: LiveMessage): string {
+  return userId === null ? 'Nobody' : (world.users.get(userId)?.displayName ?? userId);
+}
+
+function fill(item: HTMLElement, { text, seq }: LiveMessage, name: string): void {
+  const key = JSON.stringify([name, text, seq === 0]);
+  if (item.dataset.key === key) return;
+  item.dataset.key = key;
   const author = document.createElement('b');
   author.append(document.createElement('bdi'));
-  author.firstElementChild?.append(
-    userId === null ? 'Nobody' : (world.users.get(userId)?.displayName ?? userId),
-  );
+  author.firstElementChild?.append(name);
   const words = document.createElement('bdi');
   words.textContent = text;
-  const item = document.createElement('li');
-  item.append(author, ': ', words);
-  if (seq === 0) {
-    item.className = 'pending';
-    item.append(' (not sent yet)');
-  }
-  return item;
+  item.replaceChildren(author, ': ', words);
+  item.classList.toggle('pending', seq === 0);
+  if (seq === 0) item.append(' (not sent yet)');
 }

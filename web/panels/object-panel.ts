@@ -1,7 +1,7 @@
 import type { LiveObject, ObjectChanges, World } from 'worldkeep/client';
 import { find, later } from '../dom.ts';
 import { type Editor, fromDegrees, toDegrees } from '../editing/editor.ts';
-import { isEqual } from '../editing/history.ts';
+import { isEqual, readProperty } from '../editing/history.ts';
 import { HOLDERS } from '../scene/marks.ts';
 import type { Scenery } from '../scene/scenery.ts';
 import { readColor, readShape, SHAPES } from '../scene/shapes.ts';
@@ -49,10 +49,10 @@ export class ObjectPanel {
     find('no-object').hidden = selected !== null;
     this.#form.hidden = selected === null;
     if (selected?.id !== this.#shownId) {
+      // A field that has the focus would keep its text. The change event of that text belongs to the object before.
+      if (this.#form.contains(document.activeElement)) (document.activeElement as HTMLElement).blur();
       this.#shownId = selected?.id ?? null;
       this.#problem.hidden = true;
-      // The old object's texts, also of the field that has the focus.
-      if (this.#form.contains(document.activeElement)) (document.activeElement as HTMLElement).blur();
       if (selected !== null) find<HTMLDetailsElement>('object-panel').open = true;
     }
     if (selected === null) return;
@@ -94,19 +94,22 @@ export class ObjectPanel {
       held.dataset.level = level;
       held.querySelectorAll('span')[0]?.replaceChildren(HOLDERS[level].label);
     }
-    const problem = this.#scenery.problemOf(this.#shownId);
+    const problem =
+      this.#scenery.figures.get(this.#shownId)?.isShown === false
+        ? 'It is not drawn: its place or its size is beyond 10,000,000 metres.'
+        : this.#scenery.problemOf(this.#shownId);
     find('model-problem').hidden = problem === null;
     find('model-problem').textContent = problem;
   }
 
   #take(field: HTMLInputElement): void {
-    const { selected } = this.#editor;
-    if (selected === null) return;
-    const { changes, problem } = this.#read(field, selected);
+    const object = this.#shownId === null ? undefined : this.#world.objects.get(this.#shownId);
+    if (object === undefined) return;
+    const { changes, problem } = this.#read(field, object);
     this.#problem.hidden = problem === undefined;
     this.#problem.textContent = problem ?? '';
-    if (changes !== undefined) this.#editor.change(selected.id, changes);
-    this.#show();
+    if (changes !== undefined) this.#editor.change(object.id, changes);
+    if (this.#editor.selected?.id === object.id) this.#show();
   }
 
   #read(
@@ -133,10 +136,7 @@ export class ObjectPanel {
 }
 
 /** The difference between the object's properties and a text, as a merge patch. */
-function readProperties(
-  text: string,
-  { properties }: LiveObject,
-): { changes?: ObjectChanges; problem?: string } {
+function readProperties(text: string, object: LiveObject): { changes?: ObjectChanges; problem?: string } {
   let written: unknown;
   try {
     written = JSON.parse(text);
@@ -146,9 +146,10 @@ function readProperties(
   if (typeof written !== 'object' || written === null || Array.isArray(written))
     return { problem: 'The properties must be a JSON object, such as {"color": "red"}.' };
   const patch: Record<string, unknown> = {};
-  for (const name of Object.keys(properties)) if (!(name in written)) patch[name] = null;
+  if (Object.hasOwn(written, '__proto__')) return { problem: 'No property can have the name "__proto__".' };
+  for (const name of Object.keys(object.properties)) if (!Object.hasOwn(written, name)) patch[name] = null;
   for (const [name, value] of Object.entries(written))
-    if (!isEqual(value, properties[name])) patch[name] = value;
+    if (!isEqual(value, readProperty(object, name))) patch[name] = value;
   return Object.keys(patch).length === 0
     ? {}
     : { changes: { properties: patch as LiveObject['properties'] } };

@@ -13,6 +13,28 @@ const WORDS: Record<WorldStatus, string> = {
   closed: 'Closed',
 };
 
+/** An outage in words. The detail may change often. */
+interface Outage {
+  text: string;
+  detail?: string;
+}
+
+/** Says what is wrong, until there is another answer; null: nothing is. */
+export function showOutage(outage: Outage | null): void {
+  const panel = find('outage');
+  const [text, detail] = panel.querySelectorAll('span');
+  panel.hidden = outage === null;
+  setText(text, outage?.text ?? '');
+  setText(detail, outage?.detail ?? '');
+  // Screen readers read each new text aloud, so the detail is not a part of it.
+  setText(find('outage-news'), outage?.text ?? '');
+}
+
+/** The same text again would be read aloud again. */
+function setText(element: Element | undefined, text: string): void {
+  if (element !== undefined && element.textContent !== text) element.textContent = text;
+}
+
 /** Says whether the server answers, what waits, and how the page does. */
 export function showStatus(world: World, marks: Marks, stage: Stage): void {
   const legend = find('legend');
@@ -51,31 +73,33 @@ export function showStatus(world: World, marks: Marks, stage: Stage): void {
       const item = counts[i];
       if (item !== undefined) item.data = `${count.toLocaleString()} ${word}`;
     }
-    showOutage(status, unsent);
+    showOutage(describeOutage(status, unsent) ?? (stage.isLost ? LOST : null));
     showFigures(world, stage);
   };
-  world.on('status', show);
-  setInterval(show, REFRESH_MS);
+  world.on('status', (status) => {
+    show();
+    if (status === 'closed') clearInterval(timer);
+  });
+  const timer = setInterval(show, REFRESH_MS);
   show();
 }
 
-function showOutage(status: WorldStatus, unsent: number): void {
-  const outage = find('outage');
-  const text = describeOutage(status, unsent);
-  outage.hidden = text === null;
-  // The same text again would be read aloud again.
-  if (text !== null && outage.textContent !== text) outage.textContent = text;
-}
+const LOST: Outage = {
+  text: 'This browser has stopped drawing in 3D. The picture comes back by itself. If it does not, reload the page: nothing is lost.',
+};
 
-function describeOutage(status: WorldStatus, unsent: number): string | null {
-  const waiting =
+function describeOutage(status: WorldStatus, unsent: number): Outage | null {
+  const detail =
     unsent === 0
       ? 'Your changes will wait in this browser.'
       : `${unsent === 1 ? '1 change of yours waits' : `${unsent.toLocaleString()} changes of yours wait`} in this browser, also if you close the tab.`;
   if (status === 'offline')
-    return `The server does not answer. Go on: what you see is the world as it was. ${waiting} The page sends them when the server answers again.`;
+    return {
+      text: 'The server does not answer. Go on: the page sends your changes when the server answers again.',
+      detail,
+    };
   if (status === 'unauthorized')
-    return `Your sign-in has ended. Open a new sign-in link in this tab. ${waiting}`;
+    return { text: 'Your sign-in has ended. Open a new sign-in link in this tab.', detail };
   return null;
 }
 

@@ -14,7 +14,7 @@ import type { Piece } from './figure.ts';
 import { Figures } from './figures.ts';
 import { colorOf } from './shapes.ts';
 
-/** Names that are shown: those of the nearest avatars. */
+/** The page shows the names of so many avatars: of the nearest ones. */
 const NAMES_SHOWN_MAX = 40;
 const NAME_HEIGHT = 1.95;
 const ONE = { x: 1, y: 1, z: 1 };

@@ -32,6 +32,8 @@ const INTERVAL_MS = { min: 50, max: 500 };
 const STRETCH = 1.2;
 /** Metres. A figure that goes further in one change appears there. */
 const JUMP = 40;
+/** The largest number of a matrix that is drawn. Larger ones lose their precision, and then are infinite for the graphics card. */
+const DRAWN_MAX = 1e7;
 
 /** One object or avatar in the scene: where it is shown, and how it gets to its place. */
 export class Figure {
@@ -41,8 +43,10 @@ export class Figure {
   readonly position = new Vector3();
   readonly rotation = new Quaternion();
   readonly scale = new Vector3(1, 1, 1);
-  /** From the figure's own metres to those of the world. */
+  /** From the figure's own metres to metres of the world. */
   readonly matrix = new Matrix4();
+  /** Whether the figure can be drawn: its place and its size are not too large. If not, its matrix is all zeros. */
+  isShown = true;
   parts: Part[] = [];
   /** The frame in which the shown pose changed last. */
   changedInFrame = -1;
@@ -67,6 +71,17 @@ export class Figure {
     this.#to.rotation.copy(rotation);
     this.#to.scale.copy(scale);
     this.#durationMs = 0;
+  }
+
+  /** Computes the matrix from the shown pose and the parent's matrix. */
+  place(): void {
+    const { matrix, parent } = this;
+    matrix.compose(this.position, this.rotation, this.scale);
+    if (parent !== null) matrix.premultiply(parent.matrix);
+    this.isShown = parent === null || parent.isShown;
+    // Also false for NaN.
+    for (const element of matrix.elements) if (!(Math.abs(element) <= DRAWN_MAX)) this.isShown = false;
+    if (!this.isShown) matrix.makeScale(0, 0, 0);
   }
 
   /** Starts to move to a pose at the pace of the changes. @returns false if the figure jumps there */

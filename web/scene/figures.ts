@@ -4,12 +4,15 @@ import { Figure, type Pose } from './figure.ts';
 export class Figures {
   readonly #figures = new Map<string, Figure>();
   readonly #parentIds = new Map<string, string>();
-  /** Figures by the parent that does not exist, or that would close a circle. */
+  /** Figures by the parent that does not exist. */
   readonly #waiting = new Map<string, Set<Figure>>();
+  /** Figures whose parent would close a circle. */
+  readonly #circular = new Set<Figure>();
   readonly #moving = new Set<Figure>();
   /** Figures whose matrix is out of date. */
   readonly #changed = new Set<Figure>();
   readonly #place: (figure: Figure) => void;
+  readonly #due: Figure[] = [];
   #frame = 0;
 
   /** @param place is called for each figure whose matrix has changed */
@@ -47,13 +50,13 @@ export class Figures {
     this.#moving.delete(figure);
     this.#changed.delete(figure);
     for (const child of [...figure.children]) this.#link(child, id);
+    this.#openCircles();
   }
 
   setParent(figure: Figure, parentId: string | null): void {
     if ((this.#parentIds.get(figure.id) ?? null) === parentId) return;
     this.#link(figure, parentId);
-    // The circle that kept others from their parents may be open now.
-    for (const id of [...this.#waiting.keys()]) this.#adopt(id);
+    this.#openCircles();
   }
 
   /** Shows a pose immediately, as for a change of this tab. */
@@ -94,24 +97,29 @@ export class Figures {
     return false;
   }
 
-  #update(figure: Figure): void {
-    figure.matrix.compose(figure.position, figure.rotation, figure.scale);
-    if (figure.parent !== null) figure.matrix.premultiply(figure.parent.matrix);
-    this.#place(figure);
-    for (const child of figure.children) this.#update(child);
+  /** Places a figure and all below it. A loop, because a chain of parents can be longer than the stack of calls. */
+  #update(first: Figure): void {
+    const due = this.#due;
+    due.push(first);
+    for (let figure = due.pop(); figure !== undefined; figure = due.pop()) {
+      figure.place();
+      this.#place(figure);
+      for (const child of figure.children) due.push(child);
+    }
   }
 
-  /** A figure without its parent stands in the world, until the parent comes. */
+  /** A figure without its parent is placed in the world, until the parent comes. */
   #link(figure: Figure, parentId: string | null): void {
     this.#unlink(figure);
     this.#changed.add(figure);
     if (parentId === null) return;
     this.#parentIds.set(figure.id, parentId);
     const parent = this.#figures.get(parentId);
-    if (parent === undefined || isWithin(parent, figure)) {
+    if (parent === undefined) {
       const waiting = this.#waiting.get(parentId) ?? new Set();
       this.#waiting.set(parentId, waiting.add(figure));
-    } else {
+    } else if (figure.children.size > 0 && isWithin(parent, figure)) this.#circular.add(figure);
+    else {
       figure.parent = parent;
       parent.children.add(figure);
     }
@@ -121,6 +129,7 @@ export class Figures {
     const parentId = this.#parentIds.get(figure.id);
     if (parentId === undefined) return;
     this.#parentIds.delete(figure.id);
+    this.#circular.delete(figure);
     figure.parent?.children.delete(figure);
     figure.parent = null;
     const waiting = this.#waiting.get(parentId);
@@ -130,6 +139,11 @@ export class Figures {
 
   #adopt(parentId: string): void {
     for (const figure of [...(this.#waiting.get(parentId) ?? [])]) this.#link(figure, parentId);
+  }
+
+  /** Gives figures their parents where this closes no circle any more. */
+  #openCircles(): void {
+    for (const figure of [...this.#circular]) this.#link(figure, this.#parentIds.get(figure.id) ?? null);
   }
 }
 

@@ -12,7 +12,7 @@ import type { Durability, World } from 'worldkeep/client';
 import type { Figure } from './figure.ts';
 import type { Figures } from './figures.ts';
 
-/** What holds the last change of an object, and the colour of its mark. */
+/** The place that has the last change of an object, and the colour of its mark. */
 export const HOLDERS: Record<Durability, { label: string; color: string }> = {
   local: { label: 'Sent: only this browser has it yet', color: '#ffb454' },
   queued: { label: 'Queued: the log has it', color: '#5cb8ff' },
@@ -32,7 +32,8 @@ const COLORS = Object.fromEntries(
 ) as Record<Durability, Color>;
 
 interface Mark {
-  level: Durability;
+  /** null: not known yet. */
+  level: Durability | null;
   /** When a mark of `committed` goes. */
   endMs: number;
 }
@@ -63,7 +64,9 @@ export class Marks {
     this.#points = new Points(this.#geometry, material);
     this.#points.frustumCulled = false;
     scene.add(this.#points);
-    const note = ({ id }: { id: string }) => this.#marks.set(id, { level: 'local', endMs: 0 });
+    // Only the next check knows the level of a change of somebody else. A world that has just been loaded is committed.
+    const note = ({ id }: { id: string }) =>
+      this.#marks.set(id, { level: world.durabilityOf(id) === 'local' ? 'local' : null, endMs: 0 });
     world.objects.on('enter', note);
     world.objects.on('change', note);
     world.objects.on('leave', ({ id }) => this.#marks.delete(id));
@@ -72,7 +75,8 @@ export class Marks {
   /** Objects by what holds their last change, if Postgres does not have it. */
   count(): { local: number; queued: number } {
     const counts = { local: 0, queued: 0 };
-    for (const { level } of this.#marks.values()) if (level !== 'committed') counts[level]++;
+    for (const { level } of this.#marks.values())
+      if (level === 'local' || level === 'queued') counts[level]++;
     return counts;
   }
 
@@ -90,8 +94,10 @@ export class Marks {
   #check(nowMs: number): void {
     for (const [id, mark] of this.#marks)
       if (mark.level !== 'committed') {
-        mark.level = this.#world.durabilityOf(id);
-        if (mark.level === 'committed') mark.endMs = nowMs + COMMITTED_MS;
+        const level = this.#world.durabilityOf(id);
+        if (level === 'committed' && mark.level === null) this.#marks.delete(id);
+        if (level === 'committed') mark.endMs = nowMs + COMMITTED_MS;
+        mark.level = level;
       } else if (nowMs > mark.endMs) this.#marks.delete(id);
   }
 
@@ -103,7 +109,7 @@ export class Marks {
     if (this.isShown)
       for (const [id, { level }] of this.#marks) {
         const figure = this.#figures.get(id);
-        if (figure === undefined) continue;
+        if (figure === undefined || level === null || !figure.isShown) continue;
         const { elements } = figure.matrix;
         const top = readTop(figure) * Math.hypot(elements[4], elements[5], elements[6]);
         positions.setXYZ(i, elements[12], elements[13] + top + GAP, elements[14]);

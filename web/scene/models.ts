@@ -106,7 +106,7 @@ export class Models {
   }
 }
 
-/** A skinned or morphed mesh as it stands before an animation. */
+/** A skinned or morphed mesh as it is before an animation. */
 function readStill(mesh: Mesh): BufferGeometry {
   const skinned = mesh as SkinnedMesh;
   if (!skinned.isSkinnedMesh) return mesh.geometry;

@@ -10,7 +10,7 @@ import { findPlaceholder, findShape, readColor } from './shapes.ts';
 const MODEL_RETRY_MS = 1_000;
 const MODEL_TRIES_MAX = 4;
 
-/** What an object looks like, as one text: the same text needs the same parts. */
+/** The look of an object as one text: the same text needs the same parts. */
 type Look = string;
 
 /** Draws the objects of a world, and keeps up with their changes. */
@@ -39,6 +39,10 @@ export class Scenery {
     world.objects.on('enter', (object) => this.#add(object));
     world.objects.on('change', (object, before) => this.#change(object, before));
     world.objects.on('leave', ({ id }) => this.#remove(id));
+    // An outage can be longer than all tries to load a model.
+    world.on('status', (status) => {
+      if (status === 'live') for (const id of [...this.#problems.keys()]) this.#retry(world.objects.get(id));
+    });
   }
 
   problemOf(id: string): string | null {
@@ -90,6 +94,14 @@ export class Scenery {
     this.#changed();
   }
 
+  #retry(object: LiveObject | undefined): void {
+    const figure = object && this.figures.get(object.id);
+    if (object === undefined || figure === undefined || object.modelId === null) return;
+    this.#models.forget(object.modelId);
+    this.#looks.delete(object.id);
+    this.#dress(figure, object);
+  }
+
   #remove(id: string): void {
     const figure = this.figures.get(id);
     if (figure === undefined) return;
@@ -120,7 +132,9 @@ export class Scenery {
     for (let attempt = 1; ; attempt++) {
       try {
         const pieces = await this.#models.load(modelId, readMesh(object));
-        if (isCurrent()) this.#wear(figure, object, pieces);
+        if (!isCurrent()) return;
+        this.#problems.delete(object.id);
+        this.#wear(figure, object, pieces);
         return;
       } catch (error) {
         if (!isCurrent()) return;

@@ -41,7 +41,7 @@ export function findShape(object: LiveObject): Piece | null {
   return findPiece(shape, object.properties.glow === true ? glowing : solid);
 }
 
-/** The shape that stands for a model until it is loaded, or if it cannot be shown. */
+/** The shape in place of a model until it is loaded, or if it cannot be shown. */
 export function findPlaceholder(): Piece {
   return findPiece('box', missing);
 }

@@ -75,6 +75,7 @@ export class Stage {
   readonly #listeners: FrameListener[] = [];
   readonly #drawn: (() => void)[] = [];
   #isDirty = true;
+  #isLost = false;
   #isSteered = false;
   #quality = 0;
   #slowFrames = 0;
@@ -103,6 +104,15 @@ export class Stage {
     if (matchMedia('(prefers-reduced-motion: reduce)').matches) this.controls.smoothTime = 0;
     void this.controls.setLookAt(14, 9, 18, 0, 1, 0, false);
     new ResizeObserver(() => this.#resize()).observe(canvas);
+    canvas.addEventListener('webglcontextlost', (event) => {
+      // Without this, the browser never gives the context back.
+      event.preventDefault();
+      this.#isLost = true;
+    });
+    canvas.addEventListener('webglcontextrestored', () => {
+      this.#isLost = false;
+      this.#isDirty = true;
+    });
     this.quality = this.#quality;
     this.#renderer.setAnimationLoop((nowMs) => this.#draw(nowMs));
   }
@@ -150,6 +160,11 @@ export class Stage {
     return { x: left + ((x + 1) / 2) * width, y: top + ((1 - y) / 2) * height };
   }
 
+  /** Whether the browser has taken the graphics card away, for example because its driver crashed. */
+  get isLost(): boolean {
+    return this.#isLost;
+  }
+
   /** Whether the person has turned or moved the view. */
   get isSteered(): boolean {
     return this.#isSteered;
@@ -188,6 +203,7 @@ export class Stage {
       this.#slowFrames = 0;
       this.quality++;
     }
+    if (this.#isLost) return;
     const isMoved = this.controls.update(deltaSeconds);
     let isChanged = this.#isDirty;
     for (const listener of this.#listeners) if (listener(nowMs, deltaSeconds)) isChanged = true;

@@ -5,7 +5,7 @@ import type { Stage } from './stage.ts';
 const METRES_PER_SECOND = 5;
 /** Milliseconds between two changes of the avatar that are sent. */
 const SEND_MS = 100;
-/** A new avatar stands at this part of the way from the middle of the view to the eye. */
+/** A new avatar is at this part of the way from the middle of the view to the eye. */
 const FIRST_PART = 0.4;
 const UP = new Vector3(0, 1, 0);
 /** By the physical key, so that it works on every keyboard. */
