@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { extname, join } from 'node:path';
 import type { Browser } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { findFreePort } from '../dev/ports.ts';
@@ -13,6 +13,12 @@ import { openSpace } from './http/client.ts';
 import { type NodeTarget, startNode } from './http/node-target.ts';
 import { makeEnv, type Target } from './http/targets.ts';
 
+/** The types of the files of the page, by the end of their names. */
+const TYPES: Record<string, string> = {
+  '.css': 'text/css',
+  '.js': 'text/javascript',
+  '.svg': 'image/svg+xml',
+};
 const BROWSER = { Accept: 'text/html' };
 
 let folder: string;
@@ -97,8 +103,8 @@ describe.each(SERVERS)('the page on %s', (_, readUrl) => {
     expect(files.length).toBeGreaterThan(0);
     for (const path of files) {
       const answer = await ask(path);
-      const type = path.endsWith('.js') ? 'text/javascript; charset=utf-8' : 'text/css; charset=utf-8';
-      expect([path, answer.status, answer.headers.get('Content-Type')]).toEqual([path, 200, type]);
+      const [type] = (answer.headers.get('Content-Type') ?? '').split(';');
+      expect([path, answer.status, type]).toEqual([path, 200, TYPES[extname(path)]]);
       expectHeaders(answer, '/page/*');
       await answer.arrayBuffer();
     }
