@@ -27,6 +27,7 @@ async function open(browser: Browser, link: string, viewport: typeof DESK, scale
   await page.waitForFunction(() => performance.getEntriesByName('worldkeep:drawn').length > 0, undefined, {
     timeout: STILL_MS,
   });
+  await page.waitForFunction(() => (window.worldkeep?.world.presence.users.length ?? 0) > 0);
   return page;
 }
 
@@ -125,7 +126,6 @@ try {
   await save(both, 'two-browsers');
 
   const away = await open(browser, await link('ann', 'Ann', `http://127.0.0.1:${proxy.port}`), DESK);
-  await away.waitForFunction(() => (window.worldkeep?.world.presence.users.length ?? 0) > 0);
   proxy.inject({ kind: 'refuse' });
   await away.waitForFunction(() => window.worldkeep?.world.status === 'offline', undefined, {
     timeout: STILL_MS,
