@@ -66,6 +66,7 @@ describe('the packed package', () => {
       'docs/node-library.md',
       'docs/plaza.gltf',
       'docs/react.md',
+      'docs/world-page.md',
       'docs/worldkeep.svg',
       'drizzle/migrations/meta/_journal.json',
       'package.json',

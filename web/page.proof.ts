@@ -157,7 +157,7 @@ describe('two people in one world', () => {
     await close();
   });
 
-  it('an object that somebody deletes while it is dragged is let go, and is no step', async () => {
+  it('an object that somebody deletes while it is dragged is released, and is no step', async () => {
     const { ann, ben, close } = await openTwo();
     await waitUntilStill(ann.page);
     const grip = await project(ann.page, [0.85, 1.85, 0.85]);

@@ -39,7 +39,7 @@ describe('parents', () => {
     expect(advance()).toEqual([]);
   });
 
-  it('a child whose parent is missing stands in the world until the parent comes', () => {
+  it('a child whose parent is missing is placed in the world until the parent comes', () => {
     const { figures, advance, place } = open();
     figures.add('child', at(1), 'parent');
     advance();

@@ -95,7 +95,7 @@ export async function waitUntilLoaded(page: Page): Promise<void> {
 /**
  * Expects nothing in the console, and that no panel jumped.
  * @param allowed errors of a deliberate failure
- * @param mayJump whether the page opened something for the person, later than half a second after what they did
+ * @param mayJump whether the page opened something for the person more than half a second after an input
  */
 export async function expectQuiet(
   { page, problems }: Tab,
