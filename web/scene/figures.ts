@@ -118,7 +118,8 @@ export class Figures {
     if (parent === undefined) {
       const waiting = this.#waiting.get(parentId) ?? new Set();
       this.#waiting.set(parentId, waiting.add(figure));
-    } else if (figure.children.size > 0 && isWithin(parent, figure)) this.#circular.add(figure);
+    } else if (parent === figure || (figure.children.size > 0 && isWithin(parent, figure)))
+      this.#circular.add(figure);
     else {
       figure.parent = parent;
       parent.children.add(figure);
