@@ -66,7 +66,7 @@ export function showStatus(world: World, marks: Marks, stage: Stage): void {
     const { local, queued } = marks.count();
     const committed = world.objects.size - local - queued;
     for (const [i, [count, word]] of [
-      [local, 'sent'] as const,
+      [local, 'sending'] as const,
       [queued, 'queued'] as const,
       [committed, 'committed'] as const,
     ].entries()) {

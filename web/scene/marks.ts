@@ -14,7 +14,7 @@ import type { Figures } from './figures.ts';
 
 /** The place that has the last change of an object, and the colour of its mark. */
 export const HOLDERS: Record<Durability, { label: string; color: string }> = {
-  local: { label: 'Sent: only this browser has it yet', color: '#ffb454' },
+  local: { label: 'Sending: only this browser has it yet', color: '#ffb454' },
   queued: { label: 'Queued: the log has it', color: '#5cb8ff' },
   committed: { label: 'Committed: Postgres has it', color: '#6fdc8c' },
 };
