@@ -1,3 +1,4 @@
+import { readBasePath } from '../http/base-path.ts';
 import type { AppContext } from '../http/context.ts';
 import { readQuery } from '../http/query.ts';
 import { DOCS_ASSETS_PATH as ASSETS } from '../openapi/assets.ts';
@@ -21,15 +22,17 @@ const PAGE = `<!doctype html>
 </html>
 `;
 
-/** Built for the first who asks, once in an isolate. */
-let written: string | null = null;
+/** By the path below which the API is mounted. Built for the first who asks, once in an isolate. */
+const written = new Map<string, string>();
 let policy: Promise<string> | null = null;
 
 /** GET /openapi.json */
 export function getOpenApi(c: AppContext): Response {
   readQuery(c, []);
-  written ??= JSON.stringify(c.get('describeApi')());
-  return c.body(written, 200, { 'Content-Type': 'application/json', 'Cache-Control': 'no-cache' });
+  const basePath = readBasePath(c);
+  const text = written.get(basePath) ?? JSON.stringify(c.get('describeApi')());
+  written.set(basePath, text);
+  return c.body(text, 200, { 'Content-Type': 'application/json', 'Cache-Control': 'no-cache' });
 }
 
 /** GET /docs. Nothing is loaded from another host, and nothing but the one script in the page and the package's runs. */
