@@ -43,6 +43,7 @@ it('a viewer gets no tools, and the server refuses the page’s changes anyway',
   await eventually(async () => (await guests.state()).users.length).toBe(1);
   expect(await page.locator('#notices').textContent()).toBe('');
 
+  await page.locator('#view').press('Escape');
   await page.evaluate(() => void window.worldkeep?.world.delete('box'));
   await eventually(() => page.locator('#notices').textContent()).toContain('your role');
   await eventually(() => page.evaluate(() => window.worldkeep?.world.objects.has('box'))).toBe(true);
