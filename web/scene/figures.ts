@@ -118,8 +118,7 @@ export class Figures {
     if (parent === undefined) {
       const waiting = this.#waiting.get(parentId) ?? new Set();
       this.#waiting.set(parentId, waiting.add(figure));
-    } else if (parent === figure || (figure.children.size > 0 && isWithin(parent, figure)))
-      this.#circular.add(figure);
+    } else if (isWithin(parent, figure)) this.#circular.add(figure);
     else {
       figure.parent = parent;
       parent.children.add(figure);
@@ -150,6 +149,8 @@ export class Figures {
 
 /** Whether a figure is another one, or below it. */
 function isWithin(figure: Figure, other: Figure): boolean {
+  // Most figures have none below them, and a chain of parents can be long.
+  if (other.children.size === 0) return figure === other;
   for (let above: Figure | null = figure; above !== null; above = above.parent)
     if (above === other) return true;
   return false;
