@@ -29,7 +29,7 @@ async function startParent(
     logFile,
     lastSignal: 'SIGKILL',
   });
-  await expect.poll(() => readFileSync(logFile, 'utf8'), { timeout: 10_000 }).toMatch(/\d+ \d+\n/);
+  await expect.poll(() => readFileSync(logFile, 'utf8')).toMatch(/\d+ \d+\n/);
   return { started, pids: readFileSync(logFile, 'utf8').trim().split(' ').map(Number) };
 }
 
@@ -50,7 +50,7 @@ describe('a started process', () => {
     await stopProcess(polite.started, 'SIGTERM', 10_000);
     expect(polite.started.ended()).toBe('exit code 3');
     // It killed its child and went: the child is gone a moment later.
-    await expect.poll(() => findRunning(polite.pids), { timeout: 10_000 }).toEqual([]);
+    await expect.poll(() => findRunning(polite.pids)).toEqual([]);
     const stubborn = await startParent('stubborn', 'stubborn');
     await stopProcess(stubborn.started, 'SIGTERM', 50);
     expect(stubborn.started.ended()).toBe('signal SIGKILL');

@@ -438,7 +438,7 @@ describe('BatchProcessor, on a Node server with its stores over TCP', () => {
       const lost = batch.add('objectUpdates', { objectId: 'none', name: 'n', updatedBy: 'ann' });
       batch.add('operations', { op: 'patch', id: 'there', ifSeq: 1 });
       await batch.flushAll();
-      await expect.poll(() => told.length, { timeout: 20_000 }).toBe(2);
+      await expect.poll(() => told.length).toBe(2);
       expect(told.toSorted((a, b) => (a.type < b.type ? -1 : 1))).toEqual([
         {
           type: 'objectUpdates',

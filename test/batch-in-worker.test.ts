@@ -81,7 +81,7 @@ describe('BatchProcessor, in a request of a Worker in workerd', () => {
       expect(stats.batches).toBeLessThanOrEqual(9);
       expect(outcomes.every((outcome) => outcome.status === 'fulfilled')).toBe(true);
       // The drain continues after the answer.
-      await expect.poll(async () => (await layer.countTenant()).objects, { timeout: 20_000 }).toBe(250);
+      await expect.poll(async () => (await layer.countTenant()).objects).toBe(250);
       const object = await layer.getObject('o-7');
       expect(object).toMatchObject({ name: 'n-7', createdBy: 'user-1' });
     },

@@ -127,9 +127,10 @@ describe('the SDK in Chromium', () => {
 
     proxy.clear();
     const again = await openTab();
-    await expect.poll(() => readUnsent(again), { timeout: 20_000 }).toBe(0);
+    await ready(again);
+    await expect.poll(() => readUnsent(again)).toBe(0);
     await expect.poll(async () => (await place.state()).objects.length).toBe(300);
-    expect(await readTexts(place)).toEqual(['before', 'after']);
+    await expect.poll(() => readTexts(place)).toEqual(['before', 'after']);
     await expect.poll(() => saved(again)).toBe(0);
     await close();
   });
@@ -159,7 +160,7 @@ describe('the SDK in Chromium', () => {
     await tab.close();
     proxy.clear();
     const tabs = await Promise.all(Array.from({ length: 5 }, () => openTab()));
-    await expect.poll(async () => (await readTexts(place)).length, { timeout: 20_000 }).toBe(10);
+    await expect.poll(async () => (await readTexts(place)).length).toBe(10);
     for (const each of tabs) await expect.poll(() => readUnsent(each)).toBe(0);
     expect(await readTexts(place)).toEqual(Array.from({ length: 10 }, (_, i) => `message ${i}`));
     expect(context.pages()).toHaveLength(5);

@@ -116,7 +116,7 @@ describe('the examples for browsers', () => {
             const [red = 0, green = 0, blue = 0] = await readPixel(page, point, y);
             return red > 2 * green && red > 2 * blue ? 'box' : [red, green, blue];
           };
-          await expect.poll(read, { timeout: 20_000 }).toEqual(point === at ? 'box' : BACKGROUND);
+          await expect.poll(read).toEqual(point === at ? 'box' : BACKGROUND);
         }
     };
     const update = (op: object) => place.call('POST', `/v1/spaces/${place.space}/updates`, { ops: [op] });

@@ -62,7 +62,7 @@ describe('answers that no worldkeep gives', () => {
     expect(await nextError(world)).toMatchObject({ code: 'not_worldkeep', status: 404 });
     isProxy = false;
     await place.call('PUT', `/v1/spaces/${place.space}/objects/later`, {});
-    await expect.poll(() => world.objects.has('later'), { timeout: 20_000 }).toBe(true);
+    await expect.poll(() => world.objects.has('later')).toBe(true);
   });
 
   it('a body that is too large for a proxy is sent in halves', async () => {
@@ -349,7 +349,7 @@ describe('a long time offline', () => {
     expect(sent.size).toBeLessThan(1_500 * 22);
     isOffline = false;
     world.setToken(place.key);
-    await expect.poll(() => world.unsent, { timeout: 20_000 }).toBe(0);
+    await expect.poll(() => world.unsent).toBe(0);
   });
 
   it('[K3] finds its message among many of others', async () => {

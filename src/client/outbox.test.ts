@@ -22,8 +22,8 @@ describe('the outbox', () => {
     for (let i = 0; i < 1000; i++) world.put(`o${i}`, { properties: { i } });
     expect(world.objects.size).toBe(1000);
     proxy.clear();
-    await expect.poll(() => world.unsent, { timeout: 20_000 }).toBe(0);
-    await expect.poll(() => world.status, { timeout: 20_000 }).toBe('live');
+    await expect.poll(() => world.unsent).toBe(0);
+    await expect.poll(() => world.status).toBe('live');
     await expectSame(place, world);
     expect(world.chat.messages.map(({ text }) => text)).toEqual(['once']);
     await world.close({ timeoutMs: 0 });

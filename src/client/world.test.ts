@@ -245,7 +245,7 @@ describe('bad input', () => {
     const { jti } = JSON.parse(atob(token.split('.')[1] ?? ''));
     await place.call('DELETE', `/v1/sessions/${jti}`);
     const sent = world.put('lamp');
-    await expect.poll(() => world.status, { timeout: 15_000 }).toBe('unauthorized');
+    await expect.poll(() => world.status).toBe('unauthorized');
     expect([world.error?.code, world.unsent]).toEqual(['unauthorized', 1]);
     world.setToken(await place.join('ann'));
     await sent.reached('queued');

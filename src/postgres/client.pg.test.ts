@@ -137,7 +137,7 @@ describe.each([
     } finally {
       way.clear();
     }
-    await expect.poll(() => readTenant(postgres, 'after'), { timeout: 10_000 }).toBe('after');
+    await expect.poll(() => readTenant(postgres, 'after')).toBe('after');
   });
 
   it('is unavailable where the connection is cut in the middle of a transaction, which then never was', async () => {

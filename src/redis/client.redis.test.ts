@@ -139,7 +139,7 @@ describe.each(REDIS_WAYS)('RedisClient, %s', (_, openWay) => {
     } finally {
       way.clear();
     }
-    await expect.poll(() => redis.ping().then(() => 'back'), { timeout: 10_000 }).toBe('back');
+    await expect.poll(() => redis.ping().then(() => 'back')).toBe('back');
   });
 
   it('may be opened while Redis is away', async () => {
@@ -150,7 +150,7 @@ describe.each(REDIS_WAYS)('RedisClient, %s', (_, openWay) => {
     } finally {
       way.clear();
     }
-    await expect.poll(() => redis.ping().then(() => 'back'), { timeout: 10_000 }).toBe('back');
+    await expect.poll(() => redis.ping().then(() => 'back')).toBe('back');
   });
 
   it('gives a command up that is not answered in time, rather than take it for answered', async () => {
@@ -163,7 +163,7 @@ describe.each(REDIS_WAYS)('RedisClient, %s', (_, openWay) => {
     } finally {
       way.clear();
     }
-    await expect.poll(() => redis.ping().then(() => 'back'), { timeout: 10_000 }).toBe('back');
+    await expect.poll(() => redis.ping().then(() => 'back')).toBe('back');
   });
 
   it('runs what it is asked once, even if the answer is lost', async () => {
@@ -178,7 +178,7 @@ describe.each(REDIS_WAYS)('RedisClient, %s', (_, openWay) => {
     for (const [key, run] of lost) {
       way.inject({ kind: 'drop-reply', match: key });
       await expect(run()).rejects.toMatchObject(AWAY);
-      await expect.poll(() => redis.command('GET', key), { timeout: 10_000 }).toBe('1');
+      await expect.poll(() => redis.command('GET', key)).toBe('1');
     }
   });
 

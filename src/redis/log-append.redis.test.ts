@@ -144,7 +144,7 @@ describe.each(REDIS_WAYS)('append, %s', (_, openWay) => {
     const request = { idempotency: { ...KEY, key: 'lost-key' } };
     await expect(space.append(request)).rejects.toMatchObject({ code: 'store_unavailable' });
     await expect
-      .poll(() => space.append(request).catch(() => null), { timeout: 10_000 })
+      .poll(() => space.append(request).catch(() => null))
       .toMatchObject({ status: 'appended', isRepeat: true });
     const read = await space.read();
     expect(read.status === 'read' && read.entries).toHaveLength(2);

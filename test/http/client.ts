@@ -106,5 +106,5 @@ export async function openSpace(target: Target, spaceId = 'here'): Promise<Door 
 
 /** Waits after a fault: a cut connection is opened again a moment later, and until then requests are 503. */
 export async function waitUntilReady(target: Target): Promise<void> {
-  await expect.poll(async () => (await target.fetch('/readyz')).status, { timeout: 10_000 }).toBe(200);
+  await expect.poll(async () => (await target.fetch('/readyz')).status).toBe(200);
 }

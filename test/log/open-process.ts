@@ -175,9 +175,7 @@ export class Follower {
   }
 
   async has(event: 'change' | 'reset', isIt: (seq: Seq) => boolean = () => true): Promise<void> {
-    await expect
-      .poll(() => this.events.some((one) => one.event === event && isIt(one.seq)), { timeout: 15_000 })
-      .toBe(true);
+    await expect.poll(() => this.events.some((one) => one.event === event && isIt(one.seq))).toBe(true);
   }
 }
 

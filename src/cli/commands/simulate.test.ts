@@ -84,7 +84,7 @@ describe('worldkeep simulate', () => {
       signal: interrupted.signal,
     });
     const listIds = async () => (await place.state()).objects.map(({ id }) => id);
-    await expect.poll(async () => (await listIds()).length, { timeout: 20_000 }).toBe(3);
+    await expect.poll(async () => (await listIds()).length).toBe(3);
     const ids = await listIds();
     interrupted.abort();
     const { code, stdout } = await running;

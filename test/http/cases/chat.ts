@@ -354,7 +354,7 @@ export function describeChatElsewhere({ start, makeEnv }: Runtime): void {
           events.events
             .filter(({ event }) => event === 'change')
             .flatMap(({ data }) => JSON.parse(data).ops.map(({ id }: { id: string }) => id));
-        await expect.poll(() => streamed().length, { timeout: 10_000 }).toBe(1_000);
+        await expect.poll(() => streamed().length).toBe(1_000);
         expect(streamed()).toEqual(ids);
         await events.leave();
         const { chat } = await readState(room);

@@ -282,7 +282,7 @@ export function describeStream({ start, makeEnv, withoutRedis, openOwnRedis }: R
         },
       );
       expect(outcome.status).toBe('appended');
-      await expect.poll(client.ids, { timeout: 10_000 }).toEqual(['lost']);
+      await expect.poll(client.ids).toEqual(['lost']);
       await put('heard');
       await expect.poll(client.ids).toEqual(['lost', 'heard']);
       await Promise.all([redis.close(), client.leave()]);
@@ -348,7 +348,7 @@ export function describeStream({ start, makeEnv, withoutRedis, openOwnRedis }: R
         latencyMsSum: 0,
       });
       await expect
-        .poll(() => client.events.at(-1), { timeout: 10_000 })
+        .poll(() => client.events.at(-1))
         .toMatchObject({ event: 'committed', data: `{"seq":${outcome.seq}}` });
       expect(client.ids()).toEqual(['b']);
       await Promise.all([redis.close(), client.leave()]);
@@ -365,7 +365,7 @@ export function describeStream({ start, makeEnv, withoutRedis, openOwnRedis }: R
           await put(id);
           expected.push(id);
         }
-        await expect.poll(client.ids, { timeout: 10_000 }).toEqual(expected);
+        await expect.poll(client.ids).toEqual(expected);
       }
       expect(client.events.every(({ event }) => event === 'change')).toBe(true);
       await client.leave();

@@ -177,7 +177,7 @@ export function describeUpdateModes({
           stores.postgres.inject('refuse');
           // A committed write leaves the backlog shortly after its answer.
           for (let i = 0; i < 2; i++)
-            await expect.poll(async () => (await post(door, puts(1))).status, { timeout: 10_000 }).toBe(202);
+            await expect.poll(async () => (await post(door, puts(1))).status).toBe(202);
           for (const answer of [
             await post(door, puts(1), { Prefer: 'wait' }),
             await door.call('PUT', `${door.at}/objects/p`, { json: {} }),
@@ -213,9 +213,7 @@ export function describeUpdateModes({
         const meta = `wk:{${door.tenantId}!here}:meta`;
         const bulk = 'x'.repeat(900);
         // Waits until the drain of the waiting write has released its claim.
-        await expect
-          .poll(() => redis.client.hmget(meta, 'oldest', 'token'), { timeout: 20_000 })
-          .toEqual(['', '']);
+        await expect.poll(() => redis.client.hmget(meta, 'oldest', 'token')).toEqual(['', '']);
         for (const [count, headers] of [
           [1, {}],
           [100, { 'Idempotency-Key': 'hundred' }],
