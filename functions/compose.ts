@@ -24,8 +24,11 @@ import { DirectLog } from '../src/log/direct-log.ts';
 import { Drain } from '../src/log/drain.ts';
 import { createFindCursor } from '../src/log/find-cursor.ts';
 import type { DrainStore, LogStore } from '../src/log/log-stores.ts';
+import { PostedBudget } from '../src/log/posted-budget.ts';
 import { createNoteAhead } from '../src/log/readers-ahead.ts';
 import { SpaceLog } from '../src/log/space-log.ts';
+import { Spill } from '../src/log/spill.ts';
+import { SpillingLog } from '../src/log/spilling-log.ts';
 import { PersistenceLayer } from '../src/persistence-layer.ts';
 import { createApiKeyStore } from '../src/postgres/api-key-store.ts';
 import { createAssetStore } from '../src/postgres/asset-store.ts';
@@ -34,6 +37,7 @@ import { createDrainStore } from '../src/postgres/drain-store.ts';
 import { logQueries } from '../src/postgres/log-queries.ts';
 import { createStateLoader } from '../src/postgres/operations/load-snapshot.ts';
 import { createSessionStore } from '../src/postgres/session-store.ts';
+import { createSpillStore } from '../src/postgres/spill-store.ts';
 import { createWorldStore } from '../src/postgres/world-store.ts';
 import { createQueue } from '../src/qstash/queue.ts';
 import type { RedisClient } from '../src/redis/client.ts';
@@ -45,6 +49,7 @@ import { createRateLimitStore } from '../src/redis/rate-limit.ts';
 import { createStateStore } from '../src/redis/snapshot.ts';
 import { createStreamPlaces } from '../src/redis/stream-places.ts';
 import { SpaceState, type StateLoader } from '../src/state/space-state.ts';
+import { LIMITS } from '../src/world/limits.ts';
 import type { AppContext, AppEnv, Services } from './http/context.ts';
 import { describeError } from './http/describe-error.ts';
 import { createLog, type Log } from './http/log.ts';
@@ -105,7 +110,16 @@ export function compose(env: Env, runtime: Runtime): Composition {
   const logs = redis && openLogs(redis, drainStore, { now, log });
   const logStore = logs?.store ?? null;
   const { spaceLog, drain } = openLog(config, logStore, drainStore, { now, log });
-  const state = openState(config, redis, createStateLoader(postgres), { spaceLog, drain, logs, now, log });
+  const budget = new PostedBudget(drainStore, now);
+  const spill = openSpill(config, postgres, drainStore, runtime, { spaceLog, logStore, drain, now, log });
+  const state = openState(config, redis, createStateLoader(postgres), {
+    spaceLog,
+    drain,
+    spill,
+    logs,
+    now,
+    log,
+  });
   const presence = redis && new Presence(createPresenceStore(redis));
   const live = config.redis === null ? null : runtime.openLive({ ...config.redis, readHeaders });
   const changes = logs && new SpaceChanges(logs.store, drainStore, logs.noteAhead);
@@ -129,7 +143,11 @@ export function compose(env: Env, runtime: Runtime): Composition {
               }),
           },
         );
-  const worldLog = spaceLog ?? new DirectLog(drainStore, now, config.limits.rateLimitChatPerMinute);
+  const { idempotencyTtlSeconds, rateLimitChatPerMinute: messagesPerMinute } = config.limits;
+  const worldLog =
+    spaceLog === null || spill === null
+      ? new DirectLog(drainStore, now, messagesPerMinute)
+      : new SpillingLog(spaceLog, spill, budget, { idempotencyTtlSeconds, messagesPerMinute });
   const underWay = new Set<Promise<unknown>>();
   return {
     config,
@@ -167,7 +185,7 @@ export function compose(env: Env, runtime: Runtime): Composition {
     streams,
     cut,
     fetchAsset,
-    drains: drain,
+    drains: drain && spill && returnsSpilled(drain, spill),
     presence,
     deadLetters: new DeadLetters(drainStore, worldLog),
     assets: new AssetLibrary(createAssetStore(postgres), runtime.openBucket(config.bucket), {
@@ -186,6 +204,7 @@ export function compose(env: Env, runtime: Runtime): Composition {
     endStreams: () => streams?.endAll(),
     async close() {
       live?.close?.();
+      spill?.end();
       drain?.endRests();
       await Promise.allSettled(underWay);
       await Promise.all([postgres.close(), redis?.close()]);
@@ -248,6 +267,61 @@ function openLog(
   return { spaceLog, drain };
 }
 
+/** The requests that wait for Redis; null where there is none. */
+function openSpill(
+  { limits }: Config,
+  postgres: Postgres,
+  drainStore: DrainStore,
+  { endsStreams }: Runtime,
+  {
+    spaceLog,
+    logStore,
+    drain,
+    now,
+    log,
+  }: {
+    spaceLog: SpaceLog | null;
+    logStore: LogStore | null;
+    drain: Drain | null;
+    now: () => number;
+    log: Log;
+  },
+): Spill | null {
+  if (spaceLog === null || logStore === null || drain === null) return null;
+  const spill = new Spill(createSpillStore(postgres), drainStore, {
+    now,
+    pause,
+    idempotencyTtlSeconds: limits.idempotencyTtlSeconds,
+    limits: { bytesMax: limits.backlogBytesMax, entriesMax: limits.backlogEntriesMax },
+    returnMsMax: endsStreams ? Number.POSITIVE_INFINITY : LIMITS.spillReturnMsMax,
+    onEvent: ({ event, address, count, cause }) =>
+      log(event === 'spill_returned' ? 'info' : 'warn', event, {
+        tenantId: address.tenantId,
+        ...(count !== undefined && { count }),
+        ...(cause !== undefined && { causes: describeError(cause) }),
+      }),
+  });
+  spill.useLog(spaceLog, drain, logStore);
+  return spill;
+}
+
+/** Drains that first return the requests that wait for Redis. */
+function returnsSpilled(drain: Drain, spill: Spill): Services['drains'] {
+  return {
+    async drainSpace(address, budget) {
+      await spill.returnSpace(address);
+      return drain.drainSpace(address, budget);
+    },
+    async sweep(budget) {
+      // Requests that cannot return keep no space from being drained.
+      const failure = await spill.returnAll().catch((error: unknown) => error);
+      const report = await drain.sweep(budget);
+      if (failure !== undefined) throw failure;
+      return report;
+    },
+  };
+}
+
 /** The cached states of worlds; null without a Redis. */
 function openState(
   config: Config,
@@ -256,12 +330,14 @@ function openState(
   {
     spaceLog,
     drain,
+    spill,
     logs,
     now,
     log,
   }: {
     spaceLog: SpaceLog | null;
     drain: Drain | null;
+    spill: Spill | null;
     logs: ReturnType<typeof openLogs> | null;
     now: () => number;
     log: Log;
@@ -274,6 +350,7 @@ function openState(
     pause,
     createToken: () => crypto.randomUUID(),
     keeps: config.cacheEnabled,
+    spill,
     onEvent: ({ event, address, cause }) =>
       log('warn', event, { tenantId: address.tenantId, causes: describeError(cause) }),
   });

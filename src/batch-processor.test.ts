@@ -270,7 +270,7 @@ describe('BatchProcessor, on a Node server with its stores over TCP', () => {
     const added = [1, 2, 3, 4, 5, 6].map((x) =>
       batch.add(x === 1 ? 'objectSaves' : 'objectUpdates', { objectId: 'o', position: { x, y: 0, z: 0 } }),
     );
-    const seqs = (await Promise.all(added)).map(({ seq }) => seq);
+    const seqs = (await Promise.all(added)).map(({ seq }) => seq ?? 0);
     expect(seqs).toEqual([...seqs].sort((a, b) => a - b));
     await batch.shutdown();
     expect((await objects()).get('o')?.position.x).toBe(6);

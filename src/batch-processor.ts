@@ -63,10 +63,14 @@ export const BATCH_TYPES = [
 ] as const;
 export type BatchType = (typeof BATCH_TYPES)[number];
 
-/** Where an operation is. `queued`: in the log, to be committed. `committed`: in Postgres. */
+/**
+ * Where an operation is. `queued`: in the log, to be committed. `committed`: in Postgres. `spilled`: Redis is away, and the operation
+ * waits in Postgres for its place in the log.
+ */
 export interface BatchResult {
-  seq: Seq;
-  durability: 'queued' | 'committed';
+  /** Null for a spilled operation, which gets its place in the order later. */
+  seq: Seq | null;
+  durability: 'queued' | 'committed' | 'spilled';
   /** The outcome of a committed operation; absent while it is queued. Only `applied` changed the world. */
   status?: OperationStatus;
   /** The id of a posted message. */
@@ -306,7 +310,7 @@ export class BatchProcessor {
           const result = outcome.status === 'committed' ? outcome.results[i] : undefined;
           const messageId = outcome.messageIds?.[i];
           resolve({
-            seq: outcome.seq,
+            seq: outcome.status === 'spilled' ? null : outcome.seq,
             durability: outcome.status,
             ...(result && { status: result.status }),
             ...(messageId !== undefined && { messageId }),

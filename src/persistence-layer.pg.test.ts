@@ -133,8 +133,8 @@ describe.each(Object.entries(DRIVERS))('PersistenceLayer on %s', (_, open) => {
     const written = await Promise.all(
       Array.from({ length: 20 }, async (_, i) => {
         const put = { op: 'put', id: `o${i % 5}`, name: `${i}` };
-        const { seq } = await layer.appendOperations({ ops: [put] }, { waits: true });
-        return { id: put.id, name: put.name, seq };
+        const written = await layer.appendOperations({ ops: [put] }, { waits: true });
+        return { id: put.id, name: put.name, seq: written.status === 'committed' ? written.seq : 0 };
       }),
     );
     const seqs = written.map(({ seq }) => seq);

@@ -1,6 +1,7 @@
 import { fingerprint } from './helpers/fingerprint.ts';
 import type { StagedWorld } from './log/log-stores.ts';
 import type { AppendOptions, CommittedOperations, Queued } from './log/space-log.ts';
+import type { Spilled } from './log/world-log.ts';
 import { nameMessages } from './persistence/name-messages.ts';
 import { readOwnParts, refuseForSession, withinSpace } from './persistence/within-space.ts';
 import {
@@ -273,12 +274,13 @@ export class PersistenceLayer {
 
   /**
    * Appends operations, `{ops: [{op, id, …}]}` as the API has them, to the space's order, all in one place of it. `queued`: they are in the
-   * log, and will be committed; `committed`: they are in Postgres, and `results` says what became of each.
+   * log, and will be committed; `committed`: they are in Postgres, and `results` says what became of each. `spilled`: Redis is away, and
+   * they wait in Postgres for their place in the order.
    */
   async appendOperations(
     input: unknown,
     { spaceId, waits = false, ...append }: OperationsOptions = {},
-  ): Promise<Queued | CommittedOperations> {
+  ): Promise<Queued | CommittedOperations | Spilled> {
     const checked = checkOperations(this.#read(input));
     const { withinSpace: isSession, actor, role = 'editor' } = this.#options;
     if (isSession) refuseForSession(checked, { actor, role });

@@ -61,6 +61,7 @@ BEGIN
     DELETE FROM space_assets WHERE tenant_id = v_tenant AND space_id = p_space;
     DELETE FROM sessions WHERE tenant_id = v_tenant AND space_id = p_space;
     DELETE FROM world_stages WHERE tenant_id = v_tenant AND space_id = p_space;
+    DELETE FROM log_spill WHERE tenant_id = v_tenant AND space_id = p_space;
     UPDATE spaces s
     SET incarnation = p_incarnation, world = draw_world(p_space),
         log_cursor = seq, generation_seq = seq, incarnation_seq = seq, log_instance = NULL, log_opened_at = NULL,

@@ -1,6 +1,7 @@
 import { parseJsonBytes } from '../../src/world/json-text.ts';
 import { checkMediaType, readBytes } from '../http/body.ts';
 import type { AppContext } from '../http/context.ts';
+import { writeDurability } from '../http/durability.ts';
 import { readIdempotency, refuseExpired } from '../http/idempotency.ts';
 import { isJsonObject, readParam } from '../http/input.ts';
 import { applyWish, readPrefer } from '../http/prefer.ts';
@@ -29,6 +30,7 @@ export async function postChat(c: AppContext): Promise<Response> {
     onBudget: (left) => writeBudget(c, left),
   });
   applyWish(c, wish);
+  writeDurability(c, durability);
   return c.json({ ...message, durability }, durability === 'committed' ? 201 : 202);
 }
 

@@ -1,5 +1,6 @@
 import type { AppContext } from '../http/context.ts';
 import { readDefer } from '../http/defer.ts';
+import { answerAccepted, answerCommitted } from '../http/durability.ts';
 import { readParam } from '../http/input.ts';
 import { readQuery } from '../http/query.ts';
 
@@ -14,9 +15,9 @@ export async function replayDeadLetter(c: AppContext): Promise<Response> {
   readQuery(c, []);
   const { tenantId } = c.get('principal');
   const outcome = await c.get('services').deadLetters.replay(tenantId, readParam(c, 'id'), readDefer(c));
-  const { seq, accepted } = outcome;
-  if (outcome.status === 'queued') return c.json({ seq, accepted, durability: 'queued' }, 202);
-  return c.json({ seq, durability: 'committed', results: outcome.results });
+  return outcome.status === 'queued'
+    ? answerAccepted(c, { ...outcome, durability: 'queued' })
+    : answerCommitted(c, outcome);
 }
 
 /** DELETE /v1/dead-letters/{id} */

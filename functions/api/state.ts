@@ -6,6 +6,7 @@ import { STATE_PARTS, type StatePart } from '../../src/world/state-lines.ts';
 import type { SaveMode, Vector3 } from '../../src/world/types.ts';
 import { readJson } from '../http/body.ts';
 import type { AppContext } from '../http/context.ts';
+import { answerAccepted, writeDurability } from '../http/durability.ts';
 import { isConditional, isFresh, readStateTag, refuseConditions, writeStateEtag } from '../http/etag.ts';
 import { readParam } from '../http/input.ts';
 import { NDJSON, readPieces, sendsNdjson, streamLines } from '../http/ndjson.ts';
@@ -80,11 +81,11 @@ export async function putState(c: AppContext): Promise<Response> {
           await readJson(c, { bytesMax: c.get('services').config.limits.stateBodyBytesMax }),
           target,
         );
+    writeDurability(c, 'committed');
     return c.json({ seq, objects, durability: 'committed' });
   } catch (error) {
     if (!(error instanceof WriteQueued)) throw error;
-    const { seq, accepted } = error;
-    return c.json({ seq, accepted, durability: 'queued' }, 202);
+    return answerAccepted(c, error);
   }
 }
 

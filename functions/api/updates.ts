@@ -4,6 +4,7 @@ import { LIMITS } from '../../src/world/limits.ts';
 import type { JsonValue } from '../../src/world/types.ts';
 import { checkMediaType, readBytes } from '../http/body.ts';
 import type { AppContext } from '../http/context.ts';
+import { answerAccepted, answerCommitted } from '../http/durability.ts';
 import { readIdempotency, refuseExpired } from '../http/idempotency.ts';
 import { isJsonObject, readParam } from '../http/input.ts';
 import { applyWish, readPrefer } from '../http/prefer.ts';
@@ -24,13 +25,12 @@ export async function postUpdates(c: AppContext): Promise<Response> {
     idempotency: await readIdempotency(c, bytes),
     onBudget: (left) => writeBudget(c, left),
   });
-  const { seq, accepted } = outcome;
-  if (outcome.status === 'queued') {
+  if (outcome.status !== 'committed') {
     if (wish === 'respond-async') applyWish(c, wish);
-    return c.json({ seq, accepted, durability: 'queued' }, 202);
+    return answerAccepted(c, { ...outcome, durability: outcome.status });
   }
   if (wish === 'wait') applyWish(c, wish);
-  return c.json({ seq, durability: 'committed', results: outcome.results });
+  return answerCommitted(c, outcome);
 }
 
 /** An `id` of a posted message is an idempotency key. The operations are not checked yet. @throws key_expired */

@@ -1,5 +1,6 @@
 import { WriteQueued } from '../../src/persistence/world-writes.ts';
 import type { AppContext } from './context.ts';
+import { answerAccepted, writeDurability } from './durability.ts';
 import { applyWish, readPrefer } from './prefer.ts';
 
 /** A write, or the answer that the log has it: the caller did not want to wait for the commit, or it took too long. */
@@ -9,11 +10,12 @@ export async function unlessQueued<T>(
 ): Promise<T | Response> {
   const wish = readPrefer(c);
   try {
-    return await write(wish === 'respond-async');
+    const written = await write(wish === 'respond-async');
+    writeDurability(c, 'committed');
+    return written;
   } catch (error) {
     if (!(error instanceof WriteQueued)) throw error;
-    const { seq, accepted } = error;
     if (wish === 'respond-async') applyWish(c, wish);
-    return c.json({ seq, accepted, durability: 'queued' }, 202);
+    return answerAccepted(c, error);
   }
 }

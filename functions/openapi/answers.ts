@@ -106,6 +106,12 @@ export const fileUploadAnswer = z.strictObject({
   expiresAt: timeAnswer,
 });
 
+const durabilityAnswer = z
+  .enum(['committed', 'queued', 'spilled'])
+  .describe(
+    '`committed`: Postgres has committed the write. `queued`: the log in Redis has it. `spilled`: Redis is away, and the write waits in Postgres for its place in the log.',
+  );
+
 export const chatMessageAnswer = z.strictObject({
   id: idSchema,
   userId: nullableId,
@@ -115,7 +121,12 @@ export const chatMessageAnswer = z.strictObject({
   createdAt: timeAnswer,
 }) satisfies z.ZodType<ChatMessage>;
 
-export const postedMessageAnswer = chatMessageAnswer.extend({ durability: z.enum(['queued', 'committed']) });
+/** A spilled message has neither `seq` nor `createdAt`: it gets its place in the order later. */
+export const postedMessageAnswer = chatMessageAnswer.extend({
+  seq: seqAnswer.exactOptional(),
+  createdAt: timeAnswer.exactOptional(),
+  durability: durabilityAnswer,
+});
 
 /** With `include`, the parts that were asked for. */
 export const stateAnswer: z.ZodType<Partial<WorldState> & Pick<WorldState, 'space' | 'seq' | 'durableSeq'>> =
@@ -137,9 +148,11 @@ export const savedAnswer = z.strictObject({
 });
 
 export const queuedAnswer = z.strictObject({
-  seq: seqAnswer,
+  seq: seqAnswer
+    .exactOptional()
+    .describe('Absent if the write is `spilled`: it gets its place in the order later.'),
   accepted: countAnswer.describe('The number of accepted operations.'),
-  durability: z.literal('queued'),
+  durability: z.enum(['queued', 'spilled']),
 });
 
 const resultAnswer = z.strictObject({

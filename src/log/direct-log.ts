@@ -5,18 +5,14 @@ import { findDecided } from '../world/no-effects.ts';
 import type { AppendedOperation, LogEntry, LogOperation, Operation } from '../world/operation.ts';
 import { isOfObject } from '../world/operation-effects.ts';
 import { planBatch } from '../world/plan-batch.ts';
-import { CHAT_RULES } from '../world/schemas.ts';
-import { ProcessBuckets } from '../world/token-bucket.ts';
 import type { SaveMode, Seq } from '../world/types.ts';
-import type { DrainStore, LogAddress, PostedMessages } from './log-stores.ts';
+import type { DrainStore, LogAddress } from './log-stores.ts';
+import { PostedBudget } from './posted-budget.ts';
 import { findPosted } from './posted-messages.ts';
-import { chatRefused, overBudget } from './refusals.ts';
 import type { AppendOptions, CommittedOperations, LogTarget } from './space-log.ts';
 
 /** Writers of one space who meet try again: each time one of them is through. */
 const TRIES_MAX = 100;
-/** People whose messages a process counts at the same time. */
-const PEOPLE_MAX = 10_000;
 
 /**
  * The order of a space where no Redis is configured: Postgres gives each write its seq and applies it, in one transaction.
@@ -26,7 +22,7 @@ export class DirectLog {
   readonly #postgres: DrainStore;
   readonly #now: () => number;
   readonly #messagesPerMinute: number;
-  readonly #spoken = new ProcessBuckets(PEOPLE_MAX);
+  readonly #budget: PostedBudget;
 
   /** @param now milliseconds since 1970. @param messagesPerMinute of one person in a space; 0: not counted */
   constructor(
@@ -37,6 +33,7 @@ export class DirectLog {
     this.#postgres = postgres;
     this.#now = now;
     this.#messagesPerMinute = messagesPerMinute;
+    this.#budget = new PostedBudget(postgres, now);
   }
 
   get commitsAlways(): boolean {
@@ -51,7 +48,7 @@ export class DirectLog {
   ): Promise<CommittedOperations> {
     const operations = expandOperations(sent);
     const posted = findPosted(operations, { role, perMinute: this.#messagesPerMinute });
-    if (posted !== null) await this.#checkPosted(target, posted);
+    if (posted !== null) await this.#budget.check(target, posted);
     const { seq, ...committed } = await this.#write(target, operations, (from, seq, incarnation) =>
       this.#apply(target, operations, { from, seq, incarnation, returnsObject }),
     );
@@ -65,25 +62,6 @@ export class DirectLog {
     options: Partial<AppendOptions> = {},
   ): Promise<CommittedOperations> {
     return this.commit(target, operations, options);
-  }
-
-  /** Each process counts the messages alone: without a Redis there is no common count. */
-  async #checkPosted(target: LogTarget, { people, role, perMinute }: PostedMessages): Promise<void> {
-    const opened = await this.#postgres.loadCursor(target);
-    if (opened === null) throw notFound('this space');
-    const { chat = 'viewer' } = opened;
-    if (chat === 'off' || (role !== null && CHAT_RULES.indexOf(role) < CHAT_RULES.indexOf(chat)))
-      throw chatRefused(chat);
-    const limit = { requests: perMinute, windowSeconds: 60 };
-    for (const [userId, count] of people)
-      for (let i = 0; perMinute > 0 && i < count; i++) {
-        const nowMs = this.#now();
-        const name = `${target.tenantId}!${target.spaceId}!${userId}`;
-        const { allowed, resetAtMs } = this.#spoken.take(name, limit, nowMs);
-        const refused = { kind: 'messages', retryAfterMs: resetAtMs - nowMs } as const;
-        const limits = { requestsPerMinute: 0, updatesPerMinute: 0, messagesPerMinute: perMinute };
-        if (!allowed) throw overBudget(refused, limits);
-      }
   }
 
   async commitStage(

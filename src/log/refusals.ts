@@ -46,3 +46,11 @@ export function backlogFull({
     { retryAfterSeconds: BACKLOG_RETRY_SECONDS },
   );
 }
+
+/** Of a request under the key of another one. */
+export function keyReused(): AppError {
+  return new AppError(
+    'idempotency_key_reused',
+    'The Idempotency-Key, or the id of a message, was used before with another body. Use a new one for each request.',
+  );
+}

@@ -22,7 +22,8 @@ import type {
 } from './log-stores.ts';
 import { COMMIT_WAIT_MS_MAX, pollUntilCommitted } from './poll-until-committed.ts';
 import { findPosted } from './posted-messages.ts';
-import { backlogFull, chatRefused, overBudget } from './refusals.ts';
+import { backlogFull, chatRefused, keyReused, overBudget } from './refusals.ts';
+import type { SpilledRequest } from './spill-store.ts';
 
 export type * from './log-stores.ts';
 
@@ -35,6 +36,8 @@ export interface AppendOptions {
   /** Whose idempotency keys and budget these are; null: neither is kept. */
   principal: string | null;
   idempotency?: Idempotency | null;
+  /** The key of an append for which the caller gave none. It is known for `LIMITS.appendKeySeconds`. */
+  serverKey?: string;
   /** The caller's role in the space, which decides whether it may post messages; null: an API key. */
   role?: Role | null;
   /** Of a single put or patch: `CommittedOperations.written` is the object as the operation left it. */
@@ -136,7 +139,8 @@ export class SpaceLog {
     options: AppendOptions,
   ): Promise<Queued> {
     const entries = encodeEntries(shorten(operations, options));
-    const appended = await this.#append(target, entries, operations, false, options);
+    const request = this.#request(target, entries, operations, false, options);
+    const appended = await this.#append(target, request, operations, options);
     const { firstSeq, seq, accepted, messageIds, drainAfterMs, token } = appended;
     if (drainAfterMs !== null) options.defer(this.#drainAfter(target, drainAfterMs, token));
     return { status: 'queued', firstSeq, seq, accepted, ...named(messageIds) };
@@ -222,7 +226,8 @@ export class SpaceLog {
   ): Promise<Queued | CommittedOperations> {
     const { now, pause } = this.#options;
     const { returnsObject = false } = options;
-    const appended = await this.#append(target, entries, operations, true, options);
+    const request = this.#request(target, entries, operations, true, options);
+    const appended = await this.#append(target, request, operations, options);
     const { firstSeq, seq, accepted, messageIds, drainAfterMs, token, isRepeat } = appended;
     const endMs = now() + COMMIT_WAIT_MS_MAX;
     const queued: Queued = { status: 'queued', seq, accepted, ...named(messageIds) };
@@ -291,18 +296,17 @@ export class SpaceLog {
     await this.#drain.run(target, { token, budgetMs: LIMITS.drainMsMax }).catch(() => undefined);
   }
 
-  async #append(
-    { actor, ...address }: LogTarget,
+  #request(
+    { actor }: LogTarget,
     entries: AppendRequest['entries'],
     operations: readonly (AppendedOperation | StageOperation)[],
     waits: boolean,
-    { principal, idempotency = null, role = null, returnsObject = false, onBudget }: AppendOptions,
-  ): Promise<Appended> {
-    await this.#refuseFaulty();
+    { principal, idempotency = null, serverKey, role = null, returnsObject = false }: AppendOptions,
+  ): AppendRequest {
     const { idempotencyTtlSeconds, requestsPerMinute, updatesPerMinute, messagesPerMinute, backlog } =
       this.#options;
     const isCounted = requestsPerMinute > 0 || updatesPerMinute > 0;
-    const request: AppendRequest = {
+    return {
       actor,
       entries,
       waits,
@@ -310,12 +314,53 @@ export class SpaceLog {
       backlog,
       opened: null,
       idempotency:
-        principal === null || idempotency === null
-          ? null
-          : { principal, ...idempotency, ttlSeconds: idempotencyTtlSeconds },
+        principal !== null && idempotency !== null
+          ? { principal, ...idempotency, ttlSeconds: idempotencyTtlSeconds }
+          : serverKey !== undefined
+            ? { principal: '', key: serverKey, fingerprint: '', ttlSeconds: LIMITS.appendKeySeconds }
+            : null,
       chat: findPosted(operations, { role, perMinute: messagesPerMinute }),
       budget: principal === null || !isCounted ? null : { principal, requestsPerMinute, updatesPerMinute },
     };
+  }
+
+  /**
+   * Appends a spilled request under its key. It was accepted before, so no budget counts. The caller drains.
+   * @throws not_found if the space is not there any more; idempotency_key_reused; backlog_full; store_unavailable
+   */
+  async appendSpilled(
+    address: LogAddress,
+    { actor, principal, key, messageIds, fingerprint, entries, postedIds }: SpilledRequest,
+  ): Promise<{ seq: Seq; isRepeat: boolean }> {
+    const { backlog, idempotencyTtlSeconds } = this.#options;
+    const request: AppendRequest = {
+      ...UNCOUNTED,
+      opened: null,
+      actor,
+      entries,
+      backlog,
+      idempotency: {
+        principal,
+        key,
+        messageIds,
+        fingerprint,
+        ttlSeconds: Math.max(idempotencyTtlSeconds, LIMITS.appendKeySeconds),
+      },
+      // Whether they may be posted was decided when they were accepted.
+      chat: { ids: postedIds, people: new Map(), role: null, perMinute: 0 },
+    };
+    const { seq, isRepeat } = await this.#append(address, request, [], {});
+    return { seq, isRepeat };
+  }
+
+  async #append(
+    { tenantId, spaceId }: LogAddress,
+    request: AppendRequest,
+    operations: readonly (AppendedOperation | StageOperation)[],
+    { onBudget }: Pick<AppendOptions, 'onBudget'>,
+  ): Promise<Appended> {
+    const address = { tenantId, spaceId };
+    await this.#refuseFaulty();
     for (let tries = 0; tries < COLD_TRIES_MAX; tries++) {
       const outcome = await this.#redis.append(address, request);
       switch (outcome.status) {
@@ -334,10 +379,7 @@ export class SpaceLog {
           onBudget?.(outcome.budget);
           throw overBudget(outcome, this.#options);
         case 'key_reused':
-          throw new AppError(
-            'idempotency_key_reused',
-            'The Idempotency-Key, or the id of a message, was used before with another body. Use a new one for each request.',
-          );
+          throw keyReused();
         case 'no_chat':
           throw chatRefused(outcome.rule);
         case 'backlog_full':
@@ -369,9 +411,9 @@ export class SpaceLog {
 }
 
 /** Moves stay as they are: what is in columns already is short. */
-function shorten(
+export function shorten(
   operations: readonly AppendedOperation[],
-  { packsMoves }: AppendOptions,
+  { packsMoves }: Pick<AppendOptions, 'packsMoves'>,
 ): readonly AppendedOperation[] {
   if (operations.some(isMove)) return operations;
   const coalesced = coalesceOperations(operations as readonly Operation[]);

@@ -12,7 +12,15 @@ export interface WriteTarget {
   isSession?: boolean;
 }
 
-/** The order of a tenant's spaces, through which every write of a world goes. SpaceLog and DirectLog are it. */
+/** Redis is away: the request waits in Postgres for its place in the log. */
+export interface Spilled {
+  status: 'spilled';
+  accepted: number;
+  /** The ids of the posted messages, in order: of the first answer, if this is a repeat. */
+  messageIds?: readonly string[];
+}
+
+/** The order of a tenant's spaces, through which every write of a world goes. SpaceLog, SpillingLog and DirectLog are it. */
 export interface WorldLog {
   /** Every write waits for its commit, asked for or not. */
   readonly commitsAlways: boolean;
@@ -20,7 +28,7 @@ export interface WorldLog {
     target: WriteTarget,
     operations: readonly AppendedOperation[],
     options: AppendOptions,
-  ): Promise<Queued | CommittedOperations>;
+  ): Promise<Queued | CommittedOperations | Spilled>;
   commit(
     target: WriteTarget,
     operations: readonly AppendedOperation[],

@@ -1,4 +1,5 @@
 import type { AppendOptions, CommittedOperations, Queued } from '../log/space-log.ts';
+import type { Spilled } from '../log/world-log.ts';
 import { readCursor, writeCursor } from '../world/cursor.ts';
 import { AppError, notFound } from '../world/errors.ts';
 import { check, checkPageLimit, messageSchema } from '../world/schemas.ts';
@@ -21,22 +22,22 @@ export interface PostOptions extends Pick<AppendOptions, 'idempotency' | 'onBudg
   waits?: boolean;
 }
 
-/** A message that was posted, and the store that holds it. */
-export interface PostedMessage {
-  message: ChatMessage;
-  durability: 'queued' | 'committed';
-}
+/** A message that was posted, and the store that holds it. A spilled message gets its place in the order, and so its time, later. */
+export type PostedMessage =
+  | { message: ChatMessage; durability: 'queued' | 'committed' }
+  | { message: Omit<ChatMessage, 'seq' | 'createdAt'>; durability: 'spilled' };
 
 /** @param append appends one operation as a caller sends it. */
 export async function postMessage(
   input: unknown,
   person: string | null,
-  append: (operation: unknown) => Promise<Queued | CommittedOperations>,
+  append: (operation: unknown) => Promise<Queued | CommittedOperations | Spilled>,
 ): Promise<PostedMessage> {
   const { text, kind = 'text', userId = person, ...rest } = check(messageSchema, input);
   const outcome = await append({ op: 'chat.post', ...rest, text, kind, userId });
   const [id] = outcome.messageIds ?? [];
   if (id === undefined) throw new AppError('internal', 'A message was posted without an id.');
+  if (outcome.status === 'spilled') return { message: { id, userId, text, kind }, durability: 'spilled' };
   const { seq, status } = outcome;
   return { message: { id, userId, text, kind, seq, createdAt: seqToTime(seq) }, durability: status };
 }

@@ -1,24 +1,29 @@
 import type { AppendOptions, CommittedOperations, Queued } from '../log/space-log.ts';
+import type { Spilled } from '../log/world-log.ts';
 import { AppError, notFound } from '../world/errors.ts';
 import type { Condition, Operation } from '../world/operation.ts';
 import type { ObjectInput, ObjectPatch, SaveMode, Seq, WorldObject, WrittenObject } from '../world/types.ts';
 import type { Precondition, WorldLog, WriteTarget } from './world-stores.ts';
 
-/** A write that is in the log and had not committed when its caller could wait no longer: it will be. */
+/** A write that will be committed, and had not when its caller could or would wait no longer. */
 export class WriteQueued extends AppError {
-  readonly seq: Seq;
+  /** Absent for a spilled write, which gets its place in the order later. */
+  readonly seq: Seq | undefined;
   readonly accepted: number;
+  readonly durability: 'queued' | 'spilled';
 
-  constructor({ seq, accepted }: Queued) {
+  constructor(outcome: Queued | Spilled) {
+    const { status, accepted } = outcome;
     super(
       'write_queued',
-      'The write is queued and will be committed; that took longer than can be waited for.',
-      {
-        retryAfterSeconds: 2,
-      },
+      status === 'queued'
+        ? 'The write is queued and will be committed; that took longer than can be waited for.'
+        : 'Redis is away. The write is stored in Postgres, and takes its place in the order when Redis returns.',
+      { retryAfterSeconds: 2 },
     );
-    this.seq = seq;
+    this.seq = outcome.status === 'queued' ? outcome.seq : undefined;
     this.accepted = accepted;
+    this.durability = status;
   }
 }
 
@@ -110,7 +115,7 @@ export async function commit(
   }
 }
 
-function readCommitted(outcome: Queued | CommittedOperations): CommittedOperations {
-  if (outcome.status === 'queued') throw new WriteQueued(outcome);
+function readCommitted(outcome: Queued | CommittedOperations | Spilled): CommittedOperations {
+  if (outcome.status !== 'committed') throw new WriteQueued(outcome);
   return outcome;
 }

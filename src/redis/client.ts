@@ -24,5 +24,7 @@ export interface RedisClient {
   eval(script: RedisScript, keys: readonly string[], args: readonly string[]): Promise<RedisReply>;
   /** Resolves when Redis answers as Redis. */
   ping(): Promise<void>;
+  /** Milliseconds since 1970 at which commands began to be refused because Redis is away; null: they are not. */
+  readonly awaySinceMs: number | null;
   close(): Promise<void>;
 }

@@ -1,9 +1,11 @@
 import { AppError } from '../world/errors.ts';
+import { NotSent } from './not-sent.ts';
 import { explainRefusal, type RedisVariables } from './refusals.ts';
 
-/** Redis did not answer, or the answer never came: what was sent may have been run. */
+/** Redis did not answer, or the answer never came. Unless it is `NotSent`, the command may have been run. */
 export function createLostError(cause?: unknown): AppError {
-  return new AppError('store_unavailable', 'Redis does not answer.', { cause, retryAfterSeconds: 2 });
+  const outage = cause instanceof NotSent ? 'unsent' : 'lost';
+  return new AppError('store_unavailable', 'Redis does not answer.', { cause, outage, retryAfterSeconds: 2 });
 }
 
 /**
@@ -16,7 +18,16 @@ export function toAppError(text: string, variables: RedisVariables): AppError {
   if (refusal !== null) return refusal;
   return isMistake(text)
     ? new AppError('internal', 'Something went wrong here.', { cause })
-    : new AppError('store_unavailable', 'Redis cannot serve now.', { cause, retryAfterSeconds: 2 });
+    : new AppError('store_unavailable', 'Redis cannot serve now.', {
+        cause,
+        outage: servesNothing(text) ? 'unsent' : undefined,
+        retryAfterSeconds: 2,
+      });
+}
+
+/** Whether Redis refuses every command now, reads too. */
+function servesNothing(text: string): boolean {
+  return /^(LOADING|MASTERDOWN|ERR max (daily )?request)/.test(text);
 }
 
 /** `NOSCRIPT`, `WRONGTYPE`, `OOM`, …: what an error of Redis begins with. */

@@ -1,4 +1,5 @@
 import { AppError, readSystemCode } from '../world/errors.ts';
+import { NotSent } from './not-sent.ts';
 
 /** Names for the places where an operator set how to reach Redis. */
 export interface RedisVariables {
@@ -18,12 +19,14 @@ const CERTIFICATE =
  * @returns null where the cause is not known, or is not the operator's.
  */
 export function explainRefusal(error: unknown, { address, password }: RedisVariables): AppError | null {
-  const words = error instanceof Error ? error.message : String(error);
+  const told = error instanceof NotSent ? error.cause : error;
+  const words = told instanceof Error ? told.message : String(told);
   const code = readSystemCode(error) ?? '';
   const refuse = (message: string, needsOperator = true) =>
     new AppError('store_unavailable', message, {
       cause: error,
       needsOperator,
+      outage: readOutage(error, words),
       retryAfterSeconds: needsOperator ? 30 : 2,
     });
   if (CLUSTER.test(words)) return createClusterError(address, error);
@@ -64,6 +67,12 @@ export function explainRefusal(error: unknown, { address, password }: RedisVaria
   if (/^(Unknown RESP type|Protocol error)/.test(words))
     return refuse(`The server at ${address} does not answer as Redis does. Correct the host and the port.`);
   return null;
+}
+
+/** Undefined: Redis answered, and may serve other commands. */
+function readOutage(error: unknown, words: string): 'unsent' | 'lost' | undefined {
+  if (error instanceof NotSent || /^(Unauthorized: )?(WRONGPASS|NOAUTH)\b/.test(words)) return 'unsent';
+  return error instanceof Error && error.name !== 'RedisReplyError' ? 'lost' : undefined;
 }
 
 /** A script writes keys of several slots, which a cluster refuses. */

@@ -1,6 +1,7 @@
 import { Redis, type RedisOptions } from 'ioredis';
 import { readIpAddress } from '../helpers/ip-addresses.ts';
 import type { RedisClient, RedisCommand, RedisReply } from './client.ts';
+import { NotSent } from './not-sent.ts';
 import { createClusterError, type RedisVariables } from './refusals.ts';
 import { createRedisClient, type RedisOutcome } from './transport.ts';
 
@@ -35,8 +36,9 @@ export function openTcpRedis(options: TcpOptions): RedisClient {
     variables,
     async send(commands) {
       await connected;
+      if (redis.status !== 'ready') throw new NotSent(fault.error ?? new Error('There is no connection.'));
       // The client goes on in database 0 where the one asked for was refused.
-      if (redis.status === 'ready' && fault.error !== null) throw fault.error;
+      if (fault.error !== null) throw new NotSent(fault.error);
       // All written before the first is awaited: one round trip.
       const settled = await Promise.allSettled(commands.map((command) => call(redis, command)));
       return settled.map((each) => readOutcome(each, fault.error));
@@ -48,6 +50,9 @@ export function openTcpRedis(options: TcpOptions): RedisClient {
   });
   return {
     ...client,
+    get awaySinceMs() {
+      return client.awaySinceMs;
+    },
     async ping() {
       await client.ping();
       // A user who may not ask is told of a cluster by the first script.

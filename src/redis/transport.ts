@@ -1,5 +1,8 @@
+import { Breaker, Refused } from '../helpers/breaker.ts';
+import { LIMITS } from '../world/limits.ts';
 import type { RedisClient, RedisCommand, RedisReply, RedisScript } from './client.ts';
 import { createLostError, readErrorCode, toAppError } from './errors.ts';
+import { NotSent } from './not-sent.ts';
 import { explainRefusal, type RedisVariables } from './refusals.ts';
 
 /** The outcome of one command: its reply, or the refusal of Redis. */
@@ -9,7 +12,10 @@ export type RedisOutcome = { reply: RedisReply } | { refusal: string };
 export interface RedisTransport {
   /** The names of its address and password, for errors. */
   variables: RedisVariables;
-  /** One round trip, each command at most once. Rejects, with whatever it likes, where the answer did not come. */
+  /**
+   * One round trip, each command at most once. It rejects if the answer did not come: with `NotSent` if the commands never left, else
+   * with any error.
+   */
   send(commands: readonly RedisCommand[]): Promise<RedisOutcome[]>;
   /** The script as this way to Redis takes it. */
   prepare(script: RedisScript): string;
@@ -19,16 +25,35 @@ export interface RedisTransport {
 /** The verbs over a transport: what is the same over every one of them is here. */
 export function createRedisClient(transport: RedisTransport): RedisClient {
   const prepared = new WeakMap<RedisScript, { source: string; sha: string }>();
+  const breaker = new Breaker({
+    failuresMax: LIMITS.storeFailuresMax,
+    probeMs: LIMITS.storeProbeMs,
+    // Its refusals are answers.
+    isOutage: () => true,
+  });
+  /** Why calls are refused. */
+  let lastFailure: unknown;
 
   async function send(commands: readonly RedisCommand[]): Promise<RedisOutcome[]> {
     let outcomes: RedisOutcome[];
     try {
-      outcomes = await transport.send(commands);
-    } catch (cause) {
+      outcomes = await breaker.run(() => transport.send(commands), probe);
+    } catch (error) {
+      if (!(error instanceof Refused)) lastFailure = error instanceof NotSent ? error.cause : error;
+      const cause = error instanceof Refused ? new NotSent(lastFailure) : error;
       throw explainRefusal(cause, transport.variables) ?? createLostError(cause);
     }
     if (outcomes.length !== commands.length) throw createLostError();
     return outcomes;
+  }
+
+  /** A command that was to follow it was not sent. */
+  async function probe(): Promise<void> {
+    try {
+      await transport.send([['PING']]);
+    } catch (error) {
+      throw error instanceof NotSent ? error : new NotSent(error);
+    }
   }
 
   async function sendOne(command: RedisCommand): Promise<RedisOutcome> {
@@ -62,6 +87,9 @@ export function createRedisClient(transport: RedisTransport): RedisClient {
     },
     async ping() {
       if (readReply(await sendOne(['PING'])) !== 'PONG') throw createLostError();
+    },
+    get awaySinceMs() {
+      return breaker.awaySinceMs;
     },
     close: () => transport.close(),
   };

@@ -1,5 +1,7 @@
 import { Redis } from '@upstash/redis/cloudflare';
+import { readSystemCode } from '../world/errors.ts';
 import type { RedisClient, RedisCommand, RedisReply } from './client.ts';
+import { NotSent } from './not-sent.ts';
 import { createRedisClient, type RedisOutcome } from './transport.ts';
 
 export interface UpstashOptions {
@@ -49,15 +51,23 @@ class PlainUpstash extends Redis {
 
   /** As a list even where it is one: in a list each command has its own result or error, free of the client's words. */
   async sendAll(commands: readonly RedisCommand[]): Promise<RedisOutcome[]> {
-    const answer: unknown = await this.client.request({
-      path: ['pipeline'],
-      body: commands,
-      headers: this.#readHeaders?.() ?? {},
+    const request = { path: ['pipeline'], body: commands, headers: this.#readHeaders?.() ?? {} };
+    const answer: unknown = await this.client.request(request).catch((error: unknown) => {
+      throw UNSENT.has(readSystemCode(error) ?? '') ? new NotSent(error) : error;
     });
     if (!Array.isArray(answer)) throw new TypeError('Upstash answered a pipeline with something else');
     return answer.map(readOutcome);
   }
 }
+
+/** Errors of a connection that was never made. */
+const UNSENT: ReadonlySet<string> = new Set([
+  'ECONNREFUSED',
+  'ENOTFOUND',
+  'EAI_AGAIN',
+  'EHOSTUNREACH',
+  'ENETUNREACH',
+]);
 
 function readOutcome(item: { result?: RedisReply; error?: string } | null): RedisOutcome {
   if (typeof item?.error === 'string') return { refusal: item.error };

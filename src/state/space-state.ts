@@ -1,8 +1,10 @@
 import { LRUCache } from 'lru-cache';
 import type { LogAddress } from '../log/log-stores.ts';
 import type { Defer } from '../log/space-log.ts';
+import type { KeptRequest } from '../log/spill-store.ts';
 import { isAway } from '../world/errors.ts';
 import { LIMITS } from '../world/limits.ts';
+import { readWithSpilled, spilledUnsettled } from './read-spilled.ts';
 import { readState } from './read-state.ts';
 import { renewSnapshot } from './renew-snapshot.ts';
 import type { StateOptions, StateOutcome, StateParts, Version } from './state-parts.ts';
@@ -31,6 +33,7 @@ const COUNTED_TENANTS_MAX = 10_000;
 export class SpaceState {
   readonly #parts: StateParts;
   readonly #keeps: boolean;
+  readonly #spill: StateOptions['spill'];
   /** When the snapshot of each space was last renewed here. */
   readonly #renewedMs = new LRUCache<string, number>({ max: RENEWED_SPACES_MAX });
 
@@ -39,9 +42,10 @@ export class SpaceState {
     loader: StateLoader,
     log: StateParts['log'],
     drain: StateParts['drain'],
-    { keeps = true, ...options }: StateOptions,
+    { keeps = true, spill = null, ...options }: StateOptions,
   ) {
     this.#keeps = keeps;
+    this.#spill = spill;
     this.#parts = {
       store,
       loader,
@@ -81,9 +85,25 @@ export class SpaceState {
   ): Promise<StateOutcome> {
     const stale = maxStaleMs > 0 && version !== 'any' ? this.#readHeld(address, version, maxStaleMs) : null;
     if (stale !== null) return stale;
-    if (this.#keeps) return readState(this.#parts, address, version, defer);
-    await this.waitUntilCommitted(address, defer);
-    return { status: 'elsewhere' };
+    await this.#returnSpilled(address);
+    if (this.#keeps) {
+      const outcome = await readState(this.#parts, address, version, defer);
+      if (outcome.status !== 'elsewhere') return outcome;
+    } else await waitUntilCommitted(this.#parts, address, { defer });
+    const spilled = await this.#listSpilled(address);
+    return spilled.length === 0 ? { status: 'elsewhere' } : readWithSpilled(this.#parts, address, spilled);
+  }
+
+  /** What this process has spilled returns before a read, if Redis is back. Then the read shows it. */
+  async #returnSpilled(address: LogAddress): Promise<void> {
+    if (this.#spill?.isWaiting(address))
+      await this.#spill.returnSpace(address).catch((error: unknown) => {
+        if (!isAway(error)) throw error;
+      });
+  }
+
+  async #listSpilled(address: LogAddress): Promise<KeptRequest[]> {
+    return (await this.#spill?.list(address)) ?? [];
   }
 
   /** The state in this process, if it is young enough and not older than the seq that the caller names. */
@@ -105,10 +125,12 @@ export class SpaceState {
 
   /**
    * Resolves when Postgres has everything that the log had at the call, or when Redis is away. A caller that then reads Postgres reads
-   * every earlier acknowledged write. @throws state_unsettled after 10 s
+   * every earlier acknowledged write. @throws state_unsettled after 10 s, or if writes wait for Redis
    */
   async waitUntilCommitted(address: LogAddress, defer: Defer): Promise<void> {
-    await waitUntilCommitted(this.#parts, address, { defer });
+    await this.#returnSpilled(address);
+    const outcome = await waitUntilCommitted(this.#parts, address, { defer });
+    if (outcome === 'away' && (await this.#listSpilled(address)).length > 0) throw spilledUnsettled();
   }
 
   /** Writes a stale snapshot again. Nobody waits for it: a failure is reported as an event. */

@@ -2,6 +2,7 @@ import type { Drain } from '../log/drain.ts';
 import type { LogAddress } from '../log/log-stores.ts';
 import type { NoteAhead } from '../log/readers-ahead.ts';
 import type { Defer, SpaceLog } from '../log/space-log.ts';
+import type { Spill } from '../log/spill.ts';
 import type { Seq } from '../world/types.ts';
 import type { WorldView } from '../world/world-view.ts';
 import type { SpaceMetadata, StateLoader, StateStore } from './state-stores.ts';
@@ -27,6 +28,8 @@ export interface StateOptions {
   renewMs?: number;
   /** False: nothing is kept of states, and each is read from Postgres once that has what the log has. */
   keeps?: boolean;
+  /** The requests that wait for Redis; null: none do. */
+  spill?: Pick<Spill, 'list' | 'isWaiting' | 'returnSpace'> | null;
 }
 
 /** The parts of a state's ETag. */
@@ -38,9 +41,17 @@ export interface Version {
 export type StateOutcome =
   /**
    * To be shown before anything else is awaited: the view moves on with other reads. `durableSeq`: what Postgres has, as far
-   * as Redis knows. `ageMs`: for how long it may have been out of date; 0 of one that was read now.
+   * as Redis knows. `ageMs`: for how long it may have been out of date; 0 of one that was read now. `withoutSpilled`: the state shows
+   * spilled writes, and this is its seq.
    */
-  | { status: 'state'; view: WorldView; metadata: SpaceMetadata; durableSeq: Seq; ageMs: number }
+  | {
+      status: 'state';
+      view: WorldView;
+      metadata: SpaceMetadata;
+      durableSeq: Seq;
+      ageMs: number;
+      withoutSpilled?: Seq;
+    }
   | ({ status: 'same'; ageMs: number } & Version)
   /** It is to be read from Postgres: the world is too large for a snapshot, nothing is kept, or Redis is away. */
   | { status: 'elsewhere' };
@@ -57,7 +68,7 @@ export interface StateParts {
   loader: StateLoader;
   log: Pick<SpaceLog, 'open' | 'readEnds'>;
   drain: Pick<Drain, 'run'>;
-  options: Required<Omit<StateOptions, 'keeps'>> & {
+  options: Required<Omit<StateOptions, 'keeps' | 'spill'>> & {
     /** Has the space's snapshot renewed, after the answer. */
     renew: (address: LogAddress, incarnation: string, defer: Defer) => void;
   };

@@ -9,12 +9,13 @@ import type { StateParts } from './state-parts.ts';
 /**
  * Waits until Postgres has the log up to `seq`, or up to where it ends now. Where Redis is away nobody knows where that is:
  * then it is not waited for. @throws state_unsettled after 10 s
+ * @returns `away` if Redis is
  */
 export async function waitUntilCommitted(
   { log, drain, options: { now, pause } }: Pick<StateParts, 'log' | 'drain' | 'options'>,
   address: LogAddress,
   { seq, defer }: { seq?: Seq; defer: Defer },
-): Promise<void> {
+): Promise<'committed' | 'away'> {
   let target = seq ?? null;
   const look = async (): Promise<'committed' | 'away' | null> => {
     try {
@@ -32,8 +33,10 @@ export async function waitUntilCommitted(
     return ended;
   };
   const poll = { now, pause, endMs: now() + COMMIT_WAIT_MS_MAX, look, drain: startDrain };
-  if ((await pollUntilCommitted(poll)) === 'late')
+  const outcome = await pollUntilCommitted(poll);
+  if (outcome === 'late')
     throw new AppError('state_unsettled', 'The newest writes are not in the database yet. Retry later.', {
       retryAfterSeconds: 1,
     });
+  return outcome;
 }

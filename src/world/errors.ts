@@ -49,6 +49,11 @@ export class AppError extends Error {
   readonly retrySmaller: boolean;
   /** No retry succeeds until an operator changes something: a password, a right, a migration. */
   readonly needsOperator: boolean;
+  /**
+   * The store could not be reached. `unsent`: the request did not get there. `lost`: it may have been done. Undefined: the store
+   * answered, or this is another failure.
+   */
+  readonly outage: 'unsent' | 'lost' | undefined;
 
   constructor(
     code: ErrorCode,
@@ -59,6 +64,7 @@ export class AppError extends Error {
       retryAfterSeconds?: number;
       retrySmaller?: boolean;
       needsOperator?: boolean;
+      outage?: 'unsent' | 'lost' | undefined;
     } = {},
   ) {
     super(message, { cause: options.cause });
@@ -68,12 +74,18 @@ export class AppError extends Error {
     this.retryAfterSeconds = options.retryAfterSeconds;
     this.retrySmaller = options.retrySmaller ?? false;
     this.needsOperator = options.needsOperator ?? false;
+    this.outage = options.outage;
   }
 }
 
 /** Whether a store does not answer. The request itself may be correct. */
 export function isAway(error: unknown): error is AppError {
   return error instanceof AppError && error.code === 'store_unavailable';
+}
+
+/** Whether a store could not be reached. A store that answers with a refusal is not meant. */
+export function isOutage(error: unknown): error is AppError & { outage: 'unsent' | 'lost' } {
+  return isAway(error) && error.outage !== undefined;
 }
 
 /** The kinds of things that a caller names. The message says the kind, because a request may name several things. */

@@ -75,6 +75,18 @@ export const LIMITS = {
   backlogBytesMax: 64 * 1024 * 1024,
   backlogEntriesMax: 100_000,
   backlogAgeSecondsMax: 900,
+  /** Failed calls in a row after which a store counts as away, and milliseconds between two probes of it. */
+  storeFailuresMax: 3,
+  storeProbeMs: 1_000,
+  /** Seconds for which Redis remembers the key that the server gives to an append without one. */
+  appendKeySeconds: 300,
+  /** Seconds by which a key is taken as forgotten early: an append may be on its way for as long. */
+  appendKeyMarginSeconds: 30,
+  /** Spilled requests, and their bytes, that one step of their return reads. */
+  spillPageRequestsMax: 500,
+  spillPageBytesMax: 2 * 1024 * 1024,
+  /** Milliseconds after an answer in which a Worker tries to return what it spilled. Later, a job does. */
+  spillReturnMsMax: 25_000,
   /** Milliseconds of one drain: a Worker has 30 s after its answer. Another drain continues. */
   drainMsMax: 20_000,
   /** Milliseconds for which a valid key or session stays valid while the database does not answer. */

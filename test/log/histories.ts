@@ -170,7 +170,8 @@ async function tell(send: () => Promise<Told>, tries: number): Promise<Told> {
     try {
       return await send();
     } catch (error) {
-      if (error instanceof WriteQueued) return { outcome: 'queued', seq: error.seq };
+      if (error instanceof WriteQueued && error.seq !== undefined)
+        return { outcome: 'queued', seq: error.seq };
       if (!(error instanceof AppError) || error.code !== 'store_unavailable') throw error;
       if (i >= tries) return { outcome: 'unknown' };
     }

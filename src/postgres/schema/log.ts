@@ -1,5 +1,17 @@
 import { sql } from 'drizzle-orm';
-import { check, index, integer, json, jsonb, pgTable, primaryKey, text } from 'drizzle-orm/pg-core';
+import {
+  bigint,
+  check,
+  index,
+  integer,
+  json,
+  jsonb,
+  pgTable,
+  primaryKey,
+  text,
+  uniqueIndex,
+} from 'drizzle-orm/pg-core';
+import type { SpilledEntry } from '../../log/spill-store.ts';
 import type { OperationResult } from '../../world/operation.ts';
 import type { JsonObject } from '../../world/types.ts';
 import { id, idCheck, seqColumn, tenantId, time } from './columns.ts';
@@ -18,7 +30,7 @@ export const deadLetters = pgTable(
     seq: seqColumn('seq').notNull(),
     index: integer('index').notNull(),
     actor: id('actor'),
-    kind: text('kind').$type<'object' | 'avatar' | 'stage'>().notNull(),
+    kind: text('kind').$type<'object' | 'avatar' | 'message' | 'stage'>().notNull(),
     targetId: id('target_id').notNull(),
     op: json('op').notNull(),
     sqlState: text('sql_state'),
@@ -73,5 +85,42 @@ export const incidents = pgTable(
       'incidents_kind_known',
       sql`${t.kind} in ('log_lost', 'log_gap', 'redis_restarted', 'reader_ahead')`,
     ),
+  ],
+);
+
+/**
+ * Requests that were accepted while Redis was away. Each is appended to the log when Redis returns, under its key, and removed when
+ * Postgres has its entries. Requests of one space return in the order of `spillId`.
+ */
+export const logSpill = pgTable(
+  'log_spill',
+  {
+    tenantId: tenantId(),
+    spaceId: id('space_id').notNull(),
+    spillId: bigint('spill_id', { mode: 'number' }).generatedAlwaysAsIdentity().notNull(),
+    incarnation: id('incarnation').notNull(),
+    actor: id('actor'),
+    principal: text('principal').notNull(),
+    /** The idempotency key: of the caller, or made by the server. */
+    key: text('key').notNull(),
+    fingerprint: text('fingerprint').notNull(),
+    /** The callers' ids of its messages: each counts as another key. */
+    messageIds: text('message_ids').array().notNull(),
+    /** JSON text, which is never decoded on its way to the log. */
+    entries: json('entries').$type<SpilledEntry[]>().notNull(),
+    /** The ids of its messages, in order. */
+    postedIds: text('posted_ids').array().notNull(),
+    /** Bytes of the entries. */
+    bytes: bigint('bytes', { mode: 'number' }).notNull(),
+    /** Requests and bytes that were spilled since the space last had none, up to this one. */
+    requestsTo: bigint('requests_to', { mode: 'number' }).notNull(),
+    bytesTo: bigint('bytes_to', { mode: 'number' }).notNull(),
+    /** Redis may have run an append of it, and remembers the key for so long. Null: no append was sent. */
+    keyUntil: time('key_until'),
+    createdAt: time('created_at').notNull().defaultNow(),
+  },
+  (t) => [
+    primaryKey({ columns: [t.tenantId, t.spaceId, t.spillId] }),
+    uniqueIndex('log_spill_keys').on(t.tenantId, t.spaceId, t.incarnation, t.principal, t.key),
   ],
 );

@@ -26,15 +26,38 @@ const WRITES: [method: string, path: string, json?: unknown][] = [
   ['PUT', '/v1/spaces/here/objects/r', { name: 'four' }],
   ['DELETE', '/v1/spaces/here/objects/r'],
 ];
-/** Writes that must change nothing while Redis is away. */
-const LOST_WRITES: [method: string, path: string, json?: unknown][] = [
-  ['POST', '/v1/spaces/here/updates', { ops: [{ op: 'put', id: 'o', name: 'lost' }] }],
-  ['PUT', '/v1/spaces/here/objects/o', { name: 'lost' }],
-  ['PATCH', '/v1/spaces/here/objects/o', { name: 'lost' }],
-  ['DELETE', '/v1/spaces/here/objects/o'],
-  ['PUT', '/v1/spaces/here/state', { objects: [] }],
-];
 const WAIT = { headers: { Prefer: 'wait' } };
+const ASYNC = { headers: { Prefer: 'respond-async' } };
+/** Writes that need the order of the log, and change nothing while Redis is away. */
+const LOST_WRITES: [method: string, path: string, options?: Parameters<Call>[2]][] = [
+  ['POST', '/v1/spaces/here/updates', { json: { ops: [{ op: 'put', id: 'o', name: 'lost' }] }, ...WAIT }],
+  ['POST', '/v1/spaces/here/updates', { json: { ops: [{ op: 'put', id: 'o', name: 'lost', ifSeq: 0 }] } }],
+  ['PUT', '/v1/spaces/here/objects/o', { json: { name: 'lost' } }],
+  ['PUT', '/v1/spaces/here/objects/p', { json: {}, headers: { ...ASYNC.headers, 'If-None-Match': '*' } }],
+  ['PATCH', '/v1/spaces/here/objects/o', { json: { name: 'lost' } }],
+  ['DELETE', '/v1/spaces/here/objects/o'],
+  ['PUT', '/v1/spaces/here/state', { json: { objects: [] } }],
+  ['POST', '/v1/spaces/here/chat', { json: { text: 'lost' } }],
+];
+/** Writes that need no order: they are spilled while Redis is away. */
+const SPILLED_WRITES: [method: string, path: string, options: Parameters<Call>[2]][] = [
+  [
+    'POST',
+    'updates',
+    {
+      json: {
+        ops: [
+          { op: 'put', id: 'a', name: 'one' },
+          { op: 'put', id: 'b' },
+        ],
+      },
+    },
+  ],
+  ['PUT', 'objects/a', { json: { name: 'two' }, ...ASYNC }],
+  ['PATCH', 'objects/a', { json: { position: { x: 3 } }, ...ASYNC }],
+  ['DELETE', 'objects/b', ASYNC],
+  ['POST', 'chat', { json: { text: 'still here' }, ...ASYNC }],
+];
 
 export function describeOutages({ start, makeEnv, openFragileStores }: Runtime): void {
   describe('with a store away', () => {
@@ -137,12 +160,12 @@ export function describeOutages({ start, makeEnv, openFragileStores }: Runtime):
     });
 
     it.each(['refuse', 'hang'] as const)(
-      '[L4] Redis: writes are 503 with Retry-After and change nothing, reads are served (%s)',
+      '[F2] Redis: writes that need an order are 503 with Retry-After and change nothing, reads are served (%s)',
       async (fault) => {
         const state = await call('GET', '/v1/spaces/here/state');
         await without('redis', fault, async () => {
-          const attempts = LOST_WRITES.map(async ([method, path, json]) => {
-            const { status, headers, body } = await call(method, path, json === undefined ? {} : { json });
+          const attempts = LOST_WRITES.map(async ([method, path, options]) => {
+            const { status, headers, body } = await call(method, path, options);
             expect([method, path, status, body.code]).toEqual([method, path, 503, 'store_unavailable']);
             expect(Number(headers.get('Retry-After'))).toBeGreaterThan(0);
           });
@@ -152,6 +175,42 @@ export function describeOutages({ start, makeEnv, openFragileStores }: Runtime):
           expect((await call('GET', '/v1/spaces/here/objects/o')).body.name).toBe('kept');
         });
         expect((await call('GET', '/v1/spaces/here/state')).text).toBe(state.text);
+      },
+    );
+
+    it.each(['refuse', 'hang'] as const)(
+      '[F2] Redis: other writes are spilled, shown in states, and take their place when it is back (%s)',
+      async (fault) => {
+        const door = await openSpace(target);
+        await door.call('PUT', `${door.at}/objects/o`, { json: { name: 'kept' } });
+        const before = await door.call('GET', `${door.at}/state`);
+        const isDone = { name: 'two', position: { x: 3, y: 0, z: 0 } };
+        await without('redis', fault, async () => {
+          for (const [method, path, options] of SPILLED_WRITES) {
+            const { status, headers, body } = await door.call(method, `${door.at}/${path}`, options);
+            expect([path, status, body.durability]).toEqual([path, 202, 'spilled']);
+            expect(headers.get('X-Durability')).toBe('spilled');
+            expect(body).not.toHaveProperty('seq');
+          }
+          const { status, headers, body } = await door.call('GET', `${door.at}/state`);
+          expect([status, headers.get('ETag'), body.seq]).toEqual([200, null, before.body.seq]);
+          expect(body.objects).toMatchObject([
+            { id: 'a', ...isDone },
+            { id: 'o', name: 'kept' },
+          ]);
+          expect(body.chat).toMatchObject([{ text: 'still here' }]);
+          const lines = { headers: { Accept: 'application/x-ndjson' } };
+          expect((await door.call('GET', `${door.at}/state`, lines)).body.code).toBe('state_unsettled');
+        });
+        // The next read returns what its process has spilled.
+        const after = await door.call('GET', `${door.at}/state`);
+        expect(after.headers.get('ETag')).not.toBeNull();
+        expect(after.body.objects).toMatchObject([
+          { id: 'a', ...isDone },
+          { id: 'o', name: 'kept' },
+        ]);
+        expect(after.body.chat).toMatchObject([{ text: 'still here' }]);
+        expect(after.body.durableSeq).toBe(after.body.seq);
       },
     );
 

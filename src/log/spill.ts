@@ -1,0 +1,253 @@
+import { AppError, isAway, isOutage, notFound } from '../world/errors.ts';
+import { LIMITS } from '../world/limits.ts';
+import { nameOf } from './batch-sizes.ts';
+import type { Drain } from './drain.ts';
+import type { DrainStore, LogAddress, LogStore } from './log-stores.ts';
+import { keyReused } from './refusals.ts';
+import type { Defer, SpaceLog } from './space-log.ts';
+import type { KeptRequest, SpilledRequest, SpillStore } from './spill-store.ts';
+
+export interface SpillOptions {
+  /** Milliseconds since 1970. */
+  now: () => number;
+  pause: (ms: number) => Promise<void>;
+  idempotencyTtlSeconds: number;
+  limits: { bytesMax: number; entriesMax: number };
+  /** Milliseconds for which a process tries to return what it spilled. */
+  returnMsMax: number;
+  onEvent: (told: SpillEvent) => void;
+}
+
+export interface SpillEvent {
+  event: 'spilled' | 'spill_returned' | 'spill_buried' | 'spill_return_failed';
+  address: LogAddress;
+  /** Requests; of `spill_buried`, operations. */
+  count?: number;
+  cause?: unknown;
+}
+
+/** The outcome of one return. `left`: some requests still wait. */
+export interface ReturnReport {
+  returned: number;
+  buried: number;
+  isLeft: boolean;
+}
+
+const RETRY_FIRST_MS = 500;
+const RETRY_MS_MAX = 2_000;
+const SPACES_MAX = 1_000;
+
+/**
+ * The requests that were accepted while Redis was away. They wait in Postgres, and take their place in the log when Redis returns:
+ * possibly behind newer writes. Each is appended under its key, so it is applied once even if an earlier append of it was run.
+ */
+export class Spill {
+  readonly #store: SpillStore;
+  readonly #postgres: Pick<DrainStore, 'loadCursor'>;
+  readonly #options: SpillOptions;
+  /** The spaces that this process has spilled requests of. */
+  readonly #waiting = new Map<string, LogAddress>();
+  /** The returns that run, by space. */
+  readonly #returning = new Map<string, Promise<ReturnReport>>();
+  #log: Pick<SpaceLog, 'appendSpilled'> | null = null;
+  #drain: Pick<Drain, 'run'> | null = null;
+  #redis: Pick<LogStore, 'readInstance'> | null = null;
+  #isTrying = false;
+  #isEnded = false;
+
+  constructor(store: SpillStore, postgres: Pick<DrainStore, 'loadCursor'>, options: SpillOptions) {
+    this.#store = store;
+    this.#postgres = postgres;
+    this.#options = options;
+  }
+
+  /** From now on spilled requests return into this log. */
+  useLog(
+    log: Pick<SpaceLog, 'appendSpilled'>,
+    drain: Pick<Drain, 'run'>,
+    redis: Pick<LogStore, 'readInstance'>,
+  ): void {
+    this.#log = log;
+    this.#drain = drain;
+    this.#redis = redis;
+  }
+
+  /**
+   * Stores a request whose append failed, and tries to return it soon.
+   * @param keySeconds for how long Redis may know the key; null: no append was sent under it
+   * @returns the ids of its messages: of the first answer, if this is a repeat
+   * @throws not_found, idempotency_key_reused, backlog_full; store_unavailable
+   */
+  async keep(
+    { tenantId, spaceId }: LogAddress,
+    request: SpilledRequest,
+    { keySeconds, defer }: { keySeconds: number | null; defer: Defer },
+  ): Promise<readonly string[]> {
+    const address = { tenantId, spaceId };
+    const { bytesMax, entriesMax } = this.#options.limits;
+    const outcome = await this.#store.keep(address, request, {
+      keySeconds: keySeconds === null ? null : remember(keySeconds),
+      limits: { bytesMax, requestsMax: entriesMax },
+    });
+    if (outcome === null) throw notFound('this space');
+    if (outcome.status === 'key_reused') throw keyReused();
+    if (outcome.status !== 'kept')
+      throw new AppError('backlog_full', 'Too many writes of this space wait for Redis, which is away.', {
+        retryAfterSeconds: 5,
+      });
+    this.#waiting.set(nameOf(address), address);
+    if (!this.#isTrying) defer(this.#tryToReturn());
+    return outcome.postedIds;
+  }
+
+  /** The requests of a space that have not returned, in their order. */
+  async list(address: LogAddress): Promise<KeptRequest[]> {
+    return this.#store.list(address, {
+      requestsMax: LIMITS.backlogEntriesMax,
+      bytesMax: LIMITS.backlogBytesMax,
+    });
+  }
+
+  /** Whether this process knows of requests that have not returned. */
+  isWaiting(address: LogAddress): boolean {
+    return this.#waiting.has(nameOf(address));
+  }
+
+  /** Returns the requests of a space, and commits them. @throws store_unavailable */
+  async returnSpace(address: LogAddress): Promise<ReturnReport> {
+    const name = nameOf(address);
+    const running = this.#returning.get(name);
+    if (running !== undefined) return running;
+    const returning = this.#return(address).finally(() => this.#returning.delete(name));
+    this.#returning.set(name, returning);
+    return returning;
+  }
+
+  /** Returns the requests of all spaces, also of those that other processes have spilled. @throws the first failure, at the end */
+  async returnAll(): Promise<void> {
+    if (this.#redis === null) return;
+    let failure: unknown;
+    for (const address of await this.#store.listSpaces(await this.#redis.readInstance(), SPACES_MAX))
+      await this.returnSpace(address).catch((cause) => {
+        failure ??= cause;
+      });
+    if (failure !== undefined) throw failure;
+  }
+
+  /** The process ends: it tries no longer. */
+  end(): void {
+    this.#isEnded = true;
+  }
+
+  /** Tries again and again, until nothing of this process waits. */
+  async #tryToReturn(): Promise<void> {
+    const { now, pause, returnMsMax, onEvent } = this.#options;
+    const endMs = now() + returnMsMax;
+    this.#isTrying = true;
+    try {
+      for (let waitMs = RETRY_FIRST_MS; ; waitMs = Math.min(2 * waitMs, RETRY_MS_MAX)) {
+        await pause(waitMs);
+        if (this.#isEnded) return;
+        for (const address of this.#waiting.values())
+          try {
+            await this.returnSpace(address);
+          } catch (cause) {
+            if (!isAway(cause)) onEvent({ event: 'spill_return_failed', address, cause });
+            // If a store is away, it is away for the other spaces too.
+            if (isOutage(cause)) break;
+          }
+        if (this.#waiting.size === 0 || now() >= endMs) return;
+      }
+    } finally {
+      this.#isTrying = false;
+    }
+  }
+
+  async #return(address: LogAddress): Promise<ReturnReport> {
+    const report: ReturnReport = { returned: 0, buried: 0, isLeft: false };
+    const page = { requestsMax: LIMITS.spillPageRequestsMax, bytesMax: LIMITS.spillPageBytesMax };
+    for (;;) {
+      const requests = await this.#store.list(address, page);
+      if (requests.length === 0) break;
+      const { returned, buried } = await this.#returnPage(address, requests);
+      report.returned += returned;
+      report.buried += buried;
+      if (returned + buried === 0) {
+        report.isLeft = true;
+        break;
+      }
+    }
+    if (!report.isLeft) this.#waiting.delete(nameOf(address));
+    const { onEvent } = this.#options;
+    if (report.returned > 0) onEvent({ event: 'spill_returned', address, count: report.returned });
+    return report;
+  }
+
+  /**
+   * Appends the requests in their order, has them drained, and removes those that Postgres has. A second append of each tells that: it
+   * is answered with the seq of the first, unless Redis has lost that entry since.
+   */
+  async #returnPage(
+    address: LogAddress,
+    requests: readonly KeptRequest[],
+  ): Promise<{ returned: number; buried: number }> {
+    const known = await this.#postgres.loadCursor(address);
+    const [log, drain] = [this.#log, this.#drain];
+    if (log === null || drain === null) return { returned: 0, buried: 0 };
+    // Its space was deleted: so are its writes.
+    const gone = requests.filter(({ incarnation }) => incarnation !== known?.incarnation);
+    const current = requests.filter(({ incarnation }) => incarnation === known?.incarnation);
+    const forgotten = current.filter(({ isKeyForgotten }) => isKeyForgotten);
+    const returning = current.filter(({ isKeyForgotten }) => !isKeyForgotten);
+    await this.#store.noteSent(
+      address,
+      returning.map(({ spillId }) => spillId),
+      remember(this.#keySeconds),
+    );
+    const refused = await this.#appendAll(address, returning, log);
+    await drain.run(address, { token: null, budgetMs: LIMITS.drainMsMax });
+    const committed = (await this.#postgres.loadCursor(address))?.cursor ?? 0;
+    const done: number[] = [];
+    for (const request of returning) {
+      if (refused.includes(request)) continue;
+      const { seq, isRepeat } = await log.appendSpilled(address, request);
+      // Without a break: a later request must not pass an earlier one.
+      if (!isRepeat || seq > committed) break;
+      done.push(request.spillId);
+    }
+    const dead = [...forgotten, ...refused];
+    if (dead.length > 0) {
+      const count = await this.#store.bury(address, dead);
+      this.#options.onEvent({ event: 'spill_buried', address, count });
+    }
+    await this.#store.remove(address, [...done, ...gone.map(({ spillId }) => spillId)]);
+    return { returned: done.length + gone.length, buried: dead.length };
+  }
+
+  /** @returns the requests that the log refuses for ever */
+  async #appendAll(
+    address: LogAddress,
+    requests: readonly KeptRequest[],
+    log: Pick<SpaceLog, 'appendSpilled'>,
+  ): Promise<KeptRequest[]> {
+    const refused: KeptRequest[] = [];
+    for (const request of requests)
+      try {
+        await log.appendSpilled(address, request);
+      } catch (error) {
+        const isRefused = error instanceof AppError && error.code === 'idempotency_key_reused';
+        if (!isRefused) throw error;
+        refused.push(request);
+      }
+    return refused;
+  }
+
+  get #keySeconds(): number {
+    return Math.max(this.#options.idempotencyTtlSeconds, LIMITS.appendKeySeconds);
+  }
+}
+
+/** Seconds for which a key counts as known. */
+function remember(seconds: number): number {
+  return Math.max(1, seconds - LIMITS.appendKeyMarginSeconds);
+}

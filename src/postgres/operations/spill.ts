@@ -1,0 +1,156 @@
+import { and, eq, sql } from 'drizzle-orm';
+import { uuidv7 } from 'uuidv7';
+import type { LogAddress } from '../../log/log-stores.ts';
+import type { KeptRequest, SpilledEntry, SpillStore } from '../../log/spill-store.ts';
+import { expandOperations } from '../../world/move.ts';
+import type { AppendedOperation } from '../../world/operation.ts';
+import { findKind } from '../../world/operation-effects.ts';
+import { toTexts } from '../array-literal.ts';
+import type { Postgres } from '../client.ts';
+import { deadLetters, logSpill } from '../schema/log.ts';
+
+type Keep = SpillStore['keep'];
+
+/** See keep_spilled. */
+export async function keepSpilled(
+  postgres: Postgres,
+  { tenantId, spaceId }: LogAddress,
+  { actor, principal, key, fingerprint, messageIds, entries, postedIds }: Parameters<Keep>[1],
+  { keySeconds, limits }: Parameters<Keep>[2],
+): ReturnType<Keep> {
+  const bytes = entries.reduce((sum, { ops }) => sum + new TextEncoder().encode(ops).length, 0);
+  const [[row]] = await postgres.inTenant(tenantId, (db) => [
+    db
+      .select({ status: sql<'kept' | 'key_reused' | 'full'>`status`, postedIds: sql<string[]>`posted_ids` })
+      .from(
+        sql`keep_spilled(
+          ${spaceId}, ${actor}, ${principal}, ${key}, ${fingerprint}, ${toTexts(messageIds)}::text[],
+          ${JSON.stringify(entries)}::json, ${toTexts(postedIds)}::text[], ${bytes}::bigint, ${keySeconds}::integer,
+          ${limits.bytesMax}::bigint, ${limits.requestsMax}::integer)`,
+      ),
+  ]);
+  return row ?? null;
+}
+
+/** The oldest requests of a space, in order: at most so many, and so many bytes (but at least one). */
+export async function listSpilled(
+  postgres: Postgres,
+  { tenantId, spaceId }: LogAddress,
+  { requestsMax, bytesMax }: { requestsMax: number; bytesMax: number },
+): Promise<KeptRequest[]> {
+  const [rows] = await postgres.inTenant(
+    tenantId,
+    (db) => {
+      const page = db
+        .select({
+          ...spillColumns,
+          bytesBefore: sql<number>`sum(bytes) over (order by spill_id) - bytes`.as('bytes_before'),
+        })
+        .from(logSpill)
+        .where(isOfSpace(tenantId, spaceId))
+        .orderBy(logSpill.spillId)
+        .limit(requestsMax)
+        .as('page');
+      return [db.select().from(page).where(sql`bytes_before < ${bytesMax}::bigint`).orderBy(page.spillId)];
+    },
+    'snapshot',
+  );
+  return rows.map(({ bytesBefore: _, ...row }) => ({ ...row, spilledMs: Number(row.spilledMs) }));
+}
+
+const spillColumns = {
+  spillId: logSpill.spillId,
+  incarnation: logSpill.incarnation,
+  actor: logSpill.actor,
+  principal: logSpill.principal,
+  key: logSpill.key,
+  fingerprint: logSpill.fingerprint,
+  messageIds: logSpill.messageIds,
+  entries: logSpill.entries,
+  postedIds: logSpill.postedIds,
+  spilledMs: sql<number>`floor(extract(epoch from ${logSpill.createdAt}) * 1000)`.as('spilled_ms'),
+  isKeyForgotten: sql<boolean>`coalesce(${logSpill.keyUntil} < now(), false)`.as('is_key_forgotten'),
+};
+
+/** Notes that these are about to be appended. An earlier append of them counts as before. */
+export async function noteSpilledSent(
+  postgres: Postgres,
+  { tenantId, spaceId }: LogAddress,
+  spillIds: readonly number[],
+  keySeconds: number,
+): Promise<void> {
+  await postgres.inTenant(tenantId, (db) => [
+    db
+      .update(logSpill)
+      .set({ keyUntil: sql`now() + make_interval(secs => ${keySeconds}::integer)` })
+      .where(and(isOneOf(tenantId, spaceId, spillIds), sql`key_until is null`)),
+  ]);
+}
+
+export async function removeSpilled(
+  postgres: Postgres,
+  { tenantId, spaceId }: LogAddress,
+  spillIds: readonly number[],
+): Promise<void> {
+  await postgres.inTenant(tenantId, (db) => [
+    db.delete(logSpill).where(isOneOf(tenantId, spaceId, spillIds)),
+  ]);
+}
+
+/** Moves requests to the dead letters. The text of their operations stays as it was sent. */
+export async function burySpilled(
+  postgres: Postgres,
+  { tenantId, spaceId }: LogAddress,
+  requests: readonly KeptRequest[],
+): Promise<number> {
+  const letters = requests.flatMap(({ entries, incarnation, actor }) =>
+    entries.flatMap(({ ops }: SpilledEntry) =>
+      expandOperations(JSON.parse(ops) as AppendedOperation[]).map((op, index) => ({
+        tenantId,
+        deadLetterId: uuidv7(),
+        spaceId,
+        incarnation,
+        seq: 0,
+        index,
+        actor,
+        kind: findKind(op),
+        targetId: op.id,
+        op,
+        constraintName: 'log_spill',
+        // The log never had it: there is nothing to correct.
+        correctedAt: sql`now()`,
+      })),
+    ),
+  );
+  const spillIds = requests.map(({ spillId }) => spillId);
+  await postgres.inTenant(tenantId, (db) => [
+    ...(letters.length === 0 ? [] : [db.insert(deadLetters).values(letters)]),
+    db.delete(logSpill).where(isOneOf(tenantId, spaceId, spillIds)),
+  ]);
+  return letters.length;
+}
+
+/** See list_spilled_spaces. */
+export async function listSpilledSpaces(
+  postgres: Postgres,
+  instance: string,
+  limit: number,
+): Promise<LogAddress[]> {
+  const [rows] = await postgres.inTenant('', (db) => [
+    db
+      .select({ tenantId: sql<string>`tenant_id`, spaceId: sql<string>`space_id` })
+      .from(sql`list_spilled_spaces(${instance}, ${limit}::integer)`),
+  ]);
+  return rows;
+}
+
+function isOfSpace(tenantId: string, spaceId: string) {
+  return and(eq(logSpill.tenantId, tenantId), eq(logSpill.spaceId, spaceId));
+}
+
+function isOneOf(tenantId: string, spaceId: string, spillIds: readonly number[]) {
+  return and(
+    isOfSpace(tenantId, spaceId),
+    sql`${logSpill.spillId} = any(${`{${spillIds.join(',')}}`}::bigint[])`,
+  );
+}

@@ -1,0 +1,245 @@
+import { describe, expect, it } from 'vitest';
+import type { LogAddress } from '../../src/log/log-stores.ts';
+import { PostedBudget } from '../../src/log/posted-budget.ts';
+import { Spill, type SpillEvent } from '../../src/log/spill.ts';
+import { SpillingLog } from '../../src/log/spilling-log.ts';
+import { createSpillStore } from '../../src/postgres/spill-store.ts';
+import type { AppendedOperation } from '../../src/world/operation.ts';
+import { makeSpace, openDrain, openSpaceLog, useRig } from './rig.ts';
+
+const rig = useRig();
+
+/** A process with a log that spills. It returns nothing on its own: tests call `spill.returnSpace`. */
+function openSpilling(limits = { bytesMax: 2 ** 30, entriesMax: 1_000 }) {
+  const { drain } = openDrain(rig);
+  const { spaceLog, defer, options, settle } = openSpaceLog(rig, drain);
+  const told: SpillEvent[] = [];
+  const store = createSpillStore(rig.postgres);
+  const spill = new Spill(store, rig.store, {
+    now: Date.now,
+    // For ever: nothing returns by itself.
+    pause: () => new Promise(() => undefined),
+    idempotencyTtlSeconds: 600,
+    limits,
+    returnMsMax: 0,
+    onEvent: (event) => void told.push(event),
+  });
+  spill.useLog(spaceLog, drain, rig.log);
+  const log = new SpillingLog(spaceLog, spill, new PostedBudget(rig.store, Date.now), {
+    idempotencyTtlSeconds: 600,
+    messagesPerMinute: 2,
+  });
+  return { log, spill, store, told, drain, options: { ...options(), defer }, keyed: options, settle };
+}
+
+const put = (id: string, name = id): AppendedOperation[] => [{ op: 'put', id, name }];
+const say = (id: string, userId: string | null = null): AppendedOperation[] => [
+  { op: 'chat.post', id, userId, text: id, kind: 'text' },
+];
+/** Lets Redis answer again, and waits until it does. */
+async function endOutage(): Promise<void> {
+  rig.upstash.clear();
+  await expect
+    .poll(() =>
+      rig.redis.ping().then(
+        () => 'back',
+        () => null,
+      ),
+    )
+    .toBe('back');
+}
+const asActor = (address: LogAddress, actor: string | null = null) => ({ ...address, actor });
+
+/** The objects of Postgres, by id. */
+async function readNames({ tenantId, spaceId }: LogAddress): Promise<Record<string, string | null>> {
+  const { objects } = (await rig.world.listObjects(tenantId, spaceId, 1_000, '')) ?? { objects: [] };
+  return Object.fromEntries(objects.map(({ id, name }) => [id, name]));
+}
+async function readMessages({ tenantId, spaceId }: LogAddress): Promise<string[]> {
+  const page = await rig.world.listMessages(tenantId, spaceId, { limit: 100, before: null, after: null });
+  return typeof page === 'object' && page !== null ? page.messages.map(({ id }) => id).reverse() : [];
+}
+
+describe('[F2] while Redis is away', () => {
+  it('a write is spilled, and is committed in its order after the return', async () => {
+    const address = await makeSpace(rig);
+    const { log, spill, told, options } = openSpilling();
+    await log.enqueue(asActor(address, 'ann'), put('before'), options);
+    rig.upstash.inject({ kind: 'refuse' });
+    for (const [id, name] of [
+      ['a', '1'],
+      ['b', '2'],
+      ['a', '3'],
+    ] as const)
+      expect(await log.enqueue(asActor(address, 'ann'), put(id, name), options)).toEqual({
+        status: 'spilled',
+        accepted: 1,
+      });
+    expect(spill.isWaiting(address)).toBe(true);
+    await expect(spill.returnSpace(address)).rejects.toMatchObject({ code: 'store_unavailable' });
+    await endOutage();
+    expect(await spill.returnSpace(address)).toMatchObject({ isLeft: false });
+    expect(await readNames(address)).toEqual({ before: 'before', a: '3', b: '2' });
+    expect(await spill.list(address)).toEqual([]);
+    expect(spill.isWaiting(address)).toBe(false);
+    expect(told.filter(({ event }) => event === 'spill_returned')).toMatchObject([{ count: 3 }]);
+    const a = await rig.world.loadObject(address.tenantId, address.spaceId, 'a');
+    expect(a?.updatedBy).toBe('ann');
+  });
+
+  it('a write whose append ran without an answer is applied once', async () => {
+    const address = await makeSpace(rig);
+    const { log, spill, options } = openSpilling();
+    await log.enqueue(asActor(address), put('before'), options);
+    rig.upstash.inject({ kind: 'drop-reply', match: 'EVALSHA' });
+    expect(await log.enqueue(asActor(address), say('once'), options)).toMatchObject({ status: 'spilled' });
+    await endOutage();
+    expect(await spill.returnSpace(address)).toMatchObject({ isLeft: false });
+    expect(await readMessages(address)).toEqual(['once']);
+  });
+
+  it('a repeat under a key is the same write, also if the first one was queued', async () => {
+    const address = await makeSpace(rig);
+    const { log, spill, keyed } = openSpilling();
+    const key = crypto.randomUUID();
+    const target = asActor(address);
+    expect(await log.enqueue(target, say('m1'), keyed(key))).toMatchObject({ status: 'queued' });
+    rig.upstash.inject({ kind: 'refuse' });
+    const other = crypto.randomUUID();
+    for (const again of [key, key, other, other])
+      expect(await log.enqueue(target, say(again === key ? 'm1' : 'm2'), keyed(again))).toMatchObject({
+        status: 'spilled',
+        messageIds: [again === key ? 'm1' : 'm2'],
+      });
+    const reused = { ...keyed(other), idempotency: { key: other, fingerprint: 'another' } };
+    await expect(log.enqueue(target, say('m3'), reused)).rejects.toMatchObject({
+      code: 'idempotency_key_reused',
+    });
+    await endOutage();
+    expect(await spill.returnSpace(address)).toMatchObject({ isLeft: false });
+    expect(await readMessages(address)).toEqual(['m1', 'm2']);
+  });
+
+  it('writes that need the order of the log are refused', async () => {
+    const address = await makeSpace(rig);
+    const { log, spill, options } = openSpilling();
+    rig.upstash.inject({ kind: 'refuse' });
+    const away = { code: 'store_unavailable' };
+    await expect(log.commit(asActor(address), put('a'), options)).rejects.toMatchObject(away);
+    const conditional: AppendedOperation[] = [{ op: 'put', id: 'a', ifSeq: 0 }];
+    await expect(log.enqueue(asActor(address), conditional, options)).rejects.toMatchObject(away);
+    expect(await spill.list(address)).toEqual([]);
+  });
+
+  it('nothing is spilled for a space that is not there, or above the limits', async () => {
+    const address = await makeSpace(rig);
+    const { log, spill, options } = openSpilling({ bytesMax: 2 ** 30, entriesMax: 3 });
+    const large = openSpilling({ bytesMax: 100, entriesMax: 1_000 });
+    rig.upstash.inject({ kind: 'refuse' });
+    const missing = { ...asActor(address), spaceId: 'missing' };
+    await expect(log.enqueue(missing, put('a'), options)).rejects.toMatchObject({ code: 'not_found' });
+    for (const id of ['a', 'b', 'c']) await log.enqueue(asActor(address), put(id), options);
+    const full = { code: 'backlog_full', retryAfterSeconds: 5 };
+    await expect(log.enqueue(asActor(address), put('d'), options)).rejects.toMatchObject(full);
+    await expect(large.log.enqueue(asActor(address), put('d'), options)).rejects.toMatchObject(full);
+    expect(await spill.list(address)).toHaveLength(3);
+  });
+
+  it('messages keep the rule of the space and the limit of a person', async () => {
+    const address = await makeSpace(rig);
+    const { log, options } = openSpilling();
+    rig.upstash.inject({ kind: 'refuse' });
+    const target = asActor(address);
+    for (const id of ['m1', 'm2']) await log.enqueue(target, say(id, 'mia'), options);
+    await expect(log.enqueue(target, say('m3', 'mia'), options)).rejects.toMatchObject({
+      code: 'rate_limited',
+    });
+    await rig.world.putSpace(address.tenantId, address.spaceId, { name: 'Main', settings: { chat: 'off' } });
+    await expect(log.enqueue(target, say('m4', 'a'), options)).rejects.toMatchObject({ code: 'forbidden' });
+  });
+});
+
+describe('[F2b] spilled requests that return late', () => {
+  it('are applied behind newer writes', async () => {
+    const address = await makeSpace(rig);
+    const { log, spill, drain, options } = openSpilling();
+    rig.upstash.inject({ kind: 'refuse' });
+    await log.enqueue(asActor(address), put('a', 'spilled'), options);
+    await endOutage();
+    expect(await log.enqueue(asActor(address), put('a', 'newer'), options)).toMatchObject({
+      status: 'queued',
+    });
+    await drain.run(address, { token: null, budgetMs: 5_000 });
+    expect(await readNames(address)).toEqual({ a: 'newer' });
+    await spill.returnSpace(address);
+    expect(await readNames(address)).toEqual({ a: 'spilled' });
+  });
+
+  it('become dead letters if Redis may have run them and has forgotten their keys', async () => {
+    const address = await makeSpace(rig);
+    const { log, spill, told, options } = openSpilling();
+    await log.enqueue(asActor(address), put('before'), options);
+    rig.upstash.inject({ kind: 'drop-reply', match: 'EVALSHA' });
+    await log.enqueue(asActor(address, 'ann'), [...put('a'), ...put('b')], options);
+    await endOutage();
+    await forgetKeys(address);
+    expect(await spill.returnSpace(address)).toMatchObject({ buried: 1, isLeft: false });
+    const { letters } = await rig.store.listDeadLetters(address.tenantId, 10, '');
+    expect(
+      letters.map(({ op, actor, error }) => [(op as { id: string }).id, actor, error.constraint]).sort(),
+    ).toEqual([
+      ['a', 'ann', 'log_spill'],
+      ['b', 'ann', 'log_spill'],
+    ]);
+    expect(told.filter(({ event }) => event === 'spill_buried')).toMatchObject([{ count: 2 }]);
+  });
+
+  it('return at any time if no append of them was sent', async () => {
+    const address = await makeSpace(rig);
+    const { log, spill, options } = openSpilling();
+    rig.upstash.inject({ kind: 'refuse' });
+    // After some failures, Redis counts as away, and nothing is sent to it.
+    while (rig.redis.awaySinceMs === null) await log.enqueue(asActor(address), put('lost'), options);
+    await log.enqueue(asActor(address), put('unsent'), options);
+    await forgetKeys(address);
+    await endOutage();
+    expect(await spill.returnSpace(address)).toMatchObject({ returned: 1, isLeft: false });
+    expect(await readNames(address)).toEqual({ unsent: 'unsent' });
+  });
+
+  it('are removed with their space, and never reach a new one of the same name', async () => {
+    const address = await makeSpace(rig);
+    const { tenantId, spaceId } = address;
+    const { log, spill, options } = openSpilling();
+    await log.enqueue(asActor(address), put('before'), options);
+    rig.upstash.inject({ kind: 'refuse' });
+    await log.enqueue(asActor(address), put('a'), options);
+    await endOutage();
+    const deleted = await rig.world.deleteSpace(tenantId, spaceId);
+    await rig.world.putSpace(tenantId, spaceId, { name: 'New' }, deleted?.incarnation);
+    expect(await spill.list(address)).toEqual([]);
+    expect(await spill.returnSpace(address)).toMatchObject({ isLeft: false });
+    expect(await readNames(address)).toEqual({});
+  });
+
+  it('return from another process, which finds all spaces with spilled requests', async () => {
+    const addresses = [await makeSpace(rig), await makeSpace(rig)];
+    const { log, options } = openSpilling();
+    // The Redis of their logs gets them back.
+    for (const address of addresses) await log.enqueue(asActor(address), put('before'), options);
+    rig.upstash.inject({ kind: 'refuse' });
+    for (const address of addresses) await log.enqueue(asActor(address), put('a'), options);
+    await endOutage();
+    const other = openSpilling();
+    await other.spill.returnAll();
+    for (const address of addresses) expect(await readNames(address)).toMatchObject({ a: 'a' });
+  });
+});
+
+/** Lets the time pass in which Redis knows the keys of the spilled requests of a space. */
+async function forgetKeys({ tenantId }: LogAddress): Promise<void> {
+  const { sql } = await import('drizzle-orm');
+  await rig.postgres.inTenant(tenantId, (db) => [
+    db.execute(sql`update log_spill set key_until = key_until - interval '1 day'`),
+  ]);
+}
