@@ -123,7 +123,7 @@ export class Spill {
     return returning;
   }
 
-  /** Returns the requests of all spaces, also of those that other processes have spilled. @throws the first failure, at the end */
+  /** Returns the requests of all spaces, also the requests that other processes have spilled. @throws the first failure, at the end */
   async returnAll(): Promise<void> {
     if (this.#redis === null) return;
     let failure: unknown;
@@ -184,8 +184,8 @@ export class Spill {
   }
 
   /**
-   * Appends the requests in their order, has them drained, and removes those that Postgres has. A second append of each tells that: it
-   * is answered with the seq of the first, unless Redis has lost that entry since.
+   * Appends the requests in their order, has them drained, and removes the requests that Postgres has. A second append
+   * tells that: it is answered with the seq of the first, unless Redis has lost that entry since.
    */
   async #returnPage(
     address: LogAddress,

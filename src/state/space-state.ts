@@ -94,7 +94,7 @@ export class SpaceState {
     return spilled.length === 0 ? { status: 'elsewhere' } : readWithSpilled(this.#parts, address, spilled);
   }
 
-  /** What this process has spilled returns before a read, if Redis is back. Then the read shows it. */
+  /** Returns the requests that this process has spilled, if Redis is back. Then the read that follows shows them. */
   async #returnSpilled(address: LogAddress): Promise<void> {
     if (this.#spill?.isWaiting(address))
       await this.#spill.returnSpace(address).catch((error: unknown) => {

@@ -122,7 +122,8 @@ describe('[D8] a caller that waits for the commit', () => {
     );
     const answer = await spaceLog.commit({ ...address, actor: null }, PUT, options());
     expect(answer).toMatchObject({ status: 'committed', results: [{ id: 'x', status: 'applied' }] });
-    expect(tries).toBe(3);
+    // A drain that takes long is not the only one.
+    expect(tries).toBeGreaterThanOrEqual(3);
   });
 
   it('gets the result although the reply of its own drain was lost', async () => {
