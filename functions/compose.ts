@@ -38,6 +38,7 @@ import { logQueries } from '../src/postgres/log-queries.ts';
 import { createStateLoader } from '../src/postgres/operations/load-snapshot.ts';
 import { createSessionStore } from '../src/postgres/session-store.ts';
 import { createSpillStore } from '../src/postgres/spill-store.ts';
+import { withBreaker } from '../src/postgres/with-breaker.ts';
 import { createWorldStore } from '../src/postgres/world-store.ts';
 import { createQueue } from '../src/qstash/queue.ts';
 import type { RedisClient } from '../src/redis/client.ts';
@@ -101,10 +102,10 @@ export function compose(env: Env, runtime: Runtime): Composition {
   const readHeaders = () => readTraceHeaders(tryGetContext<AppEnv>()?.get('trace'));
   const now = () => Date.now();
   const log = createLog({ level: config.logLevel, now });
-  const directPostgres = openPostgres({ ...config.database, readHeaders });
+  const guardedPostgres = withBreaker(openPostgres({ ...config.database, readHeaders }));
   const postgres = config.queryLoggingEnabled
-    ? logQueries(directPostgres, { now, onQuery: (event) => log('info', 'query', { ...event }) })
-    : directPostgres;
+    ? logQueries(guardedPostgres, { now, onQuery: (event) => log('info', 'query', { ...event }) })
+    : guardedPostgres;
   const redis = config.redis === null ? null : openRedis({ ...config.redis, readHeaders });
   const drainStore = createDrainStore(postgres);
   const logs = redis && openLogs(redis, drainStore, { now, log });
@@ -178,6 +179,7 @@ export function compose(env: Env, runtime: Runtime): Composition {
     log,
     readAddress,
     pingCache: redis === null ? null : () => redis.ping(),
+    readAwaySince: () => ({ database: guardedPostgres.awaySinceMs, cache: redis?.awaySinceMs ?? null }),
     finishedJobs: redis && createFinishedJobs(redis),
     now,
     spaceLog,

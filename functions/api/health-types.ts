@@ -4,6 +4,8 @@ export interface Health {
   status: 'ok' | 'degraded' | 'down';
   /** Which stores answer; a cache that is not configured does not. */
   persistence: { database: boolean; cache: boolean };
+  /** Since when this process has found a store away; null: it answers, or it is not configured. */
+  awaySince: { database: string | null; cache: string | null };
   /** Of one tenant; null where the database did not say in time, which is not the same as none. */
   worldState: { users: number | null; objects: number | null; models: number | null };
   /** Operations that went through the log, and milliseconds from append to commit; without a Redis nothing is queued. */

@@ -23,10 +23,12 @@ export async function getReadyz(c: AppContext): Promise<Response> {
   const errors = Object.entries({ database, cache }).flatMap(([name, message]) =>
     typeof message === 'string' ? [{ path: `/persistence/${name}`, message }] : [],
   );
+  const awaySince = readAwaySince(c.get('services'), { database, cache });
   if (errors.length === 0)
     return c.json({ status: 'ready', persistence: { database: true, cache: cache === true } });
   const detail = errors.map(({ message }) => message).join(' ');
-  throw new AppError('store_unavailable', detail, { errors });
+  const since = Object.entries(awaySince).flatMap(([name, at]) => (at === null ? [] : [`${name} since ${at}`]));
+  throw new AppError('store_unavailable', `${detail} Away: ${since.join(', ')}.`, { errors });
 }
 
 /**
@@ -86,6 +88,7 @@ async function examine(services: Services, tenantId: string | null): Promise<Hea
   return {
     status: !database ? 'down' : cache === false || fault ? 'degraded' : 'ok',
     persistence: { database, cache: cache ?? false },
+    awaySince: readAwaySince(services, probed),
     worldState: { users, objects, models },
     batchProcessor: {
       processed: stats?.processed ?? 0,
@@ -99,7 +102,7 @@ async function examine(services: Services, tenantId: string | null): Promise<Hea
 }
 
 /** Asks both stores together. @returns true for a store that serves, else why not. `cache` is null without a Redis. */
-async function probe(services: Services): Promise<{ database: true | string; cache: true | string | null }> {
+async function probe(services: Services): Promise<Probed> {
   const { persistence, pingCache, config } = services;
   const timeoutMs = config.limits.readyzTimeoutMs;
   const ask = async (store: string, ping: Promise<void>): Promise<true | string> => {
@@ -116,6 +119,30 @@ async function probe(services: Services): Promise<{ database: true | string; cac
     pingCache === null ? null : ask('Redis', pingCache()),
   ]);
   return { database, cache };
+}
+
+interface Probed {
+  database: true | string;
+  cache: true | string | null;
+}
+
+/** When a probe first found each store away. A process without other requests knows it only from its probes. */
+const probedAwayMs = new WeakMap<Services, { database: number | null; cache: number | null }>();
+
+/** Since when each store is away: since calls to it are refused, or since a probe first failed. */
+function readAwaySince(services: Services, probed: Probed): Health['awaySince'] {
+  const first = probedAwayMs.get(services) ?? { database: null, cache: null };
+  probedAwayMs.set(services, first);
+  const known = services.readAwaySince();
+  const read = (store: 'database' | 'cache'): string | null => {
+    if (typeof probed[store] !== 'string') {
+      first[store] = null;
+      return null;
+    }
+    first[store] ??= services.now();
+    return new Date(Math.min(first[store], known[store] ?? first[store])).toISOString();
+  };
+  return { database: read('database'), cache: read('cache') };
 }
 
 function answerHealth(c: AppContext, health: Health): Response {

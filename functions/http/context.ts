@@ -39,6 +39,8 @@ export interface Services {
   readAddress: (c: AppContext) => string | null;
   /** Resolves when Redis answers; null where none is configured. */
   pingCache: (() => Promise<void>) | null;
+  /** Milliseconds since 1970 at which each store went away, as this process knows; null: it is there. */
+  readAwaySince: () => { database: number | null; cache: number | null };
   /** Null where there is no Redis, and so no log. */
   drains: Drains | null;
   /** Null where there is no Redis: then Postgres orders and applies. */

@@ -257,6 +257,9 @@ export const readyAnswer = z.strictObject({
 export const healthAnswer: z.ZodType<Health> = z.strictObject({
   status: z.enum(['ok', 'degraded', 'down']),
   persistence: z.strictObject({ database: z.boolean(), cache: z.boolean() }),
+  awaySince: z
+    .strictObject({ database: timeAnswer.nullable(), cache: timeAnswer.nullable() })
+    .describe('Since when the process that answers has found a store away.'),
   worldState: z.strictObject({
     users: countAnswer.nullable(),
     objects: countAnswer.nullable(),

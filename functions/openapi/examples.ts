@@ -1,5 +1,5 @@
 const SEQ = 1_795_342_742_930_000;
-const AT = '2026-11-22T10:19:02.930Z';
+export const AT = '2026-11-22T10:19:02.930Z';
 
 export const SPACE_INPUT = { name: 'Plaza', settings: { sky: 'blue' } };
 export const SPACE = {
@@ -102,6 +102,7 @@ export const ISSUED_KEY = { ...KEY, secret: `wk_studio_${'x'.repeat(43)}` };
 export const HEALTH = {
   status: 'ok',
   persistence: { database: true, cache: true },
+  awaySince: { database: null, cache: null },
   worldState: { users: 1, objects: 1, models: 0 },
   batchProcessor: { processed: 0, queued: 0, averageLatency: 0, noEffect: 0 },
   durabilityLagMs: 0,

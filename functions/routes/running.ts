@@ -1,7 +1,7 @@
 import { getDocs, getOpenApi } from '../api/docs.ts';
 import { getHealth, getLivez, getReadyz } from '../api/health.ts';
 import { getHome } from '../api/home.ts';
-import { HEALTH } from '../openapi/examples.ts';
+import { AT, HEALTH } from '../openapi/examples.ts';
 import type { Route } from '../openapi/types.ts';
 import { answer } from './shorthand.ts';
 
@@ -74,6 +74,7 @@ export const RUNNING_ROUTES: readonly Route[] = [
           ...HEALTH,
           status: 'down',
           persistence: { database: false, cache: true },
+          awaySince: { database: AT, cache: null },
           worldState: { users: null, objects: null, models: null },
         },
         ['Retry-After'],

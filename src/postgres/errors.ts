@@ -133,7 +133,8 @@ function findSqlState(error: unknown): { code: string | undefined; constraint: s
   return { code: undefined, constraint: undefined };
 }
 
-/** Whether the server answered, and the connection with it is in a state that is known. */
-export function hasSqlState(error: unknown): boolean {
-  return findSqlState(error).code !== undefined;
+/** Whether the server answered, with a SQLSTATE of this form. Then the connection with it is in a state that is known. */
+export function hasSqlState(error: unknown, form = /./): boolean {
+  const { code } = findSqlState(error);
+  return code !== undefined && form.test(code);
 }
