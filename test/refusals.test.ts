@@ -21,7 +21,7 @@ async function ask(env: TargetEnv, apiKey: string) {
   const composition = composeNode(OVER_TCP.makeEnv({ LOG_LEVEL: 'silent', ...env }));
   const app = createApp(composition);
   const request = async (method: string, path: string, json?: unknown) => {
-    const headers = { Authorization: `Bearer ${apiKey}`, 'Content-Type': 'application/json' };
+    const headers = { Authorization: `Bearer ${apiKey}`, 'Content-Type': 'application/json', Prefer: 'wait' };
     const init = { method, headers, ...(json !== undefined && { body: JSON.stringify(json) }) };
     const response = await app.request(path, init, { remoteAddress: '127.0.0.1', cut: () => undefined });
     return { status: response.status, body: (await response.json()) as Record<string, unknown> };

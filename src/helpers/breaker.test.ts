@@ -62,6 +62,14 @@ describe('a breaker', () => {
     expect(breaker.awaySinceMs).toBeNull();
   });
 
+  it('lets calls through as soon as somebody was answered', async () => {
+    const breaker = await breakIt();
+    breaker.noteAnswer();
+    expect(breaker.awaySinceMs).toBeNull();
+    await expect(breaker.run(fail(AWAY), succeed)).rejects.toBe(AWAY);
+    expect(await breaker.run(succeed, succeed)).toBe('done');
+  });
+
   it('stays away since the first failure while probes fail', async () => {
     const breaker = await breakIt();
     const sinceMs = breaker.awaySinceMs;

@@ -1,4 +1,5 @@
 import {
+  type CircuitBreakerPolicy,
   CircuitState,
   ConsecutiveBreaker,
   circuitBreaker,
@@ -28,22 +29,28 @@ export class Refused extends Error {
  * are refused meanwhile: in a Worker, no request may wait for a promise of another.
  */
 export class Breaker {
-  readonly #policy;
+  readonly #options: BreakerOptions;
+  #policy: CircuitBreakerPolicy;
   #awaySinceMs: number | null = null;
-  readonly #now: () => number;
 
-  constructor({ failuresMax, probeMs, isOutage }: BreakerOptions, now: () => number = Date.now) {
-    this.#now = now;
-    this.#policy = circuitBreaker(handleWhen(isOutage), {
+  constructor(options: BreakerOptions) {
+    this.#options = options;
+    this.#policy = this.#makePolicy();
+  }
+
+  #makePolicy(): CircuitBreakerPolicy {
+    const { failuresMax, probeMs, isOutage } = this.#options;
+    const policy = circuitBreaker(handleWhen(isOutage), {
       halfOpenAfter: probeMs,
       breaker: new ConsecutiveBreaker(failuresMax),
     });
-    this.#policy.onBreak(() => {
-      this.#awaySinceMs ??= this.#now();
+    policy.onBreak(() => {
+      this.#awaySinceMs ??= Date.now();
     });
-    this.#policy.onReset(() => {
+    policy.onReset(() => {
       this.#awaySinceMs = null;
     });
+    return policy;
   }
 
   /** Milliseconds since 1970 at which calls began to be refused; null: they are not. */
@@ -51,14 +58,20 @@ export class Breaker {
     return this.#awaySinceMs;
   }
 
+  /** The other side has answered somebody who asked it directly: calls go through again. */
+  noteAnswer(): void {
+    if (this.#awaySinceMs === null) return;
+    this.#awaySinceMs = null;
+    this.#policy = this.#makePolicy();
+  }
+
   /** @param probe a call without effect. @throws Refused if the other side is away; else what `call` or `probe` throws */
   async run<Result>(call: () => Promise<Result>, probe: () => Promise<unknown>): Promise<Result> {
-    if (this.#policy.state === CircuitState.HalfOpen) throw new Refused();
+    const policy = this.#policy;
+    if (policy.state === CircuitState.HalfOpen) throw new Refused();
     try {
-      return await this.#policy.execute(async () => {
-        if (this.#policy.state === CircuitState.HalfOpen) {
-          await probe();
-        }
+      return await policy.execute(async () => {
+        if (policy.state === CircuitState.HalfOpen) await probe();
         return call();
       });
     } catch (error) {

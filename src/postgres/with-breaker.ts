@@ -31,7 +31,10 @@ export function withBreaker(postgres: Postgres): GuardedPostgres {
       }
     },
     // Asks always, so that `/readyz` tells how it is now.
-    ping: () => postgres.ping(),
+    async ping() {
+      await postgres.ping();
+      breaker.noteAnswer();
+    },
     get awaySinceMs() {
       return breaker.awaySinceMs;
     },

@@ -34,10 +34,14 @@ export function createRedisClient(transport: RedisTransport): RedisClient {
   /** Why calls are refused. */
   let lastFailure: unknown;
 
-  async function send(commands: readonly RedisCommand[]): Promise<RedisOutcome[]> {
+  /** @param run how: by default, not while Redis is away */
+  async function send(
+    commands: readonly RedisCommand[],
+    run = (call: () => Promise<RedisOutcome[]>) => breaker.run(call, probe),
+  ): Promise<RedisOutcome[]> {
     let outcomes: RedisOutcome[];
     try {
-      outcomes = await breaker.run(() => transport.send(commands), probe);
+      outcomes = await run(() => transport.send(commands));
     } catch (error) {
       if (!(error instanceof Refused)) lastFailure = error instanceof NotSent ? error.cause : error;
       const cause = error instanceof Refused ? new NotSent(lastFailure) : error;
@@ -85,8 +89,11 @@ export function createRedisClient(transport: RedisTransport): RedisClient {
       const isUnknown = 'refusal' in outcome && readErrorCode(outcome.refusal) === 'NOSCRIPT';
       return readReply(isUnknown ? await sendOne(['EVAL', source, ...rest]) : outcome);
     },
+    // Asks always, so that `/readyz` tells how it is now.
     async ping() {
-      if (readReply(await sendOne(['PING'])) !== 'PONG') throw createLostError();
+      const [outcome] = await send([['PING']], (call) => call());
+      if (readReply(outcome as RedisOutcome) !== 'PONG') throw createLostError();
+      breaker.noteAnswer();
     },
     get awaySinceMs() {
       return breaker.awaySinceMs;
