@@ -1,5 +1,8 @@
 #!/usr/bin/env node
-/** `npm run demo`: a world is imported and changed, everything is killed, started again, and is the same world. */
+/**
+ * `npm run demo`: a world is imported and changed, everything is killed, started again, and is the same world.
+ * `npm run demo -- outage`: the stores are killed one after the other while a swarm writes.
+ */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { rmSync, writeFileSync } from 'node:fs';
@@ -7,6 +10,7 @@ import { join, resolve } from 'node:path';
 import { migrate } from '../drizzle/migrate.ts';
 import type { WorldObject, WorldState } from '../src/world/types.ts';
 import { compareWorlds } from './compare-worlds.ts';
+import { demonstrateOutages } from './demo-outage.ts';
 import { makeTown } from './demo-scene.ts';
 import { issueKey } from './first-world.ts';
 import { findFreePort } from './ports.ts';
@@ -148,6 +152,7 @@ async function run(): Promise<number> {
   try {
     say('1. starting Postgres, Redis, the emulators and the Worker');
     running = await start(dir);
+    if (process.argv[2] === 'outage') return await demonstrateOutages(running, say);
     const apiKey = await issueKey(running.stack.values.databaseUrl, TENANT_ID);
 
     const scene = join(dir, 'town.gltf');

@@ -67,8 +67,9 @@ export interface StackValues {
 export interface Stack {
   values: StackValues;
   ports: StackPorts;
-  postgres: PostgresServer;
-  redis: RedisServer;
+  /** The newest process of the store. */
+  readonly postgres: PostgresServer;
+  readonly redis: RedisServer;
   faults: { neon: Faults; upstash: Faults; qstash: Faults };
   lock: RunLock;
   /** Settles with a sentence when a store ends; after `stop()` and `kill()` too. */
@@ -77,6 +78,8 @@ export interface Stack {
   stop(): Promise<void>;
   /** Sends SIGKILL to both stores together, as a power cut. The data stays, unless it is ephemeral. */
   kill(): Promise<void>;
+  /** Starts a store again on its data and its port, after it was killed. */
+  restart(store: 'postgres' | 'redis'): Promise<void>;
 }
 
 const PORT_TRIES_MAX = 5;
@@ -123,9 +126,9 @@ async function start(options: StackOptions, lock: RunLock, undo: (() => Promise<
   const secrets = readSecrets(dir);
   const place = new Ports(log);
 
-  const [postgres, redis] = await settleAll([
-    place.start('Postgres', preferred.postgres, async (port) => {
-      const server = await startPostgres({
+  const startOn = {
+    postgres: (port: number) =>
+      startPostgres({
         port,
         durable,
         log,
@@ -133,13 +136,9 @@ async function start(options: StackOptions, lock: RunLock, undo: (() => Promise<
         logFile: join(dir, 'postgres.log'),
         superuserPassword: secrets.superuserPassword,
         onSpawn: lock.record,
-      });
-      undo.push(server.stop);
-      await prepareDatabase(server.superuserUrl, secrets.ownerPassword);
-      return server;
-    }),
-    place.start('Redis', preferred.redis, async (port) => {
-      const server = await startRedis({
+      }),
+    redis: (port: number) =>
+      startRedis({
         port,
         durable,
         log,
@@ -148,11 +147,23 @@ async function start(options: StackOptions, lock: RunLock, undo: (() => Promise<
         cacheDir: CACHE_DIR,
         password: secrets.redisPassword,
         onSpawn: lock.record,
-      });
+      }),
+  };
+  const [postgres, redis] = await settleAll([
+    place.start('Postgres', preferred.postgres, async (port) => {
+      const server = await startOn.postgres(port);
+      undo.push(server.stop);
+      await prepareDatabase(server.superuserUrl, secrets.ownerPassword);
+      return server;
+    }),
+    place.start('Redis', preferred.redis, async (port) => {
+      const server = await startOn.redis(port);
       undo.push(server.stop);
       return server;
     }),
   ]);
+  /** The newest process of each store. */
+  const running = { postgres, redis };
 
   const faults = { neon: new Faults(), upstash: new Faults(), qstash: new Faults() };
   const [neon, upstash, qstash] = await settleAll([
@@ -213,8 +224,12 @@ async function start(options: StackOptions, lock: RunLock, undo: (() => Promise<
       upstash: portOf(upstash.url),
       qstash: portOf(qstash.url),
     },
-    postgres,
-    redis,
+    get postgres() {
+      return running.postgres;
+    },
+    get redis() {
+      return running.redis;
+    },
     faults,
     lock,
     ended: Promise.race([
@@ -228,7 +243,7 @@ async function start(options: StackOptions, lock: RunLock, undo: (() => Promise<
         try {
           await closeEmulators();
         } finally {
-          await settleAll([postgres.stop(), redis.stop()]);
+          await settleAll([running.postgres.stop(), running.redis.stop()]);
           release();
         }
       })();
@@ -236,10 +251,14 @@ async function start(options: StackOptions, lock: RunLock, undo: (() => Promise<
     },
     kill: () => {
       ending ??= (async () => {
-        await settleAll([postgres.kill(), redis.kill(), closeEmulators()]);
+        await settleAll([running.postgres.kill(), running.redis.kill(), closeEmulators()]);
         release();
       })();
       return ending;
+    },
+    async restart(store) {
+      if (store === 'redis') running.redis = await startOn.redis(redis.port);
+      else running.postgres = await startOn.postgres(postgres.port);
     },
   };
 }

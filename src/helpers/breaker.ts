@@ -60,7 +60,6 @@ export class Breaker {
 
   /** The other side has answered somebody who asked it directly: calls go through again. */
   noteAnswer(): void {
-    if (this.#awaySinceMs === null) return;
     this.#awaySinceMs = null;
     this.#policy = this.#makePolicy();
   }

@@ -30,6 +30,7 @@ export function describeHealth(target: () => Target, env: () => TargetEnv): void
       expect(body).toEqual({
         status: 'ok',
         persistence: { database: true, cache: true },
+        awaySince: { database: null, cache: null },
         worldState: { users: 1, objects: 2, models: 1 },
         // The save is one operation, however many objects it has.
         batchProcessor: { processed: 1, queued: 0, averageLatency: expect.any(Number), noEffect: 0 },

@@ -277,6 +277,7 @@ export function describeOutages({ start, makeEnv, openFragileStores }: Runtime):
           expect(body).toMatchObject({
             status: 'down',
             persistence: { database: false, cache: true },
+            awaySince: { database: expect.stringMatching(/^\d{4}-.*Z$/), cache: null },
             worldState: { users: null, objects: null, models: null },
           });
         }
