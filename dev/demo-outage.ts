@@ -11,9 +11,8 @@ const WRITERS = 8;
 const WRITE_MS = 100;
 /** Milliseconds after which a writer gives an answer up. */
 const ANSWER_MS_MAX = 12_000;
-/** Seconds of each outage, and of the time before and after it. */
-const AWAY_SECONDS = 20;
-const CALM_SECONDS = 10;
+/** Seconds of each outage by default. The time before and after it is half as long. */
+export const AWAY_SECONDS = 20;
 /** Seconds in which everything must be committed at the end. */
 const SETTLE_SECONDS_MAX = 90;
 
@@ -36,8 +35,9 @@ interface Acknowledged {
 /** @returns 0 if no acknowledged write is lost, and no message is there twice */
 export async function demonstrateOutages(
   { stack, worker }: { stack: Stack; worker: DevWorker },
-  say: (line: string) => void,
+  { awaySeconds, say }: { awaySeconds: number; say: (line: string) => void },
 ): Promise<number> {
+  const [awayMs, calmMs] = [awaySeconds * 1_000, awaySeconds * 500];
   const apiKey = await issueKey(stack.values.databaseUrl, TENANT_ID);
   const call = (method: string, path: string, body?: object, headers: Record<string, string> = {}) =>
     fetch(`${worker.url}/v1/spaces/${SPACE_ID}${path}`, {
@@ -52,15 +52,15 @@ export async function demonstrateOutages(
   let now = 'all stores are there';
   const watching = setInterval(() => say(swarm.describeSecond(now)), 1_000);
   try {
-    await delay(CALM_SECONDS * 1_000);
+    await delay(calmMs);
     for (const { name, stores } of OUTAGES) {
       await Promise.all(stores.map((store) => stack[store].kill()));
       now = name;
-      await delay(AWAY_SECONDS * 1_000);
+      await delay(awayMs);
       now = 'starting again';
       await Promise.all(stores.map((store) => stack.restart(store)));
       now = 'all stores are back';
-      await delay(CALM_SECONDS * 1_000);
+      await delay(calmMs);
     }
     await swarm.stop();
     now = 'nobody writes';

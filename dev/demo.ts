@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 /**
  * `npm run demo`: a world is imported and changed, everything is killed, started again, and is the same world.
- * `npm run demo -- outage`: the stores are killed one after the other while a swarm writes.
+ * `npm run demo -- outage`: the stores are killed one after the other, for 20 s or as many as are given, while a swarm writes.
  */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -10,7 +10,7 @@ import { join, resolve } from 'node:path';
 import { migrate } from '../drizzle/migrate.ts';
 import type { WorldObject, WorldState } from '../src/world/types.ts';
 import { compareWorlds } from './compare-worlds.ts';
-import { demonstrateOutages } from './demo-outage.ts';
+import { AWAY_SECONDS, demonstrateOutages } from './demo-outage.ts';
 import { makeTown } from './demo-scene.ts';
 import { issueKey } from './first-world.ts';
 import { findFreePort } from './ports.ts';
@@ -152,7 +152,9 @@ async function run(): Promise<number> {
   try {
     say('1. starting Postgres, Redis, the emulators and the Worker');
     running = await start(dir);
-    if (process.argv[2] === 'outage') return await demonstrateOutages(running, say);
+    const [, , what, seconds] = process.argv;
+    const awaySeconds = Number(seconds ?? AWAY_SECONDS);
+    if (what === 'outage') return await demonstrateOutages(running, { awaySeconds, say });
     const apiKey = await issueKey(running.stack.values.databaseUrl, TENANT_ID);
 
     const scene = join(dir, 'town.gltf');
