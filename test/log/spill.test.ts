@@ -9,8 +9,14 @@ import { makeSpace, openDrain, openSpaceLog, useRig } from './rig.ts';
 
 const rig = useRig();
 
-/** A process with a log that spills. It returns nothing on its own: tests call `spill.returnSpace`. */
-function openSpilling(limits = { bytesMax: 2 ** 30, entriesMax: 1_000 }) {
+/**
+ * A process with a log that spills. It returns nothing on its own: tests call `spill.returnSpace`.
+ * @param beforeDrain runs before each drain of a return
+ */
+function openSpilling(
+  limits = { bytesMax: 2 ** 30, entriesMax: 1_000 },
+  beforeDrain = async (): Promise<void> => undefined,
+) {
   const { drain } = openDrain(rig);
   const { spaceLog, defer, options, settle } = openSpaceLog(rig, drain);
   const told: SpillEvent[] = [];
@@ -24,7 +30,11 @@ function openSpilling(limits = { bytesMax: 2 ** 30, entriesMax: 1_000 }) {
     returnMsMax: 0,
     onEvent: (event) => void told.push(event),
   });
-  spill.useLog(spaceLog, drain, rig.log);
+  const draining: typeof drain.run = async (...args) => {
+    await beforeDrain();
+    return drain.run(...args);
+  };
+  spill.useLog(spaceLog, { run: draining }, rig.log);
   const log = new SpillingLog(spaceLog, spill, new PostedBudget(rig.store, Date.now), {
     idempotencyTtlSeconds: 600,
     messagesPerMinute: 2,
@@ -233,6 +243,37 @@ describe('[F2b] spilled requests that return late', () => {
     const other = openSpilling();
     await other.spill.returnAll();
     for (const address of addresses) expect(await readNames(address)).toMatchObject({ a: 'a' });
+  });
+});
+
+describe('[F2b] spilled requests, if Redis has lost its memory', () => {
+  it('return into the new log', async () => {
+    const address = await makeSpace(rig);
+    const { log, spill, options } = openSpilling();
+    await log.enqueue(asActor(address), put('before'), options);
+    rig.upstash.inject({ kind: 'refuse' });
+    await log.enqueue(asActor(address), say('waits'), options);
+    await rig.admin.command('FLUSHALL');
+    await endOutage();
+    expect(await spill.returnSpace(address)).toMatchObject({ returned: 1, isLeft: false });
+    expect(await readMessages(address)).toEqual(['waits']);
+  });
+
+  it('return again if it happens after their append and before their commit', async () => {
+    const address = await makeSpace(rig);
+    let flushes = 0;
+    const lossy = openSpilling(undefined, async () => {
+      if (flushes++ === 0) await rig.admin.command('FLUSHALL');
+    });
+    rig.upstash.inject({ kind: 'refuse' });
+    await lossy.log.enqueue(asActor(address), say('one'), lossy.options);
+    await lossy.log.enqueue(asActor(address), say('two'), lossy.options);
+    await endOutage();
+    // The first return finds that its entries are lost, and appends them again.
+    while ((await lossy.spill.returnSpace(address)).isLeft) expect(flushes).toBeLessThan(10);
+    expect(flushes).toBeGreaterThan(1);
+    expect(await lossy.spill.list(address)).toEqual([]);
+    expect(await readMessages(address)).toEqual(['one', 'two']);
   });
 });
 
