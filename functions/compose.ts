@@ -24,6 +24,7 @@ import { DirectLog } from '../src/log/direct-log.ts';
 import { Drain } from '../src/log/drain.ts';
 import { createFindCursor } from '../src/log/find-cursor.ts';
 import type { DrainStore, LogStore } from '../src/log/log-stores.ts';
+import { MemoryFallback } from '../src/log/memory-fallback.ts';
 import { PostedBudget } from '../src/log/posted-budget.ts';
 import { createNoteAhead } from '../src/log/readers-ahead.ts';
 import { SpaceLog } from '../src/log/space-log.ts';
@@ -97,7 +98,7 @@ export interface Composition extends Services {
 export function compose(env: Env, runtime: Runtime): Composition {
   const { openPostgres, openRedis, readAddress, cut, fetchAsset } = runtime;
   const config = parseConfig(env);
-  refuseUnserved(config);
+  refuseUnserved(config, runtime);
   if (config.database === null) throw misconfigured('DATABASE_URL', 'must be set.');
   const readHeaders = () => readTraceHeaders(tryGetContext<AppEnv>()?.get('trace'));
   const now = () => Date.now();
@@ -144,11 +145,12 @@ export function compose(env: Env, runtime: Runtime): Composition {
               }),
           },
         );
+  const memory = openMemory(config, spill, logs, { now, log });
   const { idempotencyTtlSeconds, rateLimitChatPerMinute: messagesPerMinute } = config.limits;
   const worldLog =
     spaceLog === null || spill === null
       ? new DirectLog(drainStore, now, messagesPerMinute)
-      : new SpillingLog(spaceLog, spill, budget, { idempotencyTtlSeconds, messagesPerMinute });
+      : new SpillingLog(spaceLog, spill, budget, { idempotencyTtlSeconds, messagesPerMinute }, memory);
   const underWay = new Set<Promise<unknown>>();
   return {
     config,
@@ -206,6 +208,7 @@ export function compose(env: Env, runtime: Runtime): Composition {
     endStreams: () => streams?.endAll(),
     async close() {
       live?.close?.();
+      await memory?.end();
       spill?.end();
       drain?.endRests();
       await Promise.allSettled(underWay);
@@ -307,6 +310,28 @@ function openSpill(
   return spill;
 }
 
+/** The memory for requests while both stores are away; null: they are refused. */
+function openMemory(
+  { memoryFallbackEnabled }: Config,
+  spill: Spill | null,
+  logs: ReturnType<typeof openLogs> | null,
+  { now, log }: { now: () => number; log: Log },
+): MemoryFallback | null {
+  if (!memoryFallbackEnabled || spill === null || logs === null) return null;
+  return new MemoryFallback(spill, {
+    now,
+    pause,
+    limits: { bytesMax: LIMITS.memoryBytesMax, requestsMax: LIMITS.memoryRequestsMax },
+    knows: (address) => logs.known.knows(address),
+    onEvent: ({ event, address, count, cause }) =>
+      log(event === 'memory_stored' ? 'info' : 'error', event, {
+        ...(address !== null && { tenantId: address.tenantId }),
+        count,
+        ...(cause !== undefined && { causes: describeError(cause) }),
+      }),
+  });
+}
+
 /** Drains that first return the requests that wait for Redis. */
 function returnsSpilled(drain: Drain, spill: Spill): Services['drains'] {
   return {
@@ -361,16 +386,21 @@ function openState(
 }
 
 /** Refuses features that this version does not have: ignoring them would silently break a promise. */
-function refuseUnserved(config: Config): void {
+function refuseUnserved(config: Config, { endsStreams }: Runtime): void {
   if (!config.persistenceEnabled)
     throw misconfigured(
       'PERSISTENCE_ENABLED',
-      'cannot be off in this version because worldkeep stores worlds in Postgres.',
+      'cannot be off because a server keeps its API keys and worlds in Postgres.',
     );
-  if (config.memoryFallbackEnabled)
+  if (config.memoryFallbackEnabled && !endsStreams)
     throw misconfigured(
       'MEMORY_FALLBACK_ENABLED',
-      'cannot be on because this version does not keep changes in memory.',
+      'cannot be on in a Worker because nothing there outlives a request.',
+    );
+  if (config.memoryFallbackEnabled && config.redis === null)
+    throw misconfigured(
+      'MEMORY_FALLBACK_ENABLED',
+      'cannot be on without a Redis, whose log orders the writes that memory holds.',
     );
   if (config.auditTransforms)
     throw misconfigured('AUDIT_TRANSFORMS', 'cannot be on because this version has no audit function.');

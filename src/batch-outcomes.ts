@@ -12,7 +12,7 @@ import type { Seq } from './world/types.ts';
 export type AppendAnswer = { messageIds?: readonly string[] } & (
   | { status: 'queued'; firstSeq?: Seq; seq: Seq }
   | { status: 'committed'; seq: Seq; results: readonly OperationResult[] }
-  | { status: 'spilled' }
+  | { status: 'spilled' | 'memory' }
 );
 
 /** Which operations of a space came to nothing, behind a seq. */
@@ -77,7 +77,7 @@ export class BatchOutcomes<T extends { operation: Operation }> {
   /** Follows what was appended, until it is known what came of it. */
   follow(items: readonly T[], spaceId: string, answer: AppendAnswer): void {
     // A spilled append has no seq by which its outcome could be found.
-    if (answer.status === 'spilled') return;
+    if (!('seq' in answer)) return;
     const { seq } = answer;
     if (answer.status === 'committed') {
       for (const [i, item] of items.entries()) {

@@ -65,12 +65,12 @@ export type BatchType = (typeof BATCH_TYPES)[number];
 
 /**
  * Where an operation is. `queued`: in the log, to be committed. `committed`: in Postgres. `spilled`: Redis is away, and the operation
- * waits in Postgres for its place in the log.
+ * waits in Postgres for its place in the log. `memory`: Postgres is away too, and the operation waits in the memory of the server.
  */
 export interface BatchResult {
   /** Null for a spilled operation, which gets its place in the order later. */
   seq: Seq | null;
-  durability: 'queued' | 'committed' | 'spilled';
+  durability: 'queued' | 'committed' | 'spilled' | 'memory';
   /** The outcome of a committed operation; absent while it is queued. Only `applied` changed the world. */
   status?: OperationStatus;
   /** The id of a posted message. */
@@ -310,7 +310,7 @@ export class BatchProcessor {
           const result = outcome.status === 'committed' ? outcome.results[i] : undefined;
           const messageId = outcome.messageIds?.[i];
           resolve({
-            seq: outcome.status === 'spilled' ? null : outcome.seq,
+            seq: 'seq' in outcome ? outcome.seq : null,
             durability: outcome.status,
             ...(result && { status: result.status }),
             ...(messageId !== undefined && { messageId }),

@@ -27,7 +27,9 @@ export async function getReadyz(c: AppContext): Promise<Response> {
   if (errors.length === 0)
     return c.json({ status: 'ready', persistence: { database: true, cache: cache === true } });
   const detail = errors.map(({ message }) => message).join(' ');
-  const since = Object.entries(awaySince).flatMap(([name, at]) => (at === null ? [] : [`${name} since ${at}`]));
+  const since = Object.entries(awaySince).flatMap(([name, at]) =>
+    at === null ? [] : [`${name} since ${at}`],
+  );
   throw new AppError('store_unavailable', `${detail} Away: ${since.join(', ')}.`, { errors });
 }
 

@@ -2,8 +2,8 @@ import type { CommittedOperations } from '../../src/log/space-log.ts';
 import type { Seq } from '../../src/world/types.ts';
 import type { AppContext } from './context.ts';
 
-/** The store that holds an acknowledged write: Postgres, the log, or Postgres until Redis returns. */
-export type Durability = 'committed' | 'queued' | 'spilled';
+/** The place of an acknowledged write: Postgres, the log, Postgres until Redis returns, or this process until a store returns. */
+export type Durability = 'committed' | 'queued' | 'spilled' | 'memory';
 
 /** Tells the caller which store holds the write. */
 export function writeDurability(c: AppContext, durability: Durability): void {
@@ -17,7 +17,7 @@ export function answerAccepted(
     seq,
     accepted,
     durability,
-  }: { seq?: Seq | undefined; accepted: number; durability: 'queued' | 'spilled' },
+  }: { seq?: Seq | undefined; accepted: number; durability: Exclude<Durability, 'committed'> },
 ): Response {
   writeDurability(c, durability);
   return c.json({ ...(seq !== undefined && { seq }), accepted, durability }, 202);

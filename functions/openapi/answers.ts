@@ -107,9 +107,9 @@ export const fileUploadAnswer = z.strictObject({
 });
 
 const durabilityAnswer = z
-  .enum(['committed', 'queued', 'spilled'])
+  .enum(['committed', 'queued', 'spilled', 'memory'])
   .describe(
-    '`committed`: Postgres has committed the write. `queued`: the log in Redis has it. `spilled`: Redis is away, and the write waits in Postgres for its place in the log.',
+    '`committed`: Postgres has committed the write. `queued`: the log in Redis has it. `spilled`: Redis is away, and the write waits in Postgres for its place in the log. `memory`: both stores are away, and the server holds the write.',
   );
 
 export const chatMessageAnswer = z.strictObject({
@@ -150,9 +150,9 @@ export const savedAnswer = z.strictObject({
 export const queuedAnswer = z.strictObject({
   seq: seqAnswer
     .exactOptional()
-    .describe('Absent if the write is `spilled`: it gets its place in the order later.'),
+    .describe('Absent if the write is `spilled` or in `memory`: it gets its place in the order later.'),
   accepted: countAnswer.describe('The number of accepted operations.'),
-  durability: z.enum(['queued', 'spilled']),
+  durability: z.enum(['queued', 'spilled', 'memory']),
 });
 
 const resultAnswer = z.strictObject({

@@ -58,7 +58,7 @@ export class Breaker {
     return this.#awaySinceMs;
   }
 
-  /** The other side has answered somebody who asked it directly: calls go through again. */
+  /** The other side has answered a direct question: calls go through again. */
   noteAnswer(): void {
     this.#awaySinceMs = null;
     this.#policy = this.#makePolicy();

@@ -1,10 +1,11 @@
 import { encodeEntries } from '../world/check-operations.ts';
-import { isOutage } from '../world/errors.ts';
+import { isAway, isOutage } from '../world/errors.ts';
 import { LIMITS } from '../world/limits.ts';
 import { countOperations } from '../world/move.ts';
 import type { AppendedOperation } from '../world/operation.ts';
 import type { JsonObject, SaveMode } from '../world/types.ts';
 import type { LogAddress } from './log-stores.ts';
+import type { MemoryFallback } from './memory-fallback.ts';
 import type { PostedBudget } from './posted-budget.ts';
 import { findPosted } from './posted-messages.ts';
 import {
@@ -25,6 +26,7 @@ export class SpillingLog implements WorldLog {
   readonly #log: SpaceLog;
   readonly #spill: Spill;
   readonly #budget: PostedBudget;
+  readonly #memory: MemoryFallback | null;
   readonly #options: { idempotencyTtlSeconds: number; messagesPerMinute: number };
 
   constructor(
@@ -32,18 +34,20 @@ export class SpillingLog implements WorldLog {
     spill: Spill,
     budget: PostedBudget,
     options: { idempotencyTtlSeconds: number; messagesPerMinute: number },
+    memory: MemoryFallback | null = null,
   ) {
     this.#log = log;
     this.#spill = spill;
     this.#budget = budget;
     this.#options = options;
+    this.#memory = memory;
   }
 
   get commitsAlways(): boolean {
     return this.#log.commitsAlways;
   }
 
-  /** As SpaceLog does, or `spilled`. An append without an answer may still run: so each has a key, which its spilled request keeps. */
+  /** As SpaceLog does, or `spilled`, or `memory`. An append without an answer may still run: so each has a key, which its spilled request keeps. */
   async enqueue(
     target: WriteTarget,
     operations: readonly AppendedOperation[],
@@ -80,9 +84,15 @@ export class SpillingLog implements WorldLog {
       const ownSeconds = error.outage === 'lost' ? LIMITS.appendKeySeconds : null;
       // The caller may have sent its key before, to any process.
       const keySeconds = isKnown ? this.#options.idempotencyTtlSeconds : ownSeconds;
-      const messages = await this.#spill.keep(target, request, { keySeconds, defer });
       const accepted = countOperations(operations);
-      return { status: 'spilled', accepted, ...(messages.length > 0 && { messageIds: messages }) };
+      try {
+        const messages = await this.#spill.keep(target, request, { keySeconds, defer });
+        return { status: 'spilled', accepted, ...(messages.length > 0 && { messageIds: messages }) };
+      } catch (failure) {
+        if (this.#memory === null || !isAway(failure)) throw failure;
+        this.#memory.keep(target, request, { keySeconds, outage: failure, defer });
+        return { status: 'memory', accepted };
+      }
     }
   }
 

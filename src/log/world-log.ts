@@ -12,9 +12,12 @@ export interface WriteTarget {
   isSession?: boolean;
 }
 
-/** Redis is away: the request waits in Postgres for its place in the log. */
+/**
+ * Redis is away: the request waits for its place in the log. `spilled`: in Postgres. `memory`: Postgres is away too, and the request is
+ * in the memory of this process.
+ */
 export interface Spilled {
-  status: 'spilled';
+  status: 'spilled' | 'memory';
   accepted: number;
   /** The ids of the posted messages, in order: of the first answer, if this is a repeat. */
   messageIds?: readonly string[];

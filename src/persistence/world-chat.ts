@@ -25,7 +25,7 @@ export interface PostOptions extends Pick<AppendOptions, 'idempotency' | 'onBudg
 /** A message that was posted, and the store that holds it. A spilled message gets its place in the order, and so its time, later. */
 export type PostedMessage =
   | { message: ChatMessage; durability: 'queued' | 'committed' }
-  | { message: Omit<ChatMessage, 'seq' | 'createdAt'>; durability: 'spilled' };
+  | { message: Omit<ChatMessage, 'seq' | 'createdAt'>; durability: 'spilled' | 'memory' };
 
 /** @param append appends one operation as a caller sends it. */
 export async function postMessage(
@@ -37,7 +37,7 @@ export async function postMessage(
   const outcome = await append({ op: 'chat.post', ...rest, text, kind, userId });
   const [id] = outcome.messageIds ?? [];
   if (id === undefined) throw new AppError('internal', 'A message was posted without an id.');
-  if (outcome.status === 'spilled') return { message: { id, userId, text, kind }, durability: 'spilled' };
+  if (!('seq' in outcome)) return { message: { id, userId, text, kind }, durability: outcome.status };
   const { seq, status } = outcome;
   return { message: { id, userId, text, kind, seq, createdAt: seqToTime(seq) }, durability: status };
 }

@@ -10,7 +10,7 @@ export class WriteQueued extends AppError {
   /** Absent for a spilled write, which gets its place in the order later. */
   readonly seq: Seq | undefined;
   readonly accepted: number;
-  readonly durability: 'queued' | 'spilled';
+  readonly durability: 'queued' | 'spilled' | 'memory';
 
   constructor(outcome: Queued | Spilled) {
     const { status, accepted } = outcome;
@@ -18,7 +18,7 @@ export class WriteQueued extends AppError {
       'write_queued',
       status === 'queued'
         ? 'The write is queued and will be committed; that took longer than can be waited for.'
-        : 'Redis is away. The write is stored in Postgres, and takes its place in the order when Redis returns.',
+        : 'Redis is away. The write takes its place in the order when Redis returns.',
       { retryAfterSeconds: 2 },
     );
     this.seq = outcome.status === 'queued' ? outcome.seq : undefined;

@@ -59,6 +59,11 @@ export class KnownLogs {
     this.#known = new LRUCache({ max: this.#options.spacesMax });
   }
 
+  /** Whether this process has used the log of the space. */
+  knows(address: LogAddress): boolean {
+    return this.#known.get(spaceMember(address)) !== undefined;
+  }
+
   dirtyKey(address: LogAddress): string {
     return dirtyKey(hashText(spaceMember(address)) % this.#options.shards);
   }

@@ -87,6 +87,9 @@ export const LIMITS = {
   spillPageBytesMax: 2 * 1024 * 1024,
   /** Milliseconds after an answer in which a Worker tries to return what it spilled. Later, a job does. */
   spillReturnMsMax: 25_000,
+  /** Requests in the memory of a server while both stores are away, and the default of their bytes. */
+  memoryRequestsMax: 100_000,
+  memoryBytesMax: 64 * 1024 * 1024,
   /** Milliseconds of one drain: a Worker has 30 s after its answer. Another drain continues. */
   drainMsMax: 20_000,
   /** Milliseconds for which a valid key or session stays valid while the database does not answer. */

@@ -36,6 +36,8 @@ export interface Runtime {
   refuses: 'each request' | 'to start';
   /** Invalid variables for this runtime, each with the name that the refusal must contain. */
   unserved: [name: string, changes: TargetEnv][];
+  /** Whether a process may hold writes while both stores are away. */
+  hasMemory: boolean;
   /** Whether it has a bucket for files. */
   hasBucket: boolean;
   openFragileStores(): Promise<FragileStores>;
@@ -67,7 +69,9 @@ export const OVER_HTTP: Omit<Runtime, 'start'> = {
   unserved: [
     ['REDIS_HOST', { REDIS_HOST: 'localhost', UPSTASH_REDIS_REST_URL: '', UPSTASH_REDIS_REST_TOKEN: '' }],
     ['DATABASE_URL', { DATABASE_HTTP_URL: '' }],
+    ['MEMORY_FALLBACK_ENABLED', { MEMORY_FALLBACK_ENABLED: 'true' }],
   ],
+  hasMemory: false,
   openOwnRedis: () => openOwnRedis('http'),
   async openFragileStores() {
     const { databaseUrl, redisUrl, redisRestToken } = stack();
@@ -130,6 +134,7 @@ export const OVER_TCP: Omit<Runtime, 'start'> = {
     ['HOST', { HOST: 'http://127.0.0.1' }],
     ['SHUTDOWN_TIMEOUT_MS', { SHUTDOWN_TIMEOUT_MS: 'soon' }],
   ],
+  hasMemory: true,
   openOwnRedis: () => openOwnRedis('tcp'),
   async openFragileStores() {
     const databaseUrl = new URL(stack().databaseUrl);

@@ -59,7 +59,7 @@ const SPILLED_WRITES: [method: string, path: string, options: Parameters<Call>[2
   ['POST', 'chat', { json: { text: 'still here' }, ...ASYNC }],
 ];
 
-export function describeOutages({ start, makeEnv, openFragileStores }: Runtime): void {
+export function describeOutages({ start, makeEnv, openFragileStores, hasMemory }: Runtime): void {
   describe('with a store away', () => {
     let stores: FragileStores;
     let target: Target;
@@ -73,7 +73,8 @@ export function describeOutages({ start, makeEnv, openFragileStores }: Runtime):
         READYZ_TIMEOUT_MS: '1000',
         API_KEY_CACHE_SECONDS: '300',
       });
-      target = await start({ ...env, DATABASE_TIMEOUT_MS: '1000', REDIS_TIMEOUT_MS: '1000' });
+      const memory = hasMemory && { MEMORY_FALLBACK_ENABLED: 'true' };
+      target = await start({ ...env, ...memory, DATABASE_TIMEOUT_MS: '1000', REDIS_TIMEOUT_MS: '1000' });
       // The time-outs of the stores are longer than a test's, so an answer in time does not come from them.
       patient = await start({ ...env, DATABASE_TIMEOUT_MS: '120000', REDIS_TIMEOUT_MS: '30000' });
       const tenant = await makeTenant();
@@ -87,14 +88,16 @@ export function describeOutages({ start, makeEnv, openFragileStores }: Runtime):
       await stores?.close();
     });
 
+    let faults = 0;
     async function without<T>(store: 'postgres' | 'redis', fault: 'refuse' | 'hang', run: () => Promise<T>) {
       const fragile: FragileStore = stores[store];
       fragile.inject(fault);
+      faults++;
       try {
         return await run();
       } finally {
         fragile.clear();
-        for (const each of [target, patient]) await waitUntilReady(each);
+        if (--faults === 0) for (const each of [target, patient]) await waitUntilReady(each);
       }
     }
 
@@ -211,6 +214,33 @@ export function describeOutages({ start, makeEnv, openFragileStores }: Runtime):
         ]);
         expect(after.body.chat).toMatchObject([{ text: 'still here' }]);
         expect(after.body.durableSeq).toBe(after.body.seq);
+      },
+    );
+
+    it.each(['refuse', 'hang'] as const)(
+      `[F4] both: writes are ${hasMemory ? 'in memory, and are stored when a store is back' : '503'} (%s)`,
+      async (fault) => {
+        const door = await openSpace(target);
+        await door.call('PUT', `${door.at}/objects/o`, { json: { name: 'kept' } });
+        const away = { code: 'store_unavailable' };
+        const ops = [{ op: 'put', id: 'a', name: 'during the outage' }];
+        await without('redis', fault, () =>
+          without('postgres', fault, async () => {
+            const { status, headers, body } = await door.call('POST', `${door.at}/updates`, {
+              json: { ops },
+            });
+            expect([status, body]).toMatchObject(
+              hasMemory ? [202, { accepted: 1, durability: 'memory' }] : [503, away],
+            );
+            expect(headers.get('X-Durability')).toBe(hasMemory ? 'memory' : null);
+            const refused = await door.call('POST', `${door.at}/updates`, { json: { ops }, ...WAIT });
+            expect([refused.status, refused.body]).toMatchObject([503, away]);
+            expect((await door.call('GET', `${door.at}/state`)).status).toBe(503);
+          }),
+        );
+        const read = async () =>
+          (await door.call('GET', `${door.at}/objects`)).body.items?.map(({ id }: { id: string }) => id);
+        await expect.poll(read).toEqual(hasMemory ? ['a', 'o'] : ['o']);
       },
     );
 
