@@ -10,6 +10,7 @@ interface Look {
   color?: string;
   /** The shape shines. */
   glow?: true;
+  locked?: true;
 }
 
 export interface SquareObject {
@@ -52,6 +53,7 @@ const times = <T>(count: number, make: (number: number) => T) =>
 interface More {
   rotation?: Quaternion;
   glow?: true;
+  locked?: true;
 }
 
 function part(
@@ -62,14 +64,14 @@ function part(
   size: Triple,
   more: More = {},
 ): SquareObject {
-  const { rotation, glow } = more;
+  const { rotation, glow, locked } = more;
   return {
     id,
     name: nameOf(id),
     position: vector(at),
     ...(rotation && { rotation }),
     scale: vector(size),
-    properties: { shape, color, ...(glow && { glow }) },
+    properties: { shape, color, ...(glow && { glow }), ...(locked && { locked }) },
   };
 }
 
@@ -96,12 +98,15 @@ function group(
   return [parent, ...children];
 }
 
+/** Clicks go through a floor. */
+const LOCKED: More = { locked: true };
+
 const paving = [
-  part('ground', 'plane', '#46553f', [0, -0.01, 0], [60, 1, 60]),
-  part('paving-1', 'cylinder', DARK_STONE, [0, 0.01, 0], [18, 0.02, 18]),
-  part('paving-2', 'cylinder', STONE, [0, 0.02, 0], [14.5, 0.04, 14.5]),
-  part('paving-3', 'cylinder', DARK_STONE, [0, 0.03, 0], [9, 0.06, 9]),
-  part('paving-4', 'cylinder', STONE, [0, 0.04, 0], [6.4, 0.08, 6.4]),
+  part('ground', 'plane', '#46553f', [0, -0.01, 0], [60, 1, 60], LOCKED),
+  part('paving-1', 'cylinder', DARK_STONE, [0, 0.01, 0], [18, 0.02, 18], LOCKED),
+  part('paving-2', 'cylinder', STONE, [0, 0.02, 0], [14.5, 0.04, 14.5], LOCKED),
+  part('paving-3', 'cylinder', DARK_STONE, [0, 0.03, 0], [9, 0.06, 9], LOCKED),
+  part('paving-4', 'cylinder', STONE, [0, 0.04, 0], [6.4, 0.08, 6.4], LOCKED),
   ...times(4, (n) =>
     part(`step-${n}`, 'box', STONE, [-4.9 - n * 0.62, 0.05, -4.1 - n * 0.52], [1.6, 0.06, 0.5], {
       rotation: turn('y', 50),

@@ -23,12 +23,13 @@ export function later(task: () => void, ms = 0): () => void {
 const NOTICE_MS = 8_000;
 const NOTICES_MAX = 4;
 
-/** Tells the person something for some seconds. */
-export function notify(text: string): void {
+/** Tells the person something for some seconds. @returns takes it away before */
+export function notify(text: string): () => void {
   const notices = find('notices');
   const notice = document.createElement('p');
   notice.textContent = text;
   notices.append(notice);
   while (notices.childElementCount > NOTICES_MAX) notices.firstElementChild?.remove();
   setTimeout(() => notice.remove(), NOTICE_MS);
+  return () => notice.remove();
 }

@@ -1,17 +1,11 @@
 import { find } from './dom.ts';
-import {
-  answerOtherTabs,
-  buildLink,
-  keepSignIn,
-  readLink,
-  readSignIn,
-  type SignInProblem,
-} from './sign-in.ts';
+import { answerOtherTabs, keepSignIn, readLink, readSignIn, type SignInProblem } from './sign-in.ts';
 import { openWorld } from './world-page.ts';
 
 const PROBLEMS: Record<SignInProblem, string> = {
   none: 'This is no sign-in link: it has nothing behind "#".',
   incomplete: 'The link is incomplete: behind "#" it needs "space" and "token".',
+  no_token: 'The link is not valid: its token is damaged. Copy the whole link.',
   api_key: 'This is an API key, which opens everything of a tenant. A page needs the token of a session.',
 };
 
@@ -20,7 +14,8 @@ const signIn = await readSignIn();
 addEventListener('hashchange', () => location.reload());
 if (typeof signIn === 'object') {
   answerOtherTabs(signIn);
-  find<HTMLAnchorElement>('share').href = buildLink(signIn);
+  // Without the token: this tab answers the new one.
+  find<HTMLAnchorElement>('share').href = location.pathname;
   openWorld(signIn);
 } else showSignIn(signIn);
 

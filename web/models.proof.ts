@@ -100,6 +100,58 @@ describe('a model', () => {
     await tab.context.close();
   });
 
+  it('that cannot be drawn shows a box and the reason, and everything else is drawn on', async () => {
+    const guests = await makeGuests(at.api);
+    const noNumbers = makeGlb();
+    const view = new DataView(noNumbers.buffer, noNumbers.byteLength - 36);
+    for (let i = 0; i < 9; i++) view.setFloat32(4 * i, Number.NaN, true);
+    const many = { nodes: Array.from({ length: 2_001 }, () => ({ mesh: 0 })) };
+    const scenes = [{ nodes: many.nodes.map((_, i) => i) }];
+    const primitive = { attributes: { POSITION: 0 }, targets: [{ POSITION: 0 }] };
+    const files = {
+      morph: makeGlb({ json: { meshes: [{ primitives: [primitive] }] } }),
+      far: makeGlb({ json: { nodes: [{ mesh: 0, translation: [1e30, 0, 0] }] } }),
+      'no-numbers': noNumbers,
+      many: makeGlb({ json: { ...many, scenes } }),
+    };
+    const upload = async (name: string, body: Uint8Array<ArrayBuffer>) => {
+      const headers = { Authorization: `Bearer ${guests.key}`, 'Content-Type': 'model/gltf-binary' };
+      const answer = await at.api.fetch(`/v1/models?name=${name}.glb`, { method: 'POST', headers, body });
+      expect([name, answer.status, await answer.clone().text()]).toEqual([name, 201, expect.any(String)]);
+      return ((await answer.json()) as { id: string }).id;
+    };
+    for (const [id, bytes] of Object.entries(files))
+      await guests.call('PUT', `/v1/spaces/${guests.space}/objects/${id}`, {
+        modelId: await upload(id, bytes),
+      });
+    const requests: string[] = [];
+    const tab = await openTab(at.browser, await guests.link('ann'));
+    const { page } = tab;
+    page.on('request', (request) => void (request.url().endsWith('/file') && requests.push(request.url())));
+    const problemOf = (id: string) =>
+      page.evaluate((of) => window.worldkeep?.scenery.problemOf(of) ?? '', id);
+    await eventually(() => problemOf('many')).toContain('2,001 parts, and may have 2,000');
+    for (const id of ['far', 'no-numbers'])
+      await eventually(() => problemOf(id)).toContain('10,000,000 metres');
+    expect(await problemOf('morph')).toBe('');
+    await waitUntilStill(page);
+    await guests.call('PUT', `/v1/spaces/${guests.space}/objects/box`, {});
+    await eventually(() =>
+      page.evaluate(() => window.worldkeep?.scenery.figures.get('box')?.parts.length),
+    ).toBe(1);
+    await waitUntilStill(page);
+    const { failure, camera } = await page.evaluate(() => ({
+      failure: String(window.worldkeep?.stage.failure),
+      camera: window.worldkeep?.stage.camera.position.toArray() ?? [],
+    }));
+    expect(failure).toBe('null');
+    for (const number of camera) expect(Math.abs(number)).toBeLessThan(1_000);
+    // A file that cannot be drawn is not loaded again.
+    expect(requests.length).toBeLessThanOrEqual(Object.keys(files).length);
+    await expectQuiet(tab);
+    await tab.context.close();
+  });
+
   it('that is missing shows a box and the reason, until the server has it again', async () => {
     const guests = await makeGuests(at.api);
     const upload = await at.api.fetch('/v1/models?name=sail.glb', {

@@ -36,6 +36,58 @@ async function openTwo() {
 }
 
 describe('two people in one world', () => {
+  it('a person who writes properties takes nothing away from somebody else, and can remove what is inside', async () => {
+    const { guests, ann, ben, close } = await openTwo();
+    const at = `/v1/spaces/${guests.space}/objects/box`;
+    await guests.call('PUT', at, { properties: { color: 'red', a: { x: 1, y: 2 } } });
+    await eventually(async () => (await readObject(ann.page, 'box'))?.properties.a).toEqual({ x: 1, y: 2 });
+    while ((await readSelected(ann.page))?.id !== 'box') await press(ann.page, ']');
+    const field = ann.page.locator('[name="properties"]');
+    await eventually(() => field.inputValue()).toContain('"y"');
+    await field.focus();
+    await guests.call('PUT', at, { properties: { color: 'blue', a: { x: 1, y: 2 }, theirs: 1 } });
+    await eventually(async () => (await readObject(ann.page, 'box'))?.properties.theirs).toBe(1);
+    await field.fill('{"color": "red", "a": {"x": 1}, "mine": 1}');
+    await field.press('Tab');
+    const merged = { color: 'blue', a: { x: 1 }, theirs: 1, mine: 1 };
+    await eventually(async () => (await readObject(ben.page, 'box'))?.properties).toEqual(merged);
+    await ann.page.locator('#undo').click();
+    const undone = { color: 'blue', a: { x: 1, y: 2 }, theirs: 1 };
+    await eventually(async () => (await readObject(ben.page, 'box'))?.properties).toEqual(undone);
+    // A text that is no JSON stays, so that it can be corrected.
+    await field.fill('{bad');
+    await field.press('Tab');
+    await eventually(() => ann.page.locator('#object-problem').textContent()).toContain('not JSON');
+    expect(await field.inputValue()).toBe('{bad');
+    await close();
+  });
+
+  it('a drag moves no other object that is selected meanwhile, and clicks go through a locked floor', async () => {
+    const { guests, ann, close } = await openTwo();
+    const at = `/v1/spaces/${guests.space}/objects`;
+    await guests.call('PUT', `${at}/other`, { position: { x: 6, y: 1, z: 0 } });
+    const floor = { shape: 'plane', locked: true };
+    await guests.call('PUT', `${at}/floor`, { scale: { x: 60, y: 1, z: 60 }, properties: floor });
+    await eventually(async () => (await readObject(ann.page, 'floor'))?.id).toBe('floor');
+    await waitUntilStill(ann.page);
+    const ground = await project(ann.page, [-3, 0, 3]);
+    await ann.page.mouse.click(ground.x, ground.y);
+    expect(await readSelected(ann.page)).toBeNull();
+    const grip = await project(ann.page, [0.85, 1.85, 0.85]);
+    await ann.page.mouse.click(grip.x, grip.y);
+    await eventually(async () => (await readSelected(ann.page))?.id).toBe('box');
+    await waitUntilStill(ann.page);
+    await ann.page.mouse.move(grip.x, grip.y);
+    await ann.page.mouse.down();
+    await ann.page.mouse.move(grip.x + 20, grip.y, { steps: 4 });
+    while ((await readSelected(ann.page))?.id !== 'other') await press(ann.page, ']');
+    await ann.page.mouse.move(grip.x + 60, grip.y, { steps: 4 });
+    await ann.page.mouse.up();
+    await waitUntilStill(ann.page);
+    expect((await readObject(ann.page, 'other'))?.position).toEqual({ x: 6, y: 1, z: 0 });
+    await close();
+  });
+
   it('a drag with the mouse in one browser shows in the other', async () => {
     const { ann, ben, close } = await openTwo();
     await waitUntilStill(ann.page);

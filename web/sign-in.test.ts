@@ -7,8 +7,8 @@ describe('a sign-in link', () => {
       space: 'plaza',
       token: 'a.b.c',
     });
-    const parameters = new URLSearchParams({ space: 'a b&c', token: 'x+y/z=' });
-    expect(readLink(`http://127.0.0.1:8787/#${parameters}`)).toEqual({ space: 'a b&c', token: 'x+y/z=' });
+    const parameters = new URLSearchParams({ space: 'a b&c', token: 'x-y.z_0.1' });
+    expect(readLink(`http://127.0.0.1:8787/#${parameters}`)).toEqual({ space: 'a b&c', token: 'x-y.z_0.1' });
   });
 
   it.each([
@@ -19,6 +19,7 @@ describe('a sign-in link', () => {
     ['https://worlds.example/#space=&token=a.b.c', 'incomplete'],
     ['https://worlds.example/#anything', 'incomplete'],
     ['https://worlds.example/#space=plaza&token=wk_live_secret', 'api_key'],
+    ['https://worlds.example/#space=plaza&token=a.b', 'no_token'],
   ])('%s is refused as %s', (link, problem) => {
     expect(readLink(link)).toBe(problem);
   });

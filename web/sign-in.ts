@@ -4,8 +4,10 @@ export interface SignIn {
   token: string;
 }
 
-export type SignInProblem = 'none' | 'api_key' | 'incomplete';
+export type SignInProblem = 'none' | 'api_key' | 'incomplete' | 'no_token';
 
+/** Three parts of base64url: a JSON Web Token. */
+const TOKEN = /^[\w-]+\.[\w-]+\.[\w-]+$/;
 const STORED = 'worldkeep.sign-in';
 const CHANNEL = 'worldkeep.sign-in';
 /** Milliseconds that another open tab has to answer. */
@@ -13,7 +15,7 @@ const OTHER_TABS_MS = 300;
 
 /**
  * The sign-in of this tab: from the fragment of its address, else from an earlier load, else from another open tab. The fragment is
- * removed, so that the token is neither in the history nor on a screenshot.
+ * removed from the address. The browser may keep the link in its history, as any link that somebody opened.
  */
 export async function readSignIn(): Promise<SignIn | SignInProblem> {
   const given = readLink(location.href);
@@ -36,19 +38,25 @@ export function readLink(link: string): SignIn | SignInProblem {
   if (at === -1 || at === link.length - 1) return 'none';
   const { space, token } = Object.fromEntries(new URLSearchParams(link.slice(at + 1)));
   if (!space || !token) return 'incomplete';
-  return token.startsWith('wk_') ? 'api_key' : { space, token };
+  if (token.startsWith('wk_')) return 'api_key';
+  return TOKEN.test(token) ? { space, token } : 'no_token';
 }
 
-export function buildLink({ space, token }: SignIn): string {
-  return `${location.origin}${location.pathname}#${new URLSearchParams({ space, token })}`;
-}
-
+/** A browser may forbid the page to store anything: then a reload needs the link again. */
 export function keepSignIn(signIn: SignIn): void {
-  sessionStorage.setItem(STORED, JSON.stringify(signIn));
+  try {
+    sessionStorage.setItem(STORED, JSON.stringify(signIn));
+  } catch (error) {
+    console.warn(error);
+  }
 }
 
 export function forgetSignIn(): void {
-  sessionStorage.removeItem(STORED);
+  try {
+    sessionStorage.removeItem(STORED);
+  } catch (error) {
+    console.warn(error);
+  }
 }
 
 /** Lets a new tab of this browser show the same world. */
@@ -71,6 +79,9 @@ function askOtherTabs(): Promise<SignIn | null> {
 }
 
 function readKept(): SignIn | null {
-  const text = sessionStorage.getItem(STORED);
-  return text === null ? null : JSON.parse(text);
+  try {
+    return JSON.parse(sessionStorage.getItem(STORED) ?? 'null');
+  } catch {
+    return null;
+  }
 }

@@ -50,6 +50,8 @@ export async function openWorld(signIn: SignIn): Promise<void> {
   const world = connect({ url: location.origin, space, token, batchMs: BATCH_MS });
   const canEdit = readRole(token) !== 'viewer';
   find('tools').hidden = !canEdit;
+  find('view-only').hidden = canEdit;
+  for (const row of document.querySelectorAll<HTMLElement>('[data-edits]')) row.hidden = !canEdit;
   /** The models of this tab. The server shows a model to a person after it has an object with it, which may be later. */
   const ownFiles = new Map<string, File>();
   const models = new Models(
@@ -195,13 +197,15 @@ export async function openWorld(signIn: SignIn): Promise<void> {
   }
 
   async function addModel(file: File, { x, y, z }: Vector3): Promise<void> {
-    notify(`Sending ${file.name} …`);
+    const done = notify(`Adding ${file.name} …`);
     try {
       const { id } = await uploadModel(signIn, file);
       ownFiles.set(id, file);
       editor.create({ modelId: id, name: file.name.replace(/\.\w+$/, ''), position: { x, y, z } });
     } catch (error) {
       notify((error as Error).message);
+    } finally {
+      done();
     }
   }
 }

@@ -177,7 +177,12 @@ class GltfCheck {
   ): void {
     const offset = readInteger(accessor.byteOffset ?? 0, `${path}/byteOffset`, 0);
     const view = this.#index('bufferViews', accessor.bufferView, `${path}/bufferView`);
-    if (view === null) return;
+    if (view === null) {
+      // Zeros that are nowhere in the file: a few bytes must not ask for much memory.
+      if (count > LIMITS.gltfEmptyElementsMax)
+        fail(path, `has ${count} elements without data, at most ${LIMITS.gltfEmptyElementsMax}`);
+      return;
+    }
     const stride = Number(view.byteStride ?? elementBytes);
     const end = offset + stride * (count - 1) + elementBytes;
     if (end > Number(view.byteLength))

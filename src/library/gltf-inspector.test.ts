@@ -122,6 +122,15 @@ describe('the inspection of a glTF file', () => {
     expect(inspect(textOf({ asset: { version: '2.0' }, extensionsUsed }))).toContain(message);
   });
 
+  it('refuses an accessor that asks for much memory without data', () => {
+    const accessors = [{ componentType: 5126, count: 100_001, type: 'VEC3', min: [0, 0, 0], max: [0, 0, 0] }];
+    const message = 'has 100001 elements without data, at most 100000';
+    expect(inspect(textOf({ asset: { version: '2.0' }, accessors }))).toContain(message);
+    const [accessor] = accessors;
+    const fitting = [{ ...accessor, count: 100_000 }];
+    expect(inspect(textOf({ asset: { version: '2.0' }, accessors: fitting }))).toMatchObject({ details: {} });
+  });
+
   it.each([
     ['a long version', { version: `2.${'0'.repeat(50_000)}` }],
     ['another long version', { version: '9'.repeat(50_000) }],

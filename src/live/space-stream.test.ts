@@ -374,13 +374,14 @@ describe('a stream that asked for commits', () => {
 });
 
 describe('[R2] a stream', () => {
-  it('holds its place, and says at each heartbeat that its session is there', async () => {
+  it('[R3a] holds its place, and says at its opening and at each heartbeat that its session is there', async () => {
     const { open, clock, taken, presence } = makeDeps();
     await open({ principal: { kind: 'session', id: 's1', userId: 'ann' } });
     await open();
+    expect(presence).toEqual(['touch s1 ann']);
     await clock.pass(HEARTBEAT_MS);
     await expect.poll(() => taken).toEqual(['s:s1', 'k:k', 's:s1', 'k:k']);
-    expect(presence.toSorted()).toEqual(['sweep main', 'sweep main', 'touch s1 ann']);
+    expect(presence.toSorted()).toEqual(['sweep main', 'sweep main', 'touch s1 ann', 'touch s1 ann']);
   });
 
   it('ends when its credential does, and holds nothing any more', async () => {

@@ -110,6 +110,8 @@ export class SpaceStreams {
       stream.end('gone');
       throw error;
     }
+    // A link may be older than the time for which its session counts as present.
+    defer(this.#tellPresence(request.principal, address, { sweeps: false }));
     return stream;
   }
 
@@ -144,7 +146,7 @@ export class SpaceStreams {
     place: StreamPlace,
     isAllowed: () => Promise<boolean>,
   ): () => Promise<boolean> {
-    const { clock, presence, onEvent } = this.#options;
+    const { clock } = this.#options;
     const leaseMs = this.#leaseMs;
     const address = { tenantId, spaceId };
     let allowedAtMs = clock.now();
@@ -165,23 +167,33 @@ export class SpaceStreams {
         return true;
       }
     };
-    const tellPresence = async () => {
-      if (presence === null) return;
-      try {
-        if (principal.kind === 'session')
-          await presence.touch({ ...address, sessionId: principal.id, userId: principal.userId });
-        await presence.sweep(address);
-      } catch (cause) {
-        onEvent({ event: 'presence_failed', address, cause });
-      }
-    };
     return async () => {
       const isGood = await findAllowed();
       // A person who lost access is not present any more.
       if (!isGood) return false;
-      const [hasPlace] = await Promise.all([holdPlace(), tellPresence()]);
+      const [hasPlace] = await Promise.all([
+        holdPlace(),
+        this.#tellPresence(principal, address, { sweeps: true }),
+      ]);
       return hasPlace;
     };
+  }
+
+  /** A person who follows a space is present in it. */
+  async #tellPresence(
+    principal: OpenStreamRequest['principal'],
+    address: LogAddress,
+    { sweeps }: { sweeps: boolean },
+  ): Promise<void> {
+    const { presence, onEvent } = this.#options;
+    if (presence === null) return;
+    try {
+      if (principal.kind === 'session')
+        await presence.touch({ ...address, sessionId: principal.id, userId: principal.userId });
+      if (sweeps) await presence.sweep(address);
+    } catch (cause) {
+      onEvent({ event: 'presence_failed', address, cause });
+    }
   }
 }
 

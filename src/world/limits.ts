@@ -43,6 +43,8 @@ export const LIMITS = {
   assetHeadBytesMax: 64 * 1024,
   /** Bytes of the JSON in a glTF file. */
   gltfJsonBytesMax: 16 * 1024 * 1024,
+  /** Elements of an accessor of a glTF file that has no data. */
+  gltfEmptyElementsMax: 100_000,
   /** Names of extensions in a glTF file, and characters of one. A list of 1,000 models must fit into one answer of Postgres. */
   gltfExtensionsMax: 64,
   gltfExtensionLengthMax: 64,

@@ -1,4 +1,5 @@
 import type { LiveObject, ObjectChanges, World } from 'worldkeep/client';
+import { buildMergePatch, isEqual } from './merge-patch.ts';
 
 /** One object before and after a step. null: it did not exist. */
 export interface Change {
@@ -86,30 +87,7 @@ function buildChanges(before: LiveObject, after: LiveObject, now: LiveObject): O
   for (const field of FIELDS)
     if (!isEqual(before[field], after[field]) && isEqual(now[field], before[field]))
       changes[field] = after[field];
-  const properties: Record<string, unknown> = {};
-  for (const name of new Set([...Object.keys(before.properties), ...Object.keys(after.properties)])) {
-    const [was, is, has] = [before, after, now].map((object) => readProperty(object, name));
-    if (!isEqual(was, is) && isEqual(has, was)) properties[name] = is ?? null;
-  }
-  if (Object.keys(properties).length > 0) changes.properties = properties;
+  const properties = buildMergePatch(before.properties, after.properties, now.properties);
+  if (properties !== null) changes.properties = properties;
   return Object.keys(changes).length === 0 ? null : changes;
-}
-
-/** Not a member that every JavaScript object has, such as `constructor`. */
-export function readProperty({ properties }: LiveObject, name: string): unknown {
-  return Object.hasOwn(properties, name) ? properties[name] : undefined;
-}
-
-export function isEqual(a: unknown, b: unknown): boolean {
-  return a === b || JSON.stringify(sortKeys(a)) === JSON.stringify(sortKeys(b));
-}
-
-function sortKeys(value: unknown): unknown {
-  if (typeof value !== 'object' || value === null) return value;
-  if (Array.isArray(value)) return value.map(sortKeys);
-  return Object.fromEntries(
-    Object.entries(value)
-      .sort(([a], [b]) => (a < b ? -1 : 1))
-      .map(([name, member]) => [name, sortKeys(member)]),
-  );
 }

@@ -55,6 +55,8 @@ export function listenToKeys(
 
   function handle({ key, code, ctrlKey, metaKey, altKey, shiftKey, target }: KeyboardEvent): boolean {
     const letter = key.toLowerCase();
+    // In a panel, a key could change an object that the person does not look at.
+    if (target instanceof Element && target.closest('#panels') !== null) return false;
     if (ctrlKey || metaKey) return canEdit && handleCommand(letter, shiftKey);
     if (altKey) return false;
     if (walker.press(code)) return true;

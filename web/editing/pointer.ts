@@ -20,6 +20,7 @@ export type Tool = 'translate' | 'rotate' | 'scale';
 
 /** Pixels that a pointer may move in a click. */
 const CLICK_PIXELS = 5;
+const DOUBLE_CLICK_MS = 500;
 const FLOOR = new Plane(new Vector3(0, 1, 0), 0);
 
 export interface PointerHooks {
@@ -39,7 +40,12 @@ export class PointerTools {
     new EdgesGeometry(new BoxGeometry()),
     new LineBasicMaterial({ color: '#ffd166', toneMapped: false, fog: false }),
   );
-  #drag: { pointerId: number; plane: Plane; offset: Vector3 } | null = null;
+  #drag: { id: string; pointerId: number; plane: Plane; offset: Vector3 } | null = null;
+  /** The object that the gizmo drags. */
+  #handledId: string | null = null;
+  /** The selection before the newest click, and the one before a double click. */
+  #clicked: { before: string | null; atMs: number } = { before: null, atMs: Number.NEGATIVE_INFINITY };
+  #selectedBefore: string | null = null;
   #pressed: { x: number; y: number; pointerId: number } | null = null;
 
   constructor(stage: Stage, scenery: Scenery, editor: Editor, hooks: PointerHooks) {
@@ -55,6 +61,7 @@ export class PointerTools {
     this.#gizmo.addEventListener('objectChange', () => this.#takeHandle());
     this.#gizmo.addEventListener('dragging-changed', ({ value }) => {
       stage.controls.enabled = !value;
+      this.#handledId = value ? (editor.selected?.id ?? null) : null;
       if (!value) editor.endMove();
     });
     const { canvas } = stage;
@@ -62,10 +69,14 @@ export class PointerTools {
     canvas.addEventListener('pointerdown', (event) => this.#press(event), { capture: true });
     canvas.addEventListener('pointermove', (event) => this.#move(event));
     canvas.addEventListener('pointerup', (event) => this.#release(event));
-    canvas.addEventListener('pointercancel', (event) => this.#release(event));
+    canvas.addEventListener('pointercancel', (event) => {
+      this.#release(event);
+      if (this.#gizmo.dragging) this.#gizmo.pointerUp(null);
+    });
     canvas.addEventListener('dblclick', (event) => {
       const place = this.aimAtFloor(event);
-      if (place !== null && this.#pick(event) !== this.#editor.selected?.id) hooks.walk(place);
+      // The first click of the two may have selected what is there.
+      if (place !== null && this.#pick(event) !== this.#selectedBefore) hooks.walk(place);
     });
     editor.onChange(() => this.#show());
   }
@@ -125,22 +136,26 @@ export class PointerTools {
     this.#stage.invalidate();
   }
 
+  /** Clicks go through locked objects, such as a floor: they would be dragged by accident. */
   #pick(event: PointerEvent | MouseEvent): string | null {
-    return this.#scenery.pick(this.#stage.aim(event))?.id ?? null;
+    return this.#scenery.pick(this.#stage.aim(event), { skipsLocked: true })?.id ?? null;
   }
 
   #press(event: PointerEvent): void {
     if (event.button !== 0 || !event.isPrimary) return;
     this.#pressed = { x: event.clientX, y: event.clientY, pointerId: event.pointerId };
     const { selected } = this.#editor;
-    // An axis under the pointer means that the gizmo takes the pointer.
-    if (selected === null || !this.#gizmo.enabled || this.#gizmo.axis !== null) return;
+    // An axis under the pointer means that the gizmo takes the pointer. Its middle would drag an object into the ground.
+    const isMiddle = this.#gizmo.axis === 'XYZ' && this.#gizmo.mode === 'translate';
+    if (selected === null || !this.#gizmo.enabled || (this.#gizmo.axis !== null && !isMiddle)) return;
     if (this.#pick(event) !== selected.id) return;
     const figure = this.#scenery.figures.get(selected.id);
-    const hit = this.#scenery.pick(this.#stage.aim(event));
+    const hit = this.#scenery.pick(this.#stage.aim(event), { skipsLocked: true });
     if (figure === undefined || hit === null) return;
     const place = new Vector3().setFromMatrixPosition(figure.matrix);
+    if (isMiddle) event.stopImmediatePropagation();
     this.#drag = {
+      id: selected.id,
       pointerId: event.pointerId,
       plane: new Plane().setFromNormalAndCoplanarPoint(FLOOR.normal, hit.point),
       offset: place.sub(hit.point),
@@ -152,8 +167,9 @@ export class PointerTools {
   #move(event: PointerEvent): void {
     const drag = this.#drag;
     const { selected } = this.#editor;
-    if (drag === null || drag.pointerId !== event.pointerId || selected === null || this.#isClick(event))
-      return;
+    if (drag === null || drag.pointerId !== event.pointerId || this.#isClick(event)) return;
+    // Another object was selected by a key meanwhile.
+    if (selected?.id !== drag.id) return;
     const place = this.#stage.aim(event).ray.intersectPlane(drag.plane, new Vector3());
     if (place === null) return;
     const matrix = this.#editor.matrixToParent(selected.id);
@@ -173,8 +189,16 @@ export class PointerTools {
       !this.#gizmo.dragging &&
       this.#gizmo.axis === null
     )
-      this.#editor.select(this.#pick(event));
+      this.#click(event);
     this.#pressed = null;
+  }
+
+  #click(event: PointerEvent): void {
+    const before = this.#editor.selected?.id ?? null;
+    const isSecond = event.timeStamp - this.#clicked.atMs < DOUBLE_CLICK_MS;
+    this.#selectedBefore = isSecond ? this.#clicked.before : before;
+    this.#clicked = { before, atMs: event.timeStamp };
+    this.#editor.select(this.#pick(event));
   }
 
   #isClick({ clientX, clientY, pointerId }: PointerEvent): boolean {
@@ -186,7 +210,7 @@ export class PointerTools {
   /** The gizmo has moved the handle. */
   #takeHandle(): void {
     const { selected } = this.#editor;
-    if (selected === null) return;
+    if (selected === null || selected.id !== this.#handledId) return;
     const matrix = this.#handle.matrix.compose(
       this.#handle.position,
       this.#handle.quaternion,

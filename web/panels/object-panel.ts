@@ -1,7 +1,7 @@
-import type { LiveObject, ObjectChanges, World } from 'worldkeep/client';
+import type { JsonObject, LiveObject, ObjectChanges, World } from 'worldkeep/client';
 import { find, later } from '../dom.ts';
 import { type Editor, fromDegrees, toDegrees } from '../editing/editor.ts';
-import { isEqual, readProperty } from '../editing/history.ts';
+import { buildMergePatch } from '../editing/merge-patch.ts';
 import { HOLDERS } from '../scene/marks.ts';
 import type { Scenery } from '../scene/scenery.ts';
 import { readColor, readShape, SHAPES } from '../scene/shapes.ts';
@@ -21,6 +21,10 @@ export class ObjectPanel {
   readonly #form = find<HTMLFormElement>('object-form');
   readonly #problem = find('object-problem');
   #shownId: string | null = null;
+  /** The properties in the form. While the person writes, the object may have newer ones. */
+  #shownProperties: JsonObject = {};
+  /** The field whose text is not valid. */
+  #refused: string | null = null;
 
   /** @param canEdit whether the person may change objects */
   constructor(world: World, editor: Editor, scenery: Scenery, canEdit: boolean) {
@@ -53,6 +57,7 @@ export class ObjectPanel {
       if (this.#form.contains(document.activeElement)) (document.activeElement as HTMLElement).blur();
       this.#shownId = selected?.id ?? null;
       this.#problem.hidden = true;
+      this.#refused = null;
       if (selected !== null) find<HTMLDetailsElement>('object-panel').open = true;
     }
     if (selected === null) return;
@@ -68,15 +73,20 @@ export class ObjectPanel {
     find('shape-fields').hidden = selected.modelId !== null;
     this.#set('shape', readShape(selected));
     this.#set('color', `#${readColor(selected).getHexString()}`);
-    this.#set('properties', JSON.stringify(properties, null, 1));
+    if (this.#set('properties', JSON.stringify(properties, null, 1))) this.#shownProperties = properties;
     this.#showFacts(selected);
     this.#showHolder();
   }
 
-  /** A field in which the person writes stays as it is. */
-  #set(name: string, value: string): void {
+  /**
+   * A field in which the person writes stays as it is, and so does one whose text was refused.
+   * @returns whether the field shows the value now
+   */
+  #set(name: string, value: string): boolean {
     const field = this.#field(name);
-    if (field !== document.activeElement && field.value !== value) field.value = value;
+    if (field === document.activeElement || name === this.#refused) return false;
+    if (field.value !== value) field.value = value;
+    return true;
   }
 
   #showFacts({ id, modelId, seq, updatedBy }: LiveObject): void {
@@ -106,6 +116,7 @@ export class ObjectPanel {
     const object = this.#shownId === null ? undefined : this.#world.objects.get(this.#shownId);
     if (object === undefined) return;
     const { changes, problem } = this.#read(field, object);
+    this.#refused = problem === undefined ? null : field.name;
     this.#problem.hidden = problem === undefined;
     this.#problem.textContent = problem ?? '';
     if (changes !== undefined) this.#editor.change(object.id, changes);
@@ -131,12 +142,12 @@ export class ObjectPanel {
       return { changes: { parentId: value === '' ? null : value } };
     }
     if (name === 'shape' || name === 'color') return { changes: { properties: { [name]: value } } };
-    return readProperties(value, object);
+    return readProperties(value, this.#shownProperties);
   }
 }
 
-/** The difference between the object's properties and a text, as a merge patch. */
-function readProperties(text: string, object: LiveObject): { changes?: ObjectChanges; problem?: string } {
+/** The difference between the properties that the form showed and a text. Changes that others made meanwhile stay. */
+function readProperties(text: string, shown: JsonObject): { changes?: ObjectChanges; problem?: string } {
   let written: unknown;
   try {
     written = JSON.parse(text);
@@ -145,14 +156,9 @@ function readProperties(text: string, object: LiveObject): { changes?: ObjectCha
   }
   if (typeof written !== 'object' || written === null || Array.isArray(written))
     return { problem: 'The properties must be a JSON object, such as {"color": "red"}.' };
-  const patch: Record<string, unknown> = {};
   if (Object.hasOwn(written, '__proto__')) return { problem: 'No property can have the name "__proto__".' };
-  for (const name of Object.keys(object.properties)) if (!Object.hasOwn(written, name)) patch[name] = null;
-  for (const [name, value] of Object.entries(written))
-    if (!isEqual(value, readProperty(object, name))) patch[name] = value;
-  return Object.keys(patch).length === 0
-    ? {}
-    : { changes: { properties: patch as LiveObject['properties'] } };
+  const patch = buildMergePatch(shown, written as JsonObject);
+  return patch === null ? {} : { changes: { properties: patch } };
 }
 
 function round(value: number): number {

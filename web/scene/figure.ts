@@ -33,7 +33,7 @@ const STRETCH = 1.2;
 /** Metres. A figure that goes further in one change appears there. */
 const JUMP = 40;
 /** The largest number of a matrix that is drawn. Larger ones lose their precision, and then are infinite for the graphics card. */
-const DRAWN_MAX = 1e7;
+export const DRAWN_MAX = 1e7;
 
 /** One object or avatar in the scene: where it is shown, and how it gets to its place. */
 export class Figure {

@@ -12,6 +12,8 @@ export class Figures {
   /** Figures whose matrix is out of date. */
   readonly #changed = new Set<Figure>();
   readonly #place: (figure: Figure) => void;
+  /** A parent has changed, so that a circle may be open. The next picture looks. */
+  #mayOpenCircles = false;
   readonly #due: Figure[] = [];
   #frame = 0;
 
@@ -50,13 +52,13 @@ export class Figures {
     this.#moving.delete(figure);
     this.#changed.delete(figure);
     for (const child of [...figure.children]) this.#link(child, id);
-    this.#openCircles();
+    this.#mayOpenCircles = true;
   }
 
   setParent(figure: Figure, parentId: string | null): void {
     if ((this.#parentIds.get(figure.id) ?? null) === parentId) return;
     this.#link(figure, parentId);
-    this.#openCircles();
+    this.#mayOpenCircles = true;
   }
 
   /** Shows a pose immediately, as for a change of this tab. */
@@ -79,6 +81,7 @@ export class Figures {
   /** Moves all figures to where they are at a time. @returns whether a figure has moved */
   advance(nowMs: number): boolean {
     this.#frame++;
+    if (this.#mayOpenCircles) this.#openCircles();
     for (const figure of this.#moving) {
       if (!figure.advance(nowMs)) this.#moving.delete(figure);
       this.#changed.add(figure);
@@ -143,6 +146,7 @@ export class Figures {
 
   /** Gives figures their parents where this closes no circle any more. */
   #openCircles(): void {
+    this.#mayOpenCircles = false;
     for (const figure of [...this.#circular]) this.#link(figure, this.#parentIds.get(figure.id) ?? null);
   }
 }

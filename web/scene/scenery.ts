@@ -1,6 +1,7 @@
 import { Box3, Matrix4, type Raycaster, type Scene, type Vector3 } from 'three';
 import type { LiveObject, World } from 'worldkeep/client';
 import { Batch } from './batch.ts';
+import { ModelInvalid } from './check-model.ts';
 import type { Figure, Piece } from './figure.ts';
 import { Figures } from './figures.ts';
 import type { Models } from './models.ts';
@@ -21,11 +22,12 @@ export class Scenery {
   readonly #batches = new Map<Piece, Batch>();
   readonly #looks = new Map<string, Look>();
   /** Why the model of an object is not shown, by the object's id. */
-  readonly #problems = new Map<string, string>();
+  readonly #failures = new Map<string, unknown>();
   /** Objects that this tab changes now: their changes show without a delay. */
   readonly held = new Set<string>();
   readonly #loading = new Set<Promise<void>>();
   readonly #changed: () => void;
+  readonly #isLocked: (id: string) => boolean;
 
   /** @param onChange is called after each change, because a new picture is due */
   constructor(scene: Scene, world: World, models: Models, onChange: () => void) {
@@ -35,27 +37,33 @@ export class Scenery {
     this.figures = new Figures((figure) => {
       for (const part of figure.parts) part.place();
     });
+    this.#isLocked = (id) => world.objects.get(id)?.properties.locked === true;
     for (const object of world.objects.values()) this.#add(object);
     world.objects.on('enter', (object) => this.#add(object));
     world.objects.on('change', (object, before) => this.#change(object, before));
     world.objects.on('leave', ({ id }) => this.#remove(id));
     // An outage can be longer than all tries to load a model.
     world.on('status', (status) => {
-      if (status === 'live') for (const id of [...this.#problems.keys()]) this.#retry(world.objects.get(id));
+      if (status === 'live') for (const id of [...this.#failures.keys()]) this.#retry(world.objects.get(id));
     });
   }
 
   problemOf(id: string): string | null {
-    return this.#problems.get(id) ?? null;
+    const failure = this.#failures.get(id);
+    return failure === undefined ? null : failure instanceof Error ? failure.message : String(failure);
   }
 
   /** The nearest object that a ray meets. */
-  pick(raycaster: Raycaster): { id: string; point: Vector3 } | null {
+  pick(
+    raycaster: Raycaster,
+    { skipsLocked = false }: { skipsLocked?: boolean } = {},
+  ): { id: string; point: Vector3 } | null {
     const meshes = [...this.#batches.values()].map(({ mesh }) => mesh);
     for (const mesh of meshes) mesh.boundingSphere = null;
     for (const { object, instanceId, point } of raycaster.intersectObjects(meshes, false)) {
       const figure = (object.userData.batch as Batch).figureAt(instanceId ?? -1);
-      if (figure !== undefined) return { id: figure.id, point };
+      if (figure === undefined || (skipsLocked && this.#isLocked(figure.id))) continue;
+      return { id: figure.id, point };
     }
     return null;
   }
@@ -97,7 +105,9 @@ export class Scenery {
   #retry(object: LiveObject | undefined): void {
     const figure = object && this.figures.get(object.id);
     if (object === undefined || figure === undefined || object.modelId === null) return;
-    this.#models.forget(object.modelId);
+    const failure = this.#failures.get(object.id);
+    if (failure instanceof ModelInvalid) return;
+    this.#models.forget(object.modelId, failure);
     this.#looks.delete(object.id);
     this.#dress(figure, object);
   }
@@ -107,7 +117,7 @@ export class Scenery {
     if (figure === undefined) return;
     this.#undress(figure);
     this.#looks.delete(id);
-    this.#problems.delete(id);
+    this.#failures.delete(id);
     this.figures.remove(id);
     this.#changed();
   }
@@ -116,7 +126,7 @@ export class Scenery {
     const look = describeLook(object);
     if (this.#looks.get(object.id) === look) return;
     this.#looks.set(object.id, look);
-    this.#problems.delete(object.id);
+    this.#failures.delete(object.id);
     if (object.modelId === null) {
       const piece = findShape(object);
       this.#wear(figure, object, piece === null ? [] : [piece]);
@@ -133,16 +143,16 @@ export class Scenery {
       try {
         const pieces = await this.#models.load(modelId, readMesh(object));
         if (!isCurrent()) return;
-        this.#problems.delete(object.id);
+        this.#failures.delete(object.id);
         this.#wear(figure, object, pieces);
         return;
       } catch (error) {
         if (!isCurrent()) return;
         if (figure.parts.length === 0) this.#wear(figure, object, [findPlaceholder()]);
-        this.#problems.set(object.id, error instanceof Error ? error.message : String(error));
-        if (attempt >= MODEL_TRIES_MAX) return;
+        this.#failures.set(object.id, error);
+        if (attempt >= MODEL_TRIES_MAX || error instanceof ModelInvalid) return;
         await new Promise((resolve) => setTimeout(resolve, MODEL_RETRY_MS * 2 ** (attempt - 1)));
-        this.#models.forget(modelId);
+        this.#models.forget(modelId, error);
       }
     }
   }

@@ -76,6 +76,7 @@ export class Stage {
   readonly #drawn: (() => void)[] = [];
   #isDirty = true;
   #isLost = false;
+  #failure: unknown = null;
   #isSteered = false;
   #quality = 0;
   #slowFrames = 0;
@@ -114,7 +115,32 @@ export class Stage {
       this.#isDirty = true;
     });
     this.quality = this.#quality;
-    this.#renderer.setAnimationLoop((nowMs) => this.#draw(nowMs));
+    this.#renderer.setAnimationLoop((nowMs) => {
+      try {
+        this.#draw(nowMs);
+        this.#failure = null;
+      } catch (error) {
+        // The next picture may succeed. The same error is told once.
+        if (this.#failure === null) console.error(error);
+        this.#failure = error;
+      }
+    });
+    this.#followPixelRatio();
+  }
+
+  /** Why the newest picture was not drawn; null: it was. */
+  get failure(): unknown {
+    return this.#failure;
+  }
+
+  /** A window may move to a screen with other pixels. */
+  #followPixelRatio(): void {
+    const now = matchMedia(`(resolution: ${devicePixelRatio}dppx)`);
+    const change = () => {
+      this.#resize();
+      this.#followPixelRatio();
+    };
+    now.addEventListener('change', change, { once: true });
   }
 
   /** 0: the best picture. A device that draws too slowly gets a faster one. */
@@ -178,6 +204,8 @@ export class Stage {
   /** Shows all of a box, from the side of the sun. */
   lookAt(box: Box3, isSmooth: boolean): void {
     const { center, radius } = box.getBoundingSphere(new Sphere());
+    // A camera that is nowhere never comes back.
+    if (!Number.isFinite(radius + center.lengthSq())) return;
     const tall = ((this.camera.fov / 2) * Math.PI) / 180;
     const wide = Math.atan(Math.tan(tall) * this.camera.aspect);
     const distance = Math.min(FAR / 2, Math.max(3, radius / Math.sin(Math.min(tall, wide))));
