@@ -92,6 +92,8 @@ function describeRoute(route: Route, shared: SharedAnswers): JsonObject {
   const { operationId, tag, summary, description, access, query = {}, headers = [], body } = route;
   const everywhere: HeaderName[] = ['X-Request-Id', 'traceresponse'];
   if (typeof access !== 'string') everywhere.push('RateLimit', 'RateLimit-Policy');
+  // A write of a world may be answered before its commit.
+  if (202 in route.answers) everywhere.push('X-Durability');
   const answers = Object.entries(route.answers).map(
     ([status, answer]) => [status, describeAnswer(answer, everywhere)] as const,
   );

@@ -135,6 +135,12 @@ export const HEADERS = {
     schema: { type: 'string' },
     example: 'Bearer realm="worldkeep"',
   },
+  'X-Durability': {
+    description:
+      'The place of the acknowledged write: `committed` in Postgres, `queued` in the log, `spilled` in Postgres until Redis is back, or in the `memory` of the server.',
+    schema: { type: 'string', enum: ['committed', 'queued', 'spilled', 'memory'] },
+    example: 'queued',
+  },
   'X-Request-Id': {
     description:
       "The request's name in the log: the caller's own (at most 128 letters, digits, `_`, `-`, `=`), or a new one.",

@@ -6,7 +6,7 @@ import { answer, GONE, json, PAGE_QUERY } from './shorthand.ts';
 
 /** The answer to a write that does not wait for its commit, or waited too long. */
 export const QUEUED_ANSWER: AnswerDoc = answer(
-  'The log has the write, and it will be committed.',
+  'The log has the write, and it will be committed. `spilled` and `memory`: Redis is away, and the write gets its place in the order later.',
   'Queued',
   QUEUED,
   ['Preference-Applied'],

@@ -52,7 +52,8 @@ export class Spill {
   #log: Pick<SpaceLog, 'appendSpilled'> | null = null;
   #drain: Pick<Drain, 'run'> | null = null;
   #redis: Pick<LogStore, 'readInstance'> | null = null;
-  #isTrying = false;
+  /** Until when this process tries to return requests. A Worker may be ended in the middle of a try. */
+  #tryingUntilMs = 0;
   #isEnded = false;
 
   constructor(store: SpillStore, postgres: Pick<DrainStore, 'loadCursor'>, options: SpillOptions) {
@@ -96,7 +97,7 @@ export class Spill {
         retryAfterSeconds: 5,
       });
     this.#waiting.set(nameOf(address), address);
-    if (!this.#isTrying) defer(this.#tryToReturn());
+    if (this.#options.now() >= this.#tryingUntilMs) defer(this.#tryToReturn());
     return outcome.postedIds;
   }
 
@@ -115,6 +116,8 @@ export class Spill {
 
   /** Returns the requests of a space, and commits them. @throws store_unavailable */
   async returnSpace(address: LogAddress): Promise<ReturnReport> {
+    // In a Worker, no request may wait for a promise of another. Two returns at the same time are safe: the keys make them one.
+    if (this.#options.returnMsMax !== Number.POSITIVE_INFINITY) return this.#return(address);
     const name = nameOf(address);
     const running = this.#returning.get(name);
     if (running !== undefined) return running;
@@ -143,7 +146,7 @@ export class Spill {
   async #tryToReturn(): Promise<void> {
     const { now, pause, returnMsMax, onEvent } = this.#options;
     const endMs = now() + returnMsMax;
-    this.#isTrying = true;
+    this.#tryingUntilMs = endMs;
     try {
       for (let waitMs = RETRY_FIRST_MS; ; waitMs = Math.min(2 * waitMs, RETRY_MS_MAX)) {
         await pause(waitMs);
@@ -159,7 +162,7 @@ export class Spill {
         if (this.#waiting.size === 0 || now() >= endMs) return;
       }
     } finally {
-      this.#isTrying = false;
+      this.#tryingUntilMs = 0;
     }
   }
 
@@ -191,9 +194,11 @@ export class Spill {
     address: LogAddress,
     requests: readonly KeptRequest[],
   ): Promise<{ returned: number; buried: number }> {
+    const [log, drain, redis] = [this.#log, this.#drain, this.#redis];
+    if (log === null || drain === null || redis === null) return { returned: 0, buried: 0 };
+    // While Redis is away, nothing is sent, and no time of a key begins.
+    await redis.readInstance();
     const known = await this.#postgres.loadCursor(address);
-    const [log, drain] = [this.#log, this.#drain];
-    if (log === null || drain === null) return { returned: 0, buried: 0 };
     // Its space was deleted: so are its writes.
     const gone = requests.filter(({ incarnation }) => incarnation !== known?.incarnation);
     const current = requests.filter(({ incarnation }) => incarnation === known?.incarnation);

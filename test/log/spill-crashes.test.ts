@@ -134,6 +134,7 @@ it('[F2c] a process that dies at any call while it spills or returns loses and d
     'loadCursor',
     'noteSent',
     'read',
+    'readInstance',
     'remove',
     'settle',
   ]);

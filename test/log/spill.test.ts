@@ -211,6 +211,8 @@ describe('[F2b] spilled requests that return late', () => {
     // After some failures, Redis counts as away, and nothing is sent to it.
     while (rig.redis.awaySinceMs === null) await log.enqueue(asActor(address), put('lost'), options);
     await log.enqueue(asActor(address), put('unsent'), options);
+    // A try to return it while Redis is away sends nothing either.
+    await expect(spill.returnSpace(address)).rejects.toMatchObject({ code: 'store_unavailable' });
     await forgetKeys(address);
     await endOutage();
     expect(await spill.returnSpace(address)).toMatchObject({ returned: 1, isLeft: false });
