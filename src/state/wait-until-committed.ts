@@ -8,7 +8,7 @@ import type { StateParts } from './state-parts.ts';
 
 /**
  * Waits until Postgres has the log up to `seq`, or up to where it ends now. Where Redis is away nobody knows where that is:
- * then it is not waited for. @throws state_unsettled after 10 s
+ * then it is not waited for. @throws state_unsettled after 10 s; store_unavailable if Postgres is away
  * @returns `away` if Redis is
  */
 export async function waitUntilCommitted(
@@ -17,18 +17,28 @@ export async function waitUntilCommitted(
   { seq, defer }: { seq?: Seq; defer: Defer },
 ): Promise<'committed' | 'away'> {
   let target = seq ?? null;
+  /** Drains that failed because a store was away, in a row, and why. One lost answer is no outage. */
+  let failures = 0;
+  let outage: AppError | null = null;
   const look = async (): Promise<'committed' | 'away' | null> => {
     try {
       const { last, oldestSeq } = await log.readEnds(address);
       target ??= last;
-      return target === null || oldestSeq === null || oldestSeq > target ? 'committed' : null;
+      if (target === null || oldestSeq === null || oldestSeq > target) return 'committed';
     } catch (error) {
       if (isAway(error)) return 'away';
       throw error;
     }
+    // Postgres is away, and so is the world that the caller wants to read.
+    if (outage !== null && failures > 1) throw outage;
+    return null;
   };
   const startDrain = () => {
-    const ended = drain.run(address, { token: null, budgetMs: LIMITS.drainMsMax }).catch(() => undefined);
+    const ended = drain.run(address, { token: null, budgetMs: LIMITS.drainMsMax }).catch((error: unknown) => {
+      if (!isAway(error)) return;
+      failures++;
+      outage = error;
+    });
     defer(ended);
     return ended;
   };

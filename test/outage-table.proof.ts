@@ -1,0 +1,252 @@
+import { Redis } from 'ioredis';
+import pg from 'pg';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { createApp } from '../functions/app.ts';
+import { composeNode } from '../functions/compose-node.ts';
+import type { Route } from '../functions/openapi/types.ts';
+import { ROUTES } from '../functions/routes/index.ts';
+import { findUndescribed } from './http/described.ts';
+import { type FragileStores, OVER_TCP } from './http/runtimes.ts';
+import { stack } from './support.ts';
+import { makeTenant, type TestTenant } from './tenants.ts';
+
+/** The flags that a server can honour both ways. `PERSISTENCE_ENABLED=false` is refused with each set of them. */
+const FLAGS = [
+  'CACHE_ENABLED',
+  'BATCH_PROCESSING_ENABLED',
+  'ANALYTICS_ENABLED',
+  'MEMORY_FALLBACK_ENABLED',
+] as const;
+const SETS = Array.from({ length: 2 ** FLAGS.length }, (_, bits) =>
+  Object.fromEntries(FLAGS.map((flag, i) => [flag, String((bits & (1 << i)) !== 0)])),
+);
+const OUTAGES = [[], ['redis'], ['postgres'], ['redis', 'postgres']] as const;
+/** Milliseconds within which every request is answered. */
+const ANSWER_MS_MAX = 10_000;
+const READY_TRIES_MAX = 200;
+
+type Outage = (typeof OUTAGES)[number];
+
+/** One request of the table. */
+interface Cell {
+  route: Route;
+  path: string;
+  headers: Record<string, string>;
+  body: string | undefined;
+  /** The text by which the oracle finds the write in the stores; null: the request writes nothing that is looked for. */
+  marker: string | null;
+}
+
+let stores: FragileStores;
+let postgres: pg.Client;
+let redis: Redis;
+let marked = 0;
+
+beforeAll(async () => {
+  stores = await OVER_TCP.openFragileStores();
+  postgres = new pg.Client(stack().superuserUrl.replace(/\/postgres$/, '/worldkeep'));
+  await postgres.connect();
+  redis = new Redis(stack().redisUrl);
+});
+afterAll(async () => {
+  redis.disconnect();
+  await postgres.end();
+  await stores.close();
+});
+
+/** The requests of a route: each with all ways to wait for its commit. */
+function listCells(route: Route): Cell[] {
+  const wishes = route.headers?.includes('Prefer') ? ['', 'wait', 'respond-async'] : [''];
+  return wishes.map((wish) => {
+    const marker = `marker-${++marked}`;
+    const [type = 'application/json', content] = Object.entries(route.body ?? {})[0] ?? [];
+    const own = describeWrite(route.operationId, marker);
+    const example = Object.values(content?.examples ?? {})[0];
+    const body = own?.body ?? example;
+    return {
+      route,
+      path: route.path.replace('{space}', own?.space ?? 'here').replace('{id}', own?.id ?? 'o'),
+      headers: { ...(wish && { Prefer: wish }), ...(body !== undefined && { 'Content-Type': type }) },
+      body: body === undefined ? undefined : JSON.stringify(body),
+      marker: own === null ? null : marker,
+    };
+  });
+}
+
+/** The writes that the oracle looks for. */
+function describeWrite(
+  operationId: string,
+  marker: string,
+): { space?: string; id?: string; body: object } | null {
+  switch (operationId) {
+    case 'postUpdates':
+      return { body: { ops: [{ op: 'put', id: marker }] } };
+    case 'putObject':
+      return { id: marker, body: {} };
+    case 'patchObject':
+      return { body: { properties: { [marker]: 1 } } };
+    case 'putState':
+      return { body: { objects: [{ id: 'o' }, { id: marker }] } };
+    case 'postChat':
+      return { body: { text: marker } };
+    case 'putSpace':
+      return { space: marker, body: { name: marker } };
+    case 'putUser':
+      return { id: marker, body: { displayName: marker } };
+    default:
+      return null;
+  }
+}
+
+/** The stores that hold a write now, read around the server. */
+async function findHolders({ tenantId }: TestTenant, marker: string): Promise<Set<string>> {
+  const holders = new Set<string>();
+  const { rows } = await postgres.query(
+    `select
+      exists (select from world_objects o join spaces s on s.world = o.world
+        where s.tenant_id = $1 and (o.object_id = $2 or o.properties ? $2))
+      or exists (select from chat_messages where tenant_id = $1 and text = $2)
+      or exists (select from spaces where tenant_id = $1 and space_id = $2)
+      or exists (select from users where tenant_id = $1 and user_id = $2) as committed,
+      exists (select from log_spill where tenant_id = $1 and strpos(entries::text, $2 || '\\"') > 0) as spilled,
+      (select incarnation from spaces where tenant_id = $1 and space_id = 'here') as incarnation`,
+    [tenantId, marker],
+  );
+  const [{ committed, spilled, incarnation }] = rows;
+  if (committed) holders.add('committed');
+  if (spilled) holders.add('spilled');
+  const entries = await redis.xrange(`wk:{${tenantId}!here}:${incarnation}:log`, '-', '+');
+  if (JSON.stringify(entries).includes(`${marker}\\"`)) holders.add('queued');
+  return holders;
+}
+
+/** The holders that make a claim true: the claimed one, or a stronger one. */
+const TRUE_BY: Record<string, readonly string[]> = {
+  committed: ['committed'],
+  queued: ['committed', 'queued'],
+  spilled: ['committed', 'queued', 'spilled'],
+};
+
+/** Whether the stores that are away allow the claim at all. */
+function isPossible(claim: string, away: Outage, flags: Record<string, string>): boolean {
+  const [redisAway, postgresAway] = [away.includes('redis' as never), away.includes('postgres' as never)];
+  if (claim === 'memory') return redisAway && postgresAway && flags.MEMORY_FALLBACK_ENABLED === 'true';
+  if (claim === 'committed') return !postgresAway;
+  return claim === 'queued' ? !redisAway : redisAway && !postgresAway;
+}
+
+/** Sends each request of the table under one set of flags. @returns sentences about what was wrong */
+async function fillTable(flags: Record<string, string>): Promise<{ cells: number; wrong: string[] }> {
+  const tenant = await makeTenant();
+  const key = await tenant.apiKey(['read', 'write', 'admin']);
+  const env = OVER_TCP.makeEnv({
+    ...stores.env,
+    ...flags,
+    LOG_LEVEL: 'silent',
+    API_KEY_CACHE_SECONDS: '300',
+    DATABASE_TIMEOUT_MS: '2000',
+    REDIS_TIMEOUT_MS: '1000',
+    DEFAULT_TENANT_ID: tenant.tenantId,
+  });
+  const composition = composeNode(env);
+  const app = createApp(composition);
+  const send = async (method: string, path: string, init: RequestInit = {}) =>
+    app.request(
+      path,
+      { ...init, method, headers: { Authorization: `Bearer ${key}`, ...init.headers } },
+      { remoteAddress: '127.0.0.1', cut: () => undefined },
+    );
+  const put = (path: string, body: object) =>
+    send('PUT', path, { body: JSON.stringify(body), headers: { 'Content-Type': 'application/json' } });
+  const wrong: string[] = [];
+  let cells = 0;
+  try {
+    await put('/v1/spaces/here', { name: 'Here' });
+    await put('/v1/spaces/here/objects/o', { name: 'kept' });
+    for (const away of OUTAGES) {
+      for (const store of away) stores[store].inject('refuse');
+      try {
+        for (const route of ROUTES)
+          for (const cell of listCells(route)) {
+            // Deletions would take away what the other requests need.
+            if (['deleteSpace', 'deleteObject', 'deleteUser', 'revokeKey'].includes(route.operationId))
+              continue;
+            cells++;
+            const problem = await tryCell(cell, away);
+            if (problem !== null)
+              wrong.push(
+                `${JSON.stringify(flags)} without [${away}]: ${cell.headers.Prefer ?? ''} ${route.method} ${cell.path}: ${problem}`,
+              );
+          }
+      } finally {
+        for (const store of away) stores[store].clear();
+        await recover();
+      }
+    }
+    return { cells, wrong };
+  } finally {
+    await composition.close();
+  }
+
+  async function recover(): Promise<void> {
+    for (let i = 0; (await send('GET', '/readyz')).status !== 200; i++) {
+      if (i === READY_TRIES_MAX) throw new Error('The server does not recover.');
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+  }
+
+  async function tryCell({ route, path, headers, body, marker }: Cell, away: Outage): Promise<string | null> {
+    const beganMs = performance.now();
+    const aborting = new AbortController();
+    const response = await send(route.method.toUpperCase(), path, {
+      headers,
+      signal: aborting.signal,
+      ...(body !== undefined && { body }),
+    });
+    const ms = performance.now() - beganMs;
+    const isStream = response.headers.get('Content-Type')?.startsWith('text/event-stream') ?? false;
+    if (isStream) await response.body?.cancel();
+    const text = isStream ? '' : await response.text();
+    aborting.abort();
+    const { status } = response;
+    if (ms > ANSWER_MS_MAX) return `answered after ${Math.round(ms)} ms`;
+    if (status === 500) return 'answered 500';
+    if (status === 503 && !(Number(response.headers.get('Retry-After')) > 0))
+      return '503 without Retry-After';
+    const sent = body === undefined ? undefined : JSON.parse(body);
+    const sentType = headers['Content-Type'] ?? '';
+    if (!isStream) {
+      const exchange = { method: route.method.toUpperCase(), path, sent, sentType, status, text };
+      const undescribed = findUndescribed({ ...exchange, headers: response.headers });
+      if (undescribed !== null) return undescribed;
+    }
+    if (route.operationId === 'getState' && status === 200 && !text.includes('"o"'))
+      return 'the world is empty';
+    if (marker === null || status >= 300) return null;
+    // A write outside of worlds has no level: it is in Postgres.
+    const claim = response.headers.get('X-Durability') ?? 'committed';
+    if (!isPossible(claim, away, flags)) return `claims ${claim}`;
+    if (claim === 'memory') return null;
+    const holders = await findHolders(tenant, marker);
+    const isTrue = TRUE_BY[claim]?.some((holder) => holders.has(holder)) ?? false;
+    return isTrue ? null : `claims ${claim}, and is in [${[...holders]}]`;
+  }
+}
+
+it('[F1] no answer claims more than was stored: every set of flags, each outage, every route', async () => {
+  let [cells, refused] = [0, 0];
+  const wrong: string[] = [];
+  for (const [i, flags] of SETS.entries()) {
+    const env = OVER_TCP.makeEnv({ ...flags, PERSISTENCE_ENABLED: 'false' });
+    expect(() => composeNode(env)).toThrow('PERSISTENCE_ENABLED cannot be off');
+    refused++;
+    const filled = await fillTable(flags);
+    cells += filled.cells;
+    wrong.push(...filled.wrong);
+    console.log(`${i + 1} of ${SETS.length} sets of flags: ${cells} cells, ${wrong.length} wrong`);
+  }
+  console.log(`${cells} cells, ${wrong.length} violations; ${refused} sets were refused by name`);
+  expect(wrong).toEqual([]);
+  // Each route that is not a deletion, under each outage and set of flags.
+  expect(cells).toBeGreaterThan(SETS.length * OUTAGES.length * 50);
+}, 600_000);
