@@ -137,7 +137,7 @@ export const HEADERS = {
   },
   'X-Durability': {
     description:
-      'The place of the acknowledged write: `committed` in Postgres, `queued` in the log, `spilled` in Postgres until Redis is back, or in the `memory` of the server.',
+      'The place of the acknowledged write. `committed`: in Postgres. `queued`: in the log. `spilled`: in Postgres until Redis is back. `memory`: in the server.',
     schema: { type: 'string', enum: ['committed', 'queued', 'spilled', 'memory'] },
     example: 'queued',
   },
