@@ -1,6 +1,5 @@
 import type { LogAddress } from '../log/log-stores.ts';
 import type { Defer } from '../log/space-log.ts';
-import { spilledUnsettled } from '../state/read-spilled.ts';
 import { findShownAssets, isComplete } from '../state/shown-assets.ts';
 import type { SpaceState, Version } from '../state/space-state.ts';
 import { writeState } from '../state/state-text.ts';
@@ -28,7 +27,7 @@ export interface ReadContext {
 export interface RenderedState extends Version {
   status: 'state';
   text: string;
-  /** False: it shows spilled writes, or Postgres could not tell who somebody is, or what a model is. Later the same version has more. */
+  /** False: Postgres could not tell who somebody is, or what a model is. Later the same version has more. */
   isWhole: boolean;
   /** Milliseconds for which it may have been out of date. */
   ageMs: number;
@@ -45,11 +44,9 @@ export async function renderState(
     const outcome = await state.read(address, { version, maxStaleMs, defer });
     if (outcome.status === 'same') return outcome;
     if (outcome.status === 'state') {
-      const { withoutSpilled, view } = outcome;
-      const seq = withoutSpilled ?? view.seq;
+      const { seq } = outcome.view;
       const { rev } = outcome.metadata;
-      // A state with spilled writes has no ETag: they have no place in the order yet.
-      const isWhole = withoutSpilled === undefined && isComplete(outcome);
+      const isWhole = isComplete(outcome);
       const text = writeState(outcome, include, selection.region);
       return { status: 'state', seq, rev, text, isWhole, ageMs: outcome.ageMs };
     }
@@ -104,7 +101,6 @@ export async function referencesAsset(
 export async function readVersion({ store, state, address, defer }: ReadContext): Promise<Version> {
   const outcome = (await state?.read(address, { version: 'any', defer })) ?? { status: 'elsewhere' };
   if (outcome.status === 'same') return { seq: outcome.seq, rev: outcome.rev };
-  if (outcome.status === 'state' && outcome.withoutSpilled !== undefined) throw spilledUnsettled();
   if (outcome.status === 'state') return { seq: outcome.view.seq, rev: outcome.metadata.rev };
   const version = await store.loadStateVersion(address.tenantId, address.spaceId);
   if (version === null) throw notFound('this space');

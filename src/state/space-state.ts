@@ -1,10 +1,8 @@
 import { LRUCache } from 'lru-cache';
 import type { LogAddress } from '../log/log-stores.ts';
 import type { Defer } from '../log/space-log.ts';
-import type { KeptRequest } from '../log/spill-store.ts';
 import { isAway } from '../world/errors.ts';
 import { LIMITS } from '../world/limits.ts';
-import { readWithSpilled, spilledUnsettled } from './read-spilled.ts';
 import { readState } from './read-state.ts';
 import { renewSnapshot } from './renew-snapshot.ts';
 import type { StateOptions, StateOutcome, StateParts, Version } from './state-parts.ts';
@@ -86,12 +84,9 @@ export class SpaceState {
     const stale = maxStaleMs > 0 && version !== 'any' ? this.#readHeld(address, version, maxStaleMs) : null;
     if (stale !== null) return stale;
     await this.#returnSpilled(address);
-    if (this.#keeps) {
-      const outcome = await readState(this.#parts, address, version, defer);
-      if (outcome.status !== 'elsewhere') return outcome;
-    } else await waitUntilCommitted(this.#parts, address, { defer });
-    const spilled = await this.#listSpilled(address);
-    return spilled.length === 0 ? { status: 'elsewhere' } : readWithSpilled(this.#parts, address, spilled);
+    if (this.#keeps) return readState(this.#parts, address, version, defer);
+    await waitUntilCommitted(this.#parts, address, { defer });
+    return { status: 'elsewhere' };
   }
 
   /** Returns the requests that this process has spilled, if Redis is back. Then the read that follows shows them. */
@@ -100,10 +95,6 @@ export class SpaceState {
       await this.#spill.returnSpace(address).catch((error: unknown) => {
         if (!isAway(error)) throw error;
       });
-  }
-
-  async #listSpilled(address: LogAddress): Promise<KeptRequest[]> {
-    return (await this.#spill?.list(address)) ?? [];
   }
 
   /** The state in this process, if it is young enough and not older than the seq that the caller names. */
@@ -125,12 +116,11 @@ export class SpaceState {
 
   /**
    * Resolves when Postgres has everything that the log had at the call, or when Redis is away. A caller that then reads Postgres reads
-   * every earlier acknowledged write. @throws state_unsettled after 10 s, or if writes wait for Redis
+   * every earlier acknowledged write. @throws state_unsettled after 10 s
    */
   async waitUntilCommitted(address: LogAddress, defer: Defer): Promise<void> {
     await this.#returnSpilled(address);
-    const outcome = await waitUntilCommitted(this.#parts, address, { defer });
-    if (outcome === 'away' && (await this.#listSpilled(address)).length > 0) throw spilledUnsettled();
+    await waitUntilCommitted(this.#parts, address, { defer });
   }
 
   /** Writes a stale snapshot again. Nobody waits for it: a failure is reported as an event. */

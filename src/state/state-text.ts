@@ -6,14 +6,11 @@ import type { WorldView } from '../world/world-view.ts';
 import { findShownAssets, listAssets } from './shown-assets.ts';
 import type { StateOutcome } from './state-parts.ts';
 
-type Shown = Pick<
-  Extract<StateOutcome, { status: 'state' }>,
-  'view' | 'metadata' | 'durableSeq' | 'withoutSpilled'
->;
+type Shown = Pick<Extract<StateOutcome, { status: 'state' }>, 'view' | 'metadata' | 'durableSeq'>;
 
 /** A state as JSON. Objects go out as they are held; the rest is small. */
 export function writeState(
-  { view, metadata, durableSeq, withoutSpilled: seq = view.seq }: Shown,
+  { view, metadata, durableSeq }: Shown,
   include: ReadonlySet<StatePart>,
   region?: Region,
 ): string {
@@ -21,7 +18,7 @@ export function writeState(
   const texts = listObjects(view, region);
   const shownAssets = findShownAssets({ view, metadata }, region && texts);
   const { createdAt, updatedAt, ...rest } = space;
-  const shown: Space = { ...rest, seq, createdAt, updatedAt };
+  const shown: Space = { ...rest, seq: view.seq, createdAt, updatedAt };
   const lists: [StatePart, () => string][] = [
     ['objects', () => `[${texts.join(',')}]`],
     ['users', () => JSON.stringify(listAvatars({ view, metadata }))],
@@ -30,7 +27,7 @@ export function writeState(
     ['chat', () => JSON.stringify(view.chat.list())],
   ];
   const members = lists.flatMap(([part, write]) => (include.has(part) ? [`"${part}":${write()}`] : []));
-  const head = `"space":${JSON.stringify(shown)},"seq":${seq},"durableSeq":${durableSeq}`;
+  const head = `"space":${JSON.stringify(shown)},"seq":${view.seq},"durableSeq":${durableSeq}`;
   return `{${[head, ...members].join(',')}}`;
 }
 
