@@ -24,11 +24,10 @@ import { DirectLog } from '../src/log/direct-log.ts';
 import { Drain } from '../src/log/drain.ts';
 import { createFindCursor } from '../src/log/find-cursor.ts';
 import type { DrainStore, LogStore } from '../src/log/log-stores.ts';
-import { MemoryFallback } from '../src/log/memory-fallback.ts';
 import { PostedBudget } from '../src/log/posted-budget.ts';
 import { createNoteAhead } from '../src/log/readers-ahead.ts';
 import { SpaceLog } from '../src/log/space-log.ts';
-import { Spill } from '../src/log/spill.ts';
+import type { Spill } from '../src/log/spill.ts';
 import { SpillingLog } from '../src/log/spilling-log.ts';
 import { PersistenceLayer } from '../src/persistence-layer.ts';
 import { createApiKeyStore } from '../src/postgres/api-key-store.ts';
@@ -38,7 +37,6 @@ import { createDrainStore } from '../src/postgres/drain-store.ts';
 import { logQueries } from '../src/postgres/log-queries.ts';
 import { createStateLoader } from '../src/postgres/operations/load-snapshot.ts';
 import { createSessionStore } from '../src/postgres/session-store.ts';
-import { createSpillStore } from '../src/postgres/spill-store.ts';
 import { withBreaker } from '../src/postgres/with-breaker.ts';
 import { createWorldStore } from '../src/postgres/world-store.ts';
 import { createQueue } from '../src/qstash/queue.ts';
@@ -52,6 +50,7 @@ import { createStateStore } from '../src/redis/snapshot.ts';
 import { createStreamPlaces } from '../src/redis/stream-places.ts';
 import { SpaceState, type StateLoader } from '../src/state/space-state.ts';
 import { LIMITS } from '../src/world/limits.ts';
+import { openMemory, openSpill, returnsSpilled } from './compose-outages.ts';
 import type { AppContext, AppEnv, Services } from './http/context.ts';
 import { describeError } from './http/describe-error.ts';
 import { createLog, type Log } from './http/log.ts';
@@ -113,7 +112,8 @@ export function compose(env: Env, runtime: Runtime): Composition {
   const logStore = logs?.store ?? null;
   const { spaceLog, drain } = openLog(config, logStore, drainStore, { now, log });
   const budget = new PostedBudget(drainStore, now);
-  const spill = openSpill(config, postgres, drainStore, runtime, { spaceLog, logStore, drain, now, log });
+  const returnMsMax = runtime.endsStreams ? Number.POSITIVE_INFINITY : LIMITS.spillReturnMsMax;
+  const spill = openSpill(config, postgres, drainStore, returnMsMax, { spaceLog, logStore, drain, now, log });
   const state = openState(config, redis, createStateLoader(postgres), {
     spaceLog,
     drain,
@@ -145,7 +145,7 @@ export function compose(env: Env, runtime: Runtime): Composition {
               }),
           },
         );
-  const memory = openMemory(config, spill, logs, { now, log });
+  const memory = openMemory(config, spill, logs?.known ?? null, { now, log });
   const { idempotencyTtlSeconds, rateLimitChatPerMinute: messagesPerMinute } = config.limits;
   const worldLog =
     spaceLog === null || spill === null
@@ -270,83 +270,6 @@ function openLog(
     commitsAlways: !config.batchProcessingEnabled,
   });
   return { spaceLog, drain };
-}
-
-/** The requests that wait for Redis; null where there is none. */
-function openSpill(
-  { limits }: Config,
-  postgres: Postgres,
-  drainStore: DrainStore,
-  { endsStreams }: Runtime,
-  {
-    spaceLog,
-    logStore,
-    drain,
-    now,
-    log,
-  }: {
-    spaceLog: SpaceLog | null;
-    logStore: LogStore | null;
-    drain: Drain | null;
-    now: () => number;
-    log: Log;
-  },
-): Spill | null {
-  if (spaceLog === null || logStore === null || drain === null) return null;
-  const spill = new Spill(createSpillStore(postgres), drainStore, {
-    now,
-    pause,
-    idempotencyTtlSeconds: limits.idempotencyTtlSeconds,
-    limits: { bytesMax: limits.backlogBytesMax, entriesMax: limits.backlogEntriesMax },
-    returnMsMax: endsStreams ? Number.POSITIVE_INFINITY : LIMITS.spillReturnMsMax,
-    onEvent: ({ event, address, count, cause }) =>
-      log(event === 'spill_returned' ? 'info' : 'warn', event, {
-        tenantId: address.tenantId,
-        ...(count !== undefined && { count }),
-        ...(cause !== undefined && { causes: describeError(cause) }),
-      }),
-  });
-  spill.useLog(spaceLog, drain, logStore);
-  return spill;
-}
-
-/** The memory for requests while both stores are away; null: they are refused. */
-function openMemory(
-  { memoryFallbackEnabled }: Config,
-  spill: Spill | null,
-  logs: ReturnType<typeof openLogs> | null,
-  { now, log }: { now: () => number; log: Log },
-): MemoryFallback | null {
-  if (!memoryFallbackEnabled || spill === null || logs === null) return null;
-  return new MemoryFallback(spill, {
-    now,
-    pause,
-    limits: { bytesMax: LIMITS.memoryBytesMax, requestsMax: LIMITS.memoryRequestsMax },
-    knows: (address) => logs.known.knows(address),
-    onEvent: ({ event, address, count, cause }) =>
-      log(event === 'memory_stored' ? 'info' : 'error', event, {
-        ...(address !== null && { tenantId: address.tenantId }),
-        count,
-        ...(cause !== undefined && { causes: describeError(cause) }),
-      }),
-  });
-}
-
-/** Drains that first return the requests that wait for Redis. */
-function returnsSpilled(drain: Drain, spill: Spill): Services['drains'] {
-  return {
-    async drainSpace(address, budget) {
-      await spill.returnSpace(address);
-      return drain.drainSpace(address, budget);
-    },
-    async sweep(budget) {
-      // Requests that cannot return keep no space from being drained.
-      const failure = await spill.returnAll().catch((error: unknown) => error);
-      const report = await drain.sweep(budget);
-      if (failure !== undefined) throw failure;
-      return report;
-    },
-  };
 }
 
 /** The cached states of worlds; null without a Redis. */

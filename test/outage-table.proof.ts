@@ -20,12 +20,13 @@ const FLAGS = [
 const SETS = Array.from({ length: 2 ** FLAGS.length }, (_, bits) =>
   Object.fromEntries(FLAGS.map((flag, i) => [flag, String((bits & (1 << i)) !== 0)])),
 );
-const OUTAGES = [[], ['redis'], ['postgres'], ['redis', 'postgres']] as const;
+type Store = 'redis' | 'postgres';
+const OUTAGES: readonly (readonly Store[])[] = [[], ['redis'], ['postgres'], ['redis', 'postgres']];
 /** Milliseconds within which every request is answered. */
 const ANSWER_MS_MAX = 10_000;
 const READY_TRIES_MAX = 200;
 
-type Outage = (typeof OUTAGES)[number];
+type Outage = readonly Store[];
 
 /** One request of the table. */
 interface Cell {
@@ -129,7 +130,7 @@ const TRUE_BY: Record<string, readonly string[]> = {
 
 /** Whether the stores that are away allow the claim at all. */
 function isPossible(claim: string, away: Outage, flags: Record<string, string>): boolean {
-  const [redisAway, postgresAway] = [away.includes('redis' as never), away.includes('postgres' as never)];
+  const [redisAway, postgresAway] = [away.includes('redis'), away.includes('postgres')];
   if (claim === 'memory') return redisAway && postgresAway && flags.MEMORY_FALLBACK_ENABLED === 'true';
   if (claim === 'committed') return !postgresAway;
   return claim === 'queued' ? !redisAway : redisAway && !postgresAway;

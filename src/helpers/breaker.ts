@@ -45,7 +45,8 @@ export class Breaker {
       breaker: new ConsecutiveBreaker(failuresMax),
     });
     policy.onBreak(() => {
-      this.#awaySinceMs ??= Date.now();
+      // A call of before may fail after somebody else was answered.
+      if (policy === this.#policy) this.#awaySinceMs ??= Date.now();
     });
     policy.onReset(() => {
       this.#awaySinceMs = null;

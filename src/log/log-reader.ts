@@ -1,4 +1,5 @@
 import type { Incident } from '../world/batch.ts';
+import { countBytes } from '../world/check-operations.ts';
 import { LIMITS } from '../world/limits.ts';
 import { expandOperations } from '../world/move.ts';
 import type { LogEntry } from '../world/operation.ts';
@@ -148,10 +149,4 @@ export class LogReader {
     else this.#incidents.push({ kind: 'log_gap', detail: { after, prev: tear?.lostTo ?? prev, next } });
     if (tear === null) this.#untold = { after: this.#untold?.after ?? after, to: Math.max(after, prev) };
   }
-}
-
-const encoder = new TextEncoder();
-
-function countBytes(text: string): number {
-  return encoder.encode(text).length;
 }

@@ -3,7 +3,6 @@ import { AppError } from '../world/errors.ts';
 import { type MemoryEvent, MemoryFallback } from './memory-fallback.ts';
 import type { SpilledRequest } from './spill-store.ts';
 
-const SPACE = { tenantId: 't', spaceId: 's' };
 const AWAY = new AppError('store_unavailable', 'Postgres does not answer now.');
 
 function makeRequest(key: string, ops = '[]'): SpilledRequest {
@@ -42,12 +41,19 @@ function openMemory(answer: (key: string) => void = () => undefined) {
       onEvent: (event) => void told.push(event),
     },
   );
-  const keep = (key: string, { keySeconds = null as number | null, ops = '[]', spaceId = 's' } = {}) =>
-    memory.keep({ ...SPACE, spaceId }, makeRequest(key, ops), {
-      keySeconds,
-      outage: AWAY,
-      defer: (work) => void deferred.push(work),
-    });
+  const keep = (
+    key: string,
+    { keySeconds = null as number | null, ops = '[]', spaceId = 's', tenantId = 't', fingerprint = '' } = {},
+  ) =>
+    memory.keep(
+      { tenantId, spaceId },
+      { ...makeRequest(key, ops), fingerprint },
+      {
+        keySeconds,
+        outage: AWAY,
+        defer: (work) => void deferred.push(work),
+      },
+    );
   return { memory, keep, stored, told, settle: () => Promise.all(deferred.splice(0)) };
 }
 
@@ -69,6 +75,10 @@ describe('[F4] requests in the memory of a server', () => {
     });
     for (let i = 0; i < 5; i++) keep('a');
     expect(memory.size).toBe(1);
+    expect(() => keep('a', { fingerprint: 'another body' })).toThrow('was used before with another body');
+    // The same names in another tenant are another request.
+    keep('a', { tenantId: 'other' });
+    expect(memory.size).toBe(2);
     await memory.end();
   });
 
@@ -102,19 +112,27 @@ describe('[F4] requests in the memory of a server', () => {
     expect(stored).toEqual([{ key: 'a', keySeconds: 292 }]);
   });
 
+  it('are stored once each if the process ends in the middle of a try', async () => {
+    const { memory, keep, stored, settle } = openMemory();
+    for (const key of ['a', 'b', 'c']) keep(key);
+    await Promise.all([settle(), memory.end()]);
+    expect([...new Set(stored.map(({ key }) => key))]).toEqual(['a', 'b', 'c']);
+    expect(memory.size).toBe(0);
+  });
+
   it('are reported if Postgres refuses them, or if the process ends before it answers', async () => {
     const refusing = openMemory(() => {
       throw new AppError('not_found', 'There is no such space.');
     });
     refusing.keep('a');
     await refusing.settle();
-    expect(refusing.told).toMatchObject([{ event: 'memory_refused', address: SPACE, count: 1 }]);
+    expect(refusing.told).toMatchObject([{ event: 'memory_refused', count: 1 }]);
     const away = openMemory(() => {
       throw AWAY;
     });
     away.keep('a');
     away.keep('b');
     await away.memory.end();
-    expect(away.told).toEqual([{ event: 'memory_lost', address: null, count: 2 }]);
+    expect(away.told).toEqual([{ event: 'memory_lost', count: 2 }]);
   });
 });

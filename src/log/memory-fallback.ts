@@ -1,5 +1,7 @@
+import { countBytes } from '../world/check-operations.ts';
 import { AppError, isAway } from '../world/errors.ts';
 import type { LogAddress } from './log-stores.ts';
+import { keyReused } from './refusals.ts';
 import type { Defer } from './space-log.ts';
 import type { Spill } from './spill.ts';
 import type { SpilledRequest } from './spill-store.ts';
@@ -17,8 +19,7 @@ export interface MemoryOptions {
 
 export interface MemoryEvent {
   event: 'memory_stored' | 'memory_refused' | 'memory_lost';
-  /** Null of `memory_lost`, which is of all spaces. */
-  address: LogAddress | null;
+  /** Requests. */
   count: number;
   cause?: unknown;
 }
@@ -42,7 +43,8 @@ const RETRY_MS_MAX = 2_000;
 export class MemoryFallback {
   readonly #spill: Pick<Spill, 'keep'>;
   readonly #options: MemoryOptions;
-  readonly #held: Held[] = [];
+  /** In their order, by tenant, space, principal and key. */
+  readonly #held = new Map<string, Held>();
   #bytes = 0;
   #isTrying = false;
   #isEnded = false;
@@ -54,7 +56,7 @@ export class MemoryFallback {
 
   /** The number of requests in memory. */
   get size(): number {
-    return this.#held.length;
+    return this.#held.size;
   }
 
   /**
@@ -69,16 +71,19 @@ export class MemoryFallback {
     const address = { tenantId, spaceId };
     const { knows, limits, now } = this.#options;
     if (!knows(address)) throw outage;
-    const isSame = ({ principal, key }: SpilledRequest) =>
-      principal === request.principal && key === request.key;
-    // A caller repeats its request.
-    if (this.#held.some((held) => held.address.spaceId === spaceId && isSame(held.request))) return;
-    const bytes = request.entries.reduce((sum, { ops }) => sum + ops.length, 0);
-    if (this.#held.length >= limits.requestsMax || this.#bytes + bytes > limits.bytesMax)
+    const name = [tenantId, spaceId, request.principal, request.key].join(' ');
+    const known = this.#held.get(name);
+    if (known !== undefined) {
+      if (known.request.fingerprint !== request.fingerprint) throw keyReused();
+      // A caller repeats its request.
+      return;
+    }
+    const bytes = request.entries.reduce((sum, { ops }) => sum + countBytes(ops), 0);
+    if (this.#held.size >= limits.requestsMax || this.#bytes + bytes > limits.bytesMax)
       throw new AppError('backlog_full', 'Both stores are away, and the memory for writes is full.', {
         retryAfterSeconds: 5,
       });
-    this.#held.push({ address, request, bytes, keySeconds, heldMs: now() });
+    this.#held.set(name, { address, request, bytes, keySeconds, heldMs: now() });
     this.#bytes += bytes;
     if (!this.#isTrying) defer(this.#tryToStore());
   }
@@ -88,13 +93,13 @@ export class MemoryFallback {
     this.#isEnded = true;
     await this.#store().catch(() => undefined);
     const { onEvent } = this.#options;
-    if (this.#held.length > 0) onEvent({ event: 'memory_lost', address: null, count: this.#held.length });
+    if (this.#held.size > 0) onEvent({ event: 'memory_lost', count: this.#held.size });
   }
 
   async #tryToStore(): Promise<void> {
     this.#isTrying = true;
     try {
-      for (let waitMs = RETRY_FIRST_MS; this.#held.length > 0; waitMs = Math.min(2 * waitMs, RETRY_MS_MAX)) {
+      for (let waitMs = RETRY_FIRST_MS; this.#held.size > 0; waitMs = Math.min(2 * waitMs, RETRY_MS_MAX)) {
         await this.#options.pause(waitMs);
         if (this.#isEnded) return;
         await this.#store().catch(() => undefined);
@@ -104,23 +109,29 @@ export class MemoryFallback {
     }
   }
 
-  /** Moves the oldest requests to Postgres, until one cannot be moved. @throws store_unavailable */
+  /**
+   * Moves the oldest requests to Postgres, until one cannot be moved. It may run twice at the same time, when the process ends: Postgres
+   * keeps a request once. @throws store_unavailable; backlog_full
+   */
   async #store(): Promise<void> {
     const { now, onEvent } = this.#options;
-    for (let first = this.#held[0]; first !== undefined; first = this.#held[0]) {
-      const { address, request, bytes, heldMs } = first;
-      const keySeconds =
-        first.keySeconds === null ? null : first.keySeconds - Math.ceil((now() - heldMs) / 1_000);
-      try {
-        await this.#spill.keep(address, request, { keySeconds, defer: ignore });
-        onEvent({ event: 'memory_stored', address, count: 1 });
-      } catch (cause) {
-        // Room may come, and Postgres may return.
-        if (isAway(cause) || (cause instanceof AppError && cause.code === 'backlog_full')) throw cause;
-        onEvent({ event: 'memory_refused', address, count: 1, cause });
+    let stored = 0;
+    try {
+      for (const [name, { address, request, bytes, ...held }] of this.#held) {
+        const heldSeconds = Math.ceil((now() - held.heldMs) / 1_000);
+        const keySeconds = held.keySeconds === null ? null : held.keySeconds - heldSeconds;
+        try {
+          await this.#spill.keep(address, request, { keySeconds, defer: ignore });
+          stored++;
+        } catch (cause) {
+          // Room may come, and Postgres may return.
+          if (isAway(cause) || (cause instanceof AppError && cause.code === 'backlog_full')) throw cause;
+          onEvent({ event: 'memory_refused', count: 1, cause });
+        }
+        if (this.#held.delete(name)) this.#bytes -= bytes;
       }
-      this.#held.shift();
-      this.#bytes -= bytes;
+    } finally {
+      if (stored > 0) onEvent({ event: 'memory_stored', count: stored });
     }
   }
 }

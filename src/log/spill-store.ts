@@ -23,8 +23,6 @@ export interface SpilledRequest {
 export interface KeptRequest extends SpilledRequest {
   spillId: number;
   incarnation: string;
-  /** Milliseconds since 1970 at which it was spilled. */
-  spilledMs: number;
   /** Redis may have run an append of it, and has forgotten the key since: another append could apply it twice. */
   isKeyForgotten: boolean;
 }

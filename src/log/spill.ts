@@ -19,7 +19,7 @@ export interface SpillOptions {
 }
 
 export interface SpillEvent {
-  event: 'spilled' | 'spill_returned' | 'spill_buried' | 'spill_return_failed';
+  event: 'spill_returned' | 'spill_buried' | 'spill_return_failed';
   address: LogAddress;
   /** Requests; of `spill_buried`, operations. */
   count?: number;
@@ -99,14 +99,6 @@ export class Spill {
     this.#waiting.set(nameOf(address), address);
     if (this.#options.now() >= this.#tryingUntilMs) defer(this.#tryToReturn());
     return outcome.postedIds;
-  }
-
-  /** The requests of a space that have not returned, in their order. */
-  async list(address: LogAddress): Promise<KeptRequest[]> {
-    return this.#store.list(address, {
-      requestsMax: LIMITS.backlogEntriesMax,
-      bytesMax: LIMITS.backlogBytesMax,
-    });
   }
 
   /** Whether this process knows of requests that have not returned. */

@@ -67,7 +67,8 @@ export function encodeEntries(
 
 const encoder = new TextEncoder();
 
-function countBytes(text: string): number {
+/** Bytes of a text as UTF-8. */
+export function countBytes(text: string): number {
   return encoder.encode(text).length;
 }
 

@@ -113,7 +113,8 @@ async function crash(n: number, when: When): Promise<string[]> {
   });
   const other = openProcess();
   expect(await other.spill.returnSpace(address)).toMatchObject({ buried: 0, isLeft: false });
-  expect(await other.spill.list(address)).toEqual([]);
+  const every = { requestsMax: 1_000, bytesMax: 2 ** 30 };
+  expect(await createSpillStore(rig.postgres).list(address, every)).toEqual([]);
   const messages = await readMessages(address);
   const where = `${when} call ${n}, ${stores.calls[n - 1]}`;
   // Each acknowledged message is there once, in its order. One without an answer may be there, once.

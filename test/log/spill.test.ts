@@ -58,6 +58,8 @@ async function endOutage(): Promise<void> {
     )
     .toBe('back');
 }
+/** A page that has every request. */
+const EVERY = { requestsMax: 1_000, bytesMax: 2 ** 30 };
 const asActor = (address: LogAddress, actor: string | null = null) => ({ ...address, actor });
 
 /** The objects of Postgres, by id. */
@@ -73,7 +75,7 @@ async function readMessages({ tenantId, spaceId }: LogAddress): Promise<string[]
 describe('[F2] while Redis is away', () => {
   it('a write is spilled, and is committed in its order after the return', async () => {
     const address = await makeSpace(rig);
-    const { log, spill, told, options } = openSpilling();
+    const { log, spill, store, told, options } = openSpilling();
     await log.enqueue(asActor(address, 'ann'), put('before'), options);
     rig.upstash.inject({ kind: 'refuse' });
     for (const [id, name] of [
@@ -90,7 +92,7 @@ describe('[F2] while Redis is away', () => {
     await endOutage();
     expect(await spill.returnSpace(address)).toMatchObject({ isLeft: false });
     expect(await readNames(address)).toEqual({ before: 'before', a: '3', b: '2' });
-    expect(await spill.list(address)).toEqual([]);
+    expect(await store.list(address, EVERY)).toEqual([]);
     expect(spill.isWaiting(address)).toBe(false);
     expect(told.filter(({ event }) => event === 'spill_returned')).toMatchObject([{ count: 3 }]);
     const a = await rig.world.loadObject(address.tenantId, address.spaceId, 'a');
@@ -132,18 +134,18 @@ describe('[F2] while Redis is away', () => {
 
   it('writes that need the order of the log are refused', async () => {
     const address = await makeSpace(rig);
-    const { log, spill, options } = openSpilling();
+    const { log, store, options } = openSpilling();
     rig.upstash.inject({ kind: 'refuse' });
     const away = { code: 'store_unavailable' };
     await expect(log.commit(asActor(address), put('a'), options)).rejects.toMatchObject(away);
     const conditional: AppendedOperation[] = [{ op: 'put', id: 'a', ifSeq: 0 }];
     await expect(log.enqueue(asActor(address), conditional, options)).rejects.toMatchObject(away);
-    expect(await spill.list(address)).toEqual([]);
+    expect(await store.list(address, EVERY)).toEqual([]);
   });
 
   it('nothing is spilled for a space that is not there, or above the limits', async () => {
     const address = await makeSpace(rig);
-    const { log, spill, options } = openSpilling({ bytesMax: 2 ** 30, entriesMax: 3 });
+    const { log, store, options } = openSpilling({ bytesMax: 2 ** 30, entriesMax: 3 });
     const large = openSpilling({ bytesMax: 100, entriesMax: 1_000 });
     rig.upstash.inject({ kind: 'refuse' });
     const missing = { ...asActor(address), spaceId: 'missing' };
@@ -152,7 +154,7 @@ describe('[F2] while Redis is away', () => {
     const full = { code: 'backlog_full', retryAfterSeconds: 5 };
     await expect(log.enqueue(asActor(address), put('d'), options)).rejects.toMatchObject(full);
     await expect(large.log.enqueue(asActor(address), put('d'), options)).rejects.toMatchObject(full);
-    expect(await spill.list(address)).toHaveLength(3);
+    expect(await store.list(address, EVERY)).toHaveLength(3);
   });
 
   it('messages keep the rule of the space and the limit of a person', async () => {
@@ -222,14 +224,14 @@ describe('[F2b] spilled requests that return late', () => {
   it('are removed with their space, and never reach a new one of the same name', async () => {
     const address = await makeSpace(rig);
     const { tenantId, spaceId } = address;
-    const { log, spill, options } = openSpilling();
+    const { log, spill, store, options } = openSpilling();
     await log.enqueue(asActor(address), put('before'), options);
     rig.upstash.inject({ kind: 'refuse' });
     await log.enqueue(asActor(address), put('a'), options);
     await endOutage();
     const deleted = await rig.world.deleteSpace(tenantId, spaceId);
     await rig.world.putSpace(tenantId, spaceId, { name: 'New' }, deleted?.incarnation);
-    expect(await spill.list(address)).toEqual([]);
+    expect(await store.list(address, EVERY)).toEqual([]);
     expect(await spill.returnSpace(address)).toMatchObject({ isLeft: false });
     expect(await readNames(address)).toEqual({});
   });
@@ -274,7 +276,7 @@ describe('[F2b] spilled requests, if Redis has lost its memory', () => {
     // The first return finds that its entries are lost, and appends them again.
     while ((await lossy.spill.returnSpace(address)).isLeft) expect(flushes).toBeLessThan(10);
     expect(flushes).toBeGreaterThan(1);
-    expect(await lossy.spill.list(address)).toEqual([]);
+    expect(await lossy.store.list(address, EVERY)).toEqual([]);
     expect(await readMessages(address)).toEqual(['one', 'two']);
   });
 });

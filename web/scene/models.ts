@@ -176,7 +176,7 @@ function refuseFar(geometry: BufferGeometry, offset: Matrix4): void {
     throw new ModelInvalid('Its model cannot be drawn: it is beyond 10,000,000 metres, or has no numbers.');
 }
 
-/** FNV-1a over all numbers of a geometry. Parts of one array are told apart by their places in it. */
+/** FNV-1a over all numbers of a geometry. Two attributes may share one array: then the key also has the offset of each. */
 function hashGeometry({ attributes, index }: BufferGeometry): string {
   let hash = 0x811c9dc5;
   const parts = Object.entries(attributes).map(([name, attribute]) => ({ name, attribute }));

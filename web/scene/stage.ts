@@ -120,7 +120,7 @@ export class Stage {
         this.#draw(nowMs);
         this.#failure = null;
       } catch (error) {
-        // The next picture may succeed. The same error is told once.
+        // The loop goes on, because the next picture may succeed. The console shows only the first of many failures.
         if (this.#failure === null) console.error(error);
         this.#failure = error;
       }

@@ -2,6 +2,7 @@ import { and, eq, sql } from 'drizzle-orm';
 import { uuidv7 } from 'uuidv7';
 import type { LogAddress } from '../../log/log-stores.ts';
 import type { KeptRequest, SpilledEntry, SpillStore } from '../../log/spill-store.ts';
+import { countBytes } from '../../world/check-operations.ts';
 import { expandOperations } from '../../world/move.ts';
 import type { AppendedOperation } from '../../world/operation.ts';
 import { findKind } from '../../world/operation-effects.ts';
@@ -18,7 +19,7 @@ export async function keepSpilled(
   { actor, principal, key, fingerprint, messageIds, entries, postedIds }: Parameters<Keep>[1],
   { keySeconds, limits }: Parameters<Keep>[2],
 ): ReturnType<Keep> {
-  const bytes = entries.reduce((sum, { ops }) => sum + new TextEncoder().encode(ops).length, 0);
+  const bytes = entries.reduce((sum, { ops }) => sum + countBytes(ops), 0);
   const [[row]] = await postgres.inTenant(tenantId, (db) => [
     db
       .select({ status: sql<'kept' | 'key_reused' | 'full'>`status`, postedIds: sql<string[]>`posted_ids` })
@@ -55,7 +56,7 @@ export async function listSpilled(
     },
     'snapshot',
   );
-  return rows.map(({ bytesBefore: _, ...row }) => ({ ...row, spilledMs: Number(row.spilledMs) }));
+  return rows.map(({ bytesBefore: _, ...row }) => row);
 }
 
 const spillColumns = {
@@ -68,7 +69,6 @@ const spillColumns = {
   messageIds: logSpill.messageIds,
   entries: logSpill.entries,
   postedIds: logSpill.postedIds,
-  spilledMs: sql<number>`floor(extract(epoch from ${logSpill.createdAt}) * 1000)`.as('spilled_ms'),
   isKeyForgotten: sql<boolean>`coalesce(${logSpill.keyUntil} < now(), false)`.as('is_key_forgotten'),
 };
 
@@ -97,7 +97,7 @@ export async function removeSpilled(
   ]);
 }
 
-/** Moves requests to the dead letters. The text of their operations stays as it was sent. */
+/** Moves requests to the dead letters, one letter for each operation. */
 export async function burySpilled(
   postgres: Postgres,
   { tenantId, spaceId }: LogAddress,
