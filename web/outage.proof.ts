@@ -99,8 +99,8 @@ describe('an outage', () => {
       const before = await countEdits(ann.page);
       await eventually(() => countEdits(ann.page)).toBeGreaterThan(before + 40);
       // The page still draws the person's own changes.
-      expect(
-        await ann.page.evaluate(() => window.worldkeep?.scenery.figures.get('ann-own')?.position.x),
+      await eventually(() =>
+        ann.page.evaluate(() => window.worldkeep?.scenery.figures.get('ann-own')?.position.x),
       ).toBeGreaterThan(before / 100);
 
       ({ stack, worker } = await startAll(dir, stack.ports, Number(port)));

@@ -9,9 +9,11 @@ export class OutboxSaver {
   #store = createMemoryStore();
   /** The store has failed, and the caller knows. */
   #isLost = false;
-  #unsaved = new Set<Parcel>();
+  readonly #unsaved = new Set<Parcel>();
   #removed: number[] = [];
   #saving: Promise<void> = Promise.resolve();
+  /** The next write has not begun. */
+  #isDue = false;
   #timer: ReturnType<typeof setTimeout> | undefined;
 
   constructor(openStore: () => Promise<OutboxStore>, onLost: (error: WorldkeepError) => void) {
@@ -50,25 +52,30 @@ export class OutboxSaver {
     this.#saveSoon();
   }
 
-  /** Resolves when the store has all changes. */
+  /** Resolves when the store has all changes. Changes that are made during a write wait for one next write, however many they are. */
   save(): Promise<void> {
     clearTimeout(this.#timer);
     this.#timer = undefined;
-    const [parcels, removed] = [[...this.#unsaved], this.#removed];
-    this.#unsaved.clear();
-    this.#removed = [];
-    if (parcels.length > 0 || removed.length > 0) {
-      const records = parcels.map(toRecord);
-      const work = async () => {
-        await this.#store.write(records, removed);
-        if (records.length > 0) this.#isLost = false;
-        return [];
-      };
-      // An older record of a parcel that has been sent since would send it twice after a reload.
-      const undo = () => this.#store.write([], [...removed, ...records.map(({ n }) => n)]);
-      this.#saving = this.#saving.then(async () => void (await this.#try(work, undo)));
+    if (!this.#isDue && this.#unsaved.size + this.#removed.length > 0) {
+      this.#isDue = true;
+      this.#saving = this.#saving.then(() => this.#write());
     }
     return this.#saving;
+  }
+
+  async #write(): Promise<void> {
+    this.#isDue = false;
+    const [records, removed] = [[...this.#unsaved].map(toRecord), this.#removed];
+    this.#unsaved.clear();
+    this.#removed = [];
+    const work = async () => {
+      await this.#store.write(records, removed);
+      if (records.length > 0) this.#isLost = false;
+      return [];
+    };
+    // An older record of a parcel that has been sent since would send it twice after a reload.
+    const undo = () => this.#store.write([], [...removed, ...records.map(({ n }) => n)]);
+    await this.#try(work, undo);
   }
 
   async close(): Promise<void> {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { startTcpProxy } from '../../test/tcp-proxy.ts';
-import { createMemoryStore } from './outbox-store.ts';
+import { createMemoryStore, type OutboxStore } from './outbox-store.ts';
 import { expectSame, nextError, useClients } from './testing/clients.ts';
 import { makeSharedStore } from './testing/histories.ts';
 import { makePlace, useServer } from './testing/place.ts';
@@ -159,6 +159,43 @@ describe('the outbox', () => {
       expect(new Set(keys).size).toBe(isDelivered ? 1 : 2);
     },
   );
+
+  it('[K4d] writes many changes together while its store is slow', async () => {
+    const place = await makePlace(server());
+    const proxy = await startTcpProxy(Number(new URL(place.url).port));
+    const shared = makeSharedStore();
+    const store = shared.open();
+    const running: (() => void)[] = [];
+    let writes = 0;
+    const slow: OutboxStore = {
+      ...store,
+      write: async (...records) => {
+        writes++;
+        await new Promise<void>((resolve) => running.push(resolve));
+        return store.write(...records);
+      },
+    };
+    const world = join({ ...place, url: `http://127.0.0.1:${proxy.port}` }, { store: slow });
+    await world.ready;
+    proxy.inject({ kind: 'refuse' });
+    world.put('o0');
+    await expect.poll(() => writes).toBe(1);
+    for (let i = 1; i < 100; i++) {
+      world.put(`o${i}`);
+      // A later task, as each event of a pointer is.
+      await new Promise((resolve) => setTimeout(resolve));
+    }
+    expect(writes).toBe(1);
+    running.shift()?.();
+    await expect.poll(() => writes).toBe(2);
+    running.shift()?.();
+    const ops = () => [...shared.records.values()].flatMap((record) => record.ops);
+    await expect.poll(() => ops().length).toBe(100);
+    const closing = world.close({ timeoutMs: 0 });
+    for (const resolve of running) resolve();
+    await closing;
+    await proxy.close();
+  });
 
   it('[K4b] says so when its store fails, and continues in memory', async () => {
     const place = await makePlace(server());

@@ -97,7 +97,9 @@ export const timeSchema = z.iso
 export const propertiesSchema = z.custom<JsonObject>().superRefine((value, context) => {
   const issue = (message: string, params?: Record<string, string>) =>
     context.addIssue({ code: 'custom', message, ...(params && { params }) });
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) return issue('must be an object');
+  // Ends here, because a later rule may read a member of the object.
+  if (typeof value !== 'object' || value === null || Array.isArray(value))
+    return context.addIssue({ code: 'custom', message: 'must be an object', continue: false });
   if (measureDepth(value, LIMITS.propertiesDepthMax) > LIMITS.propertiesDepthMax)
     return issue(`must have at most ${LIMITS.propertiesDepthMax} levels of nested objects or lists`);
   const unkeepable = findUnkeepable(value);

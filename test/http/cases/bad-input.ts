@@ -226,6 +226,17 @@ export function describeBadInput(target: () => Target): void {
       );
     });
 
+    it('refuses settings and properties that are not an object', async () => {
+      for (const wrong of [null, [], 'text', 7, true])
+        for (const [method, path, json, at] of [
+          ['PUT', '/v1/spaces/new', { name: 'n', settings: wrong }, '/settings'],
+          ['PUT', `${door.at}/objects/new`, { properties: wrong }, '/properties'],
+          ['PATCH', `${door.at}/objects/there`, { properties: wrong }, '/properties'],
+          ['PUT', '/v1/users/new', { displayName: 'n', properties: wrong }, '/properties'],
+        ] as const)
+          await expectRefusal([method, path, { json }], [422, 'validation_failed', at]);
+    });
+
     it('refuses 65 KiB of properties, naming the limit and the size', async () => {
       const properties = { text: 'x'.repeat(65 * 1024) };
       for (const [method, path, json, at] of [
