@@ -1,7 +1,12 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { Breaker, Refused } from './breaker.ts';
 
-const OPTIONS = { failuresMax: 3, probeMs: 1_000, isOutage: (error: unknown) => error !== MISTAKE };
+const OPTIONS = {
+  failuresMax: 3,
+  probeMs: 1_000,
+  probeMsMax: 3_000,
+  isOutage: (error: unknown) => error !== MISTAKE,
+};
 const MISTAKE = new Error('a mistake of the caller');
 const AWAY = new Error('away');
 
@@ -68,6 +73,40 @@ describe('a breaker', () => {
     expect(breaker.awaySinceMs).toBeNull();
     await expect(breaker.run(fail(AWAY), succeed)).rejects.toBe(AWAY);
     expect(await breaker.run(succeed, succeed)).toBe('done');
+  });
+
+  it('probes again after a probe that never ends', async () => {
+    const breaker = await breakIt();
+    const sinceMs = breaker.awaySinceMs;
+    vi.advanceTimersByTime(1_000);
+    const lost = Promise.withResolvers<void>();
+    const ended = breaker.run(succeed, () => lost.promise);
+    vi.advanceTimersByTime(2_999);
+    await expect(breaker.run(succeed, succeed)).rejects.toBeInstanceOf(Refused);
+    vi.advanceTimersByTime(1);
+    const probe = vi.fn(fail(AWAY));
+    await expect(breaker.run(succeed, probe)).rejects.toBe(AWAY);
+    expect([probe.mock.calls.length, breaker.awaySinceMs]).toEqual([1, sinceMs]);
+    await expect(breaker.run(succeed, succeed)).rejects.toBeInstanceOf(Refused);
+    // A late answer of the first probe says nothing of now.
+    lost.resolve();
+    expect(await ended).toBe('done');
+    expect(breaker.awaySinceMs).toBe(sinceMs);
+    vi.advanceTimersByTime(1_000);
+    expect(await breaker.run(succeed, succeed)).toBe('done');
+    expect(breaker.awaySinceMs).toBeNull();
+  });
+
+  it('lets other calls through while the call after a probe still runs', async () => {
+    const breaker = await breakIt();
+    vi.advanceTimersByTime(1_000);
+    const long = Promise.withResolvers<string>();
+    const call = vi.fn(() => long.promise);
+    const first = breaker.run(call, succeed);
+    await vi.waitFor(() => expect(call).toHaveBeenCalledOnce());
+    expect(await breaker.run(succeed, succeed)).toBe('done');
+    long.resolve('long');
+    expect(await first).toBe('long');
   });
 
   it('stays away since the first failure while probes fail', async () => {

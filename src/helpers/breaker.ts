@@ -12,6 +12,8 @@ export interface BreakerOptions {
   failuresMax: number;
   /** Milliseconds between two probes. */
   probeMs: number;
+  /** Milliseconds after which a probe counts as lost. In a Worker, a request whose caller has gone ends without any result. */
+  probeMsMax: number;
   /** Whether a failure means that the other side is away. */
   isOutage: (error: unknown) => boolean;
 }
@@ -32,24 +34,29 @@ export class Breaker {
   readonly #options: BreakerOptions;
   #policy: CircuitBreakerPolicy;
   #awaySinceMs: number | null = null;
+  #probedMs = 0;
 
   constructor(options: BreakerOptions) {
     this.#options = options;
     this.#policy = this.#makePolicy();
   }
 
-  #makePolicy(): CircuitBreakerPolicy {
+  #makePolicy(before?: CircuitBreakerPolicy): CircuitBreakerPolicy {
     const { failuresMax, probeMs, isOutage } = this.#options;
     const policy = circuitBreaker(handleWhen(isOutage), {
       halfOpenAfter: probeMs,
       breaker: new ConsecutiveBreaker(failuresMax),
+      ...(before && { initialState: before.toJSON() }),
     });
     policy.onBreak(() => {
       // A call of before may fail after somebody else was answered.
       if (policy === this.#policy) this.#awaySinceMs ??= Date.now();
     });
+    policy.onHalfOpen(() => {
+      this.#probedMs = Date.now();
+    });
     policy.onReset(() => {
-      this.#awaySinceMs = null;
+      if (policy === this.#policy) this.#awaySinceMs = null;
     });
     return policy;
   }
@@ -67,13 +74,19 @@ export class Breaker {
 
   /** @param probe a call without effect. @throws Refused if the other side is away; else what `call` or `probe` throws */
   async run<Result>(call: () => Promise<Result>, probe: () => Promise<unknown>): Promise<Result> {
+    if (this.#policy.state === CircuitState.HalfOpen) {
+      if (Date.now() - this.#probedMs < this.#options.probeMsMax) throw new Refused();
+      this.#policy = this.#makePolicy(this.#policy);
+    }
     const policy = this.#policy;
-    if (policy.state === CircuitState.HalfOpen) throw new Refused();
     try {
-      return await policy.execute(async () => {
-        if (policy.state === CircuitState.HalfOpen) await probe();
-        return call();
+      const result = await policy.execute(async () => {
+        if (policy.state !== CircuitState.HalfOpen) return { answer: await call() };
+        await probe();
+        return null;
       });
+      // The probe has let all calls through again: this one too.
+      return result === null ? await policy.execute(call) : result.answer;
     } catch (error) {
       throw isBrokenCircuitError(error) ? new Refused() : error;
     }

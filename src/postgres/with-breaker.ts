@@ -14,6 +14,7 @@ export function withBreaker(postgres: Postgres): GuardedPostgres {
   const breaker = new Breaker({
     failuresMax: LIMITS.storeFailuresMax,
     probeMs: LIMITS.storeProbeMs,
+    probeMsMax: LIMITS.storeProbeMsMax,
     isOutage: isUnreachable,
   });
   /** Why transactions are refused. */

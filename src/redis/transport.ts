@@ -28,6 +28,7 @@ export function createRedisClient(transport: RedisTransport): RedisClient {
   const breaker = new Breaker({
     failuresMax: LIMITS.storeFailuresMax,
     probeMs: LIMITS.storeProbeMs,
+    probeMsMax: LIMITS.storeProbeMsMax,
     // Its refusals are answers.
     isOutage: () => true,
   });
