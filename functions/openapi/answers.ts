@@ -134,6 +134,11 @@ export const stateAnswer: z.ZodType<Partial<WorldState> & Pick<WorldState, 'spac
     space: spaceAnswer,
     seq: seqAnswer,
     durableSeq: seqAnswer,
+    spilled: countAnswer
+      .exactOptional()
+      .describe(
+        'Requests that the state shows while Redis is away. Their seqs are provisional. Load it again.',
+      ),
     objects: z.array(objectAnswer).exactOptional(),
     users: z.array(avatarAnswer).exactOptional(),
     models: z.array(assetAnswer).exactOptional(),

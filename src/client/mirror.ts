@@ -7,6 +7,7 @@ import type { JsonObject, Seq, WorldState } from '../world/types.ts';
 import { Emitter } from './emitter.ts';
 import { LayeredMap } from './live-map.ts';
 import { targetOf } from './merge-operations.ts';
+import { type Durability, LEVELS } from './sent.ts';
 import type { LiveMessage, LiveObject, LiveUser } from './types.ts';
 
 /** An operation of this client that the mirror shows before the server confirms it. */
@@ -16,6 +17,8 @@ export interface LocalOperation {
   op: Operation;
   /** The seq at which the server has it; null: unknown. */
   seq: Seq | null;
+  /** The store that holds it while it has no seq: `local` if absent. */
+  level?: Durability;
 }
 
 /** One entry of the log, as the stream sends it. */
@@ -27,7 +30,7 @@ export interface SentChange {
 }
 
 /** The parts of a state that a mirror needs. */
-export type MirrorState = Pick<WorldState, 'seq' | 'durableSeq' | 'objects' | 'users' | 'chat'>;
+export type MirrorState = Pick<WorldState, 'seq' | 'durableSeq' | 'spilled' | 'objects' | 'users' | 'chat'>;
 
 /** Messages that a state has at most, and that the mirror shows. */
 const MESSAGES_SHOWN_MAX = 50;
@@ -189,9 +192,10 @@ export class Mirror {
     return op.op === 'delete' ? !items.has(op.id) : items.get(op.id)?.seq === seq;
   }
 
-  /** Whether an operation of this client on the object is not in the log yet. */
-  isLocal(id: string): boolean {
-    return this.#pending.get(`object ${id}`)?.some(({ seq }) => seq === null) ?? false;
+  /** The weakest level of this client's operations on the object that are not in the log; undefined: there are none. */
+  levelOf(id: string): Durability | undefined {
+    const open = this.#pending.get(`object ${id}`)?.filter(({ seq }) => seq === null) ?? [];
+    return LEVELS.find((one) => open.some(({ level = 'local' }) => level === one));
   }
 
   /** Stops showing operations that the mirror has reached. @returns their targets, as they were shown */
@@ -286,8 +290,11 @@ export class Mirror {
     }
   }
 
-  #loadMessages({ chat }: Pick<MirrorState, 'chat'>): void {
-    this.#messages = chat.map(({ createdAt, ...message }) => message);
+  #loadMessages({ seq, chat }: Pick<MirrorState, 'seq' | 'chat'>): void {
+    // A spilled message of this client is one of `#posts` already.
+    const isOwn = (message: LiveMessage) =>
+      message.seq > seq && this.#posts.some(({ op }) => isSamePost(op, message));
+    this.#messages = chat.map(({ createdAt, ...message }) => message).filter((message) => !isOwn(message));
     this.#hasOlderMessages = chat.length >= MESSAGES_SHOWN_MAX;
     this.#tellMessages();
   }
@@ -362,12 +369,11 @@ function isSame<Item extends { seq: Seq }>(a: Item, b: Item): boolean {
   return a.seq === b.seq && a.seq !== 0 && JSON.stringify(a) === JSON.stringify(b);
 }
 
-function isSamePost(a: Operation, b: Operation): boolean {
+function isSamePost(own: Operation, { text, userId, kind }: Omit<LiveMessage, 'id' | 'seq'>): boolean {
   return (
-    a.op === 'chat.post' &&
-    b.op === 'chat.post' &&
-    a.text === b.text &&
-    (a.userId === null || a.userId === b.userId) &&
-    a.kind === b.kind
+    own.op === 'chat.post' &&
+    own.text === text &&
+    (own.userId === null || own.userId === userId) &&
+    own.kind === kind
   );
 }

@@ -86,7 +86,8 @@ describe('the outbox', () => {
     const first = world.put('first');
     await expect.poll(() => bodies.length).toBe(1);
     const second = world.put('second');
-    expect([first.durability, second.durability]).toEqual(['local', 'local']);
+    await first.reached('spilled');
+    expect([first.durability, second.durability]).toEqual(['spilled', 'local']);
     await Promise.all([first, second].map((sent) => sent.reached('queued')));
     expect(bodies.map((body) => JSON.parse(body).ops[0].id)).toEqual(['first', 'first', 'first', 'second']);
     await expectSame(place, world);

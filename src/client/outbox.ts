@@ -11,7 +11,7 @@ import { OutboxSaver } from './outbox-saver.ts';
 import type { OutboxRecord, OutboxRequest, OutboxStore } from './outbox-store.ts';
 import { type Item, type Parcel, toParcel } from './parcel.ts';
 import type { Requests } from './requests.ts';
-import { Sent } from './sent.ts';
+import { type Durability, Sent } from './sent.ts';
 
 /** Operations and characters of one request. The server accepts 1,000 and 1 MiB. */
 const REQUEST_OPERATIONS_MAX = 1_000;
@@ -27,7 +27,7 @@ const ADOPT_MS = 10_000;
 
 interface Answer {
   seq: Seq;
-  durability: string;
+  durability: Durability;
   results?: OperationResult[];
 }
 
@@ -107,9 +107,10 @@ export class Outbox {
     return this.#committedSeq;
   }
 
-  /** Operations that the server is not known to have. */
+  /** Operations that the server is not known to have stored. */
   get size(): number {
-    return [...this.#lost, ...this.#parcels].reduce((sum, { items }) => sum + items.length, 0);
+    const items = [...this.#lost, ...this.#parcels].flatMap((parcel) => parcel.items);
+    return items.filter(({ level }) => level !== 'spilled').length;
   }
 
   /** Loads what earlier clients left, and begins to send. */
@@ -375,11 +376,16 @@ export class Outbox {
         },
         signal: this.#closing.signal,
       });
-      if (!Number.isFinite(answer.seq) && answer.durability !== 'spilled')
-        throw new WorldkeepError('not_worldkeep', 'The answer to a change has no seq.');
+      const { durability: level } = answer;
       // Such a write has no place in the order yet: later operations wait until the same request gets one.
-      if (answer.durability !== 'queued' && answer.durability !== 'committed')
+      if (level === 'spilled' || level === 'memory') {
+        for (const item of parcel.items) item.level = level;
+        for (const handle of handlesOf(parcel)) handle.raise(level);
+        parcel.isUncertain = true;
         return await this.#backoff.wait(1, this.#closing.signal);
+      }
+      if (!Number.isFinite(answer.seq))
+        throw new WorldkeepError('not_worldkeep', 'The answer to a change has no seq.');
       this.#backoff.reset();
       this.#accept(parcel, answer);
     } catch (error) {

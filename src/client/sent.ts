@@ -3,11 +3,13 @@ import type { Seq } from '../world/types.ts';
 import type { WorldkeepError } from './errors.ts';
 
 /**
- * The level of an operation, by its safest holder. `local`: this client. `queued`: the server's log, in its place in the order. `committed`: Postgres.
+ * The level of an operation, by its safest holder. `local`: this client. `memory`: one process of the server. `spilled`: Postgres, where it
+ * waits for its place in the order. `queued`: the server's log, in its place in the order. `committed`: Postgres, in its place.
  */
-export type Durability = 'local' | 'queued' | 'committed';
+export type Durability = 'local' | 'memory' | 'spilled' | 'queued' | 'committed';
 
-const LEVELS: Durability[] = ['local', 'queued', 'committed'];
+/** From the weakest. */
+export const LEVELS: Durability[] = ['local', 'memory', 'spilled', 'queued', 'committed'];
 
 interface Waiter {
   level: Durability;

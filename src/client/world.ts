@@ -66,6 +66,8 @@ const PEOPLE_REPEATS_MAX = 8;
 /** Milliseconds after a load in which the server may not know a person yet. */
 const LATE_PEOPLE_MS = 5_000;
 
+/** Milliseconds before a world that shows spilled writes is loaded again. */
+const SPILLED_MS = 1_000;
 /** Milliseconds after which a stream is steady: the next failure is a new one. */
 const STEADY_MS = 5_000;
 /** Milliseconds that a store has to close, also if the caller does not wait for the server. */
@@ -91,6 +93,8 @@ export class World {
   readonly #backoff = new Backoff();
   #status: WorldStatus = 'connecting';
   #error: WorldkeepError | null = null;
+  /** The loaded state has spilled writes, and this is its seq: what is above it has no place in the order yet. */
+  #spilledAbove: Seq | null = null;
   /** The mirror's seq is that of an entry, not only of a state. */
   #isExact = false;
   #isStreaming = false;
@@ -212,8 +216,9 @@ export class World {
 
   /** The level of the last change of an object. */
   durabilityOf(id: string): Durability {
-    if (this.#mirror.isLocal(id)) return 'local';
-    return (this.objects.get(id)?.seq ?? 0) > this.#outbox.committedSeq ? 'queued' : 'committed';
+    const seq = this.objects.get(id)?.seq ?? 0;
+    const others = seq > (this.#spilledAbove ?? seq) ? 'spilled' : 'queued';
+    return this.#mirror.levelOf(id) ?? (seq > this.#outbox.committedSeq ? others : 'committed');
   }
 
   /** Uses another token of the same person from now on, for example after `unauthorized`. @throws WorldkeepError `other_person` */
@@ -273,7 +278,7 @@ export class World {
     const { signal } = this.#closing;
     while (!signal.aborted) {
       try {
-        if (!isLoaded) await this.#load();
+        if (!isLoaded || this.#spilledAbove !== null) await this.#load();
         isLoaded = await this.#followStream();
       } catch (cause) {
         if (signal.aborted) return;
@@ -302,7 +307,9 @@ export class World {
       throw new WorldkeepError('not_worldkeep', 'The answer to a read of the world is no world.');
     this.#mirror.load({ ...EMPTY_ANSWER, ...state });
     this.#isExact = false;
-    this.#outbox.recover(state.durableSeq, (op, seq) => this.#mirror.has(op, seq));
+    this.#spilledAbove = state.spilled ? state.seq : null;
+    if (state.spilled) this.#outbox.commit(state.durableSeq);
+    else this.#outbox.recover(state.durableSeq, (op, seq) => this.#mirror.has(op, seq));
     this.#emitter.emit('seq', this.#mirror.seq);
     this.#readiness.resolve(this);
     this.#loadPeopleSoon(0, LATE_PEOPLE_MS);
@@ -312,6 +319,10 @@ export class World {
   async #followStream(): Promise<boolean> {
     const ended = new AbortController();
     let isReset = false;
+    const reset = () => {
+      isReset = true;
+      ended.abort();
+    };
     const isAgain = this.#status === 'offline';
     const startMs = performance.now();
     await readStream(this.#requests, {
@@ -324,6 +335,7 @@ export class World {
         this.#setStatus('live');
         this.presence.refresh();
         if (isAgain) this.#outbox.retry(false);
+        if (this.#spilledAbove !== null) setTimeout(reset, SPILLED_MS);
       },
       onEvent: async (event, data) => {
         // Later events belong to the world that is loaded next.
@@ -333,10 +345,7 @@ export class World {
         else if (event === 'presence') {
           this.presence.refresh();
           this.#loadPeopleSoon(0);
-        } else if (event === 'reset') {
-          isReset = true;
-          ended.abort();
-        }
+        } else if (event === 'reset') reset();
       },
     });
     this.#isStreaming = false;

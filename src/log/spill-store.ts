@@ -1,3 +1,6 @@
+import type { LogEntry } from '../world/operation.ts';
+import type { Seq } from '../world/types.ts';
+import { readEntry } from './log-reader.ts';
 import type { LogAddress } from './log-stores.ts';
 
 /** An entry as an append takes it: the JSON text of its operations, and how many they are. */
@@ -23,6 +26,8 @@ export interface SpilledRequest {
 export interface KeptRequest extends SpilledRequest {
   spillId: number;
   incarnation: string;
+  /** Milliseconds since 1970 at which it was spilled. */
+  spilledMs: number;
   /** Redis may have run an append of it, and has forgotten the key since: another append could apply it twice. */
   isKeyForgotten: boolean;
 }
@@ -59,4 +64,16 @@ export interface SpillStore {
    * @param instance the name of the Redis that would get them. If the log of a space was in another one, it is listed after two minutes
    */
   listSpaces(instance: string, limit: number): Promise<LogAddress[]>;
+}
+
+/** The requests as entries of a log that ends at `after`. Their seqs are provisional: the time at which each was spilled. */
+export function readSpilledEntries(requests: readonly KeptRequest[], after: Seq): LogEntry[] {
+  let last = after;
+  return requests.flatMap(({ actor, entries, spilledMs }) =>
+    entries.map(({ ops }) => {
+      const prev = last;
+      last = Math.max(last + 1, spilledMs * 1_000);
+      return readEntry({ seq: last, prev, actor, ops, waits: false });
+    }),
+  );
 }

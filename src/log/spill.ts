@@ -101,6 +101,14 @@ export class Spill {
     return outcome.postedIds;
   }
 
+  /** The requests of a space that have not returned, in their order. */
+  async list(address: LogAddress): Promise<KeptRequest[]> {
+    return this.#store.list(address, {
+      requestsMax: LIMITS.backlogEntriesMax,
+      bytesMax: LIMITS.backlogBytesMax,
+    });
+  }
+
   /** Whether this process knows of requests that have not returned. */
   isWaiting(address: LogAddress): boolean {
     return this.#waiting.has(nameOf(address));

@@ -1,5 +1,6 @@
 import type { LogAddress } from '../log/log-stores.ts';
 import type { Defer } from '../log/space-log.ts';
+import { spilledUnsettled } from '../state/read-spilled.ts';
 import { findShownAssets, isComplete } from '../state/shown-assets.ts';
 import type { SpaceState, Version } from '../state/space-state.ts';
 import { writeState } from '../state/state-text.ts';
@@ -27,7 +28,7 @@ export interface ReadContext {
 export interface RenderedState extends Version {
   status: 'state';
   text: string;
-  /** False: Postgres could not tell who somebody is, or what a model is. Later the same version has more. */
+  /** False: it shows spilled writes, or Postgres could not tell who somebody is, or what a model is. Later the same version has more. */
   isWhole: boolean;
   /** Milliseconds for which it may have been out of date. */
   ageMs: number;
@@ -44,9 +45,11 @@ export async function renderState(
     const outcome = await state.read(address, { version, maxStaleMs, defer });
     if (outcome.status === 'same') return outcome;
     if (outcome.status === 'state') {
-      const { seq } = outcome.view;
+      const { spilled = 0, view, durableSeq } = outcome;
+      const seq = spilled > 0 ? durableSeq : view.seq;
       const { rev } = outcome.metadata;
-      const isWhole = isComplete(outcome);
+      // A state with spilled writes has no ETag: they have no place in the order yet.
+      const isWhole = spilled === 0 && isComplete(outcome);
       const text = writeState(outcome, include, selection.region);
       return { status: 'state', seq, rev, text, isWhole, ageMs: outcome.ageMs };
     }
@@ -101,6 +104,7 @@ export async function referencesAsset(
 export async function readVersion({ store, state, address, defer }: ReadContext): Promise<Version> {
   const outcome = (await state?.read(address, { version: 'any', defer })) ?? { status: 'elsewhere' };
   if (outcome.status === 'same') return { seq: outcome.seq, rev: outcome.rev };
+  if (outcome.status === 'state' && outcome.spilled) throw spilledUnsettled();
   if (outcome.status === 'state') return { seq: outcome.view.seq, rev: outcome.metadata.rev };
   const version = await store.loadStateVersion(address.tenantId, address.spaceId);
   if (version === null) throw notFound('this space');

@@ -6,7 +6,7 @@ import { LIMITS } from '../world/limits.ts';
 import { isBehind } from '../world/snapshot-lag.ts';
 import type { Seq } from '../world/types.ts';
 import { WorldView } from '../world/world-view.ts';
-import { findUnknownAssets } from './shown-assets.ts';
+import { completeMetadata } from './complete-metadata.ts';
 import type { StateOutcome, StateParts, Version } from './state-parts.ts';
 import type { Marks, SpaceMetadata, StateReply, StateRequest } from './state-stores.ts';
 import type { HeldState } from './view-cache.ts';
@@ -273,47 +273,19 @@ class StateReading {
     // The log behind it is longer than one reply.
     if (view.seq < last && entries.length > 0) return null;
     dropUnknown(view, metadata);
-    await this.#complete(incarnation, metadataId, view, metadata);
+    if (
+      (await completeMetadata(this.#parts.loader, this.#address, { view, metadata })) &&
+      metadataId !== null
+    ) {
+      const completed = { id: metadataId, metadata };
+      this.#keep(incarnation, this.#parts.store.completeMetadata(this.#address, incarnation, completed));
+    }
     if (!marks.isErasing) views.put(this.#address, this.#held);
     // Another process caches the loaded world already.
     if (this.#loads === 0 && (behind === null || isBehind({ ...behind, objects: view.objects })))
       options.renew(this.#address, incarnation, this.#defer);
     this.#count();
     return { status: 'state', view, metadata, durableSeq: Math.min(committed, view.seq), ageMs: 0 };
-  }
-
-  /**
-   * Adds people, models and media that the world names since the metadata was loaded, and stores them with it. An avatar without a
-   * known person is not shown.
-   */
-  async #complete(
-    incarnation: string,
-    metadataId: string | null,
-    view: WorldView,
-    metadata: SpaceMetadata,
-  ): Promise<void> {
-    const { profiles, assets } = metadata;
-    const people = [...view.avatars.keys()].filter((id) => !profiles.has(id));
-    const unknown = findUnknownAssets({ view, metadata });
-    if (people.length + unknown.models.size + unknown.media.size === 0) return;
-    const { loader, store } = this.#parts;
-    try {
-      const [foundPeople, found] = await Promise.all([
-        people.length === 0 ? new Map() : loader.loadProfiles(this.#address, people),
-        unknown.models.size + unknown.media.size === 0 ? null : loader.loadAssets(this.#address, unknown),
-      ]);
-      for (const id of people) profiles.set(id, foundPeople.get(id) ?? null);
-      for (const [id, model] of found?.models ?? []) assets.models.set(id, model);
-      for (const [id, file] of found?.media ?? []) assets.media.set(id, file);
-      if (metadataId !== null)
-        this.#keep(
-          incarnation,
-          store.completeMetadata(this.#address, incarnation, { id: metadataId, metadata }),
-        );
-    } catch (error) {
-      // The world is shown all the same.
-      if (!isAway(error)) throw error;
-    }
   }
 
   #takeCounts(): { hits: number; misses: number } {

@@ -1,8 +1,10 @@
 import { LRUCache } from 'lru-cache';
 import type { LogAddress } from '../log/log-stores.ts';
 import type { Defer } from '../log/space-log.ts';
+import type { KeptRequest } from '../log/spill-store.ts';
 import { isAway } from '../world/errors.ts';
 import { LIMITS } from '../world/limits.ts';
+import { readWithSpilled, spilledUnsettled } from './read-spilled.ts';
 import { readState } from './read-state.ts';
 import { renewSnapshot } from './renew-snapshot.ts';
 import type { StateOptions, StateOutcome, StateParts, Version } from './state-parts.ts';
@@ -84,9 +86,12 @@ export class SpaceState {
     const stale = maxStaleMs > 0 && version !== 'any' ? this.#readHeld(address, version, maxStaleMs) : null;
     if (stale !== null) return stale;
     await this.#returnSpilled(address);
-    if (this.#keeps) return readState(this.#parts, address, version, defer);
-    await waitUntilCommitted(this.#parts, address, { defer });
-    return { status: 'elsewhere' };
+    if (this.#keeps) {
+      const outcome = await readState(this.#parts, address, version, defer);
+      if (outcome.status !== 'elsewhere') return outcome;
+    } else await waitUntilCommitted(this.#parts, address, { defer });
+    const spilled = await this.#listSpilled(address);
+    return spilled.length === 0 ? { status: 'elsewhere' } : readWithSpilled(this.#parts, address, spilled);
   }
 
   /** Returns the requests that this process has spilled, if Redis is back. Then the read that follows shows them. */
@@ -95,6 +100,10 @@ export class SpaceState {
       await this.#spill.returnSpace(address).catch((error: unknown) => {
         if (!isAway(error)) throw error;
       });
+  }
+
+  async #listSpilled(address: LogAddress): Promise<KeptRequest[]> {
+    return (await this.#spill?.list(address)) ?? [];
   }
 
   /** The state in this process, if it is young enough and not older than the seq that the caller names. */
@@ -116,11 +125,12 @@ export class SpaceState {
 
   /**
    * Resolves when Postgres has everything that the log had at the call, or when Redis is away. A caller that then reads Postgres reads
-   * every earlier acknowledged write. @throws state_unsettled after 10 s
+   * every earlier acknowledged write. @throws state_unsettled after 10 s, or if writes wait for Redis
    */
   async waitUntilCommitted(address: LogAddress, defer: Defer): Promise<void> {
     await this.#returnSpilled(address);
-    await waitUntilCommitted(this.#parts, address, { defer });
+    const outcome = await waitUntilCommitted(this.#parts, address, { defer });
+    if (outcome === 'away' && (await this.#listSpilled(address)).length > 0) throw spilledUnsettled();
   }
 
   /** Writes a stale snapshot again. Nobody waits for it: a failure is reported as an event. */

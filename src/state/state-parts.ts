@@ -29,7 +29,7 @@ export interface StateOptions {
   /** False: nothing is kept of states, and each is read from Postgres once that has what the log has. */
   keeps?: boolean;
   /** The requests that wait for Redis; null: none do. */
-  spill?: Pick<Spill, 'isWaiting' | 'returnSpace'> | null;
+  spill?: Pick<Spill, 'list' | 'isWaiting' | 'returnSpace'> | null;
 }
 
 /** The parts of a state's ETag. */
@@ -41,7 +41,8 @@ export interface Version {
 export type StateOutcome =
   /**
    * To be shown before anything else is awaited: the view moves on with other reads. `durableSeq`: what Postgres has, as far
-   * as Redis knows. `ageMs`: for how long it may have been out of date; 0 of one that was read now.
+   * as Redis knows. `ageMs`: for how long it may have been out of date; 0 of one that was read now. `spilled`: requests that the
+   * state shows although they have no place in the order yet. Then its seq is `durableSeq`.
    */
   | {
       status: 'state';
@@ -49,6 +50,7 @@ export type StateOutcome =
       metadata: SpaceMetadata;
       durableSeq: Seq;
       ageMs: number;
+      spilled?: number;
     }
   | ({ status: 'same'; ageMs: number } & Version)
   /** It is to be read from Postgres: the world is too large for a snapshot, nothing is kept, or Redis is away. */

@@ -6,19 +6,20 @@ import type { WorldView } from '../world/world-view.ts';
 import { findShownAssets, listAssets } from './shown-assets.ts';
 import type { StateOutcome } from './state-parts.ts';
 
-type Shown = Pick<Extract<StateOutcome, { status: 'state' }>, 'view' | 'metadata' | 'durableSeq'>;
+type Shown = Pick<Extract<StateOutcome, { status: 'state' }>, 'view' | 'metadata' | 'durableSeq' | 'spilled'>;
 
 /** A state as JSON. Objects go out as they are held; the rest is small. */
 export function writeState(
-  { view, metadata, durableSeq }: Shown,
+  { view, metadata, durableSeq, spilled = 0 }: Shown,
   include: ReadonlySet<StatePart>,
   region?: Region,
 ): string {
   const { space, assets } = metadata;
+  const seq = spilled > 0 ? durableSeq : view.seq;
   const texts = listObjects(view, region);
   const shownAssets = findShownAssets({ view, metadata }, region && texts);
   const { createdAt, updatedAt, ...rest } = space;
-  const shown: Space = { ...rest, seq: view.seq, createdAt, updatedAt };
+  const shown: Space = { ...rest, seq, createdAt, updatedAt };
   const lists: [StatePart, () => string][] = [
     ['objects', () => `[${texts.join(',')}]`],
     ['users', () => JSON.stringify(listAvatars({ view, metadata }))],
@@ -27,8 +28,9 @@ export function writeState(
     ['chat', () => JSON.stringify(view.chat.list())],
   ];
   const members = lists.flatMap(([part, write]) => (include.has(part) ? [`"${part}":${write()}`] : []));
-  const head = `"space":${JSON.stringify(shown)},"seq":${view.seq},"durableSeq":${durableSeq}`;
-  return `{${[head, ...members].join(',')}}`;
+  const head = `"space":${JSON.stringify(shown)},"seq":${seq},"durableSeq":${durableSeq}`;
+  const mark = spilled > 0 ? [`"spilled":${spilled}`] : [];
+  return `{${[head, ...mark, ...members].join(',')}}`;
 }
 
 /** The texts of all objects, or of the objects in a region. */

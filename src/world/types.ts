@@ -146,6 +146,11 @@ export interface WorldState {
   seq: Seq;
   /** The last seq that Postgres has committed. */
   durableSeq: Seq;
+  /**
+   * Requests that the state shows although Redis is away: they have no place in the order yet. Their objects and messages have
+   * provisional seqs above that of the state. Absent: there are none. Load the state again until it is absent.
+   */
+  spilled?: number;
   objects: WorldObject[];
   users: Avatar[];
   models: Asset[];

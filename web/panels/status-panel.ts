@@ -1,9 +1,19 @@
-import type { World, WorldStatus } from 'worldkeep/client';
+import type { Durability, World, WorldStatus } from 'worldkeep/client';
 import { find } from '../dom.ts';
 import { HOLDERS, type Marks } from '../scene/marks.ts';
 import type { Stage } from '../scene/stage.ts';
 
 const REFRESH_MS = 250;
+
+/** The words of the legend. Rare levels are hidden while no object has them. */
+const LEVEL_WORDS: Record<Durability, string> = {
+  local: 'sending',
+  memory: 'in memory',
+  spilled: 'spilled',
+  queued: 'queued',
+  committed: 'committed',
+};
+const RARE: readonly Durability[] = ['memory', 'spilled'];
 
 const WORDS: Record<WorldStatus, string> = {
   connecting: 'Connecting',
@@ -38,7 +48,9 @@ function setText(element: Element | undefined, text: string): void {
 /** Says whether the server answers, what waits, and how the page does. */
 export function showStatus(world: World, marks: Marks, stage: Stage): void {
   const legend = find('legend');
-  const counts = Object.entries(HOLDERS).map(([level, { label }]) => {
+  const levels = Object.keys(HOLDERS) as Durability[];
+  const items = levels.map((level) => {
+    const { label } = HOLDERS[level];
     const item = document.createElement('li');
     item.dataset.level = level;
     item.title = label;
@@ -46,7 +58,7 @@ export function showStatus(world: World, marks: Marks, stage: Stage): void {
     dot.className = 'dot';
     item.append(dot, '');
     legend.append(item);
-    return item.lastChild as Text;
+    return item;
   });
   const checkbox = find<HTMLInputElement>('show-marks');
   checkbox.addEventListener('change', () => {
@@ -55,7 +67,7 @@ export function showStatus(world: World, marks: Marks, stage: Stage): void {
   });
   let shown = '';
   const show = () => {
-    const { status, unsent } = world;
+    const { status } = world;
     const text = WORDS[status];
     if (shown !== status) {
       shown = status;
@@ -63,17 +75,16 @@ export function showStatus(world: World, marks: Marks, stage: Stage): void {
       pill.dataset.status = status;
       pill.querySelectorAll('span')[0]?.replaceChildren(text);
     }
-    const { local, queued } = marks.count();
-    const committed = world.objects.size - local - queued;
-    for (const [i, [count, word]] of [
-      [local, 'sending'] as const,
-      [queued, 'queued'] as const,
-      [committed, 'committed'] as const,
-    ].entries()) {
-      const item = counts[i];
-      if (item !== undefined) item.data = `${count.toLocaleString()} ${word}`;
+    const held = marks.count();
+    const { local, memory, spilled, queued } = held;
+    const counts = { ...held, committed: world.objects.size - local - memory - spilled - queued };
+    for (const [i, level] of levels.entries()) {
+      const item = items[i];
+      if (item === undefined) continue;
+      item.hidden = RARE.includes(level) && counts[level] === 0;
+      (item.lastChild as Text).data = `${counts[level].toLocaleString()} ${LEVEL_WORDS[level]}`;
     }
-    showOutage(describeOutage(status, unsent) ?? (stage.isLost ? LOST : null));
+    showOutage(describeOutage(world, spilled) ?? (stage.isLost ? LOST : null));
     showFigures(world, stage);
   };
   world.on('status', (status) => {
@@ -88,14 +99,20 @@ const LOST: Outage = {
   text: 'This browser has stopped drawing in 3D. The picture comes back by itself. If it does not, reload the page: nothing is lost.',
 };
 
-function describeOutage(status: WorldStatus, unsent: number): Outage | null {
-  const detail =
+/** @param spilled objects whose last change is spilled */
+function describeOutage({ status, unsent, error }: World, spilled: number): Outage | null {
+  const waiting =
     unsent === 0
       ? 'Your changes will wait in this browser.'
       : `${unsent === 1 ? '1 change of yours waits' : `${unsent.toLocaleString()} changes of yours wait`} in this browser, also if you close the tab.`;
+  const detail =
+    spilled === 0 ? waiting : `Postgres keeps the changes that are marked as spilled. ${waiting}`;
   if (status === 'offline')
     return {
-      text: 'The server does not answer. Go on: the page sends your changes when the server answers again.',
+      text:
+        error?.code === 'store_unavailable'
+          ? 'The server answers, but one of its stores is away. Go on: the page catches up when it is back.'
+          : 'The server does not answer. Go on: the page sends your changes when the server answers again.',
       detail,
     };
   if (status === 'unauthorized')

@@ -15,6 +15,8 @@ import type { Figures } from './figures.ts';
 /** The place that has the last change of an object, and the colour of its mark. */
 export const HOLDERS: Record<Durability, { label: string; color: string }> = {
   local: { label: 'Sending: only this browser has it yet', color: '#ffb454' },
+  memory: { label: 'In memory: one process of the server has it', color: '#ff8a65' },
+  spilled: { label: 'Spilled: Postgres has it until the log is back', color: '#c39bff' },
   queued: { label: 'Queued: the log has it', color: '#5cb8ff' },
   committed: { label: 'Committed: Postgres has it', color: '#6fdc8c' },
 };
@@ -65,18 +67,20 @@ export class Marks {
     this.#points.frustumCulled = false;
     scene.add(this.#points);
     // Only the next check knows the level of a change of somebody else. A world that has just been loaded is committed.
-    const note = ({ id }: { id: string }) =>
-      this.#marks.set(id, { level: world.durabilityOf(id) === 'local' ? 'local' : null, endMs: 0 });
+    const note = ({ id }: { id: string }) => {
+      const level = world.durabilityOf(id);
+      this.#marks.set(id, { level: level === 'queued' || level === 'committed' ? null : level, endMs: 0 });
+    };
     world.objects.on('enter', note);
     world.objects.on('change', note);
     world.objects.on('leave', ({ id }) => this.#marks.delete(id));
   }
 
   /** Objects by what holds their last change, if Postgres does not have it. */
-  count(): { local: number; queued: number } {
-    const counts = { local: 0, queued: 0 };
+  count(): Record<Exclude<Durability, 'committed'>, number> {
+    const counts = { local: 0, memory: 0, spilled: 0, queued: 0 };
     for (const { level } of this.#marks.values())
-      if (level === 'local' || level === 'queued') counts[level]++;
+      if (level !== null && level !== 'committed') counts[level]++;
     return counts;
   }
 

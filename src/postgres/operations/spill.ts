@@ -56,7 +56,7 @@ export async function listSpilled(
     },
     'snapshot',
   );
-  return rows.map(({ bytesBefore: _, ...row }) => row);
+  return rows.map(({ bytesBefore: _, ...row }) => ({ ...row, spilledMs: Number(row.spilledMs) }));
 }
 
 const spillColumns = {
@@ -69,6 +69,7 @@ const spillColumns = {
   messageIds: logSpill.messageIds,
   entries: logSpill.entries,
   postedIds: logSpill.postedIds,
+  spilledMs: sql<number>`floor(extract(epoch from ${logSpill.createdAt}) * 1000)`.as('spilled_ms'),
   isKeyForgotten: sql<boolean>`coalesce(${logSpill.keyUntil} < now(), false)`.as('is_key_forgotten'),
 };
 

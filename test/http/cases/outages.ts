@@ -182,7 +182,7 @@ export function describeOutages({ start, makeEnv, openFragileStores, hasMemory }
     );
 
     it.each(['refuse', 'hang'] as const)(
-      '[F2] Redis: other writes are spilled, and take their place when it is back (%s)',
+      '[F2] Redis: other writes are spilled, shown in states, and take their place when it is back (%s)',
       async (fault) => {
         const door = await openSpace(target);
         await door.call('PUT', `${door.at}/objects/o`, { json: { name: 'kept' } });
@@ -195,13 +195,23 @@ export function describeOutages({ start, makeEnv, openFragileStores, hasMemory }
             expect(headers.get('X-Durability')).toBe('spilled');
             expect(body).not.toHaveProperty('seq');
           }
-          // A state shows them when they have their place in the order.
-          const { status, body } = await door.call('GET', `${door.at}/state`);
-          expect([status, body.objects]).toEqual([200, before.body.objects]);
+          const { status, headers, body } = await door.call('GET', `${door.at}/state`);
+          expect([status, headers.get('ETag'), body.seq, body.spilled]).toEqual([
+            ...[200, null, before.body.seq],
+            SPILLED_WRITES.length,
+          ]);
+          expect(body.objects).toMatchObject([
+            { id: 'a', ...isDone },
+            { id: 'o', name: 'kept' },
+          ]);
+          expect(body.chat).toMatchObject([{ text: 'still here' }]);
+          const lines = { headers: { Accept: 'application/x-ndjson' } };
+          expect((await door.call('GET', `${door.at}/state`, lines)).body.code).toBe('state_unsettled');
         });
         // The next read returns what its process has spilled.
         const after = await door.call('GET', `${door.at}/state`);
         expect(after.headers.get('ETag')).not.toBeNull();
+        expect(after.body).not.toHaveProperty('spilled');
         expect(after.body.objects).toMatchObject([
           { id: 'a', ...isDone },
           { id: 'o', name: 'kept' },

@@ -1,0 +1,35 @@
+import type { LogAddress } from '../log/log-stores.ts';
+import { type KeptRequest, readSpilledEntries } from '../log/spill-store.ts';
+import { AppError, notFound } from '../world/errors.ts';
+import { WorldView } from '../world/world-view.ts';
+import { completeMetadata } from './complete-metadata.ts';
+import type { StateOutcome, StateParts } from './state-parts.ts';
+
+/**
+ * The world of Postgres with the spilled requests above it, in their order. Its seq is that of Postgres: spilled writes have none yet.
+ * @throws not_found; state_unsettled for a world that is too large to be folded
+ */
+export async function readWithSpilled(
+  { loader, options }: Pick<StateParts, 'loader' | 'options'>,
+  address: LogAddress,
+  requests: readonly KeptRequest[],
+): Promise<StateOutcome> {
+  const loaded = await loader.loadWorld(address, options.worldCharactersMax);
+  if (loaded === null) throw notFound('this space');
+  if (loaded === 'too_large') throw spilledUnsettled();
+  const { seq, objects, avatars, chat, metadata } = loaded;
+  const loadedMs = options.now();
+  const view = new WorldView({ spaceId: address.spaceId, seq, loadedMs }, objects, avatars, chat);
+  view.fold(readSpilledEntries(requests, seq));
+  await completeMetadata(loader, address, { view, metadata });
+  return { status: 'state', view, metadata, durableSeq: seq, ageMs: 0, spilled: requests.length };
+}
+
+/** Of a read that cannot show spilled writes. */
+export function spilledUnsettled(): AppError {
+  return new AppError(
+    'state_unsettled',
+    'Redis is away, and some writes wait for it. Only a state as JSON of a world below 16 MiB shows them.',
+    { retryAfterSeconds: 5 },
+  );
+}
