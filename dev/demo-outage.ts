@@ -1,4 +1,7 @@
-/** `npm run demo -- outage`: a swarm writes while Redis, Postgres and both are killed, and loses no acknowledged write. */
+/**
+ * `npm run demo -- outage`: a swarm writes while Redis, Postgres and both are killed, and loses no acknowledged write.
+ * `npm run demo -- kills`: the same while every 5 seconds a store, both stores or the Worker is killed.
+ */
 import { setTimeout as delay } from 'node:timers/promises';
 import { issueKey } from './first-world.ts';
 import type { Stack } from './stack.ts';
@@ -13,6 +16,11 @@ const WRITE_MS = 100;
 const ANSWER_MS_MAX = 12_000;
 /** Seconds of each outage by default. The time before and after it is half as long. */
 export const AWAY_SECONDS = 20;
+/** Minutes of kills by default, and seconds between two kills. */
+export const KILL_MINUTES = 10;
+const KILL_SECONDS = 5;
+/** Seconds between two lines while the kills go on. */
+const KILL_LINE_SECONDS = 10;
 /** Seconds in which everything must be committed at the end. */
 const SETTLE_SECONDS_MAX = 90;
 
@@ -32,23 +40,15 @@ interface Acknowledged {
   outcome: Outcome;
 }
 
+type Say = (line: string) => void;
+
 /** @returns 0 if no acknowledged write is lost, and no message is there twice */
 export async function demonstrateOutages(
   { stack, worker }: { stack: Stack; worker: DevWorker },
-  { awaySeconds, say }: { awaySeconds: number; say: (line: string) => void },
+  { awaySeconds, say }: { awaySeconds: number; say: Say },
 ): Promise<number> {
   const [awayMs, calmMs] = [awaySeconds * 1_000, awaySeconds * 500];
-  const apiKey = await issueKey(stack.values.databaseUrl, TENANT_ID);
-  const call = (method: string, path: string, body?: object, headers: Record<string, string> = {}) =>
-    fetch(`${worker.url}/v1/spaces/${SPACE_ID}${path}`, {
-      method,
-      headers: { authorization: `Bearer ${apiKey}`, 'content-type': 'application/json', ...headers },
-      ...(body && { body: JSON.stringify(body) }),
-      signal: AbortSignal.timeout(ANSWER_MS_MAX),
-    });
-  await call('PUT', '', { name: 'Arena' });
-  const swarm = new Swarm(call);
-  const beganMs = performance.now();
+  const swarm = await startSwarm(stack, worker.url);
   let now = 'all stores are there';
   const watching = setInterval(() => say(swarm.describeSecond(now)), 1_000);
   try {
@@ -62,33 +62,62 @@ export async function demonstrateOutages(
       now = 'all stores are back';
       await delay(calmMs);
     }
-    await swarm.stop();
     now = 'nobody writes';
-    const settledMs = performance.now();
-    const missing = await swarm.findMissing(SETTLE_SECONDS_MAX);
-    say('');
-    say(`   ${Math.round((settledMs - beganMs) / 1_000)} s, ${swarm.total} writes of ${WRITERS} writers`);
-    for (const outcome of OUTCOMES) say(`   ${outcome.padEnd(10)} ${swarm.count(outcome)}`);
-    const wait = Math.round((performance.now() - settledMs) / 100) / 10;
-    say(`   all acknowledged writes were committed after ${wait} s`);
-    say(`   acknowledged and lost   ${missing.lost.length}`);
-    say(`   messages there twice    ${missing.doubled.length}`);
-    for (const id of [...missing.lost, ...missing.doubled].slice(0, 20)) say(`     ${id}`);
-    const isWhole = missing.lost.length + missing.doubled.length === 0;
-    say(isWhole ? 'No acknowledged write was lost.' : 'Acknowledged writes were LOST or doubled.');
-    return isWhole ? 0 : 1;
+    return await swarm.report(say);
   } finally {
     clearInterval(watching);
     await swarm.stop();
   }
 }
 
-type Call = (
-  method: string,
-  path: string,
-  body?: object,
-  headers?: Record<string, string>,
-) => Promise<Response>;
+/** Each kill is repaired at once. @returns 0 if no acknowledged write is lost, and no message is there twice */
+export async function demonstrateKills(
+  { stack, worker }: { stack: Stack; worker: DevWorker },
+  { minutes, restartWorker, say }: { minutes: number; restartWorker: () => Promise<void>; say: Say },
+): Promise<number> {
+  const swarm = await startSwarm(stack, worker.url);
+  const endMs = performance.now() + minutes * 60_000;
+  const turns: readonly (Store | 'worker')[][] = [['redis'], ['worker'], ['postgres'], ['redis', 'postgres']];
+  let kills = 0;
+  const watching = setInterval(
+    () => say(swarm.describeSecond(`${kills} kills`, KILL_LINE_SECONDS)),
+    KILL_LINE_SECONDS * 1_000,
+  );
+  try {
+    while (performance.now() < endMs) {
+      const nextMs = performance.now() + KILL_SECONDS * 1_000;
+      const victims = turns[kills++ % turns.length] ?? [];
+      await Promise.all(
+        victims.map(async (victim) => {
+          if (victim === 'worker') return restartWorker();
+          await stack[victim].kill();
+          await stack.restart(victim);
+        }),
+      );
+      await delay(Math.max(0, nextMs - performance.now()));
+    }
+    return await swarm.report(say);
+  } finally {
+    clearInterval(watching);
+    await swarm.stop();
+  }
+}
+
+/** Makes a space, in which the swarm begins to write. */
+async function startSwarm(stack: Stack, url: string): Promise<Swarm> {
+  const apiKey = await issueKey(stack.values.databaseUrl, TENANT_ID);
+  const call: Call = (method, path, body) =>
+    fetch(`${url}/v1/spaces/${SPACE_ID}${path}`, {
+      method,
+      headers: { authorization: `Bearer ${apiKey}`, 'content-type': 'application/json' },
+      ...(body && { body: JSON.stringify(body) }),
+      signal: AbortSignal.timeout(ANSWER_MS_MAX),
+    });
+  await call('PUT', '', { name: 'Arena' });
+  return new Swarm(call);
+}
+
+type Call = (method: string, path: string, body?: object) => Promise<Response>;
 
 /** Writers that create objects, and post a message with every tenth. The ledger of their answers is outside of the product. */
 class Swarm {
@@ -99,6 +128,7 @@ class Swarm {
   #isOver = false;
   #second: { outcomes: Map<Outcome, number>; longestMs: number } = { outcomes: new Map(), longestMs: 0 };
   #seconds = 0;
+  readonly #beganMs = performance.now();
 
   constructor(call: Call) {
     this.#call = call;
@@ -118,12 +148,13 @@ class Swarm {
     await Promise.all(this.#writing);
   }
 
-  /** One line: what callers saw in the last second. */
-  describeSecond(now: string): string {
+  /** One line: what callers saw in the last second, or in the last seconds. */
+  describeSecond(now: string, seconds = 1): string {
     const { outcomes, longestMs } = this.#second;
     this.#second = { outcomes: new Map(), longestMs: 0 };
     const counts = OUTCOMES.map((outcome) => `${outcome} ${String(outcomes.get(outcome) ?? 0).padStart(3)}`);
-    const time = `${String(++this.#seconds).padStart(4)} s`;
+    this.#seconds += seconds;
+    const time = `${String(this.#seconds).padStart(4)} s`;
     return `${time}  ${now.padEnd(20)}  ${counts.join('  ')}  longest ${Math.round(longestMs)} ms`;
   }
 
@@ -158,8 +189,32 @@ class Swarm {
     this.#second.longestMs = Math.max(this.#second.longestMs, ms);
   }
 
+  /** Ends, and says which acknowledged writes Postgres has. @returns 0 if it has each of them, and each message once */
+  async report(say: Say): Promise<number> {
+    await this.stop();
+    const settledMs = performance.now();
+    const { lost, doubled } = await this.#findMissing(SETTLE_SECONDS_MAX);
+    const wait = Math.round((performance.now() - settledMs) / 100) / 10;
+    say('');
+    say(
+      `   ${Math.round((settledMs - this.#beganMs) / 1_000)} s, ${this.total} writes of ${WRITERS} writers`,
+    );
+    for (const outcome of OUTCOMES) {
+      const isKept = outcome === 'queued' || outcome === 'spilled';
+      const lostHere = lost.filter((write) => write.outcome === outcome).length;
+      say(`   ${outcome.padEnd(10)} ${this.count(outcome)}${isKept ? `, lost ${lostHere}` : ''}`);
+    }
+    say(`   all acknowledged writes were committed after ${wait} s`);
+    say(`   acknowledged and lost   ${lost.length}`);
+    say(`   messages there twice    ${doubled.length}`);
+    for (const id of [...lost.map((write) => write.id), ...doubled].slice(0, 20)) say(`     ${id}`);
+    const isWhole = lost.length + doubled.length === 0;
+    say(isWhole ? 'No acknowledged write was lost.' : 'Acknowledged writes were LOST or doubled.');
+    return isWhole ? 0 : 1;
+  }
+
   /** Compares the ledger with Postgres, until everything is there or the time is over. */
-  async findMissing(secondsMax: number): Promise<{ lost: string[]; doubled: string[] }> {
+  async #findMissing(secondsMax: number): Promise<{ lost: Acknowledged[]; doubled: string[] }> {
     const endMs = performance.now() + secondsMax * 1_000;
     for (;;) {
       const found = await this.#compare().catch(() => null);
@@ -169,7 +224,7 @@ class Swarm {
     }
   }
 
-  async #compare(): Promise<{ lost: string[]; doubled: string[] }> {
+  async #compare(): Promise<{ lost: Acknowledged[]; doubled: string[] }> {
     const objects = await this.#list<{ id: string }>('/objects');
     const messages = await this.#list<{ text: string }>('/chat');
     const there = {
@@ -178,7 +233,7 @@ class Swarm {
     };
     const texts = messages.map(({ text }) => text);
     return {
-      lost: this.#acknowledged.filter(({ kind, id }) => !there[kind].has(id)).map(({ id }) => id),
+      lost: this.#acknowledged.filter(({ kind, id }) => !there[kind].has(id)),
       doubled: texts.filter((text, i) => texts.indexOf(text) !== i),
     };
   }

@@ -2,6 +2,7 @@
 /**
  * `npm run demo`: a world is imported and changed, everything is killed, started again, and is the same world.
  * `npm run demo -- outage`: the stores are killed one after the other, for 20 s or as many as are given, while a swarm writes.
+ * `npm run demo -- kills`: every 5 s a store, both stores or the Worker is killed, for 10 minutes or as many as are given.
  */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -10,7 +11,7 @@ import { join, resolve } from 'node:path';
 import { migrate } from '../drizzle/migrate.ts';
 import type { WorldObject, WorldState } from '../src/world/types.ts';
 import { compareWorlds } from './compare-worlds.ts';
-import { AWAY_SECONDS, demonstrateOutages } from './demo-outage.ts';
+import { AWAY_SECONDS, demonstrateKills, demonstrateOutages, KILL_MINUTES } from './demo-outage.ts';
 import { makeTown } from './demo-scene.ts';
 import { issueKey } from './first-world.ts';
 import { findFreePort } from './ports.ts';
@@ -36,9 +37,11 @@ async function start(dir: string): Promise<{ stack: Stack; worker: DevWorker }> 
   const { migrationUrl, databaseUrl } = stack.values;
   await migrate({ migrationUrl, appUrl: databaseUrl, log: (line) => say(`  ${line}`) });
   const port = await findFreePort(0, new Set(Object.values(stack.ports)));
-  const variables = buildWorkerVariables(stack.values);
-  const worker = await startWorker({ dir, port, variables, onSpawn: stack.lock.record });
-  return { stack, worker };
+  return { stack, worker: await startDevWorker(dir, stack, port) };
+}
+
+function startDevWorker(dir: string, { values, lock }: Stack, port: number): Promise<DevWorker> {
+  return startWorker({ dir, port, variables: buildWorkerVariables(values), onSpawn: lock.record });
 }
 
 class Client {
@@ -152,9 +155,17 @@ async function run(): Promise<number> {
   try {
     say('1. starting Postgres, Redis, the emulators and the Worker');
     running = await start(dir);
-    const [, , what, seconds] = process.argv;
-    const awaySeconds = Number(seconds ?? AWAY_SECONDS);
-    if (what === 'outage') return await demonstrateOutages(running, { awaySeconds, say });
+    const [, , what, length] = process.argv;
+    if (what === 'outage')
+      return await demonstrateOutages(running, { awaySeconds: Number(length ?? AWAY_SECONDS), say });
+    if (what === 'kills') {
+      const started = running;
+      const restartWorker = async () => {
+        await started.worker.kill();
+        started.worker = await startDevWorker(dir, started.stack, started.worker.port);
+      };
+      return await demonstrateKills(started, { minutes: Number(length ?? KILL_MINUTES), restartWorker, say });
+    }
     const apiKey = await issueKey(running.stack.values.databaseUrl, TENANT_ID);
 
     const scene = join(dir, 'town.gltf');

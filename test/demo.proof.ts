@@ -31,8 +31,18 @@ describe('the main job', () => {
     const { output, code } = await runDemo('outage', '5');
     for (const outcome of ['queued', 'spilled', 'refused'])
       expect(output).toMatch(new RegExp(`   ${outcome} +[1-9]`));
+    expect(output).toMatch(/ {3}queued +\d+, lost 0\n {3}spilled +\d+, lost 0\n/);
     expect(output).toMatch(/acknowledged and lost {3}0\n.*messages there twice {4}0\n/);
     expect(output).toContain('No acknowledged write was lost.');
+    expect(code).toBe(0);
+  });
+
+  it('loses no acknowledged write while every 5 seconds something is killed', {
+    timeout: 180_000,
+  }, async () => {
+    const { output, code } = await runDemo('kills', '0.5');
+    expect(output).toMatch(/ 20 s {2}[1-9]\d* kills/);
+    expect(output).toMatch(/acknowledged and lost {3}0\n.*messages there twice {4}0\n/);
     expect(code).toBe(0);
   });
 });
