@@ -70,7 +70,7 @@ export async function demonstrateOutages(
   }
 }
 
-/** Each kill is repaired at once. @returns 0 if no acknowledged write is lost, and no message is there twice */
+/** Each victim is started again immediately. @returns 0 if no acknowledged write is lost, and no message is there twice */
 export async function demonstrateKills(
   { stack, worker }: { stack: Stack; worker: DevWorker },
   { minutes, restartWorker, say }: { minutes: number; restartWorker: () => Promise<void>; say: Say },
