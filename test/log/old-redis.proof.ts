@@ -5,6 +5,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { findFreePort } from '../../dev/ports.ts';
 import { type RedisServer, startRedis } from '../../dev/redis.ts';
 import { CACHE_DIR } from '../../dev/stack.ts';
+import type { FileStore } from '../../src/library/asset-library.ts';
 import type { LogAddress } from '../../src/log/log-stores.ts';
 import type { Postgres } from '../../src/postgres/client.ts';
 import { createDrainStore } from '../../src/postgres/drain-store.ts';
@@ -15,6 +16,7 @@ import { openTcpRedis } from '../../src/redis/tcp.ts';
 import { openTcpLive, type TcpLive } from '../../src/redis/tcp-live.ts';
 import type { Seq } from '../../src/world/types.ts';
 import { openTestNeon } from '../layers.ts';
+import { Cut, openCutProcess } from './cut-process.ts';
 import { listIncidents } from './fold.ts';
 import { expectContinues, openProcess, type Process } from './open-process.ts';
 import { makeSpace, type Rig } from './rig.ts';
@@ -76,9 +78,9 @@ describe('a Redis that comes back older', () => {
   }
 
   /** Cuts the power of Redis, changes its files with `change`, and starts it again. */
-  async function restart(change: () => void): Promise<void> {
+  async function restart(change: () => void | Promise<void>): Promise<void> {
     await server.kill();
-    change();
+    await change();
     await start();
     await expect
       .poll(
@@ -231,6 +233,39 @@ describe('a Redis that comes back older', () => {
       const world = await expectContinues(after, { committed, seqs, name: 'next' });
       expect(Object.keys(world)).toEqual(committed);
       expect((await listIncidents(rig, address)).length).toBeGreaterThan(0);
+    },
+    MINUTES,
+  );
+
+  it.each(cuts)(
+    `its file truncated to %i of ${CUTS} parts while requests wait in Postgres: each returns once`,
+    async (cut) => {
+      const history = await makeHistory(patterns['the last ones waiting']);
+      const { address, writes, from, to } = history;
+      const outside = { redis, postgres, files: {} as FileStore };
+      const spilling = openCutProcess(new Cut(Number.POSITIVE_INFINITY, 'before'), outside, address);
+      const spilled = ['s0', 's1', 's2'];
+      await restart(async () => {
+        for (const id of spilled)
+          expect(await spilling.layer.appendOperations({ ops: [{ op: 'put', id, name: id }] })).toMatchObject(
+            {
+              status: 'spilled',
+            },
+          );
+        const { durability } = await spilling.layer.postMessage({ text: 'spilled' }, { waits: false });
+        expect(durability).toBe('spilled');
+        truncateSync(findFile(), from + Math.floor(((to - from) * cut) / CUTS));
+      });
+      const returned = await spilling.spill.returnSpace(address);
+      expect(returned).toEqual({ returned: 4, buried: 0, isLeft: false });
+      const committed = writes.filter(({ isCommitted }) => isCommitted).map(({ id }) => id);
+      await expectContinues(open(address), {
+        committed: [...committed, ...spilled],
+        seqs: writes.map(({ seq }) => seq),
+        name: 'next',
+      });
+      const { items } = await spilling.layer.listMessages();
+      expect(items.map(({ text }) => text)).toEqual(['spilled']);
     },
     MINUTES,
   );
