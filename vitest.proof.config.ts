@@ -8,6 +8,8 @@ export default defineConfig({
     ...settings,
     include: [`${ROOMS}/**/*.proof.ts`],
     testTimeout: 120_000,
+    // Of tests that wait most of their time, as `slow-stores` does.
+    maxConcurrency: 3,
     sequence: { sequencer: SlowFirst },
   },
 });

@@ -3,6 +3,7 @@ import { contextStorage } from 'hono/context-storage';
 import { cors } from 'hono/cors';
 import { methodNotAllowed } from 'hono/method-not-allowed';
 import { AppError } from '../src/world/errors.ts';
+import { answerInTime } from './http/answer-in-time.ts';
 import { allow, authenticate } from './http/auth.ts';
 import { readBasePath } from './http/base-path.ts';
 import type { AppEnv, Services } from './http/context.ts';
@@ -89,7 +90,7 @@ export function createApp(services: Services): Hono<AppEnv> {
 }
 
 function mount(app: Hono<AppEnv>, { config, spaceLog }: Services, route: Route): void {
-  const { method, path, access, counted, fromQuery = false, handler } = route;
+  const { method, path, access, counted, fromQuery = false, takesLong = false, handler } = route;
   const [verb, pattern] = [method.toUpperCase(), path.replaceAll(/\{(\w+)\}/g, ':$1')];
   if (typeof access === 'string') {
     app.on(verb, pattern, handler);
@@ -102,7 +103,9 @@ function mount(app: Hono<AppEnv>, { config, spaceLog }: Services, route: Route):
       : counted === 'append' && spaceLog !== null
         ? limitFailures(requests)
         : limitRequests(requests);
-  app.on(verb, pattern, authenticate({ fromQuery }), limit, allow(access), handler);
+  const handlers = [authenticate({ fromQuery }), limit, allow(access), handler] as const;
+  if (takesLong) app.on(verb, pattern, ...handlers);
+  else app.on(verb, pattern, answerInTime(), ...handlers);
 }
 
 /** Replaces the routes if the configuration is wrong: every answer says why. */

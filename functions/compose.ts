@@ -38,6 +38,7 @@ import { logQueries } from '../src/postgres/log-queries.ts';
 import { createStateLoader } from '../src/postgres/operations/load-snapshot.ts';
 import { createSessionStore } from '../src/postgres/session-store.ts';
 import { withBreaker } from '../src/postgres/with-breaker.ts';
+import { withDeadline } from '../src/postgres/with-deadline.ts';
 import { createWorldStore } from '../src/postgres/world-store.ts';
 import { createQueue } from '../src/qstash/queue.ts';
 import type { RedisClient } from '../src/redis/client.ts';
@@ -106,6 +107,7 @@ export function compose(env: Env, runtime: Runtime): Composition {
   const postgres = config.queryLoggingEnabled
     ? logQueries(guardedPostgres, { now, onQuery: (event) => log('info', 'query', { ...event }) })
     : guardedPostgres;
+  const credentials = withDeadline(postgres, LIMITS.storeSlowMs);
   const redis = config.redis === null ? null : openRedis({ ...config.redis, readHeaders });
   const drainStore = createDrainStore(postgres);
   const logs = redis && openLogs(redis, drainStore, { now, log });
@@ -159,11 +161,11 @@ export function compose(env: Env, runtime: Runtime): Composition {
       { log: worldLog, state },
       { tenantId: config.defaultTenantId, spaceId: config.defaultSpaceId },
     ),
-    apiKeys: new ApiKeys(createApiKeyStore(postgres), {
+    apiKeys: new ApiKeys(createApiKeyStore(credentials), {
       now,
       cacheMs: config.limits.apiKeyCacheSeconds * 1_000,
     }),
-    sessions: new Sessions(createSessionStore(postgres), {
+    sessions: new Sessions(createSessionStore(credentials), {
       now,
       cacheMs: config.limits.apiKeyCacheSeconds * 1_000,
       keys: config.sessionSigning,

@@ -109,7 +109,7 @@ interface PageOf {
 
 /**
  * The main interface to a tenant's worlds. It checks every input: an error is an `AppError` with `errors[] {path, message}`, and
- * nothing is written. When a promise resolves, the write has committed, unless the method says otherwise. A write that takes over 10 s
+ * nothing is written. When a promise resolves, the write has committed, unless the method says otherwise. A write that takes over 8 s
  * rejects with `write_queued`, and is applied all the same.
  */
 export class PersistenceLayer {

@@ -17,7 +17,8 @@ function makeBody(type?: 'bytes') {
     type === 'bytes' ? new ReadableStream({ type, start }) : new ReadableStream<Uint8Array>({ start });
   const context = {
     req: { raw: { body: stream }, header: () => undefined },
-    get: () => ({ config: { limits: { bodyTimeoutMs: TIMEOUT_MS } } }),
+    get: (name: string) =>
+      name === 'services' ? { config: { limits: { bodyTimeoutMs: TIMEOUT_MS } } } : undefined,
   };
   // The reader uses nothing else of a context.
   const reader = BodyReader.open(context as unknown as AppContext);

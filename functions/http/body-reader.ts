@@ -16,13 +16,20 @@ export class BodyReader {
   readonly #readNext: () => Promise<{ done: boolean; value?: Uint8Array | undefined }>;
   readonly #cancel: () => Promise<void>;
   readonly #timeoutMs: number;
+  readonly #whileReading: <T>(reading: Promise<T>) => Promise<T>;
 
-  private constructor(stream: ByteStream, pieceBytes: number, timeoutMs: number) {
+  private constructor(
+    stream: ByteStream,
+    pieceBytes: number,
+    timeoutMs: number,
+    whileReading = <T>(reading: Promise<T>) => reading,
+  ) {
     const reader = openBytes(stream) ?? stream.getReader();
     this.#readNext = () =>
       reader instanceof ReadableStreamDefaultReader ? reader.read() : reader.read(new Uint8Array(pieceBytes));
     this.#cancel = () => reader.cancel();
     this.#timeoutMs = timeoutMs;
+    this.#whileReading = whileReading;
   }
 
   /** @returns null for a request without a body. */
@@ -31,7 +38,8 @@ export class BodyReader {
     if (stream === null) return null;
     const declared = Number(c.req.header('Content-Length') ?? READ_BYTES);
     const pieceBytes = declared > 0 && declared < READ_BYTES ? declared : READ_BYTES;
-    return new BodyReader(stream, pieceBytes, c.get('services').config.limits.bodyTimeoutMs);
+    const { bodyTimeoutMs } = c.get('services').config.limits;
+    return new BodyReader(stream, pieceBytes, bodyTimeoutMs, c.get('whileReading'));
   }
 
   /**
@@ -42,10 +50,11 @@ export class BodyReader {
     const next = this.#readNext().catch((cause: unknown) => {
       throw new AppError('malformed_json', 'The server could not read the whole body.', { cause });
     });
-    const { done, value } = await within(timeoutMs, next, () => {
+    const reading = within(timeoutMs, next, () => {
       const message = `The server received no body data for ${timeoutMs} ms. Send the request again.`;
       return new AppError('body_timeout', message);
     });
+    const { done, value } = await this.#whileReading(reading);
     return done || value === undefined ? null : value;
   }
 

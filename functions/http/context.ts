@@ -95,6 +95,8 @@ export interface AppEnv {
     services: Services;
     /** Describes all routes as OpenAPI. */
     describeApi: () => JsonObject;
+    /** Stops the time of the answer while the caller sends its body. Set by `answerInTime`, which some routes do not have. */
+    whileReading: (<T>(reading: Promise<T>) => Promise<T>) | undefined;
     /** The rights that the route needs. Set by `allow`. */
     rule: Rule;
     /** Set by `authenticate`. */

@@ -40,6 +40,8 @@ export interface Route {
    * same Redis command (in memory without a Redis).
    */
   counted?: 'beside' | 'append';
+  /** Its answer may take longer than that of other routes: its work depends on the size of a file or a world. */
+  takesLong?: boolean;
   /** It takes the credential from `access_token` too. */
   fromQuery?: boolean;
   summary: string;

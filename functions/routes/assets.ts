@@ -53,6 +53,7 @@ function describeLibrary(kind: AssetKind): Route[] {
       tag,
       access: ['write', 'editor', 'any'],
       handler: handlers.post,
+      takesLong: true,
       summary: `Upload a ${one}, or name its address`,
       description: `${what} The same bytes are stored once for a tenant. \`Repr-Digest\` lets the bucket check them. An empty body with a \`Repr-Digest\` adds bytes that are stored already, or is 404. A JSON body names a file elsewhere, which the server never fetches.`,
       query: {
@@ -123,6 +124,7 @@ function describeLibrary(kind: AssetKind): Route[] {
       tag,
       access: ['read', 'viewer', 'any'],
       handler: handlers.getFile,
+      takesLong: true,
       summary: `The bytes of a ${one}`,
       headers: ['If-None-Match', 'Range', 'If-Range'],
       answers: {
@@ -147,6 +149,7 @@ function describeLibrary(kind: AssetKind): Route[] {
       tag,
       access: ['write', 'editor', 'any'],
       handler: handlers.beginUpload,
+      takesLong: true,
       summary: `Start to upload a large ${one} in parts`,
       description:
         'Send each part with PUT, then complete the upload. After a broken connection, send the missing parts.',
@@ -172,6 +175,7 @@ function describeLibrary(kind: AssetKind): Route[] {
       tag,
       access: ['write', 'editor', 'any'],
       handler: handlers.putPart,
+      takesLong: true,
       summary: 'Store one part of an upload',
       description: 'Every part except the last has `partBytes` bytes. A repeat replaces the part.',
       headers: ['Content-Length'],
@@ -186,6 +190,7 @@ function describeLibrary(kind: AssetKind): Route[] {
       tag,
       access: ['write', 'editor', 'any'],
       handler: handlers.completeUpload,
+      takesLong: true,
       summary: 'Join the parts, check the file and add it to the library',
       answers: { 201: added },
       problems: ['not_found', 'conflict', 'invalid_file', 'quota_exceeded', 'no_asset_store'],
@@ -197,6 +202,7 @@ function describeLibrary(kind: AssetKind): Route[] {
       tag,
       access: ['write', 'editor', 'any'],
       handler: handlers.abortUpload,
+      takesLong: true,
       summary: 'Give up an upload and delete its parts',
       answers: { 204: GONE },
       problems: ['not_found', 'no_asset_store'],

@@ -45,7 +45,7 @@ export const OBJECT_ROUTES: readonly Route[] = [
     handler: putObject,
     summary: 'Create or replace an object',
     description:
-      'Absent members get their defaults. Members that the server writes are ignored, so a client can send back what it read. The answer comes after the commit. After 10 s, or with `Prefer: respond-async`, it comes when the log has the write.',
+      'Absent members get their defaults. Members that the server writes are ignored, so a client can send back what it read. The answer comes after the commit. After 8 s, or with `Prefer: respond-async`, it comes when the log has the write.',
     headers: ['If-Match', 'If-None-Match', 'Prefer'],
     body: json('ObjectInput', OBJECT_INPUT),
     answers: {

@@ -62,6 +62,7 @@ export const PEOPLE_ROUTES: readonly Route[] = [
     // Erases in all spaces of the tenant: more than a session, which has one, may do.
     access: ['write'],
     handler: deleteUser,
+    takesLong: true,
     summary: 'Erase a person',
     description:
       'Deletes their row, memberships, avatars and sessions. Their messages stay without an author, and their objects get a pseudonym that leads back to nobody. A session in another process may still write for some seconds: erase again to remove that too.',

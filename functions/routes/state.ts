@@ -58,6 +58,7 @@ export const STATE_ROUTES: readonly Route[] = [
     // A session saves no people, models or media: those are the tenant's.
     access: ['write', 'owner', 'space'],
     handler: putState,
+    takesLong: true,
     summary: 'Save a whole world, all or nothing',
     description:
       '`replace`: the objects given are the world; if `users` is given, they are its avatars. `merge`: what is given is put, the rest is kept. As NDJSON, a WorldLineInput a line, with `end` as the last: a world of any size, streamed.',

@@ -1,10 +1,12 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { Breaker, Refused } from './breaker.ts';
 
+/** Milliseconds. A test waits for them, because a breaker measures by its own timer. */
+const SLOW_MS = 20;
 const OPTIONS = {
   failuresMax: 3,
   probeMs: 1_000,
-  probeMsMax: 3_000,
+  slowMs: SLOW_MS,
   isOutage: (error: unknown) => error !== MISTAKE,
 };
 const MISTAKE = new Error('a mistake of the caller');
@@ -67,46 +69,12 @@ describe('a breaker', () => {
     expect(breaker.awaySinceMs).toBeNull();
   });
 
-  it('lets calls through as soon as somebody was answered', async () => {
+  it('lets calls through as soon as a direct question is answered', async () => {
     const breaker = await breakIt();
-    breaker.noteAnswer();
+    await breaker.ask(succeed);
     expect(breaker.awaySinceMs).toBeNull();
     await expect(breaker.run(fail(AWAY), succeed)).rejects.toBe(AWAY);
     expect(await breaker.run(succeed, succeed)).toBe('done');
-  });
-
-  it('probes again after a probe that never ends', async () => {
-    const breaker = await breakIt();
-    const sinceMs = breaker.awaySinceMs;
-    vi.advanceTimersByTime(1_000);
-    const lost = Promise.withResolvers<void>();
-    const ended = breaker.run(succeed, () => lost.promise);
-    vi.advanceTimersByTime(2_999);
-    await expect(breaker.run(succeed, succeed)).rejects.toBeInstanceOf(Refused);
-    vi.advanceTimersByTime(1);
-    const probe = vi.fn(fail(AWAY));
-    await expect(breaker.run(succeed, probe)).rejects.toBe(AWAY);
-    expect([probe.mock.calls.length, breaker.awaySinceMs]).toEqual([1, sinceMs]);
-    await expect(breaker.run(succeed, succeed)).rejects.toBeInstanceOf(Refused);
-    // A late answer of the first probe says nothing of now.
-    lost.resolve();
-    expect(await ended).toBe('done');
-    expect(breaker.awaySinceMs).toBe(sinceMs);
-    vi.advanceTimersByTime(1_000);
-    expect(await breaker.run(succeed, succeed)).toBe('done');
-    expect(breaker.awaySinceMs).toBeNull();
-  });
-
-  it('lets other calls through while the call after a probe still runs', async () => {
-    const breaker = await breakIt();
-    vi.advanceTimersByTime(1_000);
-    const long = Promise.withResolvers<string>();
-    const call = vi.fn(() => long.promise);
-    const first = breaker.run(call, succeed);
-    await vi.waitFor(() => expect(call).toHaveBeenCalledOnce());
-    expect(await breaker.run(succeed, succeed)).toBe('done');
-    long.resolve('long');
-    expect(await first).toBe('long');
   });
 
   it('stays away since the first failure while probes fail', async () => {
@@ -117,5 +85,58 @@ describe('a breaker', () => {
       await expect(breaker.run(succeed, fail(AWAY))).rejects.toBe(AWAY);
     }
     expect(breaker.awaySinceMs).toBe(sinceMs);
+  });
+
+  describe('[F8a] whose other side is slow', () => {
+    /** Calls that are answered only when the test says so. */
+    function makeSlow() {
+      const { promise, resolve } = Promise.withResolvers<string>();
+      return { call: () => promise, answer: () => resolve('late') };
+    }
+
+    it('refuses calls after three that were not answered in time, and still returns their answers', async () => {
+      const breaker = new Breaker(OPTIONS);
+      const { call, answer } = makeSlow();
+      const calls = [call, call, call].map((each) => breaker.run(each, succeed));
+      await vi.waitFor(() => expect(breaker.awaySinceMs).not.toBeNull());
+      await expect(breaker.run(succeed, succeed)).rejects.toBeInstanceOf(Refused);
+      answer();
+      expect(await Promise.all(calls)).toEqual(['late', 'late', 'late']);
+      await expect(breaker.run(succeed, succeed)).rejects.toBeInstanceOf(Refused);
+    });
+
+    it('stays away while probes are slow', async () => {
+      const breaker = await breakIt();
+      const call = vi.fn(succeed);
+      for (let i = 0; i < 3; i++) {
+        vi.advanceTimersByTime(1_000);
+        await expect(breaker.run(call, makeSlow().call)).rejects.toBeInstanceOf(Refused);
+      }
+      expect(call).not.toHaveBeenCalled();
+      vi.advanceTimersByTime(1_000);
+      expect(await breaker.run(call, succeed)).toBe('done');
+    });
+
+    it('stays away when a direct question is answered late', async () => {
+      const breaker = await breakIt();
+      const { call, answer } = makeSlow();
+      const asking = breaker.ask(call);
+      vi.advanceTimersByTime(SLOW_MS);
+      answer();
+      expect(await asking).toBe('late');
+      expect(breaker.awaySinceMs).not.toBeNull();
+    });
+
+    it('[F8c] probes again when the request that probed has ended without an answer', async () => {
+      const breaker = await breakIt();
+      vi.advanceTimersByTime(1_000);
+      // The timer of an ended request does not run either.
+      vi.useFakeTimers({ toFake: ['Date', 'setTimeout', 'clearTimeout'], now: Date.now() });
+      void breaker.run(succeed, makeSlow().call);
+      await expect(breaker.run(succeed, succeed)).rejects.toBeInstanceOf(Refused);
+      vi.setSystemTime(Date.now() + OPTIONS.probeMs + SLOW_MS);
+      expect(await breaker.run(succeed, succeed)).toBe('done');
+      expect(breaker.awaySinceMs).toBeNull();
+    });
   });
 });

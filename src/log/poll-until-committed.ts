@@ -1,5 +1,5 @@
-/** Milliseconds that a caller waits for a commit at most. */
-export const COMMIT_WAIT_MS_MAX = 10_000;
+/** Milliseconds that a caller waits for a commit at most. Its answer comes within 10 s, and its append took a part of them. */
+export const COMMIT_WAIT_MS_MAX = 8_000;
 /** Milliseconds between two looks at whether a drain has committed: doubled each time, up to the last. */
 const POLL_FIRST_MS = 4;
 const POLL_MS_MAX = 50;
@@ -21,8 +21,21 @@ export interface CommitPoll<Found> {
   draining?: Promise<unknown> | null;
 }
 
-/** Looks until a drain has committed what the caller waits for. @returns `late` where that took too long */
+/**
+ * Looks until a drain has committed what the caller waits for. No look or drain delays its end. @returns `late` where that took too long
+ */
 export async function pollUntilCommitted<Found>(poll: CommitPoll<Found>): Promise<Found | 'late'> {
+  const { now, pause, endMs } = poll;
+  const over = new AbortController();
+  const late = pause(Math.max(0, endMs - now()), over.signal).then(() => 'late' as const);
+  try {
+    return await Promise.race([keepLooking(poll, over.signal), late]);
+  } finally {
+    over.abort();
+  }
+}
+
+async function keepLooking<Found>(poll: CommitPoll<Found>, over: AbortSignal): Promise<Found | 'late'> {
   const { now, pause, endMs, look, drain } = poll;
   let isDraining = false;
   const follow = async (work: Promise<unknown>) => {
@@ -35,12 +48,12 @@ export async function pollUntilCommitted<Found>(poll: CommitPoll<Found>): Promis
   for (let delayMs = POLL_FIRST_MS; ; delayMs = Math.min(delayMs * 2, POLL_MS_MAX)) {
     const found = await look();
     if (found !== null) return found;
-    if (now() >= endMs) return 'late';
+    if (over.aborted || now() >= endMs) return 'late';
     if (now() >= impatientMs && !isDraining) {
       impatientMs = now() + IMPATIENT_MS;
       const waiting = new AbortController();
       await Promise.race([follow(drain()), pause(POLL_MS_MAX, waiting.signal)]);
       waiting.abort();
-    } else await pause(delayMs);
+    } else await pause(delayMs, over);
   }
 }

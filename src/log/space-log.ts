@@ -147,7 +147,7 @@ export class SpaceLog {
   }
 
   /**
-   * The same, answered when it has committed, with what became of each operation; after 10 s `queued`.
+   * The same, answered when it has committed, with what became of each operation; after 8 s `queued`.
    * @throws as `enqueue` does
    */
   async commit(

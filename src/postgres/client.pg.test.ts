@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startNeonEmulator } from '../../dev/emulators/neon.ts';
 import { stack, uniqueName } from '../../test/support.ts';
 import { startTcpProxy, type TcpFault } from '../../test/tcp-proxy.ts';
+import { LIMITS } from '../world/limits.ts';
 import type { Postgres, TransactionMode } from './client.ts';
 import { openNeon } from './neon.ts';
 import { openPg } from './pg.ts';
@@ -167,4 +168,21 @@ describe.each([
     await held;
     expect(await readCode()).toBe('free');
   });
+});
+
+it('[F8d] refuses a transaction over TCP while too many wait for a connection', async () => {
+  const way = await openTcpWay();
+  const postgres = way.open(2_000);
+  try {
+    way.inject({ kind: 'hang' });
+    const ask = () => run(postgres, 't', [sql`select 1`]).catch((error: unknown) => error);
+    const asked = Array.from({ length: LIMITS.postgresWaitingMax + 1 }, ask);
+    expect(await ask()).toMatchObject({ ...AWAY, message: 'Too many requests wait for Postgres.' });
+    way.clear();
+    await Promise.all(asked);
+    await expect.poll(ask).toEqual([{ '?column?': 1 }]);
+  } finally {
+    await postgres.close();
+    await way.close();
+  }
 });

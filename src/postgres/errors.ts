@@ -10,6 +10,13 @@ const CONSTRAINT_PATHS: Record<string, string> = {
   spaces_settings_size: '/settings',
 };
 
+/** A transaction was not begun, because too many wait for a connection. */
+export class TooManyWaiting extends AppError {
+  constructor() {
+    super('store_unavailable', 'Too many requests wait for Postgres.', { retryAfterSeconds: 2 });
+  }
+}
+
 interface DatabaseFailure {
   code?: unknown;
   constraint?: unknown;

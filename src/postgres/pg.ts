@@ -1,7 +1,8 @@
 import { drizzle } from 'drizzle-orm/node-postgres';
 import pg from 'pg';
+import { LIMITS } from '../world/limits.ts';
 import { type Database, type Postgres, ping, type TransactionMode } from './client.ts';
-import { hasSqlState, isRepeatable, toAppError } from './errors.ts';
+import { hasSqlState, isRepeatable, TooManyWaiting, toAppError } from './errors.ts';
 import { listSettings } from './settings.ts';
 
 const ATTEMPTS_MAX = 3;
@@ -78,6 +79,7 @@ async function transact(
   begin: string,
   build: (db: Database) => readonly PromiseLike<unknown>[],
 ): Promise<unknown[]> {
+  if (pool.waitingCount >= LIMITS.postgresWaitingMax) throw new TooManyWaiting();
   const client = await pool.connect();
   let failure: Error | undefined;
   // While it is lent, the pool does not listen: without a listener a connection that breaks would end the process.

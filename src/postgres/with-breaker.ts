@@ -2,7 +2,7 @@ import { Breaker, Refused } from '../helpers/breaker.ts';
 import { AppError, isAway } from '../world/errors.ts';
 import { LIMITS } from '../world/limits.ts';
 import type { Postgres } from './client.ts';
-import { hasSqlState } from './errors.ts';
+import { hasSqlState, TooManyWaiting } from './errors.ts';
 
 /** A Postgres whose transactions fail immediately while it is away, so that nobody waits for it and no queue grows. */
 export interface GuardedPostgres extends Postgres {
@@ -14,7 +14,7 @@ export function withBreaker(postgres: Postgres): GuardedPostgres {
   const breaker = new Breaker({
     failuresMax: LIMITS.storeFailuresMax,
     probeMs: LIMITS.storeProbeMs,
-    probeMsMax: LIMITS.storeProbeMsMax,
+    slowMs: LIMITS.storeSlowMs,
     isOutage: isUnreachable,
   });
   /** Why transactions are refused. */
@@ -32,10 +32,7 @@ export function withBreaker(postgres: Postgres): GuardedPostgres {
       }
     },
     // Asks always, so that `/readyz` tells how it is now.
-    async ping() {
-      await postgres.ping();
-      breaker.noteAnswer();
-    },
+    ping: () => breaker.ask(() => postgres.ping()),
     get awaySinceMs() {
       return breaker.awaySinceMs;
     },
@@ -45,6 +42,7 @@ export function withBreaker(postgres: Postgres): GuardedPostgres {
 
 /** Whether Postgres did not answer. An error with a SQLSTATE is an answer, except of a server that starts or ends. */
 function isUnreachable(error: unknown): error is AppError {
+  if (error instanceof TooManyWaiting) return false;
   return isAway(error) && (!hasSqlState(error) || hasSqlState(error, /^(08|57P0[123])/));
 }
 

@@ -28,7 +28,7 @@ export function createRedisClient(transport: RedisTransport): RedisClient {
   const breaker = new Breaker({
     failuresMax: LIMITS.storeFailuresMax,
     probeMs: LIMITS.storeProbeMs,
-    probeMsMax: LIMITS.storeProbeMsMax,
+    slowMs: LIMITS.storeSlowMs,
     // Its refusals are answers.
     isOutage: () => true,
   });
@@ -91,11 +91,11 @@ export function createRedisClient(transport: RedisTransport): RedisClient {
       return readReply(isUnknown ? await sendOne(['EVAL', source, ...rest]) : outcome);
     },
     // Asks always, so that `/readyz` tells how it is now.
-    async ping() {
-      const [outcome] = await send([['PING']], (call) => call());
-      if (readReply(outcome as RedisOutcome) !== 'PONG') throw createLostError();
-      breaker.noteAnswer();
-    },
+    ping: () =>
+      breaker.ask(async () => {
+        const [outcome] = await send([['PING']], (call) => call());
+        if (readReply(outcome as RedisOutcome) !== 'PONG') throw createLostError();
+      }),
     get awaySinceMs() {
       return breaker.awaySinceMs;
     },

@@ -125,7 +125,7 @@ export class SpaceState {
 
   /**
    * Resolves when Postgres has everything that the log had at the call, or when Redis is away. A caller that then reads Postgres reads
-   * every earlier acknowledged write. @throws state_unsettled after 10 s, or if writes wait for Redis
+   * every earlier acknowledged write. @throws state_unsettled after 8 s, or if writes wait for Redis
    */
   async waitUntilCommitted(address: LogAddress, defer: Defer): Promise<void> {
     await this.#returnSpilled(address);

@@ -8,7 +8,7 @@ import type { StateParts } from './state-parts.ts';
 
 /**
  * Waits until Postgres has the log up to `seq`, or up to where it ends now. Where Redis is away nobody knows where that is:
- * then it is not waited for. @throws state_unsettled after 10 s; store_unavailable if Postgres is away
+ * then it is not waited for. @throws state_unsettled after 8 s; store_unavailable if Postgres is away
  * @returns `away` if Redis is
  */
 export async function waitUntilCommitted(

@@ -77,10 +77,15 @@ export const LIMITS = {
   backlogBytesMax: 64 * 1024 * 1024,
   backlogEntriesMax: 100_000,
   backlogAgeSecondsMax: 900,
-  /** Failed calls in a row after which a store counts as away, milliseconds between two probes of it, and of one probe. */
+  /** Failed calls in a row after which a store counts as away, and milliseconds between two probes of it. */
   storeFailuresMax: 3,
   storeProbeMs: 1_000,
-  storeProbeMsMax: 3_000,
+  /** Milliseconds after which a call to a store counts as failed, and a lookup of a credential is given up. */
+  storeSlowMs: 4_000,
+  /** Transactions of a process that wait for a connection to Postgres. */
+  postgresWaitingMax: 2_000,
+  /** Milliseconds after the last byte of a request until its answer, unless its route takes long. */
+  answerMsMax: 9_000,
   /** Seconds for which Redis remembers the key that the server gives to an append without one. */
   appendKeySeconds: 300,
   /** Seconds by which a key is taken as forgotten early: an append may be on its way for as long. */

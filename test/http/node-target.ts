@@ -10,6 +10,7 @@ export interface NodeTarget extends Target {
   address: { host: string; port: number };
   /** Every line that it has written to stdout and stderr. */
   lines: readonly string[];
+  pid: number;
   kill(signal: NodeJS.Signals): void;
   /** The exit code, or the signal that ended it. */
   exited: Promise<number | NodeJS.Signals>;
@@ -54,6 +55,7 @@ export async function startNode(env: TargetEnv): Promise<NodeTarget> {
       }),
     address: { host: url.hostname, port: Number(url.port) },
     lines,
+    pid: child.pid ?? 0,
     kill: (signal) => void child.kill(signal),
     exited,
     async stop() {

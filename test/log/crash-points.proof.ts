@@ -279,7 +279,7 @@ async function endOutage(): Promise<void> {
   await expect.poll(ping).toBe('back');
 }
 
-describe('[F9] a process that is cut at any call to a store', () => {
+describe('[F10] a process that is cut at any call to a store', () => {
   const closing: (() => unknown)[] = [];
   let live: TcpLive;
   let rig: Rig;
