@@ -9,6 +9,8 @@ import { once } from 'node:events';
 import { rmSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { migrate } from '../drizzle/migrate.ts';
+import { parseQueueConfig } from '../src/config.ts';
+import { createSchedules } from '../src/qstash/schedules.ts';
 import type { WorldObject, WorldState } from '../src/world/types.ts';
 import { compareWorlds } from './compare-worlds.ts';
 import { AWAY_SECONDS, demonstrateKills, demonstrateOutages, KILL_MINUTES } from './demo-outage.ts';
@@ -160,6 +162,9 @@ async function run(): Promise<number> {
       return await demonstrateOutages(running, { awaySeconds: Number(length ?? AWAY_SECONDS), say });
     if (what === 'kills') {
       const started = running;
+      // A Worker that is killed returns no spilled request: the schedule does, each minute.
+      const variables = { ...buildWorkerVariables(started.stack.values), PUBLIC_URL: started.worker.url };
+      await createSchedules(parseQueueConfig(variables)).apply();
       const restartWorker = async () => {
         await started.worker.kill();
         started.worker = await startDevWorker(dir, started.stack, started.worker.port);
