@@ -145,6 +145,59 @@ describe('an outage', () => {
     }
   });
 
+  it('Redis alone is killed: the pages show what Postgres keeps, and are the same world afterwards', {
+    timeout: 240_000,
+  }, async () => {
+    const dir = await makeTemporaryDir();
+    const { stack, worker } = await startAll(dir, ANY_PORTS, 0);
+    try {
+      const { hostname, port } = new URL(worker.url);
+      const guests = await makeGuests(
+        {
+          address: { host: hostname, port: Number(port) },
+          fetch: (path, init) => fetch(new URL(path, worker.url), init as RequestInit),
+        },
+        await issueKey(stack.values.databaseUrl, 'spilled'),
+      );
+      const ann = await openTab(at.browser, await guests.link('ann'));
+      await eventually(() => readUnsent(ann.page)).toBe(0);
+      await stack.redis.kill();
+      const put = (page: Page, id: string) =>
+        page.evaluate((name) => void window.worldkeep?.world.put(name, { name }), id);
+      await put(ann.page, 'lamp');
+      await eventually(() => ann.page.locator('#legend [data-level="spilled"]').textContent()).toBe(
+        '1 spilled',
+      );
+      await eventually(() => ann.page.locator('#outage').textContent()).toMatch(
+        /one of its stores is away.*Postgres keeps/,
+      );
+      // Somebody who comes now sees it too.
+      const ben = await openTab(at.browser, await guests.link('ben'));
+      const level = () => ben.page.evaluate(() => window.worldkeep?.world.durabilityOf('lamp'));
+      await eventually(async () => Object.keys(await readWorld(ben.page))).toEqual(['lamp']);
+      expect(await level()).toBe('spilled');
+
+      await stack.restart('redis');
+      for (const { page } of [ann, ben]) {
+        await eventually(() => page.locator('#outage').isHidden()).toBe(true);
+        await eventually(() => readUnsent(page)).toBe(0);
+      }
+      await put(ben.page, 'chair');
+      for (const { page } of [ann, ben])
+        await eventually(async () => Object.keys(await readWorld(page)).sort()).toEqual(['chair', 'lamp']);
+      await eventually(level).toBe('committed');
+      expect((await guests.state()).objects.map(({ id }) => id)).toEqual(['chair', 'lamp']);
+      for (const tab of [ann, ben]) {
+        await expectQuiet(tab, { allowed: OUTAGE });
+        await tab.context.close();
+      }
+    } finally {
+      await worker.stop();
+      await stack.stop();
+      rmSync(dir, { recursive: true, force: true });
+    }
+  });
+
   it('changes of a closed tab arrive when the link is opened again', async () => {
     const guests = await makeGuests(at.api);
     const proxy = await startTcpProxy(at.api.address.port);

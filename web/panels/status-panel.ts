@@ -99,7 +99,10 @@ const LOST: Outage = {
   text: 'This browser has stopped drawing in 3D. The picture comes back by itself. If it does not, reload the page: nothing is lost.',
 };
 
-/** @param spilled objects whose last change is spilled */
+const STORE_AWAY =
+  'The server answers, but one of its stores is away. Go on: the page catches up when it is back.';
+
+/** @param spilled objects whose last change waits in Postgres for its place in the order */
 function describeOutage({ status, unsent, error }: World, spilled: number): Outage | null {
   const waiting =
     unsent === 0
@@ -107,16 +110,16 @@ function describeOutage({ status, unsent, error }: World, spilled: number): Outa
       : `${unsent === 1 ? '1 change of yours waits' : `${unsent.toLocaleString()} changes of yours wait`} in this browser, also if you close the tab.`;
   const detail =
     spilled === 0 ? waiting : `Postgres keeps the changes that are marked as spilled. ${waiting}`;
-  if (status === 'offline')
-    return {
-      text:
-        error?.code === 'store_unavailable'
-          ? 'The server answers, but one of its stores is away. Go on: the page catches up when it is back.'
-          : 'The server does not answer. Go on: the page sends your changes when the server answers again.',
-      detail,
-    };
   if (status === 'unauthorized')
     return { text: 'Your sign-in has ended. Open a new sign-in link in this tab.', detail };
+  // The stream may stay open while Redis is away.
+  if (spilled > 0 || (status === 'offline' && error?.code === 'store_unavailable'))
+    return { text: STORE_AWAY, detail };
+  if (status === 'offline')
+    return {
+      text: 'The server does not answer. Go on: the page sends your changes when the server answers again.',
+      detail,
+    };
   return null;
 }
 
