@@ -90,8 +90,8 @@ export const LIMITS = {
   appendKeySeconds: 300,
   /** Seconds by which a key is taken as forgotten early: an append may be on its way for as long. */
   appendKeyMarginSeconds: 30,
-  /** Spilled requests, and their bytes, that one step of their return reads. */
-  spillPageRequestsMax: 500,
+  /** Spilled requests, and their bytes, of one step of their return. A process that dies repeats its step, so a step takes under a second. */
+  spillPageRequestsMax: 50,
   spillPageBytesMax: 2 * 1024 * 1024,
   /** Milliseconds after an answer in which a Worker tries to return what it spilled. Later, a job does. */
   spillReturnMsMax: 25_000,
