@@ -1,16 +1,10 @@
 import { fileURLToPath } from 'node:url';
-import { sql } from 'drizzle-orm';
-import { readMigrationFiles } from 'drizzle-orm/migrator';
-import { drizzle, type NodePgDatabase } from 'drizzle-orm/node-postgres';
-import { migrate as applyMigrations } from 'drizzle-orm/node-postgres/migrator';
 import pg from 'pg';
 import { countOf } from '../src/helpers/counts.ts';
-import { SELECT_SESSION_SETTINGS } from '../src/postgres/settings.ts';
+import { migrateOver } from '../src/postgres/migrate-over.ts';
 
 /** A server that is not Postgres may accept a connection and stay silent. */
 const CONNECT_MS_MAX = 15_000;
-/** Held while migrating, so that two processes migrate one after the other ("worldkeep" in ASCII). */
-const ADVISORY_LOCK = '8606216609143481712';
 
 export interface MigrateOptions {
   /** As the owner of the database, over TCP: postgresql://owner:…@host/database */
@@ -22,7 +16,8 @@ export interface MigrateOptions {
   migrationsFolder?: string;
 }
 
-const MIGRATIONS = fileURLToPath(new URL('./migrations', import.meta.url));
+/** The folder of the migrations, in this repository. */
+export const MIGRATIONS = fileURLToPath(new URL('./migrations', import.meta.url));
 
 /**
  * Brings a database to the newest schema in one transaction: all missing migrations, or none. Running it twice, or in two processes
@@ -43,41 +38,13 @@ export async function migrate({
   client.on('error', () => undefined);
   await client.connect();
   try {
-    await client.query(SELECT_SESSION_SETTINGS);
-    await client.query('select pg_advisory_lock($1)', [ADVISORY_LOCK]);
-    // Notices only name what exists already.
-    await client.query('set client_min_messages = warning');
-    const db = drizzle({ client });
-    const before = await readApplied(db);
-    refuseOther(before, migrationsFolder);
-    await applyMigrations(db, { migrationsFolder });
-    const applied = (await readApplied(db)).length - before.length;
+    const applied = await migrateOver(client, migrationsFolder);
     log(applied === 0 ? 'database: up to date' : `database: applied ${countOf(applied, 'migration')}`);
     if (appUrl !== undefined) await letAppLogIn(client, appUrl, log);
     return applied;
   } finally {
     await client.end();
   }
-}
-
-/** @returns the hashes of the migrations that the database has run. */
-async function readApplied(db: NodePgDatabase): Promise<string[]> {
-  const { rows } = await db.execute<{ there: string | null }>(
-    sql`select to_regclass('drizzle.__drizzle_migrations') as there`,
-  );
-  if (rows[0]?.there == null) return [];
-  const applied = await db.execute<{ hash: string }>(sql`select hash from drizzle.__drizzle_migrations`);
-  return applied.rows.map(({ hash }) => hash);
-}
-
-/** @throws where the database has run a migration that is none of these. */
-function refuseOther(applied: readonly string[], migrationsFolder: string): void {
-  const known = new Set(readMigrationFiles({ migrationsFolder }).map(({ hash }) => hash));
-  const other = applied.find((hash) => !known.has(hash));
-  if (other !== undefined)
-    throw new Error(
-      `Another version of worldkeep made this database (migration ${other.slice(0, 12)}): use an empty database, or, for \`npm run dev\`, remove the folder .worldkeep, which deletes the local world.`,
-    );
 }
 
 /** The runtime role has no password until somebody gives it one: no migration holds a secret. */

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { stripVTControlCharacters } from 'node:util';
 import { renderUsage } from 'citty';
+import { PACKAGE_JSON } from '../helpers/package-files.ts';
 import { readArguments } from './arguments.ts';
 import type { Command, Context } from './command.ts';
 import { cacheClearCommand } from './commands/cache-clear.ts';
@@ -16,7 +17,6 @@ import { migrateCommand } from './commands/migrate.ts';
 import { schedulesApplyCommand } from './commands/schedules-apply.ts';
 import { simulateCommand } from './commands/simulate.ts';
 import { describeError, UsageError } from './errors.ts';
-import { PACKAGE_JSON } from './package-files.ts';
 import { createProgress, type ProgressStream } from './progress.ts';
 
 const PROGRAM = 'worldkeep';

@@ -1,10 +1,10 @@
 import { fileURLToPath } from 'node:url';
 import { countOf } from '../../helpers/counts.ts';
+import { MIGRATIONS } from '../../helpers/package-files.ts';
 import { readFacts } from '../../postgres/errors.ts';
 import { explainRefusal } from '../../postgres/refusals.ts';
 import { defineCommand, JSON_OPTION } from '../command.ts';
 import { CommandError, UsageError } from '../errors.ts';
-import { MIGRATIONS } from '../package-files.ts';
 
 export const migrateCommand = defineCommand({
   name: 'migrate',

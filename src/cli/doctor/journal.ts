@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
-import { MIGRATIONS } from '../package-files.ts';
+import { MIGRATIONS } from '../../helpers/package-files.ts';
 
 export interface JournalEntry {
   tag: string;
