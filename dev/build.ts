@@ -1,7 +1,8 @@
 /**
  * Builds the package into dist/. index.js is for servers, cli.js is the command line; both share chunks. client.js and react.js are for
  * browsers, Node and Workers. worker.js is the API for Workers. It also writes their types, and the licences of bundled packages. The
- * two database drivers stay dependencies, so that a server can update them. assets/ has the files of the pages, for this folder only.
+ * two database drivers stay dependencies, so that a server can update them. Servers with worlds in memory install PGlite themselves.
+ * assets/ has the files of the pages, for this folder only.
  */
 import { rmSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
@@ -24,7 +25,7 @@ const { metafile } = await build({
   chunkNames: 'chunks/[name]-[hash]',
   bundle: true,
   splitting: true,
-  external: ['ioredis', 'pg'],
+  external: ['ioredis', 'pg', '@electric-sql/pglite'],
   platform: 'node',
   format: 'esm',
   target: 'node20.19',

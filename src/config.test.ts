@@ -129,6 +129,25 @@ describe('Config', () => {
     );
   });
 
+  it('[F6d] takes the environment of a game server in memory, which names no store', () => {
+    const off = { PERSISTENCE_ENABLED: 'false' };
+    const config = parseConfig(off);
+    const { persistenceEnabled, cacheEnabled, batchProcessingEnabled, database } = config;
+    expect({ persistenceEnabled, cacheEnabled, batchProcessingEnabled, database }).toEqual({
+      persistenceEnabled: false,
+      cacheEnabled: false,
+      batchProcessingEnabled: false,
+      database: null,
+    });
+    expect(parseConfig({ ...off, BATCH_PROCESSING_ENABLED: 'true' }).batchProcessingEnabled).toBe(true);
+    // The flag alone changes, and the variables of the database stay.
+    expect(parseConfig({ ...off, DATABASE_URL })).toMatchObject({
+      persistenceEnabled: false,
+      database: null,
+    });
+    expect(() => parseConfig({ ...off, DATABASE_URL: 'mysql://h/d' })).toThrow(/^DATABASE_URL must be/);
+  });
+
   it('cannot be changed once read', () => {
     const config = parseConfig({ DATABASE_URL });
     expect(Object.isFrozen(config)).toBe(true);
@@ -219,7 +238,11 @@ describe('Config', () => {
       { DATABASE_URL, BATCH_PROCESSING_ENABLED: '1' },
       /^BATCH_PROCESSING_ENABLED/,
     ],
-    ['nothing to keep a world in', { PERSISTENCE_ENABLED: 'off' }, /^PERSISTENCE_ENABLED is off/],
+    [
+      'caching in no store at all',
+      { PERSISTENCE_ENABLED: 'off', CACHE_ENABLED: 'on' },
+      /^CACHE_ENABLED is on/,
+    ],
     ['QStash without its keys', { DATABASE_URL, QSTASH_TOKEN: 'hunter2hunter2' }, /^QSTASH_TOKEN .* are not/],
     [
       'QStash with one key',

@@ -38,6 +38,7 @@ export interface ServerConfig {
 /** The environment, read once and checked as a whole. */
 export interface Config {
   server: ServerConfig;
+  /** Null without `DATABASE_URL`, and where persistence is off. */
   database: DatabaseConfig | null;
   redis: RedisConfig | null;
   /** The bucket for models and media on Node. Workers have the binding ASSETS_BUCKET. */
@@ -116,16 +117,18 @@ const SIGNING_KEY_BYTES_MIN = 32;
  */
 export function parseConfig(env: Env): Config {
   const redis = readRedis(env);
+  const database = readDatabase(env);
+  const persistenceEnabled = readFlag(env, 'PERSISTENCE_ENABLED', true);
   const config: Config = {
     server: readServer(env),
-    database: readDatabase(env),
+    database: persistenceEnabled ? database : null,
     redis,
     bucket: readBucket(env),
     qstash: readQstash(env),
     publicUrl: readPublicUrl(env),
     drainScheduleCron: readDrainCron(env),
     cleanupScheduleCron: readCleanupCron(env),
-    persistenceEnabled: readFlag(env, 'PERSISTENCE_ENABLED', true),
+    persistenceEnabled,
     cacheEnabled: readFlag(env, 'CACHE_ENABLED', redis !== null),
     batchProcessingEnabled: readFlag(env, 'BATCH_PROCESSING_ENABLED', redis !== null),
     analyticsEnabled: readFlag(env, 'ANALYTICS_ENABLED', true),
@@ -214,14 +217,14 @@ function refuseContradictions(config: Config): void {
     throw misconfigured('PUBLIC_URL', PUBLIC_URL_NEEDED);
   if (config.redis !== null) return;
   for (const [on, name] of [
-    [!config.persistenceEnabled, 'PERSISTENCE_ENABLED'],
     [config.cacheEnabled, 'CACHE_ENABLED'],
-    [config.batchProcessingEnabled, 'BATCH_PROCESSING_ENABLED'],
+    // Worlds in memory have no log.
+    [config.batchProcessingEnabled && config.persistenceEnabled, 'BATCH_PROCESSING_ENABLED'],
   ] as const)
     if (on)
       throw misconfigured(
         name,
-        `is ${name === 'PERSISTENCE_ENABLED' ? 'off' : 'on'}, which needs a Redis: set UPSTASH_REDIS_REST_URL and UPSTASH_REDIS_REST_TOKEN, REDIS_URL or REDIS_HOST.`,
+        'is on, which needs a Redis: set UPSTASH_REDIS_REST_URL and UPSTASH_REDIS_REST_TOKEN, REDIS_URL or REDIS_HOST.',
       );
 }
 

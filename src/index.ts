@@ -1,3 +1,4 @@
+import { fileURLToPath } from 'node:url';
 import { uuidv7 } from 'uuidv7';
 import { BatchProcessor as Batches, type BatchOptions } from './batch-processor.ts';
 import { CacheManager as Cache, type CacheOptions } from './cache-manager.ts';
@@ -6,11 +7,13 @@ import { DirectLog } from './log/direct-log.ts';
 import { Drain } from './log/drain.ts';
 import { createFindCursor } from './log/find-cursor.ts';
 import { SpaceLog, type SpaceLogOptions } from './log/space-log.ts';
+import { createMemoryCache } from './persistence/memory-cache.ts';
 import { PersistenceLayer as Layer, type PersistenceOptions } from './persistence-layer.ts';
 import type { Postgres } from './postgres/client.ts';
 import { createDrainStore } from './postgres/drain-store.ts';
 import { createStateLoader } from './postgres/operations/load-snapshot.ts';
 import { openPg } from './postgres/pg.ts';
+import { openPglite } from './postgres/pglite.ts';
 import { createWorldStore } from './postgres/world-store.ts';
 import { createCacheStore } from './redis/cache.ts';
 import type { RedisClient } from './redis/client.ts';
@@ -23,14 +26,19 @@ import { AppError } from './world/errors.ts';
 import { LIMITS } from './world/limits.ts';
 import { readThreeValues } from './world/three-values.ts';
 
-/** The stores that a BatchProcessor joins: each belongs to one of these. */
-const postgresOf = new WeakMap<Layer, Postgres>();
-const redisOf = new WeakMap<Cache, RedisClient>();
+/** The stores that a BatchProcessor joins: each belongs to one of these. A cache without an address has no Redis. */
+const postgresOf = new WeakMap<Layer, { postgres: Postgres; isInMemory: boolean }>();
+const redisOf = new WeakMap<Cache, () => RedisClient | null>();
 
 /** How a Node server opens its worlds. */
 export interface NodePersistenceOptions extends Partial<Omit<PersistenceOptions, 'readInput'>> {
-  /** As the runtime role, over TCP: `postgresql://worldkeep_app:…@host/database`. Any Postgres serves. */
-  databaseUrl: string;
+  /**
+   * `false`: the worlds are in the memory of this process. They are empty at each start, and all rules are the same. It needs the
+   * package `@electric-sql/pglite`, and takes no `databaseUrl`. Default `true`.
+   */
+  enabled?: boolean | undefined;
+  /** As the runtime role, over TCP: `postgresql://worldkeep_app:…@host/database`. Any Postgres serves. Required, unless `enabled` is false. */
+  databaseUrl?: string | undefined;
   /** Connections at most. */
   poolSize?: number;
   /** Milliseconds that one statement may take. */
@@ -41,12 +49,21 @@ export interface NodePersistenceOptions extends Partial<Omit<PersistenceOptions,
  * PersistenceLayer over plain Postgres, for any Node server. Calls that name no tenant or space use the ones given here (`default` and
  * `main`); `connect()` creates them. Without a BatchProcessor every write is one transaction. With one, all writes go through the log in
  * Redis. Positions, rotations and scales may be three.js objects.
- * @throws validation_failed for a `databaseUrl` that is missing or is no URL of a Postgres
+ * @throws validation_failed for a `databaseUrl` that is missing, is no URL of a Postgres, or is given with `enabled: false`
  */
 export class PersistenceLayer extends Layer {
-  constructor({ databaseUrl, poolSize = 20, timeoutMs = 10_000, ...options }: NodePersistenceOptions) {
-    const url = readDatabaseUrl(databaseUrl);
-    const postgres = openPg({ databaseUrl: url, poolSizeMax: poolSize, timeoutMs });
+  constructor({
+    enabled,
+    databaseUrl,
+    poolSize = 20,
+    timeoutMs = 10_000,
+    ...options
+  }: NodePersistenceOptions = {}) {
+    const isInMemory = !readEnabled(enabled);
+    if (isInMemory) refuseDatabaseUrl(databaseUrl);
+    const postgres = isInMemory
+      ? openPglite({ findMigrations })
+      : openPg({ databaseUrl: readDatabaseUrl(databaseUrl), poolSizeMax: poolSize, timeoutMs });
     const log = new DirectLog(createDrainStore(postgres), Date.now);
     super(createWorldStore(postgres), log, {
       tenantId: 'default',
@@ -54,12 +71,17 @@ export class PersistenceLayer extends Layer {
       readInput: readThreeValues,
       ...options,
     });
-    postgresOf.set(this, postgres);
+    postgresOf.set(this, { postgres, isInMemory });
   }
 }
 
 /** How a Node server opens its cache. */
 export interface NodeCacheOptions extends Partial<CacheOptions> {
+  /**
+   * `false`: the cache is in the memory of this process, and needs no Redis. With a `url` or a `host`, a BatchProcessor still keeps its
+   * log in that Redis. Default `true`.
+   */
+  enabled?: boolean | undefined;
   /** `rediss://user:password@host:6379/0`, in place of host, port and password; `redis://` is without TLS. */
   url?: string | undefined;
   /** Any Redis from version 7, over TCP. Default `127.0.0.1`. */
@@ -76,15 +98,26 @@ export interface NodeCacheOptions extends Partial<CacheOptions> {
  * `disconnect()` ends it. @throws validation_failed for an invalid port or URL, or for a URL together with another member
  */
 export class CacheManager extends Cache {
-  constructor({ url, host, port, password, timeoutMs = 2_000, ...options }: NodeCacheOptions = {}) {
-    const redis = openTcpRedis({ ...readAddress({ url, host, port, password }), timeoutMs });
-    super(createCacheStore(redis), { tenantId: 'default', ...options });
-    redisOf.set(this, redis);
+  constructor({ enabled, url, host, port, password, timeoutMs = 2_000, ...options }: NodeCacheOptions = {}) {
+    const isEnabled = readEnabled(enabled);
+    const address = readAddress({ url, host, port, password });
+    let redis: RedisClient | null = null;
+    const openRedis = () => {
+      redis ??= openTcpRedis({ ...address, timeoutMs });
+      return redis;
+    };
+    const store = isEnabled
+      ? createCacheStore(openRedis())
+      : createMemoryCache(options.now ?? Date.now, { onClose: async () => redis?.close() });
+    super(store, { tenantId: 'default', ...options });
+    redisOf.set(this, () => (isEnabled || url || host ? openRedis() : null));
   }
 }
 
 /** How a Node server gathers its updates. */
 export interface NodeBatchOptions extends Partial<Omit<BatchOptions, 'makeKey' | 'readNoEffects'>> {
+  /** `false`: each operation is sent when it is added, and its promise resolves when it has committed. Default `true`. */
+  enabled?: boolean | undefined;
   /** Failed drains, incidents and dead letters, for your log. */
   onEvent?: ConstructorParameters<typeof Drain>[2]['onEvent'];
   /** Days after which an operation that Postgres could not keep is removed. Default 30. */
@@ -109,82 +142,136 @@ const BACKLOG = {
 /**
  * BatchProcessor over the Postgres of `persistence` and the Redis of `cache`. It keeps the log of their spaces in that Redis, and drains it
  * to Postgres. From now on, writes of `persistence` go through it too. Call `shutdown()` before you close the connections: it moves added
- * operations to the log, and the log to Postgres.
+ * operations to the log, and the log to Postgres. Without that Redis, and for worlds in memory, each batch is one transaction.
  * @throws validation_failed for a `persistence` or a `cache` that this package did not make
  */
 export class BatchProcessor extends Batches {
-  readonly #drains: () => Promise<void>;
-  readonly #sweeping: ReturnType<typeof setInterval>;
+  /** Null without a log. */
+  readonly #log: OpenedLog | null;
 
   constructor(persistence: PersistenceLayer, cache: CacheManager, options: NodeBatchOptions = {}) {
-    const [postgres, redis] = [postgresOf.get(persistence), redisOf.get(cache)];
-    if (postgres === undefined || redis === undefined)
+    const [stores, findRedis] = [postgresOf.get(persistence), redisOf.get(cache)];
+    if (stores === undefined || findRedis === undefined)
       throw new AppError(
         'validation_failed',
         'A BatchProcessor needs a PersistenceLayer and a CacheManager.',
       );
-    const { onEvent = () => undefined, log = {}, deadLetterRetentionDays = 30, ...rest } = options;
+    const { enabled, onEvent, log: logOptions = {}, deadLetterRetentionDays = 30, ...rest } = options;
+    const isEnabled = readEnabled(enabled);
     const now = options.now ?? Date.now;
-    const drainStore = createDrainStore(postgres);
-    const knownLogs = new KnownLogs(redis, { findCursor: createFindCursor(drainStore, { now, pause }) });
-    const stores = [createLogStore(redis, {}, knownLogs), drainStore] as const;
-    const { idempotencyTtlSeconds = 3_600 } = log;
-    const retention = { resultsSeconds: idempotencyTtlSeconds, deadLetterDays: deadLetterRetentionDays };
-    const drain = new Drain(...stores, { now, pause, onEvent, publishDrain: null, retention });
-    const underWay = new Set<Promise<unknown>>();
-    const defer = (work: Promise<unknown>) => {
-      underWay.add(work);
-      void work.catch(() => undefined).finally(() => underWay.delete(work));
-    };
-    const spaceLog = new SpaceLog(...stores, drain, {
-      now,
-      pause,
-      requestsPerMinute: 0,
-      updatesPerMinute: 0,
-      messagesPerMinute: LIMITS.chatMessagesPerMinute,
-      backlog: BACKLOG,
-      commitsAlways: false,
-      ...log,
-      idempotencyTtlSeconds,
-    });
-    const state = new SpaceState(
-      createStateStore(redis, {}, knownLogs),
-      createStateLoader(postgres),
-      spaceLog,
-      drain,
-      { now, pause, createToken: uuidv7, onEvent: () => undefined },
-    );
-    drain.setSnapshotRenewer(state);
-    persistence.useLog({ log: spaceLog, defer, state });
+    const { postgres, isInMemory } = stores;
+    // A log outlives the process, so it cannot be of worlds that do not.
+    const redis = isInMemory ? null : findRedis();
+    const { idempotencyTtlSeconds = 3_600 } = logOptions;
+    const log =
+      redis &&
+      openLog(persistence, postgres, redis, {
+        now,
+        onEvent: onEvent ?? (() => undefined),
+        deadLetterRetentionDays,
+        log: { ...logOptions, idempotencyTtlSeconds, ...(!isEnabled && { commitsAlways: true }) },
+      });
+    if (log === null)
+      persistence.useLog({
+        log: new DirectLog(createDrainStore(postgres), now, logOptions.messagesPerMinute),
+      });
     // Behind the time for which keys are remembered, what is sent again could be done twice.
     const retryMsMax = Math.min(options.retryMsMax ?? RETRY_MS_MAX, idempotencyTtlSeconds * 500);
     const { tenantId } = { ...persistence.defaults, ...rest };
-    const readNoEffects = (spaceId: string, after: number) =>
-      stores[0].readNoEffects({ tenantId, spaceId }, after);
-    const known = { now, retryMsMax, makeKey: uuidv7, readNoEffects };
-    super(persistence, { ...persistence.defaults, ...rest, ...known });
-    const sweep = () => defer(drain.sweep({ budgetMs: SWEEP_MS }));
-    // Entries that another process left when it ended.
-    sweep();
-    this.#sweeping = setInterval(sweep, SWEEP_MS);
-    this.#sweeping.unref();
-    this.#drains = async () => {
+    super(persistence, {
+      ...persistence.defaults,
+      ...rest,
+      ...(!isEnabled && { itemsMax: 1 }),
+      now,
+      retryMsMax,
+      makeKey: uuidv7,
+      ...(log && { readNoEffects: (spaceId, after) => log.readNoEffects({ tenantId, spaceId }, after) }),
+    });
+    this.#log = log;
+  }
+
+  override async shutdown(): Promise<void> {
+    this.#log?.stopSweeping();
+    try {
+      await super.shutdown();
+    } finally {
+      await this.#log?.drain();
+      await this.checkNoEffects();
+    }
+  }
+}
+
+interface OpenedLog extends Pick<ReturnType<typeof createLogStore>, 'readNoEffects'> {
+  stopSweeping: () => void;
+  /** Moves to Postgres what is in the log. Entries stay in it where that fails. */
+  drain: () => Promise<void>;
+}
+
+/** Keeps the log of the spaces of `persistence` in Redis from now on, and drains it. */
+function openLog(
+  persistence: PersistenceLayer,
+  postgres: Postgres,
+  redis: RedisClient,
+  {
+    now,
+    onEvent,
+    deadLetterRetentionDays,
+    log,
+  }: Required<Pick<NodeBatchOptions, 'onEvent' | 'deadLetterRetentionDays'>> & {
+    now: () => number;
+    log: NonNullable<NodeBatchOptions['log']> & { idempotencyTtlSeconds: number };
+  },
+): OpenedLog {
+  const drainStore = createDrainStore(postgres);
+  const knownLogs = new KnownLogs(redis, { findCursor: createFindCursor(drainStore, { now, pause }) });
+  const stores = [createLogStore(redis, {}, knownLogs), drainStore] as const;
+  const retention = { resultsSeconds: log.idempotencyTtlSeconds, deadLetterDays: deadLetterRetentionDays };
+  const drain = new Drain(...stores, { now, pause, onEvent, publishDrain: null, retention });
+  const underWay = new Set<Promise<unknown>>();
+  const defer = (work: Promise<unknown>) => {
+    underWay.add(work);
+    void work.catch(() => undefined).finally(() => underWay.delete(work));
+  };
+  const spaceLog = new SpaceLog(...stores, drain, {
+    now,
+    pause,
+    requestsPerMinute: 0,
+    updatesPerMinute: 0,
+    messagesPerMinute: LIMITS.chatMessagesPerMinute,
+    backlog: BACKLOG,
+    commitsAlways: false,
+    ...log,
+  });
+  const state = new SpaceState(
+    createStateStore(redis, {}, knownLogs),
+    createStateLoader(postgres),
+    spaceLog,
+    drain,
+    { now, pause, createToken: uuidv7, onEvent: () => undefined },
+  );
+  drain.setSnapshotRenewer(state);
+  persistence.useLog({ log: spaceLog, defer, state });
+  const sweep = () => defer(drain.sweep({ budgetMs: SWEEP_MS }));
+  // Entries that another process left when it ended.
+  sweep();
+  const sweeping = setInterval(sweep, SWEEP_MS);
+  sweeping.unref();
+  return {
+    readNoEffects: (address, after) => stores[0].readNoEffects(address, after),
+    stopSweeping: () => clearInterval(sweeping),
+    async drain() {
       drain.endRests();
       await Promise.allSettled(underWay);
       // Entries that a drain left, here or in a dead process. After a failure they stay in the log.
       await drain.sweep({ budgetMs: LAST_SWEEP_MS }).catch(() => undefined);
-    };
-  }
+    },
+  };
+}
 
-  override async shutdown(): Promise<void> {
-    clearInterval(this.#sweeping);
-    try {
-      await super.shutdown();
-    } finally {
-      await this.#drains();
-      await this.checkNoEffects();
-    }
-  }
+/** The module is loaded here, because it looks for the package's files: no other server needs them. */
+async function findMigrations(): Promise<string> {
+  const { MIGRATIONS } = await import('./helpers/package-files.ts');
+  return fileURLToPath(MIGRATIONS);
 }
 
 /** It keeps no process alive: that do the connections, for as long as they are open. */
@@ -223,6 +310,20 @@ function readDatabaseUrl(url: unknown): string {
   throw invalidOption(
     'databaseUrl',
     `must be a URL like postgresql://user:password@host/database; it ${given}`,
+  );
+}
+
+/** Text is refused: `enabled: process.env.PERSISTENCE_ENABLED` would be true for 'false'. */
+function readEnabled(enabled: unknown = true): boolean {
+  if (typeof enabled === 'boolean') return enabled;
+  throw invalidOption('enabled', 'must be true or false; Config.parse(process.env) reads flags');
+}
+
+function refuseDatabaseUrl(url: unknown): void {
+  if (url === undefined || url === null || url === '') return;
+  throw invalidOption(
+    'databaseUrl',
+    'and enabled: false exclude each other: worlds in memory are in no database. Remove one of them',
   );
 }
 

@@ -1,10 +1,15 @@
-import { afterAll, describe, expect, it } from 'vitest';
-import { DRIVERS, makeWorld } from '../test/layers.ts';
+import { sql } from 'drizzle-orm';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { DATABASES, makeWorld, openTestMemory } from '../test/layers.ts';
+import type { Database } from './postgres/client.ts';
+import { spaces } from './postgres/schema/spaces.ts';
 
 const NOT_FOUND = { code: 'not_found' };
 
-describe.each(Object.entries(DRIVERS))('what PersistenceLayer holds around a world, on %s', (_, open) => {
+describe.each(Object.entries(DATABASES))('what PersistenceLayer holds around a world, on %s', (_, open) => {
   const postgres = open();
+  // PGlite takes seconds to open.
+  beforeAll(() => postgres.ping());
   afterAll(() => postgres.close());
 
   it('[L1a] creates, updates and deletes a space, and creates it again empty with rising seqs', async () => {
@@ -121,5 +126,32 @@ describe.each(Object.entries(DRIVERS))('what PersistenceLayer holds around a wor
     expect((await mine.layer.listSpaces()).items.map(({ id }) => id)).toEqual(['main']);
     await mine.layer.saveWorldState({ objects: [] });
     expect((await theirs.layer.loadWorldState()).objects).toHaveLength(1);
+  });
+
+  it('[T1b] shows a query without conditions only the rows of its tenant', async () => {
+    const [mine] = [await makeWorld(postgres), await makeWorld(postgres)];
+    const [rows] = await postgres.inTenant(mine.tenantId, (db) => [
+      db.select({ tenantId: spaces.tenantId, role: sql<string>`current_user` }).from(spaces),
+    ]);
+    expect(rows).toEqual([{ tenantId: mine.tenantId, role: 'worldkeep_app' }]);
+  });
+});
+
+describe('a Postgres in memory', () => {
+  const postgres = openTestMemory();
+  beforeAll(() => postgres.ping());
+
+  it('ends a transaction that fails, whether Postgres or this process refuses it', async () => {
+    const { layer, tenantId } = await makeWorld(postgres);
+    const failures = [
+      (db: Database) => db.execute(sql`SELECT 1 / 0`),
+      () => Promise.reject(new Error('This process refuses it.')),
+    ];
+    for (const fail of failures) {
+      const failed = postgres.inTenant(tenantId, (db) => [db.delete(spaces), fail(db)]);
+      await expect(failed).rejects.toThrow();
+      expect(await layer.getSpace('main')).toMatchObject({ id: 'main' });
+      await layer.saveObject({ id: 'after' });
+    }
   });
 });

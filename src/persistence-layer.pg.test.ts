@@ -1,11 +1,13 @@
-import { afterAll, describe, expect, it } from 'vitest';
-import { DRIVERS, makeObjects, makeWorld, pickGiven } from '../test/layers.ts';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { DATABASES, makeObjects, makeWorld, pickGiven } from '../test/layers.ts';
 import { AppError } from './world/errors.ts';
 
 const NOT_FOUND = { code: 'not_found' };
 
-describe.each(Object.entries(DRIVERS))('PersistenceLayer on %s', (_, open) => {
+describe.each(Object.entries(DATABASES))('PersistenceLayer on %s', (_, open) => {
   const postgres = open();
+  // PGlite takes seconds to open.
+  beforeAll(() => postgres.ping());
   afterAll(() => postgres.close());
 
   it('gives back an object as it was saved, bit for bit', async () => {

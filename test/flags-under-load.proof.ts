@@ -13,7 +13,7 @@ const SETTLE_MS_MAX = 20_000;
 /** Every writer repeats a write under its key until it is acknowledged. */
 const CLIENTS: Clients = { write: 0, keyed: 12, wait: 4, read: 3, poll: 1 };
 
-it('[F6d] flags change under load: each acknowledged write is there once', async () => {
+it('[F6g] flags change under load: each acknowledged write is there once', async () => {
   const spaceId = 'here';
   const tenant = await makeTenant();
   const apiKey = await tenant.apiKey(['read', 'write', 'admin']);

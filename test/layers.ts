@@ -1,3 +1,4 @@
+import { MIGRATIONS } from '../drizzle/migrate.ts';
 import { ApiKeys } from '../src/access/api-keys.ts';
 import { DirectLog } from '../src/log/direct-log.ts';
 import { PersistenceLayer, type PersistenceOptions, type WorldStore } from '../src/persistence-layer.ts';
@@ -6,12 +7,16 @@ import type { Postgres } from '../src/postgres/client.ts';
 import { createDrainStore } from '../src/postgres/drain-store.ts';
 import { openNeon } from '../src/postgres/neon.ts';
 import { openPg } from '../src/postgres/pg.ts';
+import { openPglite } from '../src/postgres/pglite.ts';
 import { createWorldStore } from '../src/postgres/world-store.ts';
 import type { WorldObject } from '../src/world/types.ts';
 import { stack, uniqueName } from './support.ts';
 
 /** Both ways to Postgres, as the runtime role. */
 export const DRIVERS = { 'Neon over HTTP': openTestNeon, 'pg over TCP': openTestPg };
+
+/** The same, and the Postgres of worlds in memory. */
+export const DATABASES = { ...DRIVERS, 'PGlite in memory': openTestMemory };
 
 const TIMEOUT_MS = 20_000;
 
@@ -22,6 +27,14 @@ export function openTestNeon(onTransaction?: (statements: number) => void): Post
 
 export function openTestPg(): Postgres {
   return openPg({ databaseUrl: stack().databaseUrl, poolSizeMax: 2, timeoutMs: TIMEOUT_MS });
+}
+
+let memory: Postgres | undefined;
+
+/** One for all files of this process, because it takes long to open. It ends with the process. */
+export function openTestMemory(): Postgres {
+  memory ??= openPglite({ findMigrations: async () => MIGRATIONS });
+  return { ...memory, close: async () => undefined };
 }
 
 /** A layer without a Redis: Postgres gives the order and applies. */

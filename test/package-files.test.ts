@@ -109,8 +109,11 @@ describe('the packed package', () => {
     expect(['CONTRIBUTING.md', 'wrangler.toml']).toEqual(expect.arrayContaining(absent));
   });
 
-  it('depends on the two database drivers, and its code imports nothing else, except React for the hooks', async () => {
-    expect([Object.keys(dependencies), peerDependencies]).toEqual([['ioredis', 'pg'], { react: '>=18' }]);
+  it('depends on two database drivers, and imports nothing else, except React for hooks and PGlite for memory', async () => {
+    expect([Object.keys(dependencies), Object.keys(peerDependencies)]).toEqual([
+      ['ioredis', 'pg'],
+      ['@electric-sql/pglite', 'react'],
+    ]);
     const imported: Record<string, string[]> = {};
     for (const name of ['cli', 'client', 'index', 'react', 'worker']) {
       const { metafile } = await build({
@@ -127,7 +130,14 @@ describe('the packed package', () => {
       imported[name] = [...new Set(names)].filter((path) => !isBuiltin(path)).sort();
     }
     const drivers = ['ioredis', 'pg'];
-    expect(imported).toEqual({ cli: drivers, index: drivers, client: [], react: ['react'], worker: [] });
+    const memory = ['@electric-sql/pglite', '@electric-sql/pglite/node-postgres'];
+    expect(imported).toEqual({
+      cli: drivers,
+      index: [...memory, ...drivers],
+      client: [],
+      react: ['react'],
+      worker: [],
+    });
   });
 
   it('has a client and a Worker without modules of Node, except one for traces', () => {

@@ -84,9 +84,31 @@ const SERVER = `
   console.log(JSON.stringify({ same: required.PersistenceLayer === imported.PersistenceLayer, x: objects[0].position.x }));
 `;
 
+/** Saves an object in memory, and prints the world or the error. It ends by itself. */
+const MEMORY_SERVER = `
+  import { BatchProcessor, CacheManager, PersistenceLayer } from 'worldkeep';
+  const persistence = new PersistenceLayer({ enabled: false });
+  const cache = new CacheManager({ enabled: false });
+  const batches = new BatchProcessor(persistence, cache, { enabled: false });
+  try {
+    await persistence.connect();
+    await cache.setUserSession('ann', {});
+    const { durability } = await batches.add('objectSaves', { objectId: 'chair' });
+    const { objects } = await persistence.loadWorldState();
+    console.log(durability, objects.map(({ id }) => id));
+  } catch (error) {
+    console.log(error.message);
+  }
+  await batches.shutdown();
+  await cache.disconnect();
+  await persistence.disconnect();
+  await persistence.connect().catch(({ code }) => console.log(code));
+`;
+
 describe('the package, packed and installed in an empty project', () => {
   let folder: string;
   let project: string;
+  let packedPath: string;
   const run = async (program: string, args: readonly string[], { node = '', cwd = project } = {}) =>
     promisify(execFile)(program, args, {
       cwd,
@@ -106,9 +128,11 @@ describe('the package, packed and installed in an empty project', () => {
     project = makeProject('server');
     const pack = ['pack', '--json', '--ignore-scripts', '--pack-destination', folder];
     const [packed] = JSON.parse((await run('npm', pack, { cwd: PROJECT })).stdout);
-    await run('npm', [...NPM_INSTALL, join(folder, packed.filename)]);
+    packedPath = join(folder, packed.filename);
+    await run('npm', [...NPM_INSTALL, packedPath]);
     // Only the hooks need React, and only its users install it.
     expect(existsSync(join(project, 'node_modules/react'))).toBe(false);
+    expect(existsSync(join(project, 'node_modules/@electric-sql'))).toBe(false);
     const { stdout } = await run('du', ['-sk', 'node_modules']);
     console.log(
       `the package: ${(packed.size / 1024).toFixed(0)} KiB packed, ${(packed.unpackedSize / 1024).toFixed(0)} KiB unpacked; node_modules ${Number.parseInt(stdout, 10)} KiB`,
@@ -131,6 +155,24 @@ describe('the package, packed and installed in an empty project', () => {
       const { stdout } = await run('node', ['server.js', databaseUrl, redisUrl, uniqueName('t')], { node });
       expect(JSON.parse(stdout)).toEqual({ same: true, x: 4 });
     });
+
+    it(
+      '[F6d] keeps a world in memory, or names the package that it needs',
+      async () => {
+        const cwd = makeProject(`memory-${version}`);
+        writeFileSync(join(cwd, 'server.js'), MEMORY_SERVER);
+        await run('npm', [...NPM_INSTALL, packedPath], { cwd });
+        expect((await run('node', ['server.js'], { node, cwd })).stdout).toMatch(
+          /: run `npm install @electric-sql\/pglite`\.\n/,
+        );
+        await run('npm', [...NPM_INSTALL, '@electric-sql/pglite'], { cwd });
+        expect(await run('node', ['server.js'], { node, cwd })).toEqual({
+          stdout: "committed [ 'chair' ]\nstore_unavailable\n",
+          stderr: '',
+        });
+      },
+      INSTALL_MS,
+    );
 
     it('has a client that needs no other package', async () => {
       const server = await startNode(OVER_TCP.makeEnv());

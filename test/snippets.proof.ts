@@ -48,14 +48,15 @@ const listRun = (...languages: string[]): [string, Snippet][] =>
 
 /** Names that a snippet uses and that its reader already has. */
 const BEFORE = `
-import { BatchProcessor, CacheManager, PersistenceLayer } from 'worldkeep';
+import { BatchProcessor, CacheManager, Config, PersistenceLayer } from 'worldkeep';
 const databaseUrl = process.env.DATABASE_URL;
 const { REDIS_HOST, REDIS_PORT, REDIS_PASSWORD } = process.env;
 const redisUrl = \`redis://:\${encodeURIComponent(REDIS_PASSWORD)}@\${REDIS_HOST}:\${REDIS_PORT}\`;
 const io = { on() {} };
 `;
 const AFTER = `
-for (const open of [typeof batch === 'undefined' ? batchProcessor : batch]) await open.shutdown();
+if (typeof batch !== 'undefined') await batch.shutdown();
+if (typeof batchProcessor !== 'undefined') await batchProcessor.shutdown();
 await persistence.disconnect();
 process.exit(0);
 `;

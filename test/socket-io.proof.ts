@@ -61,7 +61,7 @@ it.each([
   [
     'no DATABASE_URL',
     () => ({ DATABASE_URL: undefined }),
-    /^The server could not start\. DATABASE_URL is not set: /,
+    /^The server could not start\. DATABASE_URL must be set/,
   ],
   [
     'a wrong password of Postgres',
@@ -84,6 +84,29 @@ it.each([
 it('listens only on this machine unless HOST says otherwise', async () => {
   expect((await startListening(makeEnv())).address).toBe('127.0.0.1');
   expect((await startListening(makeEnv({ HOST: '127.0.0.2' }))).address).toBe('127.0.0.2');
+});
+
+it('[F6d] serves a world in memory without a store, and ends by itself', async () => {
+  const { PATH } = process.env;
+  const { child, exit, lines, port } = await startListening({
+    PATH,
+    PORT: '0',
+    PERSISTENCE_ENABLED: 'false',
+  });
+  const client = io(`http://127.0.0.1:${port}`, { forceNew: true });
+  clients.push(client);
+  const ask = (event: string, data?: object) => client.timeout(ACK_MS_MAX).emitWithAck(event, data);
+  await ask('user-spawn', { id: 'ann', displayName: 'Ann' });
+  expect(await ask('object-create', { objectId: 'lamp' })).toMatchObject({
+    ok: true,
+    durability: 'committed',
+  });
+  expect(await ask('world-load')).toMatchObject({
+    worldState: { objects: [{ id: 'lamp', createdBy: 'ann' }] },
+  });
+  child.kill('SIGTERM');
+  expect(await exit).toEqual([0, null]);
+  expect(lines.filter((line) => !line.startsWith('{'))).toEqual([]);
 });
 
 it(

@@ -88,11 +88,7 @@ async function transact(
   };
   client.on('error', onError);
   try {
-    await client.query(begin);
-    const results: unknown[] = [];
-    for (const query of build(drizzle({ client }) as unknown as Database)) results.push(await query);
-    await client.query('commit');
-    return results;
+    return await runTransaction(client, begin, build);
   } catch (error) {
     if (hasSqlState(error)) await client.query('rollback').catch(onError);
     else onError(error as Error);
@@ -103,8 +99,22 @@ async function transact(
   }
 }
 
+/** Begins, runs the queries and commits. After an error the caller ends the transaction. */
+export async function runTransaction(
+  client: pg.ClientBase,
+  begin: string,
+  build: (db: Database) => readonly PromiseLike<unknown>[],
+): Promise<unknown[]> {
+  await client.query(begin);
+  const results: unknown[] = [];
+  for (const query of build(drizzle({ client: client as pg.Client }) as unknown as Database))
+    results.push(await query);
+  await client.query('commit');
+  return results;
+}
+
 /** In one round trip. The server gives up by itself too, so that no lock outlives a process that is gone. */
-function beginAs(tenantId: string, mode: TransactionMode, timeoutMs: number): string {
+export function beginAs(tenantId: string, mode: TransactionMode, timeoutMs: number): string {
   const tenant = `pg_catalog.set_config('app.tenant_id', ${pg.escapeLiteral(tenantId)}, true)`;
   return `${BEGIN[mode]}; SELECT ${tenant}, ${listSettings(timeoutMs)}`;
 }

@@ -54,3 +54,11 @@ it('gives no tokens if the clock goes back', () => {
   expect(buckets.take('a', limit, 1_000).allowed).toBe(true);
   expect(buckets.take('a', limit, 0).allowed).toBe(false);
 });
+
+it('takes several tokens, or none if fewer are left', () => {
+  const buckets = new ProcessBuckets(10);
+  const limit = { requests: 5, windowSeconds: 60 };
+  expect(buckets.take('a', limit, 0, 3)).toMatchObject({ allowed: true, remaining: 2 });
+  expect(buckets.take('a', limit, 0, 3)).toMatchObject({ allowed: false, remaining: 2 });
+  expect(buckets.take('a', limit, 0, 2)).toMatchObject({ allowed: true, remaining: 0 });
+});

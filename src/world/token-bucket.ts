@@ -22,18 +22,22 @@ export class ProcessBuckets {
     return this.#buckets.size;
   }
 
-  /** Takes one token. @param limit a bucket's size, and how long an empty one takes to fill. @param nowMs never goes back. */
+  /**
+   * Takes one token, or `count`, or none if fewer are left. @param limit a bucket's size, and how long an empty one takes to fill.
+   * @param nowMs never goes back.
+   */
   take(
     name: string,
     { requests, windowSeconds }: { requests: number; windowSeconds: number },
     nowMs: number,
+    count = 1,
   ): { allowed: boolean; remaining: number; resetAtMs: number } {
     const perMs = requests / (windowSeconds * 1_000);
     const key = this.#makeRoom(name, nowMs, windowSeconds * 1_000);
     const { tokens, atMs } = this.#buckets.get(key) ?? { tokens: requests, atMs: nowMs };
     const there = Math.min(requests, tokens + Math.max(0, nowMs - atMs) * perMs);
-    const allowed = there >= 1;
-    const left = allowed ? there - 1 : there;
+    const allowed = there >= count;
+    const left = allowed ? there - count : there;
     this.#buckets.set(key, { tokens: left, atMs: nowMs });
     const remaining = Math.floor(left);
     return { allowed, remaining, resetAtMs: nowMs + Math.ceil((remaining + 1 - left) / perMs) };

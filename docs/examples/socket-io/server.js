@@ -1,15 +1,14 @@
 /**
  * A Socket.IO server whose world is kept: people create, move and delete objects, and everybody sees it when it is stored.
- * `node docs/examples/socket-io/server.js`, with DATABASE_URL, REDIS_HOST, REDIS_PORT, REDIS_PASSWORD.
+ * `node docs/examples/socket-io/server.js`, with DATABASE_URL, REDIS_HOST, REDIS_PORT, REDIS_PASSWORD. PERSISTENCE_ENABLED=false needs none.
  */
 import { once } from 'node:events';
 import { createServer } from 'node:http';
 import { Server } from 'socket.io';
-import { BatchProcessor, CacheManager, PersistenceLayer } from 'worldkeep';
+import { BatchProcessor, CacheManager, Config, PersistenceLayer } from 'worldkeep';
 import { serveWorld } from './world.js';
 
-const { DATABASE_URL, REDIS_HOST, REDIS_PORT, REDIS_PASSWORD } = process.env;
-const tenantId = process.env.DEFAULT_TENANT_ID || 'default';
+const { REDIS_HOST, REDIS_PORT, REDIS_PASSWORD } = process.env;
 
 try {
   await start();
@@ -19,14 +18,29 @@ try {
 }
 
 async function start() {
-  if (!DATABASE_URL)
-    throw new Error(
-      'DATABASE_URL is not set: it names the database, like postgresql://user:password@host:5432/world.',
-    );
+  // Feature flags
+  const config = Config.parse(process.env);
+  const {
+    persistenceEnabled,
+    cacheEnabled,
+    batchProcessingEnabled,
+    database,
+    defaultTenantId: tenantId,
+  } = config;
 
   // Initialize
-  const persistence = new PersistenceLayer({ databaseUrl: DATABASE_URL, tenantId });
-  const cache = new CacheManager({ host: REDIS_HOST, port: REDIS_PORT, password: REDIS_PASSWORD, tenantId });
+  const persistence = new PersistenceLayer({
+    enabled: persistenceEnabled,
+    databaseUrl: database?.url,
+    tenantId,
+  });
+  const cache = new CacheManager({
+    enabled: cacheEnabled,
+    host: REDIS_HOST,
+    port: REDIS_PORT,
+    password: REDIS_PASSWORD,
+    tenantId,
+  });
 
   // Connect
   await persistence.connect();
@@ -34,7 +48,10 @@ async function start() {
     throw new Error('Redis stores nothing: check REDIS_HOST, REDIS_PORT and REDIS_PASSWORD.');
 
   // `commitsAlways`: an update is acknowledged when the database has it, with what became of it.
-  const batchProcessor = new BatchProcessor(persistence, cache, { log: { commitsAlways: true } });
+  const batchProcessor = new BatchProcessor(persistence, cache, {
+    enabled: batchProcessingEnabled,
+    log: { commitsAlways: true },
+  });
 
   const httpServer = createServer();
   const io = new Server(httpServer, { cors: { origin: process.env.CORS_ORIGIN || false } });

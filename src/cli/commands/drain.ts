@@ -47,7 +47,7 @@ async function drainWith(
 ): Promise<Outcome> {
   if (database === null || redis === null)
     throw new UsageError(
-      `${database === null ? 'DATABASE_URL' : 'UPSTASH_REDIS_REST_URL, REDIS_URL or REDIS_HOST'} must be set: logs are drained from Redis to the database`,
+      `${database === null ? 'DATABASE_URL (and PERSISTENCE_ENABLED, if it is off)' : 'UPSTASH_REDIS_REST_URL, REDIS_URL or REDIS_HOST'} must be set: logs are drained from Redis to the database`,
       { showUsage: false },
     );
   // Loaded here: no other command needs both stores.
