@@ -169,7 +169,8 @@ async function endure(name: string, runtime: Runtime, store: Store, fault: SlowF
     const place = { tenantId: tenant.tenantId, spaceId, settleMsMax: SETTLE_MS_MAX };
     const differences = await compareLedger(load.acknowledged, place);
     const during = load.between(faultMs, endMs);
-    const longestMs = Math.max(...load.answers.map(({ ms }) => ms), peaks.readyMsMax);
+    const longest = load.answers.toSorted((a, b) => b.ms - a.ms)[0];
+    const longestMs = Math.max(longest?.ms ?? 0, peaks.readyMsMax);
     const unanswered = load.answers.filter(({ outcome }) => outcome === 'none').length;
     const errors = load.answers.filter(({ outcome }) => outcome.startsWith('500')).length;
     const settledMs = performance.now() - endMs;
@@ -177,7 +178,7 @@ async function endure(name: string, runtime: Runtime, store: Store, fault: SlowF
     console.log(
       [
         `${name}: ${during.length} answers (${countOutcomes(during)})`,
-        `longest ${seconds(longestMs)}`,
+        `longest ${seconds(longestMs)} (${longest === undefined || peaks.readyMsMax > longest.ms ? 'readyz' : `${longest.kind} ${longest.outcome}`})`,
         `normal after ${normalMs === null ? 'more than 30 s' : seconds(normalMs)} (median before ${Math.round(baselineMs)} ms)`,
         `in flight ${inFlightMax}, health checks ${peaks.checksInFlight}, connections ${peaks.connections}`,
         ...(pid === null ? [] : [`memory ${Math.round(peaks.rssMib)} MiB`]),

@@ -171,7 +171,7 @@ describe('an outage', () => {
       await eventually(() => ann.page.locator('#outage').textContent()).toMatch(
         /one of its stores is away.*Postgres keeps/,
       );
-      // Somebody who comes now sees it too.
+      // A person who comes now sees it too.
       const ben = await openTab(at.browser, await guests.link('ben'));
       const level = () => ben.page.evaluate(() => window.worldkeep?.world.durabilityOf('lamp'));
       await eventually(async () => Object.keys(await readWorld(ben.page))).toEqual(['lamp']);

@@ -52,6 +52,30 @@ it('[F9] answers 503 when the route has no answer in time, and lets its work con
   expect(vi.getTimerCount()).toBe(others);
 });
 
+it('[F9] counts the time before it reads the body', async () => {
+  const others = vi.getTimerCount();
+  const { promise, resolve } = Promise.withResolvers<Response>();
+  const lookUp = Promise.withResolvers<void>();
+  const { app, deferred } = makeApp(async (c) => {
+    await lookUp.promise;
+    await readBytes(c, 100);
+    return promise;
+  });
+  let answer: Response | undefined;
+  void Promise.resolve(app.request('/', { method: 'POST', body: 'text' })).then((response) => {
+    answer = response;
+  });
+  await vi.advanceTimersByTimeAsync(4_000);
+  lookUp.resolve();
+  await vi.advanceTimersByTimeAsync(LIMITS.answerMsMax - 4_001);
+  expect(answer).toBeUndefined();
+  await vi.advanceTimersByTimeAsync(1);
+  expect(answer?.status).toBe(503);
+  resolve(new Response('late'));
+  await deferred[0];
+  expect(vi.getTimerCount()).toBe(others);
+});
+
 it('[F9] does not count the time in which the caller sends its body', async () => {
   const others = vi.getTimerCount();
   let controller: ReadableStreamDefaultController<Uint8Array> | undefined;

@@ -6,14 +6,23 @@ import type { AppEnv } from './context.ts';
 import { readDefer } from './defer.ts';
 
 /**
- * Answers 503 if the route has no answer `LIMITS.answerMsMax` after the last byte of the body. The work continues, because another part of
- * it may still be missing: an append is followed by its drain.
+ * Answers 503 if the route has no answer after `LIMITS.answerMsMax`. The time in which it reads the body does not count. The work continues,
+ * because another part of it may still be missing: an append is followed by its drain.
  */
 export function answerInTime() {
   return createMiddleware<AppEnv>(async function answersInTime(c, next) {
     const late = Promise.withResolvers<'late'>();
     let isOver = false;
-    const start = () => (isOver ? () => {} : startTimer(LIMITS.answerMsMax, () => late.resolve('late')));
+    let leftMs = LIMITS.answerMsMax;
+    const start = () => {
+      if (isOver) return () => {};
+      const beganMs = Date.now();
+      const end = startTimer(leftMs, () => late.resolve('late'));
+      return () => {
+        end();
+        leftMs = Math.max(0, leftMs - (Date.now() - beganMs));
+      };
+    };
     let stop = start();
     c.set('whileReading', async (reading) => {
       stop();
