@@ -13,7 +13,7 @@ export function answerInTime() {
   return createMiddleware<AppEnv>(async function answersInTime(c, next) {
     const late = Promise.withResolvers<'late'>();
     let isOver = false;
-    let leftMs = LIMITS.answerMsMax;
+    let leftMs: number = LIMITS.answerMsMax;
     const start = () => {
       if (isOver) return () => {};
       const beganMs = Date.now();
