@@ -46,4 +46,24 @@ describe('a client while Redis is away', () => {
       await expect.poll(() => world.durabilityOf('lamp')).toBe('committed');
     }
   });
+
+  it('[K1e] takes no people and messages with provisional seqs', async () => {
+    const place = await makePlace(server);
+    const ann = join(place, { token: await place.join('ann') });
+    await ann.moveAvatar({ position: { x: 1, y: 0, z: 0 } }).reached('committed');
+    let answers = 0;
+    const watcher = join(place, {
+      fetch: async (input, init) => {
+        const answer = await fetch(input, init);
+        if (!String(input).includes('include=users,chat') || answers++ > 0) return answer;
+        // An append was run, and its answer was lost. So the request was spilled, later than its entry in the log.
+        const state = (await answer.json()) as { users: { seq: number }[] };
+        const users = state.users.map((user) => ({ ...user, seq: user.seq + 60_000_000 }));
+        return Response.json({ ...state, users, spilled: 1 });
+      },
+    });
+    await watcher.ready;
+    await expect.poll(() => answers, { timeout: 20_000 }).toBeGreaterThan(1);
+    await expectSame(place, watcher, ann);
+  });
 });

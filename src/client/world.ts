@@ -392,7 +392,8 @@ export class World {
       this.#peopleTimer = null;
       const isTaken = await this.#requests
         .sendJson<MirrorState>('/state?include=users,chat', { signal: this.#closing.signal })
-        .then((state) => this.#mirror.loadPeople({ ...EMPTY_ANSWER, ...state }))
+        // Provisional seqs would hide later ones.
+        .then((state) => !state.spilled && this.#mirror.loadPeople({ ...EMPTY_ANSWER, ...state }))
         .catch(() => false);
       if (!this.#closing.signal.aborted && (!isTaken || this.#mirror.isIncomplete))
         if (repeat < PEOPLE_REPEATS_MAX) this.#loadPeopleSoon(repeat + 1);
