@@ -13,7 +13,8 @@ export interface Served {
 
 /** Serves an app on a free port of 127.0.0.1, so that a process of its own can be pointed at it. */
 export async function serveApp(fetch: Fetch): Promise<Served> {
-  const server = createServer((request, response) => {
+  // As the real server: it closes no connection that a busy command is about to use again.
+  const server = createServer({ keepAliveTimeout: 75_000 }, (request, response) => {
     answer(fetch, request, response).catch(() => response.destroy());
   });
   await new Promise<void>((done) => server.listen(0, '127.0.0.1', done));
