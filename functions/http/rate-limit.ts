@@ -19,7 +19,8 @@ export function limitRequests(requestsPerMinute: number) {
     const decision = await limiter.takeLeased({ tenantId, kind: 'principal', name: id }, limit);
     if (!decision.allowed) throw refuse(c, 'requests', decision);
     // Set before the answer exists: changing a finished answer copies it for each header.
-    for (const [name, value] of Object.entries(readHeaders(c, 'requests', decision))) c.header(name, value);
+    for (const [name, value] of Object.entries(readHeaders('requests', decision, readSeconds(c, decision))))
+      c.header(name, value);
     await next();
   });
 }
@@ -45,7 +46,8 @@ export function limitConcurrently(requestsPerMinute: number) {
     const settle = async () => {
       const decision = await deciding;
       if (!decision.allowed) throw refuse(c, 'requests', decision);
-      for (const [name, value] of Object.entries(readHeaders(c, 'requests', decision))) c.header(name, value);
+      for (const [name, value] of Object.entries(readHeaders('requests', decision, readSeconds(c, decision))))
+        c.header(name, value);
     };
     const settleOnce = () => {
       settling ??= settle();
@@ -152,15 +154,15 @@ function refuse(c: AppContext, policy: string, decision: RateDecision): HttpErro
   return new HttpError(
     'rate_limited',
     `The server accepts ${requests} requests every ${countOf(windowSeconds, 'second')}. Try again in ${countOf(seconds, 'second')}.`,
-    { ...readHeaders(c, policy, decision), 'Retry-After': String(seconds) },
+    { ...readHeaders(policy, decision, seconds), 'Retry-After': String(seconds) },
   );
 }
 
-/** `t` is when there is more than `r` again. */
-function readHeaders(c: AppContext, policy: string, decision: RateDecision): Record<string, string> {
+/** @param seconds until there is more than `r` again. One reading of the clock serves the whole answer. */
+function readHeaders(policy: string, decision: RateDecision, seconds: number): Record<string, string> {
   const { requests, windowSeconds } = decision.limit;
   return {
-    RateLimit: `"${policy}";r=${decision.remaining};t=${readSeconds(c, decision)}`,
+    RateLimit: `"${policy}";r=${decision.remaining};t=${seconds}`,
     'RateLimit-Policy': `"${policy}";q=${requests};w=${windowSeconds}`,
   };
 }
