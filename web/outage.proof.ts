@@ -29,6 +29,15 @@ async function startAll(dir: string, ports: StackPorts, workerPort: number) {
   return { stack, worker };
 }
 
+/** The people of a new tenant, on a Worker that is not the one of other tests. */
+async function openGuests({ stack, worker }: Awaited<ReturnType<typeof startAll>>, tenantId: string) {
+  const target = {
+    address: { host: '127.0.0.1', port: worker.port },
+    fetch: (path: string, init?: RequestInit) => fetch(new URL(path, worker.url), init),
+  };
+  return makeGuests(target, await issueKey(stack.values.databaseUrl, tenantId));
+}
+
 /** Edits the world as fast as a person who drags: an object of its own, and a new one from time to time. */
 const startEdits = (page: Page, name: string) =>
   page.evaluate((prefix) => {
@@ -71,14 +80,7 @@ describe('an outage', () => {
     const dir = await makeTemporaryDir();
     let { stack, worker } = await startAll(dir, ANY_PORTS, 0);
     try {
-      const { hostname, port } = new URL(worker.url);
-      const guests = await makeGuests(
-        {
-          address: { host: hostname, port: Number(port) },
-          fetch: (path, init) => fetch(new URL(path, worker.url), init as RequestInit),
-        },
-        await issueKey(stack.values.databaseUrl, 'outage'),
-      );
+      const guests = await openGuests({ stack, worker }, 'outage');
       for (const id of ['ann', 'ben'])
         await guests.call('PUT', `/v1/spaces/${guests.space}/objects/${id}-own`, { name: id });
       const [ann, ben] = await Promise.all([
@@ -103,7 +105,7 @@ describe('an outage', () => {
         ann.page.evaluate(() => window.worldkeep?.scenery.figures.get('ann-own')?.position.x),
       ).toBeGreaterThan(before / 100);
 
-      ({ stack, worker } = await startAll(dir, stack.ports, Number(port)));
+      ({ stack, worker } = await startAll(dir, stack.ports, worker.port));
       const backMs = performance.now();
       for (const { page } of tabs) await eventually(() => page.locator('#outage').isHidden()).toBe(true);
       const recoveredMs = performance.now();
@@ -151,14 +153,7 @@ describe('an outage', () => {
     const dir = await makeTemporaryDir();
     const { stack, worker } = await startAll(dir, ANY_PORTS, 0);
     try {
-      const { hostname, port } = new URL(worker.url);
-      const guests = await makeGuests(
-        {
-          address: { host: hostname, port: Number(port) },
-          fetch: (path, init) => fetch(new URL(path, worker.url), init as RequestInit),
-        },
-        await issueKey(stack.values.databaseUrl, 'spilled'),
-      );
+      const guests = await openGuests({ stack, worker }, 'spilled');
       const ann = await openTab(at.browser, await guests.link('ann'));
       await eventually(() => readUnsent(ann.page)).toBe(0);
       await stack.redis.kill();
