@@ -6,6 +6,7 @@ import { AssetLibrary, type FileStore } from '../../src/library/asset-library.ts
 import { Drain } from '../../src/log/drain.ts';
 import { createFindCursor } from '../../src/log/find-cursor.ts';
 import type { LogAddress } from '../../src/log/log-stores.ts';
+import { MemoryFallback } from '../../src/log/memory-fallback.ts';
 import { PostedBudget } from '../../src/log/posted-budget.ts';
 import { SpaceLog } from '../../src/log/space-log.ts';
 import { Spill } from '../../src/log/spill.ts';
@@ -127,10 +128,17 @@ export function openCutProcess(cut: Cut, outside: Outside, address: LogAddress) 
     { now, pause, createToken: createId, onEvent: () => undefined, spill },
   );
   drain.setSnapshotRenewer(state);
+  const memory = new MemoryFallback(spill, {
+    now,
+    pause: () => new Promise(() => undefined),
+    limits: { bytesMax: 2 ** 20, requestsMax: 100 },
+    knows: (space) => known.knows(space),
+    onEvent: () => undefined,
+  });
   const layer = new PersistenceLayer(
     cut.adapter('world', createWorldStore(postgres)),
     {
-      log: new SpillingLog(spaceLog, spill, new PostedBudget(store, now), { ...times, ...budgets }),
+      log: new SpillingLog(spaceLog, spill, new PostedBudget(store, now), { ...times, ...budgets }, memory),
       defer,
       state,
     },
@@ -146,7 +154,7 @@ export function openCutProcess(cut: Cut, outside: Outside, address: LogAddress) 
     },
   });
   return {
-    ...{ layer, drain, spill, state, library, log },
+    ...{ layer, drain, spill, memory, state, library, log },
     /** Waits for the work that no answer waits for, except for tries to return spilled requests: they never end here. */
     async settle() {
       while (deferred.length > 0) {

@@ -14,12 +14,13 @@ import type { RedisClient } from '../../src/redis/client.ts';
 import { logMetaKey } from '../../src/redis/keys.ts';
 import { openTcpRedis } from '../../src/redis/tcp.ts';
 import { openTcpLive, type TcpLive } from '../../src/redis/tcp-live.ts';
+import { AppError } from '../../src/world/errors.ts';
 import type { Seq } from '../../src/world/types.ts';
 import { openTestNeon } from '../layers.ts';
 import { Cut, openCutProcess } from './cut-process.ts';
 import { listIncidents } from './fold.ts';
 import { expectContinues, openProcess, type Process } from './open-process.ts';
-import { makeSpace, type Rig } from './rig.ts';
+import { makeSpace, type Rig, wrapStore } from './rig.ts';
 
 const PASSWORD = 'a-long-password';
 const CUTS = 20;
@@ -238,29 +239,36 @@ describe('a Redis that comes back older', () => {
   );
 
   it.each(cuts)(
-    `its file truncated to %i of ${CUTS} parts while requests wait in Postgres: each returns once`,
+    `its file truncated to %i of ${CUTS} parts while requests wait in Postgres and in memory: each returns once`,
     async (cut) => {
       const history = await makeHistory(patterns['the last ones waiting']);
       const { address, writes, from, to } = history;
-      const outside = { redis, postgres, files: {} as FileStore };
+      let isPostgresAway = false;
+      const sometimes = wrapStore(postgres, (_, call) => {
+        if (!isPostgresAway) return call();
+        throw new AppError('store_unavailable', 'Postgres is away.', { outage: 'unsent' });
+      });
+      const outside = { redis, postgres: sometimes, files: {} as FileStore };
       const spilling = openCutProcess(new Cut(Number.POSITIVE_INFINITY, 'before'), outside, address);
-      const spilled = ['s0', 's1', 's2'];
+      // Memory serves only spaces whose log the process has used.
+      await spilling.layer.loadWorldState();
+      const put = async (id: string) =>
+        (await spilling.layer.appendOperations({ ops: [{ op: 'put', id, name: id }] })).status;
       await restart(async () => {
-        for (const id of spilled)
-          expect(await spilling.layer.appendOperations({ ops: [{ op: 'put', id, name: id }] })).toMatchObject(
-            {
-              status: 'spilled',
-            },
-          );
+        expect(await Promise.all(['s0', 's1', 's2'].map(put))).toEqual(['spilled', 'spilled', 'spilled']);
         const { durability } = await spilling.layer.postMessage({ text: 'spilled' }, { waits: false });
         expect(durability).toBe('spilled');
+        isPostgresAway = true;
+        expect([await put('m0'), await put('m1')]).toEqual(['memory', 'memory']);
+        isPostgresAway = false;
         truncateSync(findFile(), from + Math.floor(((to - from) * cut) / CUTS));
       });
-      const returned = await spilling.spill.returnSpace(address);
-      expect(returned).toEqual({ returned: 4, buried: 0, isLeft: false });
+      await spilling.memory.end();
+      expect(spilling.memory.size).toBe(0);
+      expect(await spilling.spill.returnSpace(address)).toEqual({ returned: 6, buried: 0, isLeft: false });
       const committed = writes.filter(({ isCommitted }) => isCommitted).map(({ id }) => id);
       await expectContinues(open(address), {
-        committed: [...committed, ...spilled],
+        committed: [...committed, 's0', 's1', 's2', 'm0', 'm1'],
         seqs: writes.map(({ seq }) => seq),
         name: 'next',
       });
