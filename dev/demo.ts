@@ -29,6 +29,12 @@ const WRITERS = 8;
 
 const say = (line: string) => process.stdout.write(`${line}\n`);
 
+const USAGE = [
+  'npm run demo                      kills everything in the middle of writing, and compares the world',
+  'npm run demo -- outage [seconds]  kills Redis, Postgres, then both, for 20 s or as long as given',
+  'npm run demo -- kills [minutes]   kills a store, both or the Worker every 5 s, for 10 minutes or as long as given',
+].join('\n');
+
 async function start(dir: string): Promise<{ stack: Stack; worker: DevWorker }> {
   const stack = await startStack({
     dir,
@@ -145,6 +151,12 @@ function forgetUntold(expected: Expected, actual: WorldObject[]): Expected {
 }
 
 async function run(): Promise<number> {
+  const [, , what, length] = process.argv;
+  const isKnown = what === undefined || what === 'outage' || what === 'kills';
+  if (!isKnown || (length !== undefined && !(Number(length) > 0))) {
+    say(USAGE);
+    return what === '--help' ? 0 : 2;
+  }
   const dir = await makeTemporaryDir();
   let running: { stack: Stack; worker: DevWorker } | null = null;
   const end = async () => {
@@ -157,7 +169,6 @@ async function run(): Promise<number> {
   try {
     say('1. starting Postgres, Redis, the emulators and the Worker');
     running = await start(dir);
-    const [, , what, length] = process.argv;
     if (what === 'outage')
       return await demonstrateOutages(running, { awaySeconds: Number(length ?? AWAY_SECONDS), say });
     if (what === 'kills') {

@@ -24,7 +24,7 @@ function chooseAnyPort(): number {
 
 /**
  * Finds a port of 127.0.0.1 that is free now.
- * @param preferred the port to begin at; 0: any port below those of outgoing connections.
+ * @param preferred the port to begin at; 0: any port below the range of outgoing connections.
  * @param taken ports promised to others that are not listening yet.
  * @returns the preferred port, or the next free one above it.
  */

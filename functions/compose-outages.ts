@@ -60,25 +60,33 @@ export function openMemory(
   { now, log }: { now: () => number; log: Log },
 ): MemoryFallback | null {
   if (!memoryFallbackEnabled || spill === null || known === null) return null;
-  return new MemoryFallback(spill, {
+  const memory = new MemoryFallback(spill, {
     now,
     pause,
     limits: { bytesMax: LIMITS.memoryBytesMax, requestsMax: LIMITS.memoryRequestsMax },
-    knows: (address) => known.knows(address),
+    findIncarnation: (address) => known.findIncarnation(address),
     onEvent: ({ event, count, cause }) =>
       log(event === 'memory_stored' ? 'info' : 'error', event, {
         count,
         ...(cause !== undefined && { causes: describeError(cause) }),
       }),
   });
+  spill.useMemory(memory);
+  return memory;
 }
 
 /** Drains that first return the requests that wait for Redis. */
 export function returnsSpilled(drain: Drain, spill: Spill): Services['drains'] {
   return {
     async drainSpace(address, budget) {
-      await spill.returnSpace(address);
-      return drain.drainSpace(address, budget);
+      // Requests that cannot return do not stop the drain.
+      const failure = await spill.returnSpace(address).then(
+        () => undefined,
+        (error: unknown) => error,
+      );
+      const report = await drain.drainSpace(address, budget);
+      if (failure !== undefined) throw failure;
+      return report;
     },
     async sweep(budget) {
       // Requests that cannot return keep no space from being drained.

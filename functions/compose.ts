@@ -148,11 +148,17 @@ export function compose(env: Env, runtime: Runtime): Composition {
           },
         );
   const memory = openMemory(config, spill, logs?.known ?? null, { now, log });
-  const { idempotencyTtlSeconds, rateLimitChatPerMinute: messagesPerMinute } = config.limits;
+  const spilling = {
+    idempotencyTtlSeconds: config.limits.idempotencyTtlSeconds,
+    messagesPerMinute: config.limits.rateLimitChatPerMinute,
+    requestsPerMinute: config.limits.rateLimitRequestsPerMinute,
+    updatesPerMinute: config.limits.rateLimitUpdatesPerMinute,
+    now,
+  };
   const worldLog =
     spaceLog === null || spill === null
-      ? new DirectLog(drainStore, now, messagesPerMinute)
-      : new SpillingLog(spaceLog, spill, budget, { idempotencyTtlSeconds, messagesPerMinute }, memory);
+      ? new DirectLog(drainStore, now, spilling.messagesPerMinute)
+      : new SpillingLog(spaceLog, spill, budget, spilling, memory);
   const underWay = new Set<Promise<unknown>>();
   return {
     config,

@@ -142,7 +142,13 @@ export function parseConfig(env: Env): Config {
     logLevel: readLogLevel(env),
     queryLoggingEnabled: readFlag(env, 'QUERY_LOGGING_ENABLED', false),
     limits: {
-      idempotencyTtlSeconds: readInteger(env, 'IDEMPOTENCY_TTL_SECONDS', 3_600, 1, 86_400),
+      idempotencyTtlSeconds: readInteger(
+        env,
+        'IDEMPOTENCY_TTL_SECONDS',
+        3_600,
+        LIMITS.appendKeySeconds,
+        86_400,
+      ),
       jsonBodyBytesMax: readInteger(env, 'JSON_BODY_BYTES_MAX', MIB, 1_024, 32 * MIB),
       stateBodyBytesMax: readInteger(env, 'STATE_BODY_BYTES_MAX', 32 * MIB, 1_024, 100 * MIB),
       bodyTimeoutMs: readInteger(env, 'BODY_TIMEOUT_MS', 8_000, 50, 600_000),
@@ -211,7 +217,7 @@ function refuseContradictions(config: Config): void {
   if (config.persistenceEnabled && config.database === null)
     throw misconfigured(
       'DATABASE_URL',
-      'must be set, because PERSISTENCE_ENABLED is on (its default); set it, or turn persistence off.',
+      'must be set, because worlds are kept in Postgres (PERSISTENCE_ENABLED is on).',
     );
   if (config.qstash !== null && config.publicUrl === null)
     throw misconfigured('PUBLIC_URL', PUBLIC_URL_NEEDED);

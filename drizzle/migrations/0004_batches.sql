@@ -303,7 +303,9 @@ BEGIN
     status := 'unknown_space';
     RETURN;
   END IF;
-  IF p_is_direct AND v_space.log_instance IS NOT NULL THEN
+  -- Spilled requests have a place in a log, also if that was never opened.
+  IF p_is_direct AND (v_space.log_instance IS NOT NULL
+    OR EXISTS (SELECT FROM log_spill l WHERE l.tenant_id = v_tenant AND l.space_id = p_space)) THEN
     status := 'log_open';
     RETURN;
   END IF;

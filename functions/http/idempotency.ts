@@ -1,9 +1,9 @@
 import { fingerprint } from '../../src/helpers/fingerprint.ts';
+import { readUuidTime } from '../../src/helpers/uuid-time.ts';
 import { AppError } from '../../src/world/errors.ts';
 import type { AppContext } from './context.ts';
 
 const KEY = /^[\x21-\x7e]{1,128}$/;
-const UUID_V7 = /^([0-9a-f]{8})-([0-9a-f]{4})-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/i;
 
 /**
  * The Idempotency-Key of a request and what its body is known by; null without one.
@@ -27,8 +27,8 @@ export async function readIdempotency(
 export function refuseExpired(c: AppContext, key: string): void {
   const { config, now } = c.get('services');
   const { idempotencyTtlSeconds } = config.limits;
-  const uuid = UUID_V7.exec(key);
-  if (uuid !== null && now() - Number.parseInt(`${uuid[1]}${uuid[2]}`, 16) > idempotencyTtlSeconds * 1_000)
+  const madeMs = readUuidTime(key);
+  if (madeMs !== null && now() - madeMs > idempotencyTtlSeconds * 1_000)
     throw new AppError(
       'key_expired',
       `The server forgets idempotency keys after ${idempotencyTtlSeconds} seconds. It no longer knows whether it handled this request.`,

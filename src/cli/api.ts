@@ -423,7 +423,7 @@ async function readProblem(response: Response, { keyFrom }: Connection): Promise
   const where = first === undefined ? '' : ` (${first.path === '' ? '' : `${first.path} `}${first.message})`;
   const requestId = problem.requestId ?? response.headers.get('x-request-id') ?? undefined;
   const after = response.headers.get('retry-after');
-  const retry = after === null ? '' : `; it can be tried again in ${after} s`;
+  const retry = after === null ? '' : ` Retry in ${after} s.`;
   const advice = response.status === 401 ? ` Check ${keyFrom}.` : '';
   return new CommandError(
     problem.code ?? 'http_error',

@@ -46,6 +46,8 @@ export interface AppendRequest {
   opened: OpenedLog | null;
   /** Only where the log ends at this seq: nothing comes between that and these entries. */
   endsAt?: Seq | null;
+  /** Only into the log of this incarnation: a spilled request is gone with its space. */
+  onlyIncarnation?: string;
 }
 
 export interface PostedMessages {
@@ -55,6 +57,8 @@ export interface PostedMessages {
   people: ReadonlyMap<string, number>;
   /** The caller's role; null: an API key, which may post unless chat is off. */
   role: Role | null;
+  /** Whether they may be posted was decided before. */
+  isAccepted?: boolean;
   /** Messages of one person in a space per minute; 0: not counted. */
   perMinute: number;
 }
@@ -110,6 +114,8 @@ export type AppendOutcome =
   | { status: 'cold'; isLogAbsent: boolean }
   /** The space was deleted when its incarnation was this: repeat with `opened` if Postgres knows a newer one. */
   | { status: 'deleted'; incarnation: string }
+  /** The space has another incarnation than `onlyIncarnation`: nothing was written. */
+  | { status: 'replaced' }
   /** The log does not end at `endsAt` any more: nothing was written. */
   | { status: 'ahead' }
   | { status: 'key_reused' }
@@ -211,6 +217,8 @@ export interface LogStore {
   append(address: LogAddress, request: AppendRequest): Promise<AppendOutcome>;
   /** Names this life of Redis: another one after it lost its memory. */
   readInstance(): Promise<string>;
+  /** Whether Redis remembers an idempotency key, and does so for longer than an append takes. */
+  remembersKey(address: LogAddress, key: { principal: string; key: string }): Promise<boolean>;
   read(address: LogAddress, request: ReadRequest): Promise<ReadOutcome>;
   /** An incident says what is missing, the seqs behind `after` up to `to`: who read the log before begins again. */
   tear(address: LogAddress, missing: { incarnation: string; after: Seq; to: Seq }): Promise<void>;

@@ -37,7 +37,7 @@ function openMemory(answer: (key: string) => void = () => undefined) {
         nowMs += ms;
       },
       limits: { bytesMax: 100, requestsMax: 3 },
-      knows: ({ spaceId }) => spaceId === 's',
+      findIncarnation: ({ spaceId }) => (spaceId === 's' ? 'i1' : null),
       onEvent: (event) => void told.push(event),
     },
   );

@@ -1,5 +1,6 @@
 import { countBytes } from '../world/check-operations.ts';
 import { AppError, isAway } from '../world/errors.ts';
+import { nameOf } from './batch-sizes.ts';
 import type { LogAddress } from './log-stores.ts';
 import { keyReused } from './refusals.ts';
 import type { Defer } from './space-log.ts';
@@ -12,8 +13,8 @@ export interface MemoryOptions {
   pause: (ms: number) => Promise<void>;
   /** Of all requests that it holds, in bytes of their operations, and their number. */
   limits: { bytesMax: number; requestsMax: number };
-  /** Whether the space was there when this process last heard of it. */
-  knows: (address: LogAddress) => boolean;
+  /** The incarnation of a space that this process last used; null: it has not used the space. */
+  findIncarnation: (address: LogAddress) => string | null;
   onEvent: (told: MemoryEvent) => void;
 }
 
@@ -27,6 +28,7 @@ export interface MemoryEvent {
 interface Held {
   address: LogAddress;
   request: SpilledRequest;
+  incarnation: string;
   bytes: number;
   /** As of `Spill.keep`; counted from `heldMs`. */
   keySeconds: number | null;
@@ -45,6 +47,8 @@ export class MemoryFallback {
   readonly #options: MemoryOptions;
   /** In their order, by tenant, space, principal and key. */
   readonly #held = new Map<string, Held>();
+  /** The number of requests, by space. */
+  readonly #bySpace = new Map<string, number>();
   #bytes = 0;
   #isTrying = false;
   #isEnded = false;
@@ -59,6 +63,11 @@ export class MemoryFallback {
     return this.#held.size;
   }
 
+  /** Whether it holds requests of the space. */
+  holds(address: LogAddress): boolean {
+    return this.#bySpace.has(nameOf(address));
+  }
+
   /**
    * @param keySeconds as of `Spill.keep`
    * @throws store_unavailable for a space that this process does not know; backlog_full
@@ -69,8 +78,9 @@ export class MemoryFallback {
     { keySeconds, outage, defer }: { keySeconds: number | null; outage: AppError; defer: Defer },
   ): void {
     const address = { tenantId, spaceId };
-    const { knows, limits, now } = this.#options;
-    if (!knows(address)) throw outage;
+    const { findIncarnation, limits, now } = this.#options;
+    const incarnation = findIncarnation(address);
+    if (incarnation === null) throw outage;
     const name = [tenantId, spaceId, request.principal, request.key].join(' ');
     const known = this.#held.get(name);
     if (known !== undefined) {
@@ -83,15 +93,16 @@ export class MemoryFallback {
       throw new AppError('backlog_full', 'Both stores are away, and the memory for writes is full.', {
         retryAfterSeconds: 5,
       });
-    this.#held.set(name, { address, request, bytes, keySeconds, heldMs: now() });
+    this.#held.set(name, { address, request, incarnation, bytes, keySeconds, heldMs: now() });
     this.#bytes += bytes;
+    this.#bySpace.set(nameOf(address), (this.#bySpace.get(nameOf(address)) ?? 0) + 1);
     if (!this.#isTrying) defer(this.#tryToStore());
   }
 
   /** The process ends. It tries once more, and reports what is lost. */
   async end(): Promise<void> {
     this.#isEnded = true;
-    await this.#store().catch(() => undefined);
+    await this.store().catch(() => undefined);
     const { onEvent } = this.#options;
     if (this.#held.size > 0) onEvent({ event: 'memory_lost', count: this.#held.size });
   }
@@ -102,7 +113,7 @@ export class MemoryFallback {
       for (let waitMs = RETRY_FIRST_MS; this.#held.size > 0; waitMs = Math.min(2 * waitMs, RETRY_MS_MAX)) {
         await this.#options.pause(waitMs);
         if (this.#isEnded) return;
-        await this.#store().catch(() => undefined);
+        await this.store().catch(() => undefined);
       }
     } finally {
       this.#isTrying = false;
@@ -110,29 +121,42 @@ export class MemoryFallback {
   }
 
   /**
-   * Moves the oldest requests to Postgres, until one cannot be moved. It may run twice at the same time, when the process ends: Postgres
-   * keeps a request once. @throws store_unavailable; backlog_full
+   * Moves the oldest requests to Postgres. If a space has no room there, its requests stay, and others are moved. It may run twice at
+   * the same time: Postgres keeps a request once. @throws store_unavailable
    */
-  async #store(): Promise<void> {
+  async store(): Promise<void> {
     const { now, onEvent } = this.#options;
     let stored = 0;
+    const full = new Set<string>();
     try {
-      for (const [name, { address, request, bytes, ...held }] of this.#held) {
+      for (const [name, { address, request, incarnation, bytes, ...held }] of this.#held) {
+        if (full.has(nameOf(address))) continue;
         const heldSeconds = Math.ceil((now() - held.heldMs) / 1_000);
         const keySeconds = held.keySeconds === null ? null : held.keySeconds - heldSeconds;
         try {
-          await this.#spill.keep(address, request, { keySeconds, defer: ignore });
+          await this.#spill.keep(address, request, { keySeconds, incarnation, defer: ignore });
           stored++;
         } catch (cause) {
-          // Room may come, and Postgres may return.
-          if (isAway(cause) || (cause instanceof AppError && cause.code === 'backlog_full')) throw cause;
+          if (isAway(cause)) throw cause;
+          if (cause instanceof AppError && cause.code === 'backlog_full') {
+            // Room may come.
+            full.add(nameOf(address));
+            continue;
+          }
           onEvent({ event: 'memory_refused', count: 1, cause });
         }
-        if (this.#held.delete(name)) this.#bytes -= bytes;
+        if (this.#held.delete(name)) this.#forget(address, bytes);
       }
     } finally {
       if (stored > 0) onEvent({ event: 'memory_stored', count: stored });
     }
+  }
+
+  #forget(address: LogAddress, bytes: number): void {
+    this.#bytes -= bytes;
+    const left = (this.#bySpace.get(nameOf(address)) ?? 1) - 1;
+    if (left === 0) this.#bySpace.delete(nameOf(address));
+    else this.#bySpace.set(nameOf(address), left);
   }
 }
 

@@ -23,7 +23,7 @@ import type {
 import { COMMIT_WAIT_MS_MAX, pollUntilCommitted } from './poll-until-committed.ts';
 import { findPosted } from './posted-messages.ts';
 import { backlogFull, chatRefused, keyReused, overBudget } from './refusals.ts';
-import type { SpilledRequest } from './spill-store.ts';
+import type { KeptRequest } from './spill-store.ts';
 
 export type * from './log-stores.ts';
 
@@ -325,12 +325,22 @@ export class SpaceLog {
   }
 
   /**
-   * Appends a spilled request under its key. It was accepted before, so no budget counts. The caller drains.
-   * @throws not_found if the space is not there any more; idempotency_key_reused; backlog_full; store_unavailable
+   * Appends a spilled request under its key, and begins the time of the key again. It was accepted before, so no budget counts. The
+   * caller drains.
+   * @throws not_found if its incarnation of the space is not there any more; idempotency_key_reused; backlog_full; store_unavailable
    */
   async appendSpilled(
     address: LogAddress,
-    { actor, principal, key, messageIds, fingerprint, entries, postedIds }: SpilledRequest,
+    {
+      actor,
+      principal,
+      key,
+      messageIds,
+      fingerprint,
+      entries,
+      postedIds,
+      incarnation,
+    }: Omit<KeptRequest, 'spillId'>,
   ): Promise<{ seq: Seq; isRepeat: boolean }> {
     const { backlog, idempotencyTtlSeconds } = this.#options;
     const request: AppendRequest = {
@@ -346,8 +356,8 @@ export class SpaceLog {
         fingerprint,
         ttlSeconds: Math.max(idempotencyTtlSeconds, LIMITS.appendKeySeconds),
       },
-      // Whether they may be posted was decided when they were accepted.
-      chat: { ids: postedIds, people: new Map(), role: null, perMinute: 0 },
+      chat: { ids: postedIds, people: new Map(), role: null, isAccepted: true, perMinute: 0 },
+      onlyIncarnation: incarnation,
     };
     const { seq, isRepeat } = await this.#append(address, request, [], {});
     return { seq, isRepeat };
@@ -375,6 +385,8 @@ export class SpaceLog {
           request.opened = await this.#open(address, true);
           if (request.opened.incarnation === outcome.incarnation) throw notFound('this space');
           break;
+        case 'replaced':
+          throw notFound('this space');
         case 'over_budget':
           onBudget?.(outcome.budget);
           throw overBudget(outcome, this.#options);

@@ -42,23 +42,33 @@ export interface SpillLimits {
 export interface SpillStore {
   /**
    * Stores a request.
-   * @param keySeconds for how long Redis remembers the key of an append that was sent; null: none was sent
+   * @param keySeconds for how long Redis still remembers the key of an append that was sent; null: none was sent; below 0: it may have
+   * forgotten the key
+   * @param incarnation only in this incarnation of the space
    * @returns `kept`, also for a key that is there with the same fingerprint, and the ids of the messages as they were first given;
-   * null if the space is not there
+   * null if the space, or that incarnation, is not there
    */
   keep(
     address: LogAddress,
     request: SpilledRequest,
-    options: { keySeconds: number | null; limits: SpillLimits },
+    options: { keySeconds: number | null; limits: SpillLimits; incarnation?: string | undefined },
   ): Promise<{ status: 'kept'; postedIds: readonly string[] } | { status: 'key_reused' | 'full' } | null>;
-  /** The oldest requests of a space, in order: at most so many, and so many bytes (but at least one). */
-  list(address: LogAddress, page: { requestsMax: number; bytesMax: number }): Promise<KeptRequest[]>;
+  /** @returns what `keep` would answer to a repeat; null if the request is not there */
+  find(
+    address: LogAddress,
+    request: SpilledRequest,
+  ): Promise<{ status: 'kept'; postedIds: readonly string[] } | { status: 'key_reused' } | null>;
+  /** The oldest requests of a space behind `after`, in order: at most so many, and so many bytes (but at least one). */
+  list(
+    address: LogAddress,
+    page: { after?: number; requestsMax: number; bytesMax: number },
+  ): Promise<KeptRequest[]>;
   /** Notes that these are about to be appended. Redis remembers their keys for `keySeconds`. */
   noteSent(address: LogAddress, spillIds: readonly number[], keySeconds: number): Promise<void>;
   /** Removes requests. */
   remove(address: LogAddress, spillIds: readonly number[]): Promise<void>;
-  /** Moves requests to the dead letters, one for each operation. @returns how many */
-  bury(address: LogAddress, requests: readonly KeptRequest[]): Promise<number>;
+  /** Moves a request to the dead letters, one for each operation. @returns how many; 0 if another process has moved it */
+  bury(address: LogAddress, request: KeptRequest): Promise<number>;
   /**
    * Spaces of all tenants with spilled requests, the longest waiting first.
    * @param instance the name of the Redis that would get them. If the log of a space was in another one, it is listed after two minutes

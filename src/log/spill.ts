@@ -33,9 +33,18 @@ export interface ReturnReport {
   isLeft: boolean;
 }
 
+/** Requests in the memory of this process, which are not in Postgres yet. */
+interface HeldRequests {
+  holds(address: LogAddress): boolean;
+  /** Moves them to Postgres. @throws store_unavailable */
+  store(): Promise<void>;
+}
+
 const RETRY_FIRST_MS = 500;
 const RETRY_MS_MAX = 2_000;
 const SPACES_MAX = 1_000;
+/** Quotes are four times as long in the answers of Neon. */
+const LIST_PAGE = { requestsMax: 5_000, bytesMax: 2 * 1024 * 1024 };
 
 /**
  * The requests that were accepted while Redis was away. They wait in Postgres, and take their place in the log when Redis returns:
@@ -50,8 +59,9 @@ export class Spill {
   /** The returns that run, by space. */
   readonly #returning = new Map<string, Promise<ReturnReport>>();
   #log: Pick<SpaceLog, 'appendSpilled'> | null = null;
+  #memory: HeldRequests | null = null;
   #drain: Pick<Drain, 'run'> | null = null;
-  #redis: Pick<LogStore, 'readInstance'> | null = null;
+  #redis: Pick<LogStore, 'readInstance' | 'remembersKey'> | null = null;
   /** Until when this process tries to return requests. A Worker may be ended in the middle of a try. */
   #tryingUntilMs = 0;
   #isEnded = false;
@@ -66,29 +76,40 @@ export class Spill {
   useLog(
     log: Pick<SpaceLog, 'appendSpilled'>,
     drain: Pick<Drain, 'run'>,
-    redis: Pick<LogStore, 'readInstance'>,
+    redis: Pick<LogStore, 'readInstance' | 'remembersKey'>,
   ): void {
     this.#log = log;
     this.#drain = drain;
     this.#redis = redis;
   }
 
+  /** From now on a return also takes the requests that this process holds in memory. */
+  useMemory(memory: HeldRequests): void {
+    this.#memory = memory;
+  }
+
   /**
    * Stores a request whose append failed, and tries to return it soon.
    * @param keySeconds for how long Redis may know the key; null: no append was sent under it
+   * @param incarnation only in this incarnation of the space
    * @returns the ids of its messages: of the first answer, if this is a repeat
    * @throws not_found, idempotency_key_reused, backlog_full; store_unavailable
    */
   async keep(
     { tenantId, spaceId }: LogAddress,
     request: SpilledRequest,
-    { keySeconds, defer }: { keySeconds: number | null; defer: Defer },
+    {
+      keySeconds,
+      incarnation,
+      defer,
+    }: { keySeconds: number | null; incarnation?: string | undefined; defer: Defer },
   ): Promise<readonly string[]> {
     const address = { tenantId, spaceId };
     const { bytesMax, entriesMax } = this.#options.limits;
     const outcome = await this.#store.keep(address, request, {
       keySeconds: keySeconds === null ? null : remember(keySeconds),
       limits: { bytesMax, requestsMax: entriesMax },
+      incarnation,
     });
     if (outcome === null) throw notFound('this space');
     if (outcome.status === 'key_reused') throw keyReused();
@@ -101,17 +122,42 @@ export class Spill {
     return outcome.postedIds;
   }
 
-  /** The requests of a space that have not returned, in their order. */
-  async list(address: LogAddress): Promise<KeptRequest[]> {
-    return this.#store.list(address, {
-      requestsMax: LIMITS.backlogEntriesMax,
-      bytesMax: LIMITS.backlogBytesMax,
-    });
+  /**
+   * The ids of the messages of a request that is spilled already, as they were first given; null: it is not.
+   * @throws idempotency_key_reused; store_unavailable
+   */
+  async find({ tenantId, spaceId }: LogAddress, request: SpilledRequest): Promise<readonly string[] | null> {
+    const outcome = await this.#store.find({ tenantId, spaceId }, request);
+    if (outcome?.status === 'key_reused') throw keyReused();
+    return outcome?.postedIds ?? null;
+  }
+
+  /**
+   * The requests of a space that have not returned, in their order. Read in pages: Neon answers 10 MiB.
+   * @returns `too_large` for more than a snapshot holds
+   */
+  async list(address: LogAddress): Promise<KeptRequest[] | 'too_large'> {
+    const all: KeptRequest[] = [];
+    let characters = 0;
+    for (;;) {
+      const page = await this.#store.list(address, { after: all.at(-1)?.spillId ?? 0, ...LIST_PAGE });
+      if (page.length === 0) return all;
+      for (const request of page) {
+        all.push(request);
+        for (const { ops } of request.entries) characters += ops.length;
+      }
+      if (characters > LIMITS.snapshotCharactersMax) return 'too_large';
+    }
   }
 
   /** Whether this process knows of requests that have not returned. */
   isWaiting(address: LogAddress): boolean {
-    return this.#waiting.has(nameOf(address));
+    return this.#waiting.has(nameOf(address)) || this.isHeld(address);
+  }
+
+  /** Whether this process holds requests of the space in memory, where no read shows them. */
+  isHeld(address: LogAddress): boolean {
+    return this.#memory?.holds(address) ?? false;
   }
 
   /** Returns the requests of a space, and commits them. @throws store_unavailable */
@@ -169,9 +215,14 @@ export class Spill {
   async #return(address: LogAddress): Promise<ReturnReport> {
     const report: ReturnReport = { returned: 0, buried: 0, isLeft: false };
     const page = { requestsMax: LIMITS.spillPageRequestsMax, bytesMax: LIMITS.spillPageBytesMax };
-    for (;;) {
+    if (this.isHeld(address)) await this.#memory?.store();
+    let known: LogAddress | undefined;
+    for (let isFirst = true; ; isFirst = false) {
+      known = this.#waiting.get(nameOf(address));
       const requests = await this.#store.list(address, page);
       if (requests.length === 0) break;
+      // A log that is full, or whose oldest entry is too old, would take none of them.
+      if (isFirst) await this.#drain?.run(address, { token: null, budgetMs: LIMITS.drainMsMax });
       const { returned, buried } = await this.#returnPage(address, requests);
       report.returned += returned;
       report.buried += buried;
@@ -180,7 +231,8 @@ export class Spill {
         break;
       }
     }
-    if (!report.isLeft) this.#waiting.delete(nameOf(address));
+    // A request that was spilled after the last look is another entry of the map.
+    if (!report.isLeft && this.#waiting.get(nameOf(address)) === known) this.#waiting.delete(nameOf(address));
     const { onEvent } = this.#options;
     if (report.returned > 0) onEvent({ event: 'spill_returned', address, count: report.returned });
     return report;
@@ -202,8 +254,11 @@ export class Spill {
     // Its space was deleted: so are its writes.
     const gone = requests.filter(({ incarnation }) => incarnation !== known?.incarnation);
     const current = requests.filter(({ incarnation }) => incarnation === known?.incarnation);
-    const forgotten = current.filter(({ isKeyForgotten }) => isKeyForgotten);
-    const returning = current.filter(({ isKeyForgotten }) => !isKeyForgotten);
+    const forgotten: KeptRequest[] = [];
+    // An earlier return, which was cut, has begun the time of a key again. Then Redis still knows it.
+    for (const request of current.filter(({ isKeyForgotten }) => isKeyForgotten))
+      if (!(await redis.remembersKey(address, request))) forgotten.push(request);
+    const returning = current.filter((request) => !forgotten.includes(request));
     await this.#store.noteSent(
       address,
       returning.map(({ spillId }) => spillId),
@@ -221,10 +276,9 @@ export class Spill {
       done.push(request.spillId);
     }
     const dead = [...forgotten, ...refused];
-    if (dead.length > 0) {
-      const count = await this.#store.bury(address, dead);
-      this.#options.onEvent({ event: 'spill_buried', address, count });
-    }
+    let count = 0;
+    for (const request of dead) count += await this.#store.bury(address, request);
+    if (count > 0) this.#options.onEvent({ event: 'spill_buried', address, count });
     await this.#store.remove(address, [...done, ...gone.map(({ spillId }) => spillId)]);
     return { returned: done.length + gone.length, buried: dead.length };
   }
@@ -240,8 +294,7 @@ export class Spill {
       try {
         await log.appendSpilled(address, request);
       } catch (error) {
-        const isRefused = error instanceof AppError && error.code === 'idempotency_key_reused';
-        if (!isRefused) throw error;
+        if (!isRefusal(error)) throw error;
         refused.push(request);
       }
     return refused;
@@ -252,7 +305,13 @@ export class Spill {
   }
 }
 
+/** Whether the log will refuse the request again. A space that was deleted meanwhile is found when its requests are listed again. */
+function isRefusal(error: unknown): boolean {
+  const passes = ['store_unavailable', 'backlog_full', 'not_found'];
+  return error instanceof AppError && !passes.includes(error.code);
+}
+
 /** Seconds for which a key counts as known. */
 function remember(seconds: number): number {
-  return Math.max(1, seconds - LIMITS.appendKeyMarginSeconds);
+  return seconds - LIMITS.appendKeyMarginSeconds;
 }

@@ -1,13 +1,16 @@
+import { readUuidTime } from '../helpers/uuid-time.ts';
 import { encodeEntries } from '../world/check-operations.ts';
-import { isAway, isOutage } from '../world/errors.ts';
+import { type AppError, isAway, isOutage } from '../world/errors.ts';
 import { LIMITS } from '../world/limits.ts';
 import { countOperations } from '../world/move.ts';
 import type { AppendedOperation } from '../world/operation.ts';
+import { ProcessBuckets } from '../world/token-bucket.ts';
 import type { JsonObject, SaveMode } from '../world/types.ts';
 import type { LogAddress } from './log-stores.ts';
 import type { MemoryFallback } from './memory-fallback.ts';
 import type { PostedBudget } from './posted-budget.ts';
 import { findPosted } from './posted-messages.ts';
+import { overBudget } from './refusals.ts';
 import {
   type AppendOptions,
   type CommittedOperations,
@@ -18,6 +21,19 @@ import {
 import type { Spill } from './spill.ts';
 import type { Spilled, WorldLog, WriteTarget } from './world-log.ts';
 
+export interface SpillingOptions {
+  idempotencyTtlSeconds: number;
+  messagesPerMinute: number;
+  /** Of each principal in each space, as the log counts them; 0: not counted. */
+  requestsPerMinute: number;
+  updatesPerMinute: number;
+  /** Milliseconds since 1970. */
+  now: () => number;
+}
+
+/** Budgets that a process counts at the same time. */
+const PRINCIPALS_MAX = 10_000;
+
 /**
  * A SpaceLog whose writes go to Postgres while Redis is away. Writes that wait for their commit, and conditional ones, need the order of
  * the log: they are refused then.
@@ -27,13 +43,14 @@ export class SpillingLog implements WorldLog {
   readonly #spill: Spill;
   readonly #budget: PostedBudget;
   readonly #memory: MemoryFallback | null;
-  readonly #options: { idempotencyTtlSeconds: number; messagesPerMinute: number };
+  readonly #options: SpillingOptions;
+  readonly #taken = new ProcessBuckets(PRINCIPALS_MAX);
 
   constructor(
     log: SpaceLog,
     spill: Spill,
     budget: PostedBudget,
-    options: { idempotencyTtlSeconds: number; messagesPerMinute: number },
+    options: SpillingOptions,
     memory: MemoryFallback | null = null,
   ) {
     this.#log = log;
@@ -71,7 +88,6 @@ export class SpillingLog implements WorldLog {
     } catch (error) {
       if (!isOutage(error)) throw error;
       const posted = findPosted(operations, { role, perMinute: this.#options.messagesPerMinute });
-      if (posted !== null) await this.#budget.check(target, posted);
       const request = {
         actor: target.actor,
         principal: isKnown ? (principal ?? '') : '',
@@ -82,17 +98,58 @@ export class SpillingLog implements WorldLog {
         postedIds: posted?.ids ?? [],
       };
       const ownSeconds = error.outage === 'lost' ? LIMITS.appendKeySeconds : null;
-      // The caller may have sent its key before, to any process.
-      const keySeconds = isKnown ? this.#options.idempotencyTtlSeconds : ownSeconds;
+      const keySeconds = isKnown ? this.#readKeySeconds(key) : ownSeconds;
       const accepted = countOperations(operations);
+      const keepInMemory = (memory: MemoryFallback, outage: AppError): Spilled => {
+        memory.keep(target, request, { keySeconds, outage, defer });
+        return { status: 'memory', accepted };
+      };
+      // An earlier write of this process must not come behind this one.
+      if (posted === null && this.#memory?.holds(target)) {
+        await this.#memory.store().catch(() => undefined);
+        if (this.#memory.holds(target)) return keepInMemory(this.#memory, error);
+      }
       try {
-        const messages = await this.#spill.keep(target, request, { keySeconds, defer });
+        // A repeat costs no budget.
+        const found = isKnown ? await this.#spill.find(target, request) : null;
+        if (found === null) {
+          if (posted !== null) await this.#budget.check(target, posted);
+          this.#takeBudget(target, principal, accepted);
+        }
+        const messages = found ?? (await this.#spill.keep(target, request, { keySeconds, defer }));
         return { status: 'spilled', accepted, ...(messages.length > 0 && { messageIds: messages }) };
       } catch (failure) {
-        if (this.#memory === null || !isAway(failure)) throw failure;
-        this.#memory.keep(target, request, { keySeconds, outage: failure, defer });
-        return { status: 'memory', accepted };
+        if (this.#memory === null || posted !== null || !isAway(failure)) throw failure;
+        return keepInMemory(this.#memory, failure);
       }
+    }
+  }
+
+  /**
+   * For how long Redis still knows a key of a caller, who may have sent it before, to any process. A UUIDv7 tells when it was made. Any
+   * other key counts as made now.
+   */
+  #readKeySeconds(key: string | null): number {
+    const { idempotencyTtlSeconds, now } = this.#options;
+    const ageMs = now() - (readUuidTime(key ?? '') ?? now());
+    return idempotencyTtlSeconds - Math.max(0, Math.ceil(ageMs / 1_000));
+  }
+
+  /** The budget of updates, which Redis counts otherwise. Each process counts alone. @throws rate_limited */
+  #takeBudget({ tenantId, spaceId }: LogAddress, principal: string | null, operations: number): void {
+    if (principal === null) return;
+    const { requestsPerMinute, updatesPerMinute, messagesPerMinute, now } = this.#options;
+    const limits = { requestsPerMinute, updatesPerMinute, messagesPerMinute };
+    const nowMs = now();
+    for (const [kind, perMinute, count] of [
+      ['requests', requestsPerMinute, 1],
+      ['updates', updatesPerMinute, operations],
+    ] as const) {
+      if (perMinute === 0) continue;
+      const limit = { requests: perMinute, windowSeconds: 60 };
+      const name = `${kind}!${tenantId}!${spaceId}!${principal}`;
+      const { allowed, resetAtMs } = this.#taken.take(name, limit, nowMs, Math.min(count, perMinute));
+      if (!allowed) throw overBudget({ kind, retryAfterMs: resetAtMs - nowMs }, limits);
     }
   }
 

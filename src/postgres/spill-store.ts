@@ -2,6 +2,7 @@ import type { SpillStore } from '../log/spill-store.ts';
 import type { Postgres } from './client.ts';
 import {
   burySpilled,
+  findSpilled,
   keepSpilled,
   listSpilled,
   listSpilledSpaces,
@@ -13,6 +14,7 @@ import {
 export function createSpillStore(postgres: Postgres): SpillStore {
   return {
     keep: (...args) => keepSpilled(postgres, ...args),
+    find: (...args) => findSpilled(postgres, ...args),
     list: (...args) => listSpilled(postgres, ...args),
     noteSent: (...args) => noteSpilledSent(postgres, ...args),
     remove: (...args) => removeSpilled(postgres, ...args),

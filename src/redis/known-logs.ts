@@ -59,9 +59,9 @@ export class KnownLogs {
     this.#known = new LRUCache({ max: this.#options.spacesMax });
   }
 
-  /** Whether this process has used the log of the space. */
-  knows(address: LogAddress): boolean {
-    return this.#known.get(spaceMember(address)) !== undefined;
+  /** The incarnation whose log this process last used; null: it has not used one of the space. */
+  findIncarnation(address: LogAddress): string | null {
+    return this.#known.get(spaceMember(address))?.incarnation ?? null;
   }
 
   dirtyKey(address: LogAddress): string {

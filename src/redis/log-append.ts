@@ -29,10 +29,11 @@ export async function appendEntries(
   request: AppendRequest,
 ): Promise<AppendOutcome> {
   const { redis, known, createToken } = context;
-  const { opened, idempotency, budget, chat = null } = request;
+  const { opened, idempotency, budget, chat = null, onlyIncarnation } = request;
   const token = createToken();
-  return known.call<AppendOutcome>(address, opened?.incarnation, async (log, isFirst) => {
+  return known.call<AppendOutcome>(address, opened?.incarnation ?? onlyIncarnation, async (log, isFirst) => {
     const { incarnation } = log;
+    if (onlyIncarnation !== undefined && incarnation !== onlyIncarnation) return { status: 'replaced' };
     const keys = [
       logMetaKey(address),
       logKey(address, incarnation),
@@ -124,7 +125,8 @@ function buildArguments(
     ...[budget?.requestsPerMinute ?? 0, budget?.updatesPerMinute ?? 0].map(String),
     ...(opened === null ? ['', ''] : [String(opened.incarnationSeq), String(opened.cursor)]),
     ...[endsAt === null ? '' : String(endsAt), String(seen), isUnchecked ? '1' : '0'],
-    ...[opened?.reopened ?? '', opened?.chat ?? 'viewer', chat?.role ?? '', String(chat?.perMinute ?? 0)],
+    ...[opened?.reopened ?? '', opened?.chat ?? 'viewer'],
+    ...[chat?.isAccepted ? 'accepted' : (chat?.role ?? ''), String(chat?.perMinute ?? 0)],
     ...[chat?.ids.join(',') ?? '', [chat?.ids.length ?? 0, ...(chat?.people.values() ?? [])].join(' ')],
     typeof idempotency?.key === 'string' ? '1' : '0',
     ...entries.flatMap(({ ops, count }) => [ops, String(count)]),

@@ -3,14 +3,14 @@ import type { LogStore } from '../log/log-stores.ts';
 import { LIMITS } from '../world/limits.ts';
 import type { RedisClient } from './client.ts';
 import { isFull, readMemory, readSetting } from './inspect.ts';
-import { INSTANCE_KEY, logMetaKey } from './keys.ts';
+import { INSTANCE_KEY, idempotencyKey, logMetaKey } from './keys.ts';
 import type { KnownLogs } from './known-logs.ts';
 import { appendEntries } from './log-append.ts';
 import { readChanges } from './log-changes.ts';
 import { createLogContext, type LogOptions } from './log-context.ts';
 import { readEntries, retireLog, settleLog } from './log-drain.ts';
 import { readNoEffects } from './log-no-effects.ts';
-import { readText } from './log-reply.ts';
+import { readInteger, readText } from './log-reply.ts';
 import { listDirtySpaces, readLogBacklog, readLogStats } from './log-stats.ts';
 import { NAME_INSTANCE, SET_CHAT } from './scripts.ts';
 
@@ -37,6 +37,10 @@ export function createLogStore(
     append: (address, request) => appendEntries(context, address, request),
     async readInstance() {
       return readText(await redis.eval(NAME_INSTANCE, [INSTANCE_KEY], [context.createToken()]));
+    },
+    async remembersKey(address, { principal, key }) {
+      const leftMs = readInteger(await redis.command('PTTL', idempotencyKey(address, principal, key)));
+      return leftMs > LIMITS.appendKeyMarginSeconds * 1_000;
     },
     read: (address, request) => readEntries(context, address, request),
     readChanges: (address, request) => readChanges(context, address, request),

@@ -25,11 +25,20 @@ export async function readWithSpilled(
   return { status: 'state', view, metadata, durableSeq: seq, ageMs: 0, spilled: requests.length };
 }
 
+/** Of a read in a process that holds writes of the space in its memory. */
+export function heldUnsettled(): AppError {
+  return new AppError(
+    'state_unsettled',
+    'Some writes of this space are still in the memory of the server, because both stores were away. Retry later.',
+    { retryAfterSeconds: 2 },
+  );
+}
+
 /** Of a read that cannot show spilled writes. */
 export function spilledUnsettled(): AppError {
   return new AppError(
     'state_unsettled',
-    'Redis is away, and some writes wait for it. Only a state as JSON of a world below 16 MiB shows them.',
+    'Some writes wait until Redis is back. Only a state as JSON of a world below 16 MiB shows them.',
     { retryAfterSeconds: 5 },
   );
 }

@@ -4,7 +4,7 @@ import type { Defer } from '../log/space-log.ts';
 import type { KeptRequest } from '../log/spill-store.ts';
 import { isAway } from '../world/errors.ts';
 import { LIMITS } from '../world/limits.ts';
-import { readWithSpilled, spilledUnsettled } from './read-spilled.ts';
+import { heldUnsettled, readWithSpilled, spilledUnsettled } from './read-spilled.ts';
 import { readState } from './read-state.ts';
 import { renewSnapshot } from './renew-snapshot.ts';
 import type { StateOptions, StateOutcome, StateParts, Version } from './state-parts.ts';
@@ -24,6 +24,8 @@ const COUNT_MS = 1_000;
  * every read finds it behind: without this each of them asked Redis whether to renew it.
  */
 const RENEW_MS = 1_000;
+/** Milliseconds that a reader waits for the return of spilled requests. Then it gets them as spilled ones. */
+const RETURN_WAIT_MS = 1_000;
 /** Spaces of which a process remembers when it renewed their snapshots. */
 const RENEWED_SPACES_MAX = 10_000;
 /** Tenants that a process counts at the same time. */
@@ -85,8 +87,8 @@ export class SpaceState {
   ): Promise<StateOutcome> {
     const stale = maxStaleMs > 0 && version !== 'any' ? this.#readHeld(address, version, maxStaleMs) : null;
     if (stale !== null) return stale;
-    await this.#returnSpilled(address);
-    if (this.#keeps) {
+    const isWaiting = await this.#returnSpilled(address, defer);
+    if (this.#keeps && !isWaiting) {
       const outcome = await readState(this.#parts, address, version, defer);
       if (outcome.status !== 'elsewhere') return outcome;
     } else await waitUntilCommitted(this.#parts, address, { defer });
@@ -94,16 +96,29 @@ export class SpaceState {
     return spilled.length === 0 ? { status: 'elsewhere' } : readWithSpilled(this.#parts, address, spilled);
   }
 
-  /** Returns the requests that this process has spilled, if Redis is back. Then the read that follows shows them. */
-  async #returnSpilled(address: LogAddress): Promise<void> {
-    if (this.#spill?.isWaiting(address))
-      await this.#spill.returnSpace(address).catch((error: unknown) => {
-        if (!isAway(error)) throw error;
-      });
+  /**
+   * Returns the requests that this process has spilled, if Redis is back. Then the read that follows shows them. A long return goes on
+   * without the reader. @returns whether some still wait
+   */
+  async #returnSpilled(address: LogAddress, defer: Defer): Promise<boolean> {
+    const spill = this.#spill;
+    if (!spill?.isWaiting(address)) return false;
+    // A failure is told by the process's own tries to return them.
+    const returning = spill.returnSpace(address).then(
+      () => undefined,
+      () => undefined,
+    );
+    defer(returning);
+    await Promise.race([returning, this.#parts.options.pause(RETURN_WAIT_MS)]);
+    if (spill.isHeld(address)) throw heldUnsettled();
+    return spill.isWaiting(address);
   }
 
+  /** @throws state_unsettled for more requests than a state can show */
   async #listSpilled(address: LogAddress): Promise<KeptRequest[]> {
-    return (await this.#spill?.list(address)) ?? [];
+    const spilled = (await this.#spill?.list(address)) ?? [];
+    if (spilled === 'too_large') throw spilledUnsettled();
+    return spilled;
   }
 
   /** The state in this process, if it is young enough and not older than the seq that the caller names. */
@@ -128,9 +143,10 @@ export class SpaceState {
    * every earlier acknowledged write. @throws state_unsettled after 8 s, or if writes wait for Redis
    */
   async waitUntilCommitted(address: LogAddress, defer: Defer): Promise<void> {
-    await this.#returnSpilled(address);
+    const isWaiting = await this.#returnSpilled(address, defer);
     const outcome = await waitUntilCommitted(this.#parts, address, { defer });
-    if (outcome === 'away' && (await this.#listSpilled(address)).length > 0) throw spilledUnsettled();
+    const mayWait = isWaiting || outcome === 'away';
+    if (mayWait && (await this.#listSpilled(address)).length > 0) throw spilledUnsettled();
   }
 
   /** Writes a stale snapshot again. Nobody waits for it: a failure is reported as an event. */

@@ -29,7 +29,7 @@ export interface StateOptions {
   /** False: nothing is kept of states, and each is read from Postgres once that has what the log has. */
   keeps?: boolean;
   /** The requests that wait for Redis; null: none do. */
-  spill?: Pick<Spill, 'list' | 'isWaiting' | 'returnSpace'> | null;
+  spill?: Pick<Spill, 'list' | 'isWaiting' | 'isHeld' | 'returnSpace'> | null;
 }
 
 /** The parts of a state's ETag. */

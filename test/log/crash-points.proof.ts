@@ -238,6 +238,7 @@ const OTHER_METHODS: Record<string, string[]> = {
     ...['drain.listDeadLetters', 'drain.loadAvatars', 'drain.loadDeadLetter', 'drain.loadObjects'],
     ...['loader.loadAssets', 'loader.loadMetadata', 'loader.loadProfiles'],
     ...['log.isFull', 'log.noteDurable', 'log.readBacklog', 'log.readChanges', 'log.readNoEffects'],
+    ...['log.remembersKey', 'spill.find'],
     ...['log.readStats', 'spill.listSpaces', 'world.countTenant', 'world.listMessages', 'world.listObjects'],
     ...[
       'world.listSpaces',

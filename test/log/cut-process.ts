@@ -132,9 +132,10 @@ export function openCutProcess(cut: Cut, outside: Outside, address: LogAddress) 
     now,
     pause: () => new Promise(() => undefined),
     limits: { bytesMax: 2 ** 20, requestsMax: 100 },
-    knows: (space) => known.knows(space),
+    findIncarnation: (space) => known.findIncarnation(space),
     onEvent: () => undefined,
   });
+  spill.useMemory(memory);
   const layer = new PersistenceLayer(
     cut.adapter('world', createWorldStore(postgres)),
     {

@@ -47,7 +47,7 @@ function openProcess({ log, store, spillStore } = killAllAt(Number.POSITIVE_INFI
   spill.useLog(spaceLog, drain, log);
   const spilling = new SpillingLog(spaceLog, spill, new PostedBudget(store, Date.now), {
     idempotencyTtlSeconds: 600,
-    messagesPerMinute: 0,
+    ...{ messagesPerMinute: 0, requestsPerMinute: 0, updatesPerMinute: 0, now: Date.now },
   });
   return { spilling, spill, options };
 }

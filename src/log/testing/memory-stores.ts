@@ -87,6 +87,7 @@ export function makeStores() {
   }
 
   const redis: Pick<Store, keyof LogStore> = {
+    remembersKey: vi.fn(async () => false),
     append: vi.fn(async (_, { actor, entries, waits, opened, endsAt = null }) => {
       step();
       const { status, incarnation, last, committed, drainAfterMs } = log;

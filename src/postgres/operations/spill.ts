@@ -1,4 +1,4 @@
-import { and, eq, sql } from 'drizzle-orm';
+import { and, eq, gt, sql } from 'drizzle-orm';
 import { uuidv7 } from 'uuidv7';
 import type { LogAddress } from '../../log/log-stores.ts';
 import type { KeptRequest, SpilledEntry, SpillStore } from '../../log/spill-store.ts';
@@ -8,7 +8,7 @@ import type { AppendedOperation } from '../../world/operation.ts';
 import { findKind } from '../../world/operation-effects.ts';
 import { toTexts } from '../array-literal.ts';
 import type { Postgres } from '../client.ts';
-import { deadLetters, logSpill } from '../schema/log.ts';
+import { logSpill } from '../schema/log.ts';
 
 type Keep = SpillStore['keep'];
 
@@ -17,7 +17,7 @@ export async function keepSpilled(
   postgres: Postgres,
   { tenantId, spaceId }: LogAddress,
   { actor, principal, key, fingerprint, messageIds, entries, postedIds }: Parameters<Keep>[1],
-  { keySeconds, limits }: Parameters<Keep>[2],
+  { keySeconds, limits, incarnation }: Parameters<Keep>[2],
 ): ReturnType<Keep> {
   const bytes = entries.reduce((sum, { ops }) => sum + countBytes(ops), 0);
   const [[row]] = await postgres.inTenant(tenantId, (db) => [
@@ -27,17 +27,33 @@ export async function keepSpilled(
         sql`keep_spilled(
           ${spaceId}, ${actor}, ${principal}, ${key}, ${fingerprint}, ${toTexts(messageIds)}::text[],
           ${JSON.stringify(entries)}::json, ${toTexts(postedIds)}::text[], ${bytes}::bigint, ${keySeconds}::integer,
-          ${limits.bytesMax}::bigint, ${limits.requestsMax}::integer)`,
+          ${limits.bytesMax}::bigint, ${limits.requestsMax}::integer, ${incarnation ?? null})`,
       ),
   ]);
   return row ?? null;
 }
 
-/** The oldest requests of a space, in order: at most so many, and so many bytes (but at least one). */
+/** See find_spilled. */
+export async function findSpilled(
+  postgres: Postgres,
+  { tenantId, spaceId }: LogAddress,
+  { principal, key, fingerprint, messageIds }: Parameters<SpillStore['find']>[1],
+): ReturnType<SpillStore['find']> {
+  const [[row]] = await postgres.inTenant(tenantId, (db) => [
+    db
+      .select({ status: sql<'kept' | 'key_reused'>`status`, postedIds: sql<string[]>`posted_ids` })
+      .from(
+        sql`find_spilled(${spaceId}, ${principal}, ${key}, ${fingerprint}, ${toTexts(messageIds)}::text[])`,
+      ),
+  ]);
+  return row ?? null;
+}
+
+/** The oldest requests of a space behind `after`, in order: at most so many, and so many bytes (but at least one). */
 export async function listSpilled(
   postgres: Postgres,
   { tenantId, spaceId }: LogAddress,
-  { requestsMax, bytesMax }: { requestsMax: number; bytesMax: number },
+  { after = 0, requestsMax, bytesMax }: { after?: number; requestsMax: number; bytesMax: number },
 ): Promise<KeptRequest[]> {
   const [rows] = await postgres.inTenant(
     tenantId,
@@ -48,7 +64,7 @@ export async function listSpilled(
           bytesBefore: sql<number>`sum(bytes) over (order by spill_id) - bytes`.as('bytes_before'),
         })
         .from(logSpill)
-        .where(isOfSpace(tenantId, spaceId))
+        .where(and(isOfSpace(tenantId, spaceId), gt(logSpill.spillId, after)))
         .orderBy(logSpill.spillId)
         .limit(requestsMax)
         .as('page');
@@ -98,37 +114,23 @@ export async function removeSpilled(
   ]);
 }
 
-/** Moves requests to the dead letters, one letter for each operation. */
+/** Moves a request to the dead letters, one letter for each operation. Of two processes, one does. */
 export async function burySpilled(
   postgres: Postgres,
   { tenantId, spaceId }: LogAddress,
-  requests: readonly KeptRequest[],
+  { spillId, entries }: KeptRequest,
 ): Promise<number> {
-  const letters = requests.flatMap(({ entries, incarnation, actor }) =>
-    entries.flatMap(({ ops }: SpilledEntry) =>
-      expandOperations(JSON.parse(ops) as AppendedOperation[]).map((op, index) => ({
-        tenantId,
-        deadLetterId: uuidv7(),
-        spaceId,
-        incarnation,
-        seq: 0,
-        index,
-        actor,
-        kind: findKind(op),
-        targetId: op.id,
-        op,
-        constraintName: 'log_spill',
-        // The log never had it: there is nothing to correct.
-        correctedAt: sql`now()`,
-      })),
-    ),
+  const letters = entries.flatMap(({ ops }: SpilledEntry) =>
+    expandOperations(JSON.parse(ops) as AppendedOperation[]).map((op, index) => ({
+      ...{ id: uuidv7(), index, kind: findKind(op), target: op.id, op },
+    })),
   );
-  const spillIds = requests.map(({ spillId }) => spillId);
-  await postgres.inTenant(tenantId, (db) => [
-    ...(letters.length === 0 ? [] : [db.insert(deadLetters).values(letters)]),
-    db.delete(logSpill).where(isOneOf(tenantId, spaceId, spillIds)),
+  const [[row]] = await postgres.inTenant(tenantId, (db) => [
+    db
+      .select({ count: sql<number>`count` })
+      .from(sql`bury_spilled(${spaceId}, ${spillId}::bigint, ${JSON.stringify(letters)}::json) as count`),
   ]);
-  return letters.length;
+  return row?.count ?? 0;
 }
 
 /** See list_spilled_spaces. */

@@ -28,7 +28,7 @@ ARGV[6] actor as JSON
 ARGV[7] 1 if somebody waits for the outcome, 2 if for the object as well, else 0
 ARGV[8] [9] [10] microseconds from an append to its drain, from one drain to the next, and of a drain's lease
 ARGV[11] [12] [13] backlog at most: bytes, entries, microseconds of the oldest
-ARGV[14] seconds that the answer is kept for idempotency keys
+ARGV[14] seconds that the answer is kept for idempotency keys; a return of a spilled request begins them again
 ARGV[15] fingerprint of the request
 ARGV[16] [17] requests and operations a minute, 0 for not counted
 ARGV[18] [19] what Postgres says of the incarnation: its own seq and the cursor; '' where it was not asked
@@ -37,7 +37,7 @@ ARGV[21] the highest seq of this log that the caller knows, 0 for none
 ARGV[22] 1 where the log cannot be compared with Postgres now, else 0
 ARGV[23] the answer of Postgres about a log that was open before: lost, if an incident says so, else open; '' for a new log
 ARGV[24] chat, as Postgres has it; '' where it was not asked
-ARGV[25] the caller's role; '' for an API key
+ARGV[25] the caller's role; '' for an API key; accepted for a spilled request, whose messages may be posted whatever chat says now
 ARGV[26] messages of one person a minute, 0 for not counted
 ARGV[27] ids of the posted messages, with a comma between them
 ARGV[28] number of posted messages, then of each person: '3 2 1'
@@ -225,12 +225,15 @@ for _, key in ipairs(answers) do
       if fingerprint ~= ARGV[15] then
         return {'key_reused'}
       end
+      if ARGV[25] == 'accepted' then
+        redis.call('EXPIRE', key, ARGV[14])
+      end
       return withBudget({'repeated', first, seq, tonumber(accepted), of, ids})
     end
   end
 end
 
-if messages[1] > 0 then
+if messages[1] > 0 and ARGV[25] ~= 'accepted' then
   local chat = isOpening and ARGV[24] or redis.call('HGET', metaKey, 'chat')
   if chat == 'off' or (ARGV[25] ~= '' and RANKS[ARGV[25]] < RANKS[chat]) then
     return {'no_chat', chat}
