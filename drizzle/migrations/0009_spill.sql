@@ -14,6 +14,7 @@ CREATE TABLE "log_spill" (
 	"requests_to" bigint NOT NULL,
 	"bytes_to" bigint NOT NULL,
 	"key_until" timestamp with time zone,
+	"appended_seq" bigint,
 	"created_at" timestamp with time zone DEFAULT now() NOT NULL,
 	CONSTRAINT "log_spill_tenant_id_space_id_spill_id_pk" PRIMARY KEY("tenant_id","space_id","spill_id")
 );

@@ -217,8 +217,11 @@ export interface LogStore {
   append(address: LogAddress, request: AppendRequest): Promise<AppendOutcome>;
   /** Names this life of Redis: another one after it lost its memory. */
   readInstance(): Promise<string>;
-  /** Whether Redis remembers an idempotency key, and does so for longer than an append takes. */
-  remembersKey(address: LogAddress, key: { principal: string; key: string }): Promise<boolean>;
+  /** Whether Redis remembers an idempotency key, or an id of a message, and does so for longer than an append takes. */
+  remembersKey(
+    address: LogAddress,
+    request: { principal: string; key: string; messageIds: readonly string[] },
+  ): Promise<boolean>;
   read(address: LogAddress, request: ReadRequest): Promise<ReadOutcome>;
   /** An incident says what is missing, the seqs behind `after` up to `to`: who read the log before begins again. */
   tear(address: LogAddress, missing: { incarnation: string; after: Seq; to: Seq }): Promise<void>;

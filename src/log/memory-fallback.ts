@@ -50,6 +50,7 @@ export class MemoryFallback {
   /** The number of requests, by space. */
   readonly #bySpace = new Map<string, number>();
   #bytes = 0;
+  #storing: Promise<void> | null = null;
   #isTrying = false;
   #isEnded = false;
 
@@ -61,6 +62,13 @@ export class MemoryFallback {
   /** The number of requests in memory. */
   get size(): number {
     return this.#held.size;
+  }
+
+  /** Whether it holds this request: a caller repeats it. @throws idempotency_key_reused */
+  has(address: LogAddress, request: SpilledRequest): boolean {
+    const known = this.#held.get(nameRequest(address, request));
+    if (known !== undefined && known.request.fingerprint !== request.fingerprint) throw keyReused();
+    return known !== undefined;
   }
 
   /** Whether it holds requests of the space. */
@@ -81,13 +89,8 @@ export class MemoryFallback {
     const { findIncarnation, limits, now } = this.#options;
     const incarnation = findIncarnation(address);
     if (incarnation === null) throw outage;
-    const name = [tenantId, spaceId, request.principal, request.key].join(' ');
-    const known = this.#held.get(name);
-    if (known !== undefined) {
-      if (known.request.fingerprint !== request.fingerprint) throw keyReused();
-      // A caller repeats its request.
-      return;
-    }
+    if (this.has(address, request)) return;
+    const name = nameRequest(address, request);
     const bytes = request.entries.reduce((sum, { ops }) => sum + countBytes(ops), 0);
     if (this.#held.size >= limits.requestsMax || this.#bytes + bytes > limits.bytesMax)
       throw new AppError('backlog_full', 'Both stores are away, and the memory for writes is full.', {
@@ -102,6 +105,7 @@ export class MemoryFallback {
   /** The process ends. It tries once more, and reports what is lost. */
   async end(): Promise<void> {
     this.#isEnded = true;
+    await this.#storing?.catch(() => undefined);
     await this.store().catch(() => undefined);
     const { onEvent } = this.#options;
     if (this.#held.size > 0) onEvent({ event: 'memory_lost', count: this.#held.size });
@@ -121,10 +125,17 @@ export class MemoryFallback {
   }
 
   /**
-   * Moves the oldest requests to Postgres. If a space has no room there, its requests stay, and others are moved. It may run twice at
-   * the same time: Postgres keeps a request once. @throws store_unavailable
+   * Moves the oldest requests to Postgres. If a space has no room there, its requests stay, and others are moved.
+   * @throws store_unavailable
    */
   async store(): Promise<void> {
+    this.#storing ??= this.#store().finally(() => {
+      this.#storing = null;
+    });
+    return this.#storing;
+  }
+
+  async #store(): Promise<void> {
     const { now, onEvent } = this.#options;
     let stored = 0;
     const full = new Set<string>();
@@ -158,6 +169,10 @@ export class MemoryFallback {
     if (left === 0) this.#bySpace.delete(nameOf(address));
     else this.#bySpace.set(nameOf(address), left);
   }
+}
+
+function nameRequest({ tenantId, spaceId }: LogAddress, { principal, key }: SpilledRequest): string {
+  return [tenantId, spaceId, principal, key].join(' ');
 }
 
 /** A process that lives on needs nothing to keep its work going. */

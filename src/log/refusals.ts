@@ -47,6 +47,13 @@ export function backlogFull({
   );
 }
 
+/** Of a write to a space with as many spilled requests as it may have. */
+export function spillFull(): AppError {
+  return new AppError('backlog_full', 'Too many writes of this space wait for Redis, which is away.', {
+    retryAfterSeconds: BACKLOG_RETRY_SECONDS,
+  });
+}
+
 /** Of a request under the key of another one. */
 export function keyReused(): AppError {
   return new AppError(

@@ -386,7 +386,10 @@ export class SpaceLog {
           if (request.opened.incarnation === outcome.incarnation) throw notFound('this space');
           break;
         case 'replaced':
-          throw notFound('this space');
+          // Redis may be the one that is behind: Postgres decides.
+          request.opened = await this.#open(address, true);
+          if (request.opened.incarnation !== request.onlyIncarnation) throw notFound('this space');
+          break;
         case 'over_budget':
           onBudget?.(outcome.budget);
           throw overBudget(outcome, this.#options);

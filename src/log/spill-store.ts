@@ -30,6 +30,8 @@ export interface KeptRequest extends SpilledRequest {
   spilledMs: number;
   /** Redis may have run an append of it, and has forgotten the key since: another append could apply it twice. */
   isKeyForgotten: boolean;
+  /** Its place in the log, once a return has appended it. Null: none has. */
+  appendedSeq: Seq | null;
 }
 
 export interface SpillLimits {
@@ -65,6 +67,8 @@ export interface SpillStore {
   ): Promise<KeptRequest[]>;
   /** Notes that these are about to be appended. Redis remembers their keys for `keySeconds`. */
   noteSent(address: LogAddress, spillIds: readonly number[], keySeconds: number): Promise<void>;
+  /** Notes the places of requests in the log. */
+  noteAppended(address: LogAddress, places: readonly { spillId: number; seq: Seq }[]): Promise<void>;
   /** Removes requests. */
   remove(address: LogAddress, spillIds: readonly number[]): Promise<void>;
   /** Moves a request to the dead letters, one for each operation. @returns how many; 0 if another process has moved it */
@@ -74,6 +78,11 @@ export interface SpillStore {
    * @param instance the name of the Redis that would get them. If the log of a space was in another one, it is listed after two minutes
    */
   listSpaces(instance: string, limit: number): Promise<LogAddress[]>;
+}
+
+/** Whether a Postgres that has the log up to `cursor` has the request. */
+export function isCommitted({ appendedSeq }: KeptRequest, cursor: Seq): boolean {
+  return appendedSeq !== null && appendedSeq <= cursor;
 }
 
 /** The requests as entries of a log that ends at `after`. Their seqs are provisional: the time at which each was spilled. */

@@ -1,11 +1,12 @@
 import { AppError, isAway, isOutage, notFound } from '../world/errors.ts';
 import { LIMITS } from '../world/limits.ts';
+import type { Seq } from '../world/types.ts';
 import { nameOf } from './batch-sizes.ts';
 import type { Drain } from './drain.ts';
 import type { DrainStore, LogAddress, LogStore } from './log-stores.ts';
-import { keyReused } from './refusals.ts';
+import { keyReused, spillFull } from './refusals.ts';
 import type { Defer, SpaceLog } from './space-log.ts';
-import type { KeptRequest, SpilledRequest, SpillStore } from './spill-store.ts';
+import { isCommitted, type KeptRequest, type SpilledRequest, type SpillStore } from './spill-store.ts';
 
 export interface SpillOptions {
   /** Milliseconds since 1970. */
@@ -56,12 +57,12 @@ export class Spill {
   readonly #options: SpillOptions;
   /** The spaces that this process has spilled requests of. */
   readonly #waiting = new Map<string, LogAddress>();
-  /** The returns that run, by space. */
-  readonly #returning = new Map<string, Promise<ReturnReport>>();
+  /** The returns that run, by space, and until when they count as running. */
+  readonly #returning = new Map<string, { promise: Promise<ReturnReport>; untilMs: number }>();
   #log: Pick<SpaceLog, 'appendSpilled'> | null = null;
   #memory: HeldRequests | null = null;
   #drain: Pick<Drain, 'run'> | null = null;
-  #redis: Pick<LogStore, 'readInstance' | 'remembersKey'> | null = null;
+  #redis: Pick<LogStore, 'readInstance' | 'remembersKey' | 'isFull'> | null = null;
   /** Until when this process tries to return requests. A Worker may be ended in the middle of a try. */
   #tryingUntilMs = 0;
   #isEnded = false;
@@ -76,7 +77,7 @@ export class Spill {
   useLog(
     log: Pick<SpaceLog, 'appendSpilled'>,
     drain: Pick<Drain, 'run'>,
-    redis: Pick<LogStore, 'readInstance' | 'remembersKey'>,
+    redis: Pick<LogStore, 'readInstance' | 'remembersKey' | 'isFull'>,
   ): void {
     this.#log = log;
     this.#drain = drain;
@@ -114,11 +115,8 @@ export class Spill {
     if (outcome === null) throw notFound('this space');
     if (outcome.status === 'key_reused') throw keyReused();
     if (outcome.status !== 'kept')
-      throw new AppError('backlog_full', 'Too many writes of this space wait for Redis, which is away.', {
-        retryAfterSeconds: 5,
-      });
-    this.#waiting.set(nameOf(address), address);
-    if (this.#options.now() >= this.#tryingUntilMs) defer(this.#tryToReturn());
+      throw spillFull();
+    this.#noteWaiting(address, defer);
     return outcome.postedIds;
   }
 
@@ -126,10 +124,23 @@ export class Spill {
    * The ids of the messages of a request that is spilled already, as they were first given; null: it is not.
    * @throws idempotency_key_reused; store_unavailable
    */
-  async find({ tenantId, spaceId }: LogAddress, request: SpilledRequest): Promise<readonly string[] | null> {
-    const outcome = await this.#store.find({ tenantId, spaceId }, request);
-    if (outcome?.status === 'key_reused') throw keyReused();
-    return outcome?.postedIds ?? null;
+  async find(
+    { tenantId, spaceId }: LogAddress,
+    request: SpilledRequest,
+    defer: Defer,
+  ): Promise<readonly string[] | null> {
+    const address = { tenantId, spaceId };
+    const outcome = await this.#store.find(address, request);
+    if (outcome === null) return null;
+    if (outcome.status === 'key_reused') throw keyReused();
+    this.#noteWaiting(address, defer);
+    return outcome.postedIds;
+  }
+
+  /** This process answers for a request, so its reads must show it. */
+  #noteWaiting(address: LogAddress, defer: Defer): void {
+    this.#waiting.set(nameOf(address), address);
+    if (this.#options.now() >= this.#tryingUntilMs) defer(this.#tryToReturn());
   }
 
   /**
@@ -162,14 +173,21 @@ export class Spill {
 
   /** Returns the requests of a space, and commits them. @throws store_unavailable */
   async returnSpace(address: LogAddress): Promise<ReturnReport> {
-    // In a Worker, no request may wait for a promise of another. Two returns at the same time are safe: the keys make them one.
-    if (this.#options.returnMsMax !== Number.POSITIVE_INFINITY) return this.#return(address);
+    const { now, returnMsMax } = this.#options;
     const name = nameOf(address);
     const running = this.#returning.get(name);
-    if (running !== undefined) return running;
-    const returning = this.#return(address).finally(() => this.#returning.delete(name));
-    this.#returning.set(name, returning);
-    return returning;
+    if (running !== undefined && now() < running.untilMs) {
+      // In a Worker, no request may wait for a promise of another.
+      if (returnMsMax !== Number.POSITIVE_INFINITY) return { returned: 0, buried: 0, isLeft: true };
+      return running.promise;
+    }
+    const promise = this.#return(address).finally(() => {
+      if (this.#returning.get(name)?.promise === promise) this.#returning.delete(name);
+    });
+    // A Worker may end a return in its middle. Two returns at the same time are safe: the keys make them one.
+    const untilMs = returnMsMax === Number.POSITIVE_INFINITY ? returnMsMax : now() + LIMITS.drainMsMax;
+    this.#returning.set(name, { promise, untilMs });
+    return promise;
   }
 
   /** Returns the requests of all spaces, also the requests that other processes have spilled. @throws the first failure, at the end */
@@ -217,12 +235,18 @@ export class Spill {
     const page = { requestsMax: LIMITS.spillPageRequestsMax, bytesMax: LIMITS.spillPageBytesMax };
     if (this.isHeld(address)) await this.#memory?.store();
     let known: LogAddress | undefined;
-    for (let isFirst = true; ; isFirst = false) {
+    let isDrained = false;
+    for (;;) {
       known = this.#waiting.get(nameOf(address));
       const requests = await this.#store.list(address, page);
       if (requests.length === 0) break;
-      // A log that is full, or whose oldest entry is too old, would take none of them.
-      if (isFirst) await this.#drain?.run(address, { token: null, budgetMs: LIMITS.drainMsMax });
+      if (!isDrained) {
+        // A log that is full, or whose oldest entry is too old, would take none of them. They are listed again, for time passes.
+        await this.#redis?.readInstance();
+        await this.#drain?.run(address, { token: null, budgetMs: LIMITS.drainMsMax });
+        isDrained = true;
+        continue;
+      }
       const { returned, buried } = await this.#returnPage(address, requests);
       report.returned += returned;
       report.buried += buried;
@@ -248,26 +272,32 @@ export class Spill {
   ): Promise<{ returned: number; buried: number }> {
     const [log, drain, redis] = [this.#log, this.#drain, this.#redis];
     if (log === null || drain === null || redis === null) return { returned: 0, buried: 0 };
-    // While Redis is away, nothing is sent, and no time of a key begins.
+    // While Redis is away or full, nothing is sent, and no time of a key begins.
     await redis.readInstance();
+    if (await redis.isFull())
+      throw new AppError('store_unavailable', 'Redis is full: spilled writes wait.', {
+        retryAfterSeconds: 5,
+      });
     const known = await this.#postgres.loadCursor(address);
     // Its space was deleted: so are its writes.
     const gone = requests.filter(({ incarnation }) => incarnation !== known?.incarnation);
     const current = requests.filter(({ incarnation }) => incarnation === known?.incarnation);
+    const done: number[] = [];
     const forgotten: KeptRequest[] = [];
-    // An earlier return, which was cut, has begun the time of a key again. Then Redis still knows it.
+    // An earlier return, which was cut, may have begun the time of a key again. Then Redis still knows it.
     for (const request of current.filter(({ isKeyForgotten }) => isKeyForgotten))
       if (!(await redis.remembersKey(address, request))) forgotten.push(request);
     const returning = current.filter((request) => !forgotten.includes(request));
+    for (const request of forgotten) if (isCommitted(request, known?.cursor ?? 0)) done.push(request.spillId);
     await this.#store.noteSent(
       address,
       returning.map(({ spillId }) => spillId),
       remember(this.#keySeconds),
     );
-    const refused = await this.#appendAll(address, returning, log);
+    const { refused, places } = await this.#appendAll(address, returning, log);
+    await this.#store.noteAppended(address, places);
     await drain.run(address, { token: null, budgetMs: LIMITS.drainMsMax });
     const committed = (await this.#postgres.loadCursor(address))?.cursor ?? 0;
-    const done: number[] = [];
     for (const request of returning) {
       if (refused.includes(request)) continue;
       const { seq, isRepeat } = await log.appendSpilled(address, request);
@@ -275,7 +305,8 @@ export class Spill {
       if (!isRepeat || seq > committed) break;
       done.push(request.spillId);
     }
-    const dead = [...forgotten, ...refused];
+    // A request that was appended is pending, or was lost as any pending entry may be.
+    const dead = [...forgotten.filter(({ appendedSeq }) => appendedSeq === null), ...refused];
     let count = 0;
     for (const request of dead) count += await this.#store.bury(address, request);
     if (count > 0) this.#options.onEvent({ event: 'spill_buried', address, count });
@@ -283,32 +314,29 @@ export class Spill {
     return { returned: done.length + gone.length, buried: dead.length };
   }
 
-  /** @returns the requests that the log refuses for ever */
+  /** @returns the places of the requests in the log, and the requests that it refuses for ever */
   async #appendAll(
     address: LogAddress,
     requests: readonly KeptRequest[],
     log: Pick<SpaceLog, 'appendSpilled'>,
-  ): Promise<KeptRequest[]> {
+  ): Promise<{ places: { spillId: number; seq: Seq }[]; refused: KeptRequest[] }> {
     const refused: KeptRequest[] = [];
+    const places: { spillId: number; seq: Seq }[] = [];
     for (const request of requests)
       try {
-        await log.appendSpilled(address, request);
+        const { seq } = await log.appendSpilled(address, request);
+        places.push({ spillId: request.spillId, seq });
       } catch (error) {
-        if (!isRefusal(error)) throw error;
+        const isRefused = error instanceof AppError && error.code === 'idempotency_key_reused';
+        if (!isRefused) throw error;
         refused.push(request);
       }
-    return refused;
+    return { places, refused };
   }
 
   get #keySeconds(): number {
     return Math.max(this.#options.idempotencyTtlSeconds, LIMITS.appendKeySeconds);
   }
-}
-
-/** Whether the log will refuse the request again. A space that was deleted meanwhile is found when its requests are listed again. */
-function isRefusal(error: unknown): boolean {
-  const passes = ['store_unavailable', 'backlog_full', 'not_found'];
-  return error instanceof AppError && !passes.includes(error.code);
 }
 
 /** Seconds for which a key counts as known. */

@@ -1,6 +1,6 @@
 import { readUuidTime } from '../helpers/uuid-time.ts';
 import { encodeEntries } from '../world/check-operations.ts';
-import { type AppError, isAway, isOutage } from '../world/errors.ts';
+import { isAway, isOutage } from '../world/errors.ts';
 import { LIMITS } from '../world/limits.ts';
 import { countOperations } from '../world/move.ts';
 import type { AppendedOperation } from '../world/operation.ts';
@@ -10,7 +10,7 @@ import type { LogAddress } from './log-stores.ts';
 import type { MemoryFallback } from './memory-fallback.ts';
 import type { PostedBudget } from './posted-budget.ts';
 import { findPosted } from './posted-messages.ts';
-import { overBudget } from './refusals.ts';
+import { overBudget, spillFull } from './refusals.ts';
 import {
   type AppendOptions,
   type CommittedOperations,
@@ -44,7 +44,8 @@ export class SpillingLog implements WorldLog {
   readonly #budget: PostedBudget;
   readonly #memory: MemoryFallback | null;
   readonly #options: SpillingOptions;
-  readonly #taken = new ProcessBuckets(PRINCIPALS_MAX);
+  readonly #requests = new ProcessBuckets(PRINCIPALS_MAX);
+  readonly #updates = new ProcessBuckets(PRINCIPALS_MAX);
 
   constructor(
     log: SpaceLog,
@@ -100,28 +101,23 @@ export class SpillingLog implements WorldLog {
       const ownSeconds = error.outage === 'lost' ? LIMITS.appendKeySeconds : null;
       const keySeconds = isKnown ? this.#readKeySeconds(key) : ownSeconds;
       const accepted = countOperations(operations);
-      const keepInMemory = (memory: MemoryFallback, outage: AppError): Spilled => {
-        memory.keep(target, request, { keySeconds, outage, defer });
-        return { status: 'memory', accepted };
-      };
+      // It would be a dead letter.
+      if (isKnown && keySeconds !== null && keySeconds <= LIMITS.appendKeyMarginSeconds) throw error;
+      const memory = this.#memory;
+      if (memory?.has(target, request)) return { status: 'memory', accepted };
+      // A repeat costs no budget.
+      const found = isKnown ? await orAway(this.#spill.find(target, request, defer)) : null;
+      if (found !== null && found !== 'away') return spilled(accepted, found);
+      if (posted !== null) await this.#budget.check(target, posted);
+      this.#takeBudget(target, principal, accepted);
       // An earlier write of this process must not come behind this one.
-      if (posted === null && this.#memory?.holds(target)) {
-        await this.#memory.store().catch(() => undefined);
-        if (this.#memory.holds(target)) return keepInMemory(this.#memory, error);
-      }
-      try {
-        // A repeat costs no budget.
-        const found = isKnown ? await this.#spill.find(target, request) : null;
-        if (found === null) {
-          if (posted !== null) await this.#budget.check(target, posted);
-          this.#takeBudget(target, principal, accepted);
-        }
-        const messages = found ?? (await this.#spill.keep(target, request, { keySeconds, defer }));
-        return { status: 'spilled', accepted, ...(messages.length > 0 && { messageIds: messages }) };
-      } catch (failure) {
-        if (this.#memory === null || posted !== null || !isAway(failure)) throw failure;
-        return keepInMemory(this.#memory, failure);
-      }
+      const emptied = memory?.holds(target) ? await orAway(memory.store()) : undefined;
+      if (emptied !== 'away' && memory?.holds(target)) throw spillFull();
+      const kept = emptied ?? (await orAway(this.#spill.keep(target, request, { keySeconds, defer })));
+      if (kept !== 'away') return spilled(accepted, kept);
+      if (memory === null || posted !== null) throw error;
+      memory.keep(target, request, { keySeconds, outage: error, defer });
+      return { status: 'memory', accepted };
     }
   }
 
@@ -141,15 +137,17 @@ export class SpillingLog implements WorldLog {
     const { requestsPerMinute, updatesPerMinute, messagesPerMinute, now } = this.#options;
     const limits = { requestsPerMinute, updatesPerMinute, messagesPerMinute };
     const nowMs = now();
-    for (const [kind, perMinute, count] of [
-      ['requests', requestsPerMinute, 1],
-      ['updates', updatesPerMinute, operations],
+    // Operations first: a request that they refuse costs nothing.
+    for (const [kind, taken, perMinute, wanted] of [
+      ['updates', this.#updates, updatesPerMinute, operations],
+      ['requests', this.#requests, requestsPerMinute, 1],
     ] as const) {
       if (perMinute === 0) continue;
       const limit = { requests: perMinute, windowSeconds: 60 };
-      const name = `${kind}!${tenantId}!${spaceId}!${principal}`;
-      const { allowed, resetAtMs } = this.#taken.take(name, limit, nowMs, Math.min(count, perMinute));
-      if (!allowed) throw overBudget({ kind, retryAfterMs: resetAtMs - nowMs }, limits);
+      const count = Math.min(wanted, perMinute);
+      const { allowed, remaining } = taken.take(`${tenantId}!${spaceId}!${principal}`, limit, nowMs, count);
+      const retryAfterMs = ((count - remaining) * 60_000) / perMinute;
+      if (!allowed) throw overBudget({ kind, retryAfterMs }, limits);
     }
   }
 
@@ -175,6 +173,19 @@ export class SpillingLog implements WorldLog {
 
   readLag(address: LogAddress): ReturnType<SpaceLog['readLag']> {
     return this.#log.readLag(address);
+  }
+}
+
+function spilled(accepted: number, messageIds: readonly string[]): Spilled {
+  return { status: 'spilled', accepted, ...(messageIds.length > 0 && { messageIds }) };
+}
+
+async function orAway<T>(work: Promise<T>): Promise<T | 'away'> {
+  try {
+    return await work;
+  } catch (error) {
+    if (isAway(error)) return 'away';
+    throw error;
   }
 }
 

@@ -6,6 +6,7 @@ import {
   keepSpilled,
   listSpilled,
   listSpilledSpaces,
+  noteSpilledAppended,
   noteSpilledSent,
   removeSpilled,
 } from './operations/spill.ts';
@@ -17,6 +18,7 @@ export function createSpillStore(postgres: Postgres): SpillStore {
     find: (...args) => findSpilled(postgres, ...args),
     list: (...args) => listSpilled(postgres, ...args),
     noteSent: (...args) => noteSpilledSent(postgres, ...args),
+    noteAppended: (...args) => noteSpilledAppended(postgres, ...args),
     remove: (...args) => removeSpilled(postgres, ...args),
     bury: (...args) => burySpilled(postgres, ...args),
     listSpaces: (...args) => listSpilledSpaces(postgres, ...args),

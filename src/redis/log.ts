@@ -3,7 +3,7 @@ import type { LogStore } from '../log/log-stores.ts';
 import { LIMITS } from '../world/limits.ts';
 import type { RedisClient } from './client.ts';
 import { isFull, readMemory, readSetting } from './inspect.ts';
-import { INSTANCE_KEY, idempotencyKey, logMetaKey } from './keys.ts';
+import { INSTANCE_KEY, idempotencyKey, logMetaKey, messageIdKey } from './keys.ts';
 import type { KnownLogs } from './known-logs.ts';
 import { appendEntries } from './log-append.ts';
 import { readChanges } from './log-changes.ts';
@@ -38,9 +38,13 @@ export function createLogStore(
     async readInstance() {
       return readText(await redis.eval(NAME_INSTANCE, [INSTANCE_KEY], [context.createToken()]));
     },
-    async remembersKey(address, { principal, key }) {
-      const leftMs = readInteger(await redis.command('PTTL', idempotencyKey(address, principal, key)));
-      return leftMs > LIMITS.appendKeyMarginSeconds * 1_000;
+    async remembersKey(address, { principal, key, messageIds }) {
+      const names = [
+        idempotencyKey(address, principal, key),
+        ...messageIds.map((id) => messageIdKey(address, principal, id)),
+      ];
+      const left = await redis.pipeline(names.map((name) => ['PTTL', name]));
+      return left.some((reply) => readInteger(reply) > LIMITS.appendKeyMarginSeconds * 1_000);
     },
     read: (address, request) => readEntries(context, address, request),
     readChanges: (address, request) => readChanges(context, address, request),

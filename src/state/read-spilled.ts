@@ -1,5 +1,5 @@
 import type { LogAddress } from '../log/log-stores.ts';
-import { type KeptRequest, readSpilledEntries } from '../log/spill-store.ts';
+import { isCommitted, type KeptRequest, readSpilledEntries } from '../log/spill-store.ts';
 import { AppError, notFound } from '../world/errors.ts';
 import { WorldView } from '../world/world-view.ts';
 import { completeMetadata } from './complete-metadata.ts';
@@ -20,9 +20,11 @@ export async function readWithSpilled(
   const { seq, objects, avatars, chat, metadata } = loaded;
   const loadedMs = options.now();
   const view = new WorldView({ spaceId: address.spaceId, seq, loadedMs }, objects, avatars, chat);
-  view.fold(readSpilledEntries(requests, seq));
+  // Between its commit and its removal, a request is in Postgres twice.
+  const waiting = requests.filter((request) => !isCommitted(request, seq));
+  view.fold(readSpilledEntries(waiting, seq));
   await completeMetadata(loader, address, { view, metadata });
-  return { status: 'state', view, metadata, durableSeq: seq, ageMs: 0, spilled: requests.length };
+  return { status: 'state', view, metadata, durableSeq: seq, ageMs: 0, spilled: waiting.length };
 }
 
 /** Of a read in a process that holds writes of the space in its memory. */

@@ -4,6 +4,7 @@ import { beforeEach, describe, expect, it } from 'vitest';
 import { DirectLog } from '../../src/log/direct-log.ts';
 import type { LogAddress } from '../../src/log/log-stores.ts';
 import { deadLetters } from '../../src/postgres/schema/log.ts';
+import { logMetaKey } from '../../src/redis/keys.ts';
 import type { AppendedOperation } from '../../src/world/operation.ts';
 import { makeSpace, useRig } from './rig.ts';
 import {
@@ -407,7 +408,139 @@ it('[F2g] a reader does not wait for a return that takes long, and sees the writ
   await endOutage(rig);
   expect(await read()).toMatchObject({ spilled: 1, objects: [{ id: 'a' }] });
   end();
-  await spill.returnSpace(address);
+  await expect.poll(() => spill.isWaiting(address)).toBe(false);
   const state = await read();
   expect([state.spilled, state.objects.map(({ id }) => id)]).toEqual([undefined, ['a']]);
+});
+
+describe('[F2] a spilled request', () => {
+  it('returns into a space that was created again while Redis was away, and still has the old log', async () => {
+    const address = await makeSpace(rig);
+    const { tenantId, spaceId } = address;
+    const { log, spill, drain, options, settle } = openSpilling(rig);
+    await log.enqueue(asActor(address), put('before'), options);
+    await settle();
+    await drain.run(address, { token: null, budgetMs: 5_000 });
+    rig.upstash.inject({ kind: 'refuse' });
+    const deleted = await rig.world.deleteSpace(tenantId, spaceId);
+    await rig.world.putSpace(tenantId, spaceId, { name: 'New' }, deleted?.incarnation);
+    await log.enqueue(asActor(address), put('acknowledged'), options);
+    await endOutage(rig);
+    expect(await spill.returnSpace(address)).toEqual({ returned: 1, buried: 0, isLeft: false });
+    expect(await readNames(rig, address)).toEqual({ acknowledged: 'acknowledged' });
+  });
+
+  it('waits if Redis refuses it for another reason than its key', async () => {
+    const address = await makeSpace(rig);
+    const { log, spill, store, options } = openSpilling(rig);
+    rig.upstash.inject({ kind: 'refuse' });
+    await log.enqueue(asActor(address), put('a'), options);
+    await endOutage(rig);
+    await rig.admin.command('SET', logMetaKey(address), 'not a hash');
+    await expect(spill.returnSpace(address)).rejects.toThrow();
+    expect(await store.list(address, EVERY)).toHaveLength(1);
+    await rig.admin.command('DEL', logMetaKey(address));
+    expect(await spill.returnSpace(address)).toMatchObject({ returned: 1, buried: 0 });
+  });
+
+  it('is not buried after its commit if Redis knows only the id of its message, or knows nothing any more', async () => {
+    for (const forgets of [false, true]) {
+      const address = await makeSpace(rig);
+      let isCut = true;
+      const { log, spill, options } = openSpilling(rig, {
+        around: async (method, call) => {
+          if (method !== 'remove' || !isCut) return call();
+          isCut = false;
+          throw new Error('The process has ended.');
+        },
+      });
+      const message = { ...options, idempotency: { key: null, messageIds: ['m1'], fingerprint: 'f' } };
+      rig.upstash.inject({ kind: 'refuse' });
+      await log.enqueue(asActor(address), say('m1'), message);
+      await endOutage(rig);
+      await passTime(rig, address, 560);
+      await expect(spill.returnSpace(address)).rejects.toThrow('has ended');
+      await passTime(rig, address, 30);
+      if (forgets) await forgetKeys(rig, address);
+      expect(await spill.returnSpace(address)).toEqual({ returned: 1, buried: 0, isLeft: false });
+      expect(await readMessages(rig, address)).toEqual(['m1']);
+    }
+  });
+
+  it('is not shown above newer writes between its commit and its removal', async () => {
+    const address = await makeSpace(rig);
+    const [isOver, hasReached] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+    const { log, spill, drain, options } = openSpilling(rig, {
+      around: async (method, call) => {
+        if (method === 'remove') {
+          hasReached.resolve();
+          await isOver.promise;
+        }
+        return call();
+      },
+    });
+    const { read } = openStateNode(rig, address, { spill });
+    rig.upstash.inject({ kind: 'refuse' });
+    await log.enqueue(asActor(address), put('a', 'older'), options);
+    await endOutage(rig);
+    const returning = spill.returnSpace(address);
+    await hasReached.promise;
+    await log.enqueue(asActor(address), put('a', 'newer'), options);
+    await drain.run(address, { token: null, budgetMs: 5_000 });
+    expect((await read()).objects).toMatchObject([{ name: 'newer' }]);
+    isOver.resolve();
+    await returning;
+  });
+
+  it('is shown by each process that answered for it', async () => {
+    const address = await makeSpace(rig);
+    const [one, other] = [openSpilling(rig), openSpilling(rig)];
+    rig.upstash.inject({ kind: 'refuse' });
+    await one.log.enqueue(asActor(address), put('a'), one.keyed('key'));
+    await other.log.enqueue(asActor(address), put('a'), other.keyed('key'));
+    expect(other.spill.isWaiting(address)).toBe(true);
+  });
+
+  it('is not accepted under a UUIDv7 that Redis is about to forget', async () => {
+    const address = await makeSpace(rig);
+    const key = uuidv7();
+    const { log, store, keyed } = openSpilling(rig, { now: () => Date.now() + 580_000 });
+    rig.upstash.inject({ kind: 'refuse' });
+    await expect(log.enqueue(asActor(address), put('a'), keyed(key))).rejects.toMatchObject({
+      code: 'store_unavailable',
+    });
+    expect(await store.list(address, EVERY)).toEqual([]);
+  });
+});
+
+describe('[F4] a later write, while memory holds requests of its space,', () => {
+  it('is refused if the space is full in Postgres', async () => {
+    const address = await makeSpace(rig);
+    const { log, memory, learn, options } = openSpilling(rig, {
+      limits: { bytesMax: 2 ** 30, entriesMax: 1 },
+    });
+    await learn(address);
+    rig.upstash.inject({ kind: 'refuse' });
+    await log.enqueue(asActor(address), put('x'), options);
+    rig.neon.inject({ kind: 'refuse' });
+    await log.enqueue(asActor(address), put('held'), options);
+    rig.neon.clear();
+    await expect(log.enqueue(asActor(address), put('y'), options)).rejects.toMatchObject({
+      code: 'backlog_full',
+    });
+    expect(memory.size).toBe(1);
+  });
+
+  it('comes behind them, also if it posts a message', async () => {
+    const address = await makeSpace(rig);
+    const { log, spill, learn, options } = openSpilling(rig);
+    await learn(address);
+    beginBothOutages();
+    await log.enqueue(asActor(address), put('a', 'older'), options);
+    rig.neon.clear();
+    await log.enqueue(asActor(address), [...put('a', 'newer'), ...say('m')], options);
+    await endOutage(rig);
+    await spill.returnSpace(address);
+    expect(await readNames(rig, address)).toEqual({ a: 'newer' });
+  });
 });

@@ -87,6 +87,7 @@ const spillColumns = {
   postedIds: logSpill.postedIds,
   spilledMs: sql<number>`floor(extract(epoch from ${logSpill.createdAt}) * 1000)`.as('spilled_ms'),
   isKeyForgotten: sql<boolean>`coalesce(${logSpill.keyUntil} < now(), false)`.as('is_key_forgotten'),
+  appendedSeq: logSpill.appendedSeq,
 };
 
 /** Notes that these are about to be appended. An earlier append of them counts as before. */
@@ -101,6 +102,21 @@ export async function noteSpilledSent(
       .update(logSpill)
       .set({ keyUntil: sql`now() + make_interval(secs => ${keySeconds}::integer)` })
       .where(and(isOneOf(tenantId, spaceId, spillIds), sql`key_until is null`)),
+  ]);
+}
+
+export async function noteSpilledAppended(
+  postgres: Postgres,
+  { tenantId, spaceId }: LogAddress,
+  places: Parameters<SpillStore['noteAppended']>[1],
+): Promise<void> {
+  const seqs = sql`jsonb_to_recordset(${JSON.stringify(places)}::jsonb) as place ("spillId" bigint, seq bigint)`;
+  await postgres.inTenant(tenantId, (db) => [
+    db
+      .update(logSpill)
+      .set({ appendedSeq: sql`place.seq` })
+      .from(seqs)
+      .where(and(isOfSpace(tenantId, spaceId), sql`spill_id = place."spillId"`)),
   ]);
 }
 

@@ -117,6 +117,8 @@ export const logSpill = pgTable(
     bytesTo: bigint('bytes_to', { mode: 'number' }).notNull(),
     /** Redis may have run an append of it, and remembers the key for so long. Null: no append was sent. */
     keyUntil: time('key_until'),
+    /** Its place in the log, once a return has appended it. If Redis loses that entry, the next return appends it again. */
+    appendedSeq: seqColumn('appended_seq'),
     createdAt: time('created_at').notNull().defaultNow(),
   },
   (t) => [

@@ -226,7 +226,9 @@ for _, key in ipairs(answers) do
         return {'key_reused'}
       end
       if ARGV[25] == 'accepted' then
-        redis.call('EXPIRE', key, ARGV[14])
+        for _, name in ipairs(answers) do
+          redis.call('EXPIRE', name, ARGV[14])
+        end
       end
       return withBudget({'repeated', first, seq, tonumber(accepted), of, ids})
     end
