@@ -58,8 +58,8 @@ CALL protect_shared_table('event_logs');
 --> statement-breakpoint
 CALL protect_shared_table('job_runs');
 --> statement-breakpoint
--- What happened, for analysts. No world depends on it. `at`: when it happened; `created_at`: when it was accepted. A day is one
--- partition, so that a whole day goes without a row being deleted.
+-- Events for analysts. No world depends on them. `at`: when it happened; `created_at`: when it was accepted. A day is one partition, so
+-- that a whole day goes without a row being deleted.
 CREATE TABLE events (
   tenant_id text COLLATE "C" NOT NULL,
   event_id text COLLATE "C" NOT NULL,

@@ -31,7 +31,7 @@ export const personDays = pgTable(
   ],
 );
 
-/** What the log of a space brought on a day, in UTC; each batch adds to it in its own transaction. */
+/** The changes and messages of a space on a day, in UTC. Each batch adds its own in its transaction. */
 export const spaceDays = pgTable(
   'space_days',
   {
