@@ -167,6 +167,7 @@ it(
     expect(await listSchedules()).toEqual([
       ['worldkeep-drain', '* * * * *', `${devFile.url}/jobs/drain`],
       ['worldkeep-cleanup', '17 * * * *', `${devFile.url}/jobs/cleanup`],
+      ['worldkeep-refresh-views', '7 * * * *', `${devFile.url}/jobs/refresh-views`],
     ]);
     const pids = readPids();
     expect(findRunning(pids)).toHaveLength(3);

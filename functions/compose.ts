@@ -3,6 +3,7 @@ import { uuidv7 } from 'uuidv7';
 import { ApiKeys } from '../src/access/api-keys.ts';
 import { RateLimiter } from '../src/access/rate-limiter.ts';
 import { Sessions } from '../src/access/sessions.ts';
+import { Analytics } from '../src/analytics/analytics.ts';
 import {
   type BucketConfig,
   type Config,
@@ -30,6 +31,7 @@ import { SpaceLog } from '../src/log/space-log.ts';
 import type { Spill } from '../src/log/spill.ts';
 import { SpillingLog } from '../src/log/spilling-log.ts';
 import { PersistenceLayer } from '../src/persistence-layer.ts';
+import { createAnalyticsStore } from '../src/postgres/analytics-store.ts';
 import { createApiKeyStore } from '../src/postgres/api-key-store.ts';
 import { createAssetStore } from '../src/postgres/asset-store.ts';
 import type { Postgres } from '../src/postgres/client.ts';
@@ -58,9 +60,12 @@ import { createLog, type Log } from './http/log.ts';
 import type { FetchAsset } from './http/static-files.ts';
 import { readTraceHeaders } from './http/trace.ts';
 
+/** Connections to Postgres for jobs, opened when a job runs: a second call of a job finds that the first runs. */
+const JOB_CONNECTIONS = 2;
+
 /** The differences between the runtimes. */
 export interface Runtime {
-  /** Called once. @throws misconfigured for a store it cannot reach. */
+  /** Called once for requests and once for jobs, which take longer. @throws misconfigured for a store it cannot reach. */
   openPostgres(database: DatabaseConfig & Outgoing): Postgres;
   /** Called once. @throws misconfigured for a store it cannot reach. */
   openRedis(redis: RedisConfig & Outgoing): RedisClient;
@@ -107,6 +112,13 @@ export function compose(env: Env, runtime: Runtime): Composition {
   const postgres = config.queryLoggingEnabled
     ? logQueries(guardedPostgres, { now, onQuery: (event) => log('info', 'query', { ...event }) })
     : guardedPostgres;
+  // Not behind the breaker: a refresh that takes long does not mean that Postgres is away.
+  const slowPostgres = openPostgres({
+    ...config.database,
+    poolSize: JOB_CONNECTIONS,
+    timeoutMs: LIMITS.refreshMsMax,
+    readHeaders,
+  });
   const credentials = withDeadline(postgres, LIMITS.storeSlowMs);
   const redis = config.redis === null ? null : openRedis({ ...config.redis, readHeaders });
   const drainStore = createDrainStore(postgres);
@@ -209,6 +221,7 @@ export function compose(env: Env, runtime: Runtime): Composition {
       createId: uuidv7,
       onFailure: (cause) => log('warn', 'object_not_deleted', { causes: describeError(cause) }),
     }),
+    analytics: new Analytics(createAnalyticsStore(postgres, slowPostgres), { now }),
     defer(work) {
       underWay.add(work);
       void work.catch(() => undefined).finally(() => underWay.delete(work));
@@ -220,7 +233,7 @@ export function compose(env: Env, runtime: Runtime): Composition {
       spill?.end();
       drain?.endRests();
       await Promise.allSettled(underWay);
-      await Promise.all([postgres.close(), redis?.close()]);
+      await Promise.all([postgres.close(), slowPostgres.close(), redis?.close()]);
     },
   };
 }

@@ -27,6 +27,7 @@ describe('Config', () => {
       publicUrl: null,
       drainScheduleCron: '* * * * *',
       cleanupScheduleCron: '17 * * * *',
+      refreshScheduleCron: '7 * * * *',
       persistenceEnabled: true,
       cacheEnabled: false,
       batchProcessingEnabled: false,
@@ -344,6 +345,7 @@ describe('Config', () => {
       publicUrl: 'https://a.example',
       drainScheduleCron: '* * * * *',
       cleanupScheduleCron: '17 * * * *',
+      refreshScheduleCron: '7 * * * *',
     });
     expect(() => parseQueueConfig({ ...env, QSTASH_TOKEN: '' })).toThrow(/^QSTASH_TOKEN must be set/);
     expect(() => parseQueueConfig({ ...env, PUBLIC_URL: '' })).toThrow(/^PUBLIC_URL must be set/);

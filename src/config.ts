@@ -50,6 +50,8 @@ export interface Config {
   drainScheduleCron: string;
   /** When QStash deletes what nothing uses any more from the bucket: five fields, in UTC. */
   cleanupScheduleCron: string;
+  /** When the figures of analytics are counted again: five fields, in UTC. */
+  refreshScheduleCron: string;
   persistenceEnabled: boolean;
   cacheEnabled: boolean;
   batchProcessingEnabled: boolean;
@@ -128,6 +130,7 @@ export function parseConfig(env: Env): Config {
     publicUrl: readPublicUrl(env),
     drainScheduleCron: readDrainCron(env),
     cleanupScheduleCron: readCleanupCron(env),
+    refreshScheduleCron: readRefreshCron(env),
     persistenceEnabled,
     cacheEnabled: readFlag(env, 'CACHE_ENABLED', redis !== null),
     batchProcessingEnabled: readFlag(env, 'BATCH_PROCESSING_ENABLED', redis !== null),
@@ -283,6 +286,7 @@ export interface QueueConfig {
   publicUrl: string;
   drainScheduleCron: string;
   cleanupScheduleCron: string;
+  refreshScheduleCron: string;
 }
 
 /** @throws misconfigured one sentence that names the variable. */
@@ -297,6 +301,7 @@ export function parseQueueConfig(env: Env): QueueConfig {
     publicUrl,
     drainScheduleCron: readDrainCron(env),
     cleanupScheduleCron: readCleanupCron(env),
+    refreshScheduleCron: readRefreshCron(env),
   };
 }
 
@@ -326,6 +331,10 @@ function readDrainCron(env: Env): string {
 
 function readCleanupCron(env: Env): string {
   return readCron(env, 'CLEANUP_SCHEDULE_CRON', '17 * * * *');
+}
+
+function readRefreshCron(env: Env): string {
+  return readCron(env, 'REFRESH_SCHEDULE_CRON', '7 * * * *');
 }
 
 function readMetricsToken(env: Env): string | null {

@@ -2,6 +2,7 @@ import type { Context } from 'hono';
 import type { ApiKeys } from '../../src/access/api-keys.ts';
 import type { RateLimiter } from '../../src/access/rate-limiter.ts';
 import type { Sessions } from '../../src/access/sessions.ts';
+import type { Analytics } from '../../src/analytics/analytics.ts';
 import type { Config } from '../../src/config.ts';
 import type { AssetLibrary } from '../../src/library/asset-library.ts';
 import type { Presence } from '../../src/live/presence.ts';
@@ -54,6 +55,7 @@ export interface Services {
   fetchAsset: FetchAsset | null;
   deadLetters: DeadLetters;
   assets: AssetLibrary;
+  analytics: Analytics;
   /** The people in the spaces; null without a Redis. */
   presence: Presence | null;
   /** Keeps work going that no answer waits for, where the runtime has no way of its own. */

@@ -14,6 +14,7 @@ const TAGS: Record<Tag, string> = {
   Models: 'The 3D models of a tenant.',
   Media: 'The images, audio and video files of a tenant.',
   People: 'The people in the worlds, and their credentials.',
+  Analytics: 'How the spaces of a tenant are used.',
   Keys: 'The credentials of servers.',
   Running: 'Whether it is well.',
 };

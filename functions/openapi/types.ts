@@ -17,6 +17,7 @@ export type Tag =
   | 'Models'
   | 'Media'
   | 'People'
+  | 'Analytics'
   | 'Keys'
   | 'Running';
 

@@ -1,4 +1,5 @@
 import type { Route } from '../openapi/types.ts';
+import { ANALYTICS_ROUTES } from './analytics.ts';
 import { ASSET_ROUTES } from './assets.ts';
 import { CHANGE_ROUTES } from './changes.ts';
 import { CHAT_ROUTES } from './chat.ts';
@@ -22,6 +23,7 @@ export const ROUTES: readonly Route[] = [
   ...DEAD_LETTER_ROUTES,
   ...ASSET_ROUTES,
   ...PEOPLE_ROUTES,
+  ...ANALYTICS_ROUTES,
   ...KEY_ROUTES,
   ...RUNNING_ROUTES,
   ...JOB_ROUTES,

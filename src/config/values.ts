@@ -59,6 +59,7 @@ export const CONFIG_VARIABLES = {
   ASSET_FILE_BYTES_MAX: 'plain',
   ASSET_QUOTA_BYTES: 'plain',
   CLEANUP_SCHEDULE_CRON: 'plain',
+  REFRESH_SCHEDULE_CRON: 'plain',
   BACKLOG_BYTES_MAX: 'plain',
   BACKLOG_ENTRIES_MAX: 'plain',
   BACKLOG_AGE_SECONDS_MAX: 'plain',

@@ -68,6 +68,7 @@ describe('schedules', () => {
       publicUrl: started.destination.url,
       drainScheduleCron: '* * * * *',
       cleanupScheduleCron: '17 * * * *',
+      refreshScheduleCron: '7 * * * *',
       ...changes,
     };
     return { ...started, options };
@@ -81,6 +82,11 @@ describe('schedules', () => {
         scheduleId: 'worldkeep-cleanup',
         cron: '17 * * * *',
         destination: `${destination.url}/jobs/cleanup`,
+      },
+      {
+        scheduleId: 'worldkeep-refresh-views',
+        cron: '7 * * * *',
+        destination: `${destination.url}/jobs/refresh-views`,
       },
     ];
     expect(await createSchedules(options).apply()).toEqual(
@@ -117,7 +123,12 @@ describe('schedules', () => {
     await client.schedules.create({ scheduleId: 'mine', destination: destination.url, cron: '0 0 1 1 *' });
     await createSchedules(options).apply();
     const ids = (await client.schedules.list()).map(({ scheduleId }) => scheduleId);
-    expect(ids.toSorted()).toEqual(['mine', 'worldkeep-cleanup', 'worldkeep-drain']);
+    expect(ids.toSorted()).toEqual([
+      'mine',
+      'worldkeep-cleanup',
+      'worldkeep-drain',
+      'worldkeep-refresh-views',
+    ]);
   });
 
   it('call the drain without a space when their time comes', async () => {

@@ -7,6 +7,8 @@ export interface ScheduleOptions extends QueueOptions {
   drainScheduleCron: string;
   /** When QStash deletes what nothing uses any more from the bucket. */
   cleanupScheduleCron: string;
+  /** When QStash has the figures of analytics counted again. */
+  refreshScheduleCron: string;
 }
 
 export interface AppliedSchedule {
@@ -29,7 +31,9 @@ export interface Schedules {
 /** Constant, so that a later `apply` finds the schedule. */
 export const DRAIN_SCHEDULE_ID = 'worldkeep-drain';
 export const CLEANUP_SCHEDULE_ID = 'worldkeep-cleanup';
+export const REFRESH_SCHEDULE_ID = 'worldkeep-refresh-views';
 const CLEANUP_PATH = '/jobs/cleanup';
+const REFRESH_PATH = '/jobs/refresh-views';
 
 /** The schedules of a deployment. Only tools use it: QStash's client is too large for the Worker. */
 export function createSchedules({
@@ -38,12 +42,14 @@ export function createSchedules({
   publicUrl,
   drainScheduleCron,
   cleanupScheduleCron,
+  refreshScheduleCron,
 }: ScheduleOptions): Schedules {
   // devMode is off: QSTASH_DEV must not replace the configured queue.
   const client = new Client({ baseUrl: url, token, devMode: false, enableTelemetry: false, retry: false });
   const wanted = [
     { scheduleId: DRAIN_SCHEDULE_ID, cron: drainScheduleCron, destination: publicUrl + DRAIN_PATH },
     { scheduleId: CLEANUP_SCHEDULE_ID, cron: cleanupScheduleCron, destination: publicUrl + CLEANUP_PATH },
+    { scheduleId: REFRESH_SCHEDULE_ID, cron: refreshScheduleCron, destination: publicUrl + REFRESH_PATH },
   ];
   const list = () => explain(client.schedules.list());
 

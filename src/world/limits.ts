@@ -50,6 +50,13 @@ export const LIMITS = {
   gltfExtensionLengthMax: 64,
   /** Milliseconds for which a space remembers removed objects: a stream of its state may take as long. */
   removalsKeptMs: 3_600_000,
+  /** Days of one report of analytics, and of a report whose span nobody names. */
+  analyticsDaysMax: 400,
+  analyticsDaysDefault: 30,
+  /** Rows of one report of analytics. */
+  analyticsRowsMax: 10_000,
+  /** Milliseconds that the refresh of one view may take. */
+  refreshMsMax: 600_000,
   /** Characters of a world's objects, as JSON. A larger world has no snapshot, and is read from Postgres. */
   snapshotCharactersMax: 16 * 1024 * 1024,
   /** Characters of all objects that a process keeps between reads: a Worker has 128 MB of memory. */

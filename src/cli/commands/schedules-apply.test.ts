@@ -23,20 +23,22 @@ it('makes each schedule once, and says what it made, found and changed', async (
   const { env, list } = await open();
   const destination = 'http://127.0.0.1:8787/jobs/drain';
   const cleanupUrl = 'http://127.0.0.1:8787/jobs/cleanup';
+  const refreshUrl = 'http://127.0.0.1:8787/jobs/refresh-views';
   const made = await runHere(['schedules', 'apply'], { env });
   expect(made).toEqual({
     code: 0,
-    stdout: `worldkeep-drain: * * * * * calls ${destination} (new)\nworldkeep-cleanup: 17 * * * * calls ${cleanupUrl} (new)\n`,
+    stdout: `worldkeep-drain: * * * * * calls ${destination} (new)\nworldkeep-cleanup: 17 * * * * calls ${cleanupUrl} (new)\nworldkeep-refresh-views: 7 * * * * calls ${refreshUrl} (new)\n`,
     stderr: '',
   });
   expect((await runHere(['schedules', 'apply'], { env })).stdout).toContain('(as it was)');
   expect(await list()).toEqual([
     ['* * * * *', destination],
     ['17 * * * *', cleanupUrl],
+    ['7 * * * *', refreshUrl],
   ]);
   const slower = { ...env, DRAIN_SCHEDULE_CRON: '*/10 * * * *' };
   expect((await runHere(['schedules', 'apply'], { env: slower })).stdout).toBe(
-    `worldkeep-drain: */10 * * * * calls ${destination} (was: * * * * * calls ${destination})\nworldkeep-cleanup: 17 * * * * calls ${cleanupUrl} (as it was)\n`,
+    `worldkeep-drain: */10 * * * * calls ${destination} (was: * * * * * calls ${destination})\nworldkeep-cleanup: 17 * * * * calls ${cleanupUrl} (as it was)\nworldkeep-refresh-views: 7 * * * * calls ${refreshUrl} (as it was)\n`,
   );
   const { code, stdout } = await runHere(['schedules', 'apply', '--json'], { env: slower });
   expect(code).toBe(0);
@@ -56,6 +58,13 @@ it('makes each schedule once, and says what it made, found and changed', async (
         changed: false,
         before: { cron: '17 * * * *', destination: cleanupUrl, isPaused: false },
       },
+      {
+        scheduleId: 'worldkeep-refresh-views',
+        cron: '7 * * * *',
+        destination: refreshUrl,
+        changed: false,
+        before: { cron: '7 * * * *', destination: refreshUrl, isPaused: false },
+      },
     ],
   });
 });
@@ -71,6 +80,7 @@ it('is of the local stack where the environment names no queue', async () => {
   expect(await list()).toEqual([
     ['* * * * *', 'http://127.0.0.1:8123/jobs/drain'],
     ['17 * * * *', 'http://127.0.0.1:8123/jobs/cleanup'],
+    ['7 * * * *', 'http://127.0.0.1:8123/jobs/refresh-views'],
   ]);
 });
 

@@ -1,0 +1,10 @@
+import type { AppContext } from '../http/context.ts';
+import { verifyQstash } from '../http/qstash-signature.ts';
+import { readQuery } from '../http/query.ts';
+
+/** POST /jobs/refresh-views. A failure is answered 503, and QStash retries. Running it again is harmless. */
+export async function postRefreshViews(c: AppContext): Promise<Response> {
+  await verifyQstash(c);
+  readQuery(c, []);
+  return c.json({ views: await c.get('services').analytics.refreshViews() });
+}
