@@ -30,6 +30,17 @@ export interface DatabaseFacts {
     /** The settings of the role, as Postgres prints them. */
     policies: { name: string; using: string | null; check: string | null }[];
   }[];
+  /** The owner of the tables with a tenant, who runs maintenance by hand; null without such tables. */
+  tableOwner: { name: string; seesAll: boolean } | null;
+  /** Every materialized view. A refresh runs with the rights of its owner, and sees only the rows that this role sees. */
+  views: {
+    name: string;
+    owner: string;
+    /** For the differences of a concurrent refresh. */
+    hasTemporary: boolean;
+    /** Tables whose row security hides rows from the owner, or that the owner may not read. */
+    hidden: string[];
+  }[];
   /** Newest last; null where none ever ran, `denied` where the role may not see. */
   migrations: { when: number; hash: string }[] | null | 'denied';
   /** Of one tenant: operations that could not be kept and were not sent again; what was found wrong in the last day. Null before the migration. */
@@ -83,6 +94,32 @@ const TABLES = `
     and exists (select from pg_attribute a where a.attrelid = c.oid and a.attname in ('tenant_id', 'world') and not a.attisdropped)
   order by 1`;
 
+const TABLE_OWNER = `
+  select r.rolname as name, r.rolsuper or r.rolbypassrls as "seesAll"
+  from pg_class c join pg_namespace n on n.oid = c.relnamespace join pg_roles r on r.oid = c.relowner
+  where n.nspname = 'public' and c.relname = 'spaces' and c.relkind = 'r'`;
+
+const VIEWS = `
+  select c.relname as name, r.rolname as owner,
+    has_database_privilege(r.oid, current_database(), 'TEMPORARY') as "hasTemporary",
+    array(
+      select distinct t.relname::text from pg_rewrite w
+        join pg_depend d on d.classid = 'pg_rewrite'::regclass and d.objid = w.oid and d.refclassid = 'pg_class'::regclass
+        join pg_class t on t.oid = d.refobjid and t.oid <> c.oid and t.relkind in ('r', 'p')
+      where w.ev_class = c.oid and (
+        not has_table_privilege(r.oid, t.oid, 'SELECT')
+          and exists (select from pg_attribute a where a.attrelid = t.oid and a.attnum > 0 and not a.attisdropped
+            and not has_column_privilege(r.oid, t.oid, a.attnum, 'SELECT'))
+        or t.relrowsecurity and not (r.rolsuper or r.rolbypassrls) and (t.relforcerowsecurity or t.relowner <> r.oid)
+          and not exists (select from pg_policy p
+            where p.polrelid = t.oid and p.polpermissive and p.polcmd in ('r', '*') and pg_get_expr(p.polqual, p.polrelid) = 'true'
+              and exists (select from unnest(p.polroles) as held(oid) where held.oid = 0 or pg_has_role(r.oid, held.oid, 'USAGE'))))
+      order by 1
+    ) as hidden
+  from pg_class c join pg_namespace n on n.oid = c.relnamespace join pg_roles r on r.oid = c.relowner
+  where c.relkind = 'm' and n.nspname = 'public'
+  order by 1`;
+
 const RECORDS = `
   select
     (select count(*)::int from dead_letters where tenant_id = $1 and replayed_at is null) as "deadLetters",
@@ -131,6 +168,8 @@ export async function inspectDatabase(
       role: rest,
       settings: settings.rows,
       tables: (await client.query<DatabaseFacts['tables'][number]>(TABLES)).rows,
+      tableOwner: (await client.query<NonNullable<DatabaseFacts['tableOwner']>>(TABLE_OWNER)).rows[0] ?? null,
+      views: (await client.query<DatabaseFacts['views'][number]>(VIEWS)).rows,
       migrations: await readMigrations(client),
       logRecords: await readLogRecords(client, tenantId),
       clockDifferenceMs: (clock.rows[0]?.ms ?? 0) - (before + after) / 2,

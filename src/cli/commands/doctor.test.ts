@@ -184,6 +184,81 @@ describe('worldkeep doctor, of a database', () => {
   });
 
   it.each([
+    [
+      'ALTER MATERIALIZED VIEW retention OWNER TO worldkeep_owner_of_test',
+      'retention (its owner worldkeep_owner_of_test does not see the rows of person_days)',
+    ],
+    [
+      'ALTER TABLE person_days DISABLE ROW LEVEL SECURITY; GRANT SELECT ON person_days TO worldkeep_owner_of_test; ALTER MATERIALIZED VIEW retention OWNER TO worldkeep_owner_of_test',
+      'retention (it belongs to worldkeep_owner_of_test)',
+    ],
+    [
+      'DROP POLICY jobs_across_tenants ON spaces',
+      'popular_models (its owner worldkeep_jobs does not see the rows of spaces), space_statistics (its',
+    ],
+    [
+      'REVOKE SELECT ON events FROM worldkeep_jobs',
+      'peak_presence (its owner worldkeep_jobs does not see the rows of events)',
+    ],
+    [
+      `DO $$ BEGIN EXECUTE format('REVOKE TEMPORARY ON DATABASE %I FROM worldkeep_jobs', current_database()); END $$`,
+      'daily_activity (its owner worldkeep_jobs lacks TEMPORARY)',
+    ],
+  ])('[N1f] whose views a refresh would leave empty, or not refresh: %s', async (statement, message) => {
+    const { name } = await makeRole('NOBYPASSRLS');
+    const by = (text: string) => text.replaceAll('worldkeep_owner_of_test', name);
+    const databaseUrl = await makeDatabase({
+      statements: [`GRANT CREATE ON SCHEMA public TO ${name}`, by(statement)],
+    });
+    const report = await examineDatabase(databaseUrl);
+    expect(report.find('postgres.views')).toMatchObject({
+      status: 'warning',
+      message: expect.stringContaining(by(message)),
+      remedy: expect.stringContaining('OWNER TO worldkeep_jobs'),
+    });
+  });
+
+  it('[N1f] whose owner deletes and refreshes nothing, because row security holds for it', async () => {
+    const { name } = await makeRole('NOBYPASSRLS');
+    const databaseUrl = await makeDatabase({
+      statements: [
+        `GRANT CREATE ON SCHEMA public TO ${name}`,
+        ...['spaces', 'person_days'].map((table) => `ALTER TABLE ${table} OWNER TO ${name}`),
+        "INSERT INTO person_days (tenant_id, user_id, day, space_id) VALUES ('t', 'ann', current_date, 'main')",
+        'REFRESH MATERIALIZED VIEW retention',
+      ],
+    });
+    const report = await examineDatabase(databaseUrl);
+    expect([report.code, report.wrong]).toEqual([0, []]);
+    expect(report.find('postgres.views')?.status).toBe('ok');
+    expect(report.find('postgres.maintenance')).toMatchObject({
+      status: 'warning',
+      message: `${name} owns the tables and lacks BYPASSRLS: DELETE and REFRESH by this role find 0 rows, without an error`,
+      remedy: expect.stringContaining('SET ROLE worldkeep_jobs'),
+    });
+    // It is so.
+    const client = new pg.Client({
+      connectionString: within(stack().superuserUrl, new URL(databaseUrl).pathname.slice(1)),
+    });
+    await client.connect();
+    try {
+      const count = async (statement: string) => (await client.query(statement)).rowCount;
+      expect(await count('SELECT FROM retention')).toBe(1);
+      await client.query(`SET ROLE ${name}`);
+      expect(await count('DELETE FROM person_days')).toBe(0);
+      await client.query(`RESET ROLE; ALTER MATERIALIZED VIEW retention OWNER TO ${name}; SET ROLE ${name}`);
+      await client.query('REFRESH MATERIALIZED VIEW retention');
+      expect(await count('SELECT FROM retention')).toBe(0);
+      await client.query('RESET ROLE; ALTER MATERIALIZED VIEW retention OWNER TO worldkeep_jobs');
+      await client.query('SET ROLE worldkeep_jobs; SELECT refresh_all_materialized_views()');
+      expect(await count('SELECT FROM retention')).toBe(1);
+      expect(await count('DELETE FROM person_days')).toBe(1);
+    } finally {
+      await client.end();
+    }
+  });
+
+  it.each([
     ['ALTER TABLE users DISABLE ROW LEVEL SECURITY', 'users (off)'],
     ['ALTER TABLE spaces NO FORCE ROW LEVEL SECURITY', 'spaces (not forced)'],
     ['DROP POLICY tenant_isolation ON api_keys', 'api_keys (no policy)'],

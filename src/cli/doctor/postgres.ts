@@ -1,7 +1,7 @@
 import { countOf } from '../../helpers/counts.ts';
 import type { DatabaseFacts } from '../../postgres/inspect.ts';
 import { FIXED_SETTINGS } from '../../postgres/settings.ts';
-import { type Finding, judgeClock, ok, unknown, wrong } from './finding.ts';
+import { type Finding, judgeClock, ok, unknown, warning, wrong } from './finding.ts';
 import type { JournalEntry } from './journal.ts';
 
 const VERSION_MIN = 16;
@@ -12,6 +12,8 @@ const POLICIES = [
 ];
 const MIGRATE = 'Run DATABASE_MIGRATION_URL=<as the owner> npx worldkeep migrate.';
 const NAMES_SHOWN_MAX = 5;
+/** The role of the migrations for work across tenants. */
+const JOBS_ROLE = 'worldkeep_jobs';
 
 /** The meaning of a database's settings for its worlds. */
 export function judgeDatabase(facts: DatabaseFacts, journal: readonly JournalEntry[]): Finding[] {
@@ -22,6 +24,8 @@ export function judgeDatabase(facts: DatabaseFacts, journal: readonly JournalEnt
     judgeAccess(facts),
     judgeOwnership(facts),
     judgeRowSecurity(facts),
+    ...judgeViews(facts),
+    ...judgeMaintenance(facts),
     ...judgeSettings(facts),
     judgeClock('postgres.clock', 'Postgres', facts),
   ];
@@ -118,6 +122,40 @@ function judgeRowSecurity({ tables }: DatabaseFacts): Finding {
     `row security does not hold on ${list(open)}`,
     'As the owner, for each: ALTER TABLE <table> ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY. Drop policies that the migrations did not create. If none is left, CREATE POLICY tenant_isolation ON <table> TO worldkeep_app, with its condition in 0001_roles_and_policies.sql.',
   );
+}
+
+/** Whether a refresh of the views sees all rows. If it does not, it fills them with nothing, and no error says so. */
+function judgeViews({ views }: DatabaseFacts): Finding[] {
+  const id = 'postgres.views';
+  if (views.length === 0) return [];
+  const faults = views.flatMap(({ name, owner, hasTemporary, hidden }) => {
+    if (hidden.length > 0) return [`${name} (its owner ${owner} does not see the rows of ${list(hidden)})`];
+    if (owner !== JOBS_ROLE) return [`${name} (it belongs to ${owner})`];
+    return hasTemporary ? [] : [`${name} (its owner ${owner} lacks TEMPORARY)`];
+  });
+  if (faults.length === 0)
+    return [ok(id, `a refresh by ${JOBS_ROLE} sees all rows of ${countOf(views.length, 'view')}`)];
+  return [
+    warning(
+      id,
+      `a refresh fails, or leaves views without rows and without an error: ${list(faults)}`,
+      `As a superuser or the owner of the database: ALTER MATERIALIZED VIEW <view> OWNER TO ${JOBS_ROLE}; GRANT TEMPORARY ON DATABASE <database> TO ${JOBS_ROLE}. For a table: GRANT SELECT ON <table> TO ${JOBS_ROLE}; CREATE POLICY jobs_across_tenants ON <table> TO ${JOBS_ROLE} USING (true) WITH CHECK (true).`,
+    ),
+  ];
+}
+
+/** Row security is forced on all tables, so their owner sees no row either, and deletes none. */
+function judgeMaintenance({ tableOwner }: DatabaseFacts): Finding[] {
+  const id = 'postgres.maintenance';
+  if (tableOwner === null) return [];
+  if (tableOwner.seesAll) return [ok(id, `${tableOwner.name}, who owns the tables, sees all rows`)];
+  return [
+    warning(
+      id,
+      `${tableOwner.name} owns the tables and lacks BYPASSRLS: DELETE and REFRESH by this role find 0 rows, without an error`,
+      `Before maintenance by hand, run SET ROLE ${JOBS_ROLE}.`,
+    ),
+  ];
 }
 
 /** The settings that worldkeep overrides in each transaction, and a setting that it cannot override. */
