@@ -38,6 +38,7 @@ describe('the packed package', () => {
       'dist/react.js',
       'dist/worker.js',
       'docs/README.md',
+      'docs/analytics.md',
       'docs/benchmarks.md',
       'docs/client.md',
       'docs/command-line.md',

@@ -17,9 +17,9 @@ $$;
 --> statement-breakpoint
 GRANT CREATE ON SCHEMA public TO worldkeep_jobs;
 --> statement-breakpoint
--- From here on worldkeep_jobs owns what is created. A view is filled with the rows that its owner sees: row security shows this role all
--- rows, and shows none to an owner of the tables without BYPASSRLS. The runtime role has no right on a view, because a view has no row
--- security: it reads through the functions below.
+-- From here on worldkeep_jobs owns what is created. A refresh fills a view with the rows that its owner sees. Row security shows this role
+-- all rows, and shows none to an owner of the tables without BYPASSRLS. A view has no row security itself, so the runtime role has no right
+-- on it. It reads through the functions below.
 SET ROLE worldkeep_jobs;
 --> statement-breakpoint
 -- The spaces as they are now.
@@ -70,7 +70,7 @@ GROUP BY s.tenant_id, o.model_id, s.space_id, o.day;
 --> statement-breakpoint
 CREATE UNIQUE INDEX popular_models_key ON popular_models (tenant_id, day, model_id, space_id);
 --> statement-breakpoint
--- By the first day of a person at the tenant: how many of these people were there 1, 7 and 30 days later; NULL while that day is not over.
+-- The people whose first day at the tenant is this day, and how many of them were there 1, 7 and 30 days later. NULL: that day is not over.
 CREATE MATERIALIZED VIEW retention AS
 WITH days AS (
   SELECT DISTINCT tenant_id, user_id, day FROM person_days

@@ -4,7 +4,7 @@ import { type Report, type ReportName, type ReportRows, type Span, VIEWS, type V
 
 const DAY_MS = 86_400_000;
 
-/** What Analytics needs from a database. */
+/** The part of a database that Analytics needs. */
 export interface AnalyticsStore {
   /** @returns at most `limit` rows, and when their main view was refreshed. */
   readReport<Name extends ReportName>(
@@ -85,7 +85,7 @@ function checkSpan(
   return { from: writeDay(fromMs), to: writeDay(toMs) };
 }
 
-/** The start of a day; null if there is no such day. The years are those that four digits hold. */
+/** The start of a day; null if there is no such day. A year has four digits. */
 function readDay(text: string): number | null {
   if (!/^\d{4}-\d\d-\d\d$/.test(text)) return null;
   const ms = Date.parse(`${text}T00:00:00Z`);

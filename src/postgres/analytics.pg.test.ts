@@ -116,7 +116,7 @@ describe.each(Object.entries(DATABASES))('analytics, %s', (_, openPostgres) => {
     ]);
   });
 
-  it('[N2c] a peak counts sessions that reach over midnight, and those that began before the oldest event', async () => {
+  it('[N2c] a peak counts sessions that reach over midnight, and sessions that began before the oldest event', async () => {
     const tenantId = uniqueName('t');
     await storeEvents(postgres, tenantId, [
       ...session('ann', 'night', at(-3, '23:30'), at(-2, '00:30')),

@@ -144,7 +144,7 @@ describe('schedules', () => {
     vi.stubEnv('QSTASH_DEV', 'true');
     await createSchedules(options).apply();
     vi.unstubAllEnvs();
-    expect(await client.schedules.list()).toHaveLength(2);
+    expect(await client.schedules.list()).toHaveLength(3);
   });
 
   it.each([

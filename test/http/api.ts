@@ -1,4 +1,5 @@
 import { afterAll, beforeAll } from 'vitest';
+import { describeAnalytics } from './cases/analytics.ts';
 import { describeAssets, describeNoAssets } from './cases/assets.ts';
 import { describeBadInput } from './cases/bad-input.ts';
 import { describeChat, describeChatElsewhere } from './cases/chat.ts';
@@ -73,6 +74,7 @@ function describeWhatRuntimesCanChange(runtime: Runtime, target: () => Target, e
   describeOutages(runtime);
   describeConfiguration(runtime);
   describeLogs(runtime);
+  describeAnalytics(runtime);
   describeJobs(runtime);
   describeStream(runtime);
 }
