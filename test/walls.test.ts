@@ -52,13 +52,13 @@ const FORBIDDEN: [string, string][] = [
   ['src/a-class.ts', 'hono'],
   ['src/a-class.ts', 'drizzle-orm'],
   ['src/a-class.ts', './index.ts'],
-  ...['access', 'live', 'log', 'state'].flatMap((folder): [string, string][] => [
+  ...['access', 'analytics', 'live', 'log', 'state'].flatMap((folder): [string, string][] => [
     [`src/${folder}/a.ts`, '../postgres/client.ts'],
     [`src/${folder}/a.ts`, 'hono'],
     [`src/${folder}/a.ts`, '../index.ts'],
     ['src/world/a.ts', `../${folder}/a.ts`],
   ]),
-  ...['access', 'live', 'log', 'persistence', 'state', 'postgres', 'redis', 'qstash'].flatMap(
+  ...['access', 'analytics', 'live', 'log', 'persistence', 'state', 'postgres', 'redis', 'qstash'].flatMap(
     (folder): [string, string][] => [
       [`src/${folder}/a.ts`, '../persistence-layer.ts'],
       [`src/${folder}/a.ts`, '../cache-manager.ts'],
