@@ -142,7 +142,7 @@ const REQUESTS: Record<string, (ask: Ask, i: number) => Promise<void>> = {
   'GET /v1/analytics/spaces': (ask) => ask('GET', '/v1/analytics/spaces'),
   'GET /v1/analytics/models': (ask) => ask('GET', '/v1/analytics/models'),
   'GET /v1/analytics/retention': (ask) => ask('GET', '/v1/analytics/retention'),
-  'PATCH of an object, committed': (ask, i) =>
+  'an update with Prefer: wait': (ask, i) =>
     ask('POST', `/v1/spaces/${SPACE}/updates`, {
       ops: [{ op: 'patch', id: `o${i % 1_000}`, position: { x: i, y: 0, z: 0 } }],
     }),

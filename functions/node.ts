@@ -15,6 +15,7 @@ import { type RunningServer, startServer } from './node-server.ts';
 const SIGNALS = ['SIGINT', 'SIGTERM'] as const;
 const FRAMES_LOGGED_MAX = 8;
 const SWEEP_MS = 3_600_000;
+const REFRESH_MS = 3_600_000;
 /** A signal that comes again within this is the same one: a terminal sends it to npm too, which passes it on. */
 const REPEATED_SIGNAL_MS = 500;
 
@@ -55,7 +56,10 @@ async function run(): Promise<number> {
       message: 'The pages at / and /docs have no files: build them with npm run build:assets, and restart.',
     });
   void reportStores(composition);
-  if (composition.config.qstash === null) sweepHourly(composition);
+  if (composition.config.qstash === null) {
+    sweepHourly(composition);
+    refreshHourly(composition);
+  }
 
   log({ event: 'stopping', signal: await signalled });
   const deadlineMs = performance.now() + shutdownTimeoutMs;
@@ -113,6 +117,15 @@ function sweepHourly({ assets, log }: Composition): void {
       log('warn', 'cleanup_failed', { causes: describeError(cause) });
     });
   setInterval(sweep, SWEEP_MS).unref();
+}
+
+/** Without a QStash nobody has the figures of analytics counted. Of several processes, one refreshes a view at a time. */
+function refreshHourly({ analytics, log }: Composition): void {
+  const refresh = () =>
+    analytics.refreshViews().catch((cause: unknown) => {
+      log('warn', 'refresh_failed', { causes: describeError(cause) });
+    });
+  setInterval(refresh, REFRESH_MS).unref();
 }
 
 function fail(exitCode: number, sentence: string): number {

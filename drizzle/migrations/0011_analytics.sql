@@ -163,16 +163,15 @@ LANGUAGE sql STABLE
 SECURITY DEFINER
 SET search_path = pg_catalog, public, pg_temp
 AS $$
-  SELECT a.day, a.space_id, coalesce(d.people, 0), coalesce(d.sessions, 0), coalesce(d.minutes, 0), coalesce(d.changes, 0),
-    coalesce(d.messages, 0), p.peak
+  SELECT day, space_id, coalesce(a.people, 0), coalesce(a.sessions, 0), coalesce(a.minutes, 0), coalesce(a.changes, 0),
+    coalesce(a.messages, 0), p.peak
   FROM (
-    SELECT v.day, v.space_id FROM daily_activity v WHERE v.tenant_id = current_tenant() AND v.day BETWEEN p_from AND p_to
-    UNION
-    SELECT v.day, v.space_id FROM peak_presence v WHERE v.tenant_id = current_tenant() AND v.day BETWEEN p_from AND p_to
+    SELECT * FROM daily_activity v WHERE v.tenant_id = current_tenant() AND v.day BETWEEN p_from AND p_to
   ) AS a
-  LEFT JOIN daily_activity d ON d.tenant_id = current_tenant() AND d.day = a.day AND d.space_id = a.space_id
-  LEFT JOIN peak_presence p ON p.tenant_id = current_tenant() AND p.day = a.day AND p.space_id = a.space_id
-  ORDER BY a.day, a.space_id LIMIT p_limit
+  FULL JOIN (
+    SELECT v.day, v.space_id, v.peak FROM peak_presence v WHERE v.tenant_id = current_tenant() AND v.day BETWEEN p_from AND p_to
+  ) AS p USING (day, space_id)
+  ORDER BY day, space_id LIMIT p_limit
 $$;
 --> statement-breakpoint
 -- Each space that exists, or that somebody used in the span. A person counts once, so people come from the days of people.

@@ -13,6 +13,8 @@ export interface AnalyticsStore {
     span: Span,
     limit: number,
   ): Promise<{ refreshedAt: string | null; rows: ReportRows[Name][] }>;
+  /** @throws store_unavailable */
+  ping(): Promise<void>;
   /** @returns false where another transaction refreshes the view now. */
   refreshView(view: ViewName): Promise<boolean>;
 }
@@ -40,7 +42,8 @@ export class Analytics {
   }
 
   /**
-   * Counts all figures again. Each view is refreshed in a transaction of its own, and one that fails does not stop the others.
+   * Counts all figures again. Each view is refreshed in a transaction of its own, and one that fails does not stop the others. A
+   * database that is away does.
    * @returns the milliseconds of each refreshed view; a view that another process refreshes now is absent
    * @throws the first failure, after the others were refreshed
    */
@@ -48,6 +51,8 @@ export class Analytics {
     const took: Partial<Record<ViewName, number>> = {};
     const failures: unknown[] = [];
     for (const view of VIEWS) {
+      // Its time is short. A refresh would wait for a database that is away as long as for one that works.
+      await this.#store.ping();
       const startedMs = this.#now();
       try {
         if (await this.#store.refreshView(view)) took[view] = Math.max(0, this.#now() - startedMs);

@@ -10,6 +10,7 @@ import { refreshView } from './operations/refresh-view.ts';
 export function createAnalyticsStore(postgres: Postgres, slow: Postgres): AnalyticsStore {
   return {
     readReport: (...args) => readReport(postgres, ...args),
+    ping: () => postgres.ping(),
     refreshView: (...args) => refreshView(slow, ...args),
   };
 }

@@ -7,6 +7,7 @@ import { Analytics } from '../analytics/analytics.ts';
 import { type ReportName, VIEWS } from '../analytics/reports.ts';
 import { createAnalyticsStore } from './analytics-store.ts';
 import type { Postgres } from './client.ts';
+import { openPg } from './pg.ts';
 
 const DAY_MS = 86_400_000;
 const today = Math.floor(Date.now() / DAY_MS) * DAY_MS;
@@ -312,6 +313,12 @@ describe('the views of analytics', () => {
     );
     await expect(analytics.refreshViews()).rejects.toThrow('it failed');
     expect(asked).toEqual([...VIEWS]);
+    const away = openPg({ databaseUrl: 'postgresql://a:b@127.0.0.1:9/c', poolSizeMax: 1, timeoutMs: 5_000 });
+    onTestFinished(() => away.close());
+    // Nothing waits for a refresh then.
+    const refreshView = () => expect.unreachable();
+    const stopped = new Analytics({ ...createAnalyticsStore(away, away), refreshView }, { now: Date.now });
+    await expect(stopped.refreshViews()).rejects.toMatchObject({ code: 'store_unavailable' });
   });
 
   it('have no other names', async () => {
