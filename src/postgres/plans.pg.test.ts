@@ -7,6 +7,7 @@ import { stack, uniqueName } from '../../test/support.ts';
 import { isInRegion } from '../world/region.ts';
 import { createApiKeyStore } from './api-key-store.ts';
 import type { Database, Postgres } from './client.ts';
+import { readReport } from './operations/read-report.ts';
 import { createSessionStore } from './session-store.ts';
 import { createWorldStore } from './world-store.ts';
 
@@ -117,6 +118,9 @@ describe('plans', () => {
     await createWorldStore(postgres).loadStatistics(tenantId, spaceId);
     await createWorldStore(postgres).countTenant(tenantId);
     await createWorldStore(postgres).eraseUser(tenantId, 'ann');
+    const span = { from: '2026-11-01', to: '2026-11-28' };
+    for (const name of ['activity', 'spaces', 'models', 'retention'] as const)
+      await readReport(postgres, tenantId, name, span, 10);
     expect(scanned).toEqual([]);
   });
 
