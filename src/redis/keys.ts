@@ -132,6 +132,9 @@ export function budgetKey(space: SpaceAddress, principal: string): string {
   return `${KEY_PREFIX}:{${spaceMember(space)}}:budget:${principal}`;
 }
 
+/** Sorted sets over which the spaces with something to drain are spread. */
+export const DIRTY_SHARDS = 16;
+
 /** Spaces with something to drain, by the seq of the oldest entry not committed: a sorted set. */
 export function dirtyKey(shard: number): string {
   return `${KEY_PREFIX}:dirty:${shard}`;
@@ -145,6 +148,17 @@ export function spaceStreamsKey(space: SpaceAddress): string {
 /** The same of a principal, in all spaces of the tenant. */
 export function principalStreamsKey(tenantId: string, principal: string): string {
   return `${KEY_PREFIX}:{${tenantId}}:streams:${principal}`;
+}
+
+/** Open streams of the whole deployment, by the end of their lease (µs since 1970): a sorted set, with an expiry. */
+export const ALL_STREAMS_KEY = `${KEY_PREFIX}:streams`;
+
+/** The counts of the whole deployment by field: a hash, without an expiry. */
+export const COUNTS_KEY = `${KEY_PREFIX}:{metrics}:counts`;
+
+/** A flush of counts that was added: a string, with an expiry. */
+export function countsTokenKey(token: string): string {
+  return `${KEY_PREFIX}:{metrics}:flush:${token}`;
 }
 
 /** Counts of drained operations of a tenant: a hash, without an expiry. */

@@ -3,7 +3,7 @@ import type { FindCursor, LogAddress } from '../log/log-stores.ts';
 import type { Seq } from '../world/types.ts';
 import type { RedisClient } from './client.ts';
 import { createLostError } from './errors.ts';
-import { dirtyKey, logKey, logMetaKey, metadataKey, snapshotKey, spaceMember } from './keys.ts';
+import { DIRTY_SHARDS, dirtyKey, logKey, logMetaKey, metadataKey, snapshotKey, spaceMember } from './keys.ts';
 import { TEAR } from './scripts.ts';
 
 export interface KnownLogsOptions {
@@ -15,7 +15,7 @@ export interface KnownLogsOptions {
   shards: number;
 }
 
-const DEFAULTS: KnownLogsOptions = { findCursor: null, spacesMax: 10_000, shards: 16 };
+const DEFAULTS: KnownLogsOptions = { findCursor: null, spacesMax: 10_000, shards: DIRTY_SHARDS };
 
 /** The facts about a space's log that one command needs. */
 export interface KnownLog {

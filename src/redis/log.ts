@@ -3,7 +3,7 @@ import type { LogStore } from '../log/log-stores.ts';
 import { LIMITS } from '../world/limits.ts';
 import type { RedisClient } from './client.ts';
 import { isFull, readMemory, readSetting } from './inspect.ts';
-import { INSTANCE_KEY, idempotencyKey, logMetaKey, messageIdKey } from './keys.ts';
+import { DIRTY_SHARDS, INSTANCE_KEY, idempotencyKey, logMetaKey, messageIdKey } from './keys.ts';
 import type { KnownLogs } from './known-logs.ts';
 import { appendEntries } from './log-append.ts';
 import { readChanges } from './log-changes.ts';
@@ -18,7 +18,7 @@ const DEFAULTS: LogOptions = {
   leaseMs: 5_000,
   soonMs: 100,
   restMs: 250,
-  shards: 16,
+  shards: DIRTY_SHARDS,
   replayWindowMsMax: LIMITS.replayWindowMsMax,
   replayWindowEntriesMax: LIMITS.replayWindowEntriesMax,
   replayWindowBytesMax: LIMITS.replayWindowBytesMax,

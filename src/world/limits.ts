@@ -157,4 +157,17 @@ export const LIMITS = {
   streamBufferBytesMax: 4 * 1024 * 1024,
   /** Bytes of one read from the log while a stream catches up. */
   streamReadBytesMax: 512 * 1024,
+  /** Milliseconds between two flushes of one process's counts. */
+  metricsFlushMs: 10_000,
+  /** Series that one process counts between two flushes. */
+  metricsSeriesMax: 5_000,
+  /** Seconds for which a store remembers that it has added the counts of a flush. */
+  metricsTokenSeconds: 600,
+  /** Milliseconds for which a scrape's answer is repeated, and for which a scrape waits for a store. */
+  metricsCacheMs: 3_000,
+  metricsStoreMs: 1_500,
+  /** Spaces with a backlog that a scrape adds up: those that wait longest. */
+  metricsSpacesMax: 1_000,
+  /** Rows of one kind that a scrape counts in Postgres. */
+  metricsRowsMax: 10_000,
 } as const;

@@ -5,6 +5,7 @@ ends loses it.
 
 KEYS[1] the space's open streams, a sorted set by the end of their lease in microseconds
 KEYS[2] the principal's, the same
+KEYS[3] those of the whole deployment, the same; they have no limit
 
 ARGV[1] the stream
 ARGV[2] its lease, in milliseconds
@@ -16,7 +17,8 @@ local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
 for i, key in ipairs(KEYS) do
   redis.call('ZREMRANGEBYSCORE', key, '-inf', string.format('%.0f', now))
-  if not redis.call('ZSCORE', key, ARGV[1]) and redis.call('ZCARD', key) >= tonumber(ARGV[2 + i]) then
+  local places = tonumber(ARGV[2 + i])
+  if places and not redis.call('ZSCORE', key, ARGV[1]) and redis.call('ZCARD', key) >= places then
     return i == 1 and 'space_full' or 'principal_full'
   end
 end
