@@ -85,7 +85,7 @@ describe('[T2a] row security', () => {
       order by 1`);
     expect(rows.length).toBeGreaterThanOrEqual(11);
     // They have no tenant: only functions of the jobs use them.
-    const shared = ['event_logs', 'job_runs'];
+    const shared = ['event_logs', 'job_runs', 'metric_counts', 'metric_flushes'];
     for (const row of rows) {
       const roles = shared.includes(row.name) ? ['worldkeep_jobs'] : ['worldkeep_app', 'worldkeep_jobs'];
       expect(row).toEqual({ name: row.name, forced: true, roles });
@@ -108,6 +108,9 @@ describe('[T2a] row security', () => {
       'event_logs_pkey (log_name)',
       'job_runs_newest (job)',
       'job_runs_pkey (run_id)',
+      'metric_counts_pkey (field)',
+      'metric_flushes_oldest (created_at)',
+      'metric_flushes_pkey (token)',
       'object_removals_newest (world)',
       'object_removals_world_object_id_pk (world)',
       'tenants_number_unique (number)',
@@ -167,7 +170,10 @@ describe('what no generated migration holds', () => {
       "select relname as name, reloptions as options from pg_class where reloptions is not null and relkind = 'r' and relnamespace = 'public'::regnamespace order by 1",
     );
     expect(options).toEqual(
-      ['space_members', 'spaces', 'world_objects'].map((name) => ({ name, options: ['fillfactor=50'] })),
+      ['metric_counts', 'space_members', 'spaces', 'world_objects'].map((name) => ({
+        name,
+        options: ['fillfactor=50'],
+      })),
     );
     const { rows: policies } = await owner.query<{ name: string; using: string; check: string }>(
       "select tablename as name, qual as using, with_check as check from pg_policies where policyname = 'tenant_isolation' order by 1",

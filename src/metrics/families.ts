@@ -116,7 +116,7 @@ export const FAMILIES = {
   },
   worldkeep_incidents: {
     type: 'gauge',
-    help: 'Incidents of the last hour, by kind. It counts to 10,000.',
+    help: 'Incidents on record, by kind. It counts to 10,000 of all kinds.',
     labels: ['kind'],
   },
   worldkeep_spilled_requests: {
