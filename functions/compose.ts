@@ -30,6 +30,8 @@ import { createNoteAhead } from '../src/log/readers-ahead.ts';
 import { SpaceLog } from '../src/log/space-log.ts';
 import type { Spill } from '../src/log/spill.ts';
 import { SpillingLog } from '../src/log/spilling-log.ts';
+import { countWrites } from '../src/metrics/count-writes.ts';
+import type { Counting } from '../src/metrics/metrics.ts';
 import { PersistenceLayer } from '../src/persistence-layer.ts';
 import { createAnalyticsStore } from '../src/postgres/analytics-store.ts';
 import { createApiKeyStore } from '../src/postgres/api-key-store.ts';
@@ -53,6 +55,7 @@ import { createStateStore } from '../src/redis/snapshot.ts';
 import { createStreamPlaces } from '../src/redis/stream-places.ts';
 import { SpaceState, type StateLoader } from '../src/state/space-state.ts';
 import { LIMITS } from '../src/world/limits.ts';
+import { countBatch, openMetrics } from './compose-metrics.ts';
 import { openMemory, openSpill, returnsSpilled } from './compose-outages.ts';
 import type { AppContext, AppEnv, Services } from './http/context.ts';
 import { describeError } from './http/describe-error.ts';
@@ -124,10 +127,24 @@ export function compose(env: Env, runtime: Runtime): Composition {
   const drainStore = createDrainStore(postgres);
   const logs = redis && openLogs(redis, drainStore, { now, log });
   const logStore = logs?.store ?? null;
-  const { spaceLog, drain } = openLog(config, logStore, drainStore, { now, log });
+  const underWay = new Set<Promise<unknown>>();
+  const defer = (work: Promise<unknown>) => {
+    underWay.add(work);
+    void work.catch(() => undefined).finally(() => underWay.delete(work));
+  };
+  const counts = openMetrics(config, { postgres, redis, now, log, defer });
+  const { metrics } = counts;
+  const { spaceLog, drain } = openLog(config, logStore, drainStore, { now, log, metrics });
   const budget = new PostedBudget(drainStore, now);
   const returnMsMax = runtime.endsStreams ? Number.POSITIVE_INFINITY : LIMITS.spillReturnMsMax;
-  const spill = openSpill(config, postgres, drainStore, returnMsMax, { spaceLog, logStore, drain, now, log });
+  const spill = openSpill(config, postgres, drainStore, returnMsMax, {
+    spaceLog,
+    logStore,
+    drain,
+    now,
+    log,
+    metrics,
+  });
   const state = openState(config, redis, createStateLoader(postgres), {
     spaceLog,
     drain,
@@ -135,6 +152,7 @@ export function compose(env: Env, runtime: Runtime): Composition {
     logs,
     now,
     log,
+    metrics,
   });
   const presence = redis && new Presence(createPresenceStore(redis));
   const live = config.redis === null ? null : runtime.openLive({ ...config.redis, readHeaders });
@@ -159,7 +177,7 @@ export function compose(env: Env, runtime: Runtime): Composition {
               }),
           },
         );
-  const memory = openMemory(config, spill, logs?.known ?? null, { now, log });
+  const memory = openMemory(config, spill, logs?.known ?? null, { now, log, metrics });
   const spilling = {
     idempotencyTtlSeconds: config.limits.idempotencyTtlSeconds,
     messagesPerMinute: config.limits.rateLimitChatPerMinute,
@@ -167,11 +185,12 @@ export function compose(env: Env, runtime: Runtime): Composition {
     updatesPerMinute: config.limits.rateLimitUpdatesPerMinute,
     now,
   };
-  const worldLog =
+  const worldLog = countWrites(
     spaceLog === null || spill === null
       ? new DirectLog(drainStore, now, spilling.messagesPerMinute)
-      : new SpillingLog(spaceLog, spill, budget, spilling, memory);
-  const underWay = new Set<Promise<unknown>>();
+      : new SpillingLog(spaceLog, spill, budget, spilling, memory),
+    metrics,
+  );
   return {
     config,
     persistence: new PersistenceLayer(
@@ -199,6 +218,8 @@ export function compose(env: Env, runtime: Runtime): Composition {
           : log('warn', told.event, { reason: told.reason, causes: describeError(told.cause) }),
     }),
     log,
+    metrics,
+    readMetrics: counts.read,
     readAddress,
     pingCache: redis === null ? null : () => redis.ping(),
     readAwaySince: () => ({ database: guardedPostgres.awaySinceMs, cache: redis?.awaySinceMs ?? null }),
@@ -222,17 +243,17 @@ export function compose(env: Env, runtime: Runtime): Composition {
       onFailure: (cause) => log('warn', 'object_not_deleted', { causes: describeError(cause) }),
     }),
     analytics: new Analytics(createAnalyticsStore(postgres, slowPostgres), { now }),
-    defer(work) {
-      underWay.add(work);
-      void work.catch(() => undefined).finally(() => underWay.delete(work));
-    },
+    defer,
     endStreams: () => streams?.endAll(),
     async close() {
       live?.close?.();
       await memory?.end();
       spill?.end();
       drain?.endRests();
+      await counts.end();
       await Promise.allSettled(underWay);
+      // Drains that were under way have counted too.
+      await counts.end();
       await Promise.all([postgres.close(), slowPostgres.close(), redis?.close()]);
     },
   };
@@ -255,7 +276,7 @@ function openLog(
   config: Config,
   logStore: LogStore | null,
   drainStore: DrainStore,
-  { now, log }: { now: () => number; log: Log },
+  { now, log, metrics }: { now: () => number; log: Log; metrics: Counting },
 ): { spaceLog: SpaceLog | null; drain: Drain | null } {
   if (logStore === null) return { spaceLog: null, drain: null };
   const { qstash, publicUrl, limits } = config;
@@ -268,13 +289,17 @@ function openLog(
       resultsSeconds: limits.idempotencyTtlSeconds,
       deadLetterDays: limits.deadLetterRetentionDays,
     },
-    onEvent: ({ event, address, count, kind, cause }) =>
+    onEvent({ event, address, count, kind, cause }) {
+      if (event === 'dead_letters') metrics.add('worldkeep_dead_letters_total', {}, count);
+      else if (event !== 'drain_incident') metrics.add('worldkeep_drain_failures_total', { kind: event });
       log(event === 'dead_letters' ? 'warn' : 'error', event, {
         ...(address !== null && { tenantId: address.tenantId }),
         ...(count !== undefined && { count }),
         ...(kind !== undefined && { kind }),
         ...(cause !== undefined && { causes: describeError(cause) }),
-      }),
+      });
+    },
+    onBatch: (batch) => countBatch(metrics, batch),
   });
   const spaceLog = new SpaceLog(logStore, drainStore, drain, {
     now,
@@ -305,6 +330,7 @@ function openState(
     logs,
     now,
     log,
+    metrics,
   }: {
     spaceLog: SpaceLog | null;
     drain: Drain | null;
@@ -312,6 +338,7 @@ function openState(
     logs: ReturnType<typeof openLogs> | null;
     now: () => number;
     log: Log;
+    metrics: Counting;
   },
 ): SpaceState | null {
   if (redis === null || spaceLog === null || drain === null || logs === null) return null;
@@ -322,6 +349,7 @@ function openState(
     createToken: () => crypto.randomUUID(),
     keeps: config.cacheEnabled,
     spill,
+    onRead: (result) => metrics.add('worldkeep_state_reads_total', { result }),
     onEvent: ({ event, address, cause }) =>
       log('warn', event, { tenantId: address.tenantId, causes: describeError(cause) }),
   });

@@ -52,13 +52,15 @@ const FORBIDDEN: [string, string][] = [
   ['src/a-class.ts', 'hono'],
   ['src/a-class.ts', 'drizzle-orm'],
   ['src/a-class.ts', './index.ts'],
-  ...['access', 'analytics', 'live', 'log', 'state'].flatMap((folder): [string, string][] => [
+  ...['access', 'analytics', 'live', 'log', 'metrics', 'state'].flatMap((folder): [string, string][] => [
     [`src/${folder}/a.ts`, '../postgres/client.ts'],
     [`src/${folder}/a.ts`, 'hono'],
     [`src/${folder}/a.ts`, '../index.ts'],
     ['src/world/a.ts', `../${folder}/a.ts`],
   ]),
-  ...['access', 'analytics', 'live', 'log', 'persistence', 'state', 'postgres', 'redis', 'qstash'].flatMap(
+  ...[
+    ...['access', 'analytics', 'live', 'log', 'metrics', 'persistence', 'state', 'postgres', 'redis', 'qstash'],
+  ].flatMap(
     (folder): [string, string][] => [
       [`src/${folder}/a.ts`, '../persistence-layer.ts'],
       [`src/${folder}/a.ts`, '../cache-manager.ts'],
@@ -68,6 +70,7 @@ const FORBIDDEN: [string, string][] = [
   ['src/postgres/operations/a.ts', '../../persistence-layer.ts'],
   ['src/helpers/a.ts', '../world/errors.ts'],
   ['src/log/a.ts', '../state/space-state.ts'],
+  ['src/metrics/a.ts', '../live/space-stream.ts'],
   ['src/log/a.ts', '../live/space-stream.ts'],
   ['src/state/a.ts', '../live/space-stream.ts'],
   ['src/live/a.ts', '../state/space-state.ts'],
@@ -128,6 +131,8 @@ const ALLOWED: [string, string][] = [
   ['src/postgres/operations/a.ts', '../client.ts'],
   ['src/postgres/operations/a.ts', '../../world/types.ts'],
   ['src/postgres/a.ts', 'drizzle-orm'],
+  ['src/metrics/a.ts', '../log/world-log.ts'],
+  ['src/redis/a.ts', '../metrics/metrics-stores.ts'],
   ['src/redis/a.ts', '@upstash/redis'],
   ['src/assets/a.ts', '../world/errors.ts'],
   ['src/assets/s3-a.ts', 'aws4fetch'],

@@ -61,6 +61,7 @@ export function createAssetHandlers(kind: AssetKind) {
       sha256: readDigest(c),
     };
     const asset = await libraryOf(c).upload(tenantOf(c), kind, input, openBody(c));
+    countUpload(c, asset);
     return c.json(asset, 201, { Location: `${at}/${asset.id}` });
   }
 
@@ -146,6 +147,7 @@ export function createAssetHandlers(kind: AssetKind) {
   async function completeUpload(c: AppContext): Promise<Response> {
     readQuery(c, []);
     const asset = await libraryOf(c).completeUpload(tenantOf(c), kind, readParam(c, 'id'));
+    countUpload(c, asset);
     return c.json(asset, 201, { Location: `${at}/${asset.id}` });
   }
 
@@ -164,6 +166,10 @@ export function createAssetHandlers(kind: AssetKind) {
   }
 
   return { post, list, get, remove, getFile, beginUpload, getUpload, putPart, completeUpload, abortUpload };
+}
+
+function countUpload(c: AppContext, { bytes }: { bytes: number | null }): void {
+  c.get('services').metrics.add('worldkeep_asset_uploaded_bytes_total', {}, bytes ?? 0);
 }
 
 function describeUpload(upload: FileUpload) {

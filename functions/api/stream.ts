@@ -21,7 +21,7 @@ export async function getStream(c: AppContext): Promise<Response> {
   const from = readFrom(c, query);
   const moves = readMoveForm(query.expand);
   const sendsCommitted = readFlagParameter('committed', query.committed);
-  const { streams, cut } = c.get('services');
+  const { streams, cut, metrics } = c.get('services');
   if (streams === null) throw noLiveLog();
   const principal = c.get('principal');
   const address = { tenantId: principal.tenantId, spaceId: readParam(c, 'space') };
@@ -42,6 +42,7 @@ export async function getStream(c: AppContext): Promise<Response> {
       if (end === 'slow') cut(c);
     },
   });
+  metrics.add('worldkeep_streams_opened_total', {});
   return c.body(toBody(stream), 200, HEADERS);
 }
 

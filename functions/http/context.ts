@@ -11,6 +11,7 @@ import type { SpaceStreams } from '../../src/live/space-streams.ts';
 import type { DeadLetters } from '../../src/log/dead-letters.ts';
 import type { Drain } from '../../src/log/drain.ts';
 import type { SpaceLog } from '../../src/log/space-log.ts';
+import type { Counting } from '../../src/metrics/metrics.ts';
 import type { PersistenceLayer } from '../../src/persistence-layer.ts';
 import type { JsonObject, Role, Scope } from '../../src/world/types.ts';
 import type { DescribedError } from './describe-error.ts';
@@ -36,6 +37,10 @@ export interface Services {
   sessions: Sessions;
   limiter: RateLimiter;
   log: Log;
+  /** Counts for GET /metrics; counts nothing without a METRICS_TOKEN. */
+  metrics: Counting;
+  /** The text of GET /metrics; null without a METRICS_TOKEN. */
+  readMetrics: (() => Promise<string>) | null;
   /** Where a request comes from, as the runtime knows it and no caller can claim; null where it does not know. */
   readAddress: (c: AppContext) => string | null;
   /** Resolves when Redis answers; null where none is configured. */

@@ -1,5 +1,6 @@
 import { Hono } from 'hono';
 import { beforeEach, expect, it } from 'vitest';
+import { NO_METRICS } from '../../src/metrics/metrics.ts';
 import { AppError, type ErrorCode } from '../../src/world/errors.ts';
 import type { AppEnv } from './context.ts';
 import { createLog } from './log.ts';
@@ -17,7 +18,7 @@ beforeEach(() => {
 function answer(error: unknown): Response | Promise<Response> {
   const app = new Hono<AppEnv>();
   app.onError((thrown, c) => answerProblem(thrown, c));
-  app.use(nameRequests(), logRequests({ log, now: () => 0 }));
+  app.use(nameRequests(), logRequests({ metrics: NO_METRICS, log, now: () => 0 }));
   app.get('/', () => {
     throw error;
   });

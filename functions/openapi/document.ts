@@ -67,6 +67,11 @@ export function buildDocument(routes: readonly Route[], basePath = ''): JsonObje
           description:
             'The signature of a call by QStash. It covers this URL and this body, for five minutes.',
         },
+        metricsToken: {
+          type: 'http',
+          scheme: 'bearer',
+          description: 'The METRICS_TOKEN of the server.',
+        },
       },
     },
   };
@@ -121,6 +126,7 @@ function describeRoute(route: Route, shared: SharedAnswers): JsonObject {
 function describeSecurity({ access }: Route): JsonValue {
   if (access === 'open') return [];
   if (access === 'signed') return [{ qstashSignature: [] }];
+  if (access === 'metrics') return [{ metricsToken: [] }];
   if (access === 'optional') return [{}, { apiKey: ['read'] }];
   const [scope, role] = access;
   return [{ apiKey: [scope] }, ...(role === undefined ? [] : [{ sessionToken: [role] }])];

@@ -28,6 +28,7 @@ const HEADERS_BY_CODE: Partial<Record<ProblemCode, readonly HeaderName[]>> = {
 export function listProblems({ access, body, headers = [], problems = [] }: Route): ProblemCode[] {
   // No client's fault is told to QStash in detail: it reads the status alone.
   if (access === 'signed') return [...new Set([...ANYWHERE, ...SIGNED, ...problems])];
+  if (access === 'metrics') return [...new Set([...ANYWHERE, 'unauthorized' as const, ...problems])];
   return [
     ...new Set([
       ...ANYWHERE,

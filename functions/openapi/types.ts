@@ -33,8 +33,9 @@ export interface Route {
   tag: Tag;
   /**
    * The rights. `open`: everybody. `optional`: without a credential, or with one that has `read`. `signed`: QStash, by its signature.
+   * `metrics`: the METRICS_TOKEN.
    */
-  access: Rule | 'open' | 'optional' | 'signed';
+  access: Rule | 'open' | 'optional' | 'signed' | 'metrics';
   handler: (c: AppContext) => Response | Promise<Response>;
   /**
    * How its requests are counted, if not before the handler. `beside`: in parallel to the handler. `append`: by the append itself, in the

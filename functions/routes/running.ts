@@ -1,6 +1,7 @@
 import { getDocs, getOpenApi } from '../api/docs.ts';
 import { getHealth, getLivez, getReadyz } from '../api/health.ts';
 import { getHome } from '../api/home.ts';
+import { getMetrics } from '../api/metrics.ts';
 import { AT, HEALTH } from '../openapi/examples.ts';
 import type { Route } from '../openapi/types.ts';
 import { answer } from './shorthand.ts';
@@ -80,6 +81,24 @@ export const RUNNING_ROUTES: readonly Route[] = [
         ['Retry-After'],
       ),
     },
+  },
+  {
+    method: 'get',
+    path: '/metrics',
+    operationId: 'getMetrics',
+    tag: 'Running',
+    access: 'metrics',
+    handler: getMetrics,
+    summary: 'Counts and gauges of the whole deployment, for Prometheus',
+    description:
+      'Processes add their counts every 10 seconds. A store that does not answer leaves its part out. Without a METRICS_TOKEN there is no such route.',
+    answers: {
+      200: {
+        description: 'The text format of Prometheus.',
+        content: { 'text/plain': { schema: { type: 'string' }, examples: {} } },
+      },
+    },
+    problems: ['not_found'],
   },
   {
     method: 'get',

@@ -14,12 +14,24 @@ export interface DrainEvent {
   cause?: unknown;
 }
 
+/** A batch that Postgres has committed. */
+export interface DrainedBatch {
+  operations: number;
+  /** Of these, the operations that changed nothing. */
+  noEffects: number;
+  /** From the plan to the commit. */
+  durationMs: number;
+  /** From the append of the oldest entry to the commit. */
+  lagMs: number;
+}
+
 export interface DrainOptions {
   /** Milliseconds since 1970. */
   now: () => number;
   /** Resolves after so many milliseconds. */
   pause: (ms: number) => Promise<void>;
   onEvent: (told: DrainEvent) => void;
+  onBatch?: (batch: DrainedBatch) => void;
   /** Has QStash start a drain of the space later; null without a QStash. */
   publishDrain: ((address: LogAddress & { delaySeconds: number }) => Promise<void>) | null;
   /** How long what drains leave behind is kept. */

@@ -166,6 +166,7 @@ export class Drain {
           continue;
         }
         if (state === 'deleted') return { ...report, status: 'unknown_space' };
+        const startMs = now();
         const step = await this.#apply(address, reader);
         if (step === 'unknown_space') {
           await this.#redis.retire(address, reader.incarnation);
@@ -184,6 +185,14 @@ export class Drain {
           report.operations += step.operations;
           report.entries += step.entries.length;
           report.batches++;
+          const first = step.entries[0];
+          if (first !== undefined)
+            this.#options.onBatch?.({
+              operations: step.operations,
+              noEffects: step.noEffects.length,
+              durationMs: now() - startMs,
+              lagMs: Math.max(0, now() - first.seq / 1_000),
+            });
           onResults?.(step.results, reader.cursor);
           if (step.dead.length > 0)
             this.#options.onEvent({ event: 'dead_letters', address, count: step.dead.length });

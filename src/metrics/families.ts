@@ -129,16 +129,16 @@ export const FAMILIES = {
     help: 'Requests that returned to their logs after an outage of Redis.',
     labels: [],
   },
-  worldkeep_spilled_requests_buried_total: {
+  worldkeep_spilled_operations_buried_total: {
     type: 'counter',
-    help: 'Waiting requests that became dead letters.',
+    help: 'Operations of waiting requests that became dead letters.',
     labels: [],
   },
   worldkeep_memory_requests_total: {
     type: 'counter',
-    help: 'Requests that left the memory of a server: stored in Postgres, or lost.',
+    help: 'Requests that left the memory of a server: stored in Postgres, refused there, or lost.',
     labels: ['outcome'],
-    initial: [['stored'], ['lost']],
+    initial: [['stored'], ['refused'], ['lost']],
   },
   worldkeep_state_reads_total: {
     type: 'counter',

@@ -15,8 +15,8 @@ export const NO_METRICS: Counting = { add: () => undefined, observe: () => undef
 export interface MetricsOptions {
   /** Milliseconds since 1970. */
   now: () => number;
-  /** Resolves after so many milliseconds. */
-  pause: (ms: number) => Promise<void>;
+  /** Calls `run` once after `ms` milliseconds. @returns a function that cancels the call */
+  after: (ms: number, run: () => void) => () => void;
   /** Keeps work going that no answer waits for. */
   defer: (work: Promise<unknown>) => void;
   /** A text that nobody else has. */
@@ -24,7 +24,7 @@ export interface MetricsOptions {
   /** Told of a flush that failed. The counts stay, and the next flush sends them. */
   onFailure: (cause: unknown) => void;
   /** Series of one process. */
-  seriesMax?: number;
+  seriesMax?: number | undefined;
 }
 
 /** Counts on their way to the store: sent again with the same token until the store has answered. */
@@ -52,7 +52,9 @@ export class Metrics implements Counting {
   /** A flush is to come until this time. */
   #flushUntilMs = 0;
   #isEnding = false;
-  /** Ends the pause before a flush. */
+  /** The newest flush to come. */
+  #later: Promise<void> = Promise.resolve();
+  /** Ends the pause before it. */
   #wake: () => void = () => undefined;
 
   constructor(store: CounterStore, options: MetricsOptions) {
@@ -80,13 +82,18 @@ export class Metrics implements Counting {
     const nowMs = now();
     if (this.#isEnding || nowMs < this.#flushUntilMs) return;
     this.#flushUntilMs = nowMs + FLUSH_MS_MAX;
-    defer(this.#flushLater());
+    this.#later = this.#flushLater();
+    defer(this.#later);
   }
 
   async #flushLater(): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>();
-    this.#wake = resolve;
-    await Promise.race([this.#options.pause(LIMITS.metricsFlushMs), promise]);
+    const cancel = this.#options.after(LIMITS.metricsFlushMs, resolve);
+    this.#wake = () => {
+      cancel();
+      resolve();
+    };
+    await promise;
     // Counts that come while the flush runs begin the next one.
     this.#flushUntilMs = 0;
     await this.flush();
@@ -117,6 +124,7 @@ export class Metrics implements Counting {
   async end(): Promise<void> {
     this.#isEnding = true;
     this.#wake();
+    await this.#later;
     await this.flush();
   }
 }

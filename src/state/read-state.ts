@@ -305,6 +305,7 @@ class StateReading {
     if (this.#loads === 0) own.hits++;
     else own.misses++;
     counts.set(tenantId, own);
+    this.#parts.options.onRead?.(this.#loads === 0 ? 'hit' : 'miss');
   }
 }
 

@@ -58,6 +58,7 @@ export class SpaceState {
         viewCharactersMax: LIMITS.viewCharactersMax,
         countMs: COUNT_MS,
         renewMs: RENEW_MS,
+        onRead: () => undefined,
         noteAhead: async () => undefined,
         ...options,
         renew: (address, incarnation, defer) => {

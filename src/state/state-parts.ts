@@ -16,6 +16,8 @@ export interface StateOptions {
   createToken: () => string;
   /** Told of what nobody waits for. */
   onEvent: (told: { event: 'snapshot_failed'; address: LogAddress; cause: unknown }) => void;
+  /** Told of each read of a cached state: whether it loaded nothing. */
+  onRead?: (result: 'hit' | 'miss') => void;
   /** Told of readers whose tag is of a later state than there is. */
   noteAhead?: NoteAhead;
   /** Characters of a world's objects above which no snapshot is kept of it. */
