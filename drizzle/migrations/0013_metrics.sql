@@ -49,7 +49,7 @@ SECURITY DEFINER
 SET search_path = pg_catalog, public, pg_temp
 AS $$ SELECT c.field, c.count FROM metric_counts c $$;
 --> statement-breakpoint
--- What a scrape shows of Postgres: a metric, its label ('' for none) and a value. Each part reads at most p_rows rows, or one row for each
+-- The part of a scrape that Postgres knows: a metric, its label ('' for none) and a value. Each part reads at most p_rows rows, or one row for each
 -- job, so that a scrape costs the same however much there is.
 CREATE FUNCTION read_metric_gauges(p_rows integer) RETURNS TABLE (metric text, label text, value double precision)
 LANGUAGE sql STABLE

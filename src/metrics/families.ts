@@ -15,8 +15,8 @@ const DRAIN_SECONDS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 
 const LAG_SECONDS = [0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900];
 
 /**
- * Every family, in the order of the text. A label's value never comes from a caller: it is a route's pattern, a known method, a status,
- * or a word that stands in the code.
+ * Every family, in the order of the text. No label's value comes from a caller. It is a route's pattern, a known method, a status, or
+ * a word of the code.
  */
 export const FAMILIES = {
   worldkeep_store_up: {

@@ -3,7 +3,7 @@ import { type CounterName, FAMILIES, type HistogramName, type LabelsOf } from '.
 import { type Field, nameField, SUM, SUM_UNITS } from './fields.ts';
 import type { CounterStore } from './metrics-stores.ts';
 
-/** What the rest of the product needs of `Metrics`. */
+/** The part of `Metrics` that the rest of the product needs. */
 export interface Counting {
   add<Name extends CounterName>(name: Name, labels: LabelsOf<Name>, n?: number): void;
   observe<Name extends HistogramName>(name: Name, labels: LabelsOf<Name>, seconds: number): void;

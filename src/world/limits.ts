@@ -166,7 +166,7 @@ export const LIMITS = {
   /** Milliseconds for which a scrape's answer is repeated, and for which a scrape waits for a store. */
   metricsCacheMs: 3_000,
   metricsStoreMs: 1_500,
-  /** Spaces with a backlog that a scrape adds up: those that wait longest. */
+  /** Spaces whose backlogs a scrape adds up: the spaces that wait longest. */
   metricsSpacesMax: 1_000,
   /** Rows of one kind that a scrape counts in Postgres. */
   metricsRowsMax: 10_000,

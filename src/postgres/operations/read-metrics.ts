@@ -17,7 +17,7 @@ export async function readMetricCounts(postgres: Postgres): Promise<Map<string, 
   return new Map(rows.map(({ field, count }) => [field, Number(count)]));
 }
 
-/** What Postgres holds of the whole deployment. Its cost has a limit. */
+/** The gauges that Postgres knows, of the whole deployment. Their cost has a limit. */
 export async function readMetricGauges(postgres: Postgres): Promise<Gauge[]> {
   const [rows] = await postgres.inTenant(
     '',

@@ -7,8 +7,8 @@ KEYS[2] … all shards of dirty, sorted sets
 
 ARGV[1] spaces of each shard
 
-Replies Redis's time in microseconds, the number of open streams, the number of all spaces with a backlog, then the spaces that wait
-longest in each shard: member, score, again and again.
+Replies Redis's time in microseconds, the number of open streams, and the number of spaces with a backlog. Behind them are the spaces
+that wait longest in each shard: member, score, again and again.
 ]]
 local time = redis.call('TIME')
 local now = string.format('%.0f', time[1] * 1000000 + time[2])

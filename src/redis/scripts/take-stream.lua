@@ -5,7 +5,7 @@ ends loses it.
 
 KEYS[1] the space's open streams, a sorted set by the end of their lease in microseconds
 KEYS[2] the principal's, the same
-KEYS[3] those of the whole deployment, the same; they have no limit
+KEYS[3] all streams of the deployment, the same, without a limit
 
 ARGV[1] the stream
 ARGV[2] its lease, in milliseconds
