@@ -2,7 +2,7 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { findRedis } from './fetch-redis.ts';
+import { findProgram, REDIS } from './fetch-program.ts';
 import { killProcess, type StartedProcess, startProcess, stopProcess } from './process.ts';
 
 export interface RedisOptions {
@@ -41,7 +41,7 @@ const PING_MS_MAX = 1_000;
 
 /** Starts Redis (or Valkey) on 127.0.0.1, fetching it first where needed. Errors are sentences that say what to do. */
 export async function startRedis(options: RedisOptions): Promise<RedisServer> {
-  const program = await findRedis(options.cacheDir, options.log);
+  const program = await findProgram(REDIS, options.cacheDir, options.log);
   mkdirSync(options.dataDir, { recursive: true, mode: 0o700 });
   const configFile = join(options.dataDir, 'redis.conf');
   writeFileSync(configFile, buildConfig(options), { mode: 0o600 });

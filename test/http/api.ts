@@ -12,6 +12,7 @@ import { describeIdempotency } from './cases/idempotency.ts';
 import { describeJobs } from './cases/jobs.ts';
 import { describeKeys } from './cases/keys.ts';
 import { describeLogs } from './cases/logs.ts';
+import { describeMetrics } from './cases/metrics.ts';
 import { describeMoves } from './cases/moves.ts';
 import { describeObjects } from './cases/objects.ts';
 import { describeOutages } from './cases/outages.ts';
@@ -70,6 +71,7 @@ function describeWhatRuntimesCanChange(runtime: Runtime, target: () => Target, e
   describeProtocol(target);
   describeHealth(target, env);
   describeHome(target);
+  describeMetrics(runtime, target);
   describeBadInput(target);
   describeOutages(runtime);
   describeConfiguration(runtime);

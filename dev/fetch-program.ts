@@ -5,23 +5,57 @@ import { delimiter, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { promisify } from 'node:util';
 
-/** A server program that has been seen to run. */
-export interface RedisProgram {
+/** A program that a part of this project runs, and that no npm package brings. */
+export interface Wanted {
+  /** As a sentence begins with it. */
+  title: string;
+  /** Names of the file: any of them serves. */
+  names: readonly string[];
+  /** A part of the text that it prints for --version. */
+  version: RegExp;
+  /** Debian's packages with it: the first list that can be fetched. */
+  packages: readonly (readonly string[])[];
+  /** The folder of what was fetched, in the cache. */
+  cachedName: string;
+  megabytes: number;
+  /** Continues a sentence. */
+  howToInstall: string;
+}
+
+/** A program that has been seen to run. */
+export interface FoundProgram {
   path: string;
   /** The text that it prints for --version. */
   version: string;
   env: NodeJS.ProcessEnv;
 }
 
-const SERVERS = ['redis-server', 'valkey-server'];
-/** The -server packages hold a link to the program, which is in -tools. */
-const PACKAGES = [
-  ['redis-server', 'redis-tools'],
-  ['valkey-server', 'valkey-tools'],
-];
-const CACHED_NAME = 'redis';
-const HOW_TO_INSTALL =
-  'install it (apt install redis-server, dnf install valkey, apk add redis or brew install redis) and start again';
+export const REDIS: Wanted = {
+  title: 'Redis',
+  names: ['redis-server', 'valkey-server'],
+  version: /server.*v=/i,
+  // The -server packages hold a link to the program, which is in -tools.
+  packages: [
+    ['redis-server', 'redis-tools'],
+    ['valkey-server', 'valkey-tools'],
+  ],
+  cachedName: 'redis',
+  megabytes: 2,
+  howToInstall:
+    'install it (apt install redis-server, dnf install valkey, apk add redis or brew install redis) and start again',
+};
+
+/** Checks the text of /metrics, the alerts, and their tests. */
+export const PROMTOOL: Wanted = {
+  title: 'promtool',
+  names: ['promtool'],
+  version: /^promtool, version /m,
+  packages: [['prometheus']],
+  cachedName: 'prometheus',
+  megabytes: 40,
+  howToInstall: 'install it (apt install prometheus or brew install prometheus) and start again',
+};
+
 /** So that apt neither asks, nor drops its rights to a user who cannot enter this folder, nor waits for ever. */
 const APT_OPTIONS = [
   'APT::Sandbox::User=root',
@@ -37,32 +71,41 @@ const APT_CONFIG = ['Pre-Invoke', 'Post-Invoke', 'Post-Invoke-Success']
   .join('');
 
 /**
- * Finds a Redis (or Valkey) server: on PATH, or in `cacheDir`. Otherwise it fetches Debian's packages into `cacheDir`, without root and
- * without a change to the system's packages. If all fail, it throws one sentence on how to install Redis.
+ * Finds a program: on PATH, or in `cacheDir`. Otherwise it fetches Debian's packages into `cacheDir`, without root and without a change to
+ * the system's packages. If all fail, it throws one sentence on how to install the program.
  */
-export async function findRedis(cacheDir: string, log: (line: string) => void): Promise<RedisProgram> {
+export async function findProgram(
+  wanted: Wanted,
+  cacheDir: string,
+  log: (line: string) => void,
+): Promise<FoundProgram> {
   const folders = (process.env.PATH ?? '').split(delimiter).filter((folder) => folder !== '');
-  for (const server of SERVERS)
+  for (const name of wanted.names)
     for (const folder of folders) {
-      const program = await tryProgram(join(folder, server), process.env);
+      const program = await tryProgram(wanted, join(folder, name), process.env);
       if (program !== null) return program;
     }
-  const cached = join(cacheDir, CACHED_NAME);
-  return (await findUnpacked(cached)) ?? (await fetchRedis(cacheDir, log));
+  const cached = join(cacheDir, wanted.cachedName);
+  return (await findUnpacked(wanted, cached)) ?? (await fetchProgram(wanted, cacheDir, log));
 }
 
-/** Runs the program: a file that is there but cannot be executed, or is another thing, is no server. */
-async function tryProgram(path: string, env: NodeJS.ProcessEnv): Promise<RedisProgram | null> {
+/** Runs the program: a file that is there but cannot be executed, or is another thing, is not it. */
+async function tryProgram(
+  { version }: Wanted,
+  path: string,
+  env: NodeJS.ProcessEnv,
+): Promise<FoundProgram | null> {
   try {
     await access(path, constants.X_OK);
-    const { stdout } = await promisify(execFile)(path, ['--version'], { env, timeout: 10_000 });
-    return /server.*v=/i.test(stdout) ? { path, version: stdout.trim(), env } : null;
+    const { stdout, stderr } = await promisify(execFile)(path, ['--version'], { env, timeout: 10_000 });
+    const said = [stdout, stderr].find((text) => version.test(text));
+    return said === undefined ? null : { path, version: said.trim(), env };
   } catch {
     return null;
   }
 }
 
-async function findUnpacked(root: string): Promise<RedisProgram | null> {
+async function findUnpacked(wanted: Wanted, root: string): Promise<FoundProgram | null> {
   const names = await readdir(root, { recursive: true }).catch(() => []);
   const libraries = new Set(
     names.filter((name) => /\.so(\.|$)/.test(name)).map((name) => join(root, name, '..')),
@@ -71,29 +114,36 @@ async function findUnpacked(root: string): Promise<RedisProgram | null> {
     ...process.env,
     LD_LIBRARY_PATH: [...libraries, process.env.LD_LIBRARY_PATH].filter(Boolean).join(':'),
   };
-  for (const server of SERVERS) {
-    const program = await tryProgram(join(root, 'usr/bin', server), env);
+  for (const name of wanted.names) {
+    const program = await tryProgram(wanted, join(root, 'usr/bin', name), env);
     if (program !== null) return program;
   }
   return null;
 }
 
-async function fetchRedis(cacheDir: string, log: (line: string) => void): Promise<RedisProgram> {
+async function fetchProgram(
+  wanted: Wanted,
+  cacheDir: string,
+  log: (line: string) => void,
+): Promise<FoundProgram> {
+  const { title, howToInstall, megabytes, cachedName } = wanted;
   if ((await findOnPath('apt-get')) === null || (await findOnPath('dpkg-deb')) === null)
-    throw new Error(`Redis is not installed, and this is no Debian to fetch it from: ${HOW_TO_INSTALL}.`);
+    throw new Error(`${title} is not installed, and this is no Debian to fetch it from: ${howToInstall}.`);
   // A separate folder, renamed when it is complete: two parallel downloads do not meet.
   const work = join(cacheDir, `fetching-${process.pid}-${randomBytes(4).toString('hex')}`);
   await mkdir(join(work, 'root'), { recursive: true });
   try {
-    log('Redis is not installed: fetching it from Debian’s packages into this project (about 2 MB)');
-    const packages = await download(work, log);
+    log(
+      `${title} is not installed: fetching it from Debian’s packages into this project (about ${megabytes} MB)`,
+    );
+    const packages = await download(wanted, work, log);
     for (const file of packages) await promisify(execFile)('dpkg-deb', ['-x', file, join(work, 'root')]);
-    if ((await findUnpacked(join(work, 'root'))) === null)
+    if ((await findUnpacked(wanted, join(work, 'root'))) === null)
       throw new Error('the program that was fetched does not run on this machine');
-    return await moveIntoPlace(join(work, 'root'), join(cacheDir, CACHED_NAME));
+    return await moveIntoPlace(wanted, join(work, 'root'), join(cacheDir, cachedName));
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
-    throw new Error(`Redis is not installed and could not be fetched (${reason}): ${HOW_TO_INSTALL}.`, {
+    throw new Error(`${title} is not installed and could not be fetched (${reason}): ${howToInstall}.`, {
       cause: error,
     });
   } finally {
@@ -101,10 +151,10 @@ async function fetchRedis(cacheDir: string, log: (line: string) => void): Promis
   }
 }
 
-async function moveIntoPlace(unpacked: string, place: string): Promise<RedisProgram> {
+async function moveIntoPlace(wanted: Wanted, unpacked: string, place: string): Promise<FoundProgram> {
   const aside = `${unpacked}-before`;
   for (let tries = 0; tries < 3; tries++) {
-    const program = await findUnpacked(place);
+    const program = await findUnpacked(wanted, place);
     if (program !== null) return program;
     await rename(place, aside).catch(() => undefined);
     await rename(unpacked, place).catch(() => undefined);
@@ -114,7 +164,7 @@ async function moveIntoPlace(unpacked: string, place: string): Promise<RedisProg
 }
 
 /** @returns the package files: first with the lists the system has, then with lists of its own. */
-async function download(work: string, log: (line: string) => void): Promise<string[]> {
+async function download(wanted: Wanted, work: string, log: (line: string) => void): Promise<string[]> {
   const config = join(work, 'apt.conf');
   const archives = join(work, 'archives');
   await writeFile(config, APT_CONFIG);
@@ -135,7 +185,7 @@ async function download(work: string, log: (line: string) => void): Promise<stri
       failure = await run(['update']);
       if (failure !== '') continue;
     }
-    for (const packages of PACKAGES) {
+    for (const packages of wanted.packages) {
       const said = await run([
         'install',
         '-y',
