@@ -1,4 +1,5 @@
 import { postCleanup } from '../jobs/cleanup.ts';
+import { countRuns } from '../jobs/count-runs.ts';
 import { postDrain } from '../jobs/drain.ts';
 import { postRefreshViews } from '../jobs/refresh-views.ts';
 import type { Route } from '../openapi/types.ts';
@@ -14,7 +15,7 @@ export const JOB_ROUTES: readonly Route[] = [
     tag: 'Running',
     // Its signature is the credential.
     access: 'signed',
-    handler: postDrain,
+    handler: countRuns('drain', postDrain),
     summary: 'Store pending entries of the logs in Postgres; called by QStash',
     description:
       'The body names one space. With `{}` or no body it drains all spaces with pending entries. It may be called at any time and any number of times: nothing is applied twice. QStash retries after 503, and not after 489.',
@@ -34,7 +35,7 @@ export const JOB_ROUTES: readonly Route[] = [
     operationId: 'cleanup',
     tag: 'Running',
     access: 'signed',
-    handler: postCleanup,
+    handler: countRuns('cleanup', postCleanup),
     summary: 'Delete what nothing uses any more from the bucket; called by QStash',
     description:
       'It deletes files of uploads that broke off a day ago, and files that nothing references any more.',

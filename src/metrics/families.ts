@@ -158,23 +158,37 @@ export const FAMILIES = {
   },
   worldkeep_events_total: {
     type: 'counter',
-    help: 'Events for analysts, by outcome.',
-    labels: ['outcome'],
+    help: 'Events for analysts: accepted, duplicate or dropped, and later stored or refused. A dropped event has a reason.',
+    labels: ['outcome', 'reason'],
+    initial: [
+      ['accepted', ''],
+      ['duplicate', ''],
+      ['stored', ''],
+      ['refused', ''],
+      ...['backlog', 'tenant_backlog', 'redis_full', 'store_away', 'late', 'held', 'disabled'].map(
+        (reason) => ['dropped', reason],
+      ),
+    ],
   },
   worldkeep_job_runs_total: {
     type: 'counter',
-    help: 'Runs of jobs that ended.',
-    labels: ['job', 'outcome'],
+    help: 'Runs of jobs that QStash started, by outcome.',
+    // Prometheus itself uses the label `job`.
+    labels: ['job_name', 'outcome'],
+    initial: ['drain', 'cleanup'].flatMap((name) => [
+      [name, 'done'],
+      [name, 'failed'],
+    ]),
   },
   worldkeep_job_last_success_timestamp_seconds: {
     type: 'gauge',
     help: 'When the newest run of the job without a failure began, in seconds since 1970.',
-    labels: ['job'],
+    labels: ['job_name'],
   },
   worldkeep_job_last_failed: {
     type: 'gauge',
     help: 'Whether the newest ended run of the job failed: 1 or 0.',
-    labels: ['job'],
+    labels: ['job_name'],
   },
   worldkeep_asset_bytes: {
     type: 'gauge',

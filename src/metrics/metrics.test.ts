@@ -128,11 +128,11 @@ it('a flush that never ends, because a Worker was stopped, does not stop later o
 
 it('[G3a] a process counts at most its number of series, and says how many counts it dropped', async () => {
   const { clock, metrics, sent } = openProcess(2);
-  for (const outcome of ['a', 'b', 'c', 'd', 'a']) metrics.add('worldkeep_events_total', { outcome });
+  for (const kind of ['a', 'b', 'c', 'd', 'a']) metrics.add('worldkeep_drain_failures_total', { kind });
   await clock.pass(10_000);
   expect(sent[0]?.counts).toEqual({
-    'worldkeep_events_total|a': 2,
-    'worldkeep_events_total|b': 1,
+    'worldkeep_drain_failures_total|a': 2,
+    'worldkeep_drain_failures_total|b': 1,
     worldkeep_counts_dropped_total: 2,
   });
   expect(LIMITS.metricsSeriesMax).toBe(5_000);
