@@ -15,7 +15,7 @@ export interface Wanted {
   version: RegExp;
   /** Debian's packages with it: the first list that can be fetched. */
   packages: readonly (readonly string[])[];
-  /** The folder of what was fetched, in the cache. */
+  /** The folder of the fetched program, in the cache. */
   cachedName: string;
   megabytes: number;
   /** Continues a sentence. */
