@@ -7,11 +7,13 @@ import type { Redis } from 'ioredis';
 export interface SeenCommand {
   /** In lower case. */
   name: string;
+  /** Its first argument, '' without one: a key, or the SHA-1 of a script. */
+  argument: string;
   /** `host:port` of the client that sent it, or `lua` for a command inside a script. */
   source: string;
 }
 
-const LINE = /^\+[\d.]+ \[\d+ (\S+)\] "([^"]*)"/;
+const LINE = /^\+[\d.]+ \[\d+ (\S+)\] "([^"]*)"(?: "([^"]*)")?/;
 
 /**
  * Lists every command that a Redis server runs while `work` runs, in order. Commands of `redis` itself are left out.
@@ -31,11 +33,11 @@ export async function listRedisCommands(redis: Redis, work: () => Promise<void>)
   let isEnding = false;
   let left = 2;
   lines.on('line', (line) => {
-    const [, source = '', name = ''] = LINE.exec(line) ?? [];
+    const [, source = '', name = '', argument = ''] = LINE.exec(line) ?? [];
     if (name === '') {
       if (line !== '+OK') started.reject(new Error(`Redis refused MONITOR: ${line}`));
       else if (--left === 0) started.resolve();
-    } else if (source !== own) seen.push({ name: name.toLowerCase(), source });
+    } else if (source !== own) seen.push({ name: name.toLowerCase(), argument, source });
     else if (isEnding && name.toLowerCase() === 'ping') ended.resolve();
   });
   const fail = (error: Error) => {

@@ -136,7 +136,7 @@ function readOutcome(settled: PromiseSettledResult<RedisReply>, fault: Error | n
  * Plain Redis refuses the flag, and needs none: it runs one script at a time anyway. The line itself stays: without one a
  * full memory would not stop a script before its first write.
  */
-function dropUpstashFlag(source: string): string {
+export function dropUpstashFlag(source: string): string {
   return source.replace(/^#!lua flags=(\S+)(?=\n)/, (_, list: string) => {
     const flags = list.split(',').filter((flag) => flag !== UPSTASH_FLAG);
     return flags.length === 0 ? '#!lua' : `#!lua flags=${flags.join(',')}`;
