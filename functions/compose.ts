@@ -57,6 +57,7 @@ import { SpaceState, type StateLoader } from '../src/state/space-state.ts';
 import { LIMITS } from '../src/world/limits.ts';
 import { countBatch, openMetrics } from './compose-metrics.ts';
 import { openMemory, openSpill, returnsSpilled } from './compose-outages.ts';
+import { openUpkeep } from './compose-upkeep.ts';
 import type { AppContext, AppEnv, Services } from './http/context.ts';
 import { describeError } from './http/describe-error.ts';
 import { createLog, type Log } from './http/log.ts';
@@ -191,6 +192,15 @@ export function compose(env: Env, runtime: Runtime): Composition {
       : new SpillingLog(spaceLog, spill, budget, spilling, memory),
     metrics,
   );
+  const assets = new AssetLibrary(createAssetStore(postgres), runtime.openBucket(config.bucket), {
+    bytesMax: config.limits.assetBytesMax,
+    fileBytesMax: config.limits.assetFileBytesMax,
+    quotaBytes: config.limits.assetQuotaBytes,
+    createHash: () => runtime.createHash(),
+    now,
+    createId: uuidv7,
+    onFailure: (cause) => log('warn', 'object_not_deleted', { causes: describeError(cause) }),
+  });
   return {
     config,
     persistence: new PersistenceLayer(
@@ -233,16 +243,9 @@ export function compose(env: Env, runtime: Runtime): Composition {
     drains: drain && spill && returnsSpilled(drain, spill),
     presence,
     deadLetters: new DeadLetters(drainStore, worldLog),
-    assets: new AssetLibrary(createAssetStore(postgres), runtime.openBucket(config.bucket), {
-      bytesMax: config.limits.assetBytesMax,
-      fileBytesMax: config.limits.assetFileBytesMax,
-      quotaBytes: config.limits.assetQuotaBytes,
-      createHash: () => runtime.createHash(),
-      now,
-      createId: uuidv7,
-      onFailure: (cause) => log('warn', 'object_not_deleted', { causes: describeError(cause) }),
-    }),
+    assets,
     analytics: new Analytics(createAnalyticsStore(postgres, slowPostgres), { now }),
+    ...openUpkeep(config, postgres, { redis, known: logs?.known ?? null, assets, now, log }),
     defer,
     endStreams: () => streams?.endAll(),
     async close() {

@@ -4,17 +4,17 @@
  * 2 for a configuration it cannot serve.
  */
 import { AppError } from '../src/world/errors.ts';
-import { LIMITS } from '../src/world/limits.ts';
 import { createApp } from './app.ts';
 import type { Composition } from './compose.ts';
 import { composeNode } from './compose-node.ts';
 import { describeError } from './http/describe-error.ts';
+import { runCleanup } from './jobs/run-cleanup.ts';
 import { openAssets, serveAssets } from './node-assets.ts';
 import { type RunningServer, startServer } from './node-server.ts';
 
 const SIGNALS = ['SIGINT', 'SIGTERM'] as const;
 const FRAMES_LOGGED_MAX = 8;
-const SWEEP_MS = 3_600_000;
+const CLEANUP_MS = 3_600_000;
 const REFRESH_MS = 3_600_000;
 /** A signal that comes again within this is the same one: a terminal sends it to npm too, which passes it on. */
 const REPEATED_SIGNAL_MS = 500;
@@ -57,7 +57,7 @@ async function run(): Promise<number> {
     });
   void reportStores(composition);
   if (composition.config.qstash === null) {
-    sweepHourly(composition);
+    cleanHourly(composition);
     refreshHourly(composition);
   }
 
@@ -111,12 +111,23 @@ function explainListening(error: unknown, host: string, port: number): string {
 }
 
 /** Without a QStash nobody calls the cleanup. */
-function sweepHourly({ assets, log }: Composition): void {
-  const sweep = () =>
-    assets.sweep({ objectsMax: LIMITS.assetSweepMax }).catch((cause: unknown) => {
-      log('warn', 'cleanup_failed', { causes: describeError(cause) });
-    });
-  setInterval(sweep, SWEEP_MS).unref();
+function cleanHourly(composition: Composition): void {
+  let isRunning = false;
+  const clean = async () => {
+    if (isRunning) return;
+    isRunning = true;
+    try {
+      for (let goesOn = true; goesOn; ) {
+        const { left, failure } = await runCleanup(composition);
+        goesOn = left.length > 0 && failure === undefined;
+      }
+    } catch (cause) {
+      composition.log('warn', 'cleanup_failed', { causes: describeError(cause) });
+    } finally {
+      isRunning = false;
+    }
+  };
+  setInterval(clean, CLEANUP_MS).unref();
 }
 
 /** Without a QStash nobody has the figures of analytics counted. Of several processes, one refreshes a view at a time. */

@@ -61,6 +61,11 @@ describe('Config', () => {
         backlogEntriesMax: 100_000,
         backlogAgeSecondsMax: 900,
         deadLetterRetentionDays: 30,
+        eventRetentionDays: 30,
+        chatDeletedRetentionDays: 7,
+        spaceDeletedRetentionDays: 7,
+        incidentRetentionDays: 90,
+        sessionRetentionDays: 7,
         streamHeartbeatSeconds: 20,
       },
     });

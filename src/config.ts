@@ -48,7 +48,7 @@ export interface Config {
   publicUrl: string | null;
   /** When the spaces that still have something to drain are swept: five fields, in UTC. */
   drainScheduleCron: string;
-  /** When QStash deletes what nothing uses any more from the bucket: five fields, in UTC. */
+  /** When QStash calls the cleanup: five fields, in UTC. */
   cleanupScheduleCron: string;
   /** When the figures of analytics are counted again: five fields, in UTC. */
   refreshScheduleCron: string;
@@ -97,6 +97,12 @@ export interface Config {
     /** Of the oldest entry that waits. */
     backlogAgeSecondsMax: number;
     deadLetterRetentionDays: number;
+    /** Days after which a cleanup removes events, deleted messages, deleted spaces, incidents, and sessions that are over. */
+    eventRetentionDays: number;
+    chatDeletedRetentionDays: number;
+    spaceDeletedRetentionDays: number;
+    incidentRetentionDays: number;
+    sessionRetentionDays: number;
     /** Between two signs of life of a stream: proxies cut what is silent for longer than they like. */
     streamHeartbeatSeconds: number;
   };
@@ -200,6 +206,11 @@ export function parseConfig(env: Env): Config {
         604_800,
       ),
       deadLetterRetentionDays: readInteger(env, 'DEAD_LETTER_RETENTION_DAYS', 30, 1, 3_650),
+      eventRetentionDays: readInteger(env, 'EVENT_RETENTION_DAYS', 30, 1, 3_650),
+      chatDeletedRetentionDays: readInteger(env, 'CHAT_DELETED_RETENTION_DAYS', 7, 1, 3_650),
+      spaceDeletedRetentionDays: readInteger(env, 'SPACE_DELETED_RETENTION_DAYS', 7, 1, 3_650),
+      incidentRetentionDays: readInteger(env, 'INCIDENT_RETENTION_DAYS', 90, 1, 3_650),
+      sessionRetentionDays: readInteger(env, 'SESSION_RETENTION_DAYS', 7, 1, 3_650),
       streamHeartbeatSeconds: readInteger(
         env,
         'STREAM_HEARTBEAT_SECONDS',

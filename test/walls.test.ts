@@ -52,7 +52,7 @@ const FORBIDDEN: [string, string][] = [
   ['src/a-class.ts', 'hono'],
   ['src/a-class.ts', 'drizzle-orm'],
   ['src/a-class.ts', './index.ts'],
-  ...['access', 'analytics', 'live', 'log', 'metrics', 'state'].flatMap((folder): [string, string][] => [
+  ...['access', 'analytics', 'jobs', 'live', 'log', 'metrics', 'state'].flatMap((folder): [string, string][] => [
     [`src/${folder}/a.ts`, '../postgres/client.ts'],
     [`src/${folder}/a.ts`, 'hono'],
     [`src/${folder}/a.ts`, '../index.ts'],

@@ -4,6 +4,8 @@ import type { RateLimiter } from '../../src/access/rate-limiter.ts';
 import type { Sessions } from '../../src/access/sessions.ts';
 import type { Analytics } from '../../src/analytics/analytics.ts';
 import type { Config } from '../../src/config.ts';
+import type { JobRuns } from '../../src/jobs/job-runs.ts';
+import type { Upkeep } from '../../src/jobs/upkeep.ts';
 import type { AssetLibrary } from '../../src/library/asset-library.ts';
 import type { Presence } from '../../src/live/presence.ts';
 import type { SpaceChanges } from '../../src/live/space-changes.ts';
@@ -61,6 +63,8 @@ export interface Services {
   deadLetters: DeadLetters;
   assets: AssetLibrary;
   analytics: Analytics;
+  upkeep: Pick<Upkeep, 'run'>;
+  jobRuns: Pick<JobRuns, 'run' | 'runOften'>;
   /** The people in the spaces; null without a Redis. */
   presence: Presence | null;
   /** Keeps work going that no answer waits for, where the runtime has no way of its own. */

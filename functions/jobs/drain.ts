@@ -19,12 +19,17 @@ export async function postDrain(c: AppContext): Promise<Response> {
   const delivery = await verifyQstash(c);
   readQuery(c, []);
   const space = readSpace(delivery.body);
-  const { drains, finishedJobs, log } = c.get('services');
+  const { drains, finishedJobs, log, jobRuns } = c.get('services');
   if (!drains || finishedJobs === null)
     throw misconfigured('UPSTASH_REDIS_REST_URL', 'or REDIS_HOST must be set because the log needs Redis.');
   if (await finishedJobs.isFinished(delivery.id)) return c.json({ status: 'already_done' });
   const budget = { budgetMs: LIMITS.drainMsMax };
-  const report = await (space === null ? drains.sweep(budget) : drains.drainSpace(space, budget));
+  const sweep = async () => ({ counts: { ...(await drains.sweep(budget)) } });
+  const onRunNotNoted = (cause: unknown) =>
+    log('warn', 'job_run_not_noted', { causes: describeError(cause) });
+  const report = await (space === null
+    ? jobRuns.runOften('drain', sweep, onRunNotNoted).then(({ counts }) => counts)
+    : drains.drainSpace(space, budget));
   await finishedJobs.markFinished(delivery.id, SIGNATURE_HELD_SECONDS).catch((cause: unknown) => {
     // It is done all the same; should the delivery come again, so is the drain.
     log('warn', 'job_not_marked', { causes: describeError(cause) });

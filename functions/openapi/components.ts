@@ -16,6 +16,7 @@ import {
 } from '../../src/world/schemas.ts';
 import { worldSchema } from '../../src/world/world-input.ts';
 import { assetUrlInput, fileUploadInput } from '../api/assets.ts';
+import { cleanupReportAnswer } from '../jobs/cleanup-schemas.ts';
 import { drainJobInput, drainReportAnswer } from '../jobs/drain-schemas.ts';
 import {
   activityReportAnswer,
@@ -24,7 +25,6 @@ import {
   changesAnswer,
   chatMessageAnswer,
   committedAnswer,
-  countAnswer,
   deadLetterAnswer,
   fileUploadAnswer,
   healthAnswer,
@@ -124,7 +124,7 @@ const ANSWERS = {
   KeyPage: pageOf(keyAnswer),
   IssuedKey: issuedKeyAnswer,
   DrainReport: drainReportAnswer,
-  CleanupReport: z.strictObject({ objects: countAnswer }),
+  CleanupReport: cleanupReportAnswer,
   RefreshReport: refreshReportAnswer,
   ActivityReport: activityReportAnswer,
   SpaceReport: spaceReportAnswer,

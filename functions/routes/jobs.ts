@@ -36,10 +36,15 @@ export const JOB_ROUTES: readonly Route[] = [
     tag: 'Running',
     access: 'signed',
     handler: countRuns('cleanup', postCleanup),
-    summary: 'Delete what nothing uses any more from the bucket; called by QStash',
+    summary: 'Remove what is over its time; called by QStash',
     description:
-      'It deletes files of uploads that broke off a day ago, and files that nothing references any more.',
-    answers: { 200: answer('The cleanup has finished.', 'CleanupReport', { objects: 3 }) },
+      'It removes old events, deleted messages and spaces, sessions that are over, and files that nothing references. It works in short batches. If time runs out, `left` names the steps that the next call continues. QStash retries after 503.',
+    answers: {
+      200: answer('The cleanup has finished, or time ran out.', 'CleanupReport', {
+        counts: { eventDaysDropped: 1, messages: 1_200 },
+        left: [],
+      }),
+    },
     problems: ['body_too_large', 'body_timeout'],
   },
   {

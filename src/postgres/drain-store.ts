@@ -1,11 +1,12 @@
 import type { DeadLetterStore } from '../log/dead-letters.ts';
-import type { DrainStore, LogAddress, Retention, StagedWorld } from '../log/log-stores.ts';
+import type { DrainStore, LogAddress, StagedWorld } from '../log/log-stores.ts';
 import type { WriteTarget } from '../log/world-log.ts';
 import type { WorldItem } from '../world/state-lines.ts';
 import type { WorldInput } from '../world/types.ts';
 import type { Postgres } from './client.ts';
 import { applyBatch } from './operations/apply-batch.ts';
 import { applyStage } from './operations/apply-stage.ts';
+import { sweepAllRecords } from './operations/clean-records.ts';
 import {
   claimReplay,
   discardDeadLetter,
@@ -23,7 +24,6 @@ import { loadAvatars, loadObjects } from './operations/load-some.ts';
 import { loadCursor, loadSeqs, noteReaderAhead, openLog, readResults } from './operations/open-log.ts';
 import { stageWorldStream } from './operations/stage-stream.ts';
 import { stageWorld } from './operations/stage-world.ts';
-import { sweepAllRecords, sweepRecords } from './operations/sweep-records.ts';
 
 /** The work around a drain: staged worlds, records, and the end of a space's log. */
 export interface LogRecords extends DeadLetterStore {
@@ -36,7 +36,6 @@ export interface LogRecords extends DeadLetterStore {
   ): Promise<StagedWorld | 'unknown_space'>;
   /** @returns the incarnation whose log is to be retired; null where there is no such space. */
   deleteSpace(address: LogAddress): Promise<{ incarnation: string } | null>;
-  sweepRecords(tenantId: string, retention: Retention): Promise<number>;
 }
 
 /** The store of SpaceLog and Drain, on Postgres: each method is the operation of the same name. */
@@ -64,7 +63,6 @@ export function createDrainStore(postgres: Postgres): DrainStore & LogRecords {
     claimReplay: (...args) => claimReplay(postgres, ...args),
     releaseReplay: (...args) => releaseReplay(postgres, ...args),
     markReplayed: (...args) => markReplayed(postgres, ...args),
-    sweepRecords: (...args) => sweepRecords(postgres, ...args),
     sweepAllRecords: (...args) => sweepAllRecords(postgres, ...args),
   };
 }

@@ -71,34 +71,11 @@ describe.each(Object.entries(DRIVERS))('the records of a log on Postgres, on %s'
   });
 
   describe('what a log leaves behind', () => {
-    it('[M3] the row of a deleted message goes after 7 days', async () => {
-      const space = await makeLogSpace(postgres);
-      const { store, address } = space;
-      const post = (id: string, seq: number, deletedSeq: number | null) => ({
-        id,
-        post: { seq, userId: null, text: id, kind: 'text' },
-        deletedSeq,
-      });
-      const day = 86_400_000_000;
-      const [{ now }] = (await queryAs(space, 'select next_seq(0) as now')) as [{ now: string }];
-      const ago = (days: number) => Number(now) - days * day;
-      const messages = [
-        post('kept', ago(30), null),
-        post('fresh', ago(30), ago(6.99)),
-        post('old', ago(30), ago(7.01)),
-      ];
-      await space.apply({ messages });
-      expect(await store.sweepRecords(address.tenantId, RETENTION)).toBe(1);
-      const rows = await queryAs(space, 'select message_id from chat_messages order by message_id');
-      expect(rows.map(({ message_id: id }) => id)).toEqual(['fresh', 'kept']);
-    });
-
-    it('goes after its time, of one tenant or of all, and nothing before', async () => {
+    it('goes after its time, of all tenants, and nothing before', async () => {
       const spaces = [await makeLogSpace(postgres), await makeLogSpace(postgres)] as const;
       const ages = [
         ['write_results', '1 day'],
         ['dead_letters', '7 days'],
-        ['incidents', '90 days'],
         ['written_objects', '1 minute'],
       ] as const;
       for (const space of spaces) {
@@ -110,7 +87,6 @@ describe.each(Object.entries(DRIVERS))('the records of a log on Postgres, on %s'
           written: [{ seq, id: 'w' }],
           singles: [{ seq, index: 0, actor: null, op }],
           results: [{ seq, results: [{ id: 'o', status: 'applied' }] }],
-          incidents: [{ kind: 'log_gap', detail: {} }],
         });
       }
       const count = async (space: Space) =>
@@ -132,17 +108,18 @@ describe.each(Object.entries(DRIVERS))('the records of a log on Postgres, on %s'
       };
       await age(one, 60);
       await age(other, 60);
-      expect(await one.store.sweepRecords(one.address.tenantId, RETENTION)).toBe(0);
-      await age(one, -60);
-      await age(other, -60);
-      expect(await one.store.sweepRecords(one.address.tenantId, RETENTION)).toBe(4);
-      expect([await count(one), await count(other)]).toEqual([
-        [0, 0, 0, 0],
-        [1, 1, 1, 1],
-      ]);
-      // Somebody else's sweep may have been there first: what counts is that nothing is left.
       await one.store.sweepAllRecords(RETENTION);
-      expect(await count(other)).toEqual([0, 0, 0, 0]);
+      expect([await count(one), await count(other)]).toEqual([
+        [1, 1, 1],
+        [1, 1, 1],
+      ]);
+      await age(one, -60);
+      // The sweep of another test may come first, so its count says nothing.
+      await one.store.sweepAllRecords(RETENTION);
+      expect([await count(one), await count(other)]).toEqual([
+        [0, 0, 0],
+        [1, 1, 1],
+      ]);
       await owner.end();
     });
   });

@@ -5,7 +5,7 @@ import { DRAIN_PATH, type QueueOptions } from './queue.ts';
 export interface ScheduleOptions extends QueueOptions {
   /** When QStash starts a drain of all spaces with a backlog: five cron fields, in UTC. */
   drainScheduleCron: string;
-  /** When QStash deletes what nothing uses any more from the bucket. */
+  /** When QStash calls the cleanup. */
   cleanupScheduleCron: string;
   /** When QStash has the figures of analytics counted again. */
   refreshScheduleCron: string;

@@ -20,8 +20,6 @@ export const LIMITS = {
   chatMessagesPerMinute: 30,
   /** Messages that a view keeps: half of them are spare, and replace deleted ones. */
   chatKeptMax: 100,
-  /** Days after which the row of a deleted message is deleted. */
-  chatDeletedKeptDays: 7,
   /** Chat messages in a state. */
   stateChatMessagesMax: 50,
   /** Seconds that a person's session may last, and its default. */
@@ -37,8 +35,22 @@ export const LIMITS = {
   assetPartBytes: 8 * 1024 * 1024,
   /** Seconds after which an object of the bucket that nothing names is deleted. */
   assetGraceSeconds: 86_400,
-  /** Objects that one cleanup deletes from the bucket. */
+  /** Objects that one batch of a cleanup deletes from the bucket. */
   assetSweepMax: 1_000,
+  /** Rows of one batch of a cleanup, and deleted spaces of one list. */
+  cleanupRowsMax: 1_000,
+  cleanupSpacesMax: 100,
+  /** Milliseconds after which a cleanup begins no new batch, and batches of one call: a Worker may send 1,000 requests. */
+  cleanupMsMax: 20_000,
+  cleanupBatchesMax: 400,
+  /** Days after today for which the tables of events are there. */
+  eventDaysAhead: 7,
+  /** Days that these are kept: expired and revoked keys, days of people and spaces, runs of jobs. */
+  keysKeptDays: 30,
+  analyticsDaysKept: 400,
+  jobRunsKeptDays: 90,
+  /** Days after which a cleanup removes notes of removed objects: longer than the oldest backlog, which is a week, and a reader's hour. */
+  removalsSweptDays: 8,
   /** First bytes of a media file that are kept to find its type and the size of an image. */
   assetHeadBytesMax: 64 * 1024,
   /** Bytes of the JSON in a glTF file. */

@@ -61,7 +61,7 @@ export interface ChatPostOperation {
   kind: string;
 }
 
-/** Hides a message from states and lists. Its row is deleted after `LIMITS.chatDeletedKeptDays`. */
+/** Hides a message from states and lists. A cleanup deletes its row later. */
 export interface ChatDeleteOperation {
   op: 'chat.delete';
   id: string;
