@@ -193,9 +193,9 @@ BEGIN
 END
 $$;
 --> statement-breakpoint
--- Spaces that were deleted before p_before: at most p_limit of at most 1,000 tenants. found: [{tenantId, spaceId, incarnation}]. next: as
+-- Spaces that were deleted before p_before: at most p_limit of at most 1,000 tenants. deleted: [{tenantId, spaceId, incarnation}]. next: as
 -- in clean_records.
-CREATE FUNCTION list_deleted_spaces(p_before timestamptz, p_from text, p_limit integer, OUT found json, OUT next text)
+CREATE FUNCTION list_deleted_spaces(p_before timestamptz, p_from text, p_limit integer, OUT deleted json, OUT next text)
 LANGUAGE plpgsql STABLE
 SECURITY DEFINER
 SET search_path = pg_catalog, public, pg_temp
@@ -205,7 +205,7 @@ DECLARE
 BEGIN
   SELECT coalesce(json_agg(json_build_object('tenantId', d.tenant_id, 'spaceId', d.space_id, 'incarnation', d.incarnation)), '[]'),
     count(*), max(d.tenant_id)
-  INTO found, v_count, next
+  INTO deleted, v_count, next
   FROM (
     SELECT s.* FROM (SELECT t.tenant_id FROM tenants t WHERE t.tenant_id >= p_from ORDER BY t.tenant_id LIMIT 1000) AS v
     CROSS JOIN LATERAL (

@@ -11,7 +11,7 @@ export async function listDeletedSpaces(
 ): Promise<{ found: DeletedSpace[]; next: string | null }> {
   const [[row]] = await postgres.inTenant('', (db) => [
     db
-      .select({ found: sql<DeletedSpace[]>`found`, next: sql<string | null>`next` })
+      .select({ found: sql<DeletedSpace[]>`deleted`, next: sql<string | null>`next` })
       .from(sql`list_deleted_spaces(${before.toISOString()}::timestamptz, ${from}, ${limit}::integer)`),
   ]);
   return { found: row?.found ?? [], next: row?.next ?? null };
