@@ -1,5 +1,5 @@
 import { uuidv7 } from 'uuidv7';
-import type { Config } from '../src/config.ts';
+import { type Config, readRetention } from '../src/config.ts';
 import { JobRuns } from '../src/jobs/job-runs.ts';
 import { Upkeep } from '../src/jobs/upkeep.ts';
 import type { AssetLibrary } from '../src/library/asset-library.ts';
@@ -13,7 +13,7 @@ import type { Log } from './http/log.ts';
 
 /** The cleanup, and the rows that runs of jobs leave. */
 export function openUpkeep(
-  { limits }: Config,
+  config: Config,
   postgres: Postgres,
   {
     redis,
@@ -32,15 +32,7 @@ export function openUpkeep(
   const store = createUpkeepStore(postgres);
   const upkeep = new Upkeep(store, {
     now,
-    retention: {
-      eventDays: limits.eventRetentionDays,
-      chatDeletedDays: limits.chatDeletedRetentionDays,
-      spaceDeletedDays: limits.spaceDeletedRetentionDays,
-      deadLetterDays: limits.deadLetterRetentionDays,
-      incidentDays: limits.incidentRetentionDays,
-      sessionDays: limits.sessionRetentionDays,
-      resultsSeconds: limits.idempotencyTtlSeconds,
-    },
+    retention: readRetention(config),
     forgetSpace: redis && known && createForgetSpace(redis, known),
     sweepObjects: (objectsMax) => assets.sweep({ objectsMax }),
     onFailure: (step, cause) => log('warn', 'cleanup_step_failed', { step, causes: describeError(cause) }),

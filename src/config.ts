@@ -14,6 +14,7 @@ import {
   readInteger,
   refuseValue,
 } from './config/values.ts';
+import type { UpkeepRetention } from './jobs/upkeep.ts';
 import { LIMITS } from './world/limits.ts';
 
 export type { BucketConfig, DatabaseConfig, RedisConfig };
@@ -222,6 +223,19 @@ export function parseConfig(env: Env): Config {
   };
   refuseContradictions(config);
   return freeze(config);
+}
+
+/** Days after which a cleanup removes each kind. */
+export function readRetention({ limits }: Pick<Config, 'limits'>): UpkeepRetention {
+  return {
+    eventDays: limits.eventRetentionDays,
+    chatDeletedDays: limits.chatDeletedRetentionDays,
+    spaceDeletedDays: limits.spaceDeletedRetentionDays,
+    deadLetterDays: limits.deadLetterRetentionDays,
+    incidentDays: limits.incidentRetentionDays,
+    sessionDays: limits.sessionRetentionDays,
+    resultsSeconds: limits.idempotencyTtlSeconds,
+  };
 }
 
 /** Reads the environment: `Config.parse(process.env)`. `Config.variables` lists the names. */

@@ -9,6 +9,7 @@ import { doctorCommand } from './commands/doctor.ts';
 import { drainCommand } from './commands/drain.ts';
 import { exportCommand } from './commands/export.ts';
 import { importCommand } from './commands/import.ts';
+import { jobsRunCommand } from './commands/jobs-run.ts';
 import { keysCreateCommand } from './commands/keys-create.ts';
 import { keysListCommand } from './commands/keys-list.ts';
 import { keysRevokeCommand } from './commands/keys-revoke.ts';
@@ -32,6 +33,7 @@ const COMMANDS: readonly Command[] = [
   migrateCommand,
   schedulesApplyCommand,
   drainCommand,
+  jobsRunCommand,
   cacheClearCommand,
   doctorCommand,
   simulateCommand,

@@ -29,7 +29,7 @@ export const drainCommand = defineCommand({
 });
 
 /** @throws UsageError */
-function readConfig(context: Context): Config {
+export function readConfig(context: Context): Config {
   try {
     return parseConfig(readStoresEnv(context));
   } catch (error) {
@@ -40,7 +40,7 @@ function readConfig(context: Context): Config {
 }
 
 /** @param space null: all that have something to drain. */
-async function drainWith(
+export async function drainWith(
   { database, redis, limits }: Config,
   space: LogAddress | null,
   context: Context,

@@ -5,8 +5,8 @@ created again, only the keys of the old incarnation go.
 
 KEYS[1] meta, a hash
 KEYS[2] dirty, a sorted set
-KEYS[3 … 2 + ARGV[3]] keys of the incarnation
-further KEYS: keys of the space in all incarnations
+KEYS[3] and the following keys, as many as ARGV[3]: keys of the incarnation
+the other keys: of the space in all incarnations
 
 ARGV[1] incarnation
 ARGV[2] the space's member of dirty

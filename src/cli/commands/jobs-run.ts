@@ -1,0 +1,137 @@
+import { type Config, readRetention } from '../../config.ts';
+import { countOf } from '../../helpers/counts.ts';
+import type { JobOutcome } from '../../jobs/job-runs.ts';
+import type { Counts } from '../../jobs/upkeep-stores.ts';
+import type { Postgres } from '../../postgres/client.ts';
+import type { RedisClient } from '../../redis/client.ts';
+import { LIMITS } from '../../world/limits.ts';
+import { type Context, defineCommand, JSON_OPTION, type Outcome } from '../command.ts';
+import { UsageError } from '../errors.ts';
+import { drainWith, readConfig } from './drain.ts';
+
+/** The work of each job, in the order in which all of them run. */
+const JOBS = ['drain', 'cleanup'] as const;
+type Job = (typeof JOBS)[number];
+
+export const jobsRunCommand = defineCommand({
+  name: 'jobs run',
+  description: 'Run the jobs that QStash calls elsewhere: drain and clean up, straight at the stores',
+  args: {
+    job: { type: 'positional', description: `${JOBS.join(' or ')}; all of them by default`, required: false },
+    ...JSON_OPTION,
+  },
+  examples: ['jobs run', 'jobs run cleanup'],
+  async run({ job }, context) {
+    const jobs = job === undefined ? JOBS : [readJob(job)];
+    const config = readConfig(context);
+    const done: [Job, Outcome][] = [];
+    for (const name of jobs) {
+      // Without a Redis there is nothing to drain.
+      if (name === 'drain' && job === undefined && config.redis === null) continue;
+      done.push([
+        name,
+        name === 'drain' ? await drainWith(config, null, context) : await cleanUp(config, context),
+      ]);
+    }
+    return {
+      document: Object.fromEntries(done.map(([name, { document }]) => [name, document])),
+      text: done.map(([name, { text }]) => `${name}: ${text}`).join('\n'),
+      failed: done.some(([, { failed }]) => failed === true),
+    };
+  },
+});
+
+function readJob(text: string): Job {
+  const job = JOBS.find((name) => name === text);
+  if (job !== undefined) return job;
+  throw new UsageError(`unknown job: ${text}; there is ${JOBS.join(' and ')}`);
+}
+
+async function cleanUp(config: Config, context: Context): Promise<Outcome> {
+  const { database, redis } = config;
+  if (database === null)
+    throw new UsageError('DATABASE_URL (and PERSISTENCE_ENABLED, if it is off) must be set', {
+      showUsage: false,
+    });
+  // Loaded here: few commands need both stores.
+  const [{ openPg }, { openUpstash }, { openTcpRedis }] = await Promise.all([
+    import('../../postgres/pg.ts'),
+    import('../../redis/upstash.ts'),
+    import('../../redis/tcp.ts'),
+  ]);
+  const postgres = openPg({ databaseUrl: database.url, poolSizeMax: 1, timeoutMs: database.timeoutMs });
+  const client = redis && (redis.kind === 'upstash' ? openUpstash(redis) : openTcpRedis(redis));
+  try {
+    return describe(await runCleanup(config, postgres, client, context));
+  } finally {
+    await Promise.all([postgres.close(), client?.close()]);
+  }
+}
+
+/** Goes on until nothing is left, or the user interrupts it. */
+async function runCleanup(
+  config: Config,
+  postgres: Postgres,
+  redis: RedisClient | null,
+  { progress, signal }: Context,
+): Promise<JobOutcome & { left: string[]; failed: string[] }> {
+  const [{ Upkeep }, { JobRuns }, { createUpkeepStore }, { createForgetSpace }, { KnownLogs }] =
+    await Promise.all([
+      import('../../jobs/upkeep.ts'),
+      import('../../jobs/job-runs.ts'),
+      import('../../postgres/upkeep-store.ts'),
+      import('../../redis/forget-space.ts'),
+      import('../../redis/known-logs.ts'),
+    ]);
+  const { uuidv7 } = await import('uuidv7');
+  const store = createUpkeepStore(postgres);
+  const upkeep = new Upkeep(store, {
+    now: Date.now,
+    retention: readRetention(config),
+    forgetSpace: redis && createForgetSpace(redis, new KnownLogs(redis)),
+    sweepObjects: await openSweep(config.bucket, postgres),
+    onFailure: (step, cause) =>
+      progress.note(`cleanup: ${step} failed: ${cause instanceof Error ? cause.message : String(cause)}`),
+  });
+  const runs = new JobRuns(store, { now: Date.now, createId: uuidv7 });
+  return runs.run('cleanup', async () => {
+    const counts: Counts = {};
+    for (;;) {
+      const report = await upkeep.run({ budgetMs: LIMITS.cleanupMsMax, signal });
+      for (const [name, count] of Object.entries(report.counts)) counts[name] = (counts[name] ?? 0) + count;
+      const { left, failed, failure } = report;
+      if (left.length === 0 || failed.length > 0 || signal.aborted)
+        return { counts, left, failed, ...(failure !== undefined && { failure }) };
+      progress.note(`cleanup: ${listCounts(counts)}; ${left.join(', ')} go on`);
+    }
+  });
+}
+
+/** Deletes objects of the bucket that the environment names. A binding of a Worker is not reached from here. */
+async function openSweep(
+  bucket: Config['bucket'],
+  postgres: Postgres,
+): Promise<(objectsMax: number) => Promise<number>> {
+  if (bucket === null) return async () => 0;
+  const { openLibrary } = await import('../open-bucket.ts');
+  const library = openLibrary(bucket, postgres);
+  return (objectsMax) => library.sweep({ objectsMax });
+}
+
+function describe({ counts, left, failed }: JobOutcome & { left: string[]; failed: string[] }): Outcome {
+  const parts = [
+    listCounts(counts),
+    ...(left.length > 0 ? [`${countOf(left.length, 'step')} left`] : []),
+    ...(failed.length > 0 ? [`failed: ${failed.join(', ')}`] : []),
+  ];
+  return {
+    document: { counts, left, failed },
+    text: parts.join('; '),
+    failed: failed.length + left.length > 0,
+  };
+}
+
+function listCounts(counts: Counts): string {
+  const parts = Object.entries(counts).map(([name, count]) => `${name} ${count.toLocaleString('en-US')}`);
+  return parts.length === 0 ? 'nothing was over its time' : parts.join(', ');
+}
