@@ -371,10 +371,11 @@ BEGIN
   IF current_setting('server_version_num')::integer >= 170000 THEN
     FOR v_table IN
       SELECT c.oid FROM pg_class c
-      WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p') AND c.relowner <> 'worldkeep_jobs'::regrole
+      WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p', 'm') AND c.relowner <> 'worldkeep_jobs'::regrole
     LOOP
       EXECUTE format('GRANT MAINTAIN ON %s TO worldkeep_jobs', v_table);
     END LOOP;
+    EXECUTE 'ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT MAINTAIN ON TABLES TO worldkeep_jobs';
   END IF;
 END
 $$;

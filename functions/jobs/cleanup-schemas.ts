@@ -1,6 +1,6 @@
 import * as z from 'zod';
 
-/** What a cleanup did. */
+/** The counts of a cleanup. */
 export const cleanupReportAnswer = z.strictObject({
   counts: z
     .record(z.string(), z.int().min(0))

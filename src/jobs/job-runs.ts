@@ -1,7 +1,7 @@
 import { AppError } from '../world/errors.ts';
 import type { Counts, JobName, JobRun, JobRunStore } from './upkeep-stores.ts';
 
-/** What a job returns: its counts, and the first failure of steps that did not stop the others. */
+/** The result of a job: its counts, and the first failure of steps that did not stop the others. */
 export interface JobOutcome {
   counts: Counts;
   failure?: unknown;

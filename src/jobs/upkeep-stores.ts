@@ -11,7 +11,7 @@ export type RecordKind =
   | 'person_days'
   | 'space_days';
 
-/** What one call removed, and where the next call begins; null: nothing is left. */
+/** The rows that one call removed, and where the next call begins; null: nothing is left. */
 export interface Cleaned {
   removed: number;
   next: string | null;
@@ -52,7 +52,7 @@ export interface UpkeepStore {
 export const JOB_NAMES = ['drain', 'cleanup', 'refresh-views'] as const;
 export type JobName = (typeof JOB_NAMES)[number];
 
-/** What a job did, by step: rows, files or spaces. */
+/** The counts of a job by step: rows, files or spaces. */
 export type Counts = Record<string, number>;
 
 /** One run of a job. */

@@ -36,7 +36,7 @@ export interface UpkeepReport {
   failure?: unknown;
 }
 
-/** What one call of a step did. */
+/** The result of one call of a step. */
 interface Batch {
   counts: Counts;
   isDone: boolean;

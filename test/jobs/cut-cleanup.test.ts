@@ -22,7 +22,7 @@ it('[U6] a cleanup that ended at any call, and is run again, leaves what one run
     await fillTenant(postgres, admin, nowMs);
     const wanted = (await listRows(admin)).filter((row) => isCompared(row) && !isOld(row));
     const { hasEnded } = await run(n, n % 2 === 0 ? 'before' : 'after');
-    // A cut may remove any part of what is old, and nothing of the rest.
+    // A cut may remove any of the old rows, and nothing else.
     const between = (await listRows(admin)).filter((row) => isCompared(row) && !isOld(row));
     expect(between, `after a cut at call ${n}`).toEqual(wanted);
     expect(await run(Number.POSITIVE_INFINITY, 'before')).toMatchObject({ hasEnded: false });

@@ -1,4 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { createUpkeepStore } from '../../../src/postgres/upkeep-store.ts';
+import { fillTenant } from '../../jobs/old-and-new.ts';
+import { openOwnDatabase } from '../../own-database.ts';
 import { stack } from '../../support.ts';
 import { type Call, createCall, type Door, openDoor, waitUntilReady } from '../client.ts';
 import type { FragileStores, Runtime } from '../runtimes.ts';
@@ -83,6 +86,39 @@ export function describeJobs({ start, makeEnv, openFragileStores }: Runtime): vo
         const { status, headers } = await drain(body, await sign(body, key));
         // The signature is accepted; the body is refused.
         expect([status, headers.get('Upstash-NonRetryable-Error')]).toEqual([489, 'true']);
+      }
+    });
+
+    it('[U1] clean up what is over its time, and answer the counts', async () => {
+      // The cleanup is of all tenants, and tests of others have rows of any age.
+      const database = await openOwnDatabase();
+      let cleaning: Target | undefined;
+      try {
+        await fillTenant(database.postgres, database.admin, Date.now());
+        const { qstashToken, qstashCurrentSigningKey, qstashNextSigningKey } = stack();
+        cleaning = await start(
+          makeEnv({
+            DATABASE_URL: database.url,
+            QSTASH_TOKEN: qstashToken,
+            QSTASH_CURRENT_SIGNING_KEY: qstashCurrentSigningKey,
+            QSTASH_NEXT_SIGNING_KEY: qstashNextSigningKey,
+            PUBLIC_URL,
+          }),
+        );
+        const path = '/jobs/cleanup';
+        const caller = createCall(cleaning, null);
+        const clean = async () =>
+          caller('POST', path, {
+            headers: { 'Upstash-Signature': await signDelivery({ key: qstashCurrentSigningKey, path }) },
+          });
+        const { status, body: report } = await clean();
+        expect([status, report]).toMatchObject([200, { counts: { messages: 1, spaces: 1 }, left: [] }]);
+        expect((await clean()).body).toEqual({ counts: {}, left: [] });
+        const [run] = await createUpkeepStore(database.postgres).listRuns(1);
+        expect(run).toMatchObject({ job: 'cleanup', failure: null, endedAt: expect.any(String) });
+      } finally {
+        await cleaning?.stop();
+        await database.close();
       }
     });
 
