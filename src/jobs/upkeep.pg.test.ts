@@ -131,7 +131,7 @@ describe('a cleanup', () => {
     expect(first.left).toContain('incidents');
     const rest = await upkeep.run(BUDGET);
     expect(rest).toMatchObject({ counts: { incidents: 1.5 * LIMITS.cleanupRowsMax }, left: [] });
-    expect(batches).toEqual([1_000, 1_000, 500]);
+    expect(batches).toEqual([500, 500, 250]);
   });
 
   it('[U2a] begins no batch after its time, and names the steps that are left', async () => {

@@ -38,7 +38,7 @@ export const LIMITS = {
   /** Objects that one batch of a cleanup deletes from the bucket. */
   assetSweepMax: 1_000,
   /** Rows of one batch of a cleanup, and deleted spaces of one list. */
-  cleanupRowsMax: 1_000,
+  cleanupRowsMax: 500,
   cleanupSpacesMax: 100,
   /** Milliseconds after which a cleanup begins no new batch, and batches of one call: a Worker may send 1,000 requests. */
   cleanupMsMax: 20_000,
