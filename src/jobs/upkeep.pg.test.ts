@@ -275,3 +275,39 @@ describe('a space that is deleted for good', () => {
     expect(await count('spaces')).toBe(0);
   });
 });
+
+describe('plans', () => {
+  it('[U2] every batch finds its rows by an index', async () => {
+    const { admin, postgres } = database;
+    const nowMs = Date.now();
+    await fillTenant(postgres, admin, nowMs);
+    const seen: string[] = [];
+    const kinds = [
+      ...['results', 'written', 'dead_letters', 'incidents', 'messages', 'sessions', 'keys', 'stages'],
+      ...['person_days', 'space_days'],
+    ];
+    const calls = [
+      ...kinds.map((kind) => `clean_records('${kind}', now(), '', 500)`),
+      "clean_removals(1, '', 500)",
+      "clean_worlds('', 500)",
+      "list_deleted_spaces(now(), '', 500)",
+      'clean_job_runs(now(), 500)',
+      "purge_space(t.tenant_id, 'old-deleted', s.incarnation, now(), 500)",
+    ];
+    await admin.query('begin');
+    try {
+      await admin.query('set local enable_seqscan = off');
+      for (const call of calls) {
+        const from = call.startsWith('purge') ? `tenants t join spaces s using (tenant_id), ${call}` : call;
+        await admin.query(`select from ${from}`);
+        const { rows } = await admin.query<{ name: string }>(
+          "select relname as name from pg_stat_xact_user_tables where seq_scan > 0 and schemaname = 'public'",
+        );
+        for (const { name } of rows) seen.push(`${name}: ${call}`);
+      }
+    } finally {
+      await admin.query('rollback');
+    }
+    expect(seen).toEqual([]);
+  });
+});
