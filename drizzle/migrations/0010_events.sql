@@ -114,23 +114,24 @@ END
 $$;
 --> statement-breakpoint
 -- Stores events, and the days on which people were there. p_log: the log in Redis that they come from, from p_from to p_to; NULL if they
--- come from none. It does nothing if the log is not at p_from: a repeated or late call changes nothing.
--- p_events: [{tenant, id, type, space, user, at, data, created}], times in ISO 8601. An event without `created` is accepted now.
+-- come from none. It does nothing if the log is already beyond p_from: a repeated or late call changes nothing. If the cursor is before
+-- p_from, Postgres has lost events that Redis has trimmed since; the later ones are stored.
+-- p_entries: [{tenant, created, events: [{id, type, space, user, at, data}]}], times in ISO 8601. Without `created` they are accepted now.
 -- Outcomes: stored (stored, refused: the number of events), moved (at_cursor: where the log is).
 CREATE FUNCTION store_events(
-  p_log text, p_from bigint, p_to bigint, p_events json,
+  p_log text, p_from bigint, p_to bigint, p_entries json,
   OUT status text, OUT stored integer, OUT refused integer, OUT at_cursor bigint)
 LANGUAGE plpgsql
 SECURITY DEFINER
 SET search_path = pg_catalog, public, pg_temp
 AS $$
 DECLARE
-  v_event json;
+  v_single json;
   v_day date;
 BEGIN
   IF p_log IS NOT NULL THEN
     INSERT INTO event_logs (log_name, cursor) VALUES (p_log, 0) ON CONFLICT DO NOTHING;
-    UPDATE event_logs SET cursor = p_to, updated_at = now() WHERE log_name = p_log AND cursor = p_from;
+    UPDATE event_logs SET cursor = p_to, updated_at = now() WHERE log_name = p_log AND cursor <= p_from;
     IF NOT FOUND THEN
       SELECT 'moved', cursor INTO status, at_cursor FROM event_logs WHERE log_name = p_log;
       RETURN;
@@ -138,20 +139,23 @@ BEGIN
   END IF;
   -- A cleanup adds days ahead; this is for a deployment whose cleanup has not run for a week, or that stores late.
   FOR v_day IN
-    SELECT DISTINCT (coalesce((e ->> 'created')::timestamptz, now()) AT TIME ZONE 'UTC')::date FROM json_array_elements(p_events) AS e
+    SELECT DISTINCT (coalesce((g ->> 'created')::timestamptz, now()) AT TIME ZONE 'UTC')::date FROM json_array_elements(p_entries) AS g
   LOOP
     PERFORM add_event_day(v_day);
   END LOOP;
   status := 'stored';
   refused := 0;
   BEGIN
-    stored := insert_events(p_events);
+    stored := insert_events(p_entries);
   EXCEPTION WHEN data_exception OR integrity_constraint_violation OR program_limit_exceeded THEN
     -- One of them cannot be stored. The others are.
     stored := 0;
-    FOR v_event IN SELECT e FROM json_array_elements(p_events) AS e LOOP
+    FOR v_single IN
+      SELECT json_build_array(json_build_object('tenant', g -> 'tenant', 'created', g -> 'created', 'events', json_build_array(e)))
+      FROM json_array_elements(p_entries) AS g, json_array_elements(g -> 'events') AS e
+    LOOP
       BEGIN
-        stored := stored + insert_events(json_build_array(v_event));
+        stored := stored + insert_events(v_single);
       EXCEPTION WHEN data_exception OR integrity_constraint_violation OR program_limit_exceeded THEN
         refused := refused + 1;
       END;
@@ -160,16 +164,18 @@ BEGIN
 END
 $$;
 --> statement-breakpoint
--- The rows of store_events. `session.end` brings the seconds of its session in `data`.
-CREATE FUNCTION insert_events(p_events json) RETURNS integer
+-- The rows of store_events. `session.end` brings the seconds of its session in `data`. Callers write such events too, so anything may
+-- be there: a session lasts a day at most.
+CREATE FUNCTION insert_events(p_entries json) RETURNS integer
 LANGUAGE plpgsql
 AS $$
 DECLARE
   v_count integer;
 BEGIN
   WITH given AS (
-    SELECT * FROM json_to_recordset(p_events) AS e (
-      tenant text, id text, type text, space text, "user" text, at timestamptz, data jsonb, created timestamptz)
+    SELECT g ->> 'tenant' AS tenant, (g ->> 'created')::timestamptz AS created, e.*
+    FROM json_array_elements(p_entries) AS g, json_to_recordset(g -> 'events') AS e (
+      id text, type text, space text, "user" text, at timestamptz, data jsonb)
   ), kept AS (
     INSERT INTO events (tenant_id, event_id, type, space_id, user_id, at, data, created_at)
     SELECT g.tenant, g.id, g.type, g.space, g."user", g.at, coalesce(g.data, '{}'), coalesce(g.created, now()) FROM given g
@@ -177,7 +183,8 @@ BEGIN
     INSERT INTO person_days AS d (tenant_id, user_id, day, space_id, sessions, seconds)
     SELECT g.tenant, g."user", (g.at AT TIME ZONE 'UTC')::date, coalesce(g.space, ''),
       count(*) FILTER (WHERE g.type = 'session.start'),
-      coalesce(sum((g.data ->> 'seconds')::bigint) FILTER (WHERE g.type = 'session.end'), 0)
+      coalesce(sum(CASE WHEN g.type = 'session.end' AND jsonb_typeof(g.data -> 'seconds') = 'number'
+        THEN round(least(greatest((g.data ->> 'seconds')::numeric, 0), 86400)) END), 0)
     FROM given g WHERE g."user" IS NOT NULL
     GROUP BY 1, 2, 3, 4
     ORDER BY 1, 2, 3, 4
@@ -190,9 +197,49 @@ BEGIN
 END
 $$;
 --> statement-breakpoint
-REVOKE ALL ON FUNCTION add_event_day(date), store_events(text, bigint, bigint, json), insert_events(json) FROM PUBLIC;
+-- Ends sessions that have expired without an end, p_limit at most: each ended at its last heartbeat. Of each it stores
+-- a `session.end`, if p_writes_events. @returns how many it ended.
+CREATE FUNCTION end_expired_sessions(p_limit integer, p_writes_events boolean) RETURNS integer
+LANGUAGE plpgsql
+SECURITY DEFINER
+SET search_path = pg_catalog, public, pg_temp
+AS $$
+DECLARE
+  v_count integer;
+  v_entries json;
+BEGIN
+  WITH expired AS (
+    SELECT s.tenant_id, s.session_id FROM sessions s
+    WHERE s.ended_at IS NULL AND s.expires_at < now()
+    LIMIT p_limit
+    FOR NO KEY UPDATE SKIP LOCKED
+  ), ended AS (
+    UPDATE sessions s SET ended_at = coalesce(s.last_heartbeat_at, s.created_at)
+    FROM expired e WHERE s.tenant_id = e.tenant_id AND s.session_id = e.session_id
+    RETURNING s.tenant_id, s.session_id, s.space_id, s.user_id, s.created_at, s.ended_at
+  )
+  SELECT count(*), json_agg(json_build_object('tenant', e.tenant_id, 'events', json_build_array(json_build_object(
+    'id', gen_random_uuid(), 'type', 'session.end', 'space', e.space_id, 'user', e.user_id, 'at', e.ended_at,
+    'data', json_build_object(
+      'sessionId', e.session_id, 'seconds', greatest(0, round(extract(epoch FROM e.ended_at - e.created_at))))))))
+  INTO v_count, v_entries FROM ended e;
+  IF v_count > 0 AND p_writes_events THEN
+    PERFORM add_event_day((now() AT TIME ZONE 'UTC')::date);
+    PERFORM insert_events(v_entries);
+  END IF;
+  RETURN v_count;
+END
+$$;
+--> statement-breakpoint
+-- Has the sessions without an end only, so that end_expired_sessions reads no others.
+CREATE INDEX sessions_without_end ON sessions (tenant_id, expires_at) WHERE ended_at IS NULL;
+--> statement-breakpoint
+REVOKE ALL ON FUNCTION add_event_day(date), store_events(text, bigint, bigint, json), insert_events(json),
+  end_expired_sessions(integer, boolean) FROM PUBLIC;
 --> statement-breakpoint
 GRANT EXECUTE ON FUNCTION store_events(text, bigint, bigint, json) TO worldkeep_app;
+--> statement-breakpoint
+GRANT EXECUTE ON FUNCTION end_expired_sessions(integer, boolean) TO worldkeep_app;
 --> statement-breakpoint
 GRANT EXECUTE ON FUNCTION insert_events(json) TO worldkeep_jobs;
 --> statement-breakpoint
@@ -203,5 +250,7 @@ ALTER TABLE events OWNER TO worldkeep_jobs;
 ALTER FUNCTION add_event_day(date) OWNER TO worldkeep_jobs;
 --> statement-breakpoint
 ALTER FUNCTION store_events(text, bigint, bigint, json) OWNER TO worldkeep_jobs;
+--> statement-breakpoint
+ALTER FUNCTION end_expired_sessions(integer, boolean) OWNER TO worldkeep_jobs;
 --> statement-breakpoint
 REVOKE CREATE ON SCHEMA public FROM worldkeep_jobs;

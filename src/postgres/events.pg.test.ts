@@ -7,7 +7,7 @@ import { openNeon } from './neon.ts';
 const { databaseUrl, databaseHttpUrl, migrationUrl } = stack();
 const postgres = openNeon({ databaseUrl, fetchEndpoint: databaseHttpUrl, timeoutMs: 10_000 });
 
-async function store(log: string | null, from: number, to: number, events: object[]): Promise<object> {
+async function store(log: string | null, from: number, to: number, entries: object[]): Promise<object> {
   const [[row]] = await postgres.inTenant('', (db) => [
     db
       .select({
@@ -16,7 +16,7 @@ async function store(log: string | null, from: number, to: number, events: objec
         refused: sql<number | null>`refused`,
         atCursor: sql<string | null>`at_cursor`,
       })
-      .from(sql`store_events(${log}, ${from}::bigint, ${to}::bigint, ${JSON.stringify(events)}::json)`),
+      .from(sql`store_events(${log}, ${from}::bigint, ${to}::bigint, ${JSON.stringify(entries)}::json)`),
   ]);
   return row ?? {};
 }
@@ -34,30 +34,42 @@ it('events of a log are stored once, and one that cannot be stored does not stop
   const tenant = uniqueName('tenant');
   const log = uniqueName('log');
   const at = '2026-11-01T10:00:00Z';
-  const events = [
-    { tenant, id: 'a', type: 'session.start', space: 'main', user: 'ann', at, created: at },
+  const end = { type: 'session.end', space: 'main', user: 'ann', at };
+  const entries = [
     {
       tenant,
-      id: 'b',
-      type: 'session.end',
-      space: 'main',
-      user: 'ann',
-      at,
       created: at,
-      data: { seconds: 90 },
+      events: [
+        { id: 'a', type: 'session.start', space: 'main', user: 'ann', at },
+        { ...end, id: 'b', data: { seconds: 90 } },
+        { id: 'c', type: 'odd', at: 'yesterday evening' },
+      ],
     },
-    { tenant, id: 'c', type: 'odd', at: 'yesterday evening', created: at },
+    {
+      tenant,
+      created: at,
+      events: [
+        { ...end, id: 'd', data: { seconds: 'many' } },
+        { ...end, id: 'e', data: { seconds: 1e300 } },
+      ],
+    },
   ];
-  expect(await store(log, 0, 7, events)).toEqual({ status: 'stored', stored: 2, refused: 1, atCursor: null });
-  expect(await store(log, 0, 7, events)).toMatchObject({ status: 'moved', atCursor: '7' });
-  expect(await readEvents(tenant)).toEqual([[{ id: 'a' }, { id: 'b' }], [{ sessions: 1, seconds: 90 }]]);
+  expect(await store(log, 0, 7, entries)).toEqual({
+    status: 'stored',
+    stored: 4,
+    refused: 1,
+    atCursor: null,
+  });
+  expect(await store(log, 0, 7, entries)).toMatchObject({ status: 'moved', atCursor: '7' });
+  const ids = ['a', 'b', 'd', 'e'].map((id) => ({ id }));
+  expect(await readEvents(tenant)).toEqual([ids, [{ sessions: 1, seconds: 86_490 }]]);
   expect(await readEvents(uniqueName('tenant'))).toEqual([[], []]);
 });
 
 it('no role reads the events of another tenant in the partition of a day', async () => {
   const tenant = uniqueName('tenant');
   const day = '2026-10-07';
-  await store(null, 0, 0, [{ tenant, id: 'a', type: 'x', at: day, created: day }]);
+  await store(null, 0, 0, [{ tenant, created: day, events: [{ id: 'a', type: 'x', at: day }] }]);
   const owner = new pg.Client({ connectionString: migrationUrl });
   await owner.connect();
   onTestFinished(() => owner.end());
