@@ -30,8 +30,8 @@ BEGIN
 END
 $$;
 --> statement-breakpoint
--- Erases a person. Their row, memberships, avatars and sessions are deleted, and their messages stay without an author. Their objects in
--- all worlds (also replaced and staged ones) get p_pseudonym, so that they still have one common author. Entries in a log are applied
+-- Erases a person. Their row, memberships, avatars, sessions and events are deleted, and their messages stay without an author. Their
+-- objects in all worlds (also replaced and staged ones) get p_pseudonym, so that they still have one common author. Entries in a log are applied
 -- later; erasing again finds them, and also the writes of a session that was still open in another process.
 -- Outcome: whether there was anything to erase.
 CREATE FUNCTION erase_user(p_user text, p_pseudonym text) RETURNS boolean
@@ -91,7 +91,10 @@ BEGIN
   WHERE tenant_id = v_tenant AND cardinality(posted_ids) > 0 AND entries::text ~ v_author;
   GET DIAGNOSTICS v_count = ROW_COUNT;
   v_erased := v_erased + v_count;
-
+  DELETE FROM events WHERE tenant_id = v_tenant AND user_id = p_user;
+  GET DIAGNOSTICS v_count = ROW_COUNT;
+  v_erased := v_erased + v_count;
+  DELETE FROM person_days WHERE tenant_id = v_tenant AND user_id = p_user;
   DELETE FROM sessions WHERE tenant_id = v_tenant AND user_id = p_user;
   DELETE FROM space_members WHERE tenant_id = v_tenant AND user_id = p_user;
   -- Moves tenants.rev, whether the row was there or not: what a state shows of its authors has changed.
