@@ -257,6 +257,7 @@ $$;
 -- p_written_seqs, p_written_ids: the entries whose callers need an object as the entry left it, and the object of each.
 -- p_doubtful: the objects of p_puts that earlier operations of the batch assumed to exist.
 -- p_is_direct: the batch comes from no log, and must not come between the entries of one.
+-- p_changes, p_posted: operations that changed objects and avatars, and posted messages, for the day of the space.
 -- Outcomes:
 -- - applied. unknown: moves and patches of missing objects. dead: [{id, seq, index, kind, target}]. absent_objects, absent_users,
 --   absent_messages: missing targets of moves, patches, deletions, p_doubtful and avatars. no_effects: [{seq, index, status}] of singles without effect.
@@ -268,7 +269,7 @@ CREATE FUNCTION apply_batch(
   p_space text, p_incarnation text, p_from bigint, p_to bigint,
   p_moves object_rows, p_patches object_rows, p_puts object_rows, p_deletes object_rows, p_avatars avatar_rows,
   p_messages message_rows, p_singles single_rows, p_authors text[], p_results jsonb, p_presumed presumed_rows, p_written_seqs bigint[], p_written_ids text[], p_doubtful text[],
-  p_incidents jsonb, p_is_direct boolean,
+  p_incidents jsonb, p_is_direct boolean, p_changes integer, p_posted integer,
   OUT status text, OUT at_cursor bigint, OUT at_incarnation text, OUT unknown integer, OUT dead jsonb, OUT poison jsonb,
   OUT absent_objects text[], OUT absent_users text[], OUT absent_messages text[], OUT no_effects jsonb)
 LANGUAGE plpgsql
@@ -365,6 +366,13 @@ BEGIN
     status := 'poisoned';
     RETURN;
   END;
+
+  IF p_changes > 0 OR p_posted > 0 THEN
+    INSERT INTO space_days AS d (tenant_id, space_id, day, changes, messages)
+    VALUES (v_tenant, p_space, (to_timestamp(p_to / 1000000) AT TIME ZONE 'UTC')::date, p_changes, p_posted)
+    ON CONFLICT (tenant_id, space_id, day)
+    DO UPDATE SET changes = d.changes + excluded.changes, messages = d.messages + excluded.messages;
+  END IF;
 
   v_results := mark_absent(p_results, p_presumed, absent_objects, absent_users, absent_messages);
   IF cardinality(p_written_seqs) > 0 THEN

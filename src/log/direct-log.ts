@@ -145,7 +145,7 @@ export class DirectLog {
         rowsMax: Number.POSITIVE_INFINITY,
         apart,
       });
-      const { objects, avatars, messages, singles, results, written } = plan;
+      const { objects, avatars, messages, singles, results, written, counts } = plan;
       // A write without changes takes no place in the order.
       if (objects.length + avatars.length + messages.length + singles.length === 0)
         return { results: results[0]?.results ?? [], written: null };
@@ -158,6 +158,7 @@ export class DirectLog {
         messages,
         singles,
         written,
+        counts,
         incidents: [],
         presumed: plan.presumed,
         // Only Postgres knows the outcomes of single operations, and it stores them.

@@ -97,6 +97,12 @@ export interface WrittenKey {
   id: string;
 }
 
+/** Operations of a batch for the statistics of its space: those that changed objects and avatars, and the posted messages. */
+export interface BatchCounts {
+  changes: number;
+  posted: number;
+}
+
 /** A part of the log, to apply in one transaction that moves the cursor from `from` to `to`. */
 export interface Batch {
   incarnation: string;
@@ -110,6 +116,7 @@ export interface Batch {
   /** By entry, for callers that wait. The outcomes of `singles` replace the statuses here. */
   results: { seq: Seq; results: OperationResult[] }[];
   incidents: Incident[];
+  counts?: BatchCounts;
   /** Puts and patches whose callers need the object as the operation left it, each with the seq of its entry. */
   written?: readonly WrittenKey[];
   /** The puts in `objects` whose object earlier operations of the batch assumed to exist. */

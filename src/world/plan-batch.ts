@@ -1,6 +1,7 @@
 import type {
   AvatarChange,
   Batch,
+  BatchCounts,
   MessageChange,
   NoEffect,
   ObjectChange,
@@ -69,6 +70,8 @@ export interface BatchPlan extends Pick<Batch, 'objects' | 'avatars' | 'singles'
   to: Seq;
   /** Operations in them. */
   operations: number;
+  /** Without operations that surely have no effect. */
+  counts: BatchCounts;
 }
 
 /** The objects with conditions: `planBatch` must know their seqs. Entries after a staged world are left out. */
@@ -141,6 +144,7 @@ class Planner {
   /** Objects whose rows are complete: a caller needs the object as it is in the row. */
   readonly #complete = new Set<string>();
   readonly #returnsAfter: Seq;
+  readonly #counts: BatchCounts = { changes: 0, posted: 0 };
   #followers = 0;
   #operations = 0;
 
@@ -208,6 +212,8 @@ class Planner {
           status,
           kind: findKind(op),
         });
+      else if (!isOfMessage(op)) this.#counts.changes++;
+      else if (op.op === 'chat.post') this.#counts.posted++;
       index++;
     }
     this.#operations += ops.length;
@@ -226,6 +232,7 @@ class Planner {
   finish(): Omit<BatchPlan, 'used' | 'to'> {
     return {
       operations: this.#operations,
+      counts: this.#counts,
       objects: Array.from(this.#objects.values(), ({ change }) => change),
       avatars: Array.from(this.#avatars.values(), ({ change }) => change),
       messages: [...this.#messages.values()],

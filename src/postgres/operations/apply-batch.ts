@@ -45,6 +45,7 @@ export async function applyBatch(
 ): Promise<BatchOutcome> {
   const { incarnation, from, to, objects, avatars, singles, results, incidents } = batch;
   const { isDirect = false, messages = [], written = [], doubtful = [], presumed = [] } = batch;
+  const { changes, posted } = batch.counts ?? { changes: 0, posted: 0 };
   const authors = new AuthorList();
   const rows = {
     moves: new ObjectRows(authors),
@@ -77,7 +78,7 @@ export async function applyBatch(
         noEffects: sql<BatchRow['noEffects']>`no_effects`,
       })
       .from(
-        sql`apply_batch(${spaceId}, ${incarnation}, ${from}::bigint, ${to}::bigint, ${rows.moves.toSql()}, ${rows.patches.toSql()}, ${rows.puts.toSql()}, ${deletes.toSql()}, ${encodeAvatars(avatars)}, ${encodeMessages(messages)}, ${singleRows}, ${toTexts(authors.ids)}::text[], ${encodeResults(results)}, ${encodePresumed(presumed)}, ${encodeSeqs(stored)}, ${toTexts(stored.map(({ id }) => id))}::text[], ${toTexts(doubtful)}::text[], ${encodeIncidents(incidents)}, ${isDirect}::boolean)`,
+        sql`apply_batch(${spaceId}, ${incarnation}, ${from}::bigint, ${to}::bigint, ${rows.moves.toSql()}, ${rows.patches.toSql()}, ${rows.puts.toSql()}, ${deletes.toSql()}, ${encodeAvatars(avatars)}, ${encodeMessages(messages)}, ${singleRows}, ${toTexts(authors.ids)}::text[], ${encodeResults(results)}, ${encodePresumed(presumed)}, ${encodeSeqs(stored)}, ${toTexts(stored.map(({ id }) => id))}::text[], ${toTexts(doubtful)}::text[], ${encodeIncidents(incidents)}, ${isDirect}::boolean, ${changes}::integer, ${posted}::integer)`,
       ),
     ...(returned === undefined ? [] : [selectObject(db, tenantId, spaceId, returned.id)]),
   ]);
