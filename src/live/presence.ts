@@ -25,21 +25,27 @@ export interface PresentPerson {
 
 /**
  * The part of Redis that Presence needs. Times are milliseconds since 1970. A session has left after `LIMITS.presenceSilentMsMax` of
- * silence.
+ * silence. `silent` are the people who left by their silence, as this call noticed: each leave is noticed once.
  */
 export interface PresenceStore {
   /** A stay that has ended is not begun again. */
-  touch(stay: Stay): Promise<void>;
+  touch(stay: Stay): Promise<{ hasJoined: boolean; silent: string[] }>;
   /** @param sessionId null: all that the person has in the space. */
-  leave(space: PresenceSpace, userId: string, sessionId: string | null): Promise<void>;
-  /** @returns how many stays were taken out. */
-  sweep(space: PresenceSpace): Promise<number>;
+  leave(space: PresenceSpace, userId: string, sessionId: string | null): Promise<{ hasLeft: boolean }>;
+  /** @returns `swept`: how many stays were taken out. */
+  sweep(space: PresenceSpace): Promise<{ swept: number; silent: string[] }>;
   /** @param after userId behind which to go on, '' for the beginning. */
   list(
     space: PresenceSpace,
     page: { after: string; limit: number },
-  ): Promise<{ people: ListedPerson[]; next: string | null }>;
+  ): Promise<{ people: ListedPerson[]; next: string | null; silent: string[] }>;
   clear(space: PresenceSpace): Promise<void>;
+}
+
+/** A person who has joined a space or left it. `time_out`: they left by their silence. */
+export interface PresenceChange extends PresenceSpace {
+  userId: string;
+  event: 'join' | 'leave' | 'time_out';
 }
 
 export interface ListedPerson {
@@ -59,18 +65,26 @@ export interface ListedPerson {
 export class Presence {
   readonly #store: PresenceStore;
 
-  constructor(store: PresenceStore) {
+  readonly #onChange: (change: PresenceChange) => void;
+
+  /** @param onChange called by the process that notices a change, once a change; not for an erased person or a deleted space */
+  constructor(store: PresenceStore, onChange: (change: PresenceChange) => void = () => undefined) {
     this.#store = store;
+    this.#onChange = onChange;
   }
 
   /** Notes that the session continues, unless it has ended. It also removes sessions of the space that were silent for too long. */
   async touch(stay: Stay): Promise<void> {
-    await this.#store.touch(stay);
+    const { hasJoined, silent } = await this.#store.touch(stay);
+    const { tenantId, spaceId, userId } = stay;
+    this.#tellSilent(stay, silent);
+    if (hasJoined) this.#onChange({ tenantId, spaceId, userId, event: 'join' });
   }
 
   /** Ends the stay for good: what is still heard of it does not bring it back. */
   async leave({ userId, sessionId, ...space }: Stay): Promise<void> {
-    await this.#store.leave(space, userId, sessionId);
+    const { hasLeft } = await this.#store.leave(space, userId, sessionId);
+    if (hasLeft) this.#onChange({ ...space, userId, event: 'leave' });
   }
 
   /** Ends all stays of a person in the space. */
@@ -80,7 +94,9 @@ export class Presence {
 
   /** Takes out what was silent for too long, and publishes it. @returns how many stays that were. */
   async sweep(space: PresenceSpace): Promise<number> {
-    return this.#store.sweep(space);
+    const { swept, silent } = await this.#store.sweep(space);
+    this.#tellSilent(space, silent);
+    return swept;
   }
 
   /** The people in a space, by their ids. It does not check whether the space exists. @throws validation_failed */
@@ -94,7 +110,8 @@ export class Presence {
   > {
     const page = { limit: checkPageLimit(limit), after: readCursor(cursor) };
     const space = { tenantId, spaceId: checkId(spaceId, '/space') };
-    const { people, next } = await this.#store.list(space, page);
+    const { people, next, silent } = await this.#store.list(space, page);
+    this.#tellSilent(space, silent);
     return {
       items: people.map(({ userId, sessions, joinedMs, seenMs }) => ({
         userId,
@@ -109,6 +126,10 @@ export class Presence {
   /** Takes everybody out of a space that is gone. Nobody is told: nobody can be there to hear. */
   async clear(space: PresenceSpace): Promise<void> {
     await this.#store.clear(space);
+  }
+
+  #tellSilent({ tenantId, spaceId }: PresenceSpace, silent: readonly string[]): void {
+    for (const userId of silent) this.#onChange({ tenantId, spaceId, userId, event: 'time_out' });
   }
 }
 

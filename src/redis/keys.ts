@@ -171,6 +171,21 @@ export function noEffectsKey(space: SpaceAddress): string {
   return `${KEY_PREFIX}:{${spaceMember(space)}}:no-effects`;
 }
 
+/** The log of events of the whole deployment. No tenant and no space has this name, because an id has no `!`. */
+const EVENTS_PREFIX = `${KEY_PREFIX}:{!events}`;
+
+/** Its state, its entries and its pending bytes: a hash, a stream and a hash, without an expiry. See scripts/append-events.lua. */
+export const EVENT_LOG_KEYS = [
+  `${EVENTS_PREFIX}:meta`,
+  `${EVENTS_PREFIX}:log`,
+  `${EVENTS_PREFIX}:pending`,
+] as const;
+
+/** Ids that a tenant's callers gave to events: a sorted set, with an expiry. */
+export function eventIdsKey(tenantId: string): string {
+  return `${EVENTS_PREFIX}:ids:${tenantId}`;
+}
+
 /** The name of this life of Redis: a string. */
 export const INSTANCE_KEY = `${KEY_PREFIX}:instance`;
 

@@ -20,21 +20,26 @@ export function createPresenceStore(redis: RedisClient): PresenceStore {
     );
   }
   async function list(space: PresenceSpace, limit: number, after: string) {
-    const [swept, next, ...people] = readList(await run(LIST_PRESENCE, space, String(limit), after));
-    return { swept: readCount(swept), next: readText(next), people };
+    const [swept, next, count, ...rest] = readList(await run(LIST_PRESENCE, space, String(limit), after));
+    const silent = rest.splice(0, readCount(count)).map(readText);
+    return { swept: readCount(swept), next: readText(next), silent, people: rest };
   }
 
   return {
     async touch({ userId, sessionId, ...space }) {
-      readCount(await run(TOUCH_PRESENCE, space, userId, sessionId));
+      const [joined, ...silent] = readList(await run(TOUCH_PRESENCE, space, userId, sessionId));
+      return { hasJoined: readCount(joined) === 1, silent: silent.map(readText) };
     },
     async leave(space, userId, sessionId) {
-      readCount(await run(LEAVE_PRESENCE, space, userId, sessionId ?? ''));
+      return { hasLeft: readCount(await run(LEAVE_PRESENCE, space, userId, sessionId ?? '')) === 1 };
     },
-    sweep: async (space) => (await list(space, 0, '')).swept,
+    async sweep(space) {
+      const { swept, silent } = await list(space, 0, '');
+      return { swept, silent };
+    },
     async list(space, { after, limit }) {
-      const { people, next } = await list(space, limit, after);
-      return { people: readPeople(people), next: next === '' ? null : next };
+      const { people, next, silent } = await list(space, limit, after);
+      return { people: readPeople(people), next: next === '' ? null : next, silent };
     },
     async clear(space) {
       await redis.command('UNLINK', ...presenceKeys(space));

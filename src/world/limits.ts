@@ -154,6 +154,27 @@ export const LIMITS = {
   replayWindowBytesMax: 64 * 1024 * 1024,
   /** Bytes of operations in one response of `changes`. A response has at least one entry. */
   changesBytesMax: 1024 * 1024,
+  /** Events of one request, and characters of an event's type. */
+  eventsPerRequestMax: 1_000,
+  eventTypeLengthMax: 64,
+  /** Bytes of an event's `data` as Postgres prints the jsonb. */
+  eventDataBytesMax: 8_192,
+  /** The furthest that an event's `at` may be in the past and in the future. */
+  eventAgeDaysMax: 30,
+  eventAheadSecondsMax: 300,
+  /** Bytes of events that wait for Postgres: of all tenants, and of one. Above them events are dropped. */
+  eventsBacklogBytesMax: 32 * 1024 * 1024,
+  eventsTenantBacklogBytesMax: 8 * 1024 * 1024,
+  /** Redis remembers the ids that callers gave to events: for so many seconds, and the newest of a tenant. */
+  eventIdSeconds: 3_600,
+  eventIdsKeptMax: 100_000,
+  /** Milliseconds that a request waits for Redis to take its events. Later they are dropped. */
+  eventsAppendMsMax: 1_000,
+  /** Events, and their bytes, of one batch to Postgres. */
+  eventsBatchMax: 5_000,
+  eventsBatchBytesMax: 2 * 1024 * 1024,
+  /** Events of the product itself that a process holds before it appends them. */
+  ownEventsHeldMax: 1_000,
   /** Open streams in the whole deployment: per space, per API key, per session. */
   streamsPerSpaceMax: 1_000,
   streamsPerKeyMax: 100,

@@ -6,11 +6,13 @@ KEYS[1] … [5], ARGV[1] … [4] as shared/presence.lua says
 ARGV[5] people at most; 0: none are listed
 ARGV[6] userId behind which the list goes on, '' for its beginning
 
-Replies {stays taken out, userId behind which the next page goes on or '' for none, userId, its people's record, userId, …}
+Replies {stays taken out, userId behind which the next page goes on or '' for none, number of people who have left by their silence, their
+userIds, userId, its people's record, userId, …}
 ]]
 -- include presence.lua
 -- More than that wait for the next call, and are passed over in the list.
-local reply = {sweep(1000), ''}
+local swept = sweep(1000)
+local reply = {swept, '', #silentPeople, unpack(silentPeople)}
 local limit = tonumber(ARGV[5])
 if limit == 0 then
   return reply

@@ -7,7 +7,7 @@ KEYS[1] … [5], ARGV[1] … [4] as shared/presence.lua says
 ARGV[5] userId
 ARGV[6] sessionId
 
-Replies 1 if the person has joined by this, else 0.
+Replies {1 if the person has joined by this, else 0, userId of a person who has left by their silence, userId, …}
 ]]
 -- include presence.lua
 -- At most so many on the way of one heartbeat.
@@ -16,7 +16,7 @@ sweep(100)
 local userId = ARGV[5]
 local stay = userId .. '!' .. ARGV[6]
 if redis.call('ZSCORE', ended, stay) then
-  return 0
+  return {0, unpack(silentPeople)}
 end
 local isNew = redis.call('ZADD', stays, print(now), stay) == 1
 local joined, _, count = readPerson(userId)
@@ -32,4 +32,4 @@ local untilMs = print(now + tonumber(ARGV[4]))
 for _, key in ipairs({stays, people, names}) do
   redis.call('PEXPIREAT', key, untilMs)
 end
-return hasJoined and 1 or 0
+return {hasJoined and 1 or 0, unpack(silentPeople)}

@@ -63,6 +63,8 @@ local function readPerson(userId)
   return joined, seen, tonumber(count)
 end
 
+-- The people who have left by their silence since this script began.
+local silentPeople = {}
 -- With the last of a person's stays they are gone themselves, which is said once.
 local function remove(member, event)
   if redis.call('ZREM', stays, member) == 0 then
@@ -76,6 +78,9 @@ local function remove(member, event)
     redis.call('HDEL', people, userId)
     redis.call('ZREM', names, userId)
     publish(event, userId)
+    if event == 'time_out' then
+      silentPeople[#silentPeople + 1] = userId
+    end
   end
 end
 
