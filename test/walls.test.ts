@@ -52,14 +52,15 @@ const FORBIDDEN: [string, string][] = [
   ['src/a-class.ts', 'hono'],
   ['src/a-class.ts', 'drizzle-orm'],
   ['src/a-class.ts', './index.ts'],
-  ...['access', 'analytics', 'jobs', 'live', 'log', 'metrics', 'state'].flatMap((folder): [string, string][] => [
+  ...['access', 'analytics', 'events', 'jobs', 'live', 'log', 'metrics', 'state'].flatMap((folder): [string, string][] => [
     [`src/${folder}/a.ts`, '../postgres/client.ts'],
     [`src/${folder}/a.ts`, 'hono'],
     [`src/${folder}/a.ts`, '../index.ts'],
     ['src/world/a.ts', `../${folder}/a.ts`],
   ]),
   ...[
-    ...['access', 'analytics', 'live', 'log', 'metrics', 'persistence', 'state', 'postgres', 'redis', 'qstash'],
+    ...['access', 'analytics', 'events', 'jobs', 'live', 'log', 'metrics', 'persistence', 'state'],
+    ...['postgres', 'redis', 'qstash'],
   ].flatMap(
     (folder): [string, string][] => [
       [`src/${folder}/a.ts`, '../persistence-layer.ts'],

@@ -93,22 +93,29 @@ export const timeSchema = z.iso
     'must be a time from 1970 to 9999 in UTC',
   );
 
+/** A JSON object that Postgres can store. @param checkSize is given the bytes that Postgres prints */
+export function jsonObjectSchema(checkSize: (bytes: number, context: z.RefinementCtx<JsonObject>) => void) {
+  return z.custom<JsonObject>().superRefine((value, context) => {
+    const issue = (message: string) => context.addIssue({ code: 'custom', message });
+    // Ends here, because a later rule may read a member of the object.
+    if (typeof value !== 'object' || value === null || Array.isArray(value))
+      return context.addIssue({ code: 'custom', message: 'must be an object', continue: false });
+    if (measureDepth(value, LIMITS.propertiesDepthMax) > LIMITS.propertiesDepthMax)
+      return issue(`must have at most ${LIMITS.propertiesDepthMax} levels of nested objects or lists`);
+    const unkeepable = findUnkeepable(value);
+    if (unkeepable !== null) return issue(unkeepable);
+    // Counts only up to here: far above the limit, the exact size does not help a caller.
+    checkSize(countPrintedBytes(value, 16 * LIMITS.propertiesBytesMax), context);
+  });
+}
+
 /** A JSON object within the limits of size and depth, as Postgres will print it. */
-export const propertiesSchema = z.custom<JsonObject>().superRefine((value, context) => {
-  const issue = (message: string, params?: Record<string, string>) =>
-    context.addIssue({ code: 'custom', message, ...(params && { params }) });
-  // Ends here, because a later rule may read a member of the object.
-  if (typeof value !== 'object' || value === null || Array.isArray(value))
-    return context.addIssue({ code: 'custom', message: 'must be an object', continue: false });
-  if (measureDepth(value, LIMITS.propertiesDepthMax) > LIMITS.propertiesDepthMax)
-    return issue(`must have at most ${LIMITS.propertiesDepthMax} levels of nested objects or lists`);
-  const unkeepable = findUnkeepable(value);
-  if (unkeepable !== null) return issue(unkeepable);
-  // Counts only up to here: far above the limit, the exact size does not help a caller.
-  const bytes = countPrintedBytes(value, 16 * LIMITS.propertiesBytesMax);
+export const propertiesSchema = jsonObjectSchema((bytes, context) => {
   if (bytes > LIMITS.propertiesBytesMax)
-    issue(`must use at most ${LIMITS.propertiesBytesMax} bytes in the database, not ${bytes}`, {
-      code: 'properties_too_large',
+    context.addIssue({
+      code: 'custom',
+      message: `must use at most ${LIMITS.propertiesBytesMax} bytes in the database, not ${bytes}`,
+      params: { code: 'properties_too_large' },
     });
 });
 
