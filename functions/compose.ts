@@ -55,6 +55,7 @@ import { createStateStore } from '../src/redis/snapshot.ts';
 import { createStreamPlaces } from '../src/redis/stream-places.ts';
 import { SpaceState, type StateLoader } from '../src/state/space-state.ts';
 import { LIMITS } from '../src/world/limits.ts';
+import { openEvents } from './compose-events.ts';
 import { countBatch, openMetrics } from './compose-metrics.ts';
 import { openMemory, openSpill, returnsSpilled } from './compose-outages.ts';
 import { openUpkeep } from './compose-upkeep.ts';
@@ -155,7 +156,12 @@ export function compose(env: Env, runtime: Runtime): Composition {
     log,
     metrics,
   });
-  const presence = redis && new Presence(createPresenceStore(redis));
+  const { events, ownEvents, onPresence, onSession, endEvents } = openEvents(config, redis, postgres, {
+    now,
+    log,
+    defer,
+  });
+  const presence = redis && new Presence(createPresenceStore(redis), onPresence);
   const live = config.redis === null ? null : runtime.openLive({ ...config.redis, readHeaders });
   const changes = logs && new SpaceChanges(logs.store, drainStore, logs.noteAhead);
   const streams =
@@ -205,7 +211,7 @@ export function compose(env: Env, runtime: Runtime): Composition {
     config,
     persistence: new PersistenceLayer(
       createWorldStore(postgres),
-      { log: worldLog, state },
+      { log: worldLog, state, defer, events },
       { tenantId: config.defaultTenantId, spaceId: config.defaultSpaceId },
     ),
     apiKeys: new ApiKeys(createApiKeyStore(credentials), {
@@ -218,6 +224,7 @@ export function compose(env: Env, runtime: Runtime): Composition {
       keys: config.sessionSigning,
       presence,
       onPresenceAway: (cause) => log('warn', 'presence_away', { causes: describeError(cause) }),
+      onSession,
     }),
     limiter: new RateLimiter(redis && createRateLimitStore(redis), {
       now,
@@ -246,6 +253,8 @@ export function compose(env: Env, runtime: Runtime): Composition {
     assets,
     analytics: new Analytics(createAnalyticsStore(postgres, slowPostgres), { now }),
     ...openUpkeep(config, postgres, { redis, known: logs?.known ?? null, assets, now, log }),
+    events,
+    ownEvents,
     defer,
     endStreams: () => streams?.endAll(),
     async close() {
@@ -253,6 +262,7 @@ export function compose(env: Env, runtime: Runtime): Composition {
       await memory?.end();
       spill?.end();
       drain?.endRests();
+      await endEvents();
       await counts.end();
       await Promise.allSettled(underWay);
       // Drains that were under way have counted too.

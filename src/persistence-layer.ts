@@ -1,3 +1,4 @@
+import type { EventCounts, EventLog } from './events/event-log.ts';
 import { fingerprint } from './helpers/fingerprint.ts';
 import type { StagedWorld } from './log/log-stores.ts';
 import type { AppendOptions, CommittedOperations, Queued } from './log/space-log.ts';
@@ -33,6 +34,7 @@ import type { SpaceState, Version } from './state/space-state.ts';
 import { checkOperations } from './world/check-operations.ts';
 import { readCursor, writeCursor } from './world/cursor.ts';
 import { type MissingThing, notFound } from './world/errors.ts';
+import { checkEvents, type EventAuthor } from './world/event-schema.ts';
 import { readStateLines, type StateSource } from './world/read-state-lines.ts';
 import {
   checkId,
@@ -92,6 +94,8 @@ interface Order {
   defer?: PersistenceOptions['defer'];
   /** The cached states, if the log is in a Redis. */
   state?: Pick<SpaceState, 'read' | 'waitUntilCommitted' | 'invalidateWhile'> | null;
+  /** Absent: the one that was there stays. */
+  events?: Pick<EventLog, 'append'>;
 }
 
 interface InSpace {
@@ -127,8 +131,8 @@ export class PersistenceLayer {
   }
 
   /** From now on writes go through this log, and `defer` keeps going what they leave to be done; states are read by `state`. */
-  useLog({ log, defer, state = null }: Order): void {
-    Object.assign(this.#order, { log, defer, state });
+  useLog({ log, defer, state = null, events }: Order): void {
+    Object.assign(this.#order, { log, defer, state, ...(events && { events }) });
   }
 
   /** The tenant and the space of calls that name none. */
@@ -325,6 +329,20 @@ export class PersistenceLayer {
   /** Messages, newest first. `before` and `after` are ids of messages, or seqs. It shows every acknowledged message. */
   async listMessages({ spaceId, ...page }: InSpace & ChatPage = {}): Promise<Page<ChatMessage>> {
     return listMessages(this.#readContext(spaceId), page);
+  }
+
+  /**
+   * Takes events for analysts: `{events: [{id?, type, spaceId?, userId?, at?, data?}]}`. They are no part of any world. Under load they are
+   * dropped, and so they are while no store takes them: the outcome counts them. @throws validation_failed; never because of load
+   */
+  async appendEvents(
+    input: unknown,
+    { author = null, nowMs = Date.now() }: { author?: EventAuthor | null; nowMs?: number } = {},
+  ): Promise<EventCounts> {
+    const events = checkEvents(this.#read(input), { nowMs, author });
+    const { events: log, defer: deferAll } = this.#order;
+    if (log === undefined) return { accepted: 0, duplicates: 0, dropped: events.length };
+    return log.append(this.#options.tenantId, events, this.#options.defer ?? deferAll ?? (() => undefined));
   }
 
   /** The only person in whose name this layer writes; null: any. */

@@ -6,6 +6,7 @@ import {
   type FileUpload,
   findMissingParts,
 } from '../../src/library/asset-library.ts';
+import type { LibraryAsset } from '../../src/library/asset-types.ts';
 import { AppError, notFound } from '../../src/world/errors.ts';
 import { LIMITS } from '../../src/world/limits.ts';
 import { check, nameSchema, urlSchema } from '../../src/world/schemas.ts';
@@ -13,6 +14,7 @@ import { readJson } from '../http/body.ts';
 import type { AppContext } from '../http/context.ts';
 import { isFresh } from '../http/etag.ts';
 import { readParam } from '../http/input.ts';
+import { recordEvent } from '../http/own-events.ts';
 import { readQuery } from '../http/query.ts';
 import { readRange } from '../http/range.ts';
 import { openBody, readDigest, readLength } from '../http/upload-body.ts';
@@ -52,7 +54,7 @@ export function createAssetHandlers(kind: AssetKind) {
       const { jsonBodyBytesMax } = c.get('services').config.limits;
       const input = check(assetUrlInput, await readJson(c, { bytesMax: jsonBodyBytesMax }));
       const linked = await libraryOf(c).addUrl(tenantOf(c), kind, input);
-      return c.json(linked, 201, { Location: `${at}/${linked.id}` });
+      return answerAdded(c, linked);
     }
     const input = {
       name: check(fileNameSchema, name ?? readFileName(c) ?? kind, '/name'),
@@ -62,7 +64,7 @@ export function createAssetHandlers(kind: AssetKind) {
     };
     const asset = await libraryOf(c).upload(tenantOf(c), kind, input, openBody(c));
     countUpload(c, asset);
-    return c.json(asset, 201, { Location: `${at}/${asset.id}` });
+    return answerAdded(c, asset);
   }
 
   async function list(c: AppContext): Promise<Response> {
@@ -148,13 +150,19 @@ export function createAssetHandlers(kind: AssetKind) {
     readQuery(c, []);
     const asset = await libraryOf(c).completeUpload(tenantOf(c), kind, readParam(c, 'id'));
     countUpload(c, asset);
-    return c.json(asset, 201, { Location: `${at}/${asset.id}` });
+    return answerAdded(c, asset);
   }
 
   async function abortUpload(c: AppContext): Promise<Response> {
     readQuery(c, []);
     await libraryOf(c).abortUpload(tenantOf(c), kind, readParam(c, 'id'));
     return c.body(null, 204);
+  }
+
+  function answerAdded(c: AppContext, asset: LibraryAsset): Response {
+    const { id, bytes, contentType } = asset;
+    recordEvent(c, { type: `${kind}.uploaded`, data: { id, bytes, contentType } });
+    return c.json(asset, 201, { Location: `${at}/${id}` });
   }
 
   /** A session sees what the states of its space show. @throws not_found */

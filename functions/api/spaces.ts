@@ -2,6 +2,7 @@ import { readJson } from '../http/body.ts';
 import type { AppContext } from '../http/context.ts';
 import { refuseConditions } from '../http/etag.ts';
 import { readParam, refuseOther } from '../http/input.ts';
+import { recordEvent } from '../http/own-events.ts';
 import { readQuery } from '../http/query.ts';
 import { answerWritten } from '../http/written.ts';
 
@@ -13,6 +14,7 @@ export async function putSpace(c: AppContext): Promise<Response> {
   const body = await readJson(c, { bytesMax: c.get('services').config.limits.jsonBodyBytesMax });
   refuseOther(body, 'id', spaceId);
   const { space, created } = await c.get('worlds').putSpace(spaceId, body);
+  if (created) recordEvent(c, { type: 'space.created', spaceId: space.id });
   return answerWritten(c, space, { created, location: `/v1/spaces/${space.id}` });
 }
 
@@ -34,6 +36,7 @@ export async function deleteSpace(c: AppContext): Promise<Response> {
   const spaceId = readParam(c, 'space');
   await c.get('worlds').deleteSpace(spaceId);
   await c.get('services').sessions.closeSpace(c.get('principal').tenantId, spaceId);
+  recordEvent(c, { type: 'space.deleted', spaceId });
   return c.body(null, 204);
 }
 

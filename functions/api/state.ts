@@ -10,6 +10,7 @@ import { answerAccepted, writeDurability } from '../http/durability.ts';
 import { isConditional, isFresh, readStateTag, refuseConditions, writeStateEtag } from '../http/etag.ts';
 import { readParam } from '../http/input.ts';
 import { NDJSON, readPieces, sendsNdjson, streamLines } from '../http/ndjson.ts';
+import { recordEvent } from '../http/own-events.ts';
 import { readQuery, refuseParameter } from '../http/query.ts';
 
 const JSON_TYPE = 'application/json';
@@ -82,6 +83,7 @@ export async function putState(c: AppContext): Promise<Response> {
           target,
         );
     writeDurability(c, 'committed');
+    recordEvent(c, { type: 'space.saved', spaceId: target.spaceId, data: { objects, mode } });
     return c.json({ seq, objects, durability: 'committed' });
   } catch (error) {
     if (!(error instanceof WriteQueued)) throw error;

@@ -4,6 +4,8 @@ import type { RateLimiter } from '../../src/access/rate-limiter.ts';
 import type { Sessions } from '../../src/access/sessions.ts';
 import type { Analytics } from '../../src/analytics/analytics.ts';
 import type { Config } from '../../src/config.ts';
+import type { EventLog } from '../../src/events/event-log.ts';
+import type { OwnEvents } from '../../src/events/own-events.ts';
 import type { JobRuns } from '../../src/jobs/job-runs.ts';
 import type { Upkeep } from '../../src/jobs/upkeep.ts';
 import type { AssetLibrary } from '../../src/library/asset-library.ts';
@@ -67,6 +69,10 @@ export interface Services {
   jobRuns: Pick<JobRuns, 'run' | 'runOften'>;
   /** The people in the spaces; null without a Redis. */
   presence: Presence | null;
+  /** The events for analysts. */
+  events: Pick<EventLog, 'drain'>;
+  /** The events that the product writes itself. */
+  ownEvents: Pick<OwnEvents, 'record'>;
   /** Keeps work going that no answer waits for, where the runtime has no way of its own. */
   defer: (work: Promise<unknown>) => void;
   finishedJobs: FinishedJobs | null;

@@ -24,7 +24,8 @@ const sweepReport = z.strictObject({
   entries: count,
   batches: count,
   left: count.describe('Spaces that still have something to drain.'),
-}) satisfies z.ZodType<SweepReport>;
+  events: count.describe('Events that were stored.'),
+}) satisfies z.ZodType<SweepReport & { events: number }>;
 
 /** Of one space, of all, or that this delivery was answered before. */
 export const drainReportAnswer = z.union([

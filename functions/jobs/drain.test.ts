@@ -25,6 +25,7 @@ function openApp(publicUrl: string, drains: Partial<Drains> | null = {}) {
   });
   const app = createApp({
     ...composeWorker(env),
+    events: { drain: async () => ({ stored: 5, refused: 0, isDone: true }) },
     drains: drains && {
       drainSpace: async (address) => {
         calls.push(address);
@@ -53,7 +54,7 @@ describe('POST /jobs/drain', () => {
     const { post, calls } = openApp(PUBLIC_URL);
     const space = { tenantId: 't', spaceId: 's' };
     expect(await post(JSON.stringify(space))).toMatchObject({ status: 200, body: DRAINED });
-    expect(await post('{}')).toMatchObject({ status: 200, body: SWEPT });
+    expect(await post('{}')).toMatchObject({ status: 200, body: { ...SWEPT, events: 5 } });
     expect(await post('')).toMatchObject({ status: 200, body: SWEPT });
     expect(calls).toEqual([space, 'all', 'all']);
   });
@@ -76,7 +77,7 @@ describe('POST /jobs/drain', () => {
   it('drains once for a signature, and says so when it comes again', async () => {
     const { post, calls } = openApp(PUBLIC_URL);
     const signature = await signDelivery({ body: '{}', key: CURRENT_KEY });
-    expect((await post('{}', signature)).body).toEqual(SWEPT);
+    expect((await post('{}', signature)).body).toEqual({ ...SWEPT, events: 5 });
     expect(await post('{}', signature)).toMatchObject({ status: 200, body: { status: 'already_done' } });
     expect(calls).toEqual(['all']);
   });

@@ -19,12 +19,18 @@ export async function postDrain(c: AppContext): Promise<Response> {
   const delivery = await verifyQstash(c);
   readQuery(c, []);
   const space = readSpace(delivery.body);
-  const { drains, finishedJobs, log, jobRuns } = c.get('services');
+  const { drains, finishedJobs, log, jobRuns, events } = c.get('services');
   if (!drains || finishedJobs === null)
     throw misconfigured('UPSTASH_REDIS_REST_URL', 'or REDIS_HOST must be set because the log needs Redis.');
   if (await finishedJobs.isFinished(delivery.id)) return c.json({ status: 'already_done' });
   const budget = { budgetMs: LIMITS.drainMsMax };
-  const sweep = async () => ({ counts: { ...(await drains.sweep(budget)) } });
+  const sweep = async () => {
+    // Worlds come first. Events do not wait for worlds that cannot be drained.
+    const [worlds] = await Promise.allSettled([drains.sweep(budget)]);
+    const { stored } = await events.drain(budget);
+    if (worlds.status === 'rejected') throw worlds.reason;
+    return { counts: { ...worlds.value, events: stored } };
+  };
   const onRunNotNoted = (cause: unknown) =>
     log('warn', 'job_run_not_noted', { causes: describeError(cause) });
   const report = await (space === null

@@ -2,6 +2,7 @@ import * as z from 'zod';
 import type { IssuedKey } from '../../src/access/api-keys.ts';
 import type { IssuedSession } from '../../src/access/sessions.ts';
 import { type Report, type ReportName, VIEWS, type ViewName } from '../../src/analytics/reports.ts';
+import type { EventCounts } from '../../src/events/event-log.ts';
 import type { PresentPerson } from '../../src/live/presence.ts';
 import type { DeadLetter } from '../../src/log/dead-letters.ts';
 import { LIMITS } from '../../src/world/limits.ts';
@@ -186,6 +187,14 @@ export const changesAnswer = z.strictObject({
     }),
   ),
   head: seqAnswer.describe('Where the order ends.'),
+});
+
+export const eventCountsAnswer: z.ZodType<EventCounts> = z.strictObject({
+  accepted: countAnswer,
+  duplicates: countAnswer.describe('Events whose `id` was accepted within the last hour.'),
+  dropped: countAnswer.describe(
+    'Events that were not taken because of load, an outage or `ANALYTICS_ENABLED=false`.',
+  ),
 });
 
 export const deadLetterAnswer: z.ZodType<DeadLetter> = z.strictObject({

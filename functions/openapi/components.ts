@@ -1,6 +1,7 @@
 import * as z from 'zod';
 import { issueSchema } from '../../src/access/api-keys.ts';
 import { sessionInputSchema } from '../../src/access/sessions.ts';
+import { eventDataSchema, eventsSchema } from '../../src/world/event-schema.ts';
 import { LIMITS } from '../../src/world/limits.ts';
 import { operationsSchema } from '../../src/world/operation-schema.ts';
 import {
@@ -26,6 +27,7 @@ import {
   chatMessageAnswer,
   committedAnswer,
   deadLetterAnswer,
+  eventCountsAnswer,
   fileUploadAnswer,
   healthAnswer,
   issuedKeyAnswer,
@@ -88,6 +90,7 @@ const INPUTS = {
   UserInput: userSchema.partial({ id: true }),
   SessionInput: sessionInputSchema,
   KeyInput: issueSchema,
+  Events: eventsSchema,
   DrainJob: drainJobInput,
 } as const satisfies Record<string, z.ZodType>;
 
@@ -123,6 +126,7 @@ const ANSWERS = {
   Key: keyAnswer,
   KeyPage: pageOf(keyAnswer),
   IssuedKey: issuedKeyAnswer,
+  EventCounts: eventCountsAnswer,
   DrainReport: drainReportAnswer,
   CleanupReport: cleanupReportAnswer,
   RefreshReport: refreshReportAnswer,
@@ -161,6 +165,11 @@ const OPTIONS = {
       Object.assign(jsonSchema, {
         type: 'object',
         description: `At most ${LIMITS.propertiesBytesMax} bytes as stored, and nested at most ${LIMITS.propertiesDepthMax} deep.`,
+      });
+    if (zodSchema === eventDataSchema)
+      Object.assign(jsonSchema, {
+        type: 'object',
+        description: `At most ${LIMITS.eventDataBytesMax} bytes as stored.`,
       });
     if (zodSchema === propertiesAnswer) jsonSchema.type = 'object';
     if (zodSchema === idSchema) jsonSchema.examples = ['lamp-3'];

@@ -15,6 +15,7 @@ const TAGS: Record<Tag, string> = {
   Media: 'The images, audio and video files of a tenant.',
   People: 'The people in the worlds, and their credentials.',
   Analytics: 'How the spaces of a tenant are used.',
+  Events: 'Events for analysts, apart from all worlds.',
   Keys: 'The credentials of servers.',
   Running: 'Whether it is well.',
 };

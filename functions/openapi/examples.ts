@@ -211,3 +211,11 @@ export const FILE_UPLOAD = {
   missing: [2, 3],
   expiresAt: AT,
 };
+
+export const EVENTS_INPUT = {
+  events: [
+    { type: 'door.opened', spaceId: 'plaza', userId: 'ann', data: { door: 'north' } },
+    { id: 'purchase-17', type: 'purchase', userId: 'ann', data: { price: 12.5 } },
+  ],
+};
+export const EVENT_COUNTS = { accepted: 2, duplicates: 0, dropped: 0 };

@@ -18,6 +18,7 @@ export type Tag =
   | 'Media'
   | 'People'
   | 'Analytics'
+  | 'Events'
   | 'Keys'
   | 'Running';
 

@@ -3,6 +3,7 @@ import { ANALYTICS_ROUTES } from './analytics.ts';
 import { ASSET_ROUTES } from './assets.ts';
 import { CHANGE_ROUTES } from './changes.ts';
 import { CHAT_ROUTES } from './chat.ts';
+import { EVENT_ROUTES } from './events.ts';
 import { JOB_ROUTES } from './jobs.ts';
 import { KEY_ROUTES } from './keys.ts';
 import { OBJECT_ROUTES } from './objects.ts';
@@ -24,6 +25,7 @@ export const ROUTES: readonly Route[] = [
   ...ASSET_ROUTES,
   ...PEOPLE_ROUTES,
   ...ANALYTICS_ROUTES,
+  ...EVENT_ROUTES,
   ...KEY_ROUTES,
   ...RUNNING_ROUTES,
   ...JOB_ROUTES,

@@ -12,7 +12,7 @@ function makeStore(spaces: readonly string[] = []): SessionStore {
     mintSession: async () => 'viewer',
     findSession: async () => null,
     touchSession: async (_, id) => (id === 'hers' ? PLACE : null),
-    endSession: async (_, id) => (id === 'hers' ? PLACE : null),
+    endSession: async (_, id) => (id === 'hers' ? { ...PLACE, seconds: 1 } : null),
     listSpacesOf: async () => [...spaces],
   };
 }

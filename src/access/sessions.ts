@@ -20,8 +20,15 @@ export interface SessionStore {
   findSession(tenantId: string, id: string): Promise<Session | null>;
   /** Notes that the person is still there. @param at RFC 3339. @returns null where no such stay is open at that time. */
   touchSession(tenantId: string, id: string, at: string): Promise<StayPlace | null>;
-  /** @returns null where there is no such stay; ending twice is the same as once. */
-  endSession(tenantId: string, id: string, at: string): Promise<StayPlace | null>;
+  /**
+   * @returns null where there is no such stay; ending twice is the same as once. `seconds`: the length of a stay that this call ended, up
+   * to its last heartbeat if it had expired; null: it had ended before.
+   */
+  endSession(
+    tenantId: string,
+    id: string,
+    at: string,
+  ): Promise<(StayPlace & { seconds: number | null }) | null>;
   /** @returns the spaces in which the person has a stay that is open at that time, so many at most. */
   listSpacesOf(tenantId: string, userId: string, at: string, limit: number): Promise<string[]>;
 }
@@ -94,6 +101,18 @@ export interface SessionOptions {
   presence?: SessionPresence | null;
   /** Told once an outage why presence could not be told. */
   onPresenceAway?: (cause: unknown) => void;
+  /** Called after a session has begun, and after a call has ended it. */
+  onSession?: (session: EndedSession | BegunSession) => void;
+}
+
+export interface BegunSession extends Stay {
+  event: 'start';
+}
+
+export interface EndedSession extends Stay {
+  event: 'end';
+  /** Its length. */
+  seconds: number;
 }
 
 /**
@@ -109,12 +128,20 @@ export class Sessions {
   readonly #keys: SigningKeys | null;
   readonly #presence: SessionPresence | null;
   readonly #onPresenceAway: (cause: unknown) => void;
+  readonly #onSession: (session: EndedSession | BegunSession) => void;
   #isPresenceAway = false;
   #signers: Signer[] | null = null;
 
   constructor(
     store: SessionStore,
-    { now, cacheMs, keys, presence = null, onPresenceAway = () => undefined }: SessionOptions,
+    {
+      now,
+      cacheMs,
+      keys,
+      presence = null,
+      onPresenceAway = () => undefined,
+      onSession = () => undefined,
+    }: SessionOptions,
   ) {
     this.#store = store;
     this.#now = now;
@@ -122,6 +149,7 @@ export class Sessions {
     this.#keys = keys;
     this.#presence = presence;
     this.#onPresenceAway = onPresenceAway;
+    this.#onSession = onSession;
   }
 
   /**
@@ -157,7 +185,9 @@ export class Sessions {
       .setIssuedAt(issuedAt)
       .setExpirationTime(issuedAt + ttlSeconds)
       .sign(signer.secret);
-    await this.#notify((presence) => presence.touch({ tenantId, spaceId, sessionId: id, userId }));
+    const stay = { tenantId, spaceId, sessionId: id, userId };
+    this.#onSession({ ...stay, event: 'start' });
+    await this.#notify((presence) => presence.touch(stay));
     return { id, token, expiresAt };
   }
 
@@ -192,10 +222,13 @@ export class Sessions {
 
   /** @throws not_found where the tenant has no such stay. */
   async end(tenantId: string, id: string): Promise<void> {
-    const place = await this.#store.endSession(tenantId, checkId(id, '/id'), toTime(this.#now()));
+    const ended = await this.#store.endSession(tenantId, checkId(id, '/id'), toTime(this.#now()));
     this.#known.delete(`${tenantId} ${id}`);
-    if (place === null) throw notFound('this session');
-    await this.#notify((presence) => presence.leave({ tenantId, sessionId: id, ...place }));
+    if (ended === null) throw notFound('this session');
+    const { seconds, ...place } = ended;
+    const stay = { tenantId, sessionId: id, ...place };
+    if (seconds !== null) this.#onSession({ ...stay, event: 'end', seconds });
+    await this.#notify((presence) => presence.leave(stay));
   }
 
   /** Erases a person by `erase`, which removes their stays, and then takes none of those for found or present any longer. */

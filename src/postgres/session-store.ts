@@ -76,14 +76,24 @@ export function createSessionStore(postgres: Postgres): SessionStore {
     },
 
     async endSession(tenantId, id, at) {
-      const [rows] = await postgres.inTenant(tenantId, (db) => [
+      const now = sql`${at}::timestamptz`;
+      const end = sql`case when ${sessions.expiresAt} > ${now} then ${now}
+        else coalesce(${sessions.lastHeartbeatAt}, ${sessions.createdAt}) end`;
+      const [ended, known] = await postgres.inTenant(tenantId, (db) => [
         db
           .update(sessions)
-          .set({ endedAt: sql`coalesce(${sessions.endedAt}, ${at}::timestamptz)` })
-          .where(isSession(tenantId, id))
-          .returning(PLACE),
+          .set({ endedAt: now })
+          .where(and(isSession(tenantId, id), isNull(sessions.endedAt)))
+          .returning({
+            ...PLACE,
+            seconds: sql<number>`greatest(0, round(extract(epoch from ${end} - ${sessions.createdAt})))::integer`,
+          }),
+        db
+          .select({ ...PLACE, seconds: sql<null>`null` })
+          .from(sessions)
+          .where(isSession(tenantId, id)),
       ]);
-      return rows[0] ?? null;
+      return ended[0] ?? known[0] ?? null;
     },
 
     async listSpacesOf(tenantId, userId, at, limit) {
