@@ -1,7 +1,9 @@
 import { type AppendAnswer, BatchOutcomes, type NoEffectAt, type ReadNoEffects } from './batch-outcomes.ts';
+import type { EventCounts } from './events/event-log.ts';
 import { pause } from './helpers/time.ts';
 import { checkOperations } from './world/check-operations.ts';
 import { AppError } from './world/errors.ts';
+import { checkEvents, type WorldEvent } from './world/event-schema.ts';
 import { LIMITS } from './world/limits.ts';
 import { isMove } from './world/move.ts';
 import type { Operation, OperationStatus } from './world/operation.ts';
@@ -21,6 +23,7 @@ export interface BatchSink {
       packsMoves?: boolean;
     },
   ): Promise<AppendAnswer>;
+  appendEvents(input: { events: WorldEvent[] }): Promise<EventCounts>;
 }
 
 export interface BatchOptions {
@@ -51,7 +54,8 @@ export interface BatchOptions {
 /**
  * The types of `add`. `chatMessages`: `{userId?, text, kind?, id?}` posts a message. `objectUpdates`: `{objectId, …fields}` changes the given fields of an object. `objectSaves`: the same,
  * for a whole object. `objectDeletes`: `{objectId}`. `userUpdates`: `{userId, position?, rotation?, properties?}` moves an avatar.
- * `operations`: `{op, id, …}`, as the API has them. Each may name its `spaceId` and its `updatedBy`.
+ * `operations`: `{op, id, …}`, as the API has them. Each may name its `spaceId` and its `updatedBy`. `events`: `{type, id?, spaceId?, userId?,
+ * at?, data?}` is an event for analysts, and no part of a world.
  */
 export const BATCH_TYPES = [
   'objectUpdates',
@@ -60,6 +64,7 @@ export const BATCH_TYPES = [
   'userUpdates',
   'chatMessages',
   'operations',
+  'events',
 ] as const;
 export type BatchType = (typeof BATCH_TYPES)[number];
 
@@ -97,10 +102,21 @@ export interface BatchStats {
   /** Milliseconds from `add` to the log's answer, over all that were processed. */
   averageLatency: number;
   queues: Record<BatchType, number>;
+  /** Events that were sent: see `EventCounts`. They are in no other count, except in `queues`. */
+  events: EventCounts;
+}
+
+/** What came of a request with events: the event that was added is one of them. */
+export type BatchEventResult = EventCounts;
+
+interface EventItem {
+  event: WorldEvent;
+  resolve: (result: BatchEventResult) => void;
+  reject: (error: unknown) => void;
 }
 
 interface Item {
-  type: BatchType;
+  type: Exclude<BatchType, 'events'>;
   operation: Operation;
   /** Of its JSON, in characters. */
   bytes: number;
@@ -137,12 +153,16 @@ export class BatchProcessor {
   /** Operations of all types that were added and not sent yet. */
   #queue: Item[] = [];
   #timer: ReturnType<typeof setTimeout> | undefined;
+  #eventTimer: ReturnType<typeof setTimeout> | undefined;
   /** By lane, the items that the next append takes: see `findLane`. */
   readonly #waiting = new Map<string, Item[]>();
   /** Being appended, or waiting to be tried again. */
   readonly #underWay = new Set<Promise<void>>();
   /** Each ends a pause before its time. */
   readonly #pauses = new Set<() => void>();
+  /** Events that were added and not sent yet. */
+  #events: EventItem[] = [];
+  readonly #eventCounts: EventCounts = { accepted: 0, duplicates: 0, dropped: 0 };
   #held = 0;
   #endMs = Number.POSITIVE_INFINITY;
   #isClosed = false;
@@ -174,10 +194,14 @@ export class BatchProcessor {
 
   /**
    * @returns the place of the operation, when its batch has been appended. A caller that does not await it is not disturbed by a failure:
-   * `getStats().failed` counts it. Rejects with validation_failed for an invalid operation, with backlog_full if too many operations are
+   * `getStats().failed` counts it. For `events`, what came of the request that had the event. Rejects with validation_failed for an invalid operation, with backlog_full if too many operations are
    * in memory, and as an append does.
    */
-  add(type: string, operation: unknown): Promise<BatchResult> {
+  add(type: 'events', event: unknown): Promise<BatchEventResult>;
+  add(type: Exclude<BatchType, 'events'>, operation: unknown): Promise<BatchResult>;
+  add(type: string, operation: unknown): Promise<BatchResult | BatchEventResult>;
+  add(type: string, operation: unknown): Promise<BatchResult | BatchEventResult> {
+    if (type === 'events') return this.#addEvent(operation);
     const { promise, resolve, reject } = Promise.withResolvers<BatchResult>();
     // Game servers often do not await this. A rejection must not end their process.
     promise.catch(() => undefined);
@@ -193,11 +217,13 @@ export class BatchProcessor {
   /** Appends what is held of a type, and of the others what was added before it; resolves when it has been taken or refused. */
   async flush(type: string): Promise<void> {
     const known = readType(type);
-    this.#send(this.#queue.findLastIndex((item) => item.type === known) + 1);
+    if (known === 'events') this.#sendEvents();
+    else this.#send(this.#queue.findLastIndex((item) => item.type === known) + 1);
     await this.#settle();
   }
 
   async flushAll(): Promise<void> {
+    this.#sendEvents();
     this.#send(this.#queue.length);
     await this.#settle();
   }
@@ -205,6 +231,7 @@ export class BatchProcessor {
   getStats(): BatchStats {
     const queues = Object.fromEntries(BATCH_TYPES.map((type) => [type, 0])) as Record<BatchType, number>;
     for (const { type } of this.#queue) queues[type]++;
+    queues.events = this.#events.length;
     return {
       processed: this.#processed,
       queued: this.#held,
@@ -213,6 +240,7 @@ export class BatchProcessor {
       batches: this.#batches,
       averageLatency: this.#processed === 0 ? 0 : this.#latencyMsSum / this.#processed,
       queues,
+      events: { ...this.#eventCounts },
     };
   }
 
@@ -235,8 +263,51 @@ export class BatchProcessor {
       throw new AppError('store_unavailable', `${this.#lost} operations could not be stored before the end.`);
   }
 
+  #addEvent(input: unknown): Promise<BatchEventResult> {
+    const { promise, resolve, reject } = Promise.withResolvers<BatchEventResult>();
+    promise.catch(() => undefined);
+    try {
+      if (this.#isClosed) throw new AppError('conflict', 'This BatchProcessor has been shut down.');
+      const [event] = checkEvents({ events: [input] }, { nowMs: this.#options.now() });
+      // The caller's own object may be changed before it is sent.
+      this.#events.push({ event: structuredClone(event as WorldEvent), resolve, reject });
+      if (this.#events.length >= this.#options.itemsMax) this.#sendEvents();
+      else this.#eventTimer ??= setTimeout(() => this.#sendEvents(), this.#options.flushMs);
+    } catch (error) {
+      this.#failed++;
+      reject(error);
+    }
+    return promise;
+  }
+
+  /** Sends them once: events are dropped rather than held. */
+  #sendEvents(): void {
+    clearTimeout(this.#eventTimer);
+    this.#eventTimer = undefined;
+    while (this.#events.length > 0) {
+      const sending = this.#appendEvents(this.#events.splice(0, LIMITS.eventsPerRequestMax));
+      this.#underWay.add(sending);
+      void sending.finally(() => this.#underWay.delete(sending));
+    }
+  }
+
+  async #appendEvents(items: EventItem[]): Promise<void> {
+    try {
+      const sink = this.#sink.forTenant(this.#options.tenantId, null);
+      const counts = await sink.appendEvents({ events: items.map(({ event }) => event) });
+      this.#eventCounts.accepted += counts.accepted;
+      this.#eventCounts.duplicates += counts.duplicates;
+      this.#eventCounts.dropped += counts.dropped;
+      for (const { resolve } of items) resolve(counts);
+    } catch (error) {
+      this.#failed += items.length;
+      for (const { reject } of items) reject(error);
+    }
+  }
+
   #take(type: string, input: unknown, settle: Pick<Item, 'resolve' | 'reject'>): void {
     const known = readType(type);
+    if (known === 'events') throw new TypeError('events have a queue of their own');
     const { queueItemsMax, itemsMax, flushMs, now } = this.#options;
     if (this.#isClosed) throw new AppError('conflict', 'This BatchProcessor has been shut down.');
     if (this.#held >= queueItemsMax)
@@ -414,7 +485,7 @@ const OP_OF = {
 } as const;
 
 function readItem(
-  type: BatchType,
+  type: Item['type'],
   input: unknown,
 ): { spaceId: string | undefined; actor: string | null; operation: Operation; bytes: number } {
   if (typeof input !== 'object' || input === null || Array.isArray(input))

@@ -2,6 +2,7 @@ import { fileURLToPath } from 'node:url';
 import { uuidv7 } from 'uuidv7';
 import { BatchProcessor as Batches, type BatchOptions } from './batch-processor.ts';
 import { CacheManager as Cache, type CacheOptions } from './cache-manager.ts';
+import { EventLog } from './events/event-log.ts';
 import { REDIS_URL_FORM, readRedisUrl } from './helpers/redis-url.ts';
 import { DirectLog } from './log/direct-log.ts';
 import { Drain } from './log/drain.ts';
@@ -11,12 +12,14 @@ import { createMemoryCache } from './persistence/memory-cache.ts';
 import { PersistenceLayer as Layer, type PersistenceOptions } from './persistence-layer.ts';
 import type { Postgres } from './postgres/client.ts';
 import { createDrainStore } from './postgres/drain-store.ts';
+import { createEventTable } from './postgres/event-table.ts';
 import { createStateLoader } from './postgres/operations/load-snapshot.ts';
 import { openPg } from './postgres/pg.ts';
 import { openPglite } from './postgres/pglite.ts';
 import { createWorldStore } from './postgres/world-store.ts';
 import { createCacheStore } from './redis/cache.ts';
 import type { RedisClient } from './redis/client.ts';
+import { createEventLogStore } from './redis/event-log.ts';
 import { KnownLogs } from './redis/known-logs.ts';
 import { createLogStore } from './redis/log.ts';
 import { createStateStore } from './redis/snapshot.ts';
@@ -65,12 +68,17 @@ export class PersistenceLayer extends Layer {
       ? openPglite({ findMigrations })
       : openPg({ databaseUrl: readDatabaseUrl(databaseUrl), poolSizeMax: poolSize, timeoutMs });
     const log = new DirectLog(createDrainStore(postgres), Date.now);
-    super(createWorldStore(postgres), log, {
-      tenantId: 'default',
-      spaceId: 'main',
-      readInput: readThreeValues,
-      ...options,
-    });
+    const events = openEvents(postgres, null, Date.now);
+    super(
+      createWorldStore(postgres),
+      { log, events },
+      {
+        tenantId: 'default',
+        spaceId: 'main',
+        readInput: readThreeValues,
+        ...options,
+      },
+    );
     postgresOf.set(this, { postgres, isInMemory });
   }
 }
@@ -250,8 +258,13 @@ function openLog(
     { now, pause, createToken: uuidv7, onEvent: () => undefined },
   );
   drain.setSnapshotRenewer(state);
-  persistence.useLog({ log: spaceLog, defer, state });
-  const sweep = () => defer(drain.sweep({ budgetMs: SWEEP_MS }));
+  const events = openEvents(postgres, redis, now);
+  persistence.useLog({ log: spaceLog, defer, state, events });
+  const sweepAll = async (budgetMs: number) => {
+    await drain.sweep({ budgetMs });
+    await events.drain({ budgetMs });
+  };
+  const sweep = () => defer(sweepAll(SWEEP_MS));
   // Entries that another process left when it ended.
   sweep();
   const sweeping = setInterval(sweep, SWEEP_MS);
@@ -261,11 +274,18 @@ function openLog(
     stopSweeping: () => clearInterval(sweeping),
     async drain() {
       drain.endRests();
+      events.end();
       await Promise.allSettled(underWay);
       // Entries that a drain left, here or in a dead process. After a failure they stay in the log.
-      await drain.sweep({ budgetMs: LAST_SWEEP_MS }).catch(() => undefined);
+      await sweepAll(LAST_SWEEP_MS).catch(() => undefined);
     },
   };
+}
+
+/** @param redis null: each request with events is one transaction */
+function openEvents(postgres: Postgres, redis: RedisClient | null, now: () => number): EventLog {
+  const options = { now, pause, createId: uuidv7 };
+  return new EventLog(redis && createEventLogStore(redis), createEventTable(postgres), options);
 }
 
 /** The module is loaded here, because it looks for the package's files: no other server needs them. */
@@ -275,8 +295,14 @@ async function findMigrations(): Promise<string> {
 }
 
 /** It keeps no process alive: that do the connections, for as long as they are open. */
-function pause(ms: number): Promise<void> {
-  return new Promise((resolve) => void setTimeout(resolve, ms).unref());
+function pause(ms: number, signal?: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const timer = setTimeout(resolve, ms).unref();
+    signal?.addEventListener('abort', () => {
+      clearTimeout(timer);
+      resolve();
+    });
+  });
 }
 
 function readAddress({ url, host, port, password }: NodeCacheOptions) {
@@ -333,12 +359,20 @@ function invalidOption(name: string, message: string): AppError {
   });
 }
 
-export type { BatchNoEffect, BatchResult, BatchStats, BatchType } from './batch-processor.ts';
+export type {
+  BatchEventResult,
+  BatchNoEffect,
+  BatchResult,
+  BatchStats,
+  BatchType,
+} from './batch-processor.ts';
 export type { ActionDecision, CacheStats } from './cache-manager.ts';
 export { Config, parseConfig } from './config.ts';
+export type { EventCounts } from './events/event-log.ts';
 export type { CommittedOperations, Queued } from './log/space-log.ts';
 export type { OperationsOptions, Precondition, Saved, TenantCounts } from './persistence-layer.ts';
 export { AppError, type ErrorCode, type FieldError } from './world/errors.ts';
+export type { WorldEvent } from './world/event-schema.ts';
 export { LIMITS } from './world/limits.ts';
 export type { Operation, OperationResult } from './world/operation.ts';
 export type { StateSource } from './world/read-state-lines.ts';

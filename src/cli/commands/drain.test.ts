@@ -82,6 +82,7 @@ it('commits what waits in the logs of all, and then there is nothing left', asyn
     entries: 0,
     batches: 0,
     left: [],
+    events: expect.any(Number),
   });
 });
 

@@ -1,3 +1,4 @@
+import { uuidv7 } from 'uuidv7';
 import { type Config, parseConfig } from '../../config.ts';
 import { countOf } from '../../helpers/counts.ts';
 import { pause } from '../../helpers/time.ts';
@@ -11,6 +12,8 @@ import { checkOneOrAll, ONE_OR_ALL_OPTIONS } from '../space-option.ts';
 
 /** Spaces that one run drains; the next run takes the others. */
 const SPACES_MAX = 100_000;
+/** Milliseconds for events; the next run continues. */
+const EVENTS_MS_MAX = 600_000;
 
 export const drainCommand = defineCommand({
   name: 'drain',
@@ -63,6 +66,11 @@ export async function drainWith(
     import('../../log/find-cursor.ts'),
     import('../../log/drain.ts'),
   ]);
+  const [{ EventLog }, { createEventTable }, { createEventLogStore }] = await Promise.all([
+    import('../../events/event-log.ts'),
+    import('../../postgres/event-table.ts'),
+    import('../../redis/event-log.ts'),
+  ]);
   const postgres = openPg({ databaseUrl: database.url, poolSizeMax: 1, timeoutMs: database.timeoutMs });
   const client = redis.kind === 'upstash' ? openUpstash(redis) : openTcpRedis(redis);
   try {
@@ -85,7 +93,18 @@ export async function drainWith(
           context.progress.note(`${address.tenantId} ${address.spaceId}: ${count} could not be kept`);
       },
     });
-    return describe(await drainSpaces(drain, await listSpaces(log, space), context));
+    const drained = await drainSpaces(drain, await listSpaces(log, space), context);
+    if (space !== null) return describe(drained);
+    const options = { now: Date.now, pause, createId: uuidv7 };
+    const eventLog = new EventLog(createEventLogStore(client), createEventTable(postgres), options);
+    const { stored, failure } = await eventLog.drain({ budgetMs: EVENTS_MS_MAX }).then(
+      ({ stored }) => ({ stored, failure: null }),
+      (error: unknown) => {
+        if (error instanceof AppError) return { stored: 0, failure: error.message };
+        throw error;
+      },
+    );
+    return describe({ ...drained, events: stored, ...(failure !== null && { eventsLeft: failure }) });
   } finally {
     await Promise.all([postgres.close(), client.close()]);
   }
@@ -95,12 +114,18 @@ async function listSpaces(log: LogStore, space: LogAddress | null): Promise<LogA
   return space === null ? log.listDirty(SPACES_MAX) : [space];
 }
 
-function describe(drained: DrainedSpaces): Outcome {
-  const { spaces, operations, left } = drained;
-  const done = `drained ${countOf(operations, 'operation')} of ${countOf(spaces, 'space')}`;
+/** @param drained `eventsLeft`: why events are left */
+function describe(drained: DrainedSpaces & { events?: number; eventsLeft?: string }): Outcome {
+  const { spaces, operations, left, eventsLeft } = drained;
+  const events = drained.events ? ` and ${countOf(drained.events, 'event')}` : '';
+  const done = `drained ${countOf(operations, 'operation')} of ${countOf(spaces, 'space')}${events}`;
   return {
     document: drained,
-    text: left.length === 0 ? done : `${done}; something is left in ${countOf(left.length, 'space')}`,
-    failed: left.length > 0,
+    text: [
+      done,
+      ...(left.length === 0 ? [] : [`something is left in ${countOf(left.length, 'space')}`]),
+      ...(eventsLeft === undefined ? [] : [`events are left: ${eventsLeft}`]),
+    ].join('; '),
+    failed: left.length > 0 || eventsLeft !== undefined,
   };
 }
