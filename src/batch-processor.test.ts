@@ -3,6 +3,8 @@ import { resolve } from 'node:path';
 import { promisify } from 'node:util';
 import { Redis } from 'ioredis';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
+import { readEvents } from '../test/event-rows.ts';
+import { openTestPg } from '../test/layers.ts';
 import { stack, uniqueName } from '../test/support.ts';
 import { startTcpProxy, type TcpProxy } from '../test/tcp-proxy.ts';
 import {
@@ -488,6 +490,35 @@ describe('BatchProcessor, on a Node server with its stores over TCP', () => {
     await Promise.all([writer.add('objectUpdates', { objectId: 'o', name: 'left' }), writer.flushAll()]);
     await writer.shutdown();
     expect((await objects()).get('o')?.name).toBe('left');
+  });
+
+  it('[E8] sends events together, and counts them apart from operations', async () => {
+    const postgres = openTestPg();
+    const batch = open({ itemsMax: 3 });
+    const given = { id: 'a', type: 'wave', data: { hand: 'left' } };
+    const first = batch.add('events', given);
+    given.data.hand = 'right';
+    const refused = batch.add('events', { type: 'Wave' });
+    expect(batch.getStats().queues.events).toBe(1);
+    const others = [batch.add('events', { id: 'a', type: 'again' }), batch.add('events', { type: 'jump' })];
+    const counts = { accepted: 2, duplicates: 1, dropped: 0 };
+    expect(await first).toEqual(counts);
+    expect(await Promise.all(others)).toEqual([counts, counts]);
+    await expect(refused).rejects.toMatchObject({ code: 'validation_failed' });
+    const last = batch.add('events', { id: 'b', type: 'wave' });
+    await batch.flush('events');
+    expect(await last).toEqual({ accepted: 1, duplicates: 0, dropped: 0 });
+    expect(batch.getStats()).toMatchObject({
+      ...{ processed: 0, queued: 0, failed: 1 },
+      events: { accepted: 3, duplicates: 1, dropped: 0 },
+    });
+    await batch.shutdown();
+    const rows = await readEvents(postgres, tenantId);
+    expect(rows.find(({ id }) => id === 'a')?.data).toEqual({ hand: 'left' });
+    expect(rows).toHaveLength(3);
+    await expect(batch.add('events', { type: 'late' })).rejects.toMatchObject({ code: 'conflict' });
+    expect(await persistence.appendEvents({ events: [{ type: 'x' }] })).toMatchObject({ accepted: 1 });
+    await postgres.close();
   });
 
   it('lets no drain rest at its end', async () => {

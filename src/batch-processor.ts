@@ -106,7 +106,7 @@ export interface BatchStats {
   events: EventCounts;
 }
 
-/** What came of a request with events: the event that was added is one of them. */
+/** The counts of a request with events. The added event is one of them. */
 export type BatchEventResult = EventCounts;
 
 interface EventItem {
@@ -194,7 +194,7 @@ export class BatchProcessor {
 
   /**
    * @returns the place of the operation, when its batch has been appended. A caller that does not await it is not disturbed by a failure:
-   * `getStats().failed` counts it. For `events`, what came of the request that had the event. Rejects with validation_failed for an invalid operation, with backlog_full if too many operations are
+   * `getStats().failed` counts it. For `events`, it resolves with the counts of a request. Rejects with validation_failed for an invalid operation, with backlog_full if too many operations are
    * in memory, and as an append does.
    */
   add(type: 'events', event: unknown): Promise<BatchEventResult>;

@@ -72,6 +72,7 @@ async function play(layer: PersistenceLayer): Promise<unknown[]> {
     return lines;
   });
   await tell(() => layer.getSpaceStatistics('main'));
+  await tell(() => layer.appendEvents({ events: [{ type: 'wave', userId: 'ann' }] }));
   await tell(() => layer.deleteSpace('hall'));
   await tell(() => layer.loadWorldState('hall'));
   await tell(() => layer.eraseUser('ann'));
@@ -96,7 +97,7 @@ describe('[F6d] worlds in memory', () => {
       answer instanceof Object && 'code' in answer ? [answer.code] : [],
     );
     expect([inMemory.length, refused]).toEqual([
-      28,
+      29,
       [
         'validation_failed',
         'properties_too_large',

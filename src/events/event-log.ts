@@ -56,10 +56,11 @@ export interface EventDrainReport {
 const SHRINK = 8;
 
 /**
- * Events for analysts, apart from the logs of worlds. Redis takes the events of a request in one command, and drains move them to Postgres
- * exactly once: the transaction that stores a batch also moves the cursor of the log. Under load, events are dropped first, and counted. An
- * append never fails and takes a second at most, because no caller and no world may wait for analytics. Without a Redis, each request is
- * stored directly, which may take longer.
+ * Events for analysts, apart from the logs of worlds. Redis takes the events of a request in one command. Drains move them to Postgres
+ * exactly once: the transaction that stores a batch also moves the cursor of the log.
+ *
+ * Under load, events are dropped first, and counted. An append never fails and takes a second at most, because no caller and no world may
+ * wait for analytics. Without a Redis, each request is stored directly, which may take longer.
  */
 export class EventLog {
   readonly #redis: EventLogStore | null;

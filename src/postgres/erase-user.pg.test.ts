@@ -3,6 +3,7 @@ import pg from 'pg';
 import { afterAll, describe, expect, it } from 'vitest';
 import { DRIVERS, makeWorld, openTestPg } from '../../test/layers.ts';
 import { stack, uniqueName } from '../../test/support.ts';
+import { createEventTable } from './event-table.ts';
 import { createSessionStore } from './session-store.ts';
 
 /** Every row of the tenant in every table as text: what is still to be found of a person shows here. */
@@ -64,13 +65,19 @@ describe.each(Object.entries(DRIVERS))('erasing a person on %s', (_, openDriver)
       createdAt: '2026-01-01T00:00:00Z',
       expiresAt: '2100-01-01T00:00:00Z',
     });
+    const events = [{ id: 'their-event', type: 'session.start', user: person, at: '2026-11-01' }];
+    await createEventTable(postgres).storeEvents({
+      log: null,
+      entries: [{ tenantId, seq: null, events: JSON.stringify(events) }],
+    });
     return { layer, tenantId, person, asPerson };
   }
 
   it('leaves no trace of them, one pseudonym as the author of their objects, and all other data unchanged', async () => {
     const { layer, tenantId, person } = await makeTraces();
     const dump = await dumpTenant(tenantId);
-    for (const trace of [person, '"session_id":"stay"']) expect(dump).toContain(trace);
+    for (const trace of [person, '"session_id":"stay"', '"event_id":"their-event"', '"sessions":1'])
+      expect(dump).toContain(trace);
     const before = await layer.loadWorldState();
     await layer.eraseUser(person);
     expect(await dumpTenant(tenantId)).not.toContain(person);

@@ -97,7 +97,7 @@ export interface WrittenKey {
   id: string;
 }
 
-/** Operations of a batch for the statistics of its space: those that changed objects and avatars, and the posted messages. */
+/** Operations of a batch for the statistics of its space. `changes` changed objects and avatars, and `posted` are messages. */
 export interface BatchCounts {
   changes: number;
   posted: number;

@@ -145,6 +145,7 @@ describe('planBatch', () => {
     expect(planBatch(entries.slice(1), NOTHING, { rowsMax: 9 })).toEqual({
       used: 0,
       to: 0,
+      counts: { changes: 0, posted: 0 },
       operations: 0,
       objects: [],
       avatars: [],

@@ -5,7 +5,7 @@ before its first line when memory is full. Events are never decoded.
 
 KEYS[1] meta of the log, a hash: name, last (the newest seq), settled (the last seq in Postgres), token and due (see shared/claim.lua)
 KEYS[2] log, a stream: id seq-0; t tenant, n number of events, b bytes, o events as JSON, in this order
-KEYS[3] pending bytes, a hash by tenant; the field '' has those of all tenants
+KEYS[3] pending bytes, a hash by tenant; the field '' has the sum of all tenants
 KEYS[4] ids that the tenant's callers gave to events, a sorted set by microseconds
 
 ARGV[1] tenant

@@ -6,8 +6,8 @@ KEYS[1] … [5], ARGV[1] … [4] as shared/presence.lua says
 ARGV[5] people at most; 0: none are listed
 ARGV[6] userId behind which the list goes on, '' for its beginning
 
-Replies {stays taken out, userId behind which the next page goes on or '' for none, number of people who have left by their silence, their
-userIds, userId, its people's record, userId, …}
+Replies {stays taken out, next, number of people who have left by their silence, their userIds, userId, its people's record, userId, …}.
+next: the userId behind which the next page goes on, '' for none.
 ]]
 -- include presence.lua
 -- More than that wait for the next call, and are passed over in the list.
