@@ -106,7 +106,7 @@ function listCells(route: Route): Cell[] {
   });
 }
 
-/** The writes that the oracle looks for. */
+/** The writes that the oracle looks for. `postEvents` is none: its answer counts what was taken, and claims no durability (E2). */
 function describeWrite(
   operationId: string,
   marker: string,

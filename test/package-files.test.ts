@@ -46,6 +46,7 @@ describe('the packed package', () => {
       'docs/decisions.md',
       'docs/deploy-cloudflare.md',
       'docs/deploy-node.md',
+      'docs/events.md',
       'docs/examples/colyseus/README.md',
       'docs/examples/colyseus/room.js',
       'docs/examples/colyseus/server.js',
