@@ -48,7 +48,6 @@ export function describeApi(runtime: Runtime): void {
   describeTenancy(target);
   describePeople(target);
   describePresence(target);
-  describeEvents(target, runtime);
   describeRoles(target);
   describeFuzz(target);
   describeSessionsElsewhere(runtime);
@@ -71,6 +70,7 @@ export function describeRuntime(runtime: Runtime): void {
 function describeWhatRuntimesCanChange(runtime: Runtime, target: () => Target, env: () => TargetEnv): void {
   if (runtime.hasBucket) describeAssets(target);
   else describeNoAssets(target);
+  describeEvents(target, runtime);
   describeProtocol(target);
   describeHealth(target, env);
   describeHome(target);

@@ -55,6 +55,7 @@ GET /v1/media/uploads/:id                 no   yes   no     no     yes    yes
 PUT /v1/media/uploads/:id/parts/:part     no   yes   no     no     yes    yes
 POST /v1/media/uploads/:id/complete       no   yes   no     no     yes    yes
 DELETE /v1/media/uploads/:id              no   yes   no     no     yes    yes
+POST /v1/events                            no   yes   no     yes    yes    yes
 GET /v1/users/:id                          yes  no    no     yes    yes    yes
 PUT /v1/users/:id                          no   yes   no     yes    yes    yes
 DELETE /v1/users/:id                       no   yes   no     no     no     no
@@ -97,6 +98,7 @@ const BODIES: Readonly<Record<string, object>> = {
   'POST /v1/spaces/:space/updates': { ops: [{ op: 'patch', id: 'o', name: 'moved' }] },
   'POST /v1/spaces/:space/chat': { text: 'hello' },
   'PUT /v1/users/:id': { displayName: 'Ann' },
+  'POST /v1/events': { events: [{ type: 'tried' }] },
   'POST /v1/sessions': { userId: 'ann', spaceId: 'here' },
   'POST /v1/keys': { scopes: ['read'] },
   ...Object.fromEntries(
