@@ -372,7 +372,7 @@ export type { EventCounts } from './events/event-log.ts';
 export type { CommittedOperations, Queued } from './log/space-log.ts';
 export type { OperationsOptions, Precondition, Saved, TenantCounts } from './persistence-layer.ts';
 export { AppError, type ErrorCode, type FieldError } from './world/errors.ts';
-export type { WorldEvent } from './world/event-schema.ts';
+export type { WorldEvent } from './world/event.ts';
 export { LIMITS } from './world/limits.ts';
 export type { Operation, OperationResult } from './world/operation.ts';
 export type { StateSource } from './world/read-state-lines.ts';

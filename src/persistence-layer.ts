@@ -34,7 +34,8 @@ import type { SpaceState, Version } from './state/space-state.ts';
 import { checkOperations } from './world/check-operations.ts';
 import { readCursor, writeCursor } from './world/cursor.ts';
 import { type MissingThing, notFound } from './world/errors.ts';
-import { checkEvents, type EventAuthor } from './world/event-schema.ts';
+import type { EventAuthor } from './world/event.ts';
+import { checkEvents } from './world/event-schema.ts';
 import { readStateLines, type StateSource } from './world/read-state-lines.ts';
 import {
   checkId,

@@ -10,7 +10,7 @@ import type { RedisClient } from '../src/redis/client.ts';
 import { createEventLogStore } from '../src/redis/event-log.ts';
 import { openTcpRedis } from '../src/redis/tcp.ts';
 import { AppError } from '../src/world/errors.ts';
-import type { WorldEvent } from '../src/world/event-schema.ts';
+import type { WorldEvent } from '../src/world/event.ts';
 import { LIMITS } from '../src/world/limits.ts';
 import { readEvents } from './event-rows.ts';
 import { DATABASES, openTestPg } from './layers.ts';

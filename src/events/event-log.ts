@@ -1,6 +1,6 @@
 import { withTimeout } from '../helpers/time.ts';
 import { isAway } from '../world/errors.ts';
-import type { WorldEvent } from '../world/event-schema.ts';
+import type { WorldEvent } from '../world/event.ts';
 import { LIMITS } from '../world/limits.ts';
 import type { AppendedEvents, EventBatch, EventEntries, EventLogStore, EventTable } from './event-stores.ts';
 

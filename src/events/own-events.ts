@@ -1,4 +1,4 @@
-import type { OwnEventType, WorldEvent } from '../world/event-schema.ts';
+import type { OwnEventType, WorldEvent } from '../world/event.ts';
 import { LIMITS } from '../world/limits.ts';
 import type { EventLog } from './event-log.ts';
 

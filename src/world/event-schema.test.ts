@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { AppError } from './errors.ts';
-import { checkEvents, OWN_EVENT_TYPES } from './event-schema.ts';
+import { OWN_EVENT_TYPES } from './event.ts';
+import { checkEvents } from './event-schema.ts';
 import { LIMITS } from './limits.ts';
 
 const nowMs = Date.parse('2026-11-01T12:00:00Z');
