@@ -25,7 +25,7 @@ export function describeEvents(target: () => Target, runtime: Runtime): void {
     ): Promise<EventRow[]> {
       let rows: EventRow[] = [];
       const look = async () => {
-        await send(call, { id: 'look', type: 'look' });
+        await send(call, { type: 'look' });
         rows = (await readEvents(postgres, tenantId)).filter(({ type }) => type !== 'look');
         return isDone(rows);
       };
