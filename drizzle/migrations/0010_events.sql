@@ -151,8 +151,11 @@ BEGIN
     -- One of them cannot be stored. The others are.
     stored := 0;
     FOR v_single IN
-      SELECT json_build_array(json_build_object('tenant', g -> 'tenant', 'created', g -> 'created', 'events', json_build_array(e)))
-      FROM json_array_elements(p_entries) AS g, json_array_elements(g -> 'events') AS e
+      WITH entries AS MATERIALIZED (
+        SELECT g -> 'tenant' AS tenant, g -> 'created' AS created, g -> 'events' AS events FROM json_array_elements(p_entries) AS g
+      )
+      SELECT json_build_array(json_build_object('tenant', n.tenant, 'created', n.created, 'events', json_build_array(e)))
+      FROM entries n, json_array_elements(n.events) AS e
     LOOP
       BEGIN
         stored := stored + insert_events(v_single);
@@ -172,9 +175,12 @@ AS $$
 DECLARE
   v_count integer;
 BEGIN
-  WITH given AS (
-    SELECT g ->> 'tenant' AS tenant, (g ->> 'created')::timestamptz AS created, e.*
-    FROM json_array_elements(p_entries) AS g, json_to_recordset(g -> 'events') AS e (
+  -- Materialized: otherwise each event would parse its whole entry again.
+  WITH entries AS MATERIALIZED (
+    SELECT g ->> 'tenant' AS tenant, (g ->> 'created')::timestamptz AS created, g -> 'events' AS events
+    FROM json_array_elements(p_entries) AS g
+  ), given AS (
+    SELECT n.tenant, n.created, e.* FROM entries n, json_to_recordset(n.events) AS e (
       id text, type text, space text, "user" text, at timestamptz, data jsonb)
   ), kept AS (
     INSERT INTO events (tenant_id, event_id, type, space_id, user_id, at, data, created_at)
