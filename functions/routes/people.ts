@@ -65,7 +65,7 @@ export const PEOPLE_ROUTES: readonly Route[] = [
     takesLong: true,
     summary: 'Erase a person',
     description:
-      'Deletes their row, memberships, avatars and sessions. Their messages stay without an author, and their objects get a pseudonym that leads back to nobody. A session in another process may still write for some seconds: erase again to remove that too.',
+      'Deletes their row, memberships, avatars, sessions and events. Their messages stay without an author, and their objects get a pseudonym that leads back to nobody. A session in another process may still write for some seconds: erase again to remove that too.',
     answers: { 204: { description: 'The person is erased.' } },
     problems: ['not_found'],
   },
