@@ -52,22 +52,22 @@ const FORBIDDEN: [string, string][] = [
   ['src/a-class.ts', 'hono'],
   ['src/a-class.ts', 'drizzle-orm'],
   ['src/a-class.ts', './index.ts'],
-  ...['access', 'analytics', 'events', 'jobs', 'live', 'log', 'metrics', 'state'].flatMap((folder): [string, string][] => [
-    [`src/${folder}/a.ts`, '../postgres/client.ts'],
-    [`src/${folder}/a.ts`, 'hono'],
-    [`src/${folder}/a.ts`, '../index.ts'],
-    ['src/world/a.ts', `../${folder}/a.ts`],
-  ]),
+  ...['access', 'analytics', 'events', 'jobs', 'live', 'log', 'metrics', 'state'].flatMap(
+    (folder): [string, string][] => [
+      [`src/${folder}/a.ts`, '../postgres/client.ts'],
+      [`src/${folder}/a.ts`, 'hono'],
+      [`src/${folder}/a.ts`, '../index.ts'],
+      ['src/world/a.ts', `../${folder}/a.ts`],
+    ],
+  ),
   ...[
     ...['access', 'analytics', 'events', 'jobs', 'live', 'log', 'metrics', 'persistence', 'state'],
     ...['postgres', 'redis', 'qstash'],
-  ].flatMap(
-    (folder): [string, string][] => [
-      [`src/${folder}/a.ts`, '../persistence-layer.ts'],
-      [`src/${folder}/a.ts`, '../cache-manager.ts'],
-      [`src/${folder}/a.ts`, '../config.ts'],
-    ],
-  ),
+  ].flatMap((folder): [string, string][] => [
+    [`src/${folder}/a.ts`, '../persistence-layer.ts'],
+    [`src/${folder}/a.ts`, '../cache-manager.ts'],
+    [`src/${folder}/a.ts`, '../config.ts'],
+  ]),
   ['src/postgres/operations/a.ts', '../../persistence-layer.ts'],
   ['src/helpers/a.ts', '../world/errors.ts'],
   ['src/log/a.ts', '../state/space-state.ts'],

@@ -114,8 +114,7 @@ export class Spill {
     });
     if (outcome === null) throw notFound('this space');
     if (outcome.status === 'key_reused') throw keyReused();
-    if (outcome.status !== 'kept')
-      throw spillFull();
+    if (outcome.status !== 'kept') throw spillFull();
     this.#noteWaiting(address, defer);
     return outcome.postedIds;
   }
