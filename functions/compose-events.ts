@@ -6,6 +6,7 @@ import { EventLog } from '../src/events/event-log.ts';
 import { type OwnEvent, OwnEvents } from '../src/events/own-events.ts';
 import { pause } from '../src/helpers/time.ts';
 import type { PresenceChange } from '../src/live/presence.ts';
+import type { Counting } from '../src/metrics/metrics.ts';
 import type { Postgres } from '../src/postgres/client.ts';
 import { createEventTable } from '../src/postgres/event-table.ts';
 import type { RedisClient } from '../src/redis/client.ts';
@@ -20,13 +21,20 @@ export function openEvents(
   config: Config,
   redis: RedisClient | null,
   postgres: Postgres,
-  { now, log, defer }: { now: () => number; log: Log; defer: (work: Promise<unknown>) => void },
+  {
+    now,
+    log,
+    metrics,
+    defer,
+  }: { now: () => number; log: Log; metrics: Counting; defer: (work: Promise<unknown>) => void },
 ) {
   const events = new EventLog(redis && createEventLogStore(redis), createEventTable(postgres), {
     now,
     pause,
     createId: uuidv7,
     isEnabled: config.analyticsEnabled,
+    count: (_, { outcome = '', reason = '' }, n) =>
+      metrics.add('worldkeep_events_total', { outcome, reason }, n),
     onEvent: ({ event, cause }) => log('warn', event, { causes: describeError(cause) }),
   });
   const ownEvents = new OwnEvents(events, { now, pause });

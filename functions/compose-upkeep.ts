@@ -29,7 +29,7 @@ export function openUpkeep(
     log: Log;
   },
 ): { upkeep: Upkeep; jobRuns: JobRuns } {
-  const store = createUpkeepStore(postgres);
+  const store = createUpkeepStore(postgres, { writesEvents: config.analyticsEnabled });
   const upkeep = new Upkeep(store, {
     now,
     retention: readRetention(config),

@@ -159,6 +159,7 @@ export function compose(env: Env, runtime: Runtime): Composition {
   const { events, ownEvents, onPresence, onSession, endEvents } = openEvents(config, redis, postgres, {
     now,
     log,
+    metrics,
     defer,
   });
   const presence = redis && new Presence(createPresenceStore(redis), onPresence);

@@ -9,6 +9,7 @@ import type { Composition } from './compose.ts';
 import { composeNode } from './compose-node.ts';
 import { describeError } from './http/describe-error.ts';
 import { runCleanup } from './jobs/run-cleanup.ts';
+import { runRefresh } from './jobs/run-refresh.ts';
 import { openAssets, serveAssets } from './node-assets.ts';
 import { type RunningServer, startServer } from './node-server.ts';
 
@@ -131,10 +132,10 @@ function cleanHourly(composition: Composition): void {
 }
 
 /** Without a QStash nobody has the figures of analytics counted. Of several processes, one refreshes a view at a time. */
-function refreshHourly({ analytics, log }: Composition): void {
+function refreshHourly(composition: Composition): void {
   const refresh = () =>
-    analytics.refreshViews().catch((cause: unknown) => {
-      log('warn', 'refresh_failed', { causes: describeError(cause) });
+    runRefresh(composition).catch((cause: unknown) => {
+      composition.log('warn', 'refresh_failed', { causes: describeError(cause) });
     });
   setInterval(refresh, REFRESH_MS).unref();
 }

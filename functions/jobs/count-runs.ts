@@ -1,10 +1,11 @@
+import type { JobName } from '../../src/jobs/upkeep-stores.ts';
 import { AppError } from '../../src/world/errors.ts';
 import type { AppContext } from '../http/context.ts';
 
 type Handler = (c: AppContext) => Promise<Response>;
 
 /** The same handler. It counts each run; a call without a valid signature runs nothing. */
-export function countRuns(job: 'drain' | 'cleanup', handler: Handler): Handler {
+export function countRuns(job: JobName, handler: Handler): Handler {
   return async (c) => {
     const count = (outcome: 'done' | 'failed') =>
       c.get('services').metrics.add('worldkeep_job_runs_total', { job_name: job, outcome });

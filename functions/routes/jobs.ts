@@ -53,7 +53,7 @@ export const JOB_ROUTES: readonly Route[] = [
     operationId: 'refreshViews',
     tag: 'Running',
     access: 'signed',
-    handler: postRefreshViews,
+    handler: countRuns('refresh-views', postRefreshViews),
     summary: 'Count the figures of analytics again; called by QStash',
     description:
       'Each view is refreshed in a transaction of its own, and readers do not wait. The answer has the milliseconds of each view. A view that another call refreshes now is absent.',

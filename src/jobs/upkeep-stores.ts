@@ -45,8 +45,8 @@ export interface UpkeepStore {
   ): Promise<{ status: 'continues' | 'gone' | 'kept'; removed: number }>;
   cleanJobRuns(before: Date, limit: number): Promise<number>;
   cleanEventLogs(before: Date, limit: number): Promise<number>;
-  /** Ends sessions whose time is over or whose heartbeats stopped. @returns how many */
-  endExpiredSessions?(limit: number): Promise<number>;
+  /** Ends sessions whose time is over, at their last heartbeat. @returns how many */
+  endExpiredSessions(limit: number): Promise<number>;
 }
 
 export const JOB_NAMES = ['drain', 'cleanup', 'refresh-views'] as const;

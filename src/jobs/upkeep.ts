@@ -125,7 +125,6 @@ export class Upkeep {
       },
     });
     const resultsMs = Math.max(retention.resultsSeconds, RESULTS_SECONDS_MIN) * 1_000;
-    const endSessions = store.endExpiredSessions;
     return [
       {
         name: 'eventDaysAdded',
@@ -135,7 +134,7 @@ export class Upkeep {
         }),
       },
       this.#dropDays(toDay(nowMs - retention.eventDays * DAY_MS)),
-      ...(endSessions === undefined ? [] : [repeat('sessionsEnded', () => endSessions(limit), limit)]),
+      repeat('sessionsEnded', () => store.endExpiredSessions(limit), limit),
       records('messages', 'messages', ago(retention.chatDeletedDays)),
       records('sessions', 'sessions', ago(retention.sessionDays)),
       records('keys', 'keys', ago(LIMITS.keysKeptDays)),

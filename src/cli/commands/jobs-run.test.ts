@@ -29,6 +29,14 @@ it('cleans up without a Redis and without QStash, and says what went', async () 
   expect(cleanups.at(-1)).toMatchObject({ failure: null, counts: { messages: 1, spaces: 1 } });
 });
 
+it('refreshes the views of analytics, and leaves a row', async () => {
+  const { code, stdout } = await runHere(['jobs', 'run', 'refresh-views'], { env });
+  expect(code).toBe(0);
+  expect(stdout).toMatch(/^refresh-views: .*daily_activity \d+ ms/);
+  const runs = await createUpkeepStore(database.postgres).listRuns(5);
+  expect(runs.find(({ job }) => job === 'refresh-views')).toMatchObject({ failure: null });
+});
+
 it('exits with 1 and names what is left after an interruption', async () => {
   const stopping = new AbortController();
   stopping.abort();

@@ -10,14 +10,15 @@ import { UsageError } from '../errors.ts';
 import { drainWith, readConfig } from './drain.ts';
 
 /** The work of each job, in the order in which all of them run. */
-const JOBS = ['drain', 'cleanup'] as const;
+const JOBS = ['drain', 'cleanup', 'refresh-views'] as const;
 type Job = (typeof JOBS)[number];
 
 export const jobsRunCommand = defineCommand({
   name: 'jobs run',
-  description: 'Run the jobs that QStash calls elsewhere: drain and clean up, straight at the stores',
+  description:
+    'Run the jobs that QStash calls elsewhere: drain, clean up and refresh views, straight at the stores',
   args: {
-    job: { type: 'positional', description: `${JOBS.join(' or ')}; all of them by default`, required: false },
+    job: { type: 'positional', description: `${JOBS.join(', ')}; all of them by default`, required: false },
     ...JSON_OPTION,
   },
   examples: ['jobs run', 'jobs run cleanup'],
@@ -28,10 +29,7 @@ export const jobsRunCommand = defineCommand({
     for (const name of jobs) {
       // Without a Redis there is nothing to drain.
       if (name === 'drain' && job === undefined && config.redis === null) continue;
-      done.push([
-        name,
-        name === 'drain' ? await drainWith(config, null, context) : await cleanUp(config, context),
-      ]);
+      done.push([name, await runOne(name, config, context)]);
     }
     return {
       document: Object.fromEntries(done.map(([name, { document }]) => [name, document])),
@@ -44,15 +42,64 @@ export const jobsRunCommand = defineCommand({
 function readJob(text: string): Job {
   const job = JOBS.find((name) => name === text);
   if (job !== undefined) return job;
-  throw new UsageError(`unknown job: ${text}; there is ${JOBS.join(' and ')}`);
+  throw new UsageError(`unknown job: ${text}; there is ${JOBS.join(', ')}`);
+}
+
+function runOne(job: Job, config: Config, context: Context): Promise<Outcome> {
+  switch (job) {
+    case 'drain':
+      return drainWith(config, null, context);
+    case 'cleanup':
+      return cleanUp(config, context);
+    case 'refresh-views':
+      return refreshViews(config);
+  }
+}
+
+async function refreshViews(config: Config): Promise<Outcome> {
+  const [
+    { openPg },
+    { Analytics },
+    { JobRuns },
+    { createAnalyticsStore },
+    { createUpkeepStore },
+    { uuidv7 },
+  ] = await Promise.all([
+    import('../../postgres/pg.ts'),
+    import('../../analytics/analytics.ts'),
+    import('../../jobs/job-runs.ts'),
+    import('../../postgres/analytics-store.ts'),
+    import('../../postgres/upkeep-store.ts'),
+    import('uuidv7'),
+  ]);
+  const databaseUrl = readDatabase(config).url;
+  const postgres = openPg({ databaseUrl, poolSizeMax: 1, timeoutMs: LIMITS.refreshMsMax });
+  try {
+    const analytics = new Analytics(createAnalyticsStore(postgres, postgres), { now: Date.now });
+    const runs = new JobRuns(createUpkeepStore(postgres), { now: Date.now, createId: uuidv7 });
+    const { counts } = await runs.run('refresh-views', async () => ({
+      counts: await analytics.refreshViews(),
+    }));
+    const took = Object.entries(counts).map(([view, ms]) => `${view} ${ms} ms`);
+    return {
+      document: { views: counts },
+      text: took.length === 0 ? 'another process refreshes all views now' : took.join(', '),
+    };
+  } finally {
+    await postgres.close();
+  }
+}
+
+function readDatabase({ database }: Config): NonNullable<Config['database']> {
+  if (database !== null) return database;
+  throw new UsageError('DATABASE_URL (and PERSISTENCE_ENABLED, if it is off) must be set', {
+    showUsage: false,
+  });
 }
 
 async function cleanUp(config: Config, context: Context): Promise<Outcome> {
-  const { database, redis } = config;
-  if (database === null)
-    throw new UsageError('DATABASE_URL (and PERSISTENCE_ENABLED, if it is off) must be set', {
-      showUsage: false,
-    });
+  const { redis } = config;
+  const database = readDatabase(config);
   // Loaded here: few commands need both stores.
   const [{ openPg }, { openUpstash }, { openTcpRedis }] = await Promise.all([
     import('../../postgres/pg.ts'),
@@ -84,7 +131,7 @@ async function runCleanup(
       import('../../redis/known-logs.ts'),
     ]);
   const { uuidv7 } = await import('uuidv7');
-  const store = createUpkeepStore(postgres);
+  const store = createUpkeepStore(postgres, { writesEvents: config.analyticsEnabled });
   const upkeep = new Upkeep(store, {
     now: Date.now,
     retention: readRetention(config),
