@@ -189,7 +189,7 @@ async function measureTraffic(
   await Promise.all([query.connect(), reader.connect()]);
   const event = () =>
     query.query(
-      `select store_events(NULL, 0, 0, json_build_array(json_build_object('tenant', '${TENANT}', 'id', $1::text, 'type', 'x', 'at', now())))`,
+      `select store_events(NULL, 0, 0, json_build_array(json_build_object('tenant', '${TENANT}', 'events', json_build_array(json_build_object('id', $1::text, 'type', 'x', 'at', now())))))`,
       [`new${i++}`],
     );
   const list = () =>

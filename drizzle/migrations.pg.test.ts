@@ -85,7 +85,7 @@ describe('[T2a] row security', () => {
       order by 1`);
     expect(rows.length).toBeGreaterThanOrEqual(11);
     // They have no tenant: only functions of the jobs use them.
-    const shared = ['event_logs', 'job_runs', 'metric_counts', 'metric_flushes'];
+    const shared = ['event_logs', 'job_runs', 'metric_counts', 'metric_flushes', 'view_refreshes'];
     for (const row of rows) {
       const roles = shared.includes(row.name) ? ['worldkeep_jobs'] : ['worldkeep_app', 'worldkeep_jobs'];
       expect(row).toEqual({ name: row.name, forced: true, roles });
@@ -114,6 +114,7 @@ describe('[T2a] row security', () => {
       'object_removals_newest (world)',
       'object_removals_world_object_id_pk (world)',
       'tenants_number_unique (number)',
+      'view_refreshes_pkey (view_name)',
       'world_objects_world_object_id_pk (world)',
     ]);
   });

@@ -5,6 +5,7 @@ import { readQuery } from '../http/query.ts';
 
 /** GET /metrics: the counts of the whole deployment. A wrong token asks no store. */
 export async function getMetrics(c: AppContext): Promise<Response> {
+  readQuery(c, []);
   const { config, readMetrics } = c.get('services');
   if (config.metricsToken === null || readMetrics === null)
     throw new AppError('not_found', 'This server has no METRICS_TOKEN, so it shows no metrics.');
@@ -14,7 +15,6 @@ export async function getMetrics(c: AppContext): Promise<Response> {
       'unauthorized',
       'Send the value of METRICS_TOKEN in the header "Authorization: Bearer <token>".',
     );
-  readQuery(c, []);
   return c.body(await readMetrics(), 200, { 'Content-Type': EXPOSITION_TYPE });
 }
 

@@ -28,7 +28,9 @@ const session = (user: string, space: string, start: string, end: string | null,
 ];
 
 async function storeEvents(postgres: Postgres, tenant: string, events: Given[]): Promise<void> {
-  const text = JSON.stringify(events.map((event) => ({ tenant, id: uniqueName('e'), ...event })));
+  const text = JSON.stringify([
+    { tenant, events: events.map((event) => ({ id: uniqueName('e'), ...event })) },
+  ]);
   const [[row]] = await postgres.inTenant('', (db) => [
     db
       .select({ refused: sql<number>`refused` })

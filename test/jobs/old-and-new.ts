@@ -80,7 +80,7 @@ export async function fillTenant(postgres: Postgres, admin: pg.Client, nowMs: nu
       ago(days(RETENTION.chatDeletedDays)),
     );
     await put(
-      `insert into sessions (tenant_id, session_id, space_id, user_id, role, expires_at) values ($1, $2, 'main', 'ann', 'viewer', $3)`,
+      `insert into sessions (tenant_id, session_id, space_id, user_id, role, expires_at, ended_at) values ($1, $2, 'main', 'ann', 'viewer', $3, $3)`,
       tenantId,
       id,
       ago(days(RETENTION.sessionDays)),

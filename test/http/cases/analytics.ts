@@ -56,11 +56,12 @@ export function describeAnalytics({ start, makeEnv, openFragileStores }: Runtime
       const day = new Date(Date.now() - 86_400_000).toISOString().slice(0, 10);
       await door.call('PUT', '/v1/spaces/here', { json: { name: '=HYPERLINK("http://evil.example")' } });
       await door.call('PUT', '/v1/spaces/here/objects/seat', { json: { modelId: 'chair' } });
-      const event = { tenant: door.tenantId, user: 'ann', space: 'here' };
-      const text = JSON.stringify([
+      const event = { user: 'ann', space: 'here' };
+      const events = [
         { ...event, id: 'a', type: 'session.start', at: `${day}T10:00:00Z` },
         { ...event, id: 'b', type: 'session.end', at: `${day}T10:05:00Z`, data: { seconds: 300 } },
-      ]);
+      ];
+      const text = JSON.stringify([{ tenant: door.tenantId, events }]);
       await postgres.inTenant('', (db) => [
         db.select({ status: sql`status` }).from(sql`store_events(null, 0::bigint, 0::bigint, ${text}::json)`),
       ]);
