@@ -13,7 +13,7 @@ import { describeIdempotency } from './cases/idempotency.ts';
 import { describeJobs } from './cases/jobs.ts';
 import { describeKeys } from './cases/keys.ts';
 import { describeLogs } from './cases/logs.ts';
-import { describeMetrics } from './cases/metrics.ts';
+import { describeMetrics, describeMetricsElsewhere } from './cases/metrics.ts';
 import { describeMoves } from './cases/moves.ts';
 import { describeObjects } from './cases/objects.ts';
 import { describeOutages } from './cases/outages.ts';
@@ -57,6 +57,8 @@ export function describeApi(runtime: Runtime): void {
   describeEventsElsewhere(runtime);
   describeChatElsewhere(runtime);
   describeStaleState(runtime);
+  describeAnalytics(runtime);
+  describeMetricsElsewhere(runtime);
   describeWhatRuntimesCanChange(runtime, target, env);
 }
 
@@ -79,7 +81,6 @@ function describeWhatRuntimesCanChange(runtime: Runtime, target: () => Target, e
   describeOutages(runtime);
   describeConfiguration(runtime);
   describeLogs(runtime);
-  describeAnalytics(runtime);
   describeJobs(runtime);
   describeStream(runtime);
 }

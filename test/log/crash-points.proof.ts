@@ -237,7 +237,7 @@ const OTHER_METHODS: Record<string, string[]> = {
     ...['assets.hasFile', 'assets.listAssets'],
     ...['drain.listDeadLetters', 'drain.loadAvatars', 'drain.loadDeadLetter', 'drain.loadObjects'],
     ...['loader.loadAssets', 'loader.loadMetadata', 'loader.loadProfiles'],
-    ...['log.isFull', 'log.noteDurable', 'log.readBacklog', 'log.readChanges', 'log.readNoEffects'],
+    ...['log.noteDurable', 'log.readBacklog', 'log.readChanges', 'log.readNoEffects'],
     ...['log.remembersKey', 'spill.find'],
     ...['log.readStats', 'spill.listSpaces', 'world.countTenant', 'world.listMessages', 'world.listObjects'],
     ...[

@@ -22,14 +22,7 @@ function readSamples(text: string): Map<string, number> {
 }
 
 export function describeMetrics(runtime: Runtime, plain: () => Target): void {
-  const { start, makeEnv, openOwnRedis, openFragileStores, withoutRedis } = runtime;
-  const scrape = async (target: Target) => {
-    const { status, headers, text } = await createCall(target, TOKEN)('GET', '/metrics');
-    expect([status, headers.get('Content-Type')]).toEqual([200, 'text/plain; version=0.0.4; charset=utf-8']);
-    expect(headers.get('Cache-Control')).toBe('no-store');
-    return text;
-  };
-
+  const { start, makeEnv, withoutRedis } = runtime;
   const startWithoutRedis = () =>
     start(
       makeEnv({
@@ -62,6 +55,34 @@ export function describeMetrics(runtime: Runtime, plain: () => Target): void {
       expect(commands).toEqual([]);
     });
 
+    it('[G2c] without a Redis, there is no part of it', async () => {
+      const target = await startWithoutRedis();
+      onTestFinished(() => target.stop());
+      const text = await scrape(target);
+      expect(text).toContain('worldkeep_store_up{store="postgres"} 1');
+      expect(text).toContain('worldkeep_operations_appended_total{durability="committed"}');
+      expect(text).not.toMatch(/worldkeep_backlog|worldkeep_streams |store="redis"/);
+    });
+
+    // Only a server ends when it is told to.
+    if (runtime.hasMemory)
+      it('[G2b] [G2c] a server that ends adds its counts first, without a Redis to Postgres', async () => {
+        const [first, second] = await Promise.all([startWithoutRedis(), startWithoutRedis()]);
+        onTestFinished(() => second.stop());
+        const name =
+          'worldkeep_http_requests_total{method="GET",route="/v1/spaces/:space/statistics",status="401"}';
+        const read = async () => readSamples(await scrape(second)).get(name) ?? 0;
+        const before = await read();
+        await first.fetch('/v1/spaces/s/statistics');
+        await first.stop();
+        await expect.poll(read).toBeGreaterThan(before);
+      });
+  });
+}
+
+/** The cases that wait for a flush, or for a store. */
+export function describeMetricsElsewhere({ start, makeEnv, openOwnRedis, openFragileStores }: Runtime): void {
+  describe('metrics of a deployment', () => {
     it('[G2] [G3] two processes count together: few commands for many requests, and nothing that a caller sent', async () => {
       const redis = await openOwnRedis();
       onTestFinished(() => redis.close());
@@ -116,29 +137,6 @@ export function describeMetrics(runtime: Runtime, plain: () => Target): void {
       }
     });
 
-    it('[G2c] without a Redis, there is no part of it', async () => {
-      const target = await startWithoutRedis();
-      onTestFinished(() => target.stop());
-      const text = await scrape(target);
-      expect(text).toContain('worldkeep_store_up{store="postgres"} 1');
-      expect(text).toContain('worldkeep_operations_appended_total{durability="committed"}');
-      expect(text).not.toMatch(/worldkeep_backlog|worldkeep_streams |store="redis"/);
-    });
-
-    // Only a server ends when it is told to.
-    if (runtime.hasMemory)
-      it('[G2b] [G2c] a server that ends adds its counts first, without a Redis to Postgres', async () => {
-        const [first, second] = await Promise.all([startWithoutRedis(), startWithoutRedis()]);
-        onTestFinished(() => second.stop());
-        const name =
-          'worldkeep_http_requests_total{method="GET",route="/v1/spaces/:space/statistics",status="401"}';
-        const read = async () => readSamples(await scrape(second)).get(name) ?? 0;
-        const before = await read();
-        await first.fetch('/v1/spaces/s/statistics');
-        await first.stop();
-        await expect.poll(read).toBeGreaterThan(before);
-      });
-
     describe('[G5] while a store is away', () => {
       let stores: FragileStores;
       let target: Target;
@@ -171,4 +169,11 @@ export function describeMetrics(runtime: Runtime, plain: () => Target): void {
       });
     });
   });
+}
+
+async function scrape(target: Target): Promise<string> {
+  const { status, headers, text } = await createCall(target, TOKEN)('GET', '/metrics');
+  expect([status, headers.get('Content-Type')]).toEqual([200, 'text/plain; version=0.0.4; charset=utf-8']);
+  expect(headers.get('Cache-Control')).toBe('no-store');
+  return text;
 }
