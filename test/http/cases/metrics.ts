@@ -22,7 +22,7 @@ function readSamples(text: string): Map<string, number> {
 }
 
 export function describeMetrics(runtime: Runtime, plain: () => Target): void {
-  const { start, makeEnv, withoutRedis } = runtime;
+  const { start, makeEnv, openOwnRedis, withoutRedis } = runtime;
   const startWithoutRedis = () =>
     start(
       makeEnv({
