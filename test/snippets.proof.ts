@@ -4,9 +4,12 @@ import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'no
 import { delimiter, join, resolve } from 'node:path';
 import { promisify } from 'node:util';
 import { transform } from 'esbuild';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import pg from 'pg';
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { findFreePort } from '../dev/ports.ts';
 import { makeTemporaryDir } from '../dev/stack.ts';
+import { openOwnDatabase } from './own-database.ts';
+import { stack as testStack } from './support.ts';
 
 const PROJECT = resolve(import.meta.dirname, '..');
 const FILES = [
@@ -15,6 +18,7 @@ const FILES = [
     .filter((name) => name.endsWith('.md'))
     .map((name) => `docs/${name}`),
 ];
+const migrationUrl = () => testStack().migrationUrl;
 const START_MS_MAX = 120_000;
 const ENV_FILE = '.worldkeep/env';
 
@@ -170,8 +174,23 @@ describe('every snippet of the documentation', () => {
     expect(() => JSON.parse(text)).not.toThrow();
   });
 
+  it.each(listRun('sql'))('%s runs as the owner of the database', async (_, { text }) => {
+    const own = await openOwnDatabase();
+    onTestFinished(() => own.close());
+    const { pathname } = new URL(own.url);
+    const owner = new pg.Client(Object.assign(new URL(migrationUrl()), { pathname }).href);
+    const notices: string[] = [];
+    owner.on('notice', ({ message = '' }) => notices.push(message));
+    await owner.connect();
+    // One by one: VACUUM cannot run in a transaction.
+    for (const statement of text.split(';').filter((one) => one.trim() !== '')) await owner.query(statement);
+    await owner.end();
+    // A table of ours that the role may not vacuum would be skipped with a warning.
+    expect(notices.filter((notice) => !/"pg_/.test(notice))).toEqual([]);
+  });
+
   it('is of a language that a test knows, or says why no test runs it', () => {
-    const known = ['sh', 'js', 'jsx', 'json', 'mermaid'];
+    const known = ['sh', 'js', 'jsx', 'json', 'mermaid', 'sql'];
     expect(SNIPPETS.filter(({ language }) => !known.includes(language))).toEqual([]);
     expect(SNIPPETS.length).toBeGreaterThan(20);
     for (const { notRun } of SNIPPETS) if (notRun !== null) expect(notRun).toMatch(/^(needs|belongs) /);

@@ -62,8 +62,8 @@ async function fillYear(tenantId: string, nowMs: number): Promise<void> {
     tenantId,
   );
   await run(
-    `insert into sessions (tenant_id, session_id, space_id, user_id, role, expires_at)
-    select $4, 's' || d || '.' || i, 'main', 'ann', 'viewer', ${at} from ${each}`,
+    `insert into sessions (tenant_id, session_id, space_id, user_id, role, expires_at, ended_at)
+    select $4, 's' || d || '.' || i, 'main', 'ann', 'viewer', ${at}, ${at} from ${each}`,
     now,
     DAYS,
     OTHERS_PER_DAY,
