@@ -106,6 +106,7 @@ describe('[T2a] row security', () => {
     expect(others.sort()).toEqual([
       'authors_pkey (number)',
       'event_logs_pkey (log_name)',
+      'incidents_by_kind (kind)',
       'job_runs_newest (job)',
       'job_runs_pkey (run_id)',
       'metric_counts_pkey (field)',

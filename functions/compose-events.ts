@@ -47,7 +47,13 @@ export function openEvents(
   const onSession: NonNullable<SessionOptions['onSession']> = ({ tenantId, sessionId, ...session }) => {
     const { spaceId, userId } = session;
     if (session.event === 'start')
-      record(tenantId, { type: 'session.start', spaceId, userId, data: { sessionId } });
+      record(tenantId, {
+        type: 'session.start',
+        spaceId,
+        userId,
+        at: session.createdAt,
+        data: { sessionId },
+      });
     else
       record(tenantId, {
         type: 'session.end',

@@ -343,7 +343,8 @@ export class PersistenceLayer {
     const events = checkEvents(this.#read(input), { nowMs, author });
     const { events: log, defer: deferAll } = this.#order;
     if (log === undefined) return { accepted: 0, duplicates: 0, dropped: events.length };
-    return log.append(this.#options.tenantId, events, this.#options.defer ?? deferAll ?? (() => undefined));
+    const defer = this.#options.defer ?? deferAll ?? (() => undefined);
+    return log.append(this.#options.tenantId, events, defer, author?.userId ?? null);
   }
 
   /** The only person in whose name this layer writes; null: any. */

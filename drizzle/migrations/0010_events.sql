@@ -225,7 +225,9 @@ BEGIN
     RETURNING s.tenant_id, s.session_id, s.space_id, s.user_id, s.created_at, s.ended_at
   )
   SELECT count(*), json_agg(json_build_object('tenant', e.tenant_id, 'events', json_build_array(json_build_object(
-    'id', gen_random_uuid(), 'type', 'session.end', 'space', e.space_id, 'user', e.user_id, 'at', e.ended_at,
+    'id', gen_random_uuid(), 'type', 'session.end', 'space', e.space_id, 'user', e.user_id,
+    -- A session that ends when it begins would end before it.
+    'at', greatest(e.ended_at, e.created_at + interval '1 millisecond'),
     'data', json_build_object(
       'sessionId', e.session_id, 'seconds', greatest(0, round(extract(epoch FROM e.ended_at - e.created_at))))))))
   INTO v_count, v_entries FROM ended e;

@@ -19,6 +19,8 @@ it.each([
   ['@sum(a)', "'@sum(a)"],
   ['\tx', "'\tx"],
   ['\rx', '"\'\rx"'],
+  ['\n=x', '"\'\n=x"'],
+  ["x;=cmd|'/C calc'!A0", `"x;=cmd|'/C calc'!A0"`],
   ['=a,"b"', '"\'=a,""b"""'],
 ])('[N4b] a text that a spreadsheet would take for a formula is only text: %j', (name, cell) => {
   expect(writeCsv(['name'], [{ name }])).toBe(`name\r\n${cell}\r\n`);

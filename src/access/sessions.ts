@@ -107,6 +107,7 @@ export interface SessionOptions {
 
 export interface BegunSession extends Stay {
   event: 'start';
+  createdAt: string;
 }
 
 export interface EndedSession extends Stay {
@@ -186,7 +187,7 @@ export class Sessions {
       .setExpirationTime(issuedAt + ttlSeconds)
       .sign(signer.secret);
     const stay = { tenantId, spaceId, sessionId: id, userId };
-    this.#onSession({ ...stay, event: 'start' });
+    this.#onSession({ ...stay, event: 'start', createdAt: toTime(issuedAt * 1_000) });
     await this.#notify((presence) => presence.touch(stay));
     return { id, token, expiresAt };
   }

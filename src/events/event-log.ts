@@ -84,17 +84,22 @@ export class EventLog {
     this.#ending.abort();
   }
 
-  /** Takes checked events of one tenant. @param defer keeps a drain going that the caller does not wait for */
+  /**
+   * Takes checked events of one tenant.
+   * @param defer keeps a drain going that the caller does not wait for
+   * @param person the person who sends them, whose ids are no ids of others; null: a server
+   */
   async append(
     tenantId: string,
     events: readonly WorldEvent[],
     defer: (work: Promise<unknown>) => void,
+    person: string | null = null,
   ): Promise<EventCounts> {
     const { isEnabled, createId, now, count, onEvent } = this.#options;
     if (!isEnabled) return this.drop(events.length, 'disabled');
     const at = new Date(now()).toISOString();
     const texts = events.map(({ id, spaceId: space, userId: user, ...event }) => ({
-      callerId: id ?? null,
+      callerId: id === undefined || person === null ? (id ?? null) : `${person}!${id}`,
       text: JSON.stringify({
         id: id ?? createId(),
         type: event.type,
@@ -112,7 +117,7 @@ export class EventLog {
     let appended: AppendedEvents;
     try {
       const append = this.#redis
-        ? this.#redis.append(tenantId, texts)
+        ? this.#redis.append(tenantId, texts, person === null ? 'server' : 'person')
         : this.#storeDirectly(
             tenantId,
             texts.map(({ text }) => text),

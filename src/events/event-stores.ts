@@ -37,7 +37,12 @@ export interface EventEntry {
 
 /** The log of events in Redis. Every method is one command, and rejects with store_unavailable. */
 export interface EventLogStore {
-  append(tenantId: string, events: readonly EventText[]): Promise<AppendedEvents>;
+  /** @param sender the ids of persons and of servers are remembered apart */
+  append(
+    tenantId: string,
+    events: readonly EventText[],
+    sender?: 'server' | 'person',
+  ): Promise<AppendedEvents>;
   /** @param token of a drain that was claimed; null: a drain without a claim. */
   read(
     token: string | null,

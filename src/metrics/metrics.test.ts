@@ -97,6 +97,19 @@ it('[G2a] counts are dropped if the store may have forgotten their token', async
   ]);
 });
 
+it('[G2a] tries do not begin the time of a token again', async () => {
+  const { clock, open, sent, state } = openProcess();
+  state.isAway = true;
+  open(3);
+  for (let i = 0; i <= LIMITS.metricsTokenSeconds / 10; i++) {
+    await clock.pass(10_000);
+    open(1);
+  }
+  state.isAway = false;
+  await clock.pass(10_000);
+  expect(sent.at(-1)?.token).not.toBe('t1');
+});
+
 it('[G2b] counts of a process that ends are sent first', async () => {
   const { clock, metrics, open, sent } = openProcess();
   open(2);

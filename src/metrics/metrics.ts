@@ -31,7 +31,8 @@ export interface MetricsOptions {
 interface Parcel {
   token: string;
   counts: Map<string, number>;
-  triedMs: number;
+  /** When it was first sent. */
+  sentMs: number;
 }
 
 /** Milliseconds after which a flush counts as ended: a Worker ends work 30 s after its answer. */
@@ -102,16 +103,15 @@ export class Metrics implements Counting {
   /** Adds all counts to the counts of the deployment. It tells of a failure and does not throw it. */
   async flush(): Promise<void> {
     const { now, createToken, onFailure } = this.#options;
-    if (this.#parcel !== null && now() - this.#parcel.triedMs >= LIMITS.metricsTokenSeconds * 1_000) {
+    if (this.#parcel !== null && now() - this.#parcel.sentMs >= LIMITS.metricsTokenSeconds * 1_000) {
       // The store may have added it, and has forgotten its token. Too little is better than twice.
       this.#parcel = null;
     }
     try {
       while (this.#parcel !== null || this.#counts.size > 0) {
-        const parcel: Parcel = this.#parcel ?? { token: createToken(), counts: this.#counts, triedMs: 0 };
+        const parcel: Parcel = this.#parcel ?? { token: createToken(), counts: this.#counts, sentMs: now() };
         if (this.#parcel === null) this.#counts = new Map();
         this.#parcel = parcel;
-        parcel.triedMs = now();
         await this.#store.add(parcel.token, parcel.counts);
         if (this.#parcel === parcel) this.#parcel = null;
       }

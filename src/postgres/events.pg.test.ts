@@ -122,7 +122,7 @@ it('[E5c] a session that expired without an end ends at its last heartbeat, with
   expect(rows.map(({ type, userId, spaceId, at, data }) => ({ type, userId, spaceId, at, data }))).toEqual(
     expect.arrayContaining([
       {
-        ...{ type: 'session.end', userId: 'ann', spaceId: 'main', at: '2026-11-01T10:00:00.000Z' },
+        ...{ type: 'session.end', userId: 'ann', spaceId: 'main', at: '2026-11-01T10:00:00.001Z' },
         data: { sessionId: 'silent', seconds: 0 },
       },
       {

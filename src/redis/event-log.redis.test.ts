@@ -85,6 +85,13 @@ describe.each(REDIS_WAYS)('the log of events, %s', (_, openWay) => {
     expect(await admin.command('TTL', eventIdsKey('acme'))).toBe(LIMITS.eventIdSeconds);
   });
 
+  it('[E3] keeps the ids of persons apart from the ids of servers', async () => {
+    const log = open();
+    expect(await log.append('acme', named('a'), 'person')).toMatchObject({ accepted: 1 });
+    expect(await log.append('acme', named('a'))).toMatchObject({ accepted: 1, duplicates: 0 });
+    expect(await log.append('acme', named('a'), 'person')).toMatchObject({ accepted: 0, duplicates: 1 });
+  });
+
   it('[E3a] forgets an id after an hour', async () => {
     const log = open();
     await log.append('acme', named('old', 'new'));

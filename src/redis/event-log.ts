@@ -35,14 +35,14 @@ export function createEventLogStore(
   const backlog = [backlogBytesMax, tenantBacklogBytesMax, LIMITS.entryBytesMax];
 
   return {
-    async append(tenantId, events) {
+    async append(tenantId, events, sender) {
       const token = crypto.randomUUID();
       const nothing = { backlog: 0, tenantBacklog: 0, memory: 0 };
       let reply: Awaited<ReturnType<RedisClient['eval']>>;
       try {
         reply = await redis.eval(
           APPEND_EVENTS,
-          [metaKey, logKey, pendingKey, eventIdsKey(tenantId)],
+          [metaKey, logKey, pendingKey, eventIdsKey(tenantId, sender)],
           [
             ...[tenantId, token, crypto.randomUUID()],
             ...[...times, ...backlog, LIMITS.eventIdSeconds, idsKeptMax].map(String),

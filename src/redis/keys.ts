@@ -182,8 +182,8 @@ export const EVENT_LOG_KEYS = [
 ] as const;
 
 /** Ids that a tenant's callers gave to events: a sorted set, with an expiry. */
-export function eventIdsKey(tenantId: string): string {
-  return `${EVENTS_PREFIX}:ids:${tenantId}`;
+export function eventIdsKey(tenantId: string, sender: 'server' | 'person' = 'server'): string {
+  return `${EVENTS_PREFIX}:ids:${sender}:${tenantId}`;
 }
 
 /** The name of this life of Redis: a string. */

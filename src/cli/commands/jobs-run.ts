@@ -29,7 +29,7 @@ export const jobsRunCommand = defineCommand({
     for (const name of jobs) {
       // Without a Redis there is nothing to drain.
       if (name === 'drain' && job === undefined && config.redis === null) continue;
-      done.push([name, await runOne(name, config, context)]);
+      done.push([name, await runOrFail(name, config, context, jobs.length > 1)]);
     }
     return {
       document: Object.fromEntries(done.map(([name, { document }]) => [name, document])),
@@ -43,6 +43,18 @@ function readJob(text: string): Job {
   const job = JOBS.find((name) => name === text);
   if (job !== undefined) return job;
   throw new UsageError(`unknown job: ${text}; there is ${JOBS.join(', ')}`);
+}
+
+/** A job that fails does not stop the others. */
+async function runOrFail(job: Job, config: Config, context: Context, isOneOfMany: boolean): Promise<Outcome> {
+  try {
+    return await runOne(job, config, context);
+  } catch (error) {
+    if (!isOneOfMany || error instanceof UsageError) throw error;
+    const message = error instanceof Error ? error.message : String(error);
+    context.progress.note(`${job}: ${message}`);
+    return { document: { failed: message }, text: 'failed', failed: true };
+  }
 }
 
 function runOne(job: Job, config: Config, context: Context): Promise<Outcome> {

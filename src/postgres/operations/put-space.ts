@@ -1,5 +1,6 @@
 import { sql } from 'drizzle-orm';
 import { uuidv7 } from 'uuidv7';
+import { AppError } from '../../world/errors.ts';
 import type { Space, SpaceInput } from '../../world/types.ts';
 import type { Postgres } from '../client.ts';
 import { asJson, spaceColumns, toSpace } from '../rows.ts';
@@ -17,6 +18,24 @@ export async function putSpace(
   { name, description = null, settings = {}, bounds = null }: SpaceInput,
   retired: string | null = null,
 ): Promise<{ space: Space; created: boolean } | { toRetire: string }> {
+  const input = { name, description, settings, bounds };
+  // A cleanup may have removed the deleted row for good while this waited for its lock. The next try finds no row.
+  const outcome =
+    (await put(postgres, tenantId, spaceId, input, retired)) ??
+    (await put(postgres, tenantId, spaceId, input, retired));
+  if (outcome === null)
+    throw new AppError('store_unavailable', 'The space cannot be created now.', { retryAfterSeconds: 1 });
+  return outcome;
+}
+
+/** @returns null if the row that it waited for was removed meanwhile */
+async function put(
+  postgres: Postgres,
+  tenantId: string,
+  spaceId: string,
+  { name, description, settings, bounds }: Required<SpaceInput>,
+  retired: string | null,
+): Promise<{ space: Space; created: boolean } | { toRetire: string } | null> {
   const [[outcome], rows] = await postgres.inTenant(tenantId, (db) => [
     db
       .select({ isNew: sql<boolean>`is_new`, toRetire: sql<string | null>`to_retire` })
@@ -26,9 +45,8 @@ export async function putSpace(
     selectSpace(db, tenantId, spaceId),
   ]);
   if (typeof outcome?.toRetire === 'string') return { toRetire: outcome.toRetire };
-  // The function has just locked the row, so it is there.
-  const row = rows[0] as Space;
-  return { space: toSpace(row), created: outcome?.isNew === true };
+  const row = rows[0];
+  return row === undefined ? null : { space: toSpace(row), created: outcome?.isNew === true };
 }
 
 /** Gives a space what is new, and makes none. @returns null where it is not there. */

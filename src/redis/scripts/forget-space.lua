@@ -1,7 +1,7 @@
 #!lua flags=allow-key-locking,allow-oom
 --[[
 A deleted space is removed for good: this deletes its keys. Keys of answers and budgets expire by themselves before that. If the space was
-created again, only the keys of the old incarnation go.
+created again, or if nothing says that it was not, only the keys of the old incarnation go: the others expire by themselves.
 
 KEYS[1] meta, a hash
 KEYS[2] dirty, a sorted set
@@ -13,7 +13,7 @@ ARGV[2] the space's member of dirty
 ARGV[3] how many keys of the incarnation there are
 ARGV[4] channel of the incarnation
 
-Replies 1 if no other incarnation has a log, else 0.
+Replies 1 if the log was the one of this incarnation, else 0.
 ]]
 local incarnation = redis.call('HGET', KEYS[1], 'incarnation')
 local own = tonumber(ARGV[3])
@@ -21,7 +21,7 @@ for i = 3, 2 + own do
   redis.call('UNLINK', KEYS[i])
 end
 redis.call('PUBLISH', ARGV[4], '{"retired":true}')
-if incarnation and incarnation ~= ARGV[1] then
+if incarnation ~= ARGV[1] then
   return 0
 end
 redis.call('ZREM', KEYS[2], ARGV[2])
