@@ -191,7 +191,8 @@ BEGIN
       count(*) FILTER (WHERE g.type = 'session.start'),
       coalesce(sum(CASE WHEN g.type = 'session.end' AND jsonb_typeof(g.data -> 'seconds') = 'number'
         THEN round(least(greatest((g.data ->> 'seconds')::numeric, 0), 86400)) END), 0)
-    FROM given g WHERE g."user" IS NOT NULL
+    -- Any other event may name a person who was in no space.
+    FROM given g WHERE g."user" IS NOT NULL AND g.type IN ('session.start', 'session.end', 'user.spawn')
     GROUP BY 1, 2, 3, 4
     ORDER BY 1, 2, 3, 4
     ON CONFLICT (tenant_id, user_id, day, space_id)

@@ -70,8 +70,9 @@ describe.each(Object.entries(DATABASES))('analytics, %s', (_, openPostgres) => {
       ...session('bob', 'main', at(-2, '10:10'), at(-2, '10:12'), 93),
       ...session('ann', 'hall', at(-1, '09:00'), at(-1, '09:10'), 600),
       ...session('ann', 'main', at(-1, '12:00'), at(-1, '12:01'), 60),
-      { type: 'app.installed', user: 'cid', at: at(-1, '08:00') },
-      { type: 'app.installed', at: at(-1, '08:00') },
+      { type: 'user.spawn', user: 'cid', at: at(-1, '08:00') },
+      // It names a person, and is no visit.
+      { type: 'app.installed', user: 'dan', at: at(-1, '08:00') },
     ]);
     await postgres.inTenant(tenantId, (db) => [
       db.execute(sql`insert into space_days (tenant_id, space_id, day, changes, messages) values

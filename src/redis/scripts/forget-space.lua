@@ -1,7 +1,7 @@
 #!lua flags=allow-key-locking,allow-oom
 --[[
-A deleted space is removed for good: this deletes its keys. Keys of answers and budgets expire by themselves before that. If the space was
-created again, or if nothing says that it was not, only the keys of the old incarnation go: the others expire by themselves.
+A deleted space is removed for good: this deletes its keys. Keys of answers and budgets expire by themselves before that. If Redis
+has another incarnation of the space, or none, only the keys of the old one go. The others expire by themselves.
 
 KEYS[1] meta, a hash
 KEYS[2] dirty, a sorted set
