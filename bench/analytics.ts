@@ -96,11 +96,13 @@ async function fill(superuser: pg.Client): Promise<void> {
     `insert into person_days (tenant_id, user_id, day, space_id, sessions, seconds)
      select tenant_id, user_id, (at at time zone 'UTC')::date, space_id,
        count(*) filter (where type = 'session.start'), 600 * count(*) filter (where type = 'session.end')
-     from events group by 1, 2, 3, 4`,
+     from events where user_id is not null group by 1, 2, 3, 4`,
   );
   await superuser.query(
     `insert into space_days (tenant_id, space_id, day, changes, messages)
-     select tenant_id, space_id, (at at time zone 'UTC')::date, count(*) * 7, count(*) / 9 from events group by 1, 2, 3`,
+     select tenant_id, space_id, (at at time zone 'UTC')::date, count(*) * 7, count(*) / 9
+     from events where user_id is not null group by 1, 2, 3
+     on conflict (tenant_id, space_id, day) do update set changes = excluded.changes, messages = excluded.messages`,
   );
   await superuser.query('vacuum analyze');
 }

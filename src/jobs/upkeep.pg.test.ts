@@ -313,3 +313,18 @@ describe('plans', () => {
     expect(seen).toEqual([]);
   });
 });
+
+it('[U2] ends at most 100 sessions in one transaction', async () => {
+  const limits: number[] = [];
+  const { upkeep } = open(
+    {},
+    {
+      endExpiredSessions: async (limit) => {
+        limits.push(limit);
+        return limits.length === 1 ? limit : 0;
+      },
+    },
+  );
+  expect((await upkeep.run({ budgetMs: 60_000 })).counts).toMatchObject({ sessionsEnded: 100 });
+  expect(limits).toEqual([100, 100]);
+});

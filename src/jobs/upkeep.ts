@@ -134,7 +134,11 @@ export class Upkeep {
         }),
       },
       this.#dropDays(toDay(nowMs - retention.eventDays * DAY_MS)),
-      repeat('sessionsEnded', () => store.endExpiredSessions(limit), limit),
+      repeat(
+        'sessionsEnded',
+        () => store.endExpiredSessions(LIMITS.cleanupSessionsEndedMax),
+        LIMITS.cleanupSessionsEndedMax,
+      ),
       records('messages', 'messages', ago(retention.chatDeletedDays)),
       records('sessions', 'sessions', ago(retention.sessionDays)),
       records('keys', 'keys', ago(LIMITS.keysKeptDays)),

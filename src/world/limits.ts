@@ -39,6 +39,8 @@ export const LIMITS = {
   assetSweepMax: 1_000,
   /** Rows of one batch of a cleanup, and deleted spaces of one list. */
   cleanupRowsMax: 500,
+  /** Sessions that one transaction of a cleanup ends. Each also writes an event and a day. */
+  cleanupSessionsEndedMax: 100,
   cleanupSpacesMax: 100,
   /** Milliseconds after which a cleanup begins no new batch, and batches of one call: a Worker may send 1,000 requests. */
   cleanupMsMax: 20_000,
