@@ -17,7 +17,7 @@ export interface Cleaned {
   next: string | null;
 }
 
-/** A space that was deleted, as it was then. */
+/** A deleted space, with the incarnation that was deleted. */
 export interface DeletedSpace {
   tenantId: string;
   spaceId: string;

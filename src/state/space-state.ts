@@ -104,7 +104,7 @@ export class SpaceState {
   async #returnSpilled(address: LogAddress, defer: Defer): Promise<boolean> {
     const spill = this.#spill;
     if (!spill?.isWaiting(address)) return false;
-    // A failure is told by the process's own tries to return them.
+    // The process retries by itself, and logs a failure.
     const returning = spill.returnSpace(address).then(
       () => undefined,
       () => undefined,

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { SignJWT } from 'jose';
-import { uniqueName } from '../support.ts';
+import { stack, uniqueName } from '../support.ts';
 
 /** The address of the functions for QStash, wherever they listen. */
 export const PUBLIC_URL = 'https://worldkeep.example';
@@ -37,4 +37,15 @@ export function signDelivery({
   return new SignJWT(given)
     .setProtectedHeader({ alg: 'HS256', typ: 'JWT' })
     .sign(new TextEncoder().encode(key));
+}
+
+/** The variables of a server that accepts the signatures of `signDelivery`. */
+export function signedVariables(): Record<string, string> {
+  const { qstashToken, qstashCurrentSigningKey, qstashNextSigningKey } = stack();
+  return {
+    QSTASH_TOKEN: qstashToken,
+    QSTASH_CURRENT_SIGNING_KEY: qstashCurrentSigningKey,
+    QSTASH_NEXT_SIGNING_KEY: qstashNextSigningKey,
+    PUBLIC_URL,
+  };
 }

@@ -4,7 +4,7 @@ import { openTestNeon } from '../../layers.ts';
 import { stack } from '../../support.ts';
 import { createCall, type Door, openDoor, openSpace, waitUntilReady } from '../client.ts';
 import type { FragileStores, Runtime } from '../runtimes.ts';
-import { PUBLIC_URL, signDelivery } from '../sign-delivery.ts';
+import { signDelivery, signedVariables } from '../sign-delivery.ts';
 import type { Target } from '../targets.ts';
 
 const PATHS = ['activity', 'spaces', 'models', 'retention'].map((name) => `/v1/analytics/${name}`);
@@ -17,15 +17,11 @@ export function describeAnalytics({ start, makeEnv, openFragileStores }: Runtime
     let stores: FragileStores;
     let target: Target;
     beforeAll(async () => {
-      const { qstashToken, qstashCurrentSigningKey, qstashNextSigningKey } = stack();
       stores = await openFragileStores();
       target = await start(
         makeEnv({
           ...stores.env,
-          QSTASH_TOKEN: qstashToken,
-          QSTASH_CURRENT_SIGNING_KEY: qstashCurrentSigningKey,
-          QSTASH_NEXT_SIGNING_KEY: qstashNextSigningKey,
-          PUBLIC_URL,
+          ...signedVariables(),
         }),
       );
     });

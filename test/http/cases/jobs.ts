@@ -5,7 +5,7 @@ import { openOwnDatabase } from '../../own-database.ts';
 import { stack } from '../../support.ts';
 import { type Call, createCall, type Door, openDoor, waitUntilReady } from '../client.ts';
 import type { FragileStores, Runtime } from '../runtimes.ts';
-import { PUBLIC_URL, signDelivery } from '../sign-delivery.ts';
+import { PUBLIC_URL, signDelivery, signedVariables } from '../sign-delivery.ts';
 import type { Target } from '../targets.ts';
 
 export function describeJobs({ start, makeEnv, openFragileStores }: Runtime): void {
@@ -15,15 +15,11 @@ export function describeJobs({ start, makeEnv, openFragileStores }: Runtime): vo
     let door: Door;
     let call: Call;
     beforeAll(async () => {
-      const { qstashToken, qstashCurrentSigningKey, qstashNextSigningKey } = stack();
       stores = await openFragileStores();
       target = await start(
         makeEnv({
           ...stores.env,
-          QSTASH_TOKEN: qstashToken,
-          QSTASH_CURRENT_SIGNING_KEY: qstashCurrentSigningKey,
-          QSTASH_NEXT_SIGNING_KEY: qstashNextSigningKey,
-          PUBLIC_URL,
+          ...signedVariables(),
         }),
       );
       door = await openDoor(target);

@@ -64,7 +64,7 @@ export function describeMetrics(runtime: Runtime, plain: () => Target): void {
       expect(text).not.toMatch(/worldkeep_backlog|worldkeep_streams |store="redis"/);
     });
 
-    // Only a server ends when it is told to.
+    // A Worker gets no signal to end.
     if (runtime.hasMemory)
       it('[G2b] [G2c] a server that ends adds its counts first, without a Redis to Postgres', async () => {
         const [first, second] = await Promise.all([startWithoutRedis(), startWithoutRedis()]);
