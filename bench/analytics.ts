@@ -71,7 +71,7 @@ const round = (value: number) => Math.round(value * 10) / 10;
 /** Events of sessions and of other kinds, spread over tenants, spaces, people and days; and the days that they add up to. */
 async function fill(superuser: pg.Client): Promise<void> {
   for (let day = 0; day <= DAYS; day++)
-    await superuser.query(`select add_event_day((now() at time zone 'UTC')::date - $1::integer)`, [day]);
+    await superuser.query(`select add_day('events', (now() at time zone 'UTC')::date - $1::integer)`, [day]);
   for (let from = 0; from < options.events; from += EVENTS_PER_STATEMENT) {
     const to = Math.min(from + EVENTS_PER_STATEMENT, options.events);
     // A session begins and ends with neighbouring numbers, ten minutes apart.

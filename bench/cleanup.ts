@@ -120,7 +120,7 @@ try {
 
 async function fill(): Promise<void> {
   const run = (sql: string, ...values: unknown[]) => admin.query(sql, values);
-  await run('select add_event_day(current_date - d) from generate_series(0, $1::integer) d', days);
+  await run("select add_day('events', current_date - d) from generate_series(0, $1::integer) d", days);
   const at = `now() - make_interval(secs => i * 86400.0 * $2::integer / $1::integer)`;
   const each = 'generate_series(1, $1::integer) i';
   await run(

@@ -79,24 +79,24 @@ CALL protect_tenant_table('events', 'SELECT, INSERT, DELETE');
 --> statement-breakpoint
 GRANT INSERT ON events TO worldkeep_jobs;
 --> statement-breakpoint
--- The days of events. The runtime role may not use this schema: it reads them through `events`.
-CREATE SCHEMA event_days AUTHORIZATION worldkeep_jobs;
+-- The days of `events` and `audit_entries`. The runtime role may not use this schema: it reads them through their parent.
+CREATE SCHEMA day_partitions AUTHORIZATION worldkeep_jobs;
 --> statement-breakpoint
--- Adds the partition of a day in UTC. @returns false if it was there. Attaching a table does not make readers wait, as creating a
--- partition does. Row security of `events` does not hold for a partition that is read by its own name, so each has its own.
-CREATE FUNCTION add_event_day(p_day date) RETURNS boolean
+-- Adds the partition of a day in UTC to a table. @returns false if it was there. Attaching a table does not make readers wait, as
+-- creating a partition does. Row security of the parent does not hold for a partition that is read by its own name, so each has its own.
+CREATE FUNCTION add_day(p_table text, p_day date) RETURNS boolean
 LANGUAGE plpgsql
 SECURITY DEFINER
 SET search_path = pg_catalog, public, pg_temp
 SET lock_timeout = '100ms'
 AS $$
 DECLARE
-  v_table text := format('event_days.%I', 'events_' || to_char(p_day, 'YYYYMMDD'));
+  v_table text := format('day_partitions.%I', p_table || '_' || to_char(p_day, 'YYYYMMDD'));
 BEGIN
   IF to_regclass(v_table) IS NOT NULL THEN
     RETURN false;
   END IF;
-  EXECUTE format('CREATE TABLE %s (LIKE events INCLUDING DEFAULTS)', v_table);
+  EXECUTE format('CREATE TABLE %s (LIKE %I INCLUDING DEFAULTS)', v_table, p_table);
   EXECUTE format('ALTER TABLE %s ENABLE ROW LEVEL SECURITY', v_table);
   EXECUTE format('ALTER TABLE %s FORCE ROW LEVEL SECURITY', v_table);
   EXECUTE format(
@@ -104,8 +104,8 @@ BEGIN
     v_table);
   EXECUTE format('CREATE POLICY jobs_across_tenants ON %s TO worldkeep_jobs USING (true) WITH CHECK (true)', v_table);
   EXECUTE format(
-    'ALTER TABLE events ATTACH PARTITION %s FOR VALUES FROM (%L) TO (%L)',
-    v_table, p_day::timestamp AT TIME ZONE 'UTC', (p_day + 1)::timestamp AT TIME ZONE 'UTC');
+    'ALTER TABLE %I ATTACH PARTITION %s FOR VALUES FROM (%L) TO (%L)',
+    p_table, v_table, p_day::timestamp AT TIME ZONE 'UTC', (p_day + 1)::timestamp AT TIME ZONE 'UTC');
   RETURN true;
 EXCEPTION WHEN duplicate_table OR unique_violation OR duplicate_object THEN
   -- Another process has just added it.
@@ -141,7 +141,7 @@ BEGIN
   FOR v_day IN
     SELECT DISTINCT (coalesce((g ->> 'created')::timestamptz, now()) AT TIME ZONE 'UTC')::date FROM json_array_elements(p_entries) AS g
   LOOP
-    PERFORM add_event_day(v_day);
+    PERFORM add_day('events', v_day);
   END LOOP;
   status := 'stored';
   refused := 0;
@@ -233,7 +233,7 @@ BEGIN
       'sessionId', e.session_id, 'seconds', greatest(0, round(extract(epoch FROM e.ended_at - e.created_at))))))))
   INTO v_count, v_entries FROM ended e;
   IF v_count > 0 AND p_writes_events THEN
-    PERFORM add_event_day((now() AT TIME ZONE 'UTC')::date);
+    PERFORM add_day('events', (now() AT TIME ZONE 'UTC')::date);
     PERFORM insert_events(v_entries);
   END IF;
   RETURN v_count;
@@ -243,7 +243,7 @@ $$;
 -- Has the sessions without an end only, so that end_expired_sessions reads no others.
 CREATE INDEX sessions_without_end ON sessions (tenant_id, expires_at) WHERE ended_at IS NULL;
 --> statement-breakpoint
-REVOKE ALL ON FUNCTION add_event_day(date), store_events(text, bigint, bigint, json), insert_events(json),
+REVOKE ALL ON FUNCTION add_day(text, date), store_events(text, bigint, bigint, json), insert_events(json),
   end_expired_sessions(integer, boolean) FROM PUBLIC;
 --> statement-breakpoint
 GRANT EXECUTE ON FUNCTION store_events(text, bigint, bigint, json) TO worldkeep_app;
@@ -256,7 +256,7 @@ GRANT CREATE ON SCHEMA public TO worldkeep_jobs;
 --> statement-breakpoint
 ALTER TABLE events OWNER TO worldkeep_jobs;
 --> statement-breakpoint
-ALTER FUNCTION add_event_day(date) OWNER TO worldkeep_jobs;
+ALTER FUNCTION add_day(text, date) OWNER TO worldkeep_jobs;
 --> statement-breakpoint
 ALTER FUNCTION store_events(text, bigint, bigint, json) OWNER TO worldkeep_jobs;
 --> statement-breakpoint

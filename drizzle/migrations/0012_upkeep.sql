@@ -66,7 +66,7 @@ DECLARE
   v_added integer := 0;
 BEGIN
   FOR i IN 0 .. p_days - 1 LOOP
-    v_added := v_added + add_event_day(p_from + i)::integer;
+    v_added := v_added + add_day('events', p_from + i)::integer;
   END LOOP;
   RETURN v_added;
 EXCEPTION WHEN lock_not_available THEN
@@ -74,26 +74,24 @@ EXCEPTION WHEN lock_not_available THEN
 END
 $$;
 --> statement-breakpoint
--- Drops the oldest day of events before p_before. Outcomes: dropped, none. busy: a transaction that reads events held a table for longer
+-- Drops the oldest day of a table before p_before. Outcomes: dropped, none. busy: a transaction that reads the table held it for longer
 -- than lock_timeout. Waiting longer would make new readers wait behind this. A DROP locks the parent, then the partition, so that both
 -- together wait 100 ms at most. DETACH CONCURRENTLY waits without such locks, but cannot run in a function.
-CREATE FUNCTION drop_event_day(p_before date) RETURNS text
+CREATE FUNCTION drop_day(p_table text, p_before date) RETURNS text
 LANGUAGE plpgsql
-SECURITY DEFINER
-SET search_path = pg_catalog, public, pg_temp
 SET lock_timeout = '50ms'
 AS $$
 DECLARE
   v_day text;
 BEGIN
   SELECT c.relname INTO v_day FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
-  WHERE i.inhparent = 'events'::regclass AND c.relname < 'events_' || to_char(p_before, 'YYYYMMDD')
+  WHERE i.inhparent = p_table::regclass AND c.relname < p_table || '_' || to_char(p_before, 'YYYYMMDD')
   ORDER BY c.relname LIMIT 1;
   IF v_day IS NULL THEN
     RETURN 'none';
   END IF;
   BEGIN
-    EXECUTE format('DROP TABLE event_days.%I', v_day);
+    EXECUTE format('DROP TABLE day_partitions.%I', v_day);
   EXCEPTION WHEN lock_not_available OR deadlock_detected THEN
     RETURN 'busy';
   WHEN undefined_table THEN
@@ -103,6 +101,17 @@ BEGIN
   RETURN 'dropped';
 END
 $$;
+--> statement-breakpoint
+REVOKE ALL ON FUNCTION drop_day(text, date) FROM PUBLIC;
+--> statement-breakpoint
+GRANT EXECUTE ON FUNCTION drop_day(text, date) TO worldkeep_jobs;
+--> statement-breakpoint
+-- See drop_day.
+CREATE FUNCTION drop_event_day(p_before date) RETURNS text
+LANGUAGE sql
+SECURITY DEFINER
+SET search_path = pg_catalog, public, pg_temp
+AS $$ SELECT drop_day('events', p_before) $$;
 --> statement-breakpoint
 -- Removes notes of removed objects whose seq is before p_before, world by world. p_from: the world to begin at, '' for the first.
 CREATE FUNCTION clean_removals(p_before bigint, p_from text, p_limit integer, OUT removed integer, OUT next text)

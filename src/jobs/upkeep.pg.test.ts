@@ -196,7 +196,7 @@ describe('days of events', () => {
   it('[U3a] stay while a transaction reads them, and go in a later run', async () => {
     const { admin } = database;
     const day = '2001-02-03';
-    await admin.query('select add_event_day($1)', [day]);
+    await admin.query("select add_day('events', $1)", [day]);
     await admin.query('begin');
     try {
       await admin.query('select count(*) from events');

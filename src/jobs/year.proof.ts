@@ -24,7 +24,7 @@ async function fillYear(tenantId: string, nowMs: number): Promise<void> {
   const now = new Date(nowMs);
   const run = (sql: string, ...values: unknown[]) => admin.query(sql, values);
   await run(
-    `select add_event_day((($1::timestamptz at time zone 'UTC')::date - d)) from generate_series(0, $2::integer) d`,
+    `select add_day('events', (($1::timestamptz at time zone 'UTC')::date - d)) from generate_series(0, $2::integer) d`,
     now,
     DAYS,
   );

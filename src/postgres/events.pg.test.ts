@@ -80,7 +80,7 @@ it('no role reads the events of another tenant in the partition of a day', async
   onTestFinished(() => owner.end());
   const { rows } = await owner.query(`
     select c.relrowsecurity and c.relforcerowsecurity as forced,
-      has_schema_privilege('worldkeep_app', 'event_days', 'USAGE') as "isOpen",
+      has_schema_privilege('worldkeep_app', 'day_partitions', 'USAGE') as "isOpen",
       array(select p.polname::text from pg_policy p where p.polrelid = c.oid order by 1) as policies
     from pg_class c where c.relname = 'events_20261007'`);
   expect(rows).toEqual([

@@ -137,7 +137,7 @@ export async function fillTenant(postgres: Postgres, admin: pg.Client, nowMs: nu
     );
     // Events go by the day: the oldest kept day is the one that has the moment 30 days ago.
     const at = new Date(Math.floor((nowMs - days(30)) / DAY_MS) * DAY_MS + (prefix === 'old' ? -1 : 1));
-    await put(`select add_event_day(($1::timestamptz at time zone 'UTC')::date)`, at);
+    await put(`select add_day('events', ($1::timestamptz at time zone 'UTC')::date)`, at);
     await put(
       `insert into events (tenant_id, event_id, type, at, created_at) values ($1, $2, 'x', $3, $3)`,
       tenantId,

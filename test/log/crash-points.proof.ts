@@ -350,6 +350,7 @@ describe('[F10] a process that is cut at any call to a store', () => {
       for (const method of whole.calls) covered.add(method);
       const planned = 2 * whole.calls.length;
       let reached = 0;
+      const cutMethods = new Set<string>();
       const queue = whole.calls.flatMap((_, i) =>
         (['before', 'after'] as const).map((when) => ({ n: i + 1, when })),
       );
@@ -359,12 +360,14 @@ describe('[F10] a process that is cut at any call to a store', () => {
           const cut = await crash(operation, n, when).catch((cause: unknown) => {
             throw new Error(`${name}, cut ${when} call ${n}: ${whole.calls[n - 1]}`, { cause });
           });
-          if (cut.isEnded) reached++;
+          if (!cut.isEnded) continue;
+          reached++;
+          cutMethods.add(cut.calls[n - 1] ?? '');
         }
       }
       await Promise.all(Array.from({ length: operation.isAlone ? 1 : LANES }, runLane));
-      // A process that waits less makes fewer calls.
-      expect(reached).toBeGreaterThan(planned / 2);
+      // A process that waits less asks fewer times, so only the methods are the same in each run.
+      expect([...new Set(whole.calls)].filter((method) => !cutMethods.has(method))).toEqual([]);
       [points, plannedPoints] = [points + reached, plannedPoints + planned];
       console.log(`${name}: ${reached} of ${planned} points`);
     },
