@@ -28,6 +28,30 @@ CREATE TABLE audit_entries (
 --> statement-breakpoint
 CREATE INDEX audit_newest ON audit_entries (tenant_id, at, audit_id);
 --> statement-breakpoint
+-- The hash of who made a change. JSON, so that no two rows give the same bytes. An erased row has its hash stored.
+CREATE FUNCTION audit_actor_hash(e audit_entries) RETURNS bytea
+LANGUAGE sql STABLE
+AS $$
+  SELECT coalesce(e.actor_hash, sha256(convert_to(jsonb_build_array(e.actor_salt, e.actor, e.request_id)::text, 'UTF8')))
+$$;
+--> statement-breakpoint
+-- The hash of what was changed.
+CREATE FUNCTION audit_content_hash(e audit_entries) RETURNS bytea
+LANGUAGE sql STABLE
+AS $$
+  SELECT coalesce(e.content_hash, sha256(convert_to(
+    jsonb_build_array(e.content_salt, e.table_name, e.action, e.space_id, e.object_id, e.user_id, e.old, e.new)::text, 'UTF8')))
+$$;
+--> statement-breakpoint
+-- The hash of a row, which a seal keeps. Erasing a person does not change it.
+CREATE FUNCTION audit_hash(e audit_entries) RETURNS bytea
+LANGUAGE sql STABLE
+AS $$
+  SELECT sha256(
+    convert_to(jsonb_build_array(e.tenant_id, e.audit_id, (extract(epoch FROM e.at) * 1000000)::bigint, e.xid)::text, 'UTF8')
+    || audit_actor_hash(e) || audit_content_hash(e))
+$$;
+--> statement-breakpoint
 CALL protect_tenant_table('audit_entries', 'SELECT');
 --> statement-breakpoint
 GRANT INSERT ON audit_entries TO worldkeep_jobs;
