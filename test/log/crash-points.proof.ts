@@ -31,7 +31,7 @@ interface CrashOperation {
   run(context: Context): Promise<unknown>;
   /** The names of the objects when the operation is applied. Absent: it does not change them. */
   effect?(names: Names): Names;
-  /** It changes the proxy or the folder, so only one runs at a time. */
+  /** It changes the proxy or the folder, or drains all spaces, so only one runs at a time. */
   isAlone?: true;
   /** Another process, which nobody cuts, goes on. */
   recover?(context: Context): Promise<unknown>;
@@ -95,7 +95,10 @@ const OPERATIONS: Record<string, CrashOperation> = {
     effect: withNew,
   },
   drain: { run: ({ process, address }) => process.drain.drainSpace(address, { budgetMs: 20_000 }) },
-  'scheduled drain': { run: ({ process }) => process.drain.sweep({ budgetMs: 20_000 }) },
+  'scheduled drain': {
+    isAlone: true,
+    run: ({ process }) => process.drain.sweep({ budgetMs: 20_000 }),
+  },
   replace: {
     run: ({ process }) => process.layer.saveWorldState({ objects: [{ id: 'saved', name: 'saved' }] }),
     effect: () => ({ saved: 'saved' }),
@@ -281,7 +284,7 @@ describe('[F10] a process that is cut at any call to a store', () => {
   let rig: Rig;
   const methods = new Set<string>();
   const covered = new Set<string>();
-  let [points, plannedPoints] = [0, 0];
+  let points = 0;
 
   beforeAll(async () => {
     const server = await startTestRedis(PASSWORD);
@@ -348,34 +351,34 @@ describe('[F10] a process that is cut at any call to a store', () => {
       const whole = await crash(operation, Number.POSITIVE_INFINITY, 'before');
       for (const method of whole.methods) methods.add(method);
       for (const method of whole.calls) covered.add(method);
-      const planned = 2 * whole.calls.length;
-      let reached = 0;
       const cutMethods = new Set<string>();
-      const queue = whole.calls.flatMap((_, i) =>
-        (['before', 'after'] as const).map((when) => ({ n: i + 1, when })),
-      );
+      let [next, reached] = [0, 0];
+      let hasFinished = false;
       async function runLane(): Promise<void> {
-        for (let point = queue.shift(); point !== undefined; point = queue.shift()) {
-          const { n, when } = point;
+        for (;;) {
+          const [n, when] = [1 + Math.floor(next / 2), next % 2 === 0 ? 'before' : 'after'] as const;
+          next++;
+          // A process that waits asks again and again, so a run has more calls than another.
+          if (n > whole.calls.length && hasFinished) return;
           const cut = await crash(operation, n, when).catch((cause: unknown) => {
-            throw new Error(`${name}, cut ${when} call ${n}: ${whole.calls[n - 1]}`, { cause });
+            throw new Error(`${name}, cut ${when} call ${n}`, { cause });
           });
-          if (!cut.isEnded) continue;
-          reached++;
-          cutMethods.add(cut.calls[n - 1] ?? '');
+          if (cut.isEnded) {
+            reached++;
+            cutMethods.add(cut.calls[n - 1] ?? '');
+          } else hasFinished = true;
         }
       }
       await Promise.all(Array.from({ length: operation.isAlone ? 1 : LANES }, runLane));
-      // A process that waits less asks fewer times, so only the methods are the same in each run.
       expect([...new Set(whole.calls)].filter((method) => !cutMethods.has(method))).toEqual([]);
-      [points, plannedPoints] = [points + reached, plannedPoints + planned];
-      console.log(`${name}: ${reached} of ${planned} points`);
+      points += reached;
+      console.log(`${name}: ${reached} points`);
     },
   );
 
   it('the operations use every method of the adapters that writes', () => {
     const others = Object.values(OTHER_METHODS).flat();
     expect([...methods].filter((method) => !covered.has(method)).sort()).toEqual(others.sort());
-    console.log(`${points} of ${plannedPoints} points`);
+    console.log(`${points} points`);
   });
 });
