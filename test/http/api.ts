@@ -35,7 +35,13 @@ import type { Target, TargetEnv } from './targets.ts';
 
 /** Every case of the HTTP contract, tested on one runtime from outside. */
 export function describeApi(runtime: Runtime): void {
-  const { target, env } = useTarget(runtime);
+  describeContract(runtime);
+  describeRuntime(runtime);
+}
+
+/** The cases whose outcome is the same on each runtime. */
+export function describeContract(runtime: Runtime): void {
+  const { target } = useTarget(runtime);
   describeSpaces(target);
   describeObjects(target);
   describeState(target);
@@ -59,17 +65,12 @@ export function describeApi(runtime: Runtime): void {
   describeStaleState(runtime);
   describeAnalytics(runtime);
   describeMetricsElsewhere(runtime);
-  describeWhatRuntimesCanChange(runtime, target, env);
 }
 
 /** The cases whose outcome can depend on the runtime: headers, bodies, streams, configuration, logs, outages. */
 export function describeRuntime(runtime: Runtime): void {
   const { target, env } = useTarget(runtime);
   describeStateLines(target);
-  describeWhatRuntimesCanChange(runtime, target, env);
-}
-
-function describeWhatRuntimesCanChange(runtime: Runtime, target: () => Target, env: () => TargetEnv): void {
   if (runtime.hasBucket) describeAssets(target);
   else describeNoAssets(target);
   describeEvents(target, runtime);

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { describeApi } from './api.ts';
+import { describeContract } from './api.ts';
 import { createCall } from './client.ts';
 import { OVER_HTTP } from './runtimes.ts';
 import { keepConsole, makeEnv, startInProcess } from './targets.ts';
@@ -11,7 +11,8 @@ describe('HTTP, in-process on Node', () => {
   });
   afterAll(() => restoreConsole());
 
-  describeApi({ ...OVER_HTTP, start: startInProcess });
+  // The other cases run on workerd and in a process of Node, in the files beside this one.
+  describeContract({ ...OVER_HTTP, start: startInProcess });
 
   describe('the log', () => {
     it('names the failed request, and contains no sent data', async () => {
