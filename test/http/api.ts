@@ -33,13 +33,7 @@ import { describeUpdates } from './cases/updates.ts';
 import type { Runtime } from './runtimes.ts';
 import type { Target, TargetEnv } from './targets.ts';
 
-/** Every case of the HTTP contract, tested on one runtime from outside. */
-export function describeApi(runtime: Runtime): void {
-  describeContract(runtime);
-  describeRuntime(runtime);
-}
-
-/** The cases whose outcome is the same on each runtime. */
+/** The cases whose outcome is the same on each runtime, tested from outside. */
 export function describeContract(runtime: Runtime): void {
   const { target } = useTarget(runtime);
   describeSpaces(target);
