@@ -1,4 +1,4 @@
--- What the operations page reads. The functions run with the rights of their caller, so that row security holds. Each reads its rows in
+-- Reads of the operations page. The functions run with the rights of their caller, so that row security holds. Each reads its rows in
 -- the order of an index. Without statistics the planner may take another way, which reads all rows of the tenant and sorts them.
 CREATE INDEX incidents_newest ON incidents (tenant_id, created_at, incident_id);
 --> statement-breakpoint
@@ -31,8 +31,8 @@ BEGIN
 END
 $$;
 --> statement-breakpoint
--- A page of people behind p_after, sorted by id. p_search: '' for all, else a prefix of the id, or a part of the display name in any
--- case. It looks at p_searched people, and returns p_rows people and p_bytes at most, but at least the first that it finds.
+-- A page of people behind p_after, sorted by id. p_search is a prefix of the id, or a part of the display name in any case. An empty
+-- p_search finds everybody. It looks at p_searched people, and returns p_rows people and p_bytes at most, but at least the first that it finds.
 -- people: [{id, displayName, avatarUrl, properties, createdAt, lastSeenAt}]. next: the id behind which the next page begins; NULL where
 -- there is nobody left.
 CREATE FUNCTION list_people(

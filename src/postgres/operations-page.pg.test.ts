@@ -54,7 +54,7 @@ describe.each(Object.entries(DATABASES))('people and incidents: %s', (_, open) =
   const postgres = open();
   afterAll(() => postgres.close());
 
-  it('[P1] people are found by the beginning of their id or a part of their name, and only those of the tenant', async () => {
+  it('[P1] people are found by the beginning of their id or a part of their name, in their tenant only', async () => {
     const { layer } = await makeWorld(postgres);
     const others = await makeWorld(postgres);
     await others.layer.putUser({ id: 'zoe', displayName: 'Zoe of others' });
@@ -76,7 +76,7 @@ describe.each(Object.entries(DATABASES))('people and incidents: %s', (_, open) =
     expect(first).toEqual(await layer.getUser('abe'));
   });
 
-  it('[P2] incidents are newest first, also those of the same moment', async () => {
+  it('[P2] incidents are newest first, also several of the same moment', async () => {
     const space = await makeLogSpace(postgres);
     await space.apply({ incidents: [1, 2, 3].map((n) => ({ kind: 'log_gap', detail: { n } })) });
     await space.apply({ incidents: [{ kind: 'redis_restarted', detail: {} }] });

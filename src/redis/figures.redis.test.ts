@@ -16,7 +16,7 @@ describe.each(REDIS_WAYS)('figures in Redis: %s', (_, openWay) => {
   const read = (tenantId: string, fields: string[] = []) =>
     createFiguresStore(logs.redis()).readFigures(tenantId, fields);
 
-  it('[P4] the pending entries of a tenant are added up, and those of other tenants are not', async () => {
+  it('[P4] the pending entries of a tenant are added up, without entries of other tenants', async () => {
     const tenantId = uniqueName('tenant');
     const [one, two] = [await logs.openSpace({ tenantId }), await logs.openSpace({ tenantId })];
     const stranger = await logs.openSpace({ tenantId: `${tenantId}s` });
