@@ -1,8 +1,10 @@
 import { uuidv7 } from 'uuidv7';
+import { AuditSealer } from '../src/audit/audit-sealer.ts';
 import { type Config, readRetention } from '../src/config.ts';
 import { JobRuns } from '../src/jobs/job-runs.ts';
 import { Upkeep } from '../src/jobs/upkeep.ts';
 import type { AssetLibrary } from '../src/library/asset-library.ts';
+import { createSealStore } from '../src/postgres/audit-seal-store.ts';
 import type { Postgres } from '../src/postgres/client.ts';
 import { createUpkeepStore } from '../src/postgres/upkeep-store.ts';
 import type { RedisClient } from '../src/redis/client.ts';
@@ -11,7 +13,7 @@ import type { KnownLogs } from '../src/redis/known-logs.ts';
 import { describeError } from './http/describe-error.ts';
 import type { Log } from './http/log.ts';
 
-/** The cleanup, and the rows that runs of jobs leave. */
+/** The cleanup, the seals of the audit, and the rows that runs of jobs leave. */
 export function openUpkeep(
   config: Config,
   postgres: Postgres,
@@ -28,7 +30,7 @@ export function openUpkeep(
     now: () => number;
     log: Log;
   },
-): { upkeep: Upkeep; jobRuns: JobRuns } {
+): { upkeep: Upkeep; sealer: AuditSealer; jobRuns: JobRuns } {
   const store = createUpkeepStore(postgres, { writesEvents: config.analyticsEnabled });
   const upkeep = new Upkeep(store, {
     now,
@@ -37,5 +39,9 @@ export function openUpkeep(
     sweepObjects: (objectsMax) => assets.sweep({ objectsMax }),
     onFailure: (step, cause) => log('warn', 'cleanup_step_failed', { step, causes: describeError(cause) }),
   });
-  return { upkeep, jobRuns: new JobRuns(store, { now, createId: uuidv7 }) };
+  const sealer = new AuditSealer(createSealStore(postgres), {
+    now,
+    onWaiting: (seconds) => log('warn', 'audit_rows_unsealed', { seconds: Math.round(seconds) }),
+  });
+  return { upkeep, sealer, jobRuns: new JobRuns(store, { now, createId: uuidv7 }) };
 }
