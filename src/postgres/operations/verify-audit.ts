@@ -1,26 +1,30 @@
 import { type SQL, sql } from 'drizzle-orm';
 import type { Chain, DayReport, RowFinding, SealFault } from '../../audit/audit-stores.ts';
-import type { Postgres } from '../client.ts';
+import type { Database, Postgres } from '../client.ts';
+
+/** Nothing in `public` takes the place of a function of Postgres. Tables have their schema. */
+const useOwnFunctionsOnly = (db: Database) =>
+  db.execute(sql`SELECT set_config('search_path', 'pg_catalog, pg_temp', true)`);
 
 /*
  * The hashes of audit_hash and audit_seal_hash, written again with functions of Postgres itself: the owner of the database can replace the
- * database's own functions. All names have their schema, so that nothing in `public` takes their place. A test compares both.
+ * functions of the migrations.
  */
 const json = (...values: SQL[]) =>
-  sql`pg_catalog.convert_to(pg_catalog.jsonb_build_array(${sql.join(values, sql`, `)})::text, 'UTF8')`;
+  sql`convert_to(jsonb_build_array(${sql.join(values, sql`, `)})::text, 'UTF8')`;
 const micros = (time: SQL) => sql`(extract(epoch FROM ${time}) * 1000000)::bigint`;
-const ACTOR_HASH = sql`coalesce(e.actor_hash, pg_catalog.sha256(${json(sql`e.actor_salt`, sql`e.actor`, sql`e.request_id`)}))`;
-const CONTENT_HASH = sql`coalesce(e.content_hash, pg_catalog.sha256(${json(
+const ACTOR_HASH = sql`coalesce(e.actor_hash, sha256(${json(sql`e.actor_salt`, sql`e.actor`, sql`e.request_id`)}))`;
+const CONTENT_HASH = sql`coalesce(e.content_hash, sha256(${json(
   ...[sql`e.content_salt`, sql`e.table_name`, sql`e.action`, sql`e.space_id`, sql`e.object_id`],
   ...[sql`e.user_id`, sql`e.old`, sql`e.new`],
 )}))`;
-const ROW_HASH = sql`pg_catalog.sha256(
+const ROW_HASH = sql`sha256(
   ${json(sql`e.tenant_id`, sql`e.audit_id`, micros(sql`e.at`), sql`e.xid`)} || ${ACTOR_HASH} || ${CONTENT_HASH})`;
-const SEAL_HASH = sql`pg_catalog.sha256(
+const SEAL_HASH = sql`sha256(
   ${json(sql`s.tenant_id`, sql`s.number`, sql`s.day`, sql`s.previous_day`, micros(sql`s.sealed_at`), sql`s.ids`)}
   || s.previous
-  || (SELECT pg_catalog.string_agg(h.hash, ''::bytea ORDER BY h.place)
-    FROM ROWS FROM (pg_catalog.unnest(s.hashes)) WITH ORDINALITY AS h (hash, place)))`;
+  || (SELECT string_agg(h.hash, ''::bytea ORDER BY h.place)
+    FROM ROWS FROM (unnest(s.hashes)) WITH ORDINALITY AS h (hash, place)))`;
 /** A stored hash may stand only for a text that is gone: otherwise the text could be changed. */
 const IS_MIXED = sql`(e.content_hash IS NOT NULL AND num_nonnulls(e.content_salt, e.user_id, e.old, e.new) > 0)
   OR (e.actor_hash IS NOT NULL AND num_nonnulls(e.actor_salt, e.actor) > 0)`;
@@ -30,17 +34,19 @@ const IS_WAITING = sql`f.audit_id > j.floor_id
 
 /** Both are one step in an index. */
 export async function nextAuditTenant(postgres: Postgres, after: string): Promise<string | null> {
-  const [[row]] = await postgres.inTenant('', (db) => [
+  const [, [row]] = await postgres.inTenant('', (db) => [
+    useOwnFunctionsOnly(db),
     db.select({ id: sql<string | null>`id` }).from(sql`public.next_audit_tenant(${after}) AS id`),
   ]);
   return row?.id ?? null;
 }
 
 export async function readOldestAuditDay(postgres: Postgres): Promise<string | null> {
-  const [[row]] = await postgres.inTenant('', (db) => [
+  const [, [row]] = await postgres.inTenant('', (db) => [
+    useOwnFunctionsOnly(db),
     db
       .select({ day: sql<string | null>`min(right(c.relname, 8)::date)::text` })
-      .from(sql`pg_catalog.pg_inherits i JOIN pg_catalog.pg_class c ON c.oid = i.inhrelid
+      .from(sql`pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
         WHERE i.inhparent = 'public.audit_entries'::regclass`),
   ]);
   return row?.day ?? null;
@@ -48,9 +54,10 @@ export async function readOldestAuditDay(postgres: Postgres): Promise<string | n
 
 /** Checks every seal of a tenant, also against the one before it. */
 export async function readChain(postgres: Postgres, tenantId: string): Promise<Chain> {
-  const [rows, ends] = await postgres.inTenant(
+  const [, rows, ends] = await postgres.inTenant(
     tenantId,
     (db) => [
+      useOwnFunctionsOnly(db),
       db
         .select({
           fault: sql<SealFault['fault'] | null>`fault`,
@@ -100,7 +107,8 @@ export async function hasSeal(
   tenantId: string,
   { number, hash }: { number: number | null; hash: string },
 ): Promise<boolean> {
-  const [rows] = await postgres.inTenant(tenantId, (db) => [
+  const [, rows] = await postgres.inTenant(tenantId, (db) => [
+    useOwnFunctionsOnly(db),
     db.select({ number: sql`number` }).from(sql`public.audit_seals s
       WHERE s.tenant_id = ${tenantId} AND s.hash = decode(${hash}, 'hex')
         AND s.number = coalesce(${number}::bigint, s.number) LIMIT 1`),
@@ -110,7 +118,8 @@ export async function hasSeal(
 
 /** One step in an index for each day with rows. */
 export async function listAuditDays(postgres: Postgres, tenantId: string): Promise<string[]> {
-  const [rows] = await postgres.inTenant(tenantId, (db) => [
+  const [, rows] = await postgres.inTenant(tenantId, (db) => [
+    useOwnFunctionsOnly(db),
     db.select({ day: sql<string>`day::text` }).from(sql`(
       WITH RECURSIVE held (day) AS (
         (
@@ -135,7 +144,8 @@ export async function listAuditDays(postgres: Postgres, tenantId: string): Promi
 
 /** Compares the rows of a day with the seals of that day. Postgres holds what it joins, on disk if it is much; it sends only counts. */
 export async function compareAuditDay(postgres: Postgres, tenantId: string, day: string): Promise<DayReport> {
-  const [rows] = await postgres.inTenant(tenantId, (db) => [
+  const [, rows] = await postgres.inTenant(tenantId, (db) => [
+    useOwnFunctionsOnly(db),
     db
       .select({
         finding: sql<RowFinding>`finding`,
@@ -152,7 +162,7 @@ export async function compareAuditDay(postgres: Postgres, tenantId: string, day:
       .from(sql`(
         WITH named AS (
           SELECT s.number, n.id, n.hash
-          FROM public.audit_seals s, ROWS FROM (pg_catalog.unnest(s.ids), pg_catalog.unnest(s.hashes)) AS n (id, hash)
+          FROM public.audit_seals s, ROWS FROM (unnest(s.ids), unnest(s.hashes)) AS n (id, hash)
           WHERE s.tenant_id = ${tenantId} AND s.day = ${day}::date
         ), found AS (
           SELECT e.audit_id, e.xid, e.at, ${ROW_HASH} AS hash, ${IS_MIXED} AS is_mixed,
@@ -191,7 +201,8 @@ export async function findRepeatedRow(
   tenantId: string,
   day: string,
 ): Promise<number | null> {
-  const [[row]] = await postgres.inTenant(tenantId, (db) => [
+  const [, [row]] = await postgres.inTenant(tenantId, (db) => [
+    useOwnFunctionsOnly(db),
     db.select({ id: sql<string>`audit_id` }).from(sql`public.audit_entries e
       WHERE e.tenant_id = ${tenantId} AND e.at >= ${day}::date::timestamp AT TIME ZONE 'UTC'
         AND e.at < (${day}::date + 1)::timestamp AT TIME ZONE 'UTC'
