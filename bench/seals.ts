@@ -1,8 +1,8 @@
 #!/usr/bin/env node
 /**
- * `npm run bench:seals`: a million audit rows, their seals and their verification. It prints rows per second of both, the bytes of rows, seals
- * and the index of the job, and a writer's transactions per second without and with the job. Then it prints the output of
- * `worldkeep audit verify` after an erasure, a changed byte and a removed row.
+ * `npm run bench:seals`: a million audit rows, their seals and their verification. It prints the rows per second of both, and the
+ * bytes of rows, seals and the index of the job. It also prints how many transactions a second a writer has, without and with the job. Then it
+ * prints the output of `worldkeep audit verify` after an erasure, a changed byte and a removed row.
  */
 import { spawnSync } from 'node:child_process';
 import { cpus, hostname, totalmem } from 'node:os';

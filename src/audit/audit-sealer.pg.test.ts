@@ -59,7 +59,7 @@ it('[Q1] seals each row once, and the seals of a tenant are a chain', async () =
   expect(await seal()).toEqual({ status: 'sealed', rows: 0, seals: 0, waitingSeconds: null });
   expect([await listSealed(a), await listSealed(b)]).toEqual([ids, others]);
   const { rows } = await database.admin.query(
-    `select number::int, previous = coalesce(lag(hash) over (order by number), '') as follows, hash = audit_seal_hash(s) as matches,
+    `SELECT number::int, previous = coalesce(lag(hash) over (order by number), '') as follows, hash = audit_seal_hash(s) as matches,
       (select array_agg(audit_hash(e) order by audit_id) from audit_entries e where audit_id = any (s.ids)) = hashes as holds
     from audit_seals s where tenant_id = $1 order by number`,
     [a],
@@ -263,7 +263,7 @@ it('[Q4] seals go with their days, from the beginning of a chain, and the newest
   // The seals have not gone yet.
   expect(await verify(tenantId)).toMatchObject({ intact: true, tenants: [{ rows: 2, expired: 2 }] });
   expect(await clean()).toBe(2);
-  // The late seal of the first day stays between those of later days.
+  // The late seal of the first day stays between seals of later days.
   expect([await numbers(tenantId), await numbers(idle)]).toEqual([[2, 3, 4], [2]]);
   expect(await verify(tenantId)).toMatchObject({ intact: true, tenants: [{ rows: 2, expired: 1 }] });
   expect(await verify(idle)).toMatchObject({ intact: true, tenants: [{ rows: 0, expired: 5 }] });

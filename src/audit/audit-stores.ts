@@ -38,8 +38,8 @@ export interface Chain {
 }
 
 /**
- * `intact`, `erased` (intact, and the content is gone), `altered`, `mixed` (it has the hash of an erased content and also a content),
- * `removed`, `added` (the job has passed it, and no seal names it), `unsealed`.
+ * `erased`: intact, and the content is gone. `mixed`: it has the hash of an erased content, and also a content. `added`: the job has passed its
+ * transaction, and no seal names it. `unsealed`: no seal names it yet.
  */
 export type RowFinding = 'intact' | 'erased' | 'altered' | 'mixed' | 'removed' | 'added' | 'unsealed';
 

@@ -25,7 +25,7 @@ const SEAL_HASH = sql`sha256(
   || s.previous
   || (SELECT string_agg(h.hash, ''::bytea ORDER BY h.place)
     FROM ROWS FROM (unnest(s.hashes)) WITH ORDINALITY AS h (hash, place)))`;
-/** A stored hash may stand only for a text that is gone: otherwise the text could be changed. */
+/** A row may have the hash of a text only if the text is gone. Otherwise the text could be changed. */
 const IS_MIXED = sql`(e.content_hash IS NOT NULL AND num_nonnulls(e.content_salt, e.user_id, e.old, e.new) > 0)
   OR (e.actor_hash IS NOT NULL AND num_nonnulls(e.actor_salt, e.actor) > 0)`;
 /** A row without a seal, with the state of the job. See read_audit_state. */
@@ -52,6 +52,18 @@ export async function readOldestAuditDay(postgres: Postgres): Promise<string | n
   return row?.day ?? null;
 }
 
+const selectFaults = (tenantId: string) => sql`SELECT c.number, CASE
+    WHEN c.computed IS DISTINCT FROM c.hash THEN 'changed'
+    WHEN c.number <> c.last_number + 1 THEN 'missing'
+    WHEN c.last_number IS NOT NULL AND (c.previous, c.previous_day) IS DISTINCT FROM (c.last_hash, c.last_day) THEN 'broken'
+    WHEN c.number = 1 AND (c.previous <> '' OR c.previous_day IS NOT NULL) THEN 'broken'
+  END AS fault
+  FROM (
+    SELECT s.number, s.previous, s.previous_day, s.hash, ${SEAL_HASH} AS computed,
+      lag(s.number) OVER w AS last_number, lag(s.hash) OVER w AS last_hash, lag(s.day) OVER w AS last_day
+    FROM public.audit_seals s WHERE s.tenant_id = ${tenantId} WINDOW w AS (ORDER BY s.number)
+  ) AS c`;
+
 /** Checks every seal of a tenant, also against the one before it. */
 export async function readChain(postgres: Postgres, tenantId: string): Promise<Chain> {
   const [, rows, ends] = await postgres.inTenant(
@@ -64,19 +76,7 @@ export async function readChain(postgres: Postgres, tenantId: string): Promise<C
           count: sql<string>`count(*)`,
           number: sql<string>`min(number)`,
         })
-        .from(sql`(
-          SELECT c.number, CASE
-            WHEN c.computed IS DISTINCT FROM c.hash THEN 'changed'
-            WHEN c.number <> c.last_number + 1 THEN 'missing'
-            WHEN c.last_number IS NOT NULL AND (c.previous, c.previous_day) IS DISTINCT FROM (c.last_hash, c.last_day) THEN 'broken'
-            WHEN c.number = 1 AND (c.previous <> '' OR c.previous_day IS NOT NULL) THEN 'broken'
-          END AS fault
-          FROM (
-            SELECT s.number, s.previous, s.previous_day, s.hash, ${SEAL_HASH} AS computed,
-              lag(s.number) OVER w AS last_number, lag(s.hash) OVER w AS last_hash, lag(s.day) OVER w AS last_day
-            FROM public.audit_seals s WHERE s.tenant_id = ${tenantId} WINDOW w AS (ORDER BY s.number)
-          ) AS c
-        ) AS checked GROUP BY fault ORDER BY min(number)`),
+        .from(sql`(${selectFaults(tenantId)}) AS checked GROUP BY fault ORDER BY min(number)`),
       db
         .select({
           number: sql<string>`number`,
@@ -117,30 +117,51 @@ export async function hasSeal(
 }
 
 /** One step in an index for each day with rows. */
+const selectDays = (tenantId: string) => sql`WITH RECURSIVE held (day) AS (
+    (
+      SELECT (e.at AT TIME ZONE 'UTC')::date FROM public.audit_entries e WHERE e.tenant_id = ${tenantId}
+      ORDER BY e.at LIMIT 1
+    )
+    UNION ALL
+    SELECT (
+      SELECT (e.at AT TIME ZONE 'UTC')::date FROM public.audit_entries e
+      WHERE e.tenant_id = ${tenantId} AND e.at >= (h.day + 1)::timestamp AT TIME ZONE 'UTC'
+      ORDER BY e.at LIMIT 1
+    ) FROM held h WHERE h.day IS NOT NULL
+  )
+  SELECT h.day FROM held h WHERE h.day IS NOT NULL
+  UNION
+  SELECT s.day FROM public.audit_seals s WHERE s.tenant_id = ${tenantId}
+  ORDER BY day`;
+
 export async function listAuditDays(postgres: Postgres, tenantId: string): Promise<string[]> {
   const [, rows] = await postgres.inTenant(tenantId, (db) => [
     useOwnFunctionsOnly(db),
-    db.select({ day: sql<string>`day::text` }).from(sql`(
-      WITH RECURSIVE held (day) AS (
-        (
-          SELECT (e.at AT TIME ZONE 'UTC')::date FROM public.audit_entries e WHERE e.tenant_id = ${tenantId}
-          ORDER BY e.at LIMIT 1
-        )
-        UNION ALL
-        SELECT (
-          SELECT (e.at AT TIME ZONE 'UTC')::date FROM public.audit_entries e
-          WHERE e.tenant_id = ${tenantId} AND e.at >= (h.day + 1)::timestamp AT TIME ZONE 'UTC'
-          ORDER BY e.at LIMIT 1
-        ) FROM held h WHERE h.day IS NOT NULL
-      )
-      SELECT h.day FROM held h WHERE h.day IS NOT NULL
-      UNION
-      SELECT s.day FROM public.audit_seals s WHERE s.tenant_id = ${tenantId}
-      ORDER BY day
-    ) AS days`),
+    db.select({ day: sql<string>`day::text` }).from(sql`(${selectDays(tenantId)}) AS days`),
   ]);
   return rows.map(({ day }) => day);
 }
+
+const selectFindings = (tenantId: string, day: string) => sql`WITH named AS (
+    SELECT s.number, n.id, n.hash
+    FROM public.audit_seals s, ROWS FROM (unnest(s.ids), unnest(s.hashes)) AS n (id, hash)
+    WHERE s.tenant_id = ${tenantId} AND s.day = ${day}::date
+  ), found AS (
+    SELECT e.audit_id, e.xid, e.at, ${ROW_HASH} AS hash, ${IS_MIXED} AS is_mixed,
+      e.content_hash IS NOT NULL AS is_erased, e.actor_hash IS NOT NULL AS is_actor_erased
+    FROM public.audit_entries e
+    WHERE e.tenant_id = ${tenantId} AND e.at >= ${day}::date::timestamp AT TIME ZONE 'UTC'
+      AND e.at < (${day}::date + 1)::timestamp AT TIME ZONE 'UTC'
+  )
+  SELECT n.number, coalesce(n.id, f.audit_id) AS id, f.at AT TIME ZONE 'UTC' AS at, f.is_actor_erased, CASE
+    WHEN f.audit_id IS NULL THEN 'removed'
+    WHEN n.id IS NULL THEN CASE WHEN ${IS_WAITING} THEN 'unsealed' ELSE 'added' END
+    WHEN n.hash IS DISTINCT FROM f.hash THEN 'altered'
+    WHEN f.is_mixed THEN 'mixed'
+    WHEN f.is_erased THEN 'erased'
+    ELSE 'intact'
+  END AS finding
+  FROM named n FULL JOIN found f ON f.audit_id = n.id LEFT JOIN public.read_audit_state() j ON true`;
 
 /** Compares the rows of a day with the seals of that day. Postgres holds what it joins, on disk if it is much; it sends only counts. */
 export async function compareAuditDay(postgres: Postgres, tenantId: string, day: string): Promise<DayReport> {
@@ -159,28 +180,7 @@ export async function compareAuditDay(postgres: Postgres, tenantId: string, day:
           WHERE s.tenant_id = ${tenantId} AND s.day = ${day}::date)`,
         actorsErased: sql<string>`count(*) FILTER (WHERE is_actor_erased)`,
       })
-      .from(sql`(
-        WITH named AS (
-          SELECT s.number, n.id, n.hash
-          FROM public.audit_seals s, ROWS FROM (unnest(s.ids), unnest(s.hashes)) AS n (id, hash)
-          WHERE s.tenant_id = ${tenantId} AND s.day = ${day}::date
-        ), found AS (
-          SELECT e.audit_id, e.xid, e.at, ${ROW_HASH} AS hash, ${IS_MIXED} AS is_mixed,
-            e.content_hash IS NOT NULL AS is_erased, e.actor_hash IS NOT NULL AS is_actor_erased
-          FROM public.audit_entries e
-          WHERE e.tenant_id = ${tenantId} AND e.at >= ${day}::date::timestamp AT TIME ZONE 'UTC'
-            AND e.at < (${day}::date + 1)::timestamp AT TIME ZONE 'UTC'
-        )
-        SELECT n.number, coalesce(n.id, f.audit_id) AS id, f.at AT TIME ZONE 'UTC' AS at, f.is_actor_erased, CASE
-          WHEN f.audit_id IS NULL THEN 'removed'
-          WHEN n.id IS NULL THEN CASE WHEN ${IS_WAITING} THEN 'unsealed' ELSE 'added' END
-          WHEN n.hash IS DISTINCT FROM f.hash THEN 'altered'
-          WHEN f.is_mixed THEN 'mixed'
-          WHEN f.is_erased THEN 'erased'
-          ELSE 'intact'
-        END AS finding
-        FROM named n FULL JOIN found f ON f.audit_id = n.id LEFT JOIN public.read_audit_state() j ON true
-      ) AS compared GROUP BY finding ORDER BY finding`),
+      .from(sql`(${selectFindings(tenantId, day)}) AS compared GROUP BY finding ORDER BY finding`),
   ]);
   return {
     findings: rows.map(({ finding, count, auditId, seal, oldestAt }) => ({
