@@ -142,13 +142,16 @@ function describeTenant({
   problems,
 }: TenantReport): string {
   const span = from === null ? '' : from === to ? ` of ${from}` : ` of ${from} to ${to}`;
+  const gone = [
+    ...(erased.rows > 0 ? [countOf(erased.rows, 'content')] : []),
+    ...(erased.actors > 0 ? [countOf(erased.actors, 'actor')] : []),
+  ];
   const facts = [
     `${tenantId}: ${countOf(rows, 'row')}${span} in ${countOf(seals, 'seal')}`,
-    ...(erased.rows > 0 ? [`${showCount(erased.rows)} erased`] : []),
-    ...(erased.actors > 0 ? [`${countOf(erased.actors, 'actor')} erased`] : []),
+    ...(gone.length > 0 ? [`${gone.join(' and ')} erased`] : []),
     ...(expired > 0 ? [`${countOf(expired, 'row')} went with their days`] : []),
     ...(unsealed.rows > 0
-      ? [`${showCount(unsealed.rows)} not sealed yet, the oldest of ${unsealed.oldestAt}`]
+      ? [`${countOf(unsealed.rows, 'row')} not sealed yet, the oldest of ${unsealed.oldestAt}`]
       : []),
   ];
   return [
