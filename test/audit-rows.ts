@@ -48,7 +48,7 @@ export async function eraseAuditRows(
 ): Promise<void> {
   if (actor)
     await admin.query(
-      `update audit_entries e set actor_hash = audit_actor_hash(e), actor_salt = null, actor = null, request_id = null
+      `update audit_entries e set actor_hash = audit_actor_hash(e), actor_salt = null, actor = 'erased:1', request_id = null
       where audit_id = any ($1)`,
       [ids],
     );

@@ -154,6 +154,7 @@ it.each([
   ['a new text', "update audit_entries e set new = '{}'"],
   ['its old salt', 'update audit_entries e set content_salt = gen_random_uuid()'],
   ['another actor', "update audit_entries e set actor = 'bob'"],
+  ['a request', "update audit_entries e set request_id = 'request'"],
 ])('[Q5d] refuses a row that counts as erased and has %s', async (_, statement) => {
   await eraseAuditRows(database.admin, at(1, 2));
   await change(`${statement} from given where audit_id = any (ids)`, at(2));
