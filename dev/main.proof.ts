@@ -168,6 +168,7 @@ it(
       ['worldkeep-drain', '* * * * *', `${devFile.url}/jobs/drain`],
       ['worldkeep-cleanup', '17 * * * *', `${devFile.url}/jobs/cleanup`],
       ['worldkeep-refresh-views', '7 * * * *', `${devFile.url}/jobs/refresh-views`],
+      ['worldkeep-seal-audit', '* * * * *', `${devFile.url}/jobs/seal-audit`],
     ]);
     const pids = readPids();
     expect(findRunning(pids)).toHaveLength(3);

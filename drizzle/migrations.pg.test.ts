@@ -85,7 +85,9 @@ describe('[T2a] row security', () => {
       order by 1`);
     expect(rows.length).toBeGreaterThanOrEqual(11);
     // They have no tenant: only functions of the jobs use them.
-    const shared = ['event_logs', 'job_runs', 'metric_counts', 'metric_flushes', 'view_refreshes'];
+    const shared = [
+      ...['audit_state', 'event_logs', 'job_runs', 'metric_counts', 'metric_flushes', 'view_refreshes'],
+    ];
     for (const row of rows) {
       const roles = shared.includes(row.name) ? ['worldkeep_jobs'] : ['worldkeep_app', 'worldkeep_jobs'];
       expect(row).toEqual({ name: row.name, forced: true, roles });
@@ -104,6 +106,7 @@ describe('[T2a] row security', () => {
       .filter(({ first }) => first !== 'tenant_id')
       .map(({ name, first }) => `${name} (${first})`);
     expect(others.sort()).toEqual([
+      'audit_unsealed (xid)',
       'authors_pkey (number)',
       'event_logs_pkey (log_name)',
       'incidents_by_kind (kind)',

@@ -1,9 +1,11 @@
 import { uuidv7 } from 'uuidv7';
+import { AuditSealer } from '../src/audit/audit-sealer.ts';
 import { type Config, readRetention, readSchedules } from '../src/config.ts';
 import { JobRuns } from '../src/jobs/job-runs.ts';
 import type { JobSchedules } from '../src/jobs/job-schedules.ts';
 import { Upkeep } from '../src/jobs/upkeep.ts';
 import type { AssetLibrary } from '../src/library/asset-library.ts';
+import { createSealStore } from '../src/postgres/audit-seal-store.ts';
 import type { Postgres } from '../src/postgres/client.ts';
 import { createUpkeepStore } from '../src/postgres/upkeep-store.ts';
 import type { RedisClient } from '../src/redis/client.ts';
@@ -12,7 +14,7 @@ import type { KnownLogs } from '../src/redis/known-logs.ts';
 import { describeError } from './http/describe-error.ts';
 import type { Log } from './http/log.ts';
 
-/** The cleanup, and the rows that runs of jobs leave. */
+/** The cleanup, the seals of the audit, and the rows that runs of jobs leave. */
 export function openUpkeep(
   config: Config,
   postgres: Postgres,
@@ -29,7 +31,7 @@ export function openUpkeep(
     now: () => number;
     log: Log;
   },
-): { upkeep: Upkeep; jobRuns: JobRuns; jobSchedules: JobSchedules } {
+): { upkeep: Upkeep; sealer: AuditSealer; jobRuns: JobRuns; jobSchedules: JobSchedules } {
   const store = createUpkeepStore(postgres, { writesEvents: config.analyticsEnabled });
   const upkeep = new Upkeep(store, {
     now,
@@ -38,6 +40,10 @@ export function openUpkeep(
     sweepObjects: (objectsMax) => assets.sweep({ objectsMax }),
     onFailure: (step, cause) => log('warn', 'cleanup_step_failed', { step, causes: describeError(cause) }),
   });
+  const sealer = new AuditSealer(createSealStore(postgres), {
+    now,
+    onWaiting: (seconds) => log('warn', 'audit_rows_unsealed', { seconds: Math.round(seconds) }),
+  });
   const jobRuns = new JobRuns(store, { now, createId: uuidv7 });
-  return { upkeep, jobRuns, jobSchedules: readSchedules(config) };
+  return { upkeep, sealer, jobRuns, jobSchedules: readSchedules(config) };
 }

@@ -10,6 +10,7 @@ import { composeNode } from './compose-node.ts';
 import { describeError } from './http/describe-error.ts';
 import { runCleanup } from './jobs/run-cleanup.ts';
 import { runRefresh } from './jobs/run-refresh.ts';
+import { runSealAudit } from './jobs/run-seal-audit.ts';
 import { openAssets, serveAssets } from './node-assets.ts';
 import { type RunningServer, startServer } from './node-server.ts';
 
@@ -17,6 +18,7 @@ const SIGNALS = ['SIGINT', 'SIGTERM'] as const;
 const FRAMES_LOGGED_MAX = 8;
 const CLEANUP_MS = 3_600_000;
 const REFRESH_MS = 3_600_000;
+const SEAL_MS = 60_000;
 /** A signal that comes again within this is the same one: a terminal sends it to npm too, which passes it on. */
 const REPEATED_SIGNAL_MS = 500;
 
@@ -60,6 +62,7 @@ async function run(): Promise<number> {
   if (composition.config.qstash === null) {
     cleanHourly(composition);
     refreshHourly(composition);
+    sealEachMinute(composition);
   }
 
   log({ event: 'stopping', signal: await signalled });
@@ -138,6 +141,15 @@ function refreshHourly(composition: Composition): void {
       composition.log('warn', 'refresh_failed', { causes: describeError(cause) });
     });
   setInterval(refresh, REFRESH_MS).unref();
+}
+
+/** Without a QStash nobody calls the job. Of several processes, one seals at a time. */
+function sealEachMinute(composition: Composition): void {
+  const seal = () =>
+    runSealAudit(composition).catch((cause: unknown) => {
+      composition.log('warn', 'seal_failed', { causes: describeError(cause) });
+    });
+  setInterval(seal, SEAL_MS).unref();
 }
 
 function fail(exitCode: number, sentence: string): number {

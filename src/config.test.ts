@@ -28,6 +28,7 @@ describe('Config', () => {
       drainScheduleCron: '* * * * *',
       cleanupScheduleCron: '17 * * * *',
       refreshScheduleCron: '7 * * * *',
+      sealScheduleCron: '* * * * *',
       persistenceEnabled: true,
       cacheEnabled: false,
       batchProcessingEnabled: false,
@@ -351,6 +352,7 @@ describe('Config', () => {
       drainScheduleCron: '* * * * *',
       cleanupScheduleCron: '17 * * * *',
       refreshScheduleCron: '7 * * * *',
+      sealScheduleCron: '* * * * *',
     });
     expect(() => parseQueueConfig({ ...env, QSTASH_TOKEN: '' })).toThrow(/^QSTASH_TOKEN must be set/);
     expect(() => parseQueueConfig({ ...env, PUBLIC_URL: '' })).toThrow(/^PUBLIC_URL must be set/);

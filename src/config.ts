@@ -54,6 +54,8 @@ export interface Config {
   cleanupScheduleCron: string;
   /** When the figures of analytics are counted again: five fields, in UTC. */
   refreshScheduleCron: string;
+  /** When QStash has new audit rows sealed. */
+  sealScheduleCron: string;
   persistenceEnabled: boolean;
   cacheEnabled: boolean;
   batchProcessingEnabled: boolean;
@@ -139,6 +141,7 @@ export function parseConfig(env: Env): Config {
     drainScheduleCron: readDrainCron(env),
     cleanupScheduleCron: readCleanupCron(env),
     refreshScheduleCron: readRefreshCron(env),
+    sealScheduleCron: readSealCron(env),
     persistenceEnabled,
     cacheEnabled: readFlag(env, 'CACHE_ENABLED', redis !== null),
     batchProcessingEnabled: readFlag(env, 'BATCH_PROCESSING_ENABLED', redis !== null),
@@ -324,6 +327,7 @@ export interface QueueConfig {
   drainScheduleCron: string;
   cleanupScheduleCron: string;
   refreshScheduleCron: string;
+  sealScheduleCron: string;
 }
 
 /** @throws misconfigured one sentence that names the variable. */
@@ -339,6 +343,7 @@ export function parseQueueConfig(env: Env): QueueConfig {
     drainScheduleCron: readDrainCron(env),
     cleanupScheduleCron: readCleanupCron(env),
     refreshScheduleCron: readRefreshCron(env),
+    sealScheduleCron: readSealCron(env),
   };
 }
 
@@ -372,6 +377,10 @@ function readCleanupCron(env: Env): string {
 
 function readRefreshCron(env: Env): string {
   return readCron(env, 'REFRESH_SCHEDULE_CRON', '7 * * * *');
+}
+
+function readSealCron(env: Env): string {
+  return readCron(env, 'SEAL_SCHEDULE_CRON', '* * * * *');
 }
 
 function readMetricsToken(env: Env): string | null {

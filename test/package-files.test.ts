@@ -77,6 +77,7 @@ describe('the packed package', () => {
       'docs/operating.md',
       'docs/plaza.gltf',
       'docs/react.md',
+      'docs/tamper-evidence.md',
       'docs/world-page.md',
       'docs/worldkeep.svg',
       'drizzle/migrations/meta/_journal.json',

@@ -296,7 +296,7 @@ DECLARE
   v_removed integer;
 BEGIN
   DELETE FROM job_runs d WHERE d.run_id = ANY (ARRAY(
-    SELECT o.run_id FROM unnest(ARRAY['drain', 'cleanup', 'refresh-views']) AS j (job)
+    SELECT o.run_id FROM unnest(ARRAY['drain', 'cleanup', 'refresh-views', 'seal-audit']) AS j (job)
     CROSS JOIN LATERAL (
       SELECT r.run_id FROM job_runs r WHERE r.job = j.job AND r.started_at < p_before LIMIT p_limit FOR UPDATE SKIP LOCKED
     ) AS o
@@ -345,7 +345,7 @@ LANGUAGE sql STABLE
 SECURITY DEFINER
 SET search_path = pg_catalog, public, pg_temp
 AS $$
-  SELECT o.* FROM unnest(ARRAY['drain', 'cleanup', 'refresh-views']) AS j (job)
+  SELECT o.* FROM unnest(ARRAY['drain', 'cleanup', 'refresh-views', 'seal-audit']) AS j (job)
   CROSS JOIN LATERAL (SELECT r.* FROM job_runs r WHERE r.job = j.job ORDER BY r.started_at DESC LIMIT p_limit) AS o
   ORDER BY o.started_at DESC
 $$;

@@ -19,6 +19,7 @@ import { worldSchema } from '../../src/world/world-input.ts';
 import { assetUrlInput, fileUploadInput } from '../api/assets.ts';
 import { cleanupReportAnswer } from '../jobs/cleanup-schemas.ts';
 import { drainJobInput, drainReportAnswer } from '../jobs/drain-schemas.ts';
+import { sealReportAnswer } from '../jobs/seal-schemas.ts';
 import {
   activityReportAnswer,
   assetAnswer,
@@ -135,6 +136,7 @@ const ANSWERS = {
   DrainReport: drainReportAnswer,
   CleanupReport: cleanupReportAnswer,
   RefreshReport: refreshReportAnswer,
+  SealReport: sealReportAnswer,
   ActivityReport: activityReportAnswer,
   SpaceReport: spaceReportAnswer,
   ModelReport: modelReportAnswer,

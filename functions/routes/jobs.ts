@@ -2,6 +2,7 @@ import { postCleanup } from '../jobs/cleanup.ts';
 import { countRuns } from '../jobs/count-runs.ts';
 import { postDrain } from '../jobs/drain.ts';
 import { postRefreshViews } from '../jobs/refresh-views.ts';
+import { postSealAudit } from '../jobs/seal-audit.ts';
 import type { Route } from '../openapi/types.ts';
 import { answer, json } from './shorthand.ts';
 
@@ -66,6 +67,26 @@ export const JOB_ROUTES: readonly Route[] = [
           space_statistics: 22,
           popular_models: 19,
         },
+      }),
+    },
+    problems: ['body_too_large', 'body_timeout'],
+  },
+  {
+    method: 'post',
+    path: '/jobs/seal-audit',
+    operationId: 'sealAudit',
+    tag: 'Running',
+    access: 'signed',
+    handler: countRuns('seal-audit', postSealAudit),
+    summary: 'Seal new rows of the audit; called by QStash',
+    description:
+      'Each step seals up to 10,000 rows of finished transactions. If time runs out, `status` is `continues`, and the next call goes on. It is `busy` if another call seals now. `waitingSeconds` is the age of the oldest row that waits for an older transaction to end.',
+    answers: {
+      200: answer('The rows are sealed, or another call seals them.', 'SealReport', {
+        status: 'done',
+        rows: 1_200,
+        seals: 3,
+        waitingSeconds: null,
       }),
     },
     problems: ['body_too_large', 'body_timeout'],

@@ -4,6 +4,7 @@ import { renderUsage } from 'citty';
 import { PACKAGE_JSON } from '../helpers/package-files.ts';
 import { readArguments } from './arguments.ts';
 import type { Command, Context } from './command.ts';
+import { auditVerifyCommand } from './commands/audit-verify.ts';
 import { cacheClearCommand } from './commands/cache-clear.ts';
 import { doctorCommand } from './commands/doctor.ts';
 import { drainCommand } from './commands/drain.ts';
@@ -35,6 +36,7 @@ const COMMANDS: readonly Command[] = [
   drainCommand,
   jobsRunCommand,
   cacheClearCommand,
+  auditVerifyCommand,
   doctorCommand,
   simulateCommand,
 ];

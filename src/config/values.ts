@@ -60,6 +60,7 @@ export const CONFIG_VARIABLES = {
   ASSET_QUOTA_BYTES: 'plain',
   CLEANUP_SCHEDULE_CRON: 'plain',
   REFRESH_SCHEDULE_CRON: 'plain',
+  SEAL_SCHEDULE_CRON: 'plain',
   BACKLOG_BYTES_MAX: 'plain',
   BACKLOG_ENTRIES_MAX: 'plain',
   BACKLOG_AGE_SECONDS_MAX: 'plain',

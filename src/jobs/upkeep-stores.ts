@@ -43,13 +43,15 @@ export interface UpkeepStore {
     before: Date,
     limit: number,
   ): Promise<{ status: 'continues' | 'gone' | 'kept'; removed: number }>;
+  /** Removes the seals of audit rows whose days have gone. */
+  cleanAuditSeals(from: string, limit: number): Promise<Cleaned>;
   cleanJobRuns(before: Date, limit: number): Promise<number>;
   cleanEventLogs(before: Date, limit: number): Promise<number>;
   /** Ends sessions whose time is over, at their last heartbeat. @returns how many */
   endExpiredSessions(limit: number): Promise<number>;
 }
 
-export const JOB_NAMES = ['drain', 'cleanup', 'refresh-views'] as const;
+export const JOB_NAMES = ['drain', 'cleanup', 'refresh-views', 'seal-audit'] as const;
 export type JobName = (typeof JOB_NAMES)[number];
 
 /** The counts of a job by step: rows, files or spaces. */

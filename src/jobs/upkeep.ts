@@ -152,6 +152,7 @@ export class Upkeep {
       records('stages', 'stages', new Date(nowMs)),
       makeStep('worldRows', (from) => store.cleanWorlds(from, limit)),
       makeStep('removals', (from) => store.cleanRemovals(new Date(nowMs - REMOVALS_KEPT_MS), from, limit)),
+      makeStep('auditSeals', (from) => store.cleanAuditSeals(from, limit)),
       repeat('objects', () => sweepObjects(LIMITS.assetSweepMax), LIMITS.assetSweepMax),
       repeat('jobRuns', () => store.cleanJobRuns(ago(LIMITS.jobRunsKeptDays), limit), limit),
       repeat('eventLogs', () => store.cleanEventLogs(ago(LIMITS.analyticsDaysKept), limit), limit),

@@ -175,7 +175,7 @@ export const FAMILIES = {
     help: 'Runs of jobs that QStash started, by outcome.',
     // Prometheus itself uses the label `job`.
     labels: ['job_name', 'outcome'],
-    initial: ['drain', 'cleanup', 'refresh-views'].flatMap((name) => [
+    initial: ['drain', 'cleanup', 'refresh-views', 'seal-audit'].flatMap((name) => [
       [name, 'done'],
       [name, 'failed'],
     ]),

@@ -1,5 +1,6 @@
 import type { JobRunStore, UpkeepStore } from '../jobs/upkeep-stores.ts';
 import type { Postgres } from './client.ts';
+import { cleanAuditSeals } from './operations/clean-audit-seals.ts';
 import { cleanRecords } from './operations/clean-records.ts';
 import { cleanRemovals } from './operations/clean-removals.ts';
 import { cleanWorlds } from './operations/clean-worlds.ts';
@@ -25,6 +26,7 @@ export function createUpkeepStore(
     endExpiredSessions: (limit) => endExpiredSessions(postgres, writesEvents, limit),
     listDeletedSpaces: (...args) => listDeletedSpaces(postgres, ...args),
     purgeSpace: (...args) => purgeSpace(postgres, ...args),
+    cleanAuditSeals: (...args) => cleanAuditSeals(postgres, ...args),
     cleanJobRuns: (...args) => cleanJobRuns(postgres, ...args),
     cleanEventLogs: (...args) => cleanEventLogs(postgres, ...args),
     startRun: (...args) => startRun(postgres, ...args),

@@ -69,6 +69,7 @@ describe('schedules', () => {
       drainScheduleCron: '* * * * *',
       cleanupScheduleCron: '17 * * * *',
       refreshScheduleCron: '7 * * * *',
+      sealScheduleCron: '* * * * *',
       ...changes,
     };
     return { ...started, options };
@@ -87,6 +88,11 @@ describe('schedules', () => {
         scheduleId: 'worldkeep-refresh-views',
         cron: '7 * * * *',
         destination: `${destination.url}/jobs/refresh-views`,
+      },
+      {
+        scheduleId: 'worldkeep-seal-audit',
+        cron: '* * * * *',
+        destination: `${destination.url}/jobs/seal-audit`,
       },
     ];
     expect(await createSchedules(options).apply()).toEqual(
@@ -128,6 +134,7 @@ describe('schedules', () => {
       'worldkeep-cleanup',
       'worldkeep-drain',
       'worldkeep-refresh-views',
+      'worldkeep-seal-audit',
     ]);
   });
 
@@ -135,8 +142,9 @@ describe('schedules', () => {
     const { options, clock, destination } = await open();
     await createSchedules(options).apply();
     clock.advance(60_000);
-    await destination.waitForCalls(1);
-    expect(destination.calls[0]).toMatchObject({ method: 'POST', path: '/jobs/drain', body: '{}' });
+    await destination.waitForCalls(2);
+    for (const path of ['/jobs/drain', '/jobs/seal-audit'])
+      expect(destination.calls).toContainEqual(expect.objectContaining({ method: 'POST', path, body: '{}' }));
   });
 
   it('belong to the configured queue, and ignore QSTASH_DEV', async () => {
@@ -144,7 +152,7 @@ describe('schedules', () => {
     vi.stubEnv('QSTASH_DEV', 'true');
     await createSchedules(options).apply();
     vi.unstubAllEnvs();
-    expect(await client.schedules.list()).toHaveLength(3);
+    expect(await client.schedules.list()).toHaveLength(4);
   });
 
   it.each([

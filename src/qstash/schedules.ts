@@ -9,6 +9,8 @@ export interface ScheduleOptions extends QueueOptions {
   cleanupScheduleCron: string;
   /** When QStash has the figures of analytics counted again. */
   refreshScheduleCron: string;
+  /** When QStash has new audit rows sealed. */
+  sealScheduleCron: string;
 }
 
 export interface AppliedSchedule {
@@ -32,8 +34,10 @@ export interface Schedules {
 export const DRAIN_SCHEDULE_ID = 'worldkeep-drain';
 export const CLEANUP_SCHEDULE_ID = 'worldkeep-cleanup';
 export const REFRESH_SCHEDULE_ID = 'worldkeep-refresh-views';
+export const SEAL_SCHEDULE_ID = 'worldkeep-seal-audit';
 const CLEANUP_PATH = '/jobs/cleanup';
 const REFRESH_PATH = '/jobs/refresh-views';
+const SEAL_PATH = '/jobs/seal-audit';
 
 /** The schedules of a deployment. Only tools use it: QStash's client is too large for the Worker. */
 export function createSchedules({
@@ -43,6 +47,7 @@ export function createSchedules({
   drainScheduleCron,
   cleanupScheduleCron,
   refreshScheduleCron,
+  sealScheduleCron,
 }: ScheduleOptions): Schedules {
   // devMode is off: QSTASH_DEV must not replace the configured queue.
   const client = new Client({ baseUrl: url, token, devMode: false, enableTelemetry: false, retry: false });
@@ -50,6 +55,7 @@ export function createSchedules({
     { scheduleId: DRAIN_SCHEDULE_ID, cron: drainScheduleCron, destination: publicUrl + DRAIN_PATH },
     { scheduleId: CLEANUP_SCHEDULE_ID, cron: cleanupScheduleCron, destination: publicUrl + CLEANUP_PATH },
     { scheduleId: REFRESH_SCHEDULE_ID, cron: refreshScheduleCron, destination: publicUrl + REFRESH_PATH },
+    { scheduleId: SEAL_SCHEDULE_ID, cron: sealScheduleCron, destination: publicUrl + SEAL_PATH },
   ];
   const list = () => explain(client.schedules.list());
 

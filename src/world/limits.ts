@@ -53,6 +53,14 @@ export const LIMITS = {
   jobRunsKeptDays: 90,
   /** Days after which a cleanup removes notes of removed objects: longer than the oldest backlog, which is a week, and a reader's hour. */
   removalsSweptDays: 8,
+  /** Audit rows of one transaction that seals, and so of one seal. Measured: about 30 µs a row. */
+  auditSealRows: 10_000,
+  /** Milliseconds after which a run that seals begins no new transaction. */
+  auditSealMsMax: 20_000,
+  /** Seconds for which an audit row may wait for an older transaction to end before a run logs a warning. */
+  auditUnsealedSecondsMax: 600,
+  /** Milliseconds for which `worldkeep audit verify` lets Postgres compare the rows of one day. */
+  auditVerifyMsMax: 3_600_000,
   /** First bytes of a media file that are kept to find its type and the size of an image. */
   assetHeadBytesMax: 64 * 1024,
   /** Bytes of the JSON in a glTF file. */

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
+import { addAuditRows, waitForTransactions } from '../../../test/audit-rows.ts';
 import { fillTenant } from '../../../test/jobs/old-and-new.ts';
 import { type OwnDatabase, openOwnDatabase } from '../../../test/own-database.ts';
 import { createUpkeepStore } from '../../postgres/upkeep-store.ts';
@@ -35,6 +36,18 @@ it('refreshes the views of analytics, and leaves a row', async () => {
   expect(stdout).toMatch(/^refresh-views: .*daily_activity \d+ ms/);
   const runs = await createUpkeepStore(database.postgres).listRuns(5);
   expect(runs.find(({ job }) => job === 'refresh-views')).toMatchObject({ failure: null });
+});
+
+it('[Q1] seals the rows of the audit, and leaves a row', async () => {
+  await addAuditRows(database.admin, 'sealed', { count: 2 });
+  await waitForTransactions(database.admin);
+  const { code, stdout } = await runHere(['jobs', 'run', 'seal-audit', '--json'], { env });
+  expect([code, JSON.parse(stdout)]).toEqual([0, { 'seal-audit': { status: 'done', rows: 2, seals: 1 } }]);
+  expect((await runHere(['jobs', 'run', 'seal-audit'], { env })).stdout).toBe(
+    'seal-audit: 0 rows in 0 seals\n',
+  );
+  const runs = await createUpkeepStore(database.postgres).listRuns(5);
+  expect(runs.filter(({ job }) => job === 'seal-audit')).toMatchObject([{ counts: { rows: 2, seals: 1 } }]);
 });
 
 it('exits with 1 and names what is left after an interruption', async () => {

@@ -10,13 +10,13 @@ import { UsageError } from '../errors.ts';
 import { drainWith, readConfig } from './drain.ts';
 
 /** The work of each job, in the order in which all of them run. */
-const JOBS = ['drain', 'cleanup', 'refresh-views'] as const;
+const JOBS = ['drain', 'cleanup', 'refresh-views', 'seal-audit'] as const;
 type Job = (typeof JOBS)[number];
 
 export const jobsRunCommand = defineCommand({
   name: 'jobs run',
   description:
-    'Run the jobs that QStash calls elsewhere: drain, clean up and refresh views, straight at the stores',
+    'Run the jobs that QStash calls elsewhere: drain, clean up, refresh views and seal the audit, straight at the stores',
   args: {
     job: { type: 'positional', description: `${JOBS.join(', ')}; all of them by default`, required: false },
     ...JSON_OPTION,
@@ -65,6 +65,8 @@ function runOne(job: Job, config: Config, context: Context): Promise<Outcome> {
       return cleanUp(config, context);
     case 'refresh-views':
       return refreshViews(config);
+    case 'seal-audit':
+      return sealAudit(config, context);
   }
 }
 
@@ -97,6 +99,48 @@ async function refreshViews(config: Config): Promise<Outcome> {
       document: { views: counts },
       text: took.length === 0 ? 'another process refreshes all views now' : took.join(', '),
     };
+  } finally {
+    await postgres.close();
+  }
+}
+
+/** Goes on until all rows of finished transactions are sealed, or the user interrupts it. */
+async function sealAudit(config: Config, { progress, signal }: Context): Promise<Outcome> {
+  const [{ openPg }, { AuditSealer }, { JobRuns }, { createSealStore }, { createUpkeepStore }, { uuidv7 }] =
+    await Promise.all([
+      import('../../postgres/pg.ts'),
+      import('../../audit/audit-sealer.ts'),
+      import('../../jobs/job-runs.ts'),
+      import('../../postgres/audit-seal-store.ts'),
+      import('../../postgres/upkeep-store.ts'),
+      import('uuidv7'),
+    ]);
+  const { url, timeoutMs } = readDatabase(config);
+  const postgres = openPg({ databaseUrl: url, poolSizeMax: 1, timeoutMs });
+  try {
+    const sealer = new AuditSealer(createSealStore(postgres), {
+      now: Date.now,
+      onWaiting: (seconds) =>
+        progress.note(`seal-audit: rows wait since ${Math.round(seconds)} s for an older transaction to end`),
+    });
+    const runs = new JobRuns(createUpkeepStore(postgres), { now: Date.now, createId: uuidv7 });
+    const total = { rows: 0, seals: 0 };
+    for (;;) {
+      const { status, counts } = await runs.runOften(
+        'seal-audit',
+        () => sealer.run({ budgetMs: LIMITS.auditSealMsMax, signal }),
+        (cause) => progress.note(`seal-audit: the run left no row: ${String(cause)}`),
+      );
+      total.rows += counts.rows;
+      total.seals += counts.seals;
+      const text = `${countOf(total.rows, 'row')} in ${countOf(total.seals, 'seal')}`;
+      if (status === 'busy')
+        return { document: { status, ...total }, text: `another process seals now; ${text}` };
+      if (status === 'done') return { document: { status, ...total }, text };
+      if (signal.aborted)
+        return { document: { status, ...total }, text: `${text}; rows are left`, failed: true };
+      progress.note(`seal-audit: ${text}`);
+    }
   } finally {
     await postgres.close();
   }

@@ -24,10 +24,11 @@ it('makes each schedule once, and says what it made, found and changed', async (
   const destination = 'http://127.0.0.1:8787/jobs/drain';
   const cleanupUrl = 'http://127.0.0.1:8787/jobs/cleanup';
   const refreshUrl = 'http://127.0.0.1:8787/jobs/refresh-views';
+  const sealUrl = 'http://127.0.0.1:8787/jobs/seal-audit';
   const made = await runHere(['schedules', 'apply'], { env });
   expect(made).toEqual({
     code: 0,
-    stdout: `worldkeep-drain: * * * * * calls ${destination} (new)\nworldkeep-cleanup: 17 * * * * calls ${cleanupUrl} (new)\nworldkeep-refresh-views: 7 * * * * calls ${refreshUrl} (new)\n`,
+    stdout: `worldkeep-drain: * * * * * calls ${destination} (new)\nworldkeep-cleanup: 17 * * * * calls ${cleanupUrl} (new)\nworldkeep-refresh-views: 7 * * * * calls ${refreshUrl} (new)\nworldkeep-seal-audit: * * * * * calls ${sealUrl} (new)\n`,
     stderr: '',
   });
   expect((await runHere(['schedules', 'apply'], { env })).stdout).toContain('(as it was)');
@@ -35,10 +36,11 @@ it('makes each schedule once, and says what it made, found and changed', async (
     ['* * * * *', destination],
     ['17 * * * *', cleanupUrl],
     ['7 * * * *', refreshUrl],
+    ['* * * * *', sealUrl],
   ]);
   const slower = { ...env, DRAIN_SCHEDULE_CRON: '*/10 * * * *' };
   expect((await runHere(['schedules', 'apply'], { env: slower })).stdout).toBe(
-    `worldkeep-drain: */10 * * * * calls ${destination} (was: * * * * * calls ${destination})\nworldkeep-cleanup: 17 * * * * calls ${cleanupUrl} (as it was)\nworldkeep-refresh-views: 7 * * * * calls ${refreshUrl} (as it was)\n`,
+    `worldkeep-drain: */10 * * * * calls ${destination} (was: * * * * * calls ${destination})\nworldkeep-cleanup: 17 * * * * calls ${cleanupUrl} (as it was)\nworldkeep-refresh-views: 7 * * * * calls ${refreshUrl} (as it was)\nworldkeep-seal-audit: * * * * * calls ${sealUrl} (as it was)\n`,
   );
   const { code, stdout } = await runHere(['schedules', 'apply', '--json'], { env: slower });
   expect(code).toBe(0);
@@ -65,6 +67,13 @@ it('makes each schedule once, and says what it made, found and changed', async (
         changed: false,
         before: { cron: '7 * * * *', destination: refreshUrl, isPaused: false },
       },
+      {
+        scheduleId: 'worldkeep-seal-audit',
+        cron: '* * * * *',
+        destination: sealUrl,
+        changed: false,
+        before: { cron: '* * * * *', destination: sealUrl, isPaused: false },
+      },
     ],
   });
 });
@@ -81,6 +90,7 @@ it('is of the local stack where the environment names no queue', async () => {
     ['* * * * *', 'http://127.0.0.1:8123/jobs/drain'],
     ['17 * * * *', 'http://127.0.0.1:8123/jobs/cleanup'],
     ['7 * * * *', 'http://127.0.0.1:8123/jobs/refresh-views'],
+    ['* * * * *', 'http://127.0.0.1:8123/jobs/seal-audit'],
   ]);
 });
 

@@ -8,7 +8,7 @@ import { UsageError } from '../errors.ts';
 export const schedulesApplyCommand = defineCommand({
   name: 'schedules apply',
   description:
-    'Have QStash call the drain, the cleanup and the refresh of analytics at the configured times. It may run again at any time',
+    'Have QStash call the drain, the cleanup, the refresh of analytics and the seals of the audit at the configured times. It may run again at any time',
   args: { ...JSON_OPTION },
   examples: ['schedules apply'],
   async run(_, context) {

@@ -50,7 +50,7 @@ export const jobRuns = pgTable(
   'job_runs',
   {
     runId: text('run_id').primaryKey(),
-    job: text('job').$type<'drain' | 'cleanup' | 'refresh-views'>().notNull(),
+    job: text('job').$type<'drain' | 'cleanup' | 'refresh-views' | 'seal-audit'>().notNull(),
     startedAt: time('started_at').notNull().defaultNow(),
     /** Null while it runs, or if its process died. */
     endedAt: time('ended_at'),

@@ -1,8 +1,9 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createUpkeepStore } from '../../../src/postgres/upkeep-store.ts';
+import { addAuditRows, waitForTransactions } from '../../audit-rows.ts';
 import { fillTenant } from '../../jobs/old-and-new.ts';
 import { openOwnDatabase } from '../../own-database.ts';
-import { stack } from '../../support.ts';
+import { stack, uniqueName } from '../../support.ts';
 import { type Call, createCall, type Door, openDoor, waitUntilReady } from '../client.ts';
 import type { FragileStores, Runtime } from '../runtimes.ts';
 import { PUBLIC_URL, signDelivery, signedVariables } from '../sign-delivery.ts';
@@ -114,6 +115,35 @@ export function describeJobs({ start, makeEnv, openFragileStores }: Runtime): vo
         expect(run).toMatchObject({ job: 'cleanup', failure: null, endedAt: expect.any(String) });
       } finally {
         await cleaning?.stop();
+        await database.close();
+      }
+    });
+
+    it('[Q1] seal the rows of the audit, for QStash only', async () => {
+      const database = await openOwnDatabase();
+      let sealing: Target | undefined;
+      try {
+        await addAuditRows(database.admin, uniqueName('t'), { count: 3 });
+        await waitForTransactions(database.admin);
+        sealing = await start(makeEnv({ DATABASE_URL: database.url, ...signedVariables() }));
+        const path = '/jobs/seal-audit';
+        const caller = createCall(sealing, null);
+        expect((await caller('POST', path)).status).toBe(401);
+        const run = async () =>
+          caller('POST', path, {
+            headers: {
+              'Upstash-Signature': await signDelivery({ key: stack().qstashCurrentSigningKey, path }),
+            },
+          });
+        const { status, body } = await run();
+        expect([status, body]).toMatchObject([200, { status: 'done', rows: 3, seals: 1 }]);
+        expect((await run()).body).toMatchObject({ status: 'done', rows: 0, seals: 0 });
+        // The second run found nothing, and left no row.
+        expect(await createUpkeepStore(database.postgres).listRuns(5)).toMatchObject([
+          { job: 'seal-audit', failure: null, counts: { rows: 3, seals: 1 } },
+        ]);
+      } finally {
+        await sealing?.stop();
         await database.close();
       }
     });
