@@ -109,7 +109,7 @@ async function readValue(client: Redis, key: string): Promise<string[]> {
     case 'hash':
       return Object.entries(await client.hgetall(key)).flat();
     case 'zset':
-      return client.zrange(key, 0, -1);
+      return client.zrange(key, '0', '-1');
     case 'set':
       return client.smembers(key);
     case 'list':
