@@ -14,9 +14,9 @@ const LATER = [
   'DELETE /v1/spaces/{space}/snapshots/{id}',
 ];
 
-/** In addition to the contract: large files go up in parts, the figures of the operations page, and a job that seals the audit. */
+/** In addition to the contract: uploads in parts, the export of a person, figures of the operations page, and a job that seals the audit. */
 const ADDED =
-  / \/v1\/(models|media)\/uploads\b|^GET \/v1\/(users|incidents|job-runs|operations)$| \/jobs\/seal-audit$/;
+  / \/v1\/((models|media)\/uploads\b|users\/\{id\}\/export$)|^GET \/v1\/(users|incidents|job-runs|operations)$| \/jobs\/seal-audit$/;
 
 it('the described routes and the later ones equal the HTTP contract', () => {
   const promised = listPromised(readFileSync(CONTRACT, 'utf8'));
