@@ -36,7 +36,7 @@ import { PersistenceLayer } from '../src/persistence-layer.ts';
 import { createAnalyticsStore } from '../src/postgres/analytics-store.ts';
 import { createApiKeyStore } from '../src/postgres/api-key-store.ts';
 import { createAssetStore } from '../src/postgres/asset-store.ts';
-import type { Postgres } from '../src/postgres/client.ts';
+import { type Caller, NO_CALLER, type Postgres } from '../src/postgres/client.ts';
 import { createDrainStore } from '../src/postgres/drain-store.ts';
 import { logQueries } from '../src/postgres/log-queries.ts';
 import { createStateLoader } from '../src/postgres/operations/load-snapshot.ts';
@@ -59,7 +59,7 @@ import { openEvents } from './compose-events.ts';
 import { countBatch, openMetrics } from './compose-metrics.ts';
 import { openMemory, openSpill, returnsSpilled } from './compose-outages.ts';
 import { openUpkeep } from './compose-upkeep.ts';
-import type { AppContext, AppEnv, Services } from './http/context.ts';
+import type { AppContext, AppEnv, Principal, Services } from './http/context.ts';
 import { describeError } from './http/describe-error.ts';
 import { createLog, type Log } from './http/log.ts';
 import type { FetchAsset } from './http/static-files.ts';
@@ -71,7 +71,7 @@ const JOB_CONNECTIONS = 2;
 /** The differences between the runtimes. */
 export interface Runtime {
   /** Called once for requests and once for jobs, which take longer. @throws misconfigured for a store it cannot reach. */
-  openPostgres(database: DatabaseConfig & Outgoing): Postgres;
+  openPostgres(database: DatabaseConfig & Outgoing & { readCaller: () => Caller }): Postgres;
   /** Called once. @throws misconfigured for a store it cannot reach. */
   openRedis(redis: RedisConfig & Outgoing): RedisClient;
   /** Called once, where there is a Redis. */
@@ -93,6 +93,7 @@ interface Outgoing {
   readHeaders: () => Record<string, string>;
 }
 
+
 export interface Composition extends Services {
   /** Ends the streams that are open, and lets none be opened any more. */
   endStreams(): void;
@@ -111,9 +112,10 @@ export function compose(env: Env, runtime: Runtime): Composition {
   refuseUnserved(config, runtime);
   if (config.database === null) throw misconfigured('DATABASE_URL', 'must be set.');
   const readHeaders = () => readTraceHeaders(tryGetContext<AppEnv>()?.get('trace'));
+  const audit = { auditsMoves: config.auditTransforms };
   const now = () => Date.now();
   const log = createLog({ level: config.logLevel, now });
-  const guardedPostgres = withBreaker(openPostgres({ ...config.database, readHeaders }));
+  const guardedPostgres = withBreaker(openPostgres({ ...config.database, readHeaders, readCaller }));
   const postgres = config.queryLoggingEnabled
     ? logQueries(guardedPostgres, { now, onQuery: (event) => log('info', 'query', { ...event }) })
     : guardedPostgres;
@@ -123,10 +125,11 @@ export function compose(env: Env, runtime: Runtime): Composition {
     poolSize: JOB_CONNECTIONS,
     timeoutMs: LIMITS.refreshMsMax,
     readHeaders,
+    readCaller,
   });
   const credentials = withDeadline(postgres, LIMITS.storeSlowMs);
   const redis = config.redis === null ? null : openRedis({ ...config.redis, readHeaders });
-  const drainStore = createDrainStore(postgres);
+  const drainStore = createDrainStore(postgres, audit);
   const logs = redis && openLogs(redis, drainStore, { now, log });
   const logStore = logs?.store ?? null;
   const underWay = new Set<Promise<unknown>>();
@@ -273,6 +276,14 @@ export function compose(env: Env, runtime: Runtime): Composition {
   };
 }
 
+/** Who asks now: the person or the key of the request. A job has neither. */
+function readCaller(): Caller {
+  const c = tryGetContext<AppEnv>();
+  if (c === undefined) return NO_CALLER;
+  const principal: Principal | undefined = c.get('principal');
+  return { actor: principal?.actor ?? null, requestId: c.get('requestId') ?? null };
+}
+
 /** The logs in Redis, the facts that this process knows of them, and the listener for readers that are ahead of them. */
 function openLogs(redis: RedisClient, drainStore: DrainStore, { now, log }: { now: () => number; log: Log }) {
   const known = new KnownLogs(redis, { findCursor: createFindCursor(drainStore, { now, pause }) });
@@ -328,6 +339,7 @@ function openLog(
       ageMsMax: limits.backlogAgeSecondsMax * 1_000,
     },
     commitsAlways: !config.batchProcessingEnabled,
+    auditsMoves: config.auditTransforms,
   });
   return { spaceLog, drain };
 }
@@ -388,6 +400,4 @@ function refuseUnserved(config: Config, { endsStreams }: Runtime): void {
       'MEMORY_FALLBACK_ENABLED',
       'cannot be on without a Redis, whose log orders the writes that memory holds.',
     );
-  if (config.auditTransforms)
-    throw misconfigured('AUDIT_TRANSFORMS', 'cannot be on because this version has no audit function.');
 }
