@@ -18,6 +18,7 @@ const { values: options } = parseArgs({
   options: {
     rows: { type: 'string', default: '5000' },
     rounds: { type: 'string', default: '15' },
+    only: { type: 'string', default: '' },
   },
 });
 const [rows, rounds] = [options.rows, options.rounds].map(Number) as [number, number];
@@ -109,14 +110,20 @@ try {
   await apply((id, seq) => put(id, seq, 'ann', false));
   const table: object[] = [];
   for (const [kind, make] of Object.entries(KINDS)) {
+    if (options.only !== '' && options.only !== kind) continue;
     const times: Record<'on' | 'off', number[]> = { on: [], off: [] };
     for (let i = 0; i < 2 * rounds; i++) {
       const isOn = i % 2 === 0;
       await audit(isOn);
       if (kind === 'deletes') await apply((id, seq) => put(`${id}-${round}`, seq, 'ann', false));
-            times[isOn ? 'on' : 'off'].push(await apply(make));
+      times[isOn ? 'on' : 'off'].push(await apply(make));
     }
     const [on, off] = [percentile(times.on, 50), percentile(times.off, 50)];
+    if (process.env.QUARTILE)
+      console.log(
+        kind,
+        [10, 25, 50, 75].map((p) => (percentile(times.on, p) / percentile(times.off, p)).toFixed(2)),
+      );
     table.push({
       ...{ batch: kind, 'ms without': Number(off.toFixed(1)), 'ms with': Number(on.toFixed(1)) },
       ratio: Number((on / off).toFixed(2)),

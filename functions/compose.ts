@@ -4,6 +4,7 @@ import { ApiKeys } from '../src/access/api-keys.ts';
 import { RateLimiter } from '../src/access/rate-limiter.ts';
 import { Sessions } from '../src/access/sessions.ts';
 import { Analytics } from '../src/analytics/analytics.ts';
+import { Audit } from '../src/audit/audit.ts';
 import {
   type BucketConfig,
   type Config,
@@ -36,6 +37,7 @@ import { PersistenceLayer } from '../src/persistence-layer.ts';
 import { createAnalyticsStore } from '../src/postgres/analytics-store.ts';
 import { createApiKeyStore } from '../src/postgres/api-key-store.ts';
 import { createAssetStore } from '../src/postgres/asset-store.ts';
+import { createAuditStore } from '../src/postgres/audit-store.ts';
 import { type Caller, NO_CALLER, type Postgres } from '../src/postgres/client.ts';
 import { createDrainStore } from '../src/postgres/drain-store.ts';
 import { logQueries } from '../src/postgres/log-queries.ts';
@@ -92,7 +94,6 @@ interface Outgoing {
   /** To be sent with every call over HTTP: whose trace it belongs to. */
   readHeaders: () => Record<string, string>;
 }
-
 
 export interface Composition extends Services {
   /** Ends the streams that are open, and lets none be opened any more. */
@@ -256,6 +257,7 @@ export function compose(env: Env, runtime: Runtime): Composition {
     deadLetters: new DeadLetters(drainStore, worldLog),
     assets,
     analytics: new Analytics(createAnalyticsStore(postgres, slowPostgres), { now }),
+    audit: new Audit(createAuditStore(postgres)),
     ...openUpkeep(config, postgres, { redis, known: logs?.known ?? null, assets, now, log }),
     events,
     ownEvents,

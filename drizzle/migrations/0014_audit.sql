@@ -317,7 +317,7 @@ BEGIN
     SELECT o.t ->> 'tenant_id', v_origin.actor, v_origin.request_id,
       TG_TABLE_NAME, 'delete', o.t ->> 'space_id', o.t ->> v_id, o.t ->> 'user_id', o.t - v_hidden
     FROM (SELECT to_jsonb(o) AS t FROM old_rows o) AS o
-    WHERE TG_TABLE_NAME IN ('spaces', 'dead_letters') OR is_audited_space(o.t ->> 'tenant_id', o.t ->> 'space_id');
+    WHERE TG_TABLE_NAME = 'spaces' OR is_audited_space(o.t ->> 'tenant_id', o.t ->> 'space_id');
   ELSE
     INSERT INTO audit_entries (tenant_id, actor, request_id, table_name, action, space_id, object_id, user_id, old, new)
     SELECT c.t ->> 'tenant_id',
@@ -398,7 +398,45 @@ BEGIN
 END
 $$;
 --> statement-breakpoint
-REVOKE ALL ON FUNCTION audit_retention_days(), add_audit_days(), drop_audit_day(), read_audit_origin(), need_audit_day(), audit_difference(jsonb, jsonb), is_audited_space(text, text), audit_objects(), audit_rows(), audit_row() FROM PUBLIC;
+-- Dead letters: their replay and their end. The operation of one may be text that no jsonb holds, and may have the text of a message.
+CREATE FUNCTION audit_dead_letters() RETURNS trigger
+LANGUAGE plpgsql
+SECURITY DEFINER
+SET search_path = pg_catalog, public, pg_temp
+SET enable_seqscan = off
+SET enable_hashjoin = on
+SET enable_nestloop = off
+SET jit = off
+AS $$
+DECLARE
+  v_origin audit_origin;
+BEGIN
+  PERFORM FROM old_rows LIMIT 1;
+  IF NOT FOUND THEN
+    RETURN NULL;
+  END IF;
+  PERFORM need_audit_day();
+  v_origin := read_audit_origin();
+  IF TG_OP = 'DELETE' THEN
+    INSERT INTO audit_entries (tenant_id, actor, request_id, table_name, action, space_id, object_id, user_id, old)
+    SELECT o.tenant_id, v_origin.actor, v_origin.request_id, 'dead_letters', 'delete', o.space_id, o.dead_letter_id,
+      CASE WHEN o.kind = 'avatar' THEN o.target_id END,
+      jsonb_build_object('kind', o.kind, 'target_id', o.target_id, 'seq', o.seq, 'index', o.index, 'sql_state', o.sql_state,
+        'constraint_name', o.constraint_name, 'replayed_at', o.replayed_at)
+    FROM old_rows o;
+  ELSE
+    INSERT INTO audit_entries (tenant_id, actor, request_id, table_name, action, space_id, object_id, user_id, old, new)
+    SELECT n.tenant_id, v_origin.actor, v_origin.request_id, 'dead_letters', 'update', n.space_id, n.dead_letter_id,
+      CASE WHEN n.kind = 'avatar' THEN n.target_id END,
+      jsonb_build_object('replayed_at', o.replayed_at), jsonb_build_object('replayed_at', n.replayed_at)
+    FROM old_rows o JOIN new_rows n ON n.tenant_id = o.tenant_id AND n.dead_letter_id = o.dead_letter_id
+    WHERE n.replayed_at IS DISTINCT FROM o.replayed_at;
+  END IF;
+  RETURN NULL;
+END
+$$;
+--> statement-breakpoint
+REVOKE ALL ON FUNCTION audit_retention_days(), audit_dead_letters(), add_audit_days(), drop_audit_day(), read_audit_origin(), need_audit_day(), audit_difference(jsonb, jsonb), is_audited_space(text, text), audit_objects(), audit_rows(), audit_row() FROM PUBLIC;
 --> statement-breakpoint
 GRANT EXECUTE ON FUNCTION audit_retention_days() TO worldkeep_jobs;
 --> statement-breakpoint
@@ -490,15 +528,17 @@ CREATE TRIGGER audit_delete AFTER DELETE ON media_assets REFERENCING OLD TABLE A
 FOR EACH STATEMENT WHEN (current_user <> 'worldkeep_jobs') EXECUTE FUNCTION audit_rows('media_id', '{created_at}');
 --> statement-breakpoint
 CREATE TRIGGER audit_update AFTER UPDATE ON dead_letters REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows
-FOR EACH STATEMENT WHEN (current_user <> 'worldkeep_jobs') EXECUTE FUNCTION audit_rows('dead_letter_id', '{incarnation,actor,op,created_at,corrected_at,replay_claimed_at}');
+FOR EACH STATEMENT WHEN (current_user <> 'worldkeep_jobs') EXECUTE FUNCTION audit_dead_letters();
 --> statement-breakpoint
 CREATE TRIGGER audit_delete AFTER DELETE ON dead_letters REFERENCING OLD TABLE AS old_rows
-FOR EACH STATEMENT WHEN (current_user <> 'worldkeep_jobs') EXECUTE FUNCTION audit_rows('dead_letter_id', '{incarnation,actor,op,created_at,corrected_at,replay_claimed_at}');
+FOR EACH STATEMENT WHEN (current_user <> 'worldkeep_jobs') EXECUTE FUNCTION audit_dead_letters();
 --> statement-breakpoint
 CREATE TRIGGER audit_insert AFTER INSERT ON tenants REFERENCING NEW TABLE AS new_rows
 FOR EACH STATEMENT WHEN (current_user <> 'worldkeep_jobs') EXECUTE FUNCTION audit_rows('tenant_id', '{number,rev,created_at}');
 --> statement-breakpoint
 GRANT CREATE ON SCHEMA public TO worldkeep_jobs;
+--> statement-breakpoint
+ALTER FUNCTION audit_dead_letters() OWNER TO worldkeep_jobs;
 --> statement-breakpoint
 ALTER FUNCTION add_audit_days() OWNER TO worldkeep_jobs;
 --> statement-breakpoint

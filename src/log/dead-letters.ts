@@ -81,11 +81,13 @@ export class DeadLetters {
       );
     if (!(await this.#store.claimReplay(tenantId, id)))
       throw new AppError('conflict', 'Another request has sent this operation again, or is doing so now.');
-    const outcome = await this.#append({ tenantId, requestId }, { ...letter, op }, defer).catch(async (error: unknown) => {
-      // Where this fails too, the claim ends by itself.
-      await this.#store.releaseReplay(tenantId, id).catch(() => undefined);
-      throw error;
-    });
+    const outcome = await this.#append({ tenantId, requestId }, { ...letter, op }, defer).catch(
+      async (error: unknown) => {
+        // Where this fails too, the claim ends by itself.
+        await this.#store.releaseReplay(tenantId, id).catch(() => undefined);
+        throw error;
+      },
+    );
     await this.#store.markReplayed(tenantId, id);
     return outcome;
   }

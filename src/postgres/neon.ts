@@ -1,7 +1,14 @@
 import { neon, neonConfig } from '@neondatabase/serverless';
 import { sql } from 'drizzle-orm';
 import { drizzle, type NeonHttpDatabase } from 'drizzle-orm/neon-http';
-import { type Caller, type Database, NO_CALLER, type Postgres, ping, type TransactionMode } from './client.ts';
+import {
+  type Caller,
+  type Database,
+  NO_CALLER,
+  type Postgres,
+  ping,
+  type TransactionMode,
+} from './client.ts';
 import { isReadOnly, isRepeatable, toAppError } from './errors.ts';
 import { DATABASE_URL } from './refusals.ts';
 import { listSettings } from './settings.ts';

@@ -1,7 +1,14 @@
 import { drizzle } from 'drizzle-orm/node-postgres';
 import pg from 'pg';
 import { LIMITS } from '../world/limits.ts';
-import { type Caller, type Database, NO_CALLER, type Postgres, ping, type TransactionMode } from './client.ts';
+import {
+  type Caller,
+  type Database,
+  NO_CALLER,
+  type Postgres,
+  ping,
+  type TransactionMode,
+} from './client.ts';
 import { hasSqlState, isRepeatable, TooManyWaiting, toAppError } from './errors.ts';
 import { listSettings } from './settings.ts';
 

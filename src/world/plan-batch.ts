@@ -11,8 +11,8 @@ import type {
   WrittenKey,
 } from './batch.ts';
 import { LIMITS } from './limits.ts';
-import { movesOnly } from './move.ts';
 import { canCompose, cloneJson, composeInto, composeIntoTwo, mergeInto } from './merge-patch.ts';
+import { movesOnly } from './move.ts';
 import type {
   ChatDeleteOperation,
   ChatPostOperation,

@@ -63,7 +63,9 @@ export async function applyBatch(
   }
   const letterIds = singles.map(() => uuidv7());
   const { origins = [] } = batch;
-  const requestIds = new Map(singles.length === 0 ? [] : origins.map(({ seq, requestId }) => [seq, requestId]));
+  const requestIds = new Map(
+    singles.length === 0 ? [] : origins.map(({ seq, requestId }) => [seq, requestId]),
+  );
   const singleRows = encodeSingles(singles, letterIds, authors, requestIds);
   const originRows = encodeOrigins(batch, auditsMoves);
   // The only caller of a direct batch is answered here: nothing is stored for it.

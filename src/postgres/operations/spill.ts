@@ -16,7 +16,16 @@ type Keep = SpillStore['keep'];
 export async function keepSpilled(
   postgres: Postgres,
   { tenantId, spaceId }: LogAddress,
-  { actor, requestId = null, principal, key, fingerprint, messageIds, entries, postedIds }: Parameters<Keep>[1],
+  {
+    actor,
+    requestId = null,
+    principal,
+    key,
+    fingerprint,
+    messageIds,
+    entries,
+    postedIds,
+  }: Parameters<Keep>[1],
   { keySeconds, limits, incarnation }: Parameters<Keep>[2],
 ): ReturnType<Keep> {
   const bytes = entries.reduce((sum, { ops }) => sum + countBytes(ops), 0);
