@@ -78,7 +78,8 @@ export async function listAudit(
           ) as page`,
         )
         .where(sql`size_before < ${LIMITS.auditPageBytesMax}::bigint`)
-        .orderBy(sql`at desc, audit_id desc`)
+        // Qualified: the printed id of the answer has the name of its column, and another order.
+        .orderBy(sql`page.at desc, page.audit_id desc`)
         .limit(limit),
     ],
     'snapshot',
