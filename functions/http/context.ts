@@ -3,6 +3,7 @@ import type { ApiKeys } from '../../src/access/api-keys.ts';
 import type { RateLimiter } from '../../src/access/rate-limiter.ts';
 import type { Sessions } from '../../src/access/sessions.ts';
 import type { Analytics } from '../../src/analytics/analytics.ts';
+import type { Audit } from '../../src/audit/audit.ts';
 import type { AuditSealer } from '../../src/audit/audit-sealer.ts';
 import type { Config } from '../../src/config.ts';
 import type { EventLog } from '../../src/events/event-log.ts';
@@ -69,6 +70,7 @@ export interface Services {
   deadLetters: DeadLetters;
   assets: AssetLibrary;
   analytics: Analytics;
+  audit: Pick<Audit, 'list' | 'readLines'>;
   upkeep: Pick<Upkeep, 'run'>;
   sealer: Pick<AuditSealer, 'run'>;
   jobRuns: Pick<JobRuns, 'run' | 'runOften' | 'list'>;

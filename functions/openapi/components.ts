@@ -23,6 +23,8 @@ import { sealReportAnswer } from '../jobs/seal-schemas.ts';
 import {
   activityReportAnswer,
   assetAnswer,
+  auditEntryAnswer,
+  auditLineAnswer,
   avatarAnswer,
   changesAnswer,
   chatMessageAnswer,
@@ -123,6 +125,9 @@ const ANSWERS = {
   Changes: changesAnswer,
   DeadLetter: deadLetterAnswer,
   DeadLetterPage: pageOf(deadLetterAnswer),
+  AuditEntry: auditEntryAnswer,
+  AuditPage: pageOf(auditEntryAnswer),
+  AuditLine: auditLineAnswer,
   Statistics: statisticsAnswer,
   User: userAnswer,
   UserPage: pageOf(userAnswer),
