@@ -231,12 +231,13 @@ export function parseConfig(env: Env): Config {
 
 /** When QStash starts each job; null without a QStash. */
 export function readSchedules(config: Config): JobSchedules {
-  const { qstash, drainScheduleCron, cleanupScheduleCron, refreshScheduleCron } = config;
+  const { qstash, drainScheduleCron, cleanupScheduleCron, refreshScheduleCron, sealScheduleCron } = config;
   const ifCalled = (cron: string) => (qstash === null ? null : cron);
   return {
     drain: ifCalled(drainScheduleCron),
     cleanup: ifCalled(cleanupScheduleCron),
     'refresh-views': ifCalled(refreshScheduleCron),
+    'seal-audit': ifCalled(sealScheduleCron),
   };
 }
 

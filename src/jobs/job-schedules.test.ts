@@ -4,7 +4,12 @@ import { type JobSchedules, summarizeJobs } from './job-schedules.ts';
 import type { JobRun } from './upkeep-stores.ts';
 
 const NOW_MS = Date.parse('2026-11-28T09:30:00.000Z');
-const SCHEDULES: JobSchedules = { drain: '* * * * *', cleanup: '17 * * * *', 'refresh-views': null };
+const SCHEDULES: JobSchedules = {
+  drain: '* * * * *',
+  cleanup: '17 * * * *',
+  'refresh-views': null,
+  'seal-audit': '* * * * *',
+};
 
 function makeRun(changes: Partial<JobRun>): JobRun {
   const startedAt = '2026-11-28T09:17:00.000Z';

@@ -10,6 +10,7 @@ const LEAVES_EACH_RUN: Readonly<Record<JobName, boolean>> = {
   drain: false,
   cleanup: true,
   'refresh-views': true,
+  'seal-audit': false,
 };
 
 /** A job with its newest runs. */

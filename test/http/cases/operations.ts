@@ -96,7 +96,10 @@ export function describeOperations(target: () => Target): void {
       const { call } = await openDoor(target());
       const { status, body } = await call('GET', '/v1/job-runs');
       const jobs = body.jobs as { job: string; runs: { counts: unknown; failure: unknown }[] }[];
-      expect([status, jobs.map(({ job }) => job)]).toEqual([200, ['drain', 'cleanup', 'refresh-views']]);
+      expect([status, jobs.map(({ job }) => job)]).toEqual([
+        200,
+        ['drain', 'cleanup', 'refresh-views', 'seal-audit'],
+      ]);
       for (const run of jobs.flatMap(({ runs }) => runs))
         expect([run.counts, run.failure]).toEqual([null, null]);
       expect((await call('GET', '/v1/job-runs?limit=1')).status).toBe(422);
