@@ -1,5 +1,5 @@
 import { LIMITS } from '../world/limits.ts';
-import type { SealStore } from './audit-stores.ts';
+import type { SealStore } from './seal-stores.ts';
 
 /** The result of a run. Its counts are for the row that the run leaves. */
 export interface SealReport {

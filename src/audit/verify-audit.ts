@@ -1,4 +1,4 @@
-import type { Chain, DayReport, Head, RowFinding, VerifyStore } from './audit-stores.ts';
+import type { Chain, DayReport, Head, RowFinding, VerifyStore } from './seal-stores.ts';
 
 export interface VerifyOptions {
   /** Without it: every tenant that has audit rows or seals. */

@@ -1,4 +1,4 @@
-import type { SealStore, VerifyStore } from '../audit/audit-stores.ts';
+import type { SealStore, VerifyStore } from '../audit/seal-stores.ts';
 import type { Postgres } from './client.ts';
 import { sealAudit } from './operations/seal-audit.ts';
 import {

@@ -1,5 +1,5 @@
 import { sql } from 'drizzle-orm';
-import type { Sealed } from '../../audit/audit-stores.ts';
+import type { Sealed } from '../../audit/seal-stores.ts';
 import type { Postgres } from '../client.ts';
 
 /** See seal_audit. */

@@ -1,5 +1,5 @@
 import { type SQL, sql } from 'drizzle-orm';
-import type { Chain, DayReport, RowFinding, SealFault } from '../../audit/audit-stores.ts';
+import type { Chain, DayReport, RowFinding, SealFault } from '../../audit/seal-stores.ts';
 import type { Database, Postgres } from '../client.ts';
 
 /** Nothing in `public` takes the place of a function of Postgres. Tables have their schema. */
