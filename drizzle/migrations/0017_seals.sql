@@ -23,6 +23,8 @@ CREATE INDEX audit_seals_by_day ON audit_seals (tenant_id, day);
 -- it: in the cluster that wrote this row, it equals the row's own xmin. Then a *move* seals what the old cluster left, in the order of ids, from
 -- move_from to move_to. After it, floor_id is move_to, and the job begins at transaction 0.
 CREATE TABLE audit_state (
+  -- A restore into a database that has this row already fails: two rows would contradict each other.
+  single boolean PRIMARY KEY DEFAULT true CHECK (single),
   sealed_xid bigint NOT NULL DEFAULT 0,
   sealed_id bigint NOT NULL DEFAULT 0,
   newest_id bigint NOT NULL DEFAULT 0,
