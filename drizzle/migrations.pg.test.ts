@@ -106,6 +106,7 @@ describe('[T2a] row security', () => {
       .filter(({ first }) => first !== 'tenant_id')
       .map(({ name, first }) => `${name} (${first})`);
     expect(others.sort()).toEqual([
+      'audit_state_pkey (single)',
       'audit_unsealed (xid)',
       'authors_pkey (number)',
       'event_logs_pkey (log_name)',

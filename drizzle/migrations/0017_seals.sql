@@ -23,6 +23,8 @@ CREATE INDEX audit_seals_by_day ON audit_seals (tenant_id, day);
 -- it: in the cluster that wrote this row, it equals the row's own xmin. Then a *move* seals what the old cluster left, in the order of ids, from
 -- move_from to move_to. After it, floor_id is move_to, and the job begins at transaction 0.
 CREATE TABLE audit_state (
+  -- A restore into a database that has this row already fails: two rows would contradict each other.
+  single boolean PRIMARY KEY DEFAULT true CHECK (single),
   sealed_xid bigint NOT NULL DEFAULT 0,
   sealed_id bigint NOT NULL DEFAULT 0,
   newest_id bigint NOT NULL DEFAULT 0,
@@ -89,6 +91,8 @@ SET enable_seqscan = off
 SET enable_bitmapscan = off
 AS $$
 DECLARE
+  -- Not 0: a move would begin again.
+  v_limit integer := least(greatest(p_limit, 1), 100000);
   s record;
   v_group record;
   v_final bigint;
@@ -128,7 +132,7 @@ BEGIN
         SELECT e.tenant_id, (e.at AT TIME ZONE 'UTC')::date AS day, e.xid, e.audit_id, audit_hash(e) AS hash
         FROM audit_entries e
         WHERE s.move_to IS NULL AND (e.xid, e.audit_id) > (s.sealed_xid, s.sealed_id) AND e.xid < v_final AND e.audit_id > s.floor_id
-        ORDER BY e.xid, e.audit_id LIMIT p_limit
+        ORDER BY e.xid, e.audit_id LIMIT v_limit
       )
       UNION ALL
       -- Of a move: without an end, this reads nothing.
@@ -137,7 +141,7 @@ BEGIN
         FROM audit_entries e
         WHERE e.audit_id > s.move_from AND e.audit_id <= s.move_to
           AND ((e.xid, e.audit_id) > (s.sealed_xid, s.sealed_id) OR e.audit_id > s.newest_id)
-        ORDER BY e.audit_id LIMIT p_limit
+        ORDER BY e.audit_id LIMIT v_limit
       )
     )
     SELECT b.tenant_id, b.day, array_agg(b.audit_id ORDER BY b.xid, b.audit_id) AS ids,
@@ -155,7 +159,7 @@ BEGIN
     END IF;
   END LOOP;
   status := 'sealed';
-  IF s.move_to IS NOT NULL AND rows < p_limit THEN
+  IF s.move_to IS NOT NULL AND rows < v_limit THEN
     UPDATE audit_state SET
       sealed_xid = 0, sealed_id = 0, newest_id = move_to, floor_id = move_to, move_from = NULL, move_to = NULL,
       written_xid = pg_current_xact_id()::text::bigint;
@@ -167,7 +171,7 @@ BEGIN
       sealed_xid = v_xid, sealed_id = v_id, newest_id = greatest(newest_id, v_newest),
       written_xid = pg_current_xact_id()::text::bigint;
   END IF;
-  IF s.move_to IS NULL AND rows < p_limit THEN
+  IF s.move_to IS NULL AND rows < v_limit THEN
     waiting_seconds := (
       SELECT extract(epoch FROM clock_timestamp() - e.at) FROM audit_entries e WHERE e.xid >= v_final AND e.audit_id > s.floor_id
       ORDER BY e.xid LIMIT 1);
