@@ -34,7 +34,7 @@ const FILE = 'portrait-of-annabella.png';
 const TERMS = [PERSON, NAME, FILE, ...TEXTS];
 
 /** The sizes of the long history. */
-const [MESSAGES, AUDIT_ROWS, REDIS_KEYS] = [100_000, 1_000_000, 300_000];
+const [MESSAGES, AUDIT_ROWS, REDIS_KEYS] = [100_000, 500_000, 300_000];
 /** Where the person is before: the search is known to find them in each of these. */
 const PLACES = [
   ...['audit_entries', 'authors', 'chat_messages', 'dead_letters', 'events', 'log_spill', 'media_assets'],
