@@ -75,6 +75,7 @@ describe('the packed package', () => {
       'docs/move-from-memory.md',
       'docs/node-library.md',
       'docs/operating.md',
+      'docs/personal-data.md',
       'docs/plaza.gltf',
       'docs/react.md',
       'docs/tamper-evidence.md',

@@ -19,8 +19,10 @@ describe.each(REDIS_WAYS)('the traces of a person in Redis, %s', (_, openWay) =>
     spaceId: address.spaceId,
     incarnation: opened.incarnation,
   });
-  const find = (space: LogSpace, userId = 'ann') =>
-    createPersonTraces(redis()).findInLog(space.address.tenantId, logOf(space), userId);
+  const find = async (space: LogSpace, userId = 'ann') => {
+    const found = await createPersonTraces(redis()).find(space.address.tenantId, [logOf(space)], userId);
+    return found[0]?.seq ?? null;
+  };
   const forget = (space: LogSpace, seq: number | null, userId = 'ann') =>
     createPersonTraces(redis()).forget(space.address.tenantId, logOf(space), userId, seq);
   const listSeqs = async ({ keys }: LogSpace) =>
@@ -45,6 +47,35 @@ describe.each(REDIS_WAYS)('the traces of a person in Redis, %s', (_, openWay) =>
     const said = await space.add({ entries: [chat('ann')] });
     await space.add({ entries: [large] });
     expect(await find(space)).toBe(said.seq);
+  });
+
+  it('[T8b] are found in many spaces with few commands', async () => {
+    const { tenantId } = (await openSpace()).address;
+    const spaces = await Promise.all(Array.from({ length: 120 }, () => openSpace({ tenantId })));
+    const seqs = new Map<string, number | null>();
+    for (const [i, space] of spaces.entries()) {
+      const { spaceId } = space.address;
+      if (i % 40 === 0) seqs.set(spaceId, (await space.add({ actor: 'ann' })).seq);
+      if (i === 7) {
+        await redis().command('HSET', presenceKeys(space.address)[1], 'ann', '1 1 1');
+        seqs.set(spaceId, null);
+      }
+      if (i === 8) {
+        await redis().command('ZADD', noEffectsKey(space.address), '5', '5 0 avatar unknown_object ann');
+        seqs.set(spaceId, null);
+      }
+    }
+    let commands = 0;
+    const counted = new Proxy(redis(), {
+      get(target, name) {
+        if (name === 'eval') commands++;
+        const member: unknown = Reflect.get(target, name);
+        return typeof member === 'function' ? member.bind(target) : member;
+      },
+    });
+    const found = await createPersonTraces(counted).find(tenantId, spaces.map(logOf), 'ann');
+    expect(new Map(found.map(({ log, seq }) => [log.spaceId, seq]))).toEqual(seqs);
+    expect(commands).toBe(3);
   });
 
   it('[T8b] leave the committed part of a log only', async () => {

@@ -146,10 +146,7 @@ export function openCutProcess(cut: Cut, outside: Outside, address: LogAddress) 
       people: {
         redis: {
           traces: cut.adapter('traces', createPersonTraces(redis)),
-          async drainSpace(space, budget) {
-            await spill.returnSpace(space);
-            await drain.drainSpace(space, budget);
-          },
+          drainSpace: (space, budget) => drain.drainSpace(space, budget),
           drainEvents: async () => undefined,
         },
         removeObject: null,
