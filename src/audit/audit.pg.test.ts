@@ -328,11 +328,15 @@ describe.each(Object.entries(DATABASES))('the audit on %s', (_, openDatabase) =>
       ...{ objects: patches, to: space.cursor + rows },
       origins: patches.map(({ seq }, i) => ({ seq, actor: `q${i % 7}`, requestId: `s${i}` })),
     });
+    const audit = new Audit(createAuditStore(postgres));
     for (const [author, action] of [
       ['p3', 'insert'],
       ['q3', 'update'],
     ]) {
-      const entries = await readAudit(postgres, space.address.tenantId, { actor: author });
+      const { tenantId } = space.address;
+      const page = await audit.list(tenantId, { actor: author as string }, { limit: 1_000 });
+      expect(page.items).toHaveLength(LIMITS.auditPageRowsMax);
+      const entries = await readAudit(postgres, tenantId, { actor: author });
       expect(entries).toHaveLength(Math.ceil((rows - 3) / 7));
       for (const entry of entries) {
         const i = Number(entry.objectId?.slice(1));
