@@ -67,6 +67,8 @@ async function applyLog(
 
 describe.each(Object.entries(DATABASES))('the audit on %s', (_, openDatabase) => {
   const postgres = openDatabase();
+  // A Postgres in memory takes long to open.
+  beforeAll(() => postgres.ping(), 120_000);
   afterAll(() => postgres.close());
 
   it('[T4a] has each change of an object, with what changed', async () => {
