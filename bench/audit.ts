@@ -51,7 +51,7 @@ interface Taken {
   processorMs: number;
 }
 
-/** What a batch does to each of its rows. */
+/** Batches by the change of each of their rows. */
 const KINDS = {
   moves: (id, seq) => ({
     ...{ kind: 'patch', id, seq, actor: 'ann' },

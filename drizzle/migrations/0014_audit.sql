@@ -1,4 +1,4 @@
--- Who changed what. The runtime role reads its tenant's rows; only triggers and jobs write here, as worldkeep_jobs. A day is one partition.
+-- The audit: who changed what. The runtime role reads its tenant's rows; only triggers and jobs write here, as worldkeep_jobs. A day is one partition.
 -- `at`: the beginning of the transaction. `xid`: the transaction, so that a seal knows which rows are there for good.
 -- `actor`: a person or a key, with the request; NULL for neither. `user_id`: the person whom the row is about. `old`, `new`: an insert has
 -- no old, a delete no new, an update only the columns that changed.
@@ -33,14 +33,14 @@ CREATE INDEX audit_of_object ON audit_entries (tenant_id, object_id, at, audit_i
 --> statement-breakpoint
 CREATE INDEX audit_of_actor ON audit_entries (tenant_id, actor, at, audit_id);
 --> statement-breakpoint
--- The hash of who made a change. JSON, so that no two rows give the same bytes. An erased row has its hash stored.
+-- The hash of the actor of a change. JSON, so that no two rows give the same bytes. An erased row has its hash stored.
 CREATE FUNCTION audit_actor_hash(e audit_entries) RETURNS bytea
 LANGUAGE sql STABLE
 AS $$
   SELECT coalesce(e.actor_hash, sha256(convert_to(jsonb_build_array(e.actor_salt, e.actor, e.request_id)::text, 'UTF8')))
 $$;
 --> statement-breakpoint
--- The hash of what was changed.
+-- The hash of the content of a change.
 CREATE FUNCTION audit_content_hash(e audit_entries) RETURNS bytea
 LANGUAGE sql STABLE
 AS $$
@@ -108,7 +108,7 @@ AS $$ SELECT drop_day('audit_entries', (now() AT TIME ZONE 'UTC')::date - audit_
 -- Finds the space of a world.
 CREATE INDEX spaces_by_world ON spaces (world);
 --> statement-breakpoint
--- Who changes rows now. app.actor and app.request_id: of the caller, '' for nobody. app.origins: a batch_origins, '' outside of a batch.
+-- The actor of changes in this transaction. app.actor and app.request_id: of the caller, '' for nobody. app.origins: a batch_origins, '' outside of a batch.
 -- A role that named no actor, or that is not the runtime role, is the actor itself. No id has a slash.
 CREATE TYPE audit_origin AS (is_batch boolean, actor text, request_id text, origins batch_origins);
 --> statement-breakpoint
@@ -165,8 +165,8 @@ $$;
 --> statement-breakpoint
 -- The functions of the triggers. One INSERT writes the audit rows of a statement. They run as worldkeep_jobs, who alone may write there.
 -- They set the planner's settings themselves, because a batch forbids the joins that they need. Changed rows are joined by hash: a kept
--- plan does not know how many rows the next statement has. The rows of one actor share the salt of the actor in a statement: a random salt
--- costs as much as an index entry, and erasing a person removes it from all of them.
+-- plan does not know how many rows the next statement has. In a statement, the rows of one actor share the salt of the actor. Erasing that
+-- person removes it from all of them, and a random salt costs as much as an entry of an index.
 -- Objects. There are no rows for a world that no space names: what is staged, or was replaced. An update stores the columns that changed,
 -- without the place if app.audit_moves is off. Of the properties it stores the members that changed.
 CREATE FUNCTION audit_objects() RETURNS trigger
@@ -452,7 +452,7 @@ GRANT EXECUTE ON FUNCTION audit_retention_days() TO worldkeep_jobs;
 --> statement-breakpoint
 GRANT EXECUTE ON FUNCTION add_audit_days(), drop_audit_day() TO worldkeep_app;
 --> statement-breakpoint
--- What jobs clean up is not audited. Without app.is_move, which move_objects and move_avatars set, a move would be looked at row by row.
+-- The cleanup of jobs is not audited. Without app.is_move, which move_objects and move_avatars set, a move would be looked at row by row.
 CREATE TRIGGER audit_insert AFTER INSERT ON world_objects REFERENCING NEW TABLE AS new_rows
 FOR EACH STATEMENT WHEN (current_user <> 'worldkeep_jobs') EXECUTE FUNCTION audit_objects();
 --> statement-breakpoint

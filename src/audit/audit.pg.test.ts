@@ -33,7 +33,7 @@ async function readAudit(
   return entries;
 }
 
-/** What the entries of a table say, in short: `action object old new`. */
+/** Describes entries in short: action, object, old and new content. */
 async function describeAudit(postgres: Postgres, tenantId: string, filter: AuditFilter): Promise<unknown[]> {
   const entries = await readAudit(postgres, tenantId, filter);
   return entries.map(({ action, objectId, old, new: now }) => [action, objectId, old, now]);
@@ -67,6 +67,8 @@ async function applyLog(
 
 describe.each(Object.entries(DATABASES))('the audit on %s', (_, openDatabase) => {
   const postgres = openDatabase();
+  // A Postgres in memory takes long to open.
+  beforeAll(() => postgres.ping(), 120_000);
   afterAll(() => postgres.close());
 
   it('[T4a] has each change of an object, with what changed', async () => {
@@ -328,12 +330,23 @@ describe.each(Object.entries(DATABASES))('the audit on %s', (_, openDatabase) =>
       ...{ objects: patches, to: space.cursor + rows },
       origins: patches.map(({ seq }, i) => ({ seq, actor: `q${i % 7}`, requestId: `s${i}` })),
     });
-    const entries = await readAudit(postgres, space.address.tenantId, { table: 'world_objects' });
-    expect(entries).toHaveLength(2 * rows);
-    const updates = entries.filter(({ action }) => action === 'update');
-    for (const { objectId, actor, requestId, new: now } of updates) {
-      const i = Number(objectId?.slice(1));
-      expect([actor, requestId, now]).toEqual([`q${i % 7}`, `s${i}`, { properties: { i } }]);
+    const audit = new Audit(createAuditStore(postgres));
+    for (const [author, action] of [
+      ['p3', 'insert'],
+      ['q3', 'update'],
+    ]) {
+      const { tenantId } = space.address;
+      const page = await audit.list(tenantId, { actor: author as string }, { limit: 1_000 });
+      expect(page.items).toHaveLength(LIMITS.auditPageRowsMax);
+      const entries = await readAudit(postgres, tenantId, { actor: author });
+      expect(entries).toHaveLength(Math.ceil((rows - 3) / 7));
+      for (const entry of entries) {
+        const i = Number(entry.objectId?.slice(1));
+        expect([i % 7, entry.action, entry.requestId]).toEqual([
+          ...[3, action, `${action === 'insert' ? 'r' : 's'}${i}`],
+        ]);
+        if (action === 'update') expect(entry.new).toEqual({ properties: { i } });
+      }
     }
   });
 
@@ -394,7 +407,7 @@ describe('the caller of a transaction', () => {
       await layer.upsertUser({ id: 'ann', displayName: "Ann's" });
       caller = { actor: null, requestId: null };
       await layer.upsertUser({ id: 'bob', displayName: 'Bob' });
-      // A batch has its own authors, whoever drains.
+      // A batch has its own authors, and not the process that drains.
       caller = { actor: 'drainer', requestId: 'drain' };
       await layer.saveObject({ id: 'o' });
       const entries = await readAudit(postgres, tenantId);
@@ -582,6 +595,6 @@ describe('the rows of the audit', () => {
     );
     const plan = rows.map((row) => row['QUERY PLAN']).join('\n');
     expect(plan).toMatch(/Index Scan Backward using \S*object/);
-    expect(plan).not.toMatch(/Seq Scan|Rows Removed by Filter: \d{3}/);
+    expect(plan).not.toMatch(/Rows Removed by Filter/);
   });
 });
