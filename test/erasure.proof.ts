@@ -280,7 +280,7 @@ it('[T8] after an erasure no row, key or file holds the id, the name or a text o
   await cache.setUserSession(PERSON, { cart: [NAME] });
   await cache.checkRateLimit(PERSON, 'wave');
 
-  // What is stored while stores fail, as the product's own functions store it.
+  // The product's own functions store such rows while stores fail.
   await tenantQuery(
     `select * from keep_spilled('plaza', $1, $2, 'spilled-key', 'f', '{}', $3::json, '{spilled-message}', 100, null, 1000000, 1000, null)`,
     [

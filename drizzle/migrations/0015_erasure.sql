@@ -1,5 +1,5 @@
--- An operation of a spilled request without the person: a message becomes the deletion of a message that was never there, and an avatar
--- becomes one that nobody has. So the request keeps its number of operations and its ids of messages. An id needs no escapes.
+-- An operation of a spilled request without the person. A message becomes the deletion of a message that was never there. An avatar
+-- becomes an avatar that nobody has. So the request keeps its number of operations and its ids of messages. An id needs no escapes.
 CREATE FUNCTION erase_from_operation(p_op json, p_user text, p_pseudonym text) RETURNS text
 LANGUAGE sql IMMUTABLE
 AS $$
@@ -253,7 +253,7 @@ CREATE FUNCTION to_iso(p_at timestamptz) RETURNS text
 LANGUAGE sql STABLE
 AS $$ SELECT to_char(p_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') $$;
 --> statement-breakpoint
--- A page of one part of what is stored of a person, in the order of `place`. p_after: the place of the last item of the page before, ''
+-- A page of one part of the data of a person, in the order of `place`. p_after: the place of the last item of the page before, ''
 -- for the first. See the document that GET /v1/users/{id}/export answers.
 CREATE FUNCTION export_person(p_user text, p_part text, p_after text, p_limit integer) RETURNS TABLE (place text, item json)
 LANGUAGE plpgsql STABLE
