@@ -501,6 +501,28 @@ describe('the rows of the audit', () => {
     ]);
   });
 
+  it('[T4e] name the caller where a member of the runtime role runs the server', async () => {
+    const { admin } = database;
+    const role = uniqueName('member').replaceAll('-', '_');
+    await admin.query(`create role ${role} login password 'long-enough' in role worldkeep_app`);
+    const databaseUrl = Object.assign(new URL(database.url), {
+      username: role,
+      password: 'long-enough',
+    }).href;
+    const readCaller = () => ({ actor: 'key_2', requestId: 'r2' });
+    const postgres = openPg({ databaseUrl, poolSizeMax: 1, timeoutMs: 20_000, readCaller });
+    try {
+      const { layer, tenantId } = await makeWorld(postgres);
+      await layer.upsertUser({ id: 'ann', displayName: 'Ann' });
+      expect(await readAudit(postgres, tenantId, { table: 'users' })).toMatchObject([
+        { actor: 'key_2', requestId: 'r2' },
+      ]);
+    } finally {
+      await postgres.close();
+      await admin.query(`drop role ${role}`);
+    }
+  });
+
   it('[T4h] go into a day that is missing, also where many writers need it at the same time', async () => {
     const { layer, tenantId } = await makeWorld(database.postgres);
     await database.admin.query(`drop table ${today()}`);
