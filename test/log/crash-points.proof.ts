@@ -267,7 +267,9 @@ const OTHER_METHODS: Record<string, string[]> = {
   'one transaction by itself: it is done completely or not at all': [
     ...['assets.addUrl', 'spill.bury', 'world.ensureTenant', 'world.updateSpace', 'world.updateUser'],
   ],
-  'the next run repeats them': ['assets.doomObjects', 'drain.dropStage', 'files.removeAbandoned'],
+  'the next run repeats them': [
+    ...['assets.doomObjects', 'drain.dropStage', 'files.removeAbandoned', 'traces.forget'],
+  ],
   'test/log/poison.test.ts cuts it': ['drain.markCorrected'],
   'a replay has one key, and its claim ends by itself': [
     ...['drain.claimReplay', 'drain.discardDeadLetter', 'drain.markReplayed', 'drain.releaseReplay'],
