@@ -34,9 +34,12 @@ export async function deleteUser(c: AppContext): Promise<Response> {
   readQuery(c, []);
   refuseConditions(c);
   const id = readParam(c, 'id');
-  const { sessions } = c.get('services');
+  const { sessions, ownEvents } = c.get('services');
   const { tenantId } = c.get('principal');
+  // An event that is held would be stored after the erasure.
+  ownEvents.forget(tenantId, id);
   const erased = await sessions.eraseWith(tenantId, id, () => c.get('worlds').eraseUser(id));
+  ownEvents.forget(tenantId, id);
   c.header('Vary', 'Prefer', { append: true });
   if (!wantsRepresentation(c)) return c.body(null, 204);
   c.header('Preference-Applied', 'return=representation');

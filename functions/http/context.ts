@@ -83,7 +83,7 @@ export interface Services {
   /** The events for analysts. */
   events: Pick<EventLog, 'drain'>;
   /** The events that the product writes itself. */
-  ownEvents: Pick<OwnEvents, 'record'>;
+  ownEvents: Pick<OwnEvents, 'record' | 'forget'>;
   /** Keeps work going that no answer waits for, where the runtime has no way of its own. */
   defer: (work: Promise<unknown>) => void;
   finishedJobs: FinishedJobs | null;

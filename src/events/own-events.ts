@@ -47,6 +47,11 @@ export class OwnEvents {
     defer(this.#pause(FLUSH_MS, this.#ending.signal).then(() => this.flush(defer)));
   }
 
+  /** Forgets the held events of a person who is erased. */
+  forget(tenantId: string, userId: string): void {
+    this.#held = this.#held.filter((held) => held.tenantId !== tenantId || held.event.userId !== userId);
+  }
+
   /** Appends what is held. */
   async flush(defer: Defer): Promise<void> {
     const held = this.#held;
