@@ -59,7 +59,6 @@ export function describeApi(runtime: Runtime): void {
   describeChatElsewhere(runtime);
   describeStaleState(runtime);
   describeAnalytics(runtime);
-  describeAudit(runtime);
   describeMetricsElsewhere(runtime);
   describeWhatRuntimesCanChange(runtime, target, env);
 }
@@ -74,6 +73,7 @@ export function describeRuntime(runtime: Runtime): void {
 function describeWhatRuntimesCanChange(runtime: Runtime, target: () => Target, env: () => TargetEnv): void {
   if (runtime.hasBucket) describeAssets(target);
   else describeNoAssets(target);
+  describeAudit(runtime);
   describeEvents(target, runtime);
   describeProtocol(target);
   describeHealth(target, env);
