@@ -61,7 +61,6 @@ export function describeContract(runtime: Runtime): void {
   describeChatElsewhere(runtime);
   describeStaleState(runtime);
   describeAnalytics(runtime);
-  describeAudit(runtime);
   describeMetricsElsewhere(runtime);
   describeOperationsElsewhere(runtime);
 }
@@ -72,6 +71,7 @@ export function describeRuntime(runtime: Runtime): void {
   describeStateLines(target);
   if (runtime.hasBucket) describeAssets(target);
   else describeNoAssets(target);
+  describeAudit(runtime);
   describeEvents(target, runtime);
   describeProtocol(target);
   describeHealth(target, env);
