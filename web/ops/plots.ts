@@ -1,0 +1,163 @@
+import uPlot from 'uplot';
+import { make } from './elements.ts';
+import type { History, PlottedName } from './rates.ts';
+
+interface Line {
+  name: PlottedName;
+  label: string;
+  color: string;
+}
+
+interface PlotOptions {
+  title: string;
+  lines: readonly Line[];
+  format(value: number): string;
+  /** The smallest value at the top of the axis, so that noise around 0 does not fill the plot. */
+  topMin: number;
+  /** Said while there is nothing to plot. */
+  none: string;
+}
+
+const HEIGHT = 150;
+const AXIS = { stroke: '#b9c3d3', grid: { stroke: '#2a3242', width: 1 }, ticks: { stroke: '#2a3242' } };
+/** The newest minutes that a plot shows. */
+const SHOWN_SECONDS = 300;
+/** Plots with this key show the same moment under the pointer. */
+const SYNC_KEY = 'operations';
+
+const count = (value: number): string => value.toLocaleString(undefined, { maximumFractionDigits: 1 });
+const milliseconds = (value: number): string => `${count(value)} ms`;
+
+const PLOTS: readonly PlotOptions[] = [
+  {
+    title: 'Operations per second',
+    lines: [
+      { name: 'appended', label: 'updates/s', color: '#5cb8ff' },
+      { name: 'drained', label: 'drained/s', color: '#6fdc8c' },
+    ],
+    format: count,
+    topMin: 10,
+    none: 'waiting for two answers',
+  },
+  {
+    title: 'Durability lag',
+    lines: [{ name: 'lagMs', label: 'oldest pending', color: '#ffb454' }],
+    format: milliseconds,
+    topMin: 100,
+    none: 'waiting for two answers',
+  },
+  {
+    title: 'Backlog',
+    lines: [{ name: 'pending', label: 'operations', color: '#c39bff' }],
+    format: count,
+    topMin: 10,
+    none: 'waiting for two answers',
+  },
+  {
+    title: 'Hit rate of states',
+    lines: [{ name: 'hitRate', label: 'hits', color: '#6fdc8c' }],
+    format: (value) => `${(value * 100).toFixed(1)} %`,
+    topMin: 1,
+    none: 'no reads, or a key of another tenant',
+  },
+  {
+    title: 'Latency',
+    lines: [
+      { name: 'p50', label: 'p50', color: '#6fdc8c' },
+      { name: 'p95', label: 'p95', color: '#ffd166' },
+      { name: 'p99', label: 'p99', color: '#ff9c9c' },
+    ],
+    format: milliseconds,
+    topMin: 10,
+    none: 'no requests, or a key of another tenant',
+  },
+  {
+    title: 'Open streams',
+    lines: [{ name: 'streams', label: 'streams', color: '#5cb8ff' }],
+    format: count,
+    topMin: 5,
+    none: 'waiting for two answers',
+  },
+];
+
+/** @returns draws the history again */
+export function showPlots(container: HTMLElement, history: History, signal: AbortSignal): () => void {
+  const draws = PLOTS.map((options) => showPlot(container, history, options, signal));
+  return () => {
+    for (const draw of draws) draw();
+  };
+}
+
+function showPlot(
+  container: HTMLElement,
+  history: History,
+  { title, lines, format, topMin, none }: PlotOptions,
+  signal: AbortSignal,
+): () => void {
+  const values = make('span', { className: 'values' }, none);
+  // The values are there as text, so the picture needs none.
+  const picture = make('div', { className: 'picture' });
+  picture.ariaHidden = 'true';
+  const figure = make(
+    'figure',
+    { className: 'panel' },
+    make('figcaption', {}, make('b', {}, title), ' ', values),
+    picture,
+  );
+  container.append(figure);
+  const names = lines.map(({ name }) => name);
+  const describe = (at: number | null) => {
+    const { points } = history;
+    const point = at === null ? points.at(-1) : points[at];
+    const texts = lines.flatMap(({ name, label, color }) => {
+      const value = point?.[name] ?? null;
+      if (value === null) return [];
+      const swatch = make('i');
+      swatch.style.background = color;
+      return [make('span', {}, swatch, `${label} ${format(value)}`)];
+    });
+    values.replaceChildren(...(texts.length === 0 ? [none] : texts));
+  };
+  const plot = new uPlot(
+    {
+      width: 300,
+      height: HEIGHT,
+      legend: { show: false },
+      cursor: { sync: { key: SYNC_KEY }, drag: { x: false, y: false }, y: false },
+      scales: {
+        x: {
+          range: (_plot, _from, to) => {
+            const end = to ?? Date.now() / 1_000;
+            return [end - SHOWN_SECONDS, end];
+          },
+        },
+        y: { range: (_plot, _from, to) => [0, Math.max(topMin, (to ?? 0) * 1.1)] },
+      },
+      axes: [
+        { ...AXIS, space: 70 },
+        { ...AXIS, size: 62, values: (_plot, ticks) => ticks.map(format) },
+      ],
+      series: [
+        {},
+        ...lines.map(({ label, color }) => ({ label, stroke: color, width: 1.5, points: { show: false } })),
+      ],
+      hooks: { setCursor: [({ cursor }) => describe(cursor.idx ?? null)] },
+    },
+    history.columns(names),
+    picture,
+  );
+  const resizing = new ResizeObserver(() => {
+    const { clientWidth } = picture;
+    // Hidden sections have no width.
+    if (clientWidth > 0 && clientWidth !== plot.width) plot.setSize({ width: clientWidth, height: HEIGHT });
+  });
+  resizing.observe(picture);
+  signal.addEventListener('abort', () => {
+    resizing.disconnect();
+    plot.destroy();
+  });
+  return () => {
+    plot.setData(history.columns(names));
+    describe(plot.cursor.idx ?? null);
+  };
+}
