@@ -2,11 +2,17 @@ import { tryGetContext } from 'hono/context-storage';
 import type { Config } from '../src/config.ts';
 import { startTimer } from '../src/helpers/time.ts';
 import type { DrainedBatch } from '../src/log/drain.ts';
+import { FiguresReader } from '../src/metrics/figures.ts';
 import { type Counting, Metrics, NO_METRICS } from '../src/metrics/metrics.ts';
 import { MetricsReader } from '../src/metrics/metrics-reader.ts';
 import type { Postgres } from '../src/postgres/client.ts';
-import { createPostgresCounters, createPostgresGauges } from '../src/postgres/metrics-store.ts';
+import {
+  createPostgresCounters,
+  createPostgresGauges,
+  createSpilledStore,
+} from '../src/postgres/metrics-store.ts';
 import type { RedisClient } from '../src/redis/client.ts';
+import { createFiguresStore } from '../src/redis/figures.ts';
 import { createRedisCounters, createRedisGauges } from '../src/redis/metrics.ts';
 import { isAway } from '../src/world/errors.ts';
 import type { AppEnv } from './http/context.ts';
@@ -59,6 +65,21 @@ export function openMetrics(
     { now },
   );
   return { metrics, read: () => reader.read(), end: () => metrics.end() };
+}
+
+/** The figures for the operations page. */
+export function openFigures(
+  { metricsToken, limits }: Config,
+  { postgres, redis, now }: { postgres: Postgres; redis: RedisClient | null; now: () => number },
+): FiguresReader {
+  return new FiguresReader(
+    {
+      log: redis && createFiguresStore(redis),
+      database: createSpilledStore(postgres),
+      counters: redis === null ? createPostgresCounters(postgres) : null,
+    },
+    { now, counts: metricsToken !== null, storeMsMax: limits.readyzTimeoutMs },
+  );
 }
 
 /** Counts a batch that a drain has committed. */

@@ -1,6 +1,7 @@
 import { uuidv7 } from 'uuidv7';
-import { type Config, readRetention } from '../src/config.ts';
+import { type Config, readRetention, readSchedules } from '../src/config.ts';
 import { JobRuns } from '../src/jobs/job-runs.ts';
+import type { JobSchedules } from '../src/jobs/job-schedules.ts';
 import { Upkeep } from '../src/jobs/upkeep.ts';
 import type { AssetLibrary } from '../src/library/asset-library.ts';
 import type { Postgres } from '../src/postgres/client.ts';
@@ -28,7 +29,7 @@ export function openUpkeep(
     now: () => number;
     log: Log;
   },
-): { upkeep: Upkeep; jobRuns: JobRuns } {
+): { upkeep: Upkeep; jobRuns: JobRuns; jobSchedules: JobSchedules } {
   const store = createUpkeepStore(postgres, { writesEvents: config.analyticsEnabled });
   const upkeep = new Upkeep(store, {
     now,
@@ -37,5 +38,6 @@ export function openUpkeep(
     sweepObjects: (objectsMax) => assets.sweep({ objectsMax }),
     onFailure: (step, cause) => log('warn', 'cleanup_step_failed', { step, causes: describeError(cause) }),
   });
-  return { upkeep, jobRuns: new JobRuns(store, { now, createId: uuidv7 }) };
+  const jobRuns = new JobRuns(store, { now, createId: uuidv7 });
+  return { upkeep, jobRuns, jobSchedules: readSchedules(config) };
 }

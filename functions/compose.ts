@@ -24,6 +24,7 @@ import { DeadLetters } from '../src/log/dead-letters.ts';
 import { DirectLog } from '../src/log/direct-log.ts';
 import { Drain } from '../src/log/drain.ts';
 import { createFindCursor } from '../src/log/find-cursor.ts';
+import { Incidents } from '../src/log/incidents.ts';
 import type { DrainStore, LogStore } from '../src/log/log-stores.ts';
 import { PostedBudget } from '../src/log/posted-budget.ts';
 import { createNoteAhead } from '../src/log/readers-ahead.ts';
@@ -56,7 +57,7 @@ import { createStreamPlaces } from '../src/redis/stream-places.ts';
 import { SpaceState, type StateLoader } from '../src/state/space-state.ts';
 import { LIMITS } from '../src/world/limits.ts';
 import { openEvents } from './compose-events.ts';
-import { countBatch, openMetrics } from './compose-metrics.ts';
+import { countBatch, openFigures, openMetrics } from './compose-metrics.ts';
 import { openMemory, openSpill, returnsSpilled } from './compose-outages.ts';
 import { openUpkeep } from './compose-upkeep.ts';
 import type { AppContext, AppEnv, Services } from './http/context.ts';
@@ -251,6 +252,8 @@ export function compose(env: Env, runtime: Runtime): Composition {
     drains: drain && spill && returnsSpilled(drain, spill),
     presence,
     deadLetters: new DeadLetters(drainStore, worldLog),
+    incidents: new Incidents(drainStore),
+    figures: openFigures(config, { postgres, redis, now }),
     assets,
     analytics: new Analytics(createAnalyticsStore(postgres, slowPostgres), { now }),
     ...openUpkeep(config, postgres, { redis, known: logs?.known ?? null, assets, now, log }),

@@ -14,6 +14,7 @@ import {
   readInteger,
   refuseValue,
 } from './config/values.ts';
+import type { JobSchedules } from './jobs/job-schedules.ts';
 import type { UpkeepRetention } from './jobs/upkeep.ts';
 import { LIMITS } from './world/limits.ts';
 
@@ -223,6 +224,17 @@ export function parseConfig(env: Env): Config {
   };
   refuseContradictions(config);
   return freeze(config);
+}
+
+/** When QStash starts each job; null without a QStash. */
+export function readSchedules(config: Config): JobSchedules {
+  const { qstash, drainScheduleCron, cleanupScheduleCron, refreshScheduleCron } = config;
+  const ifCalled = (cron: string) => (qstash === null ? null : cron);
+  return {
+    drain: ifCalled(drainScheduleCron),
+    cleanup: ifCalled(cleanupScheduleCron),
+    'refresh-views': ifCalled(refreshScheduleCron),
+  };
 }
 
 /** Days after which a cleanup removes each kind. */

@@ -38,12 +38,14 @@ import type { EventAuthor } from './world/event.ts';
 import { checkEvents } from './world/event-schema.ts';
 import { readStateLines, type StateSource } from './world/read-state-lines.ts';
 import {
+  check,
   checkId,
   checkObject,
   checkObjectPatch,
   checkPageLimit,
   checkSpace,
   checkUser,
+  userSearchSchema,
 } from './world/schemas.ts';
 import type { StateLine, StateView } from './world/state-lines.ts';
 import type {
@@ -449,6 +451,22 @@ export class PersistenceLayer {
         ? { user: found('this person', await this.#store.updateUser(tenantId, user)), created: false }
         : this.#store.upsertUser(tenantId, user),
     );
+  }
+
+  /**
+   * The people of the tenant, sorted by id. `search` is a prefix of the id, or a part of the display name in any case. One page looks at
+   * `LIMITS.searchedPeopleMax` people, so a page may be empty and still have a `nextCursor`: the list goes on.
+   */
+  async listUsers({
+    search = '',
+    ...page
+  }: PageOf & { search?: string | undefined } = {}): Promise<Page<User>> {
+    const { users, next } = await this.#store.listUsers(this.#options.tenantId, {
+      search: check(userSearchSchema, search, '/search'),
+      limit: checkPageLimit(page.limit),
+      after: readCursor(page.cursor),
+    });
+    return { items: users, nextCursor: next === null ? null : writeCursor(next) };
   }
 
   async getUser(userId: string): Promise<User> {

@@ -132,7 +132,7 @@ interface Probed {
 const probedAwayMs = new WeakMap<Services, { database: number | null; cache: number | null }>();
 
 /** Since when each store is away: since calls to it are refused, or since a probe first failed. */
-function readAwaySince(services: Services, probed: Probed): Health['awaySince'] {
+export function readAwaySince(services: Services, probed: Probed): Health['awaySince'] {
   const first = probedAwayMs.get(services) ?? { database: null, cache: null };
   probedAwayMs.set(services, first);
   const known = services.readAwaySince();

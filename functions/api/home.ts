@@ -1,7 +1,8 @@
+import { AppError } from '../../src/world/errors.ts';
 import { readBasePath } from '../http/base-path.ts';
 import type { AppContext } from '../http/context.ts';
 import { readQuery } from '../http/query.ts';
-import { PAGE_FILE } from '../http/static-files.ts';
+import { OPS_FILE, PAGE_FILE } from '../http/static-files.ts';
 
 const LINKS = { docs: '/docs', openapi: '/openapi.json', health: '/health' };
 
@@ -35,7 +36,7 @@ export async function getHome(c: AppContext): Promise<Response> {
     return c.json({ name: 'worldkeep', description: 'Persistence for 3D multi-user worlds.', links });
   }
   return (
-    (await sendPage(c)) ??
+    (await sendPage(c, PAGE_FILE)) ??
     c.html(HOME.replaceAll('href="/', `href="${readBasePath(c)}/`), 200, {
       'Content-Security-Policy': "default-src 'none'",
       'Referrer-Policy': 'no-referrer',
@@ -43,16 +44,23 @@ export async function getHome(c: AppContext): Promise<Response> {
   );
 }
 
+/** GET /ops: the operations page. It asks for a key itself, so anyone may load it. */
+export async function getOps(c: AppContext): Promise<Response> {
+  const page = await sendPage(c, OPS_FILE);
+  if (page !== null) return page;
+  throw new AppError(
+    'not_found',
+    'The operations page is not deployed with this server. `npm run build:assets` builds it.',
+  );
+}
+
 /** @returns null if the page is not deployed. Any query is allowed, because other sites add theirs to a link. */
-async function sendPage(c: AppContext): Promise<Response | null> {
+async function sendPage(c: AppContext, file: string): Promise<Response | null> {
   const { fetchAsset } = c.get('services');
   if (fetchAsset === null) return null;
   const known = c.req.header('If-None-Match');
   const answer = await fetchAsset(
-    new Request(
-      new URL(PAGE_FILE, c.req.url),
-      known === undefined ? {} : { headers: { 'If-None-Match': known } },
-    ),
+    new Request(new URL(file, c.req.url), known === undefined ? {} : { headers: { 'If-None-Match': known } }),
   );
   if (answer.status !== 200 && answer.status !== 304) return null;
   for (const [name, value] of answer.headers) c.header(name, value, { append: name === 'vary' });

@@ -16,6 +16,11 @@ export async function putUser(c: AppContext): Promise<Response> {
   return answerWritten(c, user, { created, location: `/v1/users/${id}` });
 }
 
+/** GET /v1/users */
+export async function listUsers(c: AppContext): Promise<Response> {
+  return c.json(await c.get('worlds').listUsers(readQuery(c, ['search', 'limit', 'cursor'])));
+}
+
 /** GET /v1/users/{id} */
 export async function getUser(c: AppContext): Promise<Response> {
   readQuery(c, []);

@@ -7,6 +7,7 @@ import type { Config } from '../../src/config.ts';
 import type { EventLog } from '../../src/events/event-log.ts';
 import type { OwnEvents } from '../../src/events/own-events.ts';
 import type { JobRuns } from '../../src/jobs/job-runs.ts';
+import type { JobSchedules } from '../../src/jobs/job-schedules.ts';
 import type { Upkeep } from '../../src/jobs/upkeep.ts';
 import type { AssetLibrary } from '../../src/library/asset-library.ts';
 import type { Presence } from '../../src/live/presence.ts';
@@ -14,7 +15,9 @@ import type { SpaceChanges } from '../../src/live/space-changes.ts';
 import type { SpaceStreams } from '../../src/live/space-streams.ts';
 import type { DeadLetters } from '../../src/log/dead-letters.ts';
 import type { Drain } from '../../src/log/drain.ts';
+import type { Incidents } from '../../src/log/incidents.ts';
 import type { SpaceLog } from '../../src/log/space-log.ts';
+import type { FiguresReader } from '../../src/metrics/figures.ts';
 import type { Counting } from '../../src/metrics/metrics.ts';
 import type { PersistenceLayer } from '../../src/persistence-layer.ts';
 import type { JsonObject, Role, Scope } from '../../src/world/types.ts';
@@ -66,7 +69,11 @@ export interface Services {
   assets: AssetLibrary;
   analytics: Analytics;
   upkeep: Pick<Upkeep, 'run'>;
-  jobRuns: Pick<JobRuns, 'run' | 'runOften'>;
+  jobRuns: Pick<JobRuns, 'run' | 'runOften' | 'list'>;
+  jobSchedules: JobSchedules;
+  incidents: Incidents;
+  /** The figures for the operations page. */
+  figures: Pick<FiguresReader, 'read'>;
   /** The people in the spaces; null without a Redis. */
   presence: Presence | null;
   /** The events for analysts. */

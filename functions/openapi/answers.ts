@@ -269,7 +269,7 @@ export const readyAnswer = z.strictObject({
   status: z.literal('ready'),
   persistence: z.strictObject({ database: z.boolean(), cache: z.boolean() }),
 });
-export const healthAnswer: z.ZodType<Health> = z.strictObject({
+export const healthAnswer = z.strictObject({
   status: z.enum(['ok', 'degraded', 'down']),
   persistence: z.strictObject({ database: z.boolean(), cache: z.boolean() }),
   awaySince: z
@@ -294,7 +294,7 @@ export const healthAnswer: z.ZodType<Health> = z.strictObject({
     .describe(
       '`evicts`: Redis would lose what is queued, so nothing is taken. `full`: it has no memory left for that. `none`: no Redis is configured.',
     ),
-});
+}) satisfies z.ZodType<Health>;
 
 const dayAnswer = z.iso.date();
 const usageMembers = {

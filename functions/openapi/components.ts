@@ -56,6 +56,7 @@ import {
   vectorAnswer,
 } from './answers.ts';
 import type { JsonSchema } from './json-schema.ts';
+import { incidentAnswer, jobRunsAnswer, operationsAnswer } from './operations.ts';
 import { stateLineAnswer, worldLineInput } from './state-lines.ts';
 
 /**
@@ -121,12 +122,16 @@ const ANSWERS = {
   DeadLetterPage: pageOf(deadLetterAnswer),
   Statistics: statisticsAnswer,
   User: userAnswer,
+  UserPage: pageOf(userAnswer),
   IssuedSession: issuedSessionAnswer,
   PresentPage: pageOf(presentPersonAnswer),
   Key: keyAnswer,
   KeyPage: pageOf(keyAnswer),
   IssuedKey: issuedKeyAnswer,
   EventCounts: eventCountsAnswer,
+  IncidentPage: pageOf(incidentAnswer),
+  JobRuns: jobRunsAnswer,
+  Operations: operationsAnswer,
   DrainReport: drainReportAnswer,
   CleanupReport: cleanupReportAnswer,
   RefreshReport: refreshReportAnswer,

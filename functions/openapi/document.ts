@@ -17,6 +17,7 @@ const TAGS: Record<Tag, string> = {
   Analytics: 'How the spaces of a tenant are used.',
   Events: 'Events for analysts, apart from all worlds.',
   Keys: 'The credentials of servers.',
+  Operations: 'What an operator looks at.',
   Running: 'Whether it is well.',
 };
 

@@ -219,3 +219,68 @@ export const EVENTS_INPUT = {
   ],
 };
 export const EVENT_COUNTS = { accepted: 2, duplicates: 0, dropped: 0 };
+
+export const INCIDENT = {
+  id: '019ab3f2-6d0e-7c51-9a4e-2b6de2f3a333',
+  spaceId: 'plaza',
+  kind: 'log_gap',
+  detail: { after: SEQ, next: SEQ + 1_000 },
+  at: AT,
+};
+
+const JOB_RUN = { startedAt: AT, endedAt: AT, status: 'ok', counts: { events: 40 }, failure: null };
+export const JOB_RUNS = {
+  jobs: [
+    {
+      job: 'cleanup',
+      schedule: '17 * * * *',
+      nextRunAt: '2026-11-22T11:17:00.000Z',
+      lastRun: JOB_RUN,
+      runs: [JOB_RUN],
+    },
+  ],
+};
+
+const HISTOGRAM = { le: [0.005, 0.01, 0.025], counts: [90, 97, 100], count: 101, sumSeconds: 0.42 };
+export const OPERATIONS = {
+  at: AT,
+  health: {
+    status: 'ok',
+    persistence: { database: true, cache: true },
+    awaySince: { database: null, cache: null },
+  },
+  tenant: {
+    appended: 81_204,
+    drained: 81_180,
+    pendingSpaces: 1,
+    pendingOperations: 24,
+    pendingEntries: 3,
+    pendingBytes: 2_310,
+    oldestPendingMs: 84.2,
+    spilled: 0,
+    streams: 12,
+  },
+  spaces: [
+    {
+      id: 'plaza',
+      seq: SEQ,
+      appended: 81_204,
+      pendingOperations: 24,
+      pendingEntries: 3,
+      pendingBytes: 2_310,
+      oldestPendingMs: 84.2,
+      streams: 12,
+      sessions: 9,
+    },
+  ],
+  deployment: {
+    streams: 30,
+    pendingSpaces: 2,
+    appended: 204_311,
+    drained: 204_200,
+    withoutEffect: 15,
+    cacheHits: 9_120,
+    cacheMisses: 44,
+    latency: { append: HISTOGRAM, read: HISTOGRAM, commit: HISTOGRAM },
+  },
+};

@@ -20,6 +20,7 @@ export type Tag =
   | 'Analytics'
   | 'Events'
   | 'Keys'
+  | 'Operations'
   | 'Running';
 
 /**

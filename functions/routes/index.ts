@@ -7,6 +7,7 @@ import { EVENT_ROUTES } from './events.ts';
 import { JOB_ROUTES } from './jobs.ts';
 import { KEY_ROUTES } from './keys.ts';
 import { OBJECT_ROUTES } from './objects.ts';
+import { OPERATIONS_ROUTES } from './operations.ts';
 import { PEOPLE_ROUTES } from './people.ts';
 import { RUNNING_ROUTES } from './running.ts';
 import { SPACE_ROUTES } from './spaces.ts';
@@ -27,6 +28,7 @@ export const ROUTES: readonly Route[] = [
   ...ANALYTICS_ROUTES,
   ...EVENT_ROUTES,
   ...KEY_ROUTES,
+  ...OPERATIONS_ROUTES,
   ...RUNNING_ROUTES,
   ...JOB_ROUTES,
 ];

@@ -1,6 +1,8 @@
+import { LIMITS } from '../../src/world/limits.ts';
+import { userSearchSchema } from '../../src/world/schemas.ts';
 import { listPresence } from '../api/presence.ts';
 import { deleteSession, postHeartbeat, postSession } from '../api/sessions.ts';
-import { deleteUser, getUser, putUser } from '../api/users.ts';
+import { deleteUser, getUser, listUsers, putUser } from '../api/users.ts';
 import { ISSUED_SESSION, PRESENT_PERSON, SESSION_INPUT, USER, USER_INPUT } from '../openapi/examples.ts';
 import type { Route } from '../openapi/types.ts';
 import { answer, json, PAGE_QUERY, unshown } from './shorthand.ts';
@@ -24,6 +26,25 @@ export const PEOPLE_ROUTES: readonly Route[] = [
       200: answer('A page of people.', 'PresentPage', { items: [PRESENT_PERSON], nextCursor: null }),
     },
     problems: ['not_found', 'no_presence'],
+  },
+  {
+    method: 'get',
+    path: '/v1/users',
+    operationId: 'listUsers',
+    tag: 'People',
+    access: ['admin'],
+    handler: listUsers,
+    summary: 'The people of the tenant',
+    description: `Sorted by id. One page of a search looks at ${LIMITS.searchedPeopleMax.toLocaleString('en')} people, so it may have fewer items than \`limit\`, or none. The list ends when \`nextCursor\` is null.`,
+    query: {
+      search: {
+        schema: userSearchSchema,
+        description: 'The beginning of the id, or a part of the display name in any case.',
+        example: 'ann',
+      },
+      ...PAGE_QUERY,
+    },
+    answers: { 200: answer('A page of people.', 'UserPage', { items: [USER], nextCursor: null }) },
   },
   {
     method: 'put',

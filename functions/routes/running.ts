@@ -1,6 +1,6 @@
 import { getDocs, getOpenApi } from '../api/docs.ts';
 import { getHealth, getLivez, getReadyz } from '../api/health.ts';
-import { getHome } from '../api/home.ts';
+import { getHome, getOps } from '../api/home.ts';
 import { getMetrics } from '../api/metrics.ts';
 import { AT, HEALTH } from '../openapi/examples.ts';
 import type { Route } from '../openapi/types.ts';
@@ -29,6 +29,26 @@ export const RUNNING_ROUTES: readonly Route[] = [
       },
       304: { description: 'The caller already has this page.', headers: ['ETag'] },
     },
+  },
+  {
+    method: 'get',
+    path: '/ops',
+    operationId: 'getOps',
+    tag: 'Running',
+    access: 'open',
+    handler: getOps,
+    summary: 'The operations page',
+    description: 'A page that asks for an admin key. On a server without its files it is 404.',
+    headers: ['If-None-Match'],
+    answers: {
+      200: {
+        description: 'The page.',
+        headers: ['ETag'],
+        content: { 'text/html': { schema: { type: 'string' }, examples: {} } },
+      },
+      304: { description: 'The caller already has this page.', headers: ['ETag'] },
+    },
+    problems: ['not_found'],
   },
   {
     method: 'get',

@@ -81,6 +81,11 @@ export interface WorldStore {
   upsertUser(tenantId: string, user: UserInput): Promise<{ user: User; created: boolean }>;
   /** @returns null where there is no such person. */
   updateUser(tenantId: string, user: UserInput): Promise<User | null>;
+  /** Sorted by id. A page may be empty before the last one. */
+  listUsers(
+    tenantId: string,
+    page: { after: string; search: string; limit: number },
+  ): Promise<{ users: User[]; next: string | null }>;
   loadUser(tenantId: string, userId: string): Promise<User | null>;
   /** @returns whether there was anything to erase. */
   eraseUser(tenantId: string, userId: string): Promise<boolean>;

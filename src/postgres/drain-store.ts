@@ -1,4 +1,5 @@
 import type { DeadLetterStore } from '../log/dead-letters.ts';
+import type { IncidentStore } from '../log/incidents.ts';
 import type { DrainStore, LogAddress, StagedWorld } from '../log/log-stores.ts';
 import type { WriteTarget } from '../log/world-log.ts';
 import type { WorldItem } from '../world/state-lines.ts';
@@ -19,6 +20,7 @@ import {
 } from './operations/dead-letters.ts';
 import { deleteSpace } from './operations/delete-space.ts';
 import { dropStage } from './operations/drop-stage.ts';
+import { listIncidents } from './operations/list-incidents.ts';
 import { readWritten } from './operations/load-object.ts';
 import { loadAvatars, loadObjects } from './operations/load-some.ts';
 import { loadCursor, loadSeqs, noteReaderAhead, openLog, readResults } from './operations/open-log.ts';
@@ -26,7 +28,7 @@ import { stageWorldStream } from './operations/stage-stream.ts';
 import { stageWorld } from './operations/stage-world.ts';
 
 /** The work around a drain: staged worlds, records, and the end of a space's log. */
-export interface LogRecords extends DeadLetterStore {
+export interface LogRecords extends DeadLetterStore, IncidentStore {
   /** Stages a world that an entry of the log is to name. */
   stageWorld(target: WriteTarget, world: WorldInput): Promise<StagedWorld | 'unknown_space'>;
   /** The same, chunk by chunk as it arrives; the last item is `around`. */
@@ -63,6 +65,7 @@ export function createDrainStore(postgres: Postgres): DrainStore & LogRecords {
     claimReplay: (...args) => claimReplay(postgres, ...args),
     releaseReplay: (...args) => releaseReplay(postgres, ...args),
     markReplayed: (...args) => markReplayed(postgres, ...args),
+    listIncidents: (...args) => listIncidents(postgres, ...args),
     sweepAllRecords: (...args) => sweepAllRecords(postgres, ...args),
   };
 }

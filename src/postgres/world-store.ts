@@ -4,6 +4,7 @@ import { deleteSpace } from './operations/delete-space.ts';
 import { ensureTenant } from './operations/ensure-tenant.ts';
 import { eraseUser } from './operations/erase-user.ts';
 import { listMessages, loadMessage } from './operations/list-messages.ts';
+import { listUsers } from './operations/list-users.ts';
 import { referencesAsset } from './operations/load-assets.ts';
 import { countTenant, loadStateVersion, loadStatistics } from './operations/load-counts.ts';
 import { listObjects, loadObject } from './operations/load-object.ts';
@@ -38,6 +39,7 @@ export function createWorldStore(postgres: Postgres): WorldStore {
     stageWorldStream: (...args) => stageWorldStream(postgres, ...args),
     upsertUser: (...args) => upsertUser(postgres, ...args),
     updateUser: (...args) => updateUser(postgres, ...args),
+    listUsers: (...args) => listUsers(postgres, ...args),
     loadUser: (...args) => loadUser(postgres, ...args),
     eraseUser: (...args) => eraseUser(postgres, ...args),
     loadStatistics: (...args) => loadStatistics(postgres, ...args),

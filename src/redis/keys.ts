@@ -150,6 +150,11 @@ export function principalStreamsKey(tenantId: string, principal: string): string
   return `${KEY_PREFIX}:{${tenantId}}:streams:${principal}`;
 }
 
+/** The same of a tenant, in all spaces and of all principals. */
+export function tenantStreamsKey(tenantId: string): string {
+  return `${KEY_PREFIX}:{${tenantId}}:streams`;
+}
+
 /** Open streams of the whole deployment, by the end of their lease (µs since 1970): a sorted set, with an expiry. */
 export const ALL_STREAMS_KEY = `${KEY_PREFIX}:streams`;
 
@@ -164,6 +169,11 @@ export function countsTokenKey(token: string): string {
 /** Counts of drained operations of a tenant: a hash, without an expiry. */
 export function drainStatsKey(tenantId: string): string {
   return `${KEY_PREFIX}:{${tenantId}}:drain-stats`;
+}
+
+/** A tenant's spaces with the newest committed entries, by their seq: a sorted set, with an expiry. Deleted spaces may be there. */
+export function newestSpacesKey(tenantId: string): string {
+  return `${KEY_PREFIX}:{${tenantId}}:newest-spaces`;
 }
 
 /** Operations of a space that came to nothing: a sorted set by seq, for ten minutes. */

@@ -15,6 +15,7 @@ import {
   liveChannel,
   logKey,
   logMetaKey,
+  newestSpacesKey,
   noEffectsKey,
   snapshotKey,
   spaceMember,
@@ -115,6 +116,7 @@ export async function settleLog(
     [
       ...[logMetaKey(address), logKey(address, incarnation), known.dirtyKey(address)],
       ...[drainStatsKey(address.tenantId), snapshotKey(address, incarnation), noEffectsKey(address)],
+      newestSpacesKey(address.tenantId),
     ],
     [
       ...[incarnation, spaceMember(address), String(committed), token ?? '', NEXT[next]],
@@ -123,6 +125,7 @@ export async function settleLog(
       ...[options.replayWindowEntriesMax, options.replayWindowBytesMax].map(String),
       ...[noEffects.length, LIMITS.noEffectsKeptMax, LIMITS.noEffectsKeptSeconds].map(String),
       liveChannel(address, incarnation),
+      ...[LIMITS.figuresSpacesMax, LIMITS.figuresNewestSeconds].map(String),
       ...noEffects.slice(0, LIMITS.noEffectsNotedMax).map(encodeNoEffect),
     ],
   );

@@ -76,12 +76,16 @@ function readCounters(reply: RedisReply): Backlog {
   };
 }
 
-function readMaybeSeq(reply: RedisReply | undefined): Seq | null {
+export function readMaybeSeq(reply: RedisReply | undefined): Seq | null {
   return reply === null || reply === '' ? null : readSeq(reply);
 }
 
 /** `operations entries bytes`; of a space that is not known, none. */
-function readCounts(reply: RedisReply | undefined): { operations: number; entries: number; bytes: number } {
+export function readCounts(reply: RedisReply | undefined): {
+  operations: number;
+  entries: number;
+  bytes: number;
+} {
   const [operations, entries, bytes] = readText(reply ?? '0 0 0').split(' ');
   return { operations: readCount(operations), entries: readCount(entries), bytes: readCount(bytes) };
 }

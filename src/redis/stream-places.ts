@@ -1,12 +1,12 @@
 import type { StreamPlace, StreamPlaces } from '../live/live-stores.ts';
 import type { RedisClient } from './client.ts';
-import { ALL_STREAMS_KEY, principalStreamsKey, spaceStreamsKey } from './keys.ts';
+import { ALL_STREAMS_KEY, principalStreamsKey, spaceStreamsKey, tenantStreamsKey } from './keys.ts';
 import { readWord } from './log-reply.ts';
 import { TAKE_STREAM } from './scripts.ts';
 
 const OUTCOMES = ['taken', 'space_full', 'principal_full'] as const;
 
-/** The places of open streams, in three sorted sets for each. @throws store_unavailable */
+/** The places of open streams, in four sorted sets for each. @throws store_unavailable */
 export function createStreamPlaces(redis: RedisClient): StreamPlaces {
   return {
     async take(place, leaseMs) {
@@ -22,5 +22,10 @@ export function createStreamPlaces(redis: RedisClient): StreamPlaces {
 }
 
 function keysOf({ tenantId, spaceId, principal }: StreamPlace): string[] {
-  return [spaceStreamsKey({ tenantId, spaceId }), principalStreamsKey(tenantId, principal), ALL_STREAMS_KEY];
+  return [
+    spaceStreamsKey({ tenantId, spaceId }),
+    principalStreamsKey(tenantId, principal),
+    ALL_STREAMS_KEY,
+    tenantStreamsKey(tenantId),
+  ];
 }

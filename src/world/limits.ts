@@ -126,6 +126,9 @@ export const LIMITS = {
   /** Items of a page of a list: the maximum and the default. */
   pageItemsMax: 1_000,
   pageItemsDefault: 100,
+  /** Characters of a search for people, and people that one page of it looks at. */
+  searchLengthMax: 128,
+  searchedPeopleMax: 10_000,
   /** Operations of one request, and bytes of its body. */
   opsPerRequestMax: 1_000,
   updatesBodyBytesMax: 1024 * 1024,
@@ -205,4 +208,17 @@ export const LIMITS = {
   metricsSpacesMax: 1_000,
   /** Rows of one kind that a scrape counts in Postgres. */
   metricsRowsMax: 10_000,
+  /** Milliseconds for which an answer of `/v1/operations` is repeated. */
+  figuresCacheMs: 1_000,
+  /** Pending spaces of all tenants among which it finds those of one tenant, and how many of these it adds up: those that wait longest. */
+  figuresSearchedSpacesMax: 10_000,
+  figuresPendingSpacesMax: 1_000,
+  /** Spaces that it lists, and spaces that Redis remembers as the newest of a tenant, for so many seconds. */
+  figuresSpacesMax: 20,
+  figuresNewestSeconds: 86_400,
+  /** Spilled requests that it counts. */
+  figuresSpilledMax: 10_000,
+  /** Runs of each job in `/v1/job-runs`, and seconds after which a run without an end counts as failed. */
+  jobRunsShownMax: 10,
+  jobRunSecondsMax: 3_600,
 } as const;

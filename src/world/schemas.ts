@@ -25,6 +25,8 @@ const nullableId = idSchema.nullable();
 /** A finite number, with −0 as 0. */
 const number = z.number().transform((value) => value + 0);
 export const nameSchema = text(LIMITS.nameLengthMax);
+/** A part of a person's id or display name. */
+export const userSearchSchema = text(LIMITS.searchLengthMax);
 /** An absolute or relative URL. It refuses a URL that a page would execute. */
 export const urlSchema = text(LIMITS.urlLengthMax).refine(
   // biome-ignore lint/suspicious/noControlCharactersInRegex: these control characters are refused

@@ -16,6 +16,7 @@ import { describeLogs } from './cases/logs.ts';
 import { describeMetrics, describeMetricsElsewhere } from './cases/metrics.ts';
 import { describeMoves } from './cases/moves.ts';
 import { describeObjects } from './cases/objects.ts';
+import { describeOperations, describeOperationsElsewhere } from './cases/operations.ts';
 import { describeOutages } from './cases/outages.ts';
 import { describePeople, describeSessionsElsewhere } from './cases/people.ts';
 import { describePresence, describePresenceElsewhere } from './cases/presence.ts';
@@ -49,6 +50,7 @@ export function describeApi(runtime: Runtime): void {
   describePeople(target);
   describePresence(target);
   describeRoles(target);
+  describeOperations(target);
   describeFuzz(target);
   describeSessionsElsewhere(runtime);
   describePresenceElsewhere(runtime);
@@ -59,6 +61,7 @@ export function describeApi(runtime: Runtime): void {
   describeStaleState(runtime);
   describeAnalytics(runtime);
   describeMetricsElsewhere(runtime);
+  describeOperationsElsewhere(runtime);
   describeWhatRuntimesCanChange(runtime, target, env);
 }
 

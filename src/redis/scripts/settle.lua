@@ -9,6 +9,7 @@ KEYS[3] dirty, a sorted set
 KEYS[4] the tenant's counts, a hash
 KEYS[5] snapshot of the incarnation, a hash, as keep-snapshot.lua writes it
 KEYS[6] operations of the space without effect, a sorted set: 'seq index kind status id' by seq
+KEYS[7] the tenant's newest spaces, a sorted set: members of dirty by the committed seq
 
 ARGV[1] incarnation
 ARGV[2] the space's member of dirty
@@ -21,7 +22,8 @@ ARGV[10] [11] [12] limits of the kept log: seconds, entries, bytes
 ARGV[13] operations without effect since the last settle
 ARGV[14] [15] limits of the noted ones: how many per space, and for how many seconds
 ARGV[16] channel of the incarnation
-ARGV[17] … the first operations without effect, as in KEYS[6]
+ARGV[17] [18] limits of the newest spaces: how many, and for how many seconds
+ARGV[19] … the first operations without effect, as in KEYS[6]
 
 Replies {last seq of the log, 1 if all is committed, else 0, microseconds of the pause, snapshot objects, operations, bytes and
 microseconds behind}. The last four say how far the snapshot is behind the committed log, -1 without a snapshot. Another incarnation
@@ -33,7 +35,7 @@ local LATENCY_ENTRIES = 1000
 -- include counts.lua
 -- include tear.lua
 
-local metaKey, log, dirty, stats, snapshot, noEffects = unpack(KEYS)
+local metaKey, log, dirty, stats, snapshot, noEffects, newest = unpack(KEYS)
 if ARGV[7] ~= '0' or ARGV[8] ~= '0' then
   local counts = redis.call('HMGET', stats, 'latencyMs', 'latencyEntries')
   local latencyMs, latencyEntries = (counts[1] or 0) + ARGV[9], (counts[2] or 0) + ARGV[8]
@@ -47,7 +49,7 @@ end
 
 if ARGV[13] ~= '0' then
   redis.call('HINCRBY', stats, 'noEffect', ARGV[13])
-  for i = 17, #ARGV do
+  for i = 19, #ARGV do
     redis.call('ZADD', noEffects, string.match(ARGV[i], '^%d+'), ARGV[i])
   end
   redis.call('ZREMRANGEBYRANK', noEffects, 0, -1 - ARGV[14])
@@ -110,6 +112,9 @@ if isDrained or isOwn then
 end
 redis.call('HSET', metaKey, unpack(changes))
 if committed > before then
+  redis.call('ZADD', newest, print(committed), ARGV[2])
+  redis.call('ZREMRANGEBYRANK', newest, 0, -1 - ARGV[17])
+  redis.call('EXPIRE', newest, ARGV[18])
   redis.call('PUBLISH', ARGV[16], '{"committed":' .. print(committed) .. '}')
 end
 

@@ -6,6 +6,7 @@ ends loses it.
 KEYS[1] the space's open streams, a sorted set by the end of their lease in microseconds
 KEYS[2] the principal's, the same
 KEYS[3] all streams of the deployment, the same, without a limit
+KEYS[4] all streams of the tenant, the same, without a limit
 
 ARGV[1] the stream
 ARGV[2] its lease, in milliseconds

@@ -60,12 +60,16 @@ GET /v1/analytics/activity                 yes  no    no     no     no     no
 GET /v1/analytics/spaces                   yes  no    no     no     no     no
 GET /v1/analytics/models                   yes  no    no     no     no     no
 GET /v1/analytics/retention                yes  no    no     no     no     no
+GET /v1/users                              no   no    yes    no     no     no
 GET /v1/users/:id                          yes  no    no     yes    yes    yes
 PUT /v1/users/:id                          no   yes   no     yes    yes    yes
 DELETE /v1/users/:id                       no   yes   no     no     no     no
 POST /v1/sessions                          no   yes   no     no     no     no
 POST /v1/sessions/:id/heartbeat            no   yes   no     yes    yes    yes
 DELETE /v1/sessions/:id                    no   yes   no     yes    yes    yes
+GET /v1/operations                         no   no    yes    no     no     no
+GET /v1/incidents                          no   no    yes    no     no     no
+GET /v1/job-runs                           no   no    yes    no     no     no
 GET /v1/keys                               no   no    yes    no     no     no
 POST /v1/keys                              no   no    yes    no     no     no
 DELETE /v1/keys/:id                        no   no    yes    no     no     no
