@@ -58,10 +58,12 @@ const SHORT_JSON = 80;
 
 const TIME = new Intl.DateTimeFormat(undefined, { dateStyle: 'short', timeStyle: 'medium' });
 
+export const formatTime = (at: string): string => TIME.format(new Date(at));
+
 /** A time in the zone of the person, with the exact one as title. */
 export function makeTime(at: string | null, none = '–'): Node {
   if (at === null) return document.createTextNode(none);
-  const time = make('time', { title: at }, TIME.format(new Date(at)));
+  const time = make('time', { title: at }, formatTime(at));
   time.dateTime = at;
   return time;
 }

@@ -1,10 +1,10 @@
 import { find } from '../dom.ts';
 import type { Context, Section } from './context.ts';
-import { isolate, make, makeButton, makeRow, makeTime, showText } from './elements.ts';
+import { formatTime, isolate, make, makeButton, makeRow, makeTime, showText } from './elements.ts';
 import { type ActiveSpace, type Operations, readSample, type StoreHealth } from './operations.ts';
 import { showPlots } from './plots.ts';
 import { poll } from './poll.ts';
-import { History } from './rates.ts';
+import { History, readRate } from './rates.ts';
 import { describeFailure, Refused } from './server.ts';
 
 const POLL_MS = 2_000;
@@ -14,9 +14,7 @@ const COUNTS_MS = 10_000;
 
 /** The part of GET /health that the overview shows. */
 interface Health {
-  status: 'ok' | 'degraded' | 'down';
   worldState: { users: number | null; objects: number | null; models: number | null };
-  batchProcessor: { averageLatency: number; noEffect: number };
   log: 'ok' | 'evicts' | 'full' | 'away' | 'none';
 }
 
@@ -57,8 +55,7 @@ export function showOverview(context: Context): Section {
       showStores(answer.health);
       showFigures(answer, health);
       showSpaces(answer, before, context);
-      const isAway = Object.values(answer.health.awaySince).some((since) => since !== null);
-      showConnection(isAway ? 'away' : 'live', isAway ? 'A store is away' : 'Live');
+      showConnection(...describeHealth(answer.health));
       before = answer;
     },
     onFailure(error, retryMs) {
@@ -78,6 +75,17 @@ export function showOverview(context: Context): Section {
     signal,
   });
   return { show: draw };
+}
+
+function describeHealth({ status, awaySince }: StoreHealth): ['live' | 'away' | 'offline', string] {
+  const away = Object.entries({ Postgres: awaySince.database, Redis: awaySince.cache }).flatMap(
+    ([name, since]) => (since === null ? [] : [`${name} is away since ${formatTime(since)}`]),
+  );
+  const level = status === 'ok' ? 'live' : status === 'degraded' ? 'away' : 'offline';
+  return [
+    level,
+    away.length === 0 ? (status === 'ok' ? 'Live' : `The server is ${status}`) : away.join(', '),
+  ];
 }
 
 function showConnection(status: 'live' | 'away' | 'offline', text: string): void {
@@ -108,16 +116,18 @@ function showStores({ persistence, awaySince }: StoreHealth): void {
 function showFigures({ tenant, deployment }: Operations, health: Health | null): void {
   const figure = (name: string, value: number | string | null) =>
     make('li', {}, `${name} `, make('b', {}, value ?? 'unknown'));
+  const ofAll = (name: string, value: number | null) => (deployment === null ? [] : [figure(name, value)]);
   find('figures').replaceChildren(
     figure('Objects', health?.worldState.objects ?? null),
     figure('People', health?.worldState.users ?? null),
     figure('Models', health?.worldState.models ?? null),
+    figure('Pending spaces', tenant.pendingSpaces),
     figure('Pending entries', tenant.pendingEntries),
     figure('Pending bytes', tenant.pendingBytes),
     figure('Spilled requests', tenant.spilled),
-    figure('Commit after', health === null ? null : `${Math.round(health.batchProcessor.averageLatency)} ms`),
     figure('The log', health === null ? null : LOG_WORDS[health.log]),
-    figure('Requests of the deployment', deployment === null ? 'only for the operator' : deployment.requests),
+    ...ofAll('Streams of all tenants', deployment?.streams ?? null),
+    ...ofAll('Pending spaces of all tenants', deployment?.pendingSpaces ?? null),
   );
 }
 
@@ -125,12 +135,11 @@ function showSpaces({ at, spaces }: Operations, before: Operations | null, conte
   const seconds = before === null ? 0 : (Date.parse(at) - Date.parse(before.at)) / 1_000;
   const known = new Map(before?.spaces.map((space) => [space.id, space]));
   const rateOf = ({ id, appended }: ActiveSpace) => {
-    const was = known.get(id)?.appended;
-    return was === undefined || was > appended || seconds <= 0 ? null : (appended - was) / seconds;
+    return readRate(known.get(id)?.appended ?? null, appended, seconds);
   };
   const rows = spaces
     .map((space) => ({ space, rate: rateOf(space) }))
-    .sort((a, b) => (b.rate ?? 0) - (a.rate ?? 0) || b.space.pendingEntries - a.space.pendingEntries);
+    .sort((a, b) => (b.rate ?? 0) - (a.rate ?? 0) || b.space.pendingOperations - a.space.pendingOperations);
   const table = find<HTMLTableElement>('active-spaces');
   const [body] = table.tBodies;
   // The buttons keep the focus while the figures change.
@@ -141,8 +150,10 @@ function showSpaces({ at, spaces }: Operations, before: Operations | null, conte
       makeRow(
         isolate(space.id),
         rate === null ? '–' : rate.toLocaleString(undefined, { maximumFractionDigits: 1 }),
-        space.pendingEntries,
+        space.pendingOperations,
+        `${Math.round(space.oldestPendingMs).toLocaleString()} ms`,
         space.streams,
+        space.sessions,
         actions(space.id, context),
       ),
     ),

@@ -14,13 +14,22 @@ interface Person {
   lastSeenAt: string | null;
 }
 
+const EMPTY_PAGES_MAX = 20;
+
 /** Finds people, exports and erases them. */
 export function showPeople({ server }: Context): Section {
   const form = find<HTMLFormElement>('people-form');
 
   async function load(cursor: string | null): Promise<Page<Person>> {
     const search = readField(form, 'search');
-    return server.call<Page<Person>>('GET', '/v1/users', { query: { search, limit: 100, cursor } });
+    let page: Page<Person> = { items: [], nextCursor: cursor };
+    // The server reads a part of all people for each page, which may have nobody of this name.
+    for (let i = 0; i < EMPTY_PAGES_MAX && page.items.length === 0; i++) {
+      const query = { search, limit: 100, cursor: page.nextCursor };
+      page = await server.call<Page<Person>>('GET', '/v1/users', { query });
+      if (page.nextCursor === null) break;
+    }
+    return page;
   }
 
   async function exportPerson({ id }: Person, button: HTMLButtonElement): Promise<void> {

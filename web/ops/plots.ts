@@ -16,6 +16,8 @@ interface PlotOptions {
   topMin: number;
   /** Said while there is nothing to plot. */
   none: string;
+  /** Values come every few points: the line goes on between them. */
+  isSparse?: boolean;
 }
 
 const HEIGHT = 150;
@@ -27,6 +29,8 @@ const SYNC_KEY = 'operations';
 
 const count = (value: number): string => value.toLocaleString(undefined, { maximumFractionDigits: 1 });
 const milliseconds = (value: number): string => `${count(value)} ms`;
+
+const NOT_COUNTED = 'none in the last seconds, or not counted for this key';
 
 const PLOTS: readonly PlotOptions[] = [
   {
@@ -58,18 +62,8 @@ const PLOTS: readonly PlotOptions[] = [
     lines: [{ name: 'hitRate', label: 'hits', color: '#6fdc8c' }],
     format: (value) => `${(value * 100).toFixed(1)} %`,
     topMin: 1,
-    none: 'no reads, or a key of another tenant',
-  },
-  {
-    title: 'Latency',
-    lines: [
-      { name: 'p50', label: 'p50', color: '#6fdc8c' },
-      { name: 'p95', label: 'p95', color: '#ffd166' },
-      { name: 'p99', label: 'p99', color: '#ff9c9c' },
-    ],
-    format: milliseconds,
-    topMin: 10,
-    none: 'no requests, or a key of another tenant',
+    none: NOT_COUNTED,
+    isSparse: true,
   },
   {
     title: 'Open streams',
@@ -78,7 +72,25 @@ const PLOTS: readonly PlotOptions[] = [
     topMin: 5,
     none: 'waiting for two answers',
   },
+  plotLatency('Latency of updates', 'append'),
+  plotLatency('Latency of state reads', 'read'),
+  plotLatency('From append to commit', 'commit'),
 ];
+
+function plotLatency(title: string, of: 'append' | 'read' | 'commit'): PlotOptions {
+  return {
+    title,
+    lines: [
+      { name: `${of}.p50`, label: 'p50', color: '#6fdc8c' },
+      { name: `${of}.p95`, label: 'p95', color: '#ffd166' },
+      { name: `${of}.p99`, label: 'p99', color: '#ff9c9c' },
+    ],
+    format: milliseconds,
+    topMin: 10,
+    none: NOT_COUNTED,
+    isSparse: true,
+  };
+}
 
 /** @returns draws the history again */
 export function showPlots(container: HTMLElement, history: History, signal: AbortSignal): () => void {
@@ -91,7 +103,7 @@ export function showPlots(container: HTMLElement, history: History, signal: Abor
 function showPlot(
   container: HTMLElement,
   history: History,
-  { title, lines, format, topMin, none }: PlotOptions,
+  { title, lines, format, topMin, none, isSparse = false }: PlotOptions,
   signal: AbortSignal,
 ): () => void {
   const values = make('span', { className: 'values' }, none);
@@ -107,10 +119,8 @@ function showPlot(
   container.append(figure);
   const names = lines.map(({ name }) => name);
   const describe = (at: number | null) => {
-    const { points } = history;
-    const point = at === null ? points.at(-1) : points[at];
     const texts = lines.flatMap(({ name, label, color }) => {
-      const value = point?.[name] ?? null;
+      const value = history.read(name, at ?? undefined);
       if (value === null) return [];
       const swatch = make('i');
       swatch.style.background = color;
@@ -139,7 +149,13 @@ function showPlot(
       ],
       series: [
         {},
-        ...lines.map(({ label, color }) => ({ label, stroke: color, width: 1.5, points: { show: false } })),
+        ...lines.map(({ label, color }) => ({
+          label,
+          stroke: color,
+          width: 1.5,
+          points: { show: false },
+          spanGaps: isSparse,
+        })),
       ],
       hooks: { setCursor: [({ cursor }) => describe(cursor.idx ?? null)] },
     },

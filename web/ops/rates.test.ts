@@ -8,7 +8,11 @@ const SAMPLE: Sample = {
   lagMs: 0,
   pending: 0,
   streams: 0,
-  deployment: null,
+  hits: null,
+  misses: null,
+  append: null,
+  read: null,
+  commit: null,
 };
 const BOUNDS = [10, 100, 1_000];
 
@@ -34,9 +38,6 @@ describe('a point between two answers', () => {
       pending: 20,
       streams: 3,
       hitRate: null,
-      p50: null,
-      p95: null,
-      p99: null,
     });
   });
 
@@ -53,17 +54,29 @@ describe('a point between two answers', () => {
 
   it('has the hit rate and the latency of the time between both answers only', () => {
     const history = new History();
-    const before = { hits: 1_000, misses: 0, latency: { bounds: BOUNDS, counts: [50, 50, 50, 50] } };
-    const now = { hits: 1_003, misses: 1, latency: { bounds: BOUNDS, counts: [50, 150, 150, 150] } };
-    history.add({ ...SAMPLE, deployment: before });
-    const point = history.add({ ...SAMPLE, atMs: 1_000, deployment: now });
+    const before = { hits: 1_000, misses: 0, append: { bounds: BOUNDS, counts: [50, 50, 50, 50] } };
+    const now = { hits: 1_003, misses: 1, append: { bounds: BOUNDS, counts: [50, 150, 150, 150] } };
+    history.add({ ...SAMPLE, ...before });
+    const point = history.add({ ...SAMPLE, ...now, atMs: 1_000 });
     expect(point?.hitRate).toBe(0.75);
-    expect(point?.p50).toBeCloseTo(55);
-    expect(point?.p99).toBeCloseTo(99.1);
-    expect(history.add({ ...SAMPLE, atMs: 2_000, deployment: now })).toMatchObject({
+    expect(point?.['append.p50']).toBeCloseTo(55);
+    expect(point?.['append.p99']).toBeCloseTo(99.1);
+    expect(history.add({ ...SAMPLE, ...now, atMs: 2_000 })).toMatchObject({
       hitRate: null,
-      p50: null,
+      'append.p50': null,
     });
+    // The newest value is shown until the next counts come.
+    expect(history.read('hitRate')).toBe(0.75);
+    expect(history.add({ ...SAMPLE, ...now, atMs: 40_000 })).toMatchObject({ hitRate: null });
+    expect(history.read('hitRate')).toBeNull();
+  });
+
+  it('has no value of a figure whose store is away', () => {
+    const history = new History();
+    history.add(SAMPLE);
+    const away = { ...SAMPLE, atMs: 2_000, appended: null, drained: null, lagMs: null };
+    expect(history.add(away)).toMatchObject({ appended: null, drained: null, lagMs: null, pending: 0 });
+    expect(history.add({ ...SAMPLE, atMs: 4_000, appended: 5 })).toMatchObject({ appended: null });
   });
 });
 
