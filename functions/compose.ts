@@ -50,6 +50,7 @@ import type { RedisClient } from '../src/redis/client.ts';
 import { createFinishedJobs } from '../src/redis/jobs.ts';
 import { KnownLogs } from '../src/redis/known-logs.ts';
 import { createLogStore } from '../src/redis/log.ts';
+import { createPersonTraces } from '../src/redis/person-traces.ts';
 import { createPresenceStore } from '../src/redis/presence.ts';
 import { createRateLimitStore } from '../src/redis/rate-limit.ts';
 import { createStateStore } from '../src/redis/snapshot.ts';
@@ -200,6 +201,7 @@ export function compose(env: Env, runtime: Runtime): Composition {
       : new SpillingLog(spaceLog, spill, budget, spilling, memory),
     metrics,
   );
+  const drains = drain && spill && returnsSpilled(drain, spill);
   const assets = new AssetLibrary(createAssetStore(postgres), runtime.openBucket(config.bucket), {
     bytesMax: config.limits.assetBytesMax,
     fileBytesMax: config.limits.assetFileBytesMax,
@@ -213,7 +215,20 @@ export function compose(env: Env, runtime: Runtime): Composition {
     config,
     persistence: new PersistenceLayer(
       createWorldStore(postgres),
-      { log: worldLog, state, defer, events },
+      {
+        ...{ log: worldLog, state, defer, events },
+        people: {
+          redis:
+            redis && drains
+              ? {
+                  traces: createPersonTraces(redis),
+                  drainSpace: (address, budget) => drains.drainSpace(address, budget),
+                  drainEvents: (budget) => events.drain(budget),
+                }
+              : null,
+          removeObject: (tenantId, objectKey) => assets.removeObject(tenantId, objectKey),
+        },
+      },
       { tenantId: config.defaultTenantId, spaceId: config.defaultSpaceId },
     ),
     apiKeys: new ApiKeys(createApiKeyStore(credentials), {
@@ -249,7 +264,7 @@ export function compose(env: Env, runtime: Runtime): Composition {
     streams,
     cut,
     fetchAsset,
-    drains: drain && spill && returnsSpilled(drain, spill),
+    drains,
     presence,
     deadLetters: new DeadLetters(drainStore, worldLog),
     incidents: new Incidents(drainStore),

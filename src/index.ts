@@ -22,6 +22,7 @@ import type { RedisClient } from './redis/client.ts';
 import { createEventLogStore } from './redis/event-log.ts';
 import { KnownLogs } from './redis/known-logs.ts';
 import { createLogStore } from './redis/log.ts';
+import { createPersonTraces } from './redis/person-traces.ts';
 import { createStateStore } from './redis/snapshot.ts';
 import { openTcpRedis } from './redis/tcp.ts';
 import { SpaceState } from './state/space-state.ts';
@@ -259,7 +260,17 @@ function openLog(
   );
   drain.setSnapshotRenewer(state);
   const events = openEvents(postgres, redis, now);
-  persistence.useLog({ log: spaceLog, defer, state, events });
+  persistence.useLog({
+    ...{ log: spaceLog, defer, state, events },
+    people: {
+      redis: {
+        traces: createPersonTraces(redis),
+        drainSpace: (address, budget) => drain.drainSpace(address, budget),
+        drainEvents: (budget) => events.drain(budget),
+      },
+      removeObject: null,
+    },
+  });
   const sweepAll = async (budgetMs: number) => {
     await drain.sweep({ budgetMs });
     await events.drain({ budgetMs });

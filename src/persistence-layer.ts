@@ -3,6 +3,8 @@ import { fingerprint } from './helpers/fingerprint.ts';
 import type { StagedWorld } from './log/log-stores.ts';
 import type { AppendOptions, CommittedOperations, Queued } from './log/space-log.ts';
 import type { Spilled } from './log/world-log.ts';
+import { erasePerson, type PersonParts } from './persistence/erase-person.ts';
+import { exportPerson } from './persistence/export-person.ts';
 import { nameMessages } from './persistence/name-messages.ts';
 import { readOwnParts, refuseForSession, withinSpace } from './persistence/within-space.ts';
 import {
@@ -22,7 +24,14 @@ import {
   renderState,
   streamState,
 } from './persistence/world-reads.ts';
-import type { Precondition, Saved, TenantCounts, WorldLog, WorldStore } from './persistence/world-stores.ts';
+import type {
+  ErasedPerson,
+  Precondition,
+  Saved,
+  TenantCounts,
+  WorldLog,
+  WorldStore,
+} from './persistence/world-stores.ts';
 import {
   commitStage,
   deleteObject,
@@ -99,6 +108,15 @@ interface Order {
   state?: Pick<SpaceState, 'read' | 'waitUntilCommitted' | 'invalidateWhile'> | null;
   /** Absent: the one that was there stays. */
   events?: Pick<EventLog, 'append'>;
+  /** What erasing a person needs besides Postgres. */
+  people?: People | null;
+}
+
+interface People {
+  /** Null: there is no log in Redis. */
+  redis: PersonParts | null;
+  /** Deletes an object of the bucket that nothing names any more. Null: a sweep deletes it. */
+  removeObject: ((tenantId: string, objectKey: string) => Promise<void>) | null;
 }
 
 interface InSpace {
@@ -134,8 +152,8 @@ export class PersistenceLayer {
   }
 
   /** From now on writes go through this log, and `defer` keeps going what they leave to be done; states are read by `state`. */
-  useLog({ log, defer, state = null, events }: Order): void {
-    Object.assign(this.#order, { log, defer, state, ...(events && { events }) });
+  useLog({ log, defer, state = null, events, people = null }: Order): void {
+    Object.assign(this.#order, { log, defer, state, people, ...(events && { events }) });
   }
 
   /** The tenant and the space of calls that name none. */
@@ -474,12 +492,34 @@ export class PersistenceLayer {
   }
 
   /**
-   * Erases a person. Their row, memberships, avatars and sessions are deleted, and their messages stay without an author. Their objects
-   * get a pseudonym that leads back to nobody.
+   * Erases a person from Postgres, Redis and the audit: row, memberships, avatars, sessions, messages, events. Their objects get a
+   * pseudonym that leads back to nobody. Another process may write for some seconds what is under way: erasing again finds it.
+   * @returns the numbers of what was erased, by kind
+   * @throws not_found if nothing is left of them; store_unavailable: a part may be erased, and the next call continues
    */
-  async eraseUser(userId: string): Promise<void> {
-    const erase = async () => this.#store.eraseUser(this.#options.tenantId, checkId(userId, '/id'));
-    if (!(await this.#invalidateWhile(erase, { erases: true }))) throw notFound('this person');
+  async eraseUser(userId: string): Promise<ErasedPerson> {
+    const { log, people = null, defer = ignore } = this.#order;
+    const context = {
+      ...{ log, tenantId: this.#options.tenantId, store: this.#store },
+      parts: people?.redis ?? null,
+      removeObject: people?.removeObject ?? null,
+      defer: this.#options.defer ?? defer,
+      invalidateWhile: <T>(write: () => Promise<T>) => this.#invalidateWhile(write, { erases: true }),
+    };
+    return erasePerson(context, checkId(userId, '/id'));
+  }
+
+  /**
+   * All that is stored of a person, as the text of one JSON document in pieces. Queued writes are committed first. It ends with
+   * `"complete": true`, unless it broke off.
+   */
+  async exportUser(
+    userId: string,
+    { now = Date.now }: { now?: () => number } = {},
+  ): Promise<AsyncGenerator<string>> {
+    const parts = this.#order.people?.redis ?? null;
+    const { tenantId } = this.#options;
+    return exportPerson({ store: this.#store, parts, tenantId, now }, checkId(userId, '/id'));
   }
 
   /** While the log cannot be reached, `seq` is where the database is. */

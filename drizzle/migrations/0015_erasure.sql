@@ -1,1 +1,312 @@
-SELECT 1;
+-- An operation of a spilled request without the person: a message becomes the deletion of a message that was never there, and an avatar
+-- becomes one that nobody has. So the request keeps its number of operations and its ids of messages. An id needs no escapes.
+CREATE FUNCTION erase_from_operation(p_op json, p_user text, p_pseudonym text) RETURNS text
+LANGUAGE sql IMMUTABLE
+AS $$
+  SELECT CASE
+    WHEN p_op ->> 'op' = 'chat.post' AND p_op ->> 'userId' = p_user
+      THEN json_build_object('op', 'chat.delete', 'id', p_op -> 'id')::text
+    WHEN p_op ->> 'op' = 'user.patch' AND p_op ->> 'id' = p_user
+      THEN json_build_object('op', 'user.patch', 'id', p_pseudonym)::text
+    WHEN p_op ->> 'op' = 'user.move'
+      THEN replace(p_op::text, '"' || p_user || '"', '"' || p_pseudonym || '"')
+    ELSE p_op::text END
+$$;
+--> statement-breakpoint
+-- The media file that only this person's avatarUrl names; NULL if there is none, or if a world or another person uses it.
+CREATE FUNCTION find_own_avatar_file(p_user text) RETURNS text
+LANGUAGE plpgsql STABLE
+AS $$
+DECLARE
+  v_tenant text := current_tenant();
+  v_media text;
+  v_path text;
+BEGIN
+  SELECT m.media_id INTO v_media FROM users u JOIN media_assets m
+    ON m.tenant_id = u.tenant_id AND m.media_id = substring(u.avatar_url FROM '/v1/media/([^/?#]+)/file$')
+  WHERE u.tenant_id = v_tenant AND u.user_id = p_user AND m.file_sha256 IS NOT NULL;
+  IF v_media IS NULL THEN
+    RETURN NULL;
+  END IF;
+  v_path := '/v1/media/' || v_media || '/file';
+  IF EXISTS (
+      SELECT FROM users u WHERE u.tenant_id = v_tenant AND u.user_id <> p_user AND right(u.avatar_url, length(v_path)) = v_path)
+    OR EXISTS (
+      SELECT FROM space_assets a WHERE a.tenant_id = v_tenant AND a.kind = 'media' AND a.asset_id = v_media)
+    OR EXISTS (
+      SELECT FROM space_members m WHERE m.tenant_id = v_tenant AND m.user_id <> p_user
+        AND strpos(m.properties::text, v_media) > 0)
+    OR EXISTS (
+      SELECT FROM worlds w JOIN world_objects o ON o.world = w.world
+      WHERE w.tenant_id = v_tenant AND strpos(o.properties::text, v_media) > 0) THEN
+    RETURN NULL;
+  END IF;
+  RETURN v_media;
+END
+$$;
+--> statement-breakpoint
+-- Removes a person from the audit of the current tenant, and notes the erasure there. A row that the person made keeps its content, and gets
+-- p_pseudonym as its actor. A row about the person, or that names the person, keeps who made it, and loses its content. The hash of
+-- each row stays, so that seals hold. p_messages, p_media: the person's messages and file, whose rows go too. p_erased: rows of other
+-- tables that were erased. Nothing is noted if there is nothing at all. Outcome: the number of changed rows.
+CREATE FUNCTION erase_audit(p_user text, p_pseudonym text, p_messages text[], p_media text, p_erased bigint) RETURNS bigint
+LANGUAGE plpgsql
+SECURITY DEFINER
+SET search_path = pg_catalog, public, pg_temp
+AS $$
+DECLARE
+  v_tenant text := current_tenant();
+  v_named text := '"' || p_user || '"';
+  v_count bigint;
+  v_changed bigint;
+BEGIN
+  UPDATE audit_entries e SET actor_hash = audit_actor_hash(e), actor = p_pseudonym, request_id = NULL, actor_salt = NULL
+  WHERE e.tenant_id = v_tenant AND e.actor = p_user;
+  GET DIAGNOSTICS v_changed = ROW_COUNT;
+  UPDATE audit_entries e SET
+    content_hash = audit_content_hash(e), old = NULL, new = NULL, object_id = NULL, user_id = NULL, content_salt = NULL
+  WHERE e.tenant_id = v_tenant AND (
+    e.user_id = p_user
+    OR (e.object_id = p_user AND e.table_name <> 'world_objects')
+    OR (e.table_name = 'chat_messages' AND e.object_id = ANY (p_messages))
+    OR (e.table_name = 'media_assets' AND e.object_id = p_media)
+    OR strpos(e.old::text, v_named) > 0 OR strpos(e.new::text, v_named) > 0);
+  GET DIAGNOSTICS v_count = ROW_COUNT;
+  v_changed := v_changed + v_count;
+  IF p_erased + v_changed > 0 THEN
+    PERFORM add_day('audit_entries', (now() AT TIME ZONE 'UTC')::date);
+    INSERT INTO audit_entries (tenant_id, actor, request_id, table_name, action, object_id, new)
+    VALUES (
+      v_tenant, nullif(nullif(current_setting('app.actor', true), ''), p_user),
+      nullif(current_setting('app.request_id', true), ''),
+      'users', 'erase', p_pseudonym, jsonb_build_object('rows', p_erased + v_changed));
+  END IF;
+  RETURN v_changed;
+END
+$$;
+--> statement-breakpoint
+REVOKE ALL ON FUNCTION erase_audit(text, text, text[], text, bigint) FROM PUBLIC;
+--> statement-breakpoint
+GRANT EXECUTE ON FUNCTION erase_audit(text, text, text[], text, bigint) TO worldkeep_app;
+--> statement-breakpoint
+GRANT CREATE ON SCHEMA public TO worldkeep_jobs;
+--> statement-breakpoint
+ALTER FUNCTION erase_audit(text, text, text[], text, bigint) OWNER TO worldkeep_jobs;
+--> statement-breakpoint
+REVOKE CREATE ON SCHEMA public FROM worldkeep_jobs;
+--> statement-breakpoint
+-- Erases a person. Their row, memberships, avatars, sessions, messages and events are deleted, and the file that only they used. Their
+-- objects in all worlds (also replaced and staged ones) get p_pseudonym, so that they still have one common author. Entries in a log are
+-- applied later; erasing again finds them, and also the writes of a session that was still open in another process.
+-- Outcome: the numbers of erased rows by kind, and objectKey, the object of the bucket that is to be deleted; NULL if there was nothing.
+CREATE FUNCTION erase_user(p_user text, p_pseudonym text) RETURNS jsonb
+LANGUAGE plpgsql
+AS $$
+DECLARE
+  v_tenant text := current_tenant();
+  v_named text := '"' || p_user || '"';
+  -- Before any lock: it may read all objects of the tenant.
+  v_media text := find_own_avatar_file(p_user);
+  v_object_key text;
+  v_messages text[];
+  v_count bigint;
+  v_total bigint := 0;
+  v_counts jsonb := '{}';
+BEGIN
+  -- Every write to a world locks its space. With all spaces locked, in one order, no write comes between and none deadlocks.
+  PERFORM FROM spaces WHERE tenant_id = v_tenant ORDER BY space_id FOR NO KEY UPDATE;
+
+  -- Every object that they signed has their number.
+  UPDATE authors SET author_id = p_pseudonym WHERE tenant_id = v_tenant AND author_id = p_user;
+  GET DIAGNOSTICS v_count = ROW_COUNT;
+  v_counts := v_counts || jsonb_build_object('authors', v_count);
+  WITH gone AS (
+    DELETE FROM chat_messages WHERE tenant_id = v_tenant AND user_id = p_user RETURNING message_id
+  )
+  SELECT coalesce(array_agg(g.message_id), '{}') INTO v_messages FROM gone g;
+  v_counts := v_counts || jsonb_build_object('messages', cardinality(v_messages));
+
+  DELETE FROM dead_letters
+  WHERE tenant_id = v_tenant
+    AND ((kind = 'avatar' AND target_id = p_user) OR (kind = 'message' AND op ->> 'userId' = p_user));
+  GET DIAGNOSTICS v_count = ROW_COUNT;
+  v_counts := v_counts || jsonb_build_object('deadLetters', v_count);
+  UPDATE dead_letters SET actor = p_pseudonym WHERE tenant_id = v_tenant AND actor = p_user;
+  GET DIAGNOSTICS v_count = ROW_COUNT;
+  v_total := v_total + v_count;
+  UPDATE write_results SET results = (
+    SELECT jsonb_agg(CASE WHEN r.value ->> 'id' = p_user THEN r.value || jsonb_build_object('id', p_pseudonym) ELSE r.value END
+      ORDER BY r.ordinality)
+    FROM jsonb_array_elements(results) WITH ORDINALITY AS r)
+  WHERE tenant_id = v_tenant AND results @> jsonb_build_array(jsonb_build_object('id', p_user));
+  GET DIAGNOSTICS v_count = ROW_COUNT;
+  v_total := v_total + v_count;
+  -- A world that waits in a log does not bring the person back.
+  UPDATE world_stages SET aside = json_build_object(
+    'users', CASE WHEN json_typeof(aside -> 'users') = 'array' THEN
+      (SELECT coalesce(json_agg(u.value), '[]') FROM json_array_elements(aside -> 'users') AS u
+        WHERE u.value ->> 'id' <> p_user) END,
+    'models', aside -> 'models', 'media', aside -> 'media',
+    'chat', (SELECT coalesce(json_agg(c.value), '[]') FROM json_array_elements(aside -> 'chat') AS c
+      WHERE c.value ->> 'user' IS DISTINCT FROM p_user))
+  WHERE tenant_id = v_tenant AND strpos(aside::text, v_named) > 0;
+  GET DIAGNOSTICS v_count = ROW_COUNT;
+  v_total := v_total + v_count;
+
+  -- Requests that wait for Redis, as JSON in JSON: operations are texts there.
+  UPDATE log_spill SET
+    actor = CASE WHEN actor = p_user THEN p_pseudonym ELSE actor END,
+    principal = CASE WHEN principal = 'u:' || p_user THEN 'u:' || p_pseudonym ELSE principal END,
+    entries = (
+      SELECT json_agg((e.value::jsonb || jsonb_build_object('ops', (
+        SELECT '[' || string_agg(erase_from_operation(o.value, p_user, p_pseudonym), ',' ORDER BY o.ordinality) || ']'
+        FROM json_array_elements((e.value ->> 'ops')::json) WITH ORDINALITY AS o)))::json ORDER BY e.ordinality)
+      FROM json_array_elements(entries) WITH ORDINALITY AS e)
+  WHERE tenant_id = v_tenant
+    AND (actor = p_user OR principal = 'u:' || p_user OR strpos(entries::text, '\"' || p_user || '\"') > 0);
+  GET DIAGNOSTICS v_count = ROW_COUNT;
+  v_counts := v_counts || jsonb_build_object('spilled', v_count);
+  DELETE FROM events WHERE tenant_id = v_tenant AND user_id = p_user;
+  GET DIAGNOSTICS v_count = ROW_COUNT;
+  v_counts := v_counts || jsonb_build_object('events', v_count);
+  DELETE FROM person_days WHERE tenant_id = v_tenant AND user_id = p_user;
+  GET DIAGNOSTICS v_count = ROW_COUNT;
+  v_counts := v_counts || jsonb_build_object('days', v_count);
+  DELETE FROM sessions WHERE tenant_id = v_tenant AND user_id = p_user;
+  GET DIAGNOSTICS v_count = ROW_COUNT;
+  v_counts := v_counts || jsonb_build_object('sessions', v_count);
+  DELETE FROM space_members WHERE tenant_id = v_tenant AND user_id = p_user;
+  GET DIAGNOSTICS v_count = ROW_COUNT;
+  v_counts := v_counts || jsonb_build_object('memberships', v_count);
+  -- Moves tenants.rev, whether the row was there or not: what a state shows of its authors has changed.
+  DELETE FROM users WHERE tenant_id = v_tenant AND user_id = p_user;
+  GET DIAGNOSTICS v_count = ROW_COUNT;
+  v_counts := v_counts || jsonb_build_object('profiles', v_count);
+  IF v_media IS NOT NULL THEN
+    SELECT d.object_key INTO v_object_key FROM delete_asset('media', v_media) AS d;
+  END IF;
+  v_counts := v_counts || jsonb_build_object('files', num_nonnulls(v_media));
+
+  v_total := v_total + (SELECT sum(c.value::bigint) FROM jsonb_each_text(v_counts) AS c);
+  -- The last step: the triggers have just written what the steps before removed.
+  v_count := erase_audit(p_user, p_pseudonym, v_messages, v_media, v_total);
+  IF v_total + v_count = 0 THEN
+    RETURN NULL;
+  END IF;
+  RETURN v_counts || jsonb_build_object('audit', v_count, 'objectKey', v_object_key);
+END
+$$;
+--> statement-breakpoint
+-- RFC 3339 in UTC, with milliseconds.
+CREATE FUNCTION to_iso(p_at timestamptz) RETURNS text
+LANGUAGE sql STABLE
+AS $$ SELECT to_char(p_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') $$;
+--> statement-breakpoint
+-- A page of one part of what is stored of a person, in the order of `place`. p_after: the place of the last item of the page before, ''
+-- for the first. See the document that GET /v1/users/{id}/export answers.
+CREATE FUNCTION export_person(p_user text, p_part text, p_after text, p_limit integer) RETURNS TABLE (place text, item json)
+LANGUAGE plpgsql STABLE
+AS $$
+DECLARE
+  v_tenant text := current_tenant();
+  v_named text := '"' || p_user || '"';
+  v_space text := split_part(p_after, ' ', 1);
+  v_rest text := split_part(p_after, ' ', 2);
+  v_author bigint;
+BEGIN
+  CASE p_part
+    WHEN 'memberships' THEN
+      RETURN QUERY
+      SELECT m.space_id, json_build_object(
+        'spaceId', m.space_id, 'role', m.role, 'joinedAt', to_iso(m.joined_at), 'properties', m.properties,
+        'position', CASE WHEN m.position_x IS NOT NULL THEN
+          json_build_object('x', m.position_x, 'y', m.position_y, 'z', m.position_z) END,
+        'rotation', CASE WHEN m.position_x IS NOT NULL THEN
+          json_build_object('x', m.rotation_x, 'y', m.rotation_y, 'z', m.rotation_z, 'w', m.rotation_w) END)
+      FROM space_members m
+      WHERE m.tenant_id = v_tenant AND m.user_id = p_user AND m.space_id > p_after
+      ORDER BY m.space_id LIMIT p_limit;
+    WHEN 'sessions' THEN
+      RETURN QUERY
+      SELECT s.session_id, json_build_object(
+        'id', s.session_id, 'spaceId', s.space_id, 'role', s.role, 'createdAt', to_iso(s.created_at),
+        'expiresAt', to_iso(s.expires_at), 'lastHeartbeatAt', to_iso(s.last_heartbeat_at), 'endedAt', to_iso(s.ended_at))
+      FROM sessions s
+      WHERE s.tenant_id = v_tenant AND s.user_id = p_user AND s.session_id > p_after
+      ORDER BY s.session_id LIMIT p_limit;
+    WHEN 'messages' THEN
+      RETURN QUERY
+      SELECT m.space_id || ' ' || m.message_id, json_build_object(
+        'id', m.message_id, 'spaceId', m.space_id, 'text', m.text, 'kind', m.kind, 'seq', m.seq,
+        'createdAt', to_iso(m.created_at), 'deletedAt', to_iso(m.deleted_at))
+      FROM chat_messages m
+      WHERE m.tenant_id = v_tenant AND m.user_id = p_user AND (m.space_id, m.message_id) > (v_space, v_rest)
+      ORDER BY m.space_id, m.message_id LIMIT p_limit;
+    WHEN 'objects' THEN
+      SELECT a.number INTO v_author FROM authors a WHERE a.tenant_id = v_tenant AND a.author_id = p_user;
+      RETURN QUERY
+      SELECT s.space_id || ' ' || o.object_id, json_build_object(
+        'id', o.object_id, 'spaceId', s.space_id,
+        'created', coalesce(o.created_by = v_author, false), 'updated', coalesce(o.updated_by = v_author, false))
+      FROM spaces s CROSS JOIN LATERAL (
+        SELECT w.object_id, w.created_by, w.updated_by FROM world_objects w
+        WHERE w.world = s.world AND w.object_id > CASE WHEN s.space_id = v_space THEN v_rest ELSE '' END
+          AND (w.created_by = v_author OR w.updated_by = v_author)
+        ORDER BY w.object_id LIMIT p_limit
+      ) AS o
+      WHERE s.tenant_id = v_tenant AND s.deleted_at IS NULL AND s.space_id >= v_space
+      ORDER BY s.space_id, o.object_id LIMIT p_limit;
+    WHEN 'events' THEN
+      RETURN QUERY
+      SELECT e.created_at::text || '|' || e.event_id, json_build_object(
+        'id', e.event_id, 'type', e.type, 'spaceId', e.space_id, 'at', to_iso(e.at), 'data', e.data)
+      FROM events e
+      WHERE e.tenant_id = v_tenant AND e.user_id = p_user
+        AND (p_after = '' OR (e.created_at, e.event_id)
+          > (nullif(split_part(p_after, '|', 1), '')::timestamptz, split_part(p_after, '|', 2)))
+      ORDER BY e.created_at, e.event_id LIMIT p_limit;
+    WHEN 'days' THEN
+      RETURN QUERY
+      SELECT d.day || ' ' || d.space_id, json_build_object(
+        'day', d.day, 'spaceId', nullif(d.space_id, ''), 'sessions', d.sessions, 'seconds', d.seconds)
+      FROM person_days d
+      WHERE d.tenant_id = v_tenant AND d.user_id = p_user
+        AND (p_after = '' OR (d.day, d.space_id) > (nullif(v_space, '')::date, v_rest))
+      ORDER BY d.day, d.space_id LIMIT p_limit;
+    WHEN 'deadLetters' THEN
+      RETURN QUERY
+      SELECT l.dead_letter_id, json_build_object(
+        'id', l.dead_letter_id, 'spaceId', l.space_id, 'op', l.op, 'createdAt', to_iso(l.created_at))
+      FROM dead_letters l
+      WHERE l.tenant_id = v_tenant AND l.dead_letter_id > p_after
+        AND (l.actor = p_user OR (l.kind = 'avatar' AND l.target_id = p_user)
+          OR (l.kind = 'message' AND l.op ->> 'userId' = p_user))
+      ORDER BY l.dead_letter_id LIMIT p_limit;
+    WHEN 'spilled' THEN
+      -- Only the operations that name the person, if somebody else sent the request.
+      RETURN QUERY
+      SELECT l.space_id || ' ' || lpad(l.spill_id::text, 20, '0'), json_build_object(
+        'spaceId', l.space_id, 'createdAt', to_iso(l.created_at), 'operations', (
+          SELECT coalesce(json_agg(o.value ORDER BY e.ordinality, o.ordinality), '[]')
+          FROM json_array_elements(l.entries) WITH ORDINALITY AS e,
+            json_array_elements((e.value ->> 'ops')::json) WITH ORDINALITY AS o
+          WHERE l.actor = p_user OR strpos(o.value::text, v_named) > 0))
+      FROM log_spill l
+      WHERE l.tenant_id = v_tenant AND (l.space_id, l.spill_id) > (v_space, coalesce(nullif(v_rest, ''), '0')::bigint)
+        AND (l.actor = p_user OR strpos(l.entries::text, '\"' || p_user || '\"') > 0)
+      ORDER BY l.space_id, l.spill_id LIMIT p_limit;
+    WHEN 'audit' THEN
+      RETURN QUERY
+      SELECT e.at::text || '|' || e.audit_id, json_build_object(
+        'id', e.audit_id, 'at', to_iso(e.at), 'actor', e.actor, 'requestId', e.request_id, 'table', e.table_name,
+        'action', e.action, 'spaceId', e.space_id, 'objectId', e.object_id, 'userId', e.user_id, 'old', e.old, 'new', e.new)
+      FROM audit_entries e
+      WHERE e.tenant_id = v_tenant
+        AND (p_after = '' OR (e.at, e.audit_id)
+          > (nullif(split_part(p_after, '|', 1), '')::timestamptz, nullif(split_part(p_after, '|', 2), '')::bigint))
+        AND (e.actor = p_user OR e.user_id = p_user OR (e.object_id = p_user AND e.table_name <> 'world_objects')
+          OR strpos(e.old::text, v_named) > 0 OR strpos(e.new::text, v_named) > 0)
+      ORDER BY e.at, e.audit_id LIMIT p_limit;
+  END CASE;
+END
+$$;

@@ -2,6 +2,8 @@ import { readJson } from '../http/body.ts';
 import type { AppContext } from '../http/context.ts';
 import { refuseConditions } from '../http/etag.ts';
 import { isJsonObject, readParam, refuseOther } from '../http/input.ts';
+import { streamPieces } from '../http/ndjson.ts';
+import { wantsRepresentation } from '../http/prefer.ts';
 import { readQuery } from '../http/query.ts';
 import { answerWritten } from '../http/written.ts';
 
@@ -33,6 +35,17 @@ export async function deleteUser(c: AppContext): Promise<Response> {
   refuseConditions(c);
   const id = readParam(c, 'id');
   const { sessions } = c.get('services');
-  await sessions.eraseWith(c.get('principal').tenantId, id, () => c.get('worlds').eraseUser(id));
-  return c.body(null, 204);
+  const { tenantId } = c.get('principal');
+  const erased = await sessions.eraseWith(tenantId, id, () => c.get('worlds').eraseUser(id));
+  c.header('Vary', 'Prefer', { append: true });
+  if (!wantsRepresentation(c)) return c.body(null, 204);
+  c.header('Preference-Applied', 'return=representation');
+  return c.json({ erased });
+}
+
+/** GET /v1/users/{id}/export */
+export async function exportUser(c: AppContext): Promise<Response> {
+  readQuery(c, []);
+  const pieces = await c.get('worlds').exportUser(readParam(c, 'id'), { now: c.get('services').now });
+  return c.body(streamPieces(c, pieces), 200, { 'Content-Type': 'application/json' });
 }

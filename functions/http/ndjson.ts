@@ -67,6 +67,29 @@ export function streamLines(c: AppContext, lines: AsyncGenerator<object>): Reada
   );
 }
 
+/** Text as the body of an answer, made as fast as it is taken. If it breaks off, so does the answer, and the log knows why. */
+export function streamPieces(c: AppContext, pieces: AsyncGenerator<string>): ReadableStream<Uint8Array> {
+  return new ReadableStream<Uint8Array>(
+    {
+      async pull(controller) {
+        try {
+          const piece = await pieces.next();
+          if (piece.done) controller.close();
+          else controller.enqueue(encoder.encode(piece.value));
+        } catch (error) {
+          toErrorLine(c, error);
+          controller.error(error);
+        }
+      },
+      async cancel() {
+        await pieces.return(undefined);
+      },
+    },
+    { highWaterMark: 0 },
+  );
+}
+
+/** Notes the failure in the log. */
 function toErrorLine(c: AppContext, error: unknown): object {
   const { code, message } =
     error instanceof AppError && error.code !== 'internal'

@@ -21,3 +21,9 @@ export function applyWish(c: AppContext, wish: Wish): void {
   c.header('Preference-Applied', wish);
   c.header('Vary', 'Prefer', { append: true });
 }
+
+/** Whether the caller wants to see the result of a write that is answered without one by default. */
+export function wantsRepresentation(c: AppContext): boolean {
+  const preferences = (c.req.header('Prefer') ?? '').toLowerCase().split(',');
+  return preferences.some((preference) => /^\s*return\s*=\s*"?representation"?\s*(;|$)/.test(preference));
+}

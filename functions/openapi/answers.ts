@@ -5,6 +5,7 @@ import { type Report, type ReportName, VIEWS, type ViewName } from '../../src/an
 import type { EventCounts } from '../../src/events/event-log.ts';
 import type { PresentPerson } from '../../src/live/presence.ts';
 import type { DeadLetter } from '../../src/log/dead-letters.ts';
+import type { ErasedPerson } from '../../src/persistence-layer.ts';
 import { LIMITS } from '../../src/world/limits.ts';
 import type { SentOperation } from '../../src/world/operation.ts';
 import { idSchema } from '../../src/world/schemas.ts';
@@ -235,6 +236,118 @@ export const userAnswer: z.ZodType<User> = z.strictObject({
   properties: propertiesAnswer,
   createdAt: timeAnswer,
   lastSeenAt: timeAnswer.nullable(),
+});
+
+/** Each count is of what the erasure deleted or changed. */
+export const erasedPersonAnswer: z.ZodType<{ erased: ErasedPerson }> = z.strictObject({
+  erased: z.strictObject({
+    profiles: countAnswer,
+    memberships: countAnswer.describe('With their avatars.'),
+    sessions: countAnswer,
+    messages: countAnswer,
+    events: countAnswer,
+    days: countAnswer.describe('Days on which the person was in a space.'),
+    deadLetters: countAnswer,
+    spilled: countAnswer.describe('Requests that wait for Redis. They return without the person.'),
+    authors: countAnswer.describe('1 if the person had signed objects, which have a pseudonym now.'),
+    files: countAnswer.describe('Media files that only the `avatarUrl` of the person named.'),
+    audit: countAnswer.describe('Rows of the audit, which keep their hash.'),
+    keys: countAnswer.describe('Keys and members in Redis.'),
+  }),
+});
+
+const spaceOfPerson = { spaceId: idSchema };
+/** The document of `exportPerson`. */
+export const personExportAnswer = z.strictObject({
+  format: z.literal('worldkeep-person/1'),
+  exportedAt: timeAnswer,
+  user: z.lazy(() => userAnswer),
+  sessionData: z.unknown().describe('The data that a game server keeps of the person in Redis; null: none.'),
+  memberships: z.array(
+    z.strictObject({
+      ...spaceOfPerson,
+      role: z.enum(['viewer', 'editor', 'owner']),
+      joinedAt: timeAnswer,
+      properties: propertiesAnswer.describe('Of the avatar.'),
+      position: vectorAnswer.nullable().describe('Null: the person has no avatar there.'),
+      rotation: rotationAnswer.nullable(),
+    }),
+  ),
+  sessions: z.array(
+    z.strictObject({
+      id: idSchema,
+      ...spaceOfPerson,
+      role: z.enum(['viewer', 'editor', 'owner']),
+      createdAt: timeAnswer,
+      expiresAt: timeAnswer,
+      lastHeartbeatAt: timeAnswer.nullable(),
+      endedAt: timeAnswer.nullable(),
+    }),
+  ),
+  messages: z.array(
+    z.strictObject({
+      id: idSchema,
+      ...spaceOfPerson,
+      text: z.string(),
+      kind: z.string(),
+      seq: seqAnswer,
+      createdAt: timeAnswer,
+      deletedAt: timeAnswer.nullable().describe('A deleted message stays for some days.'),
+    }),
+  ),
+  objects: z.array(
+    z.strictObject({
+      id: idSchema,
+      ...spaceOfPerson,
+      created: z.boolean(),
+      updated: z.boolean().describe('The person made the last change.'),
+    }),
+  ),
+  events: z.array(
+    z.strictObject({
+      id: z.string(),
+      type: z.string(),
+      spaceId: nullableId,
+      at: timeAnswer,
+      data: propertiesAnswer,
+    }),
+  ),
+  days: z.array(
+    z.strictObject({ day: z.iso.date(), spaceId: nullableId, sessions: countAnswer, seconds: countAnswer }),
+  ),
+  deadLetters: z.array(
+    z.strictObject({
+      id: idSchema,
+      ...spaceOfPerson,
+      op: z.custom<DeadLetter['op']>(),
+      createdAt: timeAnswer,
+    }),
+  ),
+  spilled: z
+    .array(
+      z.strictObject({
+        ...spaceOfPerson,
+        createdAt: timeAnswer,
+        operations: z.array(z.custom<SentOperation>()),
+      }),
+    )
+    .describe('Requests that wait for their return into Redis.'),
+  audit: z.array(
+    z.strictObject({
+      id: countAnswer,
+      at: timeAnswer,
+      actor: z.string().nullable(),
+      requestId: z.string().nullable(),
+      table: z.string(),
+      action: z.string(),
+      spaceId: nullableId,
+      objectId: z.string().nullable(),
+      userId: nullableId,
+      old: propertiesAnswer.nullable(),
+      new: propertiesAnswer.nullable(),
+    }),
+  ),
+  complete: z.literal(true).describe('The last member. A document without it broke off.'),
 });
 
 export const issuedSessionAnswer: z.ZodType<IssuedSession> = z.strictObject({

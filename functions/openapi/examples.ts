@@ -86,6 +86,33 @@ export const ISSUED_SESSION = {
   expiresAt: AT,
 };
 
+export const ERASED_PERSON = {
+  erased: {
+    ...{ profiles: 1, memberships: 1, sessions: 2, messages: 12, events: 9, days: 3 },
+    ...{ deadLetters: 0, spilled: 0, authors: 1, files: 1, audit: 31, keys: 2 },
+  },
+};
+export const PERSON_EXPORT = {
+  format: 'worldkeep-person/1',
+  exportedAt: AT,
+  user: USER,
+  sessionData: null,
+  memberships: [
+    { spaceId: 'plaza', role: 'editor', joinedAt: AT, properties: {}, position: null, rotation: null },
+  ],
+  sessions: [],
+  messages: [
+    { id: 'c1', spaceId: 'plaza', text: 'hello', kind: 'text', seq: SEQ, createdAt: AT, deletedAt: null },
+  ],
+  objects: [{ id: 'chair', spaceId: 'plaza', created: true, updated: false }],
+  events: [{ id: 'e1', type: 'user.spawn', spaceId: 'plaza', at: AT, data: {} }],
+  days: [{ day: '2026-11-22', spaceId: 'plaza', sessions: 1, seconds: 600 }],
+  deadLetters: [],
+  spilled: [],
+  audit: [],
+  complete: true,
+};
+
 export const PRESENT_PERSON = { userId: 'ann', sessions: 1, joinedAt: AT, lastSeenAt: AT };
 
 export const KEY_INPUT = { scopes: ['read', 'write'], expiresAt: '2030-01-31T00:00:00Z' };

@@ -2,8 +2,16 @@ import { LIMITS } from '../../src/world/limits.ts';
 import { userSearchSchema } from '../../src/world/schemas.ts';
 import { listPresence } from '../api/presence.ts';
 import { deleteSession, postHeartbeat, postSession } from '../api/sessions.ts';
-import { deleteUser, getUser, listUsers, putUser } from '../api/users.ts';
-import { ISSUED_SESSION, PRESENT_PERSON, SESSION_INPUT, USER, USER_INPUT } from '../openapi/examples.ts';
+import { deleteUser, exportUser, getUser, listUsers, putUser } from '../api/users.ts';
+import {
+  ERASED_PERSON,
+  ISSUED_SESSION,
+  PERSON_EXPORT,
+  PRESENT_PERSON,
+  SESSION_INPUT,
+  USER,
+  USER_INPUT,
+} from '../openapi/examples.ts';
 import type { Route } from '../openapi/types.ts';
 import { answer, json, PAGE_QUERY, unshown } from './shorthand.ts';
 
@@ -86,8 +94,25 @@ export const PEOPLE_ROUTES: readonly Route[] = [
     takesLong: true,
     summary: 'Erase a person',
     description:
-      'Deletes their row, memberships, avatars, sessions and events. Their messages stay without an author, and their objects get a pseudonym that leads back to nobody. A session in another process may still write for some seconds: erase again to remove that too.',
-    answers: { 204: { description: 'The person is erased.' } },
+      'Deletes their profile, memberships, avatars, sessions, messages, events and keys in Redis, and the file that only their `avatarUrl` names. Their objects get a pseudonym that leads back to nobody. The audit keeps that something happened, and loses who and what. A session in another process may still write for some seconds: erase again to remove that too. `Prefer: return=representation` asks for the counts.',
+    answers: {
+      200: answer('The person is erased.', 'ErasedPerson', ERASED_PERSON, ['Preference-Applied']),
+      204: { description: 'The person is erased.' },
+    },
+    problems: ['not_found'],
+  },
+  {
+    method: 'get',
+    path: `${USER_PATH}/export`,
+    operationId: 'exportUser',
+    tag: 'People',
+    access: ['admin'],
+    handler: exportUser,
+    takesLong: true,
+    summary: 'Everything that is stored of a person',
+    description:
+      'One JSON document. Queued writes are committed first. It is streamed: a document that broke off has no `"complete": true` at its end.',
+    answers: { 200: answer('The document.', 'PersonExport', PERSON_EXPORT) },
     problems: ['not_found'],
   },
   {

@@ -233,7 +233,7 @@ export class Sessions {
   }
 
   /** Erases a person by `erase`, which removes their stays, and then takes none of those for found or present any longer. */
-  async eraseWith(tenantId: string, userId: string, erase: () => Promise<void>): Promise<void> {
+  async eraseWith<Erased>(tenantId: string, userId: string, erase: () => Promise<Erased>): Promise<Erased> {
     // Asked before: afterwards nothing says where they were.
     const spaceIds =
       this.#presence === null
@@ -241,11 +241,12 @@ export class Sessions {
         : await this.#store.listSpacesOf(
             ...([tenantId, checkId(userId, '/id'), toTime(this.#now()), ERASED_SPACES_MAX] as const),
           );
-    await erase();
+    const erased = await erase();
     this.#known.forget((session) => session.tenantId === tenantId && session.userId === userId);
     await this.#notify((presence) =>
       Promise.all(spaceIds.map((spaceId) => presence.leaveWhole({ tenantId, spaceId, userId }))),
     );
+    return erased;
   }
 
   /** Takes a space's sessions for found or present no longer: it has just been deleted. */

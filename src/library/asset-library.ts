@@ -164,6 +164,11 @@ export class AssetLibrary {
     if (objectKey !== null) await this.#removeObject(tenantId, objectKey);
   }
 
+  /** Deletes an object that nothing names any more. If the bucket is away, a sweep deletes it. */
+  async removeObject(tenantId: string, objectKey: string): Promise<void> {
+    await this.#removeObject(tenantId, objectKey);
+  }
+
   /** Starts an upload in parts. @throws no_asset_store, body_too_large, quota_exceeded */
   async beginUpload(
     tenantId: string,

@@ -3,6 +3,7 @@ import type { WriteTarget } from '../log/world-log.ts';
 import type { WorldItem, WorldReader, WorldSelection } from '../world/state-lines.ts';
 import type {
   ChatMessage,
+  JsonObject,
   Seq,
   Space,
   SpaceInput,
@@ -87,8 +88,18 @@ export interface WorldStore {
     page: { after: string; search: string; limit: number },
   ): Promise<{ users: User[]; next: string | null }>;
   loadUser(tenantId: string, userId: string): Promise<User | null>;
-  /** @returns whether there was anything to erase. */
-  eraseUser(tenantId: string, userId: string): Promise<boolean>;
+  /** @returns `objectKey`: the object of the bucket that nothing names any more; null if there was nothing to erase */
+  eraseUser(tenantId: string, userId: string): Promise<{ rows: ErasedRows; objectKey: string | null } | null>;
+  /** The logs of the tenant's spaces. `isSpilled`: requests wait there for their return. */
+  listLogs(tenantId: string): Promise<(TracedLog & { isSpilled: boolean })[]>;
+  /** The messages of a person that readers of a log may show. */
+  listShownMessages(tenantId: string, userId: string): Promise<{ spaceId: string; ids: string[] }[]>;
+  /** A page of one part of what is stored of a person. @param after the `next` of the page before, '' for the first */
+  exportPerson(
+    tenantId: string,
+    userId: string,
+    page: { part: PersonPart; after: string },
+  ): Promise<{ items: JsonObject[]; next: string | null }>;
   loadStatistics(tenantId: string, spaceId: string): Promise<SpaceStatistics | null>;
   countTenant(tenantId: string): Promise<TenantCounts>;
   /** The seq and rev of a state, without the state: what its ETag is made of. */
@@ -99,4 +110,60 @@ export interface TenantCounts {
   users: number;
   objects: number;
   models: number;
+}
+
+/** What an erasure deleted or changed in Postgres, by kind. */
+export interface ErasedRows {
+  profiles: number;
+  memberships: number;
+  sessions: number;
+  messages: number;
+  events: number;
+  days: number;
+  deadLetters: number;
+  /** Requests that wait for Redis. */
+  spilled: number;
+  /** 1 if the person had signed objects. */
+  authors: number;
+  /** Files that only the person's avatarUrl named. */
+  files: number;
+  /** Rows of the audit. */
+  audit: number;
+}
+
+/** The same with the keys of Redis that were the person's. */
+export interface ErasedPerson extends ErasedRows {
+  keys: number;
+}
+
+/** The parts of an export of a person, in their order. */
+export const PERSON_PARTS = [
+  'memberships',
+  'sessions',
+  'messages',
+  'objects',
+  'events',
+  'days',
+  'deadLetters',
+  'spilled',
+  'audit',
+] as const;
+export type PersonPart = (typeof PERSON_PARTS)[number];
+
+export interface TracedLog {
+  spaceId: string;
+  incarnation: string;
+}
+
+/** The part of Redis that an erasure needs. Every method may take several commands, and rejects with store_unavailable. */
+export interface PersonTraces {
+  ping(): Promise<void>;
+  /** @returns the newest seq of a log that names the person; null: none does */
+  findInLog(tenantId: string, log: TracedLog, userId: string): Promise<Seq | null>;
+  /** Takes the person out of a space. @returns whether the log up to `seq` was committed, and so is trimmed */
+  forget(tenantId: string, log: TracedLog, userId: string, seq: Seq | null): Promise<boolean>;
+  /** Removes all copies of the tenant and the keys of the person. @returns the number of the person's keys */
+  removeKeys(tenantId: string, userId: string): Promise<number>;
+  /** What a game server keeps of the person; null: nothing */
+  readSessionData(tenantId: string, userId: string): Promise<string | null>;
 }

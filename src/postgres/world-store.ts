@@ -3,7 +3,9 @@ import type { Postgres } from './client.ts';
 import { deleteSpace } from './operations/delete-space.ts';
 import { ensureTenant } from './operations/ensure-tenant.ts';
 import { eraseUser } from './operations/erase-user.ts';
+import { exportPerson } from './operations/export-person.ts';
 import { listMessages, loadMessage } from './operations/list-messages.ts';
+import { listLogs, listShownMessages } from './operations/list-traces.ts';
 import { listUsers } from './operations/list-users.ts';
 import { referencesAsset } from './operations/load-assets.ts';
 import { countTenant, loadStateVersion, loadStatistics } from './operations/load-counts.ts';
@@ -42,6 +44,9 @@ export function createWorldStore(postgres: Postgres): WorldStore {
     listUsers: (...args) => listUsers(postgres, ...args),
     loadUser: (...args) => loadUser(postgres, ...args),
     eraseUser: (...args) => eraseUser(postgres, ...args),
+    listLogs: (...args) => listLogs(postgres, ...args),
+    listShownMessages: (...args) => listShownMessages(postgres, ...args),
+    exportPerson: (...args) => exportPerson(postgres, ...args),
     loadStatistics: (...args) => loadStatistics(postgres, ...args),
     countTenant: (...args) => countTenant(postgres, ...args),
     loadStateVersion: (...args) => loadStateVersion(postgres, ...args),

@@ -222,6 +222,22 @@ export function matchCopyKeys(space: SpaceAddress | null): string {
   return `${KEY_PREFIX}:{${space === null ? '*' : `${spaceMember(space)}}:*`}`;
 }
 
+/** The SCAN pattern of all keys of a tenant and its spaces. */
+export function matchTenantKeys(tenantId: string): string {
+  return `${KEY_PREFIX}:{${tenantId}[!}]*`;
+}
+
+/**
+ * Whether a key of a tenant is a person's: their session data, budgets, and answers to their requests. Names that servers chose, such as
+ * their idempotency keys, are not looked at.
+ */
+export function isKeyOfPerson(key: string, userId: string): boolean {
+  const rest = key.slice(key.indexOf('}:') + 2);
+  const own = [`user-session:${userId}`, `chat-budget:${userId}`, `budget:u:${userId}`];
+  const begins = [`idem:u:${userId}!`, `message:u:${userId}!`, `rate:action!${userId}!`];
+  return own.includes(rest) || begins.some((text) => rest.startsWith(text));
+}
+
 interface SpaceAddress {
   tenantId: string;
   spaceId: string;

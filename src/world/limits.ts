@@ -45,6 +45,10 @@ export const LIMITS = {
   /** Milliseconds after which a cleanup begins no new batch, and batches of one call: a Worker may send 1,000 requests. */
   cleanupMsMax: 20_000,
   cleanupBatchesMax: 400,
+  /** Times that an erasure looks for entries that came meanwhile. */
+  erasureRoundsMax: 3,
+  /** Rows of one page of the export of a person. */
+  exportRowsMax: 500,
   /** Days after today for which the tables of events are there. */
   eventDaysAhead: 7,
   /** Days that these are kept: expired and revoked keys, days of people and spaces, runs of jobs. */

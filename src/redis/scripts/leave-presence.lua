@@ -12,21 +12,10 @@ Replies 1 if the person has left by this, else 0.
 local userId = ARGV[5]
 local wasThere = redis.call('HEXISTS', people, userId) == 1
 
-local function finish(member)
-  redis.call('ZADD', ended, print(now), member)
-  remove(member, 'leave')
-end
-
 if ARGV[6] ~= '' then
   finish(userId .. '!' .. ARGV[6])
 elseif wasThere then
-  -- It searches all sessions of the space. Erasing a person is rare.
-  local prefix = userId .. '!'
-  for _, member in ipairs(redis.call('ZRANGE', stays, 0, -1)) do
-    if string.sub(member, 1, #prefix) == prefix then
-      finish(member)
-    end
-  end
+  finishAll(userId)
 end
 redis.call('ZREMRANGEBYSCORE', ended, '-inf', print(now - ARGV[4]))
 redis.call('PEXPIRE', ended, ARGV[4])

@@ -15,7 +15,7 @@ sweep(100)
 
 local userId = ARGV[5]
 local stay = userId .. '!' .. ARGV[6]
-if redis.call('ZSCORE', ended, stay) then
+if redis.call('ZSCORE', ended, ARGV[6]) then
   return {0, unpack(silentPeople)}
 end
 local isNew = redis.call('ZADD', stays, print(now), stay) == 1

@@ -64,6 +64,7 @@ GET /v1/users                              no   no    yes    no     no     no
 GET /v1/users/:id                          yes  no    no     yes    yes    yes
 PUT /v1/users/:id                          no   yes   no     yes    yes    yes
 DELETE /v1/users/:id                       no   yes   no     no     no     no
+GET /v1/users/:id/export                   no   no    yes    no     no     no
 POST /v1/sessions                          no   yes   no     no     no     no
 POST /v1/sessions/:id/heartbeat            no   yes   no     yes    yes    yes
 DELETE /v1/sessions/:id                    no   yes   no     yes    yes    yes

@@ -4,7 +4,7 @@
 -- KEYS[2] stays, a sorted set: userId!sessionId by the last heartbeat, in milliseconds
 -- KEYS[3] people, a hash by userId: joined, last heartbeat (milliseconds), number of sessions
 -- KEYS[4] names, a sorted set: the userIds in their order, all with the score 0
--- KEYS[5] ended, a sorted set like stays: sessions that ended. A late heartbeat must not revive them.
+-- KEYS[5] ended, a sorted set: sessionIds of sessions that ended. A late heartbeat must not revive them, also not of an erased person.
 --
 -- ARGV[1] [2] the name of the live channel before and after the incarnation
 -- ARGV[3] milliseconds of silence after which a stay is over
@@ -91,4 +91,19 @@ local function sweep(max)
     remove(member, 'time_out')
   end
   return #silent
+end
+
+local function finish(member)
+  redis.call('ZADD', ended, print(now), string.match(member, '[^!]+$'))
+  remove(member, 'leave')
+end
+
+-- It searches all sessions of the space. Erasing a person is rare.
+local function finishAll(userId)
+  local prefix = userId .. '!'
+  for _, member in ipairs(redis.call('ZRANGE', stays, 0, -1)) do
+    if string.sub(member, 1, #prefix) == prefix then
+      finish(member)
+    end
+  end
 end
