@@ -15,6 +15,8 @@ interface Person {
 }
 
 const EMPTY_PAGES_MAX = 20;
+/** The end of an export. */
+const COMPLETE = /"complete":\s*true\s*\}\s*$/;
 
 /** Finds people, exports and erases them. */
 export function showPeople({ server }: Context): Section {
@@ -36,7 +38,10 @@ export function showPeople({ server }: Context): Section {
     button.disabled = true;
     try {
       const answer = await server.send('GET', `/v1/users/${encodeId(id)}/export`);
-      save(await answer.blob(), `${id}.json`);
+      const content = await answer.text();
+      // The server sends the document while it reads, and may break off.
+      if (!COMPLETE.test(content)) throw new Error(`The export of ${id} broke off. Try again.`);
+      save(new Blob([content], { type: 'application/json' }), `${id}.json`);
     } catch (error) {
       notify(describeFailure(error));
     }
@@ -52,8 +57,12 @@ export function showPeople({ server }: Context): Section {
     };
     if (!(await confirm(question))) return;
     try {
-      await server.send('DELETE', `/v1/users/${encodeId(id)}`);
-      notify(`${id} is erased.`);
+      const answer = await server.call<{ erased: Record<string, number> } | null>(
+        'DELETE',
+        `/v1/users/${encodeId(id)}`,
+        { headers: { Prefer: 'return=representation' } },
+      );
+      notify(`${id} is erased. ${describeErased(answer?.erased ?? {})}`);
     } catch (error) {
       notify(
         error instanceof Refused && error.status === 404
@@ -91,6 +100,11 @@ export function showPeople({ server }: Context): Section {
     void pages.reload();
   });
   return { show: () => void pages.reload() };
+}
+
+function describeErased(counts: Record<string, number>): string {
+  const parts = Object.entries(counts).filter(([, count]) => count > 0);
+  return parts.map(([name, count]) => `${name}: ${count.toLocaleString()}`).join(', ');
 }
 
 /** Saves a file in the folder of downloads. */

@@ -20,15 +20,19 @@ interface PlotOptions {
   isSparse?: boolean;
 }
 
-const HEIGHT = 150;
+const HEIGHT = 140;
 const AXIS = { stroke: '#b9c3d3', grid: { stroke: '#2a3242', width: 1 }, ticks: { stroke: '#2a3242' } };
-/** The newest minutes that a plot shows. */
-const SHOWN_SECONDS = 300;
+/** The newest part of the history that a plot shows, and the width of a plot that has just begun. */
+const SHOWN_SECONDS = { max: 300, min: 60 };
 /** Plots with this key show the same moment under the pointer. */
 const SYNC_KEY = 'operations';
 
+const clamp = (value: number, { min, max }: typeof SHOWN_SECONDS) => Math.min(Math.max(value, min), max);
 const count = (value: number): string => value.toLocaleString(undefined, { maximumFractionDigits: 1 });
-const milliseconds = (value: number): string => `${count(value)} ms`;
+const milliseconds = (value: number): string =>
+  value < 1_000 ? `${count(value)} ms` : `${count(value / 1_000)} s`;
+const percent = (part: number): string => `${count(part * 100)} %`;
+const CLOCK = new Intl.DateTimeFormat(undefined, { hour: '2-digit', minute: '2-digit', second: '2-digit' });
 
 const NOT_COUNTED = 'none in the last seconds, or not counted for this key';
 
@@ -57,10 +61,13 @@ const PLOTS: readonly PlotOptions[] = [
     topMin: 10,
     none: 'waiting for two answers',
   },
+  plotLatency('Latency of updates', 'append'),
+  plotLatency('Latency of state reads', 'read'),
+  plotLatency('From append to commit', 'commit'),
   {
     title: 'Hit rate of states',
     lines: [{ name: 'hitRate', label: 'hits', color: '#6fdc8c' }],
-    format: (value) => `${(value * 100).toFixed(1)} %`,
+    format: percent,
     topMin: 1,
     none: NOT_COUNTED,
     isSparse: true,
@@ -72,9 +79,6 @@ const PLOTS: readonly PlotOptions[] = [
     topMin: 5,
     none: 'waiting for two answers',
   },
-  plotLatency('Latency of updates', 'append'),
-  plotLatency('Latency of state reads', 'read'),
-  plotLatency('From append to commit', 'commit'),
 ];
 
 function plotLatency(title: string, of: 'append' | 'read' | 'commit'): PlotOptions {
@@ -136,15 +140,20 @@ function showPlot(
       cursor: { sync: { key: SYNC_KEY }, drag: { x: false, y: false }, y: false },
       scales: {
         x: {
-          range: (_plot, _from, to) => {
+          range: (_plot, from, to) => {
             const end = to ?? Date.now() / 1_000;
-            return [end - SHOWN_SECONDS, end];
+            return [end - clamp(end - (from ?? end), SHOWN_SECONDS), end];
           },
         },
         y: { range: (_plot, _from, to) => [0, Math.max(topMin, (to ?? 0) * 1.1)] },
       },
       axes: [
-        { ...AXIS, space: 70 },
+        {
+          ...AXIS,
+          space: 90,
+          size: 30,
+          values: (_plot, ticks) => ticks.map((second) => CLOCK.format(second * 1_000)),
+        },
         { ...AXIS, size: 62, values: (_plot, ticks) => ticks.map(format) },
       ],
       series: [
