@@ -75,14 +75,13 @@ export function showKeys({ server, keyId }: Context): Section {
       const { id, scopes, createdAt, expiresAt, revokedAt } = key;
       const button = makeButton('Revoke', () => void revoke(key));
       button.ariaLabel = `Revoke ${id}`;
-      button.hidden = revokedAt !== null;
       return makeRow(
         [make('code', {}, id), id === keyId ? ' (yours)' : null],
         scopes.join(', '),
         makeTime(createdAt),
         makeTime(expiresAt, 'never'),
         makeTime(revokedAt),
-        button,
+        revokedAt === null ? button : null,
       );
     },
   });

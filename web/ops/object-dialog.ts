@@ -30,15 +30,18 @@ const TEXTS = ['name', 'modelId', 'parentId'] as const;
 const CONFLICT =
   'Somebody else changed this object since you opened it, so nothing was saved. "Load again" shows the object as it is now, and drops your changes.';
 
-/**
- * Shows one object with its audit, and changes it. A change names the seq that the person saw, so it never overwrites another one.
- * @param onChange gets the object as it is now; null if it is deleted
- */
+export interface OpenedObject {
+  space: string;
+  id: string;
+  /** Gets the object as it is now; null if it is deleted. */
+  onChange(object: EditedObject | null): void;
+  onClose(): void;
+}
+
+/** Shows one object with its audit, and changes it. A change names the seq that the person saw, so it never overwrites another one. */
 export async function openObject(
   context: Context,
-  space: string,
-  id: string,
-  onChange: (object: EditedObject | null) => void,
+  { space, id, onChange, onClose }: OpenedObject,
 ): Promise<void> {
   const { server } = context;
   const dialog = find<HTMLDialogElement>('object-dialog');
@@ -131,7 +134,14 @@ export async function openObject(
   find('reload-object').addEventListener('click', () => void run(load), { signal });
   find('delete-object').addEventListener('click', () => void run(remove), { signal });
   find('close-object').addEventListener('click', () => dialog.close(), { signal });
-  dialog.addEventListener('close', () => closing.abort(), { signal });
+  dialog.addEventListener(
+    'close',
+    () => {
+      closing.abort();
+      onClose();
+    },
+    { signal },
+  );
   dialog.showModal();
   void audit.reload();
   await run(load);

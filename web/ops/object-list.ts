@@ -87,7 +87,9 @@ export class ObjectList {
   replace(id: string, object: ListedObject | null): void {
     for (const list of [this.#loaded, this.#found]) {
       const at = list.findIndex((listed) => listed.id === id);
-      if (at !== -1) list.splice(at, 1, ...(object === null ? [] : [pick(object)]));
+      // An object that is the same keeps its row, and so the focus.
+      if (at === -1 || (object !== null && isSame(list[at], pick(object)))) continue;
+      list.splice(at, 1, ...(object === null ? [] : [pick(object)]));
     }
     this.#onChange();
   }
@@ -124,6 +126,10 @@ export class ObjectList {
   #hasToLoad(): boolean {
     return (this.#search === '' ? this.#loaded : this.#found).length < this.#wanted;
   }
+}
+
+function isSame(a: ListedObject | undefined, b: ListedObject): boolean {
+  return JSON.stringify(a) === JSON.stringify(b);
 }
 
 /** Without properties, which may be large. */

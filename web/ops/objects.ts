@@ -46,7 +46,12 @@ export function showObjects(context: Context): ObjectsSection {
 
   function edit(id: string): void {
     const shown = list;
-    void openObject(context, space, id, (object) => shown?.replace(id, object));
+    const onClose = () => {
+      // A row that was made again has lost the focus.
+      const buttons = [...table.querySelectorAll('button')];
+      buttons.find(({ title }) => title === id)?.focus();
+    };
+    void openObject(context, { space, id, onClose, onChange: (object) => shown?.replace(id, object) });
   }
 
   function show(): void {
