@@ -114,6 +114,7 @@ describe('[T2a] row security', () => {
       'metric_flushes_pkey (token)',
       'object_removals_newest (world)',
       'object_removals_world_object_id_pk (world)',
+      'spaces_by_world (world)',
       'tenants_number_unique (number)',
       'view_refreshes_pkey (view_name)',
       'world_objects_world_object_id_pk (world)',

@@ -30,10 +30,10 @@ const S3_VARIABLES = {
 export function composeNode(env: Env, fetchAsset: FetchAsset | null = null): Composition {
   const trustedProxies = readTrustedProxies(env);
   return compose(env, {
-    openPostgres: ({ url, httpUrl, poolSize, timeoutMs, readHeaders }) =>
+    openPostgres: ({ url, httpUrl, poolSize, timeoutMs, readHeaders, readCaller }) =>
       httpUrl === null
-        ? openPg({ databaseUrl: url, poolSizeMax: poolSize, timeoutMs })
-        : openNeon({ databaseUrl: url, fetchEndpoint: httpUrl, timeoutMs, readHeaders }),
+        ? openPg({ databaseUrl: url, poolSizeMax: poolSize, timeoutMs, readCaller })
+        : openNeon({ databaseUrl: url, fetchEndpoint: httpUrl, timeoutMs, readHeaders, readCaller }),
     openRedis: (redis) => (redis.kind === 'tcp' ? openTcpRedis(redis) : openUpstash(redis)),
     openLive: (redis) => (redis.kind === 'tcp' ? openTcpLive(redis) : openUpstashLive(redis)),
     openBucket(bucket) {

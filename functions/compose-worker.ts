@@ -22,13 +22,14 @@ export const FILES_BINDING = 'PAGE_FILES';
  */
 export function composeWorker(env: Env, bucket?: unknown, files?: unknown): Composition {
   return compose(env, {
-    openPostgres({ url, httpUrl, timeoutMs, readHeaders }) {
+    openPostgres({ url, httpUrl, timeoutMs, readHeaders, readCaller }) {
       if (httpUrl === null && isLoopback(new URL(url).hostname))
         throw misconfigured(
           'DATABASE_URL',
           'is a local address, but these functions can connect only over HTTP. Set DATABASE_HTTP_URL to the database’s HTTP address.',
         );
-      return openNeon({ databaseUrl: url, fetchEndpoint: httpUrl ?? undefined, timeoutMs, readHeaders });
+      const fetchEndpoint = httpUrl ?? undefined;
+      return openNeon({ databaseUrl: url, fetchEndpoint, timeoutMs, readHeaders, readCaller });
     },
     openRedis: (redis) => openUpstash(requireUpstash(redis)),
     openLive: (redis) => openUpstashLive(requireUpstash(redis)),

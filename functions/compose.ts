@@ -4,6 +4,7 @@ import { ApiKeys } from '../src/access/api-keys.ts';
 import { RateLimiter } from '../src/access/rate-limiter.ts';
 import { Sessions } from '../src/access/sessions.ts';
 import { Analytics } from '../src/analytics/analytics.ts';
+import { Audit } from '../src/audit/audit.ts';
 import {
   type BucketConfig,
   type Config,
@@ -37,7 +38,8 @@ import { PersistenceLayer } from '../src/persistence-layer.ts';
 import { createAnalyticsStore } from '../src/postgres/analytics-store.ts';
 import { createApiKeyStore } from '../src/postgres/api-key-store.ts';
 import { createAssetStore } from '../src/postgres/asset-store.ts';
-import type { Postgres } from '../src/postgres/client.ts';
+import { createAuditStore } from '../src/postgres/audit-store.ts';
+import { type Caller, NO_CALLER, type Postgres } from '../src/postgres/client.ts';
 import { createDrainStore } from '../src/postgres/drain-store.ts';
 import { logQueries } from '../src/postgres/log-queries.ts';
 import { createStateLoader } from '../src/postgres/operations/load-snapshot.ts';
@@ -61,7 +63,7 @@ import { openEvents } from './compose-events.ts';
 import { countBatch, openFigures, openMetrics } from './compose-metrics.ts';
 import { openMemory, openSpill, returnsSpilled } from './compose-outages.ts';
 import { openUpkeep } from './compose-upkeep.ts';
-import type { AppContext, AppEnv, Services } from './http/context.ts';
+import type { AppContext, AppEnv, Principal, Services } from './http/context.ts';
 import { describeError } from './http/describe-error.ts';
 import { createLog, type Log } from './http/log.ts';
 import type { FetchAsset } from './http/static-files.ts';
@@ -73,7 +75,7 @@ const JOB_CONNECTIONS = 2;
 /** The differences between the runtimes. */
 export interface Runtime {
   /** Called once for requests and once for jobs, which take longer. @throws misconfigured for a store it cannot reach. */
-  openPostgres(database: DatabaseConfig & Outgoing): Postgres;
+  openPostgres(database: DatabaseConfig & Outgoing & { readCaller: () => Caller }): Postgres;
   /** Called once. @throws misconfigured for a store it cannot reach. */
   openRedis(redis: RedisConfig & Outgoing): RedisClient;
   /** Called once, where there is a Redis. */
@@ -113,9 +115,10 @@ export function compose(env: Env, runtime: Runtime): Composition {
   refuseUnserved(config, runtime);
   if (config.database === null) throw misconfigured('DATABASE_URL', 'must be set.');
   const readHeaders = () => readTraceHeaders(tryGetContext<AppEnv>()?.get('trace'));
+  const audit = { auditsMoves: config.auditTransforms };
   const now = () => Date.now();
   const log = createLog({ level: config.logLevel, now });
-  const guardedPostgres = withBreaker(openPostgres({ ...config.database, readHeaders }));
+  const guardedPostgres = withBreaker(openPostgres({ ...config.database, readHeaders, readCaller }));
   const postgres = config.queryLoggingEnabled
     ? logQueries(guardedPostgres, { now, onQuery: (event) => log('info', 'query', { ...event }) })
     : guardedPostgres;
@@ -125,10 +128,11 @@ export function compose(env: Env, runtime: Runtime): Composition {
     poolSize: JOB_CONNECTIONS,
     timeoutMs: LIMITS.refreshMsMax,
     readHeaders,
+    readCaller,
   });
   const credentials = withDeadline(postgres, LIMITS.storeSlowMs);
   const redis = config.redis === null ? null : openRedis({ ...config.redis, readHeaders });
-  const drainStore = createDrainStore(postgres);
+  const drainStore = createDrainStore(postgres, audit);
   const logs = redis && openLogs(redis, drainStore, { now, log });
   const logStore = logs?.store ?? null;
   const underWay = new Set<Promise<unknown>>();
@@ -271,6 +275,7 @@ export function compose(env: Env, runtime: Runtime): Composition {
     figures: openFigures(config, { postgres, redis, now }),
     assets,
     analytics: new Analytics(createAnalyticsStore(postgres, slowPostgres), { now }),
+    audit: new Audit(createAuditStore(postgres)),
     ...openUpkeep(config, postgres, { redis, known: logs?.known ?? null, assets, now, log }),
     events,
     ownEvents,
@@ -289,6 +294,14 @@ export function compose(env: Env, runtime: Runtime): Composition {
       await Promise.all([postgres.close(), slowPostgres.close(), redis?.close()]);
     },
   };
+}
+
+/** Who asks now: the person or the key of the request. A job has neither. */
+function readCaller(): Caller {
+  const c = tryGetContext<AppEnv>();
+  if (c === undefined) return NO_CALLER;
+  const principal: Principal | undefined = c.get('principal');
+  return { actor: principal?.actor ?? null, requestId: c.get('requestId') ?? null };
 }
 
 /** The logs in Redis, the facts that this process knows of them, and the listener for readers that are ahead of them. */
@@ -346,6 +359,7 @@ function openLog(
       ageMsMax: limits.backlogAgeSecondsMax * 1_000,
     },
     commitsAlways: !config.batchProcessingEnabled,
+    auditsMoves: config.auditTransforms,
   });
   return { spaceLog, drain };
 }
@@ -406,6 +420,4 @@ function refuseUnserved(config: Config, { endsStreams }: Runtime): void {
       'MEMORY_FALLBACK_ENABLED',
       'cannot be on without a Redis, whose log orders the writes that memory holds.',
     );
-  if (config.auditTransforms)
-    throw misconfigured('AUDIT_TRANSFORMS', 'cannot be on because this version has no audit function.');
 }

@@ -79,6 +79,8 @@ export interface PersistenceOptions {
   /** The space of calls that name none. */
   spaceId: string;
   actor?: string | null;
+  /** The id of the request that the calls belong to, for the audit. */
+  requestId?: string;
   /**
    * For a caller who has one space and not its tenant. Such a caller creates no space and no person, and saves no people, models or
    * media with a world: these belong to the tenant.
@@ -187,7 +189,7 @@ export class PersistenceLayer {
     {
       withinSpace = false,
       ...rest
-    }: Pick<PersistenceOptions, 'withinSpace' | 'role' | 'principal' | 'defer'> = {},
+    }: Pick<PersistenceOptions, 'withinSpace' | 'role' | 'principal' | 'defer' | 'requestId'> = {},
   ): PersistenceLayer {
     return new PersistenceLayer(this.#store, this.#order, {
       ...this.#options,
@@ -556,12 +558,12 @@ export class PersistenceLayer {
   }
 
   #writeContext(spaceId: string | undefined, queues = false): WriteContext {
-    const { tenantId, actor = null, principal = null, defer = this.#order.defer ?? ignore } = this.#options;
-    const isSession = this.#options.withinSpace ?? false;
+    const { tenantId, actor = null, requestId, principal = null } = this.#options;
+    const { withinSpace: isSession = false, defer = this.#order.defer ?? ignore } = this.#options;
     return {
       log: this.#order.log,
       queues,
-      target: { tenantId, spaceId: this.#space(spaceId), actor, isSession },
+      target: { tenantId, spaceId: this.#space(spaceId), actor, requestId, isSession },
       options: { principal, defer },
     };
   }

@@ -101,6 +101,8 @@ AS $$
 DECLARE
   v_count integer;
 BEGIN
+  -- The audit does not look at these rows: they are moved only.
+  PERFORM set_config('app.is_move', CASE WHEN current_setting('app.audit_moves', true) = 'off' THEN 'on' ELSE '' END, true);
   UPDATE world_objects o SET
     seq = c.seq,
     -- From here on the object's seq is its own, and its beginning stays that of its generation.
@@ -128,6 +130,7 @@ BEGIN
   ) AS c
   WHERE o.ctid = c.place;
   GET DIAGNOSTICS v_count = ROW_COUNT;
+  PERFORM set_config('app.is_move', '', true);
   RETURN v_count;
 END
 $$;
@@ -283,6 +286,10 @@ DECLARE
   v_count integer;
   v_added integer;
 BEGIN
+  -- As in move_objects, if no row has properties.
+  IF current_setting('app.audit_moves', true) = 'off' AND NOT EXISTS (SELECT FROM unnest(r.marks) AS c (mark) WHERE c.mark & 24 <> 0) THEN
+    PERFORM set_config('app.is_move', 'on', true);
+  END IF;
   UPDATE space_members m SET
     seq = c.seq,
     position_x = coalesce(c.px, m.position_x, 0),
@@ -308,6 +315,7 @@ BEGIN
   ) AS c
   WHERE m.ctid = c.place;
   GET DIAGNOSTICS v_count = ROW_COUNT;
+  PERFORM set_config('app.is_move', '', true);
   IF v_count = cardinality(r.ids) THEN
     RETURN v_count;
   END IF;

@@ -1,6 +1,12 @@
--- Operations that are applied one by one. ops: the text of each.
+-- Operations that are applied one by one. ops: the text of each. requests: the id of the request of each.
 CREATE TYPE single_rows AS (
-  seqs bigint[], indexes integer[], kinds text[], ids text[], authors integer[], letters text[], ops text[]
+  seqs bigint[], indexes integer[], kinds text[], ids text[], authors integer[], letters text[], ops text[], requests text[]
+);
+--> statement-breakpoint
+-- Who wrote the entries of a batch, for the audit: the author (a place in names) and the request at each seq. A row of the batch has the
+-- seq of its last entry. object_ids, object_seqs: the objects of which another entry is audited, or whose row goes. user_ids: avatars.
+CREATE TYPE batch_origins AS (
+  seqs bigint[], authors integer[], requests text[], names text[], object_ids text[], object_seqs bigint[], user_ids text[], user_seqs bigint[]
 );
 --> statement-breakpoint
 -- Operations whose result says `applied` because their object, person or message was presumed to be there. kinds: object, avatar or
@@ -257,6 +263,7 @@ $$;
 -- p_written_seqs, p_written_ids: the entries whose callers need an object as the entry left it, and the object of each.
 -- p_doubtful: the objects of p_puts that earlier operations of the batch assumed to exist.
 -- p_is_direct: the batch comes from no log, and must not come between the entries of one.
+-- p_origins, p_audits_moves: for the audit. Moves are audited too, or not.
 -- p_changes, p_posted: operations that changed objects and avatars, and posted messages, for the day of the space.
 -- Outcomes:
 -- - applied. unknown: moves and patches of missing objects. dead: [{id, seq, index, kind, target}]. absent_objects, absent_users,
@@ -270,6 +277,7 @@ CREATE FUNCTION apply_batch(
   p_moves object_rows, p_patches object_rows, p_puts object_rows, p_deletes object_rows, p_avatars avatar_rows,
   p_messages message_rows, p_singles single_rows, p_authors text[], p_results jsonb, p_presumed presumed_rows, p_written_seqs bigint[], p_written_ids text[], p_doubtful text[],
   p_incidents jsonb, p_is_direct boolean, p_changes integer, p_posted integer,
+  p_origins batch_origins, p_audits_moves boolean,
   OUT status text, OUT at_cursor bigint, OUT at_incarnation text, OUT unknown integer, OUT dead jsonb, OUT poison jsonb,
   OUT absent_objects text[], OUT absent_users text[], OUT absent_messages text[], OUT no_effects jsonb)
 LANGUAGE plpgsql
@@ -317,6 +325,8 @@ BEGIN
     RETURN;
   END IF;
 
+  PERFORM set_config('app.audit_moves', CASE WHEN p_audits_moves THEN 'on' ELSE 'off' END, true),
+    set_config('app.origins', p_origins::text, true);
   unknown := 0;
   absent_objects := '{}';
   absent_users := '{}';
@@ -395,6 +405,9 @@ BEGIN
     IF NOT v_before ? v_id THEN
       v_before := v_before || jsonb_build_object(v_id, v_now);
     END IF;
+    PERFORM set_config('app.origins', '', true),
+      set_config('app.actor', coalesce(p_authors[p_singles.authors[v_i]], ''), true),
+      set_config('app.request_id', coalesce(p_singles.requests[v_i], ''), true);
     BEGIN
       v_status := apply_single(
         p_space, v_space.world, v_space.generation_seq, (v_before ->> v_id)::bigint, v_now,

@@ -203,8 +203,8 @@ $$;
 -- that is missing or invalid goes to dead_letters as p_letter, and the log continues.
 -- Outcomes: applied (objects), dead, moved (at_cursor, at_incarnation), unknown_space, log_open, as of apply_batch.
 CREATE FUNCTION apply_stage(
-  p_space text, p_incarnation text, p_from bigint, p_to bigint, p_stage text, p_mode text, p_actor text, p_waits boolean,
-  p_letter text, p_incidents jsonb, p_is_direct boolean,
+  p_space text, p_incarnation text, p_from bigint, p_to bigint, p_stage text, p_mode text, p_actor text, p_request text,
+  p_waits boolean, p_letter text, p_incidents jsonb, p_is_direct boolean, p_audits_moves boolean,
   OUT status text, OUT at_cursor bigint, OUT at_incarnation text, OUT objects integer)
 LANGUAGE plpgsql
 AS $$
@@ -232,6 +232,8 @@ BEGIN
     RETURN;
   END IF;
 
+  PERFORM set_config('app.actor', coalesce(p_actor, ''), true), set_config('app.request_id', coalesce(p_request, ''), true),
+    set_config('app.audit_moves', CASE WHEN p_audits_moves THEN 'on' ELSE 'off' END, true);
   status := 'dead';
   BEGIN
     DELETE FROM world_stages w

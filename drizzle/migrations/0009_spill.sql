@@ -4,6 +4,7 @@ CREATE TABLE "log_spill" (
 	"spill_id" bigint GENERATED ALWAYS AS IDENTITY (sequence name "log_spill_spill_id_seq" INCREMENT BY 1 MINVALUE 1 MAXVALUE 9223372036854775807 START WITH 1 CACHE 1),
 	"incarnation" text COLLATE "C" NOT NULL,
 	"actor" text COLLATE "C",
+	"request_id" text,
 	"principal" text NOT NULL,
 	"key" text NOT NULL,
 	"fingerprint" text NOT NULL,
@@ -39,7 +40,7 @@ $$;
 -- NULL if no append was sent. p_incarnation: only in this incarnation of the space; NULL: in any.
 -- Outcome: kept, key_reused or full; no row for a space that is not there.
 CREATE FUNCTION keep_spilled(
-  p_space text, p_actor text, p_principal text, p_key text, p_fingerprint text, p_message_ids text[], p_entries json,
+  p_space text, p_actor text, p_request text, p_principal text, p_key text, p_fingerprint text, p_message_ids text[], p_entries json,
   p_posted_ids text[], p_bytes bigint, p_key_seconds integer, p_bytes_max bigint, p_requests_max integer, p_incarnation text
 ) RETURNS TABLE (status text, posted_ids text[])
 LANGUAGE plpgsql
@@ -73,10 +74,10 @@ BEGIN
     RETURN;
   END IF;
   INSERT INTO log_spill (
-    tenant_id, space_id, incarnation, actor, principal, key, fingerprint, message_ids, entries, posted_ids, bytes,
+    tenant_id, space_id, incarnation, actor, request_id, principal, key, fingerprint, message_ids, entries, posted_ids, bytes,
     requests_to, bytes_to, key_until)
   VALUES (
-    v_tenant, p_space, v_incarnation, p_actor, p_principal, p_key, p_fingerprint, p_message_ids, p_entries, p_posted_ids,
+    v_tenant, p_space, v_incarnation, p_actor, p_request, p_principal, p_key, p_fingerprint, p_message_ids, p_entries, p_posted_ids,
     p_bytes, coalesce(v_last.requests_to, 0) + 1, coalesce(v_last.bytes_to, 0) + p_bytes,
     now() + make_interval(secs => p_key_seconds));
   RETURN QUERY SELECT 'kept', p_posted_ids;

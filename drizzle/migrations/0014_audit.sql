@@ -69,3 +69,493 @@ SET LOCAL ROLE worldkeep_jobs;
 SELECT add_day('audit_entries', (now() AT TIME ZONE 'UTC')::date + d) FROM generate_series(0, 7) AS d;
 --> statement-breakpoint
 RESET ROLE;
+--> statement-breakpoint
+-- How many days an audit row is kept. Only the owner of the database can change it: CREATE OR REPLACE FUNCTION, with another number.
+CREATE FUNCTION audit_retention_days() RETURNS integer
+LANGUAGE sql IMMUTABLE
+AS $$ SELECT 400 $$;
+--> statement-breakpoint
+-- Adds the partitions of today and of the next week. @returns how many were not there.
+CREATE FUNCTION add_audit_days() RETURNS integer
+LANGUAGE plpgsql
+SECURITY DEFINER
+SET search_path = pg_catalog, public, pg_temp
+AS $$
+DECLARE
+  v_added integer := 0;
+BEGIN
+  FOR i IN 0 .. 7 LOOP
+    v_added := v_added + add_day('audit_entries', (now() AT TIME ZONE 'UTC')::date + i)::integer;
+  END LOOP;
+  RETURN v_added;
+EXCEPTION WHEN lock_not_available THEN
+  RETURN 0;
+END
+$$;
+--> statement-breakpoint
+-- Drops the oldest day that is over its time; see drop_day. The caller cannot choose that time.
+CREATE FUNCTION drop_audit_day() RETURNS text
+LANGUAGE sql
+SECURITY DEFINER
+SET search_path = pg_catalog, public, pg_temp
+AS $$ SELECT drop_day('audit_entries', (now() AT TIME ZONE 'UTC')::date - audit_retention_days()) $$;
+--> statement-breakpoint
+-- Finds the space of a world.
+CREATE INDEX spaces_by_world ON spaces (world);
+--> statement-breakpoint
+-- Who changes rows now. app.actor and app.request_id: of the caller, '' for nobody. app.origins: a batch_origins, '' outside of a batch.
+-- A role that named no actor, or that is not the runtime role, is the actor itself. No id has a slash.
+CREATE TYPE audit_origin AS (is_batch boolean, actor text, request_id text, origins batch_origins);
+--> statement-breakpoint
+CREATE FUNCTION read_audit_origin() RETURNS audit_origin
+LANGUAGE plpgsql STABLE
+AS $$
+DECLARE
+  v_origins text := nullif(current_setting('app.origins', true), '');
+BEGIN
+  IF session_user <> 'worldkeep_app' OR current_setting('app.actor', true) IS NULL THEN
+    RETURN ROW(false, 'role/' || session_user, NULL, NULL)::audit_origin;
+  END IF;
+  IF v_origins IS NOT NULL THEN
+    RETURN ROW(true, NULL, NULL, v_origins::batch_origins)::audit_origin;
+  END IF;
+  RETURN ROW(
+    false, nullif(current_setting('app.actor'), ''), nullif(current_setting('app.request_id', true), ''), NULL)::audit_origin;
+END
+$$;
+--> statement-breakpoint
+-- Adds the partition of today where it is missing, because no cleanup has run for a week. Another process may be adding it too, or may hold
+-- the parent for longer than one try waits.
+CREATE FUNCTION need_audit_day() RETURNS void
+LANGUAGE plpgsql
+AS $$
+DECLARE
+  v_day date := (now() AT TIME ZONE 'UTC')::date;
+BEGIN
+  FOR i IN 1 .. 100 LOOP
+    EXIT WHEN to_regclass('day_partitions.audit_entries_' || to_char(v_day, 'YYYYMMDD')) IS NOT NULL;
+    BEGIN
+      PERFORM add_day('audit_entries', v_day);
+    EXCEPTION WHEN lock_not_available THEN
+      NULL;
+    END;
+  END LOOP;
+END
+$$;
+--> statement-breakpoint
+-- The members of `a` that `b` lacks, or has with another value.
+CREATE FUNCTION audit_difference(a jsonb, b jsonb) RETURNS jsonb
+LANGUAGE sql IMMUTABLE
+AS $$
+  SELECT coalesce(jsonb_object_agg(e.key, e.value), '{}') FROM jsonb_each(a) AS e WHERE e.value IS DISTINCT FROM b -> e.key
+$$;
+--> statement-breakpoint
+-- Rows of a space that is deleted, or is not there, are only cleaned up. p_space NULL: the row is of no space.
+CREATE FUNCTION is_audited_space(p_tenant text, p_space text) RETURNS boolean
+LANGUAGE sql STABLE
+AS $$
+  SELECT p_space IS NULL OR EXISTS (
+    SELECT FROM spaces s WHERE s.tenant_id = p_tenant AND s.space_id = p_space AND s.deleted_at IS NULL)
+$$;
+--> statement-breakpoint
+-- The functions of the triggers. One INSERT writes the audit rows of a statement. They run as worldkeep_jobs, who alone may write there.
+-- They set the planner's settings themselves, because a batch forbids the joins that they need. Changed rows are joined by hash: a kept
+-- plan does not know how many rows the next statement has.
+-- Objects. There are no rows for a world that no space names: what is staged, or was replaced. An update stores the columns that changed,
+-- without the place if app.audit_moves is off. Of the properties it stores the members that changed.
+CREATE FUNCTION audit_objects() RETURNS trigger
+LANGUAGE plpgsql
+SECURITY DEFINER
+SET search_path = pg_catalog, public, pg_temp
+SET enable_seqscan = off
+SET enable_hashjoin = on
+SET enable_nestloop = off
+SET jit = off
+AS $$
+DECLARE
+  v_worlds bigint[];
+  v_world bigint;
+  v_tenant text;
+  v_space text;
+  v_origin audit_origin;
+  v_origins batch_origins;
+  v_hidden text[] := '{world,object_id,seq,created_seq,created_by,updated_by}';
+  v_moves boolean := current_setting('app.audit_moves', true) IS DISTINCT FROM 'off';
+BEGIN
+  IF TG_OP = 'INSERT' THEN
+    v_worlds := ARRAY(SELECT DISTINCT n.world FROM new_rows n);
+  ELSIF TG_OP = 'DELETE' THEN
+    v_worlds := ARRAY(SELECT DISTINCT o.world FROM old_rows o);
+  ELSE
+    v_worlds := ARRAY(SELECT o.world FROM old_rows o UNION SELECT n.world FROM new_rows n);
+  END IF;
+  FOREACH v_world IN ARRAY v_worlds LOOP
+    SELECT s.tenant_id, s.space_id INTO v_tenant, v_space FROM spaces s WHERE s.world = v_world;
+    CONTINUE WHEN NOT FOUND;
+    PERFORM need_audit_day();
+    v_origin := read_audit_origin();
+    v_origins := v_origin.origins;
+    IF TG_OP = 'INSERT' THEN
+      INSERT INTO audit_entries (tenant_id, actor, request_id, table_name, action, space_id, object_id, new)
+      SELECT v_tenant,
+        CASE WHEN v_origin.is_batch THEN a.name ELSE v_origin.actor END,
+        CASE WHEN v_origin.is_batch THEN r.request ELSE v_origin.request_id END,
+        'world_objects', 'insert', v_space, n.object_id, to_jsonb(n) - v_hidden
+      FROM new_rows n
+      LEFT JOIN unnest(v_origins.object_ids, v_origins.object_seqs) AS x (id, seq) ON x.id = n.object_id
+      LEFT JOIN unnest(v_origins.seqs, v_origins.authors, v_origins.requests) AS r (seq, author, request) ON r.seq = coalesce(x.seq, n.seq)
+      LEFT JOIN unnest(v_origins.names) WITH ORDINALITY AS a (name, place) ON a.place = r.author
+      WHERE n.world = v_world;
+    ELSIF TG_OP = 'DELETE' THEN
+      INSERT INTO audit_entries (tenant_id, actor, request_id, table_name, action, space_id, object_id, old)
+      SELECT v_tenant,
+        CASE WHEN v_origin.is_batch THEN a.name ELSE v_origin.actor END,
+        CASE WHEN v_origin.is_batch THEN r.request ELSE v_origin.request_id END,
+        'world_objects', 'delete', v_space, o.object_id, to_jsonb(o) - v_hidden
+      FROM old_rows o
+      LEFT JOIN unnest(v_origins.object_ids, v_origins.object_seqs) AS x (id, seq) ON x.id = o.object_id
+      LEFT JOIN unnest(v_origins.seqs, v_origins.authors, v_origins.requests) AS r (seq, author, request) ON r.seq = x.seq
+      LEFT JOIN unnest(v_origins.names) WITH ORDINALITY AS a (name, place) ON a.place = r.author
+      WHERE o.world = v_world;
+    ELSE
+      INSERT INTO audit_entries (tenant_id, actor, request_id, table_name, action, space_id, object_id, old, new)
+      SELECT v_tenant,
+        CASE WHEN v_origin.is_batch THEN a.name ELSE v_origin.actor END,
+        CASE WHEN v_origin.is_batch THEN r.request ELSE v_origin.request_id END,
+        'world_objects', CASE WHEN o.object_id IS NULL THEN 'insert' WHEN n.object_id IS NULL THEN 'delete' ELSE 'update' END,
+        v_space, coalesce(n.object_id, o.object_id),
+        CASE
+          WHEN o.object_id IS NULL THEN NULL
+          WHEN n.object_id IS NULL THEN to_jsonb(o) - v_hidden
+          ELSE CASE WHEN o.name IS NOT DISTINCT FROM n.name THEN '{}' ELSE jsonb_build_object('name', o.name) END
+            || CASE WHEN o.model_id IS NOT DISTINCT FROM n.model_id THEN '{}' ELSE jsonb_build_object('model_id', o.model_id) END
+            || CASE WHEN o.parent_id IS NOT DISTINCT FROM n.parent_id THEN '{}' ELSE jsonb_build_object('parent_id', o.parent_id) END
+            || CASE WHEN o.properties = n.properties THEN '{}' ELSE jsonb_build_object('properties',
+              (SELECT coalesce(jsonb_object_agg(e.key, e.value), '{}') FROM jsonb_each(o.properties) AS e WHERE e.value IS DISTINCT FROM n.properties -> e.key)) END
+            || CASE WHEN NOT v_moves THEN '{}' ELSE (
+              SELECT coalesce(jsonb_object_agg(p.name, p.a), '{}') FROM (VALUES
+                ('position_x', o.position_x, n.position_x), ('position_y', o.position_y, n.position_y), ('position_z', o.position_z, n.position_z),
+                ('rotation_x', o.rotation_x, n.rotation_x), ('rotation_y', o.rotation_y, n.rotation_y), ('rotation_z', o.rotation_z, n.rotation_z), ('rotation_w', o.rotation_w, n.rotation_w),
+                ('scale_x', o.scale_x, n.scale_x), ('scale_y', o.scale_y, n.scale_y), ('scale_z', o.scale_z, n.scale_z)
+              ) AS p (name, a, b) WHERE p.a <> p.b) END
+        END,
+        CASE
+          WHEN n.object_id IS NULL THEN NULL
+          WHEN o.object_id IS NULL THEN to_jsonb(n) - v_hidden
+          ELSE CASE WHEN o.name IS NOT DISTINCT FROM n.name THEN '{}' ELSE jsonb_build_object('name', n.name) END
+            || CASE WHEN o.model_id IS NOT DISTINCT FROM n.model_id THEN '{}' ELSE jsonb_build_object('model_id', n.model_id) END
+            || CASE WHEN o.parent_id IS NOT DISTINCT FROM n.parent_id THEN '{}' ELSE jsonb_build_object('parent_id', n.parent_id) END
+            || CASE WHEN o.properties = n.properties THEN '{}' ELSE jsonb_build_object('properties',
+              (SELECT coalesce(jsonb_object_agg(e.key, e.value), '{}') FROM jsonb_each(n.properties) AS e WHERE e.value IS DISTINCT FROM o.properties -> e.key)) END
+            || CASE WHEN NOT v_moves THEN '{}' ELSE (
+              SELECT coalesce(jsonb_object_agg(p.name, p.a), '{}') FROM (VALUES
+                ('position_x', n.position_x, o.position_x), ('position_y', n.position_y, o.position_y), ('position_z', n.position_z, o.position_z),
+                ('rotation_x', n.rotation_x, o.rotation_x), ('rotation_y', n.rotation_y, o.rotation_y), ('rotation_z', n.rotation_z, o.rotation_z), ('rotation_w', n.rotation_w, o.rotation_w),
+                ('scale_x', n.scale_x, o.scale_x), ('scale_y', n.scale_y, o.scale_y), ('scale_z', n.scale_z, o.scale_z)
+              ) AS p (name, a, b) WHERE p.a <> p.b) END
+        END
+      FROM (SELECT * FROM old_rows WHERE world = v_world) AS o
+      FULL JOIN (SELECT * FROM new_rows WHERE world = v_world) AS n ON n.object_id = o.object_id
+      LEFT JOIN unnest(v_origins.object_ids, v_origins.object_seqs) AS x (id, seq) ON x.id = n.object_id
+      LEFT JOIN unnest(v_origins.seqs, v_origins.authors, v_origins.requests) AS r (seq, author, request) ON r.seq = coalesce(x.seq, n.seq)
+      LEFT JOIN unnest(v_origins.names) WITH ORDINALITY AS a (name, place) ON a.place = r.author
+      WHERE o.object_id IS NULL OR n.object_id IS NULL
+        OR (o.name, o.model_id, o.parent_id, o.properties) IS DISTINCT FROM (n.name, n.model_id, n.parent_id, n.properties)
+        OR (v_moves AND (
+          o.position_x, o.position_y, o.position_z, o.rotation_x, o.rotation_y, o.rotation_z, o.rotation_w, o.scale_x, o.scale_y, o.scale_z)
+          IS DISTINCT FROM (
+          n.position_x, n.position_y, n.position_z, n.rotation_x, n.rotation_y, n.rotation_z, n.rotation_w, n.scale_x, n.scale_y, n.scale_z));
+    END IF;
+  END LOOP;
+  RETURN NULL;
+END
+$$;
+--> statement-breakpoint
+-- The other tables, from the rows as JSON. Arguments of the trigger: the column with the row's id, and the columns that are not audited.
+-- Three kinds of columns have a place of their own in the audit row. The text of a message is in no list of changes either.
+CREATE FUNCTION audit_rows() RETURNS trigger
+LANGUAGE plpgsql
+SECURITY DEFINER
+SET search_path = pg_catalog, public, pg_temp
+SET enable_seqscan = off
+SET enable_hashjoin = on
+SET enable_nestloop = off
+SET jit = off
+AS $$
+DECLARE
+  v_origin audit_origin;
+  v_origins batch_origins;
+  v_id text := TG_ARGV[0];
+  v_hidden text[] := TG_ARGV[1]::text[] || ARRAY['tenant_id', 'space_id', 'user_id', TG_ARGV[0]];
+BEGIN
+  IF TG_OP = 'INSERT' THEN
+    PERFORM FROM new_rows LIMIT 1;
+  ELSE
+    PERFORM FROM old_rows LIMIT 1;
+  END IF;
+  IF NOT FOUND THEN
+    RETURN NULL;
+  END IF;
+  IF TG_TABLE_NAME = 'space_members' AND current_setting('app.audit_moves', true) = 'off' THEN
+    v_hidden := v_hidden || '{position_x,position_y,position_z,rotation_x,rotation_y,rotation_z,rotation_w,scale_x,scale_y,scale_z}';
+  END IF;
+  PERFORM need_audit_day();
+  v_origin := read_audit_origin();
+  v_origins := v_origin.origins;
+  IF TG_OP = 'INSERT' THEN
+    INSERT INTO audit_entries (tenant_id, actor, request_id, table_name, action, space_id, object_id, user_id, new)
+    SELECT n.t ->> 'tenant_id',
+      CASE WHEN v_origin.is_batch THEN a.name ELSE v_origin.actor END,
+      CASE WHEN v_origin.is_batch THEN r.request ELSE v_origin.request_id END,
+      TG_TABLE_NAME, 'insert', n.t ->> 'space_id', n.t ->> v_id, n.t ->> 'user_id', n.t - v_hidden
+    FROM (SELECT to_jsonb(n) AS t FROM new_rows n) AS n
+    LEFT JOIN unnest(v_origins.user_ids, v_origins.user_seqs) AS x (id, seq) ON x.id = n.t ->> 'user_id' AND TG_TABLE_NAME = 'space_members'
+    LEFT JOIN unnest(v_origins.seqs, v_origins.authors, v_origins.requests) AS r (seq, author, request) ON r.seq = coalesce(x.seq, (n.t ->> 'seq')::bigint)
+    LEFT JOIN unnest(v_origins.names) WITH ORDINALITY AS a (name, place) ON a.place = r.author;
+  ELSIF TG_OP = 'DELETE' THEN
+    INSERT INTO audit_entries (tenant_id, actor, request_id, table_name, action, space_id, object_id, user_id, old)
+    SELECT o.t ->> 'tenant_id', v_origin.actor, v_origin.request_id,
+      TG_TABLE_NAME, 'delete', o.t ->> 'space_id', o.t ->> v_id, o.t ->> 'user_id', o.t - v_hidden
+    FROM (SELECT to_jsonb(o) AS t FROM old_rows o) AS o
+    WHERE TG_TABLE_NAME = 'spaces' OR is_audited_space(o.t ->> 'tenant_id', o.t ->> 'space_id');
+  ELSE
+    INSERT INTO audit_entries (tenant_id, actor, request_id, table_name, action, space_id, object_id, user_id, old, new)
+    SELECT c.t ->> 'tenant_id',
+      CASE WHEN v_origin.is_batch THEN a.name ELSE v_origin.actor END,
+      CASE WHEN v_origin.is_batch THEN r.request ELSE v_origin.request_id END,
+      TG_TABLE_NAME, CASE WHEN c.o IS NULL THEN 'insert' WHEN c.n IS NULL OR c.is_gone THEN 'delete' ELSE 'update' END,
+      c.t ->> 'space_id', c.t ->> v_id, c.t ->> 'user_id',
+      CASE WHEN c.n IS NULL OR c.is_gone THEN c.o - v_hidden ELSE (SELECT coalesce(jsonb_object_agg(e.key, e.value), '{}') FROM jsonb_each(c.o - v_hidden) AS e WHERE e.value IS DISTINCT FROM c.n -> e.key) END,
+      CASE WHEN c.o IS NULL THEN c.n - v_hidden WHEN c.is_gone THEN NULL ELSE (SELECT coalesce(jsonb_object_agg(e.key, e.value), '{}') FROM jsonb_each(c.n - v_hidden) AS e WHERE e.value IS DISTINCT FROM c.o -> e.key) END
+    FROM (
+      SELECT o.t AS o, n.t AS n, coalesce(n.t, o.t) AS t,
+        o.t -> 'deleted_at' = 'null' AND n.t -> 'deleted_at' <> 'null' AS is_gone
+      FROM (SELECT to_jsonb(o) AS t FROM old_rows o) AS o
+      FULL JOIN (SELECT to_jsonb(n) AS t FROM new_rows n) AS n ON n.t ->> v_id = o.t ->> v_id
+        AND n.t -> 'tenant_id' = o.t -> 'tenant_id' AND coalesce(n.t ->> 'space_id', '') = coalesce(o.t ->> 'space_id', '')
+    ) AS c
+    LEFT JOIN unnest(v_origins.user_ids, v_origins.user_seqs) AS x (id, seq) ON x.id = c.t ->> 'user_id' AND TG_TABLE_NAME = 'space_members'
+    LEFT JOIN unnest(v_origins.seqs, v_origins.authors, v_origins.requests) AS r (seq, author, request) ON r.seq = CASE
+      WHEN c.is_gone THEN (extract(epoch FROM (c.t ->> 'deleted_at')::timestamptz) * 1000000)::bigint
+      ELSE coalesce(x.seq, (c.t ->> 'seq')::bigint)
+    END
+    LEFT JOIN unnest(v_origins.names) WITH ORDINALITY AS a (name, place) ON a.place = r.author
+    WHERE c.o - v_hidden IS DISTINCT FROM c.n - v_hidden OR c.is_gone;
+  END IF;
+  RETURN NULL;
+END
+$$;
+--> statement-breakpoint
+-- Spaces, people and sessions change for reasons that are not audited: a batch moves a cursor, a heartbeat a time. So the trigger for their
+-- updates lists columns, which a trigger of a statement cannot. It has the same arguments.
+CREATE FUNCTION audit_row() RETURNS trigger
+LANGUAGE plpgsql
+SECURITY DEFINER
+SET search_path = pg_catalog, public, pg_temp
+AS $$
+DECLARE
+  v_origin audit_origin;
+  v_old jsonb := to_jsonb(OLD);
+  v_new jsonb := to_jsonb(NEW);
+  v_row jsonb := to_jsonb(NEW);
+  v_action text := 'update';
+  v_hidden text[] := TG_ARGV[1]::text[] || ARRAY['tenant_id', 'space_id', 'user_id', TG_ARGV[0]];
+BEGIN
+  IF TG_TABLE_NAME <> 'spaces' OR (v_old ->> 'deleted_at' IS NULL AND v_new ->> 'deleted_at' IS NULL AND v_old -> 'world' = v_new -> 'world') THEN
+    v_old := v_old - v_hidden;
+    v_new := v_new - v_hidden;
+    IF v_old = v_new THEN
+      RETURN NULL;
+    END IF;
+    v_old := audit_difference(v_old, v_new);
+    v_new := audit_difference(v_new, to_jsonb(OLD) - v_hidden);
+  ELSIF v_new ->> 'deleted_at' IS NOT NULL THEN
+    IF v_old ->> 'deleted_at' IS NOT NULL THEN
+      RETURN NULL;
+    END IF;
+    v_action := 'delete';
+    v_old := v_old - v_hidden;
+    v_new := NULL;
+  ELSIF v_old ->> 'deleted_at' IS NOT NULL THEN
+    v_action := 'insert';
+    v_old := NULL;
+    v_new := v_new - v_hidden;
+  ELSIF v_old -> 'world' = '0' THEN
+    -- The first world of a space is of its insert.
+    RETURN NULL;
+  ELSE
+    v_action := 'replace';
+    v_old := jsonb_build_object('seq', v_old -> 'generation_seq');
+    v_new := jsonb_build_object('seq', v_new -> 'generation_seq');
+  END IF;
+  PERFORM need_audit_day();
+  v_origin := read_audit_origin();
+  INSERT INTO audit_entries (tenant_id, actor, request_id, table_name, action, space_id, object_id, user_id, old, new)
+  VALUES (
+    v_row ->> 'tenant_id', v_origin.actor, v_origin.request_id, TG_TABLE_NAME, v_action, v_row ->> 'space_id', v_row ->> TG_ARGV[0],
+    v_row ->> 'user_id', v_old, v_new);
+  RETURN NULL;
+END
+$$;
+--> statement-breakpoint
+-- Dead letters: their replay and their end. The operation of one may be text that no jsonb holds, and may have the text of a message.
+CREATE FUNCTION audit_dead_letters() RETURNS trigger
+LANGUAGE plpgsql
+SECURITY DEFINER
+SET search_path = pg_catalog, public, pg_temp
+SET enable_seqscan = off
+SET enable_hashjoin = on
+SET enable_nestloop = off
+SET jit = off
+AS $$
+DECLARE
+  v_origin audit_origin;
+BEGIN
+  PERFORM FROM old_rows LIMIT 1;
+  IF NOT FOUND THEN
+    RETURN NULL;
+  END IF;
+  PERFORM need_audit_day();
+  v_origin := read_audit_origin();
+  IF TG_OP = 'DELETE' THEN
+    INSERT INTO audit_entries (tenant_id, actor, request_id, table_name, action, space_id, object_id, user_id, old)
+    SELECT o.tenant_id, v_origin.actor, v_origin.request_id, 'dead_letters', 'delete', o.space_id, o.dead_letter_id,
+      CASE WHEN o.kind = 'avatar' THEN o.target_id END,
+      jsonb_build_object('kind', o.kind, 'target_id', o.target_id, 'seq', o.seq, 'index', o.index, 'sql_state', o.sql_state,
+        'constraint_name', o.constraint_name, 'replayed_at', o.replayed_at)
+    FROM old_rows o;
+  ELSE
+    INSERT INTO audit_entries (tenant_id, actor, request_id, table_name, action, space_id, object_id, user_id, old, new)
+    SELECT n.tenant_id, v_origin.actor, v_origin.request_id, 'dead_letters', 'update', n.space_id, n.dead_letter_id,
+      CASE WHEN n.kind = 'avatar' THEN n.target_id END,
+      jsonb_build_object('replayed_at', o.replayed_at), jsonb_build_object('replayed_at', n.replayed_at)
+    FROM old_rows o JOIN new_rows n ON n.tenant_id = o.tenant_id AND n.dead_letter_id = o.dead_letter_id
+    WHERE n.replayed_at IS DISTINCT FROM o.replayed_at;
+  END IF;
+  RETURN NULL;
+END
+$$;
+--> statement-breakpoint
+REVOKE ALL ON FUNCTION audit_retention_days(), audit_dead_letters(), add_audit_days(), drop_audit_day(), read_audit_origin(), need_audit_day(), audit_difference(jsonb, jsonb), is_audited_space(text, text), audit_objects(), audit_rows(), audit_row() FROM PUBLIC;
+--> statement-breakpoint
+GRANT EXECUTE ON FUNCTION audit_retention_days() TO worldkeep_jobs;
+--> statement-breakpoint
+GRANT EXECUTE ON FUNCTION add_audit_days(), drop_audit_day() TO worldkeep_app;
+--> statement-breakpoint
+-- What jobs clean up is not audited. Without app.is_move, which move_objects and move_avatars set, a move would be looked at row by row.
+CREATE TRIGGER audit_insert AFTER INSERT ON world_objects REFERENCING NEW TABLE AS new_rows
+FOR EACH STATEMENT WHEN (current_user <> 'worldkeep_jobs') EXECUTE FUNCTION audit_objects();
+--> statement-breakpoint
+CREATE TRIGGER audit_update AFTER UPDATE ON world_objects REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows
+FOR EACH STATEMENT WHEN (current_user <> 'worldkeep_jobs' AND current_setting('app.is_move', true) IS DISTINCT FROM 'on') EXECUTE FUNCTION audit_objects();
+--> statement-breakpoint
+CREATE TRIGGER audit_delete AFTER DELETE ON world_objects REFERENCING OLD TABLE AS old_rows
+FOR EACH STATEMENT WHEN (current_user <> 'worldkeep_jobs') EXECUTE FUNCTION audit_objects();
+--> statement-breakpoint
+CREATE TRIGGER audit_insert AFTER INSERT ON space_members REFERENCING NEW TABLE AS new_rows
+FOR EACH STATEMENT WHEN (current_user <> 'worldkeep_jobs') EXECUTE FUNCTION audit_rows('user_id', '{seq,joined_at}');
+--> statement-breakpoint
+CREATE TRIGGER audit_update AFTER UPDATE ON space_members REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows
+FOR EACH STATEMENT WHEN (current_user <> 'worldkeep_jobs' AND current_setting('app.is_move', true) IS DISTINCT FROM 'on') EXECUTE FUNCTION audit_rows('user_id', '{seq,joined_at}');
+--> statement-breakpoint
+CREATE TRIGGER audit_delete AFTER DELETE ON space_members REFERENCING OLD TABLE AS old_rows
+FOR EACH STATEMENT WHEN (current_user <> 'worldkeep_jobs') EXECUTE FUNCTION audit_rows('user_id', '{seq,joined_at}');
+--> statement-breakpoint
+CREATE TRIGGER audit_insert AFTER INSERT ON chat_messages REFERENCING NEW TABLE AS new_rows
+FOR EACH STATEMENT WHEN (current_user <> 'worldkeep_jobs') EXECUTE FUNCTION audit_rows('message_id', '{text,seq,created_at,deleted_at}');
+--> statement-breakpoint
+CREATE TRIGGER audit_update AFTER UPDATE ON chat_messages REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows
+FOR EACH STATEMENT WHEN (current_user <> 'worldkeep_jobs') EXECUTE FUNCTION audit_rows('message_id', '{text,seq,created_at,deleted_at}');
+--> statement-breakpoint
+CREATE TRIGGER audit_delete AFTER DELETE ON chat_messages REFERENCING OLD TABLE AS old_rows
+FOR EACH STATEMENT WHEN (current_user <> 'worldkeep_jobs') EXECUTE FUNCTION audit_rows('message_id', '{text,seq,created_at,deleted_at}');
+--> statement-breakpoint
+CREATE TRIGGER audit_insert AFTER INSERT ON spaces REFERENCING NEW TABLE AS new_rows
+FOR EACH STATEMENT WHEN (current_user <> 'worldkeep_jobs') EXECUTE FUNCTION audit_rows('space_id', '{incarnation,log_cursor,world,generation_seq,incarnation_seq,log_instance,log_opened_at,created_at,updated_at,deleted_at}');
+--> statement-breakpoint
+CREATE TRIGGER audit_delete AFTER DELETE ON spaces REFERENCING OLD TABLE AS old_rows
+FOR EACH STATEMENT WHEN (current_user <> 'worldkeep_jobs') EXECUTE FUNCTION audit_rows('space_id', '{incarnation,log_cursor,world,generation_seq,incarnation_seq,log_instance,log_opened_at,created_at,updated_at,deleted_at}');
+--> statement-breakpoint
+CREATE TRIGGER audit_update AFTER UPDATE OF name, description, settings, bounds, world, deleted_at ON spaces
+FOR EACH ROW WHEN (current_user <> 'worldkeep_jobs' AND (OLD.name, OLD.description, OLD.settings, OLD.bounds, OLD.world, OLD.deleted_at) IS DISTINCT FROM (NEW.name, NEW.description, NEW.settings, NEW.bounds, NEW.world, NEW.deleted_at))
+EXECUTE FUNCTION audit_row('space_id', '{incarnation,log_cursor,world,generation_seq,incarnation_seq,log_instance,log_opened_at,created_at,updated_at,deleted_at}');
+--> statement-breakpoint
+CREATE TRIGGER audit_insert AFTER INSERT ON users REFERENCING NEW TABLE AS new_rows
+FOR EACH STATEMENT WHEN (current_user <> 'worldkeep_jobs') EXECUTE FUNCTION audit_rows('user_id', '{created_at,last_seen_at}');
+--> statement-breakpoint
+CREATE TRIGGER audit_delete AFTER DELETE ON users REFERENCING OLD TABLE AS old_rows
+FOR EACH STATEMENT WHEN (current_user <> 'worldkeep_jobs') EXECUTE FUNCTION audit_rows('user_id', '{created_at,last_seen_at}');
+--> statement-breakpoint
+CREATE TRIGGER audit_update AFTER UPDATE OF display_name, avatar_url, properties ON users
+FOR EACH ROW WHEN (current_user <> 'worldkeep_jobs' AND (OLD.display_name, OLD.avatar_url, OLD.properties) IS DISTINCT FROM (NEW.display_name, NEW.avatar_url, NEW.properties))
+EXECUTE FUNCTION audit_row('user_id', '{created_at,last_seen_at}');
+--> statement-breakpoint
+CREATE TRIGGER audit_insert AFTER INSERT ON sessions REFERENCING NEW TABLE AS new_rows
+FOR EACH STATEMENT WHEN (current_user <> 'worldkeep_jobs') EXECUTE FUNCTION audit_rows('session_id', '{created_at,last_heartbeat_at}');
+--> statement-breakpoint
+CREATE TRIGGER audit_delete AFTER DELETE ON sessions REFERENCING OLD TABLE AS old_rows
+FOR EACH STATEMENT WHEN (current_user <> 'worldkeep_jobs') EXECUTE FUNCTION audit_rows('session_id', '{created_at,last_heartbeat_at}');
+--> statement-breakpoint
+CREATE TRIGGER audit_update AFTER UPDATE OF role, expires_at, ended_at ON sessions
+FOR EACH ROW WHEN (current_user <> 'worldkeep_jobs' AND (OLD.role, OLD.expires_at, OLD.ended_at) IS DISTINCT FROM (NEW.role, NEW.expires_at, NEW.ended_at))
+EXECUTE FUNCTION audit_row('session_id', '{created_at,last_heartbeat_at}');
+--> statement-breakpoint
+CREATE TRIGGER audit_insert AFTER INSERT ON api_keys REFERENCING NEW TABLE AS new_rows
+FOR EACH STATEMENT WHEN (current_user <> 'worldkeep_jobs') EXECUTE FUNCTION audit_rows('key_id', '{secret_sha256,created_at}');
+--> statement-breakpoint
+CREATE TRIGGER audit_update AFTER UPDATE ON api_keys REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows
+FOR EACH STATEMENT WHEN (current_user <> 'worldkeep_jobs') EXECUTE FUNCTION audit_rows('key_id', '{secret_sha256,created_at}');
+--> statement-breakpoint
+CREATE TRIGGER audit_delete AFTER DELETE ON api_keys REFERENCING OLD TABLE AS old_rows
+FOR EACH STATEMENT WHEN (current_user <> 'worldkeep_jobs') EXECUTE FUNCTION audit_rows('key_id', '{secret_sha256,created_at}');
+--> statement-breakpoint
+CREATE TRIGGER audit_insert AFTER INSERT ON uploaded_models REFERENCING NEW TABLE AS new_rows
+FOR EACH STATEMENT WHEN (current_user <> 'worldkeep_jobs') EXECUTE FUNCTION audit_rows('model_id', '{created_at}');
+--> statement-breakpoint
+CREATE TRIGGER audit_update AFTER UPDATE ON uploaded_models REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows
+FOR EACH STATEMENT WHEN (current_user <> 'worldkeep_jobs') EXECUTE FUNCTION audit_rows('model_id', '{created_at}');
+--> statement-breakpoint
+CREATE TRIGGER audit_delete AFTER DELETE ON uploaded_models REFERENCING OLD TABLE AS old_rows
+FOR EACH STATEMENT WHEN (current_user <> 'worldkeep_jobs') EXECUTE FUNCTION audit_rows('model_id', '{created_at}');
+--> statement-breakpoint
+CREATE TRIGGER audit_insert AFTER INSERT ON media_assets REFERENCING NEW TABLE AS new_rows
+FOR EACH STATEMENT WHEN (current_user <> 'worldkeep_jobs') EXECUTE FUNCTION audit_rows('media_id', '{created_at}');
+--> statement-breakpoint
+CREATE TRIGGER audit_update AFTER UPDATE ON media_assets REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows
+FOR EACH STATEMENT WHEN (current_user <> 'worldkeep_jobs') EXECUTE FUNCTION audit_rows('media_id', '{created_at}');
+--> statement-breakpoint
+CREATE TRIGGER audit_delete AFTER DELETE ON media_assets REFERENCING OLD TABLE AS old_rows
+FOR EACH STATEMENT WHEN (current_user <> 'worldkeep_jobs') EXECUTE FUNCTION audit_rows('media_id', '{created_at}');
+--> statement-breakpoint
+CREATE TRIGGER audit_update AFTER UPDATE ON dead_letters REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows
+FOR EACH STATEMENT WHEN (current_user <> 'worldkeep_jobs') EXECUTE FUNCTION audit_dead_letters();
+--> statement-breakpoint
+CREATE TRIGGER audit_delete AFTER DELETE ON dead_letters REFERENCING OLD TABLE AS old_rows
+FOR EACH STATEMENT WHEN (current_user <> 'worldkeep_jobs') EXECUTE FUNCTION audit_dead_letters();
+--> statement-breakpoint
+CREATE TRIGGER audit_insert AFTER INSERT ON tenants REFERENCING NEW TABLE AS new_rows
+FOR EACH STATEMENT WHEN (current_user <> 'worldkeep_jobs') EXECUTE FUNCTION audit_rows('tenant_id', '{number,rev,created_at}');
+--> statement-breakpoint
+GRANT CREATE ON SCHEMA public TO worldkeep_jobs;
+--> statement-breakpoint
+ALTER FUNCTION audit_dead_letters() OWNER TO worldkeep_jobs;
+--> statement-breakpoint
+ALTER FUNCTION add_audit_days() OWNER TO worldkeep_jobs;
+--> statement-breakpoint
+ALTER FUNCTION drop_audit_day() OWNER TO worldkeep_jobs;
+--> statement-breakpoint
+ALTER FUNCTION read_audit_origin() OWNER TO worldkeep_jobs;
+--> statement-breakpoint
+ALTER FUNCTION need_audit_day() OWNER TO worldkeep_jobs;
+--> statement-breakpoint
+ALTER FUNCTION audit_difference(jsonb, jsonb) OWNER TO worldkeep_jobs;
+--> statement-breakpoint
+ALTER FUNCTION is_audited_space(text, text) OWNER TO worldkeep_jobs;
+--> statement-breakpoint
+ALTER FUNCTION audit_objects() OWNER TO worldkeep_jobs;
+--> statement-breakpoint
+ALTER FUNCTION audit_rows() OWNER TO worldkeep_jobs;
+--> statement-breakpoint
+ALTER FUNCTION audit_row() OWNER TO worldkeep_jobs;
+--> statement-breakpoint
+REVOKE CREATE ON SCHEMA public FROM worldkeep_jobs;

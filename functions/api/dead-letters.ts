@@ -14,7 +14,8 @@ export async function listDeadLetters(c: AppContext): Promise<Response> {
 export async function replayDeadLetter(c: AppContext): Promise<Response> {
   readQuery(c, []);
   const { tenantId } = c.get('principal');
-  const outcome = await c.get('services').deadLetters.replay(tenantId, readParam(c, 'id'), readDefer(c));
+  const caller = { defer: readDefer(c), requestId: c.get('requestId') };
+  const outcome = await c.get('services').deadLetters.replay(tenantId, readParam(c, 'id'), caller);
   return outcome.status === 'queued'
     ? answerAccepted(c, { ...outcome, durability: 'queued' })
     : answerCommitted(c, outcome);

@@ -25,6 +25,7 @@ export function authenticate({ fromQuery = false }: { fromQuery?: boolean } = {}
     c.set(
       'worlds',
       c.get('services').persistence.forTenant(principal.tenantId, principal.actor, {
+        requestId: c.get('requestId'),
         withinSpace: principal.kind === 'session',
         ...(principal.kind === 'session' && { role: principal.role }),
         // A person has one budget and one set of keys, however many sessions.

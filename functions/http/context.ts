@@ -3,6 +3,7 @@ import type { ApiKeys } from '../../src/access/api-keys.ts';
 import type { RateLimiter } from '../../src/access/rate-limiter.ts';
 import type { Sessions } from '../../src/access/sessions.ts';
 import type { Analytics } from '../../src/analytics/analytics.ts';
+import type { Audit } from '../../src/audit/audit.ts';
 import type { Config } from '../../src/config.ts';
 import type { EventLog } from '../../src/events/event-log.ts';
 import type { OwnEvents } from '../../src/events/own-events.ts';
@@ -68,6 +69,7 @@ export interface Services {
   deadLetters: DeadLetters;
   assets: AssetLibrary;
   analytics: Analytics;
+  audit: Pick<Audit, 'list' | 'readLines'>;
   upkeep: Pick<Upkeep, 'run'>;
   jobRuns: Pick<JobRuns, 'run' | 'runOften' | 'list'>;
   jobSchedules: JobSchedules;

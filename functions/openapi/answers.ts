@@ -2,6 +2,7 @@ import * as z from 'zod';
 import type { IssuedKey } from '../../src/access/api-keys.ts';
 import type { IssuedSession } from '../../src/access/sessions.ts';
 import { type Report, type ReportName, VIEWS, type ViewName } from '../../src/analytics/reports.ts';
+import { AUDIT_TABLES, type AuditEntry } from '../../src/audit/audit-stores.ts';
 import type { EventCounts } from '../../src/events/event-log.ts';
 import type { PresentPerson } from '../../src/live/presence.ts';
 import type { DeadLetter } from '../../src/log/dead-letters.ts';
@@ -211,6 +212,30 @@ export const deadLetterAnswer: z.ZodType<DeadLetter> = z.strictObject({
   createdAt: timeAnswer,
   replayedAt: timeAnswer.nullable(),
 });
+
+export const auditEntryAnswer = z.strictObject({
+  id: z.string(),
+  at: timeAnswer.describe('When the transaction began that made the change.'),
+  actor: z
+    .string()
+    .nullable()
+    .describe('A person, a key, or `role/` and a role of the database. Null: nobody was named.'),
+  requestId: z.string().nullable(),
+  table: z.enum(AUDIT_TABLES),
+  action: z.enum(['insert', 'update', 'delete', 'replace', 'erase']),
+  spaceId: nullableId,
+  objectId: nullableId.describe('The id of the row: of an object, a message, a key, a person and so on.'),
+  userId: nullableId.describe('The person whom the row is about.'),
+  old: propertiesAnswer.nullable().describe('Columns before the change; null for an insert.'),
+  new: propertiesAnswer.nullable().describe('Columns after the change; null for a deletion.'),
+  isErased: z.boolean().describe('A person was erased who made the change, or whom it is about.'),
+}) satisfies z.ZodType<AuditEntry>;
+
+export const auditLineAnswer = z.union([
+  auditEntryAnswer.extend({ kind: z.literal('entry') }),
+  z.strictObject({ kind: z.literal('end'), entries: countAnswer }),
+  z.strictObject({ kind: z.literal('error'), code: z.string(), detail: z.string(), requestId: z.string() }),
+]);
 
 const activityAnswer = z.strictObject({ objectsChanged: countAnswer, messages: countAnswer });
 export const statisticsAnswer: z.ZodType<SpaceStatistics> = z.strictObject({

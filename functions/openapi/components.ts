@@ -22,6 +22,8 @@ import { drainJobInput, drainReportAnswer } from '../jobs/drain-schemas.ts';
 import {
   activityReportAnswer,
   assetAnswer,
+  auditEntryAnswer,
+  auditLineAnswer,
   avatarAnswer,
   changesAnswer,
   chatMessageAnswer,
@@ -122,6 +124,9 @@ const ANSWERS = {
   Changes: changesAnswer,
   DeadLetter: deadLetterAnswer,
   DeadLetterPage: pageOf(deadLetterAnswer),
+  AuditEntry: auditEntryAnswer,
+  AuditPage: pageOf(auditEntryAnswer),
+  AuditLine: auditLineAnswer,
   Statistics: statisticsAnswer,
   User: userAnswer,
   UserPage: pageOf(userAnswer),

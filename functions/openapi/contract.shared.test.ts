@@ -7,7 +7,6 @@ const CONTRACT = join(import.meta.dirname, '../../../shared/API.md');
 
 /** Promised, but not built yet. Remove a route from here when it is built. */
 const LATER = [
-  'GET /v1/audit',
   'GET /v1/spaces/{space}/snapshots',
   'POST /v1/spaces/{space}/snapshots',
   'POST /v1/spaces/{space}/snapshots/{id}/restore',

@@ -16,6 +16,7 @@ const TAGS: Record<Tag, string> = {
   People: 'The people in the worlds, and their credentials.',
   Analytics: 'How the spaces of a tenant are used.',
   Events: 'Events for analysts, apart from all worlds.',
+  Audit: 'Who changed what.',
   Keys: 'The credentials of servers.',
   Operations: 'What an operator looks at.',
   Running: 'Whether it is well.',

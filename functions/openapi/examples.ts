@@ -199,6 +199,21 @@ export const DEAD_LETTER = {
   replayedAt: null,
 };
 
+export const AUDIT_ENTRY = {
+  id: '4711',
+  at: AT,
+  actor: 'ann',
+  requestId: '6b1f0f5c-2a8b-4d0c-9d0e-3f7b2f2c9a10',
+  table: 'world_objects',
+  action: 'update',
+  spaceId: 'plaza',
+  objectId: 'chair',
+  userId: null,
+  old: { name: 'Chair', properties: { colour: 'red' } },
+  new: { name: 'Red chair', properties: { colour: 'blue' } },
+  isErased: false,
+};
+
 export const LIBRARY_MODEL = {
   id: '019abf2e-7c31-7b52-8a3e-0a6f0c3d9b11',
   name: 'duck.glb',

@@ -19,6 +19,7 @@ export type Tag =
   | 'People'
   | 'Analytics'
   | 'Events'
+  | 'Audit'
   | 'Keys'
   | 'Operations'
   | 'Running';

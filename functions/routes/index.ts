@@ -1,6 +1,7 @@
 import type { Route } from '../openapi/types.ts';
 import { ANALYTICS_ROUTES } from './analytics.ts';
 import { ASSET_ROUTES } from './assets.ts';
+import { AUDIT_ROUTES } from './audit.ts';
 import { CHANGE_ROUTES } from './changes.ts';
 import { CHAT_ROUTES } from './chat.ts';
 import { EVENT_ROUTES } from './events.ts';
@@ -27,6 +28,7 @@ export const ROUTES: readonly Route[] = [
   ...PEOPLE_ROUTES,
   ...ANALYTICS_ROUTES,
   ...EVENT_ROUTES,
+  ...AUDIT_ROUTES,
   ...KEY_ROUTES,
   ...OPERATIONS_ROUTES,
   ...RUNNING_ROUTES,

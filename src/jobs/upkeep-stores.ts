@@ -33,6 +33,10 @@ export interface UpkeepStore {
   /** @returns how many partitions were not there */
   addEventDays(from: string, days: number): Promise<number>;
   dropEventDay(before: string): Promise<'dropped' | 'busy' | 'none'>;
+  /** Of the audit, today and a week ahead. @returns how many partitions were not there */
+  addAuditDays(): Promise<number>;
+  /** The oldest day of the audit that is over its time, which only the owner of the database sets. */
+  dropAuditDay(): Promise<'dropped' | 'busy' | 'none'>;
   listDeletedSpaces(
     before: Date,
     from: string,

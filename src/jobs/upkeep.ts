@@ -133,7 +133,12 @@ export class Upkeep {
           isDone: true,
         }),
       },
-      this.#dropDays(toDay(nowMs - retention.eventDays * DAY_MS)),
+      this.#dropDays('eventDays', () => store.dropEventDay(toDay(nowMs - retention.eventDays * DAY_MS))),
+      {
+        name: 'auditDaysAdded',
+        next: async () => ({ counts: { auditDaysAdded: await store.addAuditDays() }, isDone: true }),
+      },
+      this.#dropDays('auditDays', () => store.dropAuditDay()),
       repeat(
         'sessionsEnded',
         () => store.endExpiredSessions(LIMITS.cleanupSessionsEndedMax),
@@ -159,13 +164,13 @@ export class Upkeep {
   }
 
   /** One day in a batch. A day that somebody reads for long stays for the next run. */
-  #dropDays(before: string): Step {
+  #dropDays(name: string, drop: () => ReturnType<UpkeepStore['dropEventDay']>): Step {
     return {
-      name: 'eventDaysDropped',
+      name: `${name}Dropped`,
       next: async () => {
-        const status = await this.#store.dropEventDay(before);
-        if (status === 'busy') return { counts: { eventDaysBusy: 1 }, isDone: true };
-        return { counts: { eventDaysDropped: status === 'dropped' ? 1 : 0 }, isDone: status === 'none' };
+        const status = await drop();
+        if (status === 'busy') return { counts: { [`${name}Busy`]: 1 }, isDone: true };
+        return { counts: { [`${name}Dropped`]: status === 'dropped' ? 1 : 0 }, isDone: status === 'none' };
       },
     };
   }

@@ -32,7 +32,7 @@ describe('[D5f] a dead letter that is replayed without a Redis', () => {
   it('is applied once, however many replay it at the same moment', async () => {
     const { letters, store, id, tenantId, space } = await makeLetter();
     const replays = await Promise.allSettled(
-      Array.from({ length: 3 }, () => letters.replay(tenantId, id, defer)),
+      Array.from({ length: 3 }, () => letters.replay(tenantId, id, { defer })),
     );
     const [done, ...others] = replays.toSorted((a, b) => (a.status < b.status ? -1 : 1));
     expect(done).toMatchObject({ status: 'fulfilled', value: { results: [{ status: 'applied' }] } });
@@ -52,13 +52,13 @@ describe('[D5f] a dead letter that is replayed without a Redis', () => {
         throw new Error('away');
       },
     } as unknown as DirectLog);
-    await expect(failing.replay(tenantId, id, defer)).rejects.toThrow('away');
+    await expect(failing.replay(tenantId, id, { defer })).rejects.toThrow('away');
     expect(await store.claimReplay(tenantId, id)).toBe(true);
-    await expect(letters.replay(tenantId, id, defer)).rejects.toMatchObject({ code: 'conflict' });
+    await expect(letters.replay(tenantId, id, { defer })).rejects.toMatchObject({ code: 'conflict' });
     await postgres.inTenant(tenantId, (db) => [
       db.update(deadLetters).set({ replayClaimedAt: sql`now() - interval '61 seconds'` }),
     ]);
-    expect(await letters.replay(tenantId, id, defer)).toMatchObject({ results: [{ status: 'applied' }] });
+    expect(await letters.replay(tenantId, id, { defer })).toMatchObject({ results: [{ status: 'applied' }] });
     expect(await store.claimReplay(tenantId, id)).toBe(false);
   });
 });

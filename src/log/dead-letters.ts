@@ -66,7 +66,7 @@ export class DeadLetters {
   async replay(
     tenantId: string,
     id: string,
-    defer: AppendOptions['defer'],
+    { defer, requestId }: { defer: AppendOptions['defer']; requestId?: string },
   ): Promise<Queued | CommittedOperations> {
     const loaded = await this.#store.loadDeadLetter(tenantId, checkId(id, '/id'));
     if (loaded === null) throw notFound('this dead letter');
@@ -81,21 +81,23 @@ export class DeadLetters {
       );
     if (!(await this.#store.claimReplay(tenantId, id)))
       throw new AppError('conflict', 'Another request has sent this operation again, or is doing so now.');
-    const outcome = await this.#append(tenantId, { ...letter, op }, defer).catch(async (error: unknown) => {
-      // Where this fails too, the claim ends by itself.
-      await this.#store.releaseReplay(tenantId, id).catch(() => undefined);
-      throw error;
-    });
+    const outcome = await this.#append({ tenantId, requestId }, { ...letter, op }, defer).catch(
+      async (error: unknown) => {
+        // Where this fails too, the claim ends by itself.
+        await this.#store.releaseReplay(tenantId, id).catch(() => undefined);
+        throw error;
+      },
+    );
     await this.#store.markReplayed(tenantId, id);
     return outcome;
   }
 
   async #append(
-    tenantId: string,
+    caller: { tenantId: string; requestId: string | undefined },
     { id, spaceId, actor, op }: Pick<DeadLetter, 'id' | 'spaceId' | 'actor'> & { op: Operation },
     defer: AppendOptions['defer'],
   ): Promise<Queued | CommittedOperations> {
-    return this.#log.commit({ tenantId, spaceId, actor }, [op], {
+    return this.#log.commit({ ...caller, spaceId, actor }, [op], {
       principal: 'replay',
       // After an unknown outcome it is sent under the same key.
       idempotency: { key: id, fingerprint: id },

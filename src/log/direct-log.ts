@@ -76,6 +76,7 @@ export class DirectLog {
         stageId,
         mode,
         actor: target.actor,
+        requestId: target.requestId,
         waits: false,
         incidents: [],
         isDirect: true,
@@ -134,8 +135,11 @@ export class DirectLog {
       returnsObject,
     }: { from: Seq; seq: Seq; incarnation: string; returnsObject: boolean },
   ): Promise<Applied | 'moved'> {
-    const { actor } = target;
-    const entry: LogEntry = { seq, prev: from, actor, ops: [...operations], waits: true, returnsObject };
+    const { actor, requestId } = target;
+    const entry: LogEntry = {
+      ...{ seq, prev: from, actor, ...(requestId !== undefined && { requestId }) },
+      ...{ ops: [...operations], waits: true, returnsObject },
+    };
     // Of all objects, so that a write which changes nothing is known before it takes a place in the order.
     const { cursor, seqs } = await this.#postgres.loadSeqs(target, listObjects(operations));
     if (cursor !== from) return 'moved';
@@ -161,6 +165,7 @@ export class DirectLog {
         counts,
         incidents: [],
         presumed: plan.presumed,
+        origins: [entry],
         // Only Postgres knows the outcomes of single operations, and it stores them.
         results: singles.length > 0 ? results : [],
         isDirect: true,

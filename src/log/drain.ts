@@ -282,7 +282,7 @@ export class Drain {
       // Entries that are missing at the end of the log are skipped too: the incident says so.
       const to = used.at(-1)?.seq ?? reader.last;
       reader.prefetch(plan.used);
-      const batch = { ...plan, incarnation, from, to, incidents };
+      const batch = { ...plan, incarnation, from, to, incidents, origins: used };
       let outcome: BatchOutcome;
       try {
         outcome = await this.#postgres.applyBatch(address, batch);
@@ -320,8 +320,8 @@ export class Drain {
     incidents: Incident[],
   ): Promise<Step | 'moved' | 'unknown_space'> {
     const { incarnation, cursor: from } = reader;
-    const { seq: to, actor, waits } = entry;
-    const step = { incarnation, from, to, stageId: id, mode, actor, waits, incidents };
+    const { seq: to, actor, requestId, waits } = entry;
+    const step = { incarnation, from, to, stageId: id, mode, actor, requestId, waits, incidents };
     const apply = () => this.#postgres.applyStage(address, step);
     const refuseOther = (error: unknown) => {
       const isOld = this.#options.now() - to / 1_000 > STAGE_TRIED_MS_MAX;

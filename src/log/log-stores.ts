@@ -19,6 +19,8 @@ export interface LogAddress {
 
 export interface AppendRequest {
   actor: string | null;
+  /** Of the caller's request, for the audit; absent where entries only move what is there. */
+  requestId?: string | undefined;
   /** Each at most `LIMITS.entryBytesMax`: the JSON text of a list of operations, and how many there are. */
   entries: readonly { ops: string; count: number }[];
   /** A caller waits for the outcome: it drains immediately if no drain runs. */
@@ -133,6 +135,7 @@ export interface RawEntry {
   seq: Seq;
   prev: Seq;
   actor: string | null;
+  requestId?: string;
   /** JSON text. */
   ops: string;
   count: number;
@@ -335,6 +338,7 @@ export interface StageStep {
   stageId: string;
   mode: SaveMode;
   actor: string | null;
+  requestId?: string | undefined;
   waits: boolean;
   incidents: Incident[];
   /** It is from no log, and is not applied to a space that has one. */

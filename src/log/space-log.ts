@@ -2,7 +2,7 @@ import { encodeEntries } from '../world/check-operations.ts';
 import { coalesceOperations } from '../world/coalesce.ts';
 import { AppError, notFound } from '../world/errors.ts';
 import { LIMITS } from '../world/limits.ts';
-import { countOperations, expandOperations, isMove, packMoves } from '../world/move.ts';
+import { countOperations, expandOperations, isMove, movesOnly, packMoves } from '../world/move.ts';
 import type { AppendedOperation, Operation, OperationResult, StageOperation } from '../world/operation.ts';
 import { readChatRule } from '../world/schemas.ts';
 import type { JsonObject, Role, SaveMode, Seq, WrittenObject } from '../world/types.ts';
@@ -30,6 +30,8 @@ export type * from './log-stores.ts';
 /** The place and the author of an append. */
 export interface LogTarget extends LogAddress {
   actor: string | null;
+  /** Of the request, for the audit. */
+  requestId?: string | undefined;
 }
 
 export interface AppendOptions {
@@ -99,6 +101,8 @@ export interface SpaceLogOptions {
   backlog: BacklogLimits;
   /** Every write waits for its own drain. */
   commitsAlways: boolean;
+  /** Moves are written into the audit too. */
+  auditsMoves?: boolean;
 }
 
 const COLD_TRIES_MAX = 3;
@@ -247,7 +251,7 @@ export class SpaceLog {
       const run = this.#drain.run(target, {
         token: ownToken,
         budgetMs: LIMITS.drainMsMax,
-        own: ownToken === null ? null : readOwn(target, entries, appended, returnsObject),
+        own: ownToken === null ? null : readOwn(request, entries, appended, returnsObject),
         onResults: (results, to) => {
           for (const result of results)
             if (result.seq >= firstSeq && result.seq <= seq) own.set(result.seq, result.results);
@@ -297,7 +301,7 @@ export class SpaceLog {
   }
 
   #request(
-    { actor }: LogTarget,
+    target: LogTarget,
     entries: AppendRequest['entries'],
     operations: readonly (AppendedOperation | StageOperation)[],
     waits: boolean,
@@ -307,7 +311,8 @@ export class SpaceLog {
       this.#options;
     const isCounted = requestsPerMinute > 0 || updatesPerMinute > 0;
     return {
-      actor,
+      actor: target.actor,
+      requestId: this.findRequestId(target, operations),
       entries,
       waits,
       returnsObject,
@@ -324,6 +329,14 @@ export class SpaceLog {
     };
   }
 
+  /** The id of a request in its entries. A move that is not audited needs none, and there are many. */
+  findRequestId(
+    { requestId }: LogTarget,
+    operations: readonly (AppendedOperation | StageOperation)[],
+  ): string | undefined {
+    return this.#options.auditsMoves || !operations.every(movesOnly) ? requestId : undefined;
+  }
+
   /**
    * Appends a spilled request under its key, and begins the time of the key again. It was accepted before, so no budget counts. The
    * caller drains.
@@ -333,6 +346,7 @@ export class SpaceLog {
     address: LogAddress,
     {
       actor,
+      requestId,
       principal,
       key,
       messageIds,
@@ -347,6 +361,7 @@ export class SpaceLog {
       ...UNCOUNTED,
       opened: null,
       actor,
+      requestId: requestId ?? undefined,
       entries,
       backlog,
       idempotency: {
@@ -446,7 +461,7 @@ async function unlessAway<T>(read: Promise<T>): Promise<T | 'away'> {
 
 /** The log as the append left it, where it is no more than that. */
 function readOwn(
-  { actor }: LogTarget,
+  { actor, requestId }: AppendRequest,
   entries: AppendRequest['entries'],
   { after, firstSeq, incarnation }: Appended,
   returnsObject: boolean,
@@ -458,7 +473,10 @@ function readOwn(
     // One script gave them their seqs, each the next.
     entries: entries.map(({ ops }, i) => {
       const prev = i === 0 ? after : firstSeq + i - 1;
-      return readEntry({ seq: firstSeq + i, prev, actor, ops, waits: true, returnsObject });
+      return readEntry({
+        ...{ seq: firstSeq + i, prev, actor, ops, waits: true, returnsObject },
+        ...(requestId !== undefined && { requestId }),
+      });
     }),
   };
 }

@@ -12,6 +12,8 @@ export interface SpilledEntry {
 /** A request that waits in Postgres for its place in the log. */
 export interface SpilledRequest {
   actor: string | null;
+  /** Of the caller's request, for the audit. */
+  requestId?: string | null;
   principal: string;
   /** The idempotency key, of the caller or made by the server. */
   key: string;

@@ -91,6 +91,7 @@ export class SpillingLog implements WorldLog {
       const posted = findPosted(operations, { role, perMinute: this.#options.messagesPerMinute });
       const request = {
         actor: target.actor,
+        requestId: this.#log.findRequestId(target, operations) ?? null,
         principal: isKnown ? (principal ?? '') : '',
         key: key ?? ownKey,
         messageIds,

@@ -8,6 +8,8 @@ export interface WriteTarget {
   tenantId: string;
   spaceId: string;
   actor: string | null;
+  /** Of the request, for the audit. */
+  requestId?: string | undefined;
   /** The actor is a person in one space, who signs nothing as somebody else. */
   isSession?: boolean;
 }

@@ -12,6 +12,14 @@ export type Results<Queries extends readonly PromiseLike<unknown>[]> = {
   -readonly [Index in keyof Queries]: Awaited<Queries[Index]>;
 };
 
+/** The caller for whom a transaction runs, for the audit. An actor is a person or a key. */
+export interface Caller {
+  actor: string | null;
+  requestId: string | null;
+}
+
+export const NO_CALLER: Caller = { actor: null, requestId: null };
+
 /** A connection to Postgres. Every error is an AppError: `store_unavailable`, `validation_failed`, … */
 export interface Postgres {
   /**

@@ -40,15 +40,21 @@ export interface LogRecords extends DeadLetterStore, IncidentStore {
   deleteSpace(address: LogAddress): Promise<{ incarnation: string } | null>;
 }
 
-/** The store of SpaceLog and Drain, on Postgres: each method is the operation of the same name. */
-export function createDrainStore(postgres: Postgres): DrainStore & LogRecords {
+/**
+ * The store of SpaceLog and Drain, on Postgres: each method is the operation of the same name.
+ * @param audit.auditsMoves moves are written into the audit too
+ */
+export function createDrainStore(
+  postgres: Postgres,
+  audit: { auditsMoves: boolean } = { auditsMoves: false },
+): DrainStore & LogRecords {
   return {
     openLog: (...args) => openLog(postgres, ...args),
     loadCursor: (...args) => loadCursor(postgres, ...args),
     noteReaderAhead: (...args) => noteReaderAhead(postgres, ...args),
     loadSeqs: (...args) => loadSeqs(postgres, ...args),
-    applyBatch: (...args) => applyBatch(postgres, ...args),
-    applyStage: (...args) => applyStage(postgres, ...args),
+    applyBatch: (...args) => applyBatch(postgres, ...args, audit),
+    applyStage: (...args) => applyStage(postgres, ...args, audit),
     dropStage: (...args) => dropStage(postgres, ...args),
     readResults: (...args) => readResults(postgres, ...args),
     readWritten: (...args) => readWritten(postgres, ...args),

@@ -1,7 +1,14 @@
 import { neon, neonConfig } from '@neondatabase/serverless';
 import { sql } from 'drizzle-orm';
 import { drizzle, type NeonHttpDatabase } from 'drizzle-orm/neon-http';
-import { type Database, type Postgres, ping, type TransactionMode } from './client.ts';
+import {
+  type Caller,
+  type Database,
+  NO_CALLER,
+  type Postgres,
+  ping,
+  type TransactionMode,
+} from './client.ts';
 import { isReadOnly, isRepeatable, toAppError } from './errors.ts';
 import { DATABASE_URL } from './refusals.ts';
 import { listSettings } from './settings.ts';
@@ -15,6 +22,8 @@ export interface NeonOptions {
   timeoutMs: number;
   /** Headers of every request, in addition to the driver's own. */
   readHeaders?: (() => Record<string, string>) | undefined;
+  /** Who asks now, for the audit. By default nobody. */
+  readCaller?: (() => Caller) | undefined;
   /** Told of each transaction's statements, for figures. */
   onTransaction?: ((statements: number) => void) | undefined;
 }
@@ -32,6 +41,7 @@ export function openNeon({
   fetchEndpoint,
   timeoutMs,
   readHeaders,
+  readCaller = () => NO_CALLER,
   onTransaction,
 }: NeonOptions): Postgres {
   neonConfig.fetchFunction = fetchAsTold;
@@ -63,12 +73,15 @@ export function openNeon({
   return {
     async inTenant(tenantId, build, mode = 'write') {
       const db = databases[mode];
+      const { actor, requestId } = readCaller();
       for (let attempt = 1; ; attempt++) {
         const queries = build(db as unknown as Database);
         const begin = [
           // Neon's interface takes no READ WRITE, and a SELECT comes too late for it.
           ...(isReadOnlyByDefault && mode === 'write' ? [db.execute(sql`SET TRANSACTION READ WRITE`)] : []),
-          db.execute(sql`SELECT pg_catalog.set_config('app.tenant_id', ${tenantId}, true), ${settings}`),
+          db.execute(
+            sql`SELECT pg_catalog.set_config('app.tenant_id', ${tenantId}, true), pg_catalog.set_config('app.actor', ${actor ?? ''}, true), pg_catalog.set_config('app.request_id', ${requestId ?? ''}, true), ${settings}`,
+          ),
         ];
         onTransaction?.(queries.length + begin.length);
         try {

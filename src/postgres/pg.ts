@@ -1,7 +1,14 @@
 import { drizzle } from 'drizzle-orm/node-postgres';
 import pg from 'pg';
 import { LIMITS } from '../world/limits.ts';
-import { type Database, type Postgres, ping, type TransactionMode } from './client.ts';
+import {
+  type Caller,
+  type Database,
+  NO_CALLER,
+  type Postgres,
+  ping,
+  type TransactionMode,
+} from './client.ts';
 import { hasSqlState, isRepeatable, TooManyWaiting, toAppError } from './errors.ts';
 import { listSettings } from './settings.ts';
 
@@ -17,11 +24,14 @@ export function openPg({
   databaseUrl,
   poolSizeMax,
   timeoutMs,
+  readCaller = () => NO_CALLER,
 }: {
   databaseUrl: string;
   poolSizeMax: number;
   /** Milliseconds that one statement may take, and the wait for a connection. */
   timeoutMs: number;
+  /** Who asks now, for the audit. By default nobody. */
+  readCaller?: () => Caller;
 }): Postgres {
   const pool = new pg.Pool({
     Client: ClosingClient,
@@ -36,10 +46,11 @@ export function openPg({
 
   return {
     async inTenant(tenantId, build, mode = 'write') {
+      const begin = beginAs(tenantId, mode, timeoutMs, readCaller());
       for (let attempt = 1; ; attempt++) {
         try {
           // Each query's own rows, in their order: pg knows their type no more than any.
-          return (await transact(pool, beginAs(tenantId, mode, timeoutMs), build)) as never;
+          return (await transact(pool, begin, build)) as never;
         } catch (error) {
           if (!isRepeatable(error) || attempt === ATTEMPTS_MAX) throw toAppError(error, mode);
         }
@@ -114,7 +125,14 @@ export async function runTransaction(
 }
 
 /** In one round trip. The server gives up by itself too, so that no lock outlives a process that is gone. */
-export function beginAs(tenantId: string, mode: TransactionMode, timeoutMs: number): string {
-  const tenant = `pg_catalog.set_config('app.tenant_id', ${pg.escapeLiteral(tenantId)}, true)`;
-  return `${BEGIN[mode]}; SELECT ${tenant}, ${listSettings(timeoutMs)}`;
+export function beginAs(
+  tenantId: string,
+  mode: TransactionMode,
+  timeoutMs: number,
+  { actor, requestId }: Caller,
+): string {
+  const own = Object.entries({ tenant_id: tenantId, actor: actor ?? '', request_id: requestId ?? '' }).map(
+    ([name, value]) => `pg_catalog.set_config('app.${name}', ${pg.escapeLiteral(value)}, true)`,
+  );
+  return `${BEGIN[mode]}; SELECT ${own.join(', ')}, ${listSettings(timeoutMs)}`;
 }

@@ -1,6 +1,6 @@
 import pg from 'pg';
 import { AppError } from '../world/errors.ts';
-import { type Postgres, ping } from './client.ts';
+import { type Caller, NO_CALLER, type Postgres, ping } from './client.ts';
 import { toAppError } from './errors.ts';
 import { beginAs, runTransaction } from './pg.ts';
 
@@ -13,6 +13,8 @@ const NOT_INSTALLED = ['ERR_MODULE_NOT_FOUND', 'ERR_PACKAGE_PATH_NOT_EXPORTED'];
 export interface PgliteOptions {
   /** Finds the folder of the migrations. */
   findMigrations: () => Promise<string>;
+  /** Who asks now, for the audit. By default nobody. */
+  readCaller?: () => Caller;
 }
 
 interface Opened {
@@ -37,13 +39,14 @@ export function openPglite(options: PgliteOptions): Postgres {
 
   return {
     inTenant(tenantId, build, mode = 'write') {
+      const caller = options.readCaller?.() ?? NO_CALLER;
       return inTurn(async () => {
         if (isClosed) throw new AppError('store_unavailable', 'The worlds in memory have been closed.');
         try {
           opening ??= open(options);
           const { client } = await opening;
           // Each query's own rows, in their order: pg knows their type no more than any.
-          return (await transact(client, beginAs(tenantId, mode, NO_TIMEOUT_MS), build)) as never;
+          return (await transact(client, beginAs(tenantId, mode, NO_TIMEOUT_MS, caller), build)) as never;
         } catch (error) {
           throw toAppError(error, mode);
         }

@@ -1,5 +1,6 @@
 import type { JobRunStore, UpkeepStore } from '../jobs/upkeep-stores.ts';
 import type { Postgres } from './client.ts';
+import { addAuditDays, dropAuditDay } from './operations/audit-days.ts';
 import { cleanRecords } from './operations/clean-records.ts';
 import { cleanRemovals } from './operations/clean-removals.ts';
 import { cleanWorlds } from './operations/clean-worlds.ts';
@@ -22,6 +23,8 @@ export function createUpkeepStore(
     cleanWorlds: (...args) => cleanWorlds(postgres, ...args),
     addEventDays: (...args) => addEventDays(postgres, ...args),
     dropEventDay: (...args) => dropEventDay(postgres, ...args),
+    addAuditDays: () => addAuditDays(postgres),
+    dropAuditDay: () => dropAuditDay(postgres),
     endExpiredSessions: (limit) => endExpiredSessions(postgres, writesEvents, limit),
     listDeletedSpaces: (...args) => listDeletedSpaces(postgres, ...args),
     purgeSpace: (...args) => purgeSpace(postgres, ...args),

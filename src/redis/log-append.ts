@@ -103,6 +103,7 @@ function buildArguments(
   address: LogAddress,
   {
     actor,
+    requestId,
     entries,
     waits,
     returnsObject,
@@ -128,7 +129,7 @@ function buildArguments(
     ...[opened?.reopened ?? '', opened?.chat ?? 'viewer'],
     ...[chat?.isAccepted ? 'accepted' : (chat?.role ?? ''), String(chat?.perMinute ?? 0)],
     ...[chat?.ids.join(',') ?? '', [chat?.ids.length ?? 0, ...(chat?.people.values() ?? [])].join(' ')],
-    typeof idempotency?.key === 'string' ? '1' : '0',
+    ...[typeof idempotency?.key === 'string' ? '1' : '0', requestId ?? ''],
     ...entries.flatMap(({ ops, count }) => [ops, String(count)]),
   ];
 }

@@ -92,12 +92,13 @@ export async function readEntries(
 
 /** An entry as read.lua and read-changes.lua reply it. */
 export function readEntry(head: RedisReply | undefined, ops: RedisReply | undefined): RawEntry {
-  const [, seq, prev, count, waits, actor = ''] =
-    /^(\d+) (\d+) (\d+) ([012]) (.*)$/s.exec(readText(head)) ?? [];
+  const [, seq, prev, count, waits, actor = '', requestId = ''] =
+    /^(\d+) (\d+) (\d+) ([012]) (\S*)(?: (.*))?$/s.exec(readText(head)) ?? [];
   return {
     seq: readSeq(seq),
     prev: readCount(prev),
     actor: actor === '' ? null : actor,
+    ...(requestId !== '' && { requestId }),
     ops: readText(ops),
     count: readCount(count),
     waits: waits !== '0',

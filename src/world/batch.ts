@@ -1,4 +1,4 @@
-import type { LogOperation, OperationResult } from './operation.ts';
+import type { LogEntry, LogOperation, OperationResult } from './operation.ts';
 import type { TargetKind } from './operation-effects.ts';
 import type { JsonObject, ObjectInput, Quaternion, Seq, Vector3, WrittenObject } from './types.ts';
 
@@ -10,6 +10,8 @@ export interface ObjectPatchChange {
   kind: 'patch';
   id: string;
   seq: Seq;
+  /** The last entry that did more than move the object, if that is not the last. */
+  contentSeq?: Seq;
   actor: string | null;
   position?: Partial<Vector3>;
   rotation?: Quaternion;
@@ -28,6 +30,7 @@ export interface ObjectPutChange {
   kind: 'put';
   id: string;
   seq: Seq;
+  contentSeq?: Seq;
   actor: string | null;
   object: ObjectInput;
   createdSeq: Seq;
@@ -46,6 +49,8 @@ export interface ObjectDeleteChange {
 export interface AvatarChange {
   id: string;
   seq: Seq;
+  /** The last entry that did more than move the avatar, if that is not the last. */
+  contentSeq?: Seq;
   position?: Vector3;
   rotation?: Quaternion;
   patches?: JsonObject[];
@@ -103,6 +108,9 @@ export interface BatchCounts {
   posted: number;
 }
 
+/** Who wrote an entry, and in which request. */
+export type Origin = Pick<LogEntry, 'seq' | 'actor' | 'requestId'>;
+
 /** A part of the log, to apply in one transaction that moves the cursor from `from` to `to`. */
 export interface Batch {
   incarnation: string;
@@ -125,6 +133,8 @@ export interface Batch {
   isDirect?: boolean;
   /** The `results` that say `applied` because their object was assumed to exist. */
   presumed?: readonly PresumedResult[];
+  /** The entries that the rows come from, for the audit. */
+  origins?: readonly Origin[];
 }
 
 export interface DeadOperation {

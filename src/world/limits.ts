@@ -51,6 +51,9 @@ export const LIMITS = {
   exportRowsMax: 500,
   /** Days after today for which the tables of events are there. */
   eventDaysAhead: 7,
+  /** Entries of the audit in one page, and bytes of their content. */
+  auditPageRowsMax: 200,
+  auditPageBytesMax: 2 * 1024 * 1024,
   /** Days that these are kept: expired and revoked keys, days of people and spaces, runs of jobs. */
   keysKeptDays: 30,
   analyticsDaysKept: 400,

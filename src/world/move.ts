@@ -21,6 +21,28 @@ export function isMove(operation: { op: string }): operation is Move {
   return operation.op === 'move' || operation.op === 'user.move';
 }
 
+/** Whether an operation, or the row of some, changes the places of what is there and nothing else. A scale is part of a place. */
+export function movesOnly(operation: {
+  op?: string;
+  kind?: string;
+  name?: unknown;
+  modelId?: unknown;
+  parentId?: unknown;
+  properties?: unknown;
+  patches?: unknown;
+}): boolean {
+  const { op, kind, name, modelId, parentId, properties, patches } = operation;
+  if (op === 'move' || op === 'user.move') return true;
+  return (
+    (op === 'patch' || op === 'user.patch' || kind === 'patch') &&
+    name === undefined &&
+    modelId === undefined &&
+    parentId === undefined &&
+    properties === undefined &&
+    patches === undefined
+  );
+}
+
 /** The number of operations in a list: each element of a move is one. */
 export function countOperations(operations: readonly { op: string }[]): number {
   let count = 0;

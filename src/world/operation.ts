@@ -121,6 +121,8 @@ export interface LogEntry {
   /** The seq of the entry before it. A reader with another cursor has missed entries. */
   prev: Seq;
   actor: string | null;
+  /** Of the request that appended it, for the audit; absent where nobody said it, or the entry only moves. */
+  requestId?: string;
   ops: LogOperation[];
   /** A caller waits for the outcomes of its operations. */
   waits: boolean;

@@ -12,6 +12,7 @@ import type {
 } from './batch.ts';
 import { LIMITS } from './limits.ts';
 import { canCompose, cloneJson, composeInto, composeIntoTwo, mergeInto } from './merge-patch.ts';
+import { movesOnly } from './move.ts';
 import type {
   ChatDeleteOperation,
   ChatPostOperation,
@@ -307,6 +308,7 @@ class Planner {
       this.#avatars.set(op.id, draft);
     }
     const { change } = draft;
+    noteContent(change, change.patches !== undefined, op, seq);
     change.seq = seq;
     if (op.position !== undefined) change.position = op.position;
     if (op.rotation !== undefined) change.rotation = op.rotation;
@@ -356,6 +358,7 @@ function changeAgain(draft: ObjectDraft, op: ObjectOperation, seq: Seq, actor: s
 
 function patchAgain(draft: ObjectDraft, op: PatchOperation, seq: Seq, actor: string | null): void {
   const change = draft.change as ObjectPatchChange | ObjectPutChange;
+  noteContent(change, change.kind === 'put' || !movesOnly(change), op, seq);
   change.seq = seq;
   change.actor = actor;
   if (change.kind === 'patch') {
@@ -369,6 +372,17 @@ function patchAgain(draft: ObjectDraft, op: PatchOperation, seq: Seq, actor: str
   if (!draft.isOwned) object.properties = cloneJson(object.properties);
   draft.isOwned = true;
   mergeInto(object.properties, op.properties);
+}
+
+/** Remembers which entry did more than move, before `op` of the entry at `seq` is added. */
+function noteContent(
+  change: { seq: Seq; contentSeq?: Seq },
+  hasContent: boolean,
+  op: PatchOperation | UserPatchOperation,
+  seq: Seq,
+): void {
+  if (!movesOnly(op)) delete change.contentSeq;
+  else if (hasContent && change.seq !== seq) change.contentSeq ??= change.seq;
 }
 
 /** Folds a merge patch into the last of the list; if that would change the result, into two. */

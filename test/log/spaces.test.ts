@@ -146,7 +146,7 @@ describe('[L1a] a space that was deleted with a backlog and created again', () =
     await commit([{ op: 'put', id: 'x' }]);
     const deadLetters = new DeadLetters(rig.store, node.spaceLog);
     await expect(
-      deadLetters.replay(address.tenantId, letters[0]?.id ?? '', node.defer),
+      deadLetters.replay(address.tenantId, letters[0]?.id ?? '', { defer: node.defer }),
     ).rejects.toMatchObject({ code: 'conflict' });
     expect(await rig.store.loadObjects(address, ['x'])).toMatchObject([{ properties: {} }]);
   });

@@ -14,6 +14,7 @@ import type { Seq } from '../../world/types.ts';
 import { NumberColumn, toTexts } from '../array-literal.ts';
 import { AuthorList } from '../author-list.ts';
 import type { Postgres } from '../client.ts';
+import { encodeOrigins } from './batch-origins.ts';
 import {
   encodeAvatars,
   encodeMessages,
@@ -42,6 +43,7 @@ export async function applyBatch(
   postgres: Postgres,
   { tenantId, spaceId }: LogAddress,
   batch: Batch,
+  { auditsMoves }: { auditsMoves: boolean },
 ): Promise<BatchOutcome> {
   const { incarnation, from, to, objects, avatars, singles, results, incidents } = batch;
   const { isDirect = false, messages = [], written = [], doubtful = [], presumed = [] } = batch;
@@ -60,7 +62,12 @@ export async function applyBatch(
     else rows.patches.pushPatch(change);
   }
   const letterIds = singles.map(() => uuidv7());
-  const singleRows = encodeSingles(singles, letterIds, authors);
+  const { origins = [] } = batch;
+  const requestIds = new Map(
+    singles.length === 0 ? [] : origins.map(({ seq, requestId }) => [seq, requestId]),
+  );
+  const singleRows = encodeSingles(singles, letterIds, authors, requestIds);
+  const originRows = encodeOrigins(batch, auditsMoves);
   // The only caller of a direct batch is answered here: nothing is stored for it.
   const [stored, returned] = isDirect ? [[], written[0]] : [written, undefined];
   const [[row], returnedRows] = await postgres.inTenant(tenantId, (db) => [
@@ -78,7 +85,7 @@ export async function applyBatch(
         noEffects: sql<BatchRow['noEffects']>`no_effects`,
       })
       .from(
-        sql`apply_batch(${spaceId}, ${incarnation}, ${from}::bigint, ${to}::bigint, ${rows.moves.toSql()}, ${rows.patches.toSql()}, ${rows.puts.toSql()}, ${deletes.toSql()}, ${encodeAvatars(avatars)}, ${encodeMessages(messages)}, ${singleRows}, ${toTexts(authors.ids)}::text[], ${encodeResults(results)}, ${encodePresumed(presumed)}, ${encodeSeqs(stored)}, ${toTexts(stored.map(({ id }) => id))}::text[], ${toTexts(doubtful)}::text[], ${encodeIncidents(incidents)}, ${isDirect}::boolean, ${changes}::integer, ${posted}::integer)`,
+        sql`apply_batch(${spaceId}, ${incarnation}, ${from}::bigint, ${to}::bigint, ${rows.moves.toSql()}, ${rows.patches.toSql()}, ${rows.puts.toSql()}, ${deletes.toSql()}, ${encodeAvatars(avatars)}, ${encodeMessages(messages)}, ${singleRows}, ${toTexts(authors.ids)}::text[], ${encodeResults(results)}, ${encodePresumed(presumed)}, ${encodeSeqs(stored)}, ${toTexts(stored.map(({ id }) => id))}::text[], ${toTexts(doubtful)}::text[], ${encodeIncidents(incidents)}, ${isDirect}::boolean, ${changes}::integer, ${posted}::integer, ${originRows}, ${auditsMoves}::boolean)`,
       ),
     ...(returned === undefined ? [] : [selectObject(db, tenantId, spaceId, returned.id)]),
   ]);

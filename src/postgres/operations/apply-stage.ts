@@ -9,7 +9,8 @@ import { sweepWorlds } from './stage.ts';
 export async function applyStage(
   postgres: Postgres,
   { tenantId, spaceId }: LogAddress,
-  { incarnation, from, to, stageId, mode, actor, waits, incidents, isDirect = false }: StageStep,
+  { incarnation, from, to, stageId, mode, actor, requestId, waits, incidents, isDirect = false }: StageStep,
+  { auditsMoves }: { auditsMoves: boolean },
 ): Promise<StageOutcome> {
   const deadLetterId = uuidv7();
   const [[row]] = await postgres.inTenant(tenantId, (db) => [
@@ -21,7 +22,7 @@ export async function applyStage(
         objects: sql<number | null>`objects`,
       })
       .from(
-        sql`apply_stage(${spaceId}, ${incarnation}, ${from}::bigint, ${to}::bigint, ${stageId}, ${mode}, ${actor}, ${waits}::boolean, ${deadLetterId}, ${encodeIncidents(incidents)}, ${isDirect}::boolean)`,
+        sql`apply_stage(${spaceId}, ${incarnation}, ${from}::bigint, ${to}::bigint, ${stageId}, ${mode}, ${actor}, ${requestId ?? null}, ${waits}::boolean, ${deadLetterId}, ${encodeIncidents(incidents)}, ${isDirect}::boolean, ${auditsMoves}::boolean)`,
       ),
   ]);
   switch (row?.status) {

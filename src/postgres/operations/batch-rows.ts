@@ -8,7 +8,7 @@ import type {
   SingleOperation,
 } from '../../world/batch.ts';
 import { findKind } from '../../world/operation-effects.ts';
-import type { JsonObject } from '../../world/types.ts';
+import type { JsonObject, Seq } from '../../world/types.ts';
 import { NumberColumn, TextColumn } from '../array-literal.ts';
 import type { AuthorList } from '../author-list.ts';
 
@@ -154,10 +154,11 @@ export function encodeSingles(
   singles: readonly SingleOperation[],
   letterIds: readonly string[],
   authors: AuthorList,
+  requestIds: ReadonlyMap<Seq, string | undefined>,
 ): SQL {
   if (singles.length === 0) return sql`null::single_rows`;
   const [seqs, indexes, places] = [new NumberColumn(), new NumberColumn(), new NumberColumn()];
-  const [kinds, ids, letters, ops] = Array.from({ length: 4 }, () => new TextColumn());
+  const [kinds, ids, letters, ops, requests] = Array.from({ length: 5 }, () => new TextColumn());
   for (const [i, { seq, index, actor, op }] of singles.entries()) {
     seqs.push(seq);
     indexes.push(index);
@@ -166,8 +167,9 @@ export function encodeSingles(
     places.push(authors.place(actor));
     letters?.push(letterIds[i]);
     ops?.push(JSON.stringify(op, keepInfinity));
+    requests?.push(requestIds.get(seq));
   }
-  return sql`row(${`${seqs}`}::bigint[], ${`${indexes}`}::integer[], ${`${kinds}`}::text[], ${`${ids}`}::text[], ${`${places}`}::integer[], ${`${letters}`}::text[], ${`${ops}`}::text[])::single_rows`;
+  return sql`row(${`${seqs}`}::bigint[], ${`${indexes}`}::integer[], ${`${kinds}`}::text[], ${`${ids}`}::text[], ${`${places}`}::integer[], ${`${letters}`}::text[], ${`${ops}`}::text[], ${`${requests}`}::text[])::single_rows`;
 }
 
 /** Rows of `presumed_rows`. */

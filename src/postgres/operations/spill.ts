@@ -16,7 +16,16 @@ type Keep = SpillStore['keep'];
 export async function keepSpilled(
   postgres: Postgres,
   { tenantId, spaceId }: LogAddress,
-  { actor, principal, key, fingerprint, messageIds, entries, postedIds }: Parameters<Keep>[1],
+  {
+    actor,
+    requestId = null,
+    principal,
+    key,
+    fingerprint,
+    messageIds,
+    entries,
+    postedIds,
+  }: Parameters<Keep>[1],
   { keySeconds, limits, incarnation }: Parameters<Keep>[2],
 ): ReturnType<Keep> {
   const bytes = entries.reduce((sum, { ops }) => sum + countBytes(ops), 0);
@@ -25,7 +34,7 @@ export async function keepSpilled(
       .select({ status: sql<'kept' | 'key_reused' | 'full'>`status`, postedIds: sql<string[]>`posted_ids` })
       .from(
         sql`keep_spilled(
-          ${spaceId}, ${actor}, ${principal}, ${key}, ${fingerprint}, ${toTexts(messageIds)}::text[],
+          ${spaceId}, ${actor}, ${requestId}, ${principal}, ${key}, ${fingerprint}, ${toTexts(messageIds)}::text[],
           ${JSON.stringify(entries)}::json, ${toTexts(postedIds)}::text[], ${bytes}::bigint, ${keySeconds}::integer,
           ${limits.bytesMax}::bigint, ${limits.requestsMax}::integer, ${incarnation ?? null})`,
       ),
@@ -79,6 +88,7 @@ const spillColumns = {
   spillId: logSpill.spillId,
   incarnation: logSpill.incarnation,
   actor: logSpill.actor,
+  requestId: logSpill.requestId,
   principal: logSpill.principal,
   key: logSpill.key,
   fingerprint: logSpill.fingerprint,

@@ -100,6 +100,7 @@ export const logSpill = pgTable(
     spillId: bigint('spill_id', { mode: 'number' }).generatedAlwaysAsIdentity().notNull(),
     incarnation: id('incarnation').notNull(),
     actor: id('actor'),
+    requestId: text('request_id'),
     principal: text('principal').notNull(),
     /** The idempotency key: of the caller, or made by the server. */
     key: text('key').notNull(),

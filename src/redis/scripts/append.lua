@@ -13,7 +13,8 @@ run and runAt: the run of Redis in which the log was compared with Postgres, and
 restartedAt: the end of the log when entries were pending in a new run.
 chat: the lowest role that may post messages (viewer, editor or owner), or off.
 KEYS[2] log of the incarnation, a stream: id seq-0; p prev, a actor, n number of operations, c counts before it, o operations
-as JSON, w if a caller waits (1; 2 if it also needs the object as the entry leaves it), in this order
+as JSON, w if a caller waits (1; 2 if it also needs the object as the entry leaves it), r the id of the request, in this order. An
+entry with r has w too, 0 if nobody waits.
 KEYS[3] dirty, a sorted set
 KEYS[4] the answer for the idempotency key, a string
 KEYS[5] the principal's budget, a string
@@ -42,7 +43,8 @@ ARGV[26] messages of one person a minute, 0 for not counted
 ARGV[27] ids of the posted messages, with a comma between them
 ARGV[28] number of posted messages, then of each person: '3 2 1'
 ARGV[29] 1 if KEYS[4] is an idempotency key, else 0
-ARGV[30] … operations of an entry and their count, operations of the next and their count, …; none only opens the log
+ARGV[30] id of the request, '' for none
+ARGV[31] … operations of an entry and their count, operations of the next and their count, …; none only opens the log
 
 Replies; budget is: requests remaining, ms until whole, operations remaining, ms until whole; -1 remaining for not counted
   {'appended', first seq, last seq, operations, drain, replaced incarnation or '', after, budget…}
@@ -61,7 +63,7 @@ Replies; budget is: requests remaining, ms until whole, operations remaining, ms
 ]]
 local MINUTE = 60000000
 -- The first operations among ARGV.
-local ENTRIES = 30
+local ENTRIES = 31
 local RANKS = {viewer = 1, editor = 2, owner = 3}
 
 -- include counts.lua
@@ -291,7 +293,11 @@ for i = ENTRIES, #ARGV, 2 do
   local prev = seq
   seq = print(math.max(prev + 1, least))
   first = first or seq
-  if ARGV[7] ~= '0' then
+  if ARGV[30] ~= '' then
+    redis.call(
+      'XADD', log, seq .. '-0', 'p', prev, 'a', ARGV[5], 'n', ARGV[i + 1], 'c', counts, 'o', ARGV[i], 'w', ARGV[7], 'r', ARGV[30]
+    )
+  elseif ARGV[7] ~= '0' then
     redis.call(
       'XADD', log, seq .. '-0', 'p', prev, 'a', ARGV[5], 'n', ARGV[i + 1], 'c', counts, 'o', ARGV[i], 'w', ARGV[7]
     )

@@ -12,7 +12,7 @@ ARGV[4] entries after which to stop
 ARGV[5] 1 where the log cannot be compared with Postgres now, else 0
 
 Replies
-  {'read', last, committed, head, ops, head, ops, …}  head: 'seq prev count waits actor', as read.lua has it
+  {'read', last, committed, head, ops, head, ops, …}  head: 'seq prev count waits actor': see shared/entries.lua
   {'cold'}                                             nothing is known of the space
   {'deleted', incarnation}
   {'moved', incarnation}                               the space has another incarnation

@@ -14,8 +14,8 @@ ARGV[6] 1 where the log cannot be compared with Postgres now, else 0
 
 Replies
   {'read', after, last, torn, why, missing, restartedAt, head, ops, …}
-                                                             head: 'seq prev count waits actor', waits 0, 1 or 2, actor may be
-                                                             empty; torn … restartedAt as in meta, 0 and '' for none
+                                                             head: 'seq prev count waits actor request', waits 0, 1 or 2, actor and
+                                                             request may be empty; torn … restartedAt as in meta, 0 and '' for none
   {'cold'}                                                   nothing is known of the space
   {'deleted', incarnation}
   {'moved', incarnation}                                     the space has another incarnation: nothing was done
@@ -53,5 +53,5 @@ end
 
 local after = ARGV[3] == '' and committed or ARGV[3]
 local reply = {'read', after, last, torn or '0', why or '', missing or '', restartedAt or '0'}
-addEntries(reply, KEYS[2], after, tonumber(ARGV[4]), tonumber(ARGV[5]))
+addEntries(reply, KEYS[2], after, tonumber(ARGV[4]), tonumber(ARGV[5]), true)
 return reply

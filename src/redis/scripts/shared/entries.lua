@@ -1,6 +1,7 @@
 -- Adds the entries of a log after a seq to a reply: at least one, up to a number of bytes and of entries. Each entry is a head and its
--- operations. The head is 'seq prev count waits actor': waits is 0, 1 or 2 as ARGV[7] of append.lua, actor may be empty.
-local function addEntries(reply, log, from, bytesLeft, entriesLeft)
+-- operations. The head is 'seq prev count waits actor': waits is 0, 1 or 2 as ARGV[7] of append.lua, actor may be empty. With
+-- hasRequests it is 'seq prev count waits actor request', of which request may be empty too.
+local function addEntries(reply, log, from, bytesLeft, entriesLeft, hasRequests)
   -- In pieces as large as what is left allows, by the size of the last one: little is read in vain.
   local piece, isFirst = 16, true
   while bytesLeft > 0 and entriesLeft > 0 do
@@ -14,7 +15,8 @@ local function addEntries(reply, log, from, bytesLeft, entriesLeft)
         return
       end
       isFirst, from = false, string.sub(entry[1], 1, -3)
-      reply[#reply + 1] = from .. ' ' .. fields[2] .. ' ' .. fields[6] .. ' ' .. (fields[12] or '0') .. ' ' .. fields[4]
+      local head = from .. ' ' .. fields[2] .. ' ' .. fields[6] .. ' ' .. (fields[12] or '0') .. ' ' .. fields[4]
+      reply[#reply + 1] = hasRequests and head .. ' ' .. (fields[14] or '') or head
       reply[#reply + 1] = fields[10]
       bytes = bytes + size
       bytesLeft = bytesLeft - size
