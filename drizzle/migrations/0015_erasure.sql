@@ -163,7 +163,7 @@ BEGIN
         FROM json_array_elements((e.value ->> 'ops')::json) WITH ORDINALITY AS o)))::json ORDER BY e.ordinality)
       FROM json_array_elements(entries) WITH ORDINALITY AS e)
   WHERE tenant_id = v_tenant
-    AND (actor = p_user OR principal = 'u:' || p_user OR strpos(entries::text, '\"' || p_user || '\"') > 0);
+    AND (actor = p_user OR principal = 'u:' || p_user OR strpos(entries::text, chr(92) || '"' || p_user || chr(92) || '"') > 0);
   GET DIAGNOSTICS v_count = ROW_COUNT;
   v_counts := v_counts || jsonb_build_object('spilled', v_count);
   DELETE FROM events WHERE tenant_id = v_tenant AND user_id = p_user;
@@ -293,7 +293,7 @@ BEGIN
           WHERE l.actor = p_user OR strpos(o.value::text, v_named) > 0))
       FROM log_spill l
       WHERE l.tenant_id = v_tenant AND (l.space_id, l.spill_id) > (v_space, coalesce(nullif(v_rest, ''), '0')::bigint)
-        AND (l.actor = p_user OR strpos(l.entries::text, '\"' || p_user || '\"') > 0)
+        AND (l.actor = p_user OR strpos(l.entries::text, chr(92) || '"' || p_user || chr(92) || '"') > 0)
       ORDER BY l.space_id, l.spill_id LIMIT p_limit;
     WHEN 'audit' THEN
       RETURN QUERY

@@ -13,6 +13,10 @@ const WORLD_TIMEOUT_MS = 15 * 60_000;
 const UPLOAD_CHUNK_BYTES = 64 * 1024;
 export const NDJSON = 'application/x-ndjson';
 
+const erasedSchema = z.object({ erased: z.record(z.string(), z.number()) });
+/** The numbers of what was erased, by kind. */
+export type ErasedAnswer = z.infer<typeof erasedSchema>['erased'];
+
 const spaceSchema = z.object({
   id: z.string(),
   name: z.string(),
@@ -275,6 +279,28 @@ export class Api {
   async deleteUser(id: string): Promise<void> {
     const response = await this.#request('DELETE', userPath(id), { expected: [204, 404] });
     await response.body?.cancel();
+  }
+
+  /** Erases a person. @returns the numbers of what was erased; null if nothing is left of them */
+  async eraseUser(id: string): Promise<ErasedAnswer | null> {
+    const response = await this.#request('DELETE', userPath(id), {
+      headers: { prefer: 'return=representation' },
+      timeoutMs: WORLD_TIMEOUT_MS,
+      expected: [200, 404],
+    });
+    const text = await response.text();
+    return response.status === 404 ? null : readAnswer(erasedSchema, text).erased;
+  }
+
+  /** @returns all that is stored of a person, as it comes in; null if there is no such person */
+  async exportUser(id: string): Promise<AsyncIterable<Uint8Array> | null> {
+    const response = await this.#request('GET', `${userPath(id)}/export`, {
+      timeoutMs: WORLD_TIMEOUT_MS,
+      expected: [200, 404],
+    });
+    if (response.status === 200) return response.body;
+    await response.body?.cancel();
+    return null;
   }
 
   /** @returns a new session; null if the server has no key to sign its token. */

@@ -10,6 +10,8 @@ export interface Context {
   json: boolean;
   /** Aborted by Ctrl-C and SIGTERM. */
   signal: AbortSignal;
+  /** Asks a person at the terminal; null: there is none. */
+  confirm: ((question: string) => Promise<boolean>) | null;
 }
 
 /** The result of a command: a document for `--json`, and text for people. `null`: the command has written it itself. */

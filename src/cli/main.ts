@@ -7,7 +7,9 @@ import type { Command, Context } from './command.ts';
 import { cacheClearCommand } from './commands/cache-clear.ts';
 import { doctorCommand } from './commands/doctor.ts';
 import { drainCommand } from './commands/drain.ts';
+import { eraseCommand } from './commands/erase.ts';
 import { exportCommand } from './commands/export.ts';
+import { exportUserCommand } from './commands/export-user.ts';
 import { importCommand } from './commands/import.ts';
 import { jobsRunCommand } from './commands/jobs-run.ts';
 import { keysCreateCommand } from './commands/keys-create.ts';
@@ -30,6 +32,8 @@ const COMMANDS: readonly Command[] = [
   keysListCommand,
   keysRevokeCommand,
   linkCommand,
+  exportUserCommand,
+  eraseCommand,
   migrateCommand,
   schedulesApplyCommand,
   drainCommand,
@@ -49,6 +53,8 @@ export interface Surroundings {
   stderr: ProgressStream;
   /** Aborted by Ctrl-C and SIGTERM. */
   signal: AbortSignal;
+  /** Asks a person at the terminal; absent: there is none. */
+  confirm?: Context['confirm'];
 }
 
 /** Runs one command line. @returns the exit code: 0 done, 1 failed, 2 wrong use. */
@@ -64,8 +70,8 @@ export async function runCommandLine(args: readonly string[], around: Surroundin
       return EXIT.done;
     }
     if (found === null) throw new UsageError(describeMissing(args));
-    const { env, cwd, stdout, signal } = around;
-    const context: Context = { env, cwd, stdout, signal, progress, json };
+    const { env, cwd, stdout, signal, confirm = null } = around;
+    const context: Context = { env, cwd, stdout, signal, progress, json, confirm };
     const outcome = await found.command.run(readArguments(found.rest, found.command.args), context);
     if (outcome === null) return EXIT.done;
     stdout.write(`${json ? JSON.stringify(outcome.document) : outcome.text}\n`);

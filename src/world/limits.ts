@@ -45,6 +45,11 @@ export const LIMITS = {
   /** Milliseconds after which a cleanup begins no new batch, and batches of one call: a Worker may send 1,000 requests. */
   cleanupMsMax: 20_000,
   cleanupBatchesMax: 400,
+  /**
+   * Milliseconds after which nothing of an erased person is under way in another process, with the default `API_KEY_CACHE_SECONDS` of 5:
+   * requests of a session that was still known there, own events, heartbeats. `worldkeep erase` erases again then.
+   */
+  erasureSettleMs: 10_000,
   /** Times that an erasure looks for entries that came meanwhile. */
   erasureRoundsMax: 3,
   /** Rows of one page of the export of a person. */

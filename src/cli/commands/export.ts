@@ -1,16 +1,15 @@
-import { open, rename, rm, stat } from 'node:fs/promises';
-import { basename, dirname, join, resolve } from 'node:path';
-import { pid } from 'node:process';
+import { resolve } from 'node:path';
 import * as z from 'zod';
 import { countOf, showCount } from '../../helpers/counts.ts';
 import type { WorldState } from '../../world/types.ts';
 import { Api } from '../api.ts';
 import { type Context, defineCommand, JSON_OPTION } from '../command.ts';
 import { resolveConnection } from '../connection.ts';
-import { CommandError, systemCode, UsageError } from '../errors.ts';
+import { CommandError, UsageError } from '../errors.ts';
 import { writeGlb } from '../formats/glb.ts';
 import type { Model } from '../formats/model-parts.ts';
 import { checkSpaceId, SPACE_OPTION } from '../space-option.ts';
+import { writeFileWhole, writeStdout } from '../write-output.ts';
 
 const SHOWN_MAX = 10;
 
@@ -59,7 +58,7 @@ export const exportCommand = defineCommand({
       context.progress.note(`exported space ${space}: ${countOf(state.objects, 'object')}, seq ${state.seq}`);
       return null;
     }
-    await writeFileWhole(resolve(context.cwd, output), output, bytes);
+    await writeFileWhole(resolve(context.cwd, output), output, (handle) => handle.writeFile(bytes));
     return {
       document: { space, format, file: output, bytes: bytes.length, ...state },
       text: `exported space ${space} to ${output}: ${countOf(state.objects, 'object')}, seq ${state.seq}`,
@@ -132,31 +131,4 @@ async function loadModels(
       `the library lacks ${countOf(missing.length, 'model')}, so objects that reference it have no shape: ${missing.slice(0, SHOWN_MAX).join(', ')}${missing.length > SHOWN_MAX ? ', …' : ''}`,
     );
   return models;
-}
-
-/** A temporary file gets the final name when it is complete on disk: there is never half of a file. */
-async function writeFileWhole(path: string, shown: string, bytes: Uint8Array): Promise<void> {
-  const temporary = join(dirname(path), `.${basename(path)}.${pid}.part`);
-  try {
-    if ((await stat(path).catch(() => null))?.isDirectory())
-      throw new CommandError('cannot_write', `${shown} is a folder, not a file`);
-    {
-      await using handle = await open(temporary, 'wx');
-      await handle.writeFile(bytes);
-      await handle.sync();
-    }
-    await rename(temporary, path);
-  } catch (error) {
-    await rm(temporary, { force: true }).catch(() => undefined);
-    if (error instanceof CommandError) throw error;
-    const code = systemCode(error);
-    const reason = code === 'ENOENT' ? 'its folder does not exist' : (code ?? String(error));
-    throw new CommandError('cannot_write', `${shown} cannot be written: ${reason}`, {}, error);
-  }
-}
-
-function writeStdout({ stdout }: Context, bytes: Uint8Array): Promise<void> {
-  return new Promise((done, fail) => {
-    stdout.write(bytes, (error) => (error ? fail(error) : done()));
-  });
 }

@@ -1,4 +1,5 @@
 import { Writable } from 'node:stream';
+import type { Context } from '../command.ts';
 import { runCommandLine } from '../main.ts';
 import type { Run, RunOptions } from './run-cli.ts';
 
@@ -9,10 +10,11 @@ export async function runHere(
     env = {},
     cwd = '/',
     signal = new AbortController().signal,
-  }: Pick<RunOptions, 'env' | 'cwd'> & { signal?: AbortSignal } = {},
+    confirm = null,
+  }: Pick<RunOptions, 'env' | 'cwd'> & { signal?: AbortSignal; confirm?: Context['confirm'] } = {},
 ): Promise<Run> {
   const [stdout, stderr] = [new Collector(), new Collector()];
-  const code = await runCommandLine(args, { env, cwd, stdout, stderr, signal });
+  const code = await runCommandLine(args, { env, cwd, stdout, stderr, signal, confirm });
   return { code, stdout: stdout.text(), stderr: stderr.text() };
 }
 
