@@ -1,8 +1,9 @@
 import { Hono } from 'hono';
 import { expect, it } from 'vitest';
 import type { AppEnv, Services } from '../http/context.ts';
+import { answerProblem } from '../http/problem.ts';
 import type { FetchAsset } from '../http/static-files.ts';
-import { getHome } from './home.ts';
+import { getHome, getOps } from './home.ts';
 
 /** A server with these files, or without any. */
 function ask(fetchAsset: FetchAsset | null, headers: Record<string, string>, path = '/') {
@@ -12,7 +13,9 @@ function ask(fetchAsset: FetchAsset | null, headers: Record<string, string>, pat
     c.header('Cache-Control', 'no-store');
     await next();
   });
+  app.onError((error, c) => answerProblem(error, c));
   app.get('/', getHome);
+  app.get('/ops', getOps);
   return app.request(path, { headers });
 }
 
@@ -57,5 +60,27 @@ it('gives a browser links if the page is not deployed', async () => {
     const text = await answer.text();
     for (const link of ['/docs', '/openapi.json', '/health']) expect(text).toContain(`href="${link}"`);
     expect(answer.headers.get('Content-Security-Policy')).toBe("default-src 'none'");
+  }
+});
+
+it('[P6] gives everybody the operations page with the headers of its file', async () => {
+  const page: FetchAsset = async (request) =>
+    new URL(request.url).pathname === '/ops.html'
+      ? new Response('<ops>', { headers: { 'Content-Type': 'text/html', 'Cache-Control': 'no-cache' } })
+      : new Response('', { status: 404 });
+  for (const headers of [{}, BROWSER] as Record<string, string>[]) {
+    const answer = await ask(page, headers, '/ops');
+    expect([answer.status, answer.headers.get('Cache-Control'), await answer.text()]).toEqual([
+      ...[200, 'no-cache', '<ops>'],
+    ]);
+  }
+});
+
+it('[P6] answers 404 with a reason if the operations page is not deployed', async () => {
+  for (const fetchAsset of [null, PAGE]) {
+    const answer = await ask(fetchAsset, BROWSER, '/ops');
+    const problem = (await answer.json()) as { code: string; detail: string };
+    expect([answer.status, problem.code]).toEqual([404, 'not_found']);
+    expect(problem.detail).toContain('The operations page is not deployed');
   }
 });

@@ -11,7 +11,7 @@ export async function listIncidents(c: AppContext): Promise<Response> {
   return c.json(await c.get('services').incidents.list(c.get('principal').tenantId, page));
 }
 
-/** GET /v1/job-runs. Jobs work for all tenants, so only the operator sees their counts. */
+/** GET /v1/job-runs. Jobs work for all tenants, so only the operator sees what they did. */
 export async function listJobRuns(c: AppContext): Promise<Response> {
   readQuery(c, []);
   const { jobRuns, jobSchedules, now } = c.get('services');

@@ -18,7 +18,7 @@ const TAGS: Record<Tag, string> = {
   Events: 'Events for analysts, apart from all worlds.',
   Audit: 'Who changed what.',
   Keys: 'The credentials of servers.',
-  Operations: 'What an operator looks at.',
+  Operations: 'Figures, incidents and jobs for an operator.',
   Running: 'Whether it is well.',
 };
 

@@ -1,9 +1,16 @@
 import { Cron } from 'croner';
 import { LIMITS } from '../world/limits.ts';
-import type { Counts, JobName, JobRun } from './upkeep-stores.ts';
+import { type Counts, JOB_NAMES, type JobName, type JobRun } from './upkeep-stores.ts';
 
 /** When each job runs: five cron fields in UTC; null: nothing here starts it. */
 export type JobSchedules = Readonly<Record<JobName, string | null>>;
+
+/** Whether each run leaves a row. A row of another job says that there was work, which may be of another tenant. */
+const LEAVES_EACH_RUN: Readonly<Record<JobName, boolean>> = {
+  drain: false,
+  cleanup: true,
+  'refresh-views': true,
+};
 
 /** A job with its newest runs. */
 export interface JobOverview {
@@ -11,6 +18,7 @@ export interface JobOverview {
   schedule: string | null;
   /** By the schedule; null without one. */
   nextRunAt: string | null;
+  /** Null if it never ran, or if its runs are not shown. */
   lastRun: ShownRun | null;
   /** The newest first, `LIMITS.jobRunsShownMax` at most. */
   runs: ShownRun[];
@@ -33,13 +41,14 @@ export function summarizeJobs(
   schedules: JobSchedules,
   { nowMs, showsDetails }: { nowMs: number; showsDetails: boolean },
 ): JobOverview[] {
-  return Object.entries(schedules).map(([job, schedule]) => {
+  return JOB_NAMES.map((job) => {
+    const schedule = schedules[job];
     const own = runs
-      .filter((run) => run.job === job)
+      .filter((run) => run.job === job && (showsDetails || LEAVES_EACH_RUN[job]))
       .toSorted((a, b) => Date.parse(b.startedAt) - Date.parse(a.startedAt))
       .map((run) => showRun(run, nowMs, showsDetails));
     return {
-      job: job as JobName,
+      job,
       schedule,
       nextRunAt: schedule === null ? null : findNextRun(schedule, nowMs),
       lastRun: own[0] ?? null,
@@ -65,6 +74,8 @@ function showRun(
 
 /** @returns null for a schedule that never comes, such as the 30th of February. */
 function findNextRun(schedule: string, nowMs: number): string | null {
-  const next = new Cron(schedule, { timezone: 'UTC', mode: '5-part' }).nextRun(new Date(nowMs));
+  const next = new Cron(schedule, { timezone: 'UTC', mode: '5-part', sloppyRanges: true }).nextRun(
+    new Date(nowMs),
+  );
   return next?.toISOString() ?? null;
 }

@@ -8,7 +8,7 @@ export interface LogFigures {
   drained: number;
   /** The pending entries of the tenant's spaces. */
   pending: { spaces: number; operations: number; entries: number; bytes: number; oldestMs: number };
-  /** The spaces with the most pending operations first, then those with the newest entries. */
+  /** The spaces with the most pending operations first, then the spaces with the newest entries. */
   spaces: SpaceFigures[];
   deployment: {
     streams: number;

@@ -7,6 +7,8 @@ import { stack, uniqueName } from '../../test/support.ts';
 import { isInRegion } from '../world/region.ts';
 import { createApiKeyStore } from './api-key-store.ts';
 import type { Database, Postgres } from './client.ts';
+import { createDrainStore } from './drain-store.ts';
+import { createSpilledStore } from './metrics-store.ts';
 import { readReport } from './operations/read-report.ts';
 import { createSessionStore } from './session-store.ts';
 import { createWorldStore } from './world-store.ts';
@@ -80,6 +82,7 @@ async function useEverything(postgres: Postgres, tenantId: string, spaceId: stri
   await layer.saveWorldStream(ReadableStream.from(moved), { mode: 'merge' });
   await layer.upsertUser({ id: 'ann', displayName: 'Ann' });
   await layer.getUser('ann');
+  await layer.listUsers({ search: 'an', limit: 10 });
   const guest = layer.forTenant(tenantId, 'ann', { withinSpace: true });
   await guest.putUser({ id: 'ann', displayName: 'Anna' });
   await guest.putSpace(spaceId, { name: 'Again' });
@@ -118,6 +121,13 @@ describe('plans', () => {
     await createWorldStore(postgres).loadStatistics(tenantId, spaceId);
     await createWorldStore(postgres).countTenant(tenantId);
     await createWorldStore(postgres).eraseUser(tenantId, 'ann');
+    const drainStore = createDrainStore(postgres);
+    for (const of of [
+      { spaceId: null, before: '', limit: 10 },
+      { spaceId, before: 'i', limit: 10 },
+    ])
+      await drainStore.listIncidents(tenantId, of);
+    await createSpilledStore(postgres).countSpilled(tenantId);
     const span = { from: '2026-11-01', to: '2026-11-28' };
     for (const name of ['activity', 'spaces', 'models', 'retention'] as const)
       await readReport(postgres, tenantId, name, span, 10);

@@ -33,7 +33,7 @@ export function createFiguresStore(redis: RedisClient): LogFiguresStore {
 interface FoundSpaces {
   streams: number;
   pendingSpaces: number;
-  /** The tenant's, those that wait longest first. */
+  /** Spaces of the tenant, the longest waiting first. */
   pending: LogAddress[];
   newest: LogAddress[];
 }

@@ -222,7 +222,7 @@ export const LIMITS = {
   metricsRowsMax: 10_000,
   /** Milliseconds for which an answer of `/v1/operations` is repeated. */
   figuresCacheMs: 1_000,
-  /** Pending spaces of all tenants among which it finds those of one tenant, and how many of these it adds up: those that wait longest. */
+  /** Pending spaces of all tenants that it searches, and pending spaces of the tenant that it adds up: the longest waiting ones. */
   figuresSearchedSpacesMax: 10_000,
   figuresPendingSpacesMax: 1_000,
   /** Spaces that it lists, and spaces that Redis remembers as the newest of a tenant, for so many seconds. */

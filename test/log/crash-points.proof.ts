@@ -235,7 +235,8 @@ const OPERATIONS: Record<string, CrashOperation> = {
 const OTHER_METHODS: Record<string, string[]> = {
   'they change nothing': [
     ...['assets.hasFile', 'assets.listAssets'],
-    ...['drain.listDeadLetters', 'drain.loadAvatars', 'drain.loadDeadLetter', 'drain.loadObjects'],
+    ...['drain.listDeadLetters', 'drain.listIncidents', 'drain.loadAvatars', 'drain.loadDeadLetter'],
+    ...['drain.loadObjects', 'world.listUsers'],
     ...['loader.loadAssets', 'loader.loadMetadata', 'loader.loadProfiles'],
     ...['log.noteDurable', 'log.readBacklog', 'log.readChanges', 'log.readNoEffects'],
     ...['log.remembersKey', 'spill.find'],

@@ -7,7 +7,7 @@ KEYS[2] the open streams of the deployment, a sorted set
 KEYS[3] … all shards of dirty, sorted sets
 
 ARGV[1] the beginning of the tenant's members: 'tenant!'
-ARGV[2] members of each shard that are searched: those that wait longest
+ARGV[2] members of each shard that are searched: the longest waiting ones
 
 Replies {open streams of the deployment, its spaces with pending entries, number of newest, the newest spaces, …, pending space, its
 oldest seq, …}. Spaces are members of dirty.

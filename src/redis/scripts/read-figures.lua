@@ -12,8 +12,8 @@ ARGV[1] number of spaces with details
 ARGV[2] milliseconds of silence after which a stay is over
 ARGV[3] … fields of KEYS[3]
 
-Replies {time in microseconds, drained operations, drained operations without effect, open streams, the values of the fields, and of
-each space: incarnation, counts, settled, oldest, last, deleted, open streams, present sessions}. The last two are 0 without
+Replies {time in microseconds, drained operations, operations without effect, open streams, values, space, space, …}. values: of the
+fields. A space is {incarnation, counts, settled, oldest, last, deleted, open streams, present sessions}. The last two are 0 without
 details.
 ]]
 local time = redis.call('TIME')
