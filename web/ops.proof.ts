@@ -5,7 +5,8 @@ import { startNode } from '../test/http/node-target.ts';
 import { OVER_TCP } from '../test/http/runtimes.ts';
 import { uniqueName } from '../test/support.ts';
 import { startTcpProxy } from '../test/tcp-proxy.ts';
-import { makeOperator, type Operator, openSection, signIn, startLoad } from './testing/operator.ts';
+import { startLoad } from './testing/load.ts';
+import { makeOperator, type Operator, openSection, signIn } from './testing/operator.ts';
 import { usePage } from './testing/use-page.ts';
 import { eventually, expectAccessible, expectQuiet, openTab, PHONE } from './testing/visit.ts';
 
@@ -422,9 +423,7 @@ describe('each section', () => {
     await call('PUT', path, { name: 'Theirs' });
     await field('name').fill('Mine');
     await page.locator('#object-form [type="submit"]').click();
-    await eventually(() => textOf(page, '#object-dialog .problem')).toContain(
-      'Somebody else changed this object',
-    );
+    await eventually(() => textOf(page, '#object-problem')).toContain('Somebody else changed this object');
     await expectAccessible(page, 'a conflict');
     expect(await call('GET', path)).toMatchObject({ name: 'Theirs' });
     await page.locator('#reload-object').click();

@@ -7,7 +7,7 @@ export interface KnownKey {
 const KEY = /^wk_((?!\.+_)[A-Za-z0-9._:-]{1,128})_[A-Za-z0-9_-]{43}$/;
 const ID_DIGITS = 16;
 
-/** What a key says about itself. @returns null if it is no key */
+/** Reads the tenant of a key, and computes its id. @returns null if it is no key */
 export async function describeKey(key: string): Promise<KnownKey | null> {
   const tenantId = KEY.exec(key)?.[1];
   if (tenantId === undefined) return null;

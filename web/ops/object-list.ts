@@ -14,8 +14,8 @@ const PAGE_LIMIT = 1_000;
 const AHEAD = 200;
 
 /**
- * The objects of one space, loaded page by page as far as somebody looks. A search filters the loaded objects, and loads on until
- * the visible rows are full or the list ends: the server has no search for objects.
+ * The objects of one space, loaded page by page as far as somebody looks. The server has no search for objects. So a search filters
+ * the loaded objects, and loads on until the visible rows are full or the list ends.
  */
 export class ObjectList {
   readonly #server: Pick<Server, 'call'>;
@@ -52,7 +52,7 @@ export class ObjectList {
     return (this.#search === '' ? this.#loaded : this.#found)[index] ?? null;
   }
 
-  /** What is shown, in words. */
+  /** The rows in words: how many there are, and how far the list is loaded. */
   describe(): string {
     const total = this.isEnded ? this.#loaded.length : this.#total;
     const of = total === null ? '' : ` of ${total.toLocaleString()}`;

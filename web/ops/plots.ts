@@ -32,7 +32,12 @@ const count = (value: number): string => value.toLocaleString(undefined, { maxim
 const milliseconds = (value: number): string =>
   value < 1_000 ? `${count(value)} ms` : `${count(value / 1_000)} s`;
 const percent = (part: number): string => `${count(part * 100)} %`;
-const CLOCK = new Intl.DateTimeFormat(undefined, { hour: '2-digit', minute: '2-digit', second: '2-digit' });
+const CLOCK = new Intl.DateTimeFormat(undefined, {
+  hour: '2-digit',
+  minute: '2-digit',
+  second: '2-digit',
+  hourCycle: 'h23',
+});
 
 const NOT_COUNTED = 'none in the last seconds, or not counted for this key';
 
