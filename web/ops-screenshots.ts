@@ -7,7 +7,7 @@ import { launchBrowser } from '../test/browser.ts';
 import { startLoad } from './testing/load.ts';
 
 const FOLDER = resolve(import.meta.dirname, '../docs/images');
-const WINDOW = { width: 1_180, height: 940 };
+const WINDOW = { width: 1_280, height: 900 };
 /** Until the plots are full: two of their axis marks, and several counts of the processes. */
 const LOAD_MS = 75_000;
 
@@ -58,6 +58,7 @@ try {
   await save('ops-overview');
   await page.locator('nav a[href="#objects"]').click();
   await page.locator('#objects-form [name="space"]').fill(local.spaceId);
+  await page.locator('#objects-form [name="search"]').fill('lamp');
   await page.locator('#objects-form [type="submit"]').click();
   await page.locator('#object-table button[title="lamp-1"]').click();
   await page.locator('#object-audit tbody tr').first().waitFor();
