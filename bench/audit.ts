@@ -1,10 +1,12 @@
 #!/usr/bin/env node
 /**
- * `npm run bench:audit`: the time of batches with the triggers of the audit and without them, in turn, in one run. It prints the median of
- * each and their ratio. Also: the rows and bytes that the audit wrote, and the time to read them.
+ * `npm run bench:audit`: batches with the triggers of the audit and without them, in turn, in one run. It prints the median time of a
+ * batch, and the processor time that Postgres took for it (on Linux), and the ratios. Other work on the machine changes the first more.
  */
+import { readFileSync } from 'node:fs';
 import { cpus, hostname, totalmem } from 'node:os';
 import { parseArgs } from 'node:util';
+import { sql } from 'drizzle-orm';
 import pg from 'pg';
 import { ANY_PORTS, makeTemporaryDir, startStack } from '../dev/stack.ts';
 import { migrate } from '../drizzle/migrate.ts';
@@ -23,6 +25,8 @@ const { values: options } = parseArgs({
 });
 const [rows, rounds] = [options.rows, options.rounds].map(Number) as [number, number];
 const ADDRESS = { tenantId: 'bench-audit', spaceId: 'main' };
+/** Linux counts processor time in these. */
+const CLOCK_TICK_MS = 10;
 const TABLES = ['world_objects', 'space_members', 'chat_messages', 'spaces'];
 
 const stack = await startStack({
@@ -42,7 +46,12 @@ let cursor = 0;
 let incarnation = '';
 let round = 0;
 
-/** What a batch does to each of its rows. */
+interface Taken {
+  ms: number;
+  processorMs: number;
+}
+
+/** Batches by the change of each of their rows. */
 const KINDS = {
   moves: (id, seq) => ({
     ...{ kind: 'patch', id, seq, actor: 'ann' },
@@ -67,7 +76,20 @@ function put(id: string, seq: number, actor: string, isNew: boolean): ObjectChan
   return { kind: 'put', id, seq, actor, object, createdSeq: seq, createdBy: actor, isNew };
 }
 
-async function apply(make: (id: string, seq: number) => ObjectChange): Promise<number> {
+/** Milliseconds of the processor that the connection's own process has taken; NaN where no file says so. */
+async function readProcessorMs(): Promise<number> {
+  const [rows] = await postgres.inTenant('', (db) => [
+    db.select({ pid: sql<number>`pid` }).from(sql`pg_backend_pid() as pid`),
+  ]);
+  try {
+    const fields = readFileSync(`/proc/${rows[0]?.pid}/stat`, 'utf8').split(') ').at(-1)?.split(' ') ?? [];
+    return (Number(fields[11]) + Number(fields[12])) * CLOCK_TICK_MS;
+  } catch {
+    return Number.NaN;
+  }
+}
+
+async function apply(make: (id: string, seq: number) => ObjectChange): Promise<Taken> {
   round++;
   const origins: NonNullable<Batch['origins']>[number][] = [];
   const objects = Array.from({ length: rows }, (_, i) => {
@@ -76,6 +98,7 @@ async function apply(make: (id: string, seq: number) => ObjectChange): Promise<n
     return make(`o${i}`, seq);
   });
   const to = cursor + rows;
+  const processorMs = await readProcessorMs();
   const startedMs = performance.now();
   const outcome = await store.applyBatch(ADDRESS, {
     ...{
@@ -93,7 +116,7 @@ async function apply(make: (id: string, seq: number) => ObjectChange): Promise<n
   const tookMs = performance.now() - startedMs;
   if (outcome.status !== 'applied') throw new Error(outcome.status);
   cursor = to;
-  return tookMs;
+  return { ms: tookMs, processorMs: (await readProcessorMs()) - processorMs };
 }
 
 async function audit(isOn: boolean): Promise<void> {
@@ -111,22 +134,19 @@ try {
   const table: object[] = [];
   for (const [kind, make] of Object.entries(KINDS)) {
     if (options.only !== '' && options.only !== kind) continue;
-    const times: Record<'on' | 'off', number[]> = { on: [], off: [] };
+    const times: Record<'on' | 'off', Taken[]> = { on: [], off: [] };
     for (let i = 0; i < 2 * rounds; i++) {
       const isOn = i % 2 === 0;
       await audit(isOn);
       if (kind === 'deletes') await apply((id, seq) => put(`${id}-${round}`, seq, 'ann', false));
       times[isOn ? 'on' : 'off'].push(await apply(make));
     }
-    const [on, off] = [percentile(times.on, 50), percentile(times.off, 50)];
-    if (process.env.QUARTILE)
-      console.log(
-        kind,
-        [10, 25, 50, 75].map((p) => (percentile(times.on, p) / percentile(times.off, p)).toFixed(2)),
-      );
+    const [on, off] = [summarise(times.on), summarise(times.off)];
     table.push({
-      ...{ batch: kind, 'ms without': Number(off.toFixed(1)), 'ms with': Number(on.toFixed(1)) },
-      ratio: Number((on / off).toFixed(2)),
+      ...{ batch: kind, 'ms without': round1(off.ms), 'ms with': round1(on.ms) },
+      ...{ ratio: Number((on.ms / off.ms).toFixed(2)) },
+      ...{ 'processor ms without': round1(off.processorMs), 'processor ms with': round1(on.processorMs) },
+      'processor ratio': Number((on.processorMs / off.processorMs).toFixed(2)),
     });
   }
   const machine = `${hostname()}: ${cpus().length} × ${cpus()[0]?.model.trim()}, ${(totalmem() / 2 ** 30).toFixed(0)} GiB, Node ${process.version}`;
@@ -135,4 +155,20 @@ try {
 } finally {
   await Promise.all([postgres.close(), admin.end()]);
   await stack.stop();
+}
+
+/** The median time, and the mean processor time, whose ticks are coarse. */
+function summarise(taken: readonly Taken[]): Taken {
+  const sum = taken.reduce((total, { processorMs }) => total + processorMs, 0);
+  return {
+    ms: percentile(
+      taken.map(({ ms }) => ms),
+      50,
+    ),
+    processorMs: sum / taken.length,
+  };
+}
+
+function round1(value: number): number {
+  return Number(value.toFixed(1));
 }

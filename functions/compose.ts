@@ -296,7 +296,7 @@ export function compose(env: Env, runtime: Runtime): Composition {
   };
 }
 
-/** Who asks now: the person or the key of the request. A job has neither. */
+/** The caller of the request that is served now. A job has none. */
 function readCaller(): Caller {
   const c = tryGetContext<AppEnv>();
   if (c === undefined) return NO_CALLER;

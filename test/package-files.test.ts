@@ -39,6 +39,7 @@ describe('the packed package', () => {
       'dist/worker.js',
       'docs/README.md',
       'docs/analytics.md',
+      'docs/audit.md',
       'docs/benchmarks.md',
       'docs/client.md',
       'docs/command-line.md',

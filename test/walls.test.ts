@@ -52,7 +52,7 @@ const FORBIDDEN: [string, string][] = [
   ['src/a-class.ts', 'hono'],
   ['src/a-class.ts', 'drizzle-orm'],
   ['src/a-class.ts', './index.ts'],
-  ...['access', 'analytics', 'events', 'jobs', 'live', 'log', 'metrics', 'state'].flatMap(
+  ...['access', 'analytics', 'audit', 'events', 'jobs', 'live', 'log', 'metrics', 'state'].flatMap(
     (folder): [string, string][] => [
       [`src/${folder}/a.ts`, '../postgres/client.ts'],
       [`src/${folder}/a.ts`, 'hono'],
@@ -61,7 +61,7 @@ const FORBIDDEN: [string, string][] = [
     ],
   ),
   ...[
-    ...['access', 'analytics', 'events', 'jobs', 'live', 'log', 'metrics', 'persistence', 'state'],
+    ...['access', 'analytics', 'audit', 'events', 'jobs', 'live', 'log', 'metrics', 'persistence', 'state'],
     ...['postgres', 'redis', 'qstash'],
   ].flatMap((folder): [string, string][] => [
     [`src/${folder}/a.ts`, '../persistence-layer.ts'],

@@ -3,8 +3,8 @@ CREATE TYPE single_rows AS (
   seqs bigint[], indexes integer[], kinds text[], ids text[], authors integer[], letters text[], ops text[], requests text[]
 );
 --> statement-breakpoint
--- Who wrote the entries of a batch, for the audit: the author (a place in names) and the request at each seq. A row of the batch has the
--- seq of its last entry. object_ids, object_seqs: the objects of which another entry is audited, or whose row goes. user_ids: avatars.
+-- The author (a place in names) and the request of each entry of a batch, for the audit. A row of the batch has the seq of its last entry.
+-- object_ids, object_seqs: the objects of which another entry is audited, or whose row goes. user_ids: the same for avatars.
 CREATE TYPE batch_origins AS (
   seqs bigint[], authors integer[], requests text[], names text[], object_ids text[], object_seqs bigint[], user_ids text[], user_seqs bigint[]
 );

@@ -1,4 +1,4 @@
--- Who changed what. The runtime role reads its tenant's rows; only triggers and jobs write here, as worldkeep_jobs. A day is one partition.
+-- The audit: who changed what. The runtime role reads its tenant's rows; only triggers and jobs write here, as worldkeep_jobs. A day is one partition.
 -- `at`: the beginning of the transaction. `xid`: the transaction, so that a seal knows which rows are there for good.
 -- `actor`: a person or a key, with the request; NULL for neither. `user_id`: the person whom the row is about. `old`, `new`: an insert has
 -- no old, a delete no new, an update only the columns that changed.
@@ -28,14 +28,19 @@ CREATE TABLE audit_entries (
 --> statement-breakpoint
 CREATE INDEX audit_newest ON audit_entries (tenant_id, at, audit_id);
 --> statement-breakpoint
--- The hash of who made a change. JSON, so that no two rows give the same bytes. An erased row has its hash stored.
+-- For the changes of one object, and of one person or key: nobody reads a whole day of a large tenant for them.
+CREATE INDEX audit_of_object ON audit_entries (tenant_id, object_id, at, audit_id);
+--> statement-breakpoint
+CREATE INDEX audit_of_actor ON audit_entries (tenant_id, actor, at, audit_id);
+--> statement-breakpoint
+-- The hash of the actor of a change. JSON, so that no two rows give the same bytes. An erased row has its hash stored.
 CREATE FUNCTION audit_actor_hash(e audit_entries) RETURNS bytea
 LANGUAGE sql STABLE
 AS $$
   SELECT coalesce(e.actor_hash, sha256(convert_to(jsonb_build_array(e.actor_salt, e.actor, e.request_id)::text, 'UTF8')))
 $$;
 --> statement-breakpoint
--- The hash of what was changed.
+-- The hash of the content of a change.
 CREATE FUNCTION audit_content_hash(e audit_entries) RETURNS bytea
 LANGUAGE sql STABLE
 AS $$
@@ -103,7 +108,7 @@ AS $$ SELECT drop_day('audit_entries', (now() AT TIME ZONE 'UTC')::date - audit_
 -- Finds the space of a world.
 CREATE INDEX spaces_by_world ON spaces (world);
 --> statement-breakpoint
--- Who changes rows now. app.actor and app.request_id: of the caller, '' for nobody. app.origins: a batch_origins, '' outside of a batch.
+-- The actor of changes in this transaction. app.actor and app.request_id: of the caller, '' for nobody. app.origins: a batch_origins, '' outside of a batch.
 -- A role that named no actor, or that is not the runtime role, is the actor itself. No id has a slash.
 CREATE TYPE audit_origin AS (is_batch boolean, actor text, request_id text, origins batch_origins);
 --> statement-breakpoint
@@ -160,7 +165,8 @@ $$;
 --> statement-breakpoint
 -- The functions of the triggers. One INSERT writes the audit rows of a statement. They run as worldkeep_jobs, who alone may write there.
 -- They set the planner's settings themselves, because a batch forbids the joins that they need. Changed rows are joined by hash: a kept
--- plan does not know how many rows the next statement has.
+-- plan does not know how many rows the next statement has. In a statement, the rows of one actor share the salt of the actor. Erasing that
+-- person removes it from all of them, and a random salt costs as much as an entry of an index.
 -- Objects. There are no rows for a world that no space names: what is staged, or was replaced. An update stores the columns that changed,
 -- without the place if app.audit_moves is off. Of the properties it stores the members that changed.
 CREATE FUNCTION audit_objects() RETURNS trigger
@@ -180,6 +186,8 @@ DECLARE
   v_origin audit_origin;
   v_origins batch_origins;
   v_hidden text[] := '{world,object_id,seq,created_seq,created_by,updated_by}';
+  v_salt uuid := gen_random_uuid();
+  v_xid bigint := pg_current_xact_id()::text::bigint;
   v_moves boolean := current_setting('app.audit_moves', true) IS DISTINCT FROM 'off';
 BEGIN
   IF TG_OP = 'INSERT' THEN
@@ -196,31 +204,31 @@ BEGIN
     v_origin := read_audit_origin();
     v_origins := v_origin.origins;
     IF TG_OP = 'INSERT' THEN
-      INSERT INTO audit_entries (tenant_id, actor, request_id, table_name, action, space_id, object_id, new)
+      INSERT INTO audit_entries (tenant_id, xid, actor_salt, actor, request_id, table_name, action, space_id, object_id, new)
       SELECT v_tenant,
-        CASE WHEN v_origin.is_batch THEN a.name ELSE v_origin.actor END,
+        v_xid, coalesce(a.salt, v_salt), CASE WHEN v_origin.is_batch THEN a.name ELSE v_origin.actor END,
         CASE WHEN v_origin.is_batch THEN r.request ELSE v_origin.request_id END,
         'world_objects', 'insert', v_space, n.object_id, to_jsonb(n) - v_hidden
       FROM new_rows n
       LEFT JOIN unnest(v_origins.object_ids, v_origins.object_seqs) AS x (id, seq) ON x.id = n.object_id
       LEFT JOIN unnest(v_origins.seqs, v_origins.authors, v_origins.requests) AS r (seq, author, request) ON r.seq = coalesce(x.seq, n.seq)
-      LEFT JOIN unnest(v_origins.names) WITH ORDINALITY AS a (name, place) ON a.place = r.author
+      LEFT JOIN (SELECT n.*, gen_random_uuid() AS salt FROM unnest(v_origins.names) WITH ORDINALITY AS n (name, place)) AS a ON a.place = r.author
       WHERE n.world = v_world;
     ELSIF TG_OP = 'DELETE' THEN
-      INSERT INTO audit_entries (tenant_id, actor, request_id, table_name, action, space_id, object_id, old)
+      INSERT INTO audit_entries (tenant_id, xid, actor_salt, actor, request_id, table_name, action, space_id, object_id, old)
       SELECT v_tenant,
-        CASE WHEN v_origin.is_batch THEN a.name ELSE v_origin.actor END,
+        v_xid, coalesce(a.salt, v_salt), CASE WHEN v_origin.is_batch THEN a.name ELSE v_origin.actor END,
         CASE WHEN v_origin.is_batch THEN r.request ELSE v_origin.request_id END,
         'world_objects', 'delete', v_space, o.object_id, to_jsonb(o) - v_hidden
       FROM old_rows o
       LEFT JOIN unnest(v_origins.object_ids, v_origins.object_seqs) AS x (id, seq) ON x.id = o.object_id
       LEFT JOIN unnest(v_origins.seqs, v_origins.authors, v_origins.requests) AS r (seq, author, request) ON r.seq = x.seq
-      LEFT JOIN unnest(v_origins.names) WITH ORDINALITY AS a (name, place) ON a.place = r.author
+      LEFT JOIN (SELECT n.*, gen_random_uuid() AS salt FROM unnest(v_origins.names) WITH ORDINALITY AS n (name, place)) AS a ON a.place = r.author
       WHERE o.world = v_world;
     ELSE
-      INSERT INTO audit_entries (tenant_id, actor, request_id, table_name, action, space_id, object_id, old, new)
+      INSERT INTO audit_entries (tenant_id, xid, actor_salt, actor, request_id, table_name, action, space_id, object_id, old, new)
       SELECT v_tenant,
-        CASE WHEN v_origin.is_batch THEN a.name ELSE v_origin.actor END,
+        v_xid, coalesce(a.salt, v_salt), CASE WHEN v_origin.is_batch THEN a.name ELSE v_origin.actor END,
         CASE WHEN v_origin.is_batch THEN r.request ELSE v_origin.request_id END,
         'world_objects', CASE WHEN o.object_id IS NULL THEN 'insert' WHEN n.object_id IS NULL THEN 'delete' ELSE 'update' END,
         v_space, coalesce(n.object_id, o.object_id),
@@ -258,7 +266,7 @@ BEGIN
       FULL JOIN (SELECT * FROM new_rows WHERE world = v_world) AS n ON n.object_id = o.object_id
       LEFT JOIN unnest(v_origins.object_ids, v_origins.object_seqs) AS x (id, seq) ON x.id = n.object_id
       LEFT JOIN unnest(v_origins.seqs, v_origins.authors, v_origins.requests) AS r (seq, author, request) ON r.seq = coalesce(x.seq, n.seq)
-      LEFT JOIN unnest(v_origins.names) WITH ORDINALITY AS a (name, place) ON a.place = r.author
+      LEFT JOIN (SELECT n.*, gen_random_uuid() AS salt FROM unnest(v_origins.names) WITH ORDINALITY AS n (name, place)) AS a ON a.place = r.author
       WHERE o.object_id IS NULL OR n.object_id IS NULL
         OR (o.name, o.model_id, o.parent_id, o.properties) IS DISTINCT FROM (n.name, n.model_id, n.parent_id, n.properties)
         OR (v_moves AND (
@@ -286,6 +294,8 @@ DECLARE
   v_origin audit_origin;
   v_origins batch_origins;
   v_id text := TG_ARGV[0];
+  v_salt uuid := gen_random_uuid();
+  v_xid bigint := pg_current_xact_id()::text::bigint;
   v_hidden text[] := TG_ARGV[1]::text[] || ARRAY['tenant_id', 'space_id', 'user_id', TG_ARGV[0]];
 BEGIN
   IF TG_OP = 'INSERT' THEN
@@ -303,15 +313,15 @@ BEGIN
   v_origin := read_audit_origin();
   v_origins := v_origin.origins;
   IF TG_OP = 'INSERT' THEN
-    INSERT INTO audit_entries (tenant_id, actor, request_id, table_name, action, space_id, object_id, user_id, new)
+    INSERT INTO audit_entries (tenant_id, xid, actor_salt, actor, request_id, table_name, action, space_id, object_id, user_id, new)
     SELECT n.t ->> 'tenant_id',
-      CASE WHEN v_origin.is_batch THEN a.name ELSE v_origin.actor END,
+      v_xid, coalesce(a.salt, v_salt), CASE WHEN v_origin.is_batch THEN a.name ELSE v_origin.actor END,
       CASE WHEN v_origin.is_batch THEN r.request ELSE v_origin.request_id END,
       TG_TABLE_NAME, 'insert', n.t ->> 'space_id', n.t ->> v_id, n.t ->> 'user_id', n.t - v_hidden
     FROM (SELECT to_jsonb(n) AS t FROM new_rows n) AS n
     LEFT JOIN unnest(v_origins.user_ids, v_origins.user_seqs) AS x (id, seq) ON x.id = n.t ->> 'user_id' AND TG_TABLE_NAME = 'space_members'
     LEFT JOIN unnest(v_origins.seqs, v_origins.authors, v_origins.requests) AS r (seq, author, request) ON r.seq = coalesce(x.seq, (n.t ->> 'seq')::bigint)
-    LEFT JOIN unnest(v_origins.names) WITH ORDINALITY AS a (name, place) ON a.place = r.author;
+    LEFT JOIN (SELECT n.*, gen_random_uuid() AS salt FROM unnest(v_origins.names) WITH ORDINALITY AS n (name, place)) AS a ON a.place = r.author;
   ELSIF TG_OP = 'DELETE' THEN
     INSERT INTO audit_entries (tenant_id, actor, request_id, table_name, action, space_id, object_id, user_id, old)
     SELECT o.t ->> 'tenant_id', v_origin.actor, v_origin.request_id,
@@ -319,9 +329,9 @@ BEGIN
     FROM (SELECT to_jsonb(o) AS t FROM old_rows o) AS o
     WHERE TG_TABLE_NAME = 'spaces' OR is_audited_space(o.t ->> 'tenant_id', o.t ->> 'space_id');
   ELSE
-    INSERT INTO audit_entries (tenant_id, actor, request_id, table_name, action, space_id, object_id, user_id, old, new)
+    INSERT INTO audit_entries (tenant_id, xid, actor_salt, actor, request_id, table_name, action, space_id, object_id, user_id, old, new)
     SELECT c.t ->> 'tenant_id',
-      CASE WHEN v_origin.is_batch THEN a.name ELSE v_origin.actor END,
+      v_xid, coalesce(a.salt, v_salt), CASE WHEN v_origin.is_batch THEN a.name ELSE v_origin.actor END,
       CASE WHEN v_origin.is_batch THEN r.request ELSE v_origin.request_id END,
       TG_TABLE_NAME, CASE WHEN c.o IS NULL THEN 'insert' WHEN c.n IS NULL OR c.is_gone THEN 'delete' ELSE 'update' END,
       c.t ->> 'space_id', c.t ->> v_id, c.t ->> 'user_id',
@@ -339,7 +349,7 @@ BEGIN
       WHEN c.is_gone THEN (extract(epoch FROM (c.t ->> 'deleted_at')::timestamptz) * 1000000)::bigint
       ELSE coalesce(x.seq, (c.t ->> 'seq')::bigint)
     END
-    LEFT JOIN unnest(v_origins.names) WITH ORDINALITY AS a (name, place) ON a.place = r.author
+    LEFT JOIN (SELECT n.*, gen_random_uuid() AS salt FROM unnest(v_origins.names) WITH ORDINALITY AS n (name, place)) AS a ON a.place = r.author
     WHERE c.o - v_hidden IS DISTINCT FROM c.n - v_hidden OR c.is_gone;
   END IF;
   RETURN NULL;
@@ -442,7 +452,7 @@ GRANT EXECUTE ON FUNCTION audit_retention_days() TO worldkeep_jobs;
 --> statement-breakpoint
 GRANT EXECUTE ON FUNCTION add_audit_days(), drop_audit_day() TO worldkeep_app;
 --> statement-breakpoint
--- What jobs clean up is not audited. Without app.is_move, which move_objects and move_avatars set, a move would be looked at row by row.
+-- The cleanup of jobs is not audited. Without app.is_move, which move_objects and move_avatars set, a move would be looked at row by row.
 CREATE TRIGGER audit_insert AFTER INSERT ON world_objects REFERENCING NEW TABLE AS new_rows
 FOR EACH STATEMENT WHEN (current_user <> 'worldkeep_jobs') EXECUTE FUNCTION audit_objects();
 --> statement-breakpoint

@@ -228,7 +228,7 @@ export const auditEntryAnswer = z.strictObject({
   userId: nullableId.describe('The person whom the row is about.'),
   old: propertiesAnswer.nullable().describe('Columns before the change; null for an insert.'),
   new: propertiesAnswer.nullable().describe('Columns after the change; null for a deletion.'),
-  isErased: z.boolean().describe('A person was erased who made the change, or whom it is about.'),
+  isErased: z.boolean().describe('A person was erased: the actor, or the subject of the change.'),
 }) satisfies z.ZodType<AuditEntry>;
 
 export const auditLineAnswer = z.union([

@@ -16,7 +16,7 @@ const TAGS: Record<Tag, string> = {
   People: 'The people in the worlds, and their credentials.',
   Analytics: 'How the spaces of a tenant are used.',
   Events: 'Events for analysts, apart from all worlds.',
-  Audit: 'Who changed what.',
+  Audit: 'The changes of rows, with their actors.',
   Keys: 'The credentials of servers.',
   Operations: 'Figures, incidents and jobs for an operator.',
   Running: 'Whether it is well.',

@@ -15,7 +15,7 @@ export const AUDIT_ROUTES: readonly Route[] = [
     tag: 'Audit',
     access: ['admin'],
     handler: listAudit,
-    summary: 'Who changed what, newest first',
+    summary: 'The changes of rows with their actors, newest first',
     description: `An update has the columns that changed, in \`old\` and \`new\`. A page has at most ${LIMITS.auditPageRowsMax} entries. NDJSON has every entry, without \`limit\` and \`cursor\`, and ends with the line \`end\`.`,
     query: {
       space: { schema: idSchema, description: 'Only changes in this space.' },

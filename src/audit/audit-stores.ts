@@ -36,7 +36,7 @@ export interface AuditEntry {
   old: JsonObject | null;
   /** Columns after the change; null for a deletion. */
   new: JsonObject | null;
-  /** A person was erased who made the change, or whom it is about. */
+  /** A person was erased: the actor, or the subject of the change. */
   isErased: boolean;
 }
 

@@ -66,11 +66,11 @@ function checkFilter({ space, actor, table, object, from, to }: AuditFilter): Au
   const errors: FieldError[] = [];
   const refuse = (path: string, message: string) => void errors.push({ path, message });
   if (space !== undefined && !ID_PATTERN.test(space)) refuse('/space', ID_RULE);
-  if (object !== undefined && !ID_PATTERN.test(object)) refuse('/object', ID_RULE);
   if (actor !== undefined && !ID_PATTERN.test(actor) && !ROLE.test(actor))
     refuse('/actor', 'must be the id of a person or a key, or role/ and the name of a role');
   if (table !== undefined && !AUDIT_TABLES.some((name) => name === table))
     refuse('/table', `must be one of ${AUDIT_TABLES.join(', ')}`);
+  if (object !== undefined && !ID_PATTERN.test(object)) refuse('/object', ID_RULE);
   const [fromMs, toMs] = [readTime(from, 0), readTime(to, DAY_MS)];
   const rule = 'must be a time such as 2026-11-28T12:00:00Z, or a day such as 2026-11-28';
   if (fromMs === null) refuse('/from', rule);

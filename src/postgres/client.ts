@@ -12,7 +12,7 @@ export type Results<Queries extends readonly PromiseLike<unknown>[]> = {
   -readonly [Index in keyof Queries]: Awaited<Queries[Index]>;
 };
 
-/** The caller for whom a transaction runs, for the audit. An actor is a person or a key. */
+/** The caller of a transaction, for the audit. An actor is a person or a key. */
 export interface Caller {
   actor: string | null;
   requestId: string | null;

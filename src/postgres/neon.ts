@@ -22,7 +22,7 @@ export interface NeonOptions {
   timeoutMs: number;
   /** Headers of every request, in addition to the driver's own. */
   readHeaders?: (() => Record<string, string>) | undefined;
-  /** Who asks now, for the audit. By default nobody. */
+  /** The caller of now, for the audit. By default nobody. */
   readCaller?: (() => Caller) | undefined;
   /** Told of each transaction's statements, for figures. */
   onTransaction?: ((statements: number) => void) | undefined;

@@ -30,7 +30,7 @@ export function openPg({
   poolSizeMax: number;
   /** Milliseconds that one statement may take, and the wait for a connection. */
   timeoutMs: number;
-  /** Who asks now, for the audit. By default nobody. */
+  /** The caller of now, for the audit. By default nobody. */
   readCaller?: () => Caller;
 }): Postgres {
   const pool = new pg.Pool({

@@ -13,7 +13,7 @@ const NOT_INSTALLED = ['ERR_MODULE_NOT_FOUND', 'ERR_PACKAGE_PATH_NOT_EXPORTED'];
 export interface PgliteOptions {
   /** Finds the folder of the migrations. */
   findMigrations: () => Promise<string>;
-  /** Who asks now, for the audit. By default nobody. */
+  /** The caller of now, for the audit. By default nobody. */
   readCaller?: () => Caller;
 }
 

@@ -108,7 +108,7 @@ export interface BatchCounts {
   posted: number;
 }
 
-/** Who wrote an entry, and in which request. */
+/** The author and the request of an entry. */
 export type Origin = Pick<LogEntry, 'seq' | 'actor' | 'requestId'>;
 
 /** A part of the log, to apply in one transaction that moves the cursor from `from` to `to`. */

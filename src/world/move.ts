@@ -21,7 +21,7 @@ export function isMove(operation: { op: string }): operation is Move {
   return operation.op === 'move' || operation.op === 'user.move';
 }
 
-/** Whether an operation, or the row of some, changes the places of what is there and nothing else. A scale is part of a place. */
+/** Whether an operation, or the row of several, changes only places: positions, rotations and scales. */
 export function movesOnly(operation: {
   op?: string;
   kind?: string;

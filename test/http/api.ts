@@ -1,6 +1,7 @@
 import { afterAll, beforeAll } from 'vitest';
 import { describeAnalytics } from './cases/analytics.ts';
 import { describeAssets, describeNoAssets } from './cases/assets.ts';
+import { describeAudit } from './cases/audit.ts';
 import { describeBadInput } from './cases/bad-input.ts';
 import { describeChat, describeChatElsewhere } from './cases/chat.ts';
 import { describeConfiguration } from './cases/configuration.ts';
@@ -60,6 +61,7 @@ export function describeApi(runtime: Runtime): void {
   describeChatElsewhere(runtime);
   describeStaleState(runtime);
   describeAnalytics(runtime);
+  describeAudit(runtime);
   describeMetricsElsewhere(runtime);
   describeOperationsElsewhere(runtime);
   describeWhatRuntimesCanChange(runtime, target, env);

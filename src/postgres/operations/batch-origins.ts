@@ -40,7 +40,7 @@ export function encodeOrigins(
   return toSql(origins.filter(({ seq }) => named.has(seq)));
 
   function toSql(entries: readonly Origin[]): SQL {
-    // Not the authors of the batch: Postgres numbers those, and who deletes or speaks needs no number.
+    // Not the authors of the batch: Postgres numbers those, and the author of a deletion or a message needs no number.
     const names = new AuthorList();
     const [seqs, places, requests] = [new NumberColumn(), new NumberColumn(), new TextColumn()];
     for (const { seq, actor, requestId } of entries) {

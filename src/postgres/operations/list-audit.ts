@@ -48,6 +48,11 @@ export async function listAudit(
       ? undefined
       : sql`(at, audit_id) < (seq_to_time(${before.micros}::bigint), ${before.id}::bigint)`,
   );
+  const order = sql`at desc, audit_id desc`;
+  const size = sql`octet_length(coalesce(old::text, '')) + octet_length(coalesce(new::text, ''))`;
+  const found = sql`select *, ${size} as size from audit_entries where ${where} order by ${order} limit ${limit + 1}`;
+  const sizeBefore = sql`sum(size) over (order by ${order}) - size as size_before`;
+  const counted = sql`select *, count(*) over ()::integer as found, ${sizeBefore} from (${found}) as found`;
   const [rows] = await postgres.inTenant(
     tenantId,
     (db) => [
@@ -67,18 +72,10 @@ export async function listAudit(
           isErased: sql<boolean>`actor_hash is not null or content_hash is not null`,
           found: sql<number>`found`,
         })
-        .from(
-          sql`(
-            select page.*, count(*) over ()::integer as found,
-              sum(size) over (order by at desc, audit_id desc) - size as size_before
-            from (
-              select *, octet_length(coalesce(old::text, '')) + octet_length(coalesce(new::text, '')) as size
-              from audit_entries where ${where} order by at desc, audit_id desc limit ${limit + 1}
-            ) as page
-          ) as page`,
-        )
+        .from(sql`(${counted}) as page`)
         .where(sql`size_before < ${LIMITS.auditPageBytesMax}::bigint`)
-        .orderBy(sql`at desc, audit_id desc`)
+        // Qualified: the printed id of the answer has the name of its column, and another order.
+        .orderBy(sql`page.at desc, page.audit_id desc`)
         .limit(limit),
     ],
     'snapshot',

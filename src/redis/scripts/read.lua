@@ -14,8 +14,7 @@ ARGV[6] 1 where the log cannot be compared with Postgres now, else 0
 
 Replies
   {'read', after, last, torn, why, missing, restartedAt, head, ops, …}
-                                                             head: 'seq prev count waits actor request', waits 0, 1 or 2, actor and
-                                                             request may be empty; torn … restartedAt as in meta, 0 and '' for none
+                                                             head: see shared/entries.lua, with the request; torn … restartedAt as in meta, 0 and '' for none
   {'cold'}                                                   nothing is known of the space
   {'deleted', incarnation}
   {'moved', incarnation}                                     the space has another incarnation: nothing was done

@@ -19,7 +19,6 @@ export function describeConfiguration({ start, makeEnv, withoutRedis, unserved, 
       ['CACHE_ENABLED', { CACHE_ENABLED: 'maybe' }],
       ['PERSISTENCE_ENABLED', { PERSISTENCE_ENABLED: 'false' }],
       ['MEMORY_FALLBACK_ENABLED', { MEMORY_FALLBACK_ENABLED: 'true', ...withoutRedis }],
-      ['AUDIT_TRANSFORMS', { AUDIT_TRANSFORMS: 'on' }],
       ...unserved,
     ])('that cannot be served is refused in one sentence that names %s', async (name, changes) => {
       const env = makeEnv(changes);

@@ -60,6 +60,7 @@ GET /v1/analytics/activity                 yes  no    no     no     no     no
 GET /v1/analytics/spaces                   yes  no    no     no     no     no
 GET /v1/analytics/models                   yes  no    no     no     no     no
 GET /v1/analytics/retention                yes  no    no     no     no     no
+GET /v1/audit                              no   no    yes    no     no     no
 GET /v1/users                              no   no    yes    no     no     no
 GET /v1/users/:id                          yes  no    no     yes    yes    yes
 PUT /v1/users/:id                          no   yes   no     yes    yes    yes
