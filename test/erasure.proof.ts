@@ -14,6 +14,7 @@ import { createDrainStore } from '../src/postgres/drain-store.ts';
 import { KnownLogs } from '../src/redis/known-logs.ts';
 import { createLogStore } from '../src/redis/log.ts';
 import { openTcpRedis } from '../src/redis/tcp.ts';
+import { LIMITS } from '../src/world/limits.ts';
 import { type OwnRedis, openOwnRedis } from './http/own-redis.ts';
 import { OVER_TCP } from './http/runtimes.ts';
 import { NO_DRAIN, NO_LIMITS } from './log/rig.ts';
@@ -32,6 +33,8 @@ const TEXTS = ['the first secret', 'a queued secret', 'a spilled secret', 'a dea
 const FILE = 'portrait-of-annabella.png';
 const TERMS = [PERSON, NAME, FILE, ...TEXTS];
 
+/** The sizes of the long history. */
+const [MESSAGES, AUDIT_ROWS, REDIS_KEYS] = [100_000, 500_000, 300_000];
 /** Where the person is before: the search is known to find them in each of these. */
 const PLACES = [
   ...['audit_entries', 'authors', 'chat_messages', 'dead_letters', 'events', 'log_spill', 'media_assets'],
@@ -139,23 +142,26 @@ function describeKey(key: string): string {
   return known?.[0] ?? rest.replace(/^[^:]+:(log|snap|metadata)$/, '$1');
 }
 
-async function openServer() {
+let composition: ReturnType<typeof composeNode>;
+
+async function openServer(tenantId = TENANT) {
   const env = OVER_TCP.makeEnv({
     ...redis.env,
     DATABASE_URL: database.url,
     ASSET_DIR: folder,
-    DEFAULT_TENANT_ID: TENANT,
+    DEFAULT_TENANT_ID: tenantId,
     LOG_LEVEL: 'silent',
     // So low that budgets are not whole again at the search.
     RATE_LIMIT_REQUESTS_PER_MINUTE: '200',
     RATE_LIMIT_UPDATES_PER_MINUTE: '10',
     RATE_LIMIT_CHAT_PER_MINUTE: '1',
   });
-  const composition = composeNode(env);
-  closing.push(() => composition.close());
-  const app = createApp(composition);
+  const opened = composeNode(env);
+  composition = opened;
+  closing.push(() => (composition === opened ? opened.close() : undefined));
+  const app = createApp(opened);
   const keys = new ApiKeys(createApiKeyStore(database.postgres), { now: Date.now, cacheMs: 0 });
-  const { secret } = await keys.issueFirst(TENANT, { scopes: ['read', 'write', 'admin'] });
+  const { secret } = await keys.issueFirst(tenantId, { scopes: ['read', 'write', 'admin'] });
   return async (
     method: string,
     path: string,
@@ -357,6 +363,12 @@ it('[T8] after an erasure no row, key or file holds the id, the name or a text o
   expect(await search(TERMS)).toEqual([]);
   expect(await hashes()).toEqual(hashesBefore);
 
+  // Nothing comes back: not by a drain, a cleanup, or a process that ends.
+  await composition.drains?.sweep({ budgetMs: 5_000 });
+  await composition.events.drain({ budgetMs: 5_000 });
+  await composition.upkeep.run({ budgetMs: 20_000 });
+  expect(await search(TERMS)).toEqual([]);
+
   // All else is there, also for a reader.
   const state = (await call('GET', '/v1/spaces/plaza/state')).body;
   expect(state.chat.map(({ text }: { text: string }) => text)).toEqual(['from bob']);
@@ -366,4 +378,63 @@ it('[T8] after an erasure no row, key or file holds the id, the name or a text o
   expect((await call('GET', '/v1/users/bob')).body.displayName).toBe('Bob');
   expect((await call('DELETE', `/v1/users/${PERSON}`)).status).toBe(404);
   expect(await search(TERMS)).toEqual([]);
+});
+
+it('[T9a] an export holds a page at a time, and an erasure of a person with a long history ends', async () => {
+  const call = await openServer('large');
+  const admin = async (text: string, values: unknown[] = []) => {
+    await database.admin.query("select set_config('app.tenant_id', 'large', false)");
+    return database.admin.query(text, values);
+  };
+  await call('PUT', '/v1/spaces/plaza', { json: { name: 'Plaza' } });
+  await call('PUT', '/v1/users/old', { json: { displayName: 'Old' } });
+  await call('PUT', '/v1/spaces/plaza/objects/desk', { json: {} });
+  await admin(
+    `insert into chat_messages (tenant_id, space_id, message_id, user_id, text, seq, created_at)
+    select 'large', 'plaza', 'm' || i, case when i % 5 = 0 then 'old' else 'other' end, repeat('word ', 100), i, now()
+    from generate_series(1, $1::integer) i`,
+    [MESSAGES],
+  );
+  await admin(
+    `insert into events (tenant_id, event_id, type, user_id, at)
+    select 'large', 'e' || i, 'waved', 'old', now() from generate_series(1, 20000) i`,
+  );
+  await admin(
+    `insert into audit_entries (tenant_id, actor, table_name, action, object_id, user_id, new)
+    select 'large', case when i % 100 = 0 then 'old' else 'key_1' end, 'world_objects', 'update', 'o' || i, null,
+      jsonb_build_object('properties', jsonb_build_object('text', repeat('word ', 20), 'number', i))
+    from generate_series(1, $1::integer) i`,
+    [AUDIT_ROWS],
+  );
+  for (let i = 0; i < REDIS_KEYS; i += 10_000)
+    await redis.client.mset(
+      Array.from({ length: 10_000 }, (_, j) => [`wk:{another}:cache:filler!${i + j}`, 'x']).flat(),
+    );
+
+  const state = composition.persistence.forTenant('large', null);
+  let [startMs, longest, whole] = [performance.now(), 0, 0];
+  const pieces: string[] = [];
+  for await (const piece of await state.exportUser('old')) {
+    longest = Math.max(longest, piece.length);
+    whole += piece.length;
+    pieces.push(piece);
+  }
+  console.log(
+    `exported ${whole} characters in ${Math.round(performance.now() - startMs)} ms, ${longest} at a time`,
+  );
+  const document = JSON.parse(pieces.join(''));
+  const ids = new Set(document.messages.map(({ id }: { id: string }) => id));
+  expect([ids.size, document.messages.length]).toEqual([MESSAGES / 5, MESSAGES / 5]);
+  expect(new Set(document.events.map(({ id }: { id: string }) => id)).size).toBe(20_000);
+  expect(document.audit.length).toBe(AUDIT_ROWS / 100);
+  expect(document.complete).toBe(true);
+  expect(longest).toBeLessThan(LIMITS.exportRowsMax * 1_000);
+
+  startMs = performance.now();
+  const { body } = await call('DELETE', '/v1/users/old', { headers: { Prefer: 'return=representation' } });
+  console.log(
+    `erased with ${MESSAGES} messages, ${AUDIT_ROWS} rows of the audit and ${REDIS_KEYS} keys of others in ${Math.round(performance.now() - startMs)} ms: ${JSON.stringify(body.erased)}`,
+  );
+  expect(body.erased).toMatchObject({ messages: MESSAGES / 5, events: 20_000, audit: AUDIT_ROWS / 100 });
+  expect(await redis.client.exists('wk:{another}:cache:filler!0')).toBe(1);
 });

@@ -79,6 +79,7 @@ describe('the packed package', () => {
       'docs/node-library.md',
       'docs/operating.md',
       'docs/operations-page.md',
+      'docs/personal-data.md',
       'docs/plaza.gltf',
       'docs/react.md',
       'docs/world-page.md',

@@ -206,14 +206,36 @@ AS $$ SELECT to_char(p_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') $
 -- for the first. See the document that GET /v1/users/{id}/export answers.
 CREATE FUNCTION export_person(p_user text, p_part text, p_after text, p_limit integer) RETURNS TABLE (place text, item json)
 LANGUAGE plpgsql STABLE
+-- Each page continues in an index, so that all pages together read the rows once.
+SET enable_seqscan = off
+SET enable_bitmapscan = off
+SET enable_sort = off
+SET jit = off
 AS $$
 DECLARE
   v_tenant text := current_tenant();
   v_named text := '"' || p_user || '"';
+  -- The parts of p_after, by what p_part has there.
   v_space text := split_part(p_after, ' ', 1);
   v_rest text := split_part(p_after, ' ', 2);
+  v_time timestamptz := '-infinity';
+  v_day date := '-infinity';
+  v_number bigint := 0;
   v_author bigint;
 BEGIN
+  IF p_after <> '' THEN
+    CASE
+      WHEN p_part IN ('events', 'audit') THEN
+        v_time := split_part(p_after, '|', 1)::timestamptz;
+        v_number := CASE p_part WHEN 'audit' THEN split_part(p_after, '|', 2)::bigint END;
+      WHEN p_part = 'days' THEN
+        v_day := v_space::date;
+      WHEN p_part = 'spilled' THEN
+        v_number := v_rest::bigint;
+      ELSE
+        NULL;
+    END CASE;
+  END IF;
   CASE p_part
     WHEN 'memberships' THEN
       RETURN QUERY
@@ -262,8 +284,7 @@ BEGIN
         'id', e.event_id, 'type', e.type, 'spaceId', e.space_id, 'at', to_iso(e.at), 'data', e.data)
       FROM events e
       WHERE e.tenant_id = v_tenant AND e.user_id = p_user
-        AND (p_after = '' OR (e.created_at, e.event_id)
-          > (nullif(split_part(p_after, '|', 1), '')::timestamptz, split_part(p_after, '|', 2)))
+        AND (e.created_at, e.event_id) > (v_time, split_part(p_after, '|', 2))
       ORDER BY e.created_at, e.event_id LIMIT p_limit;
     WHEN 'days' THEN
       RETURN QUERY
@@ -271,7 +292,7 @@ BEGIN
         'day', d.day, 'spaceId', nullif(d.space_id, ''), 'sessions', d.sessions, 'seconds', d.seconds)
       FROM person_days d
       WHERE d.tenant_id = v_tenant AND d.user_id = p_user
-        AND (p_after = '' OR (d.day, d.space_id) > (nullif(v_space, '')::date, v_rest))
+        AND (d.day, d.space_id) > (v_day, v_rest)
       ORDER BY d.day, d.space_id LIMIT p_limit;
     WHEN 'deadLetters' THEN
       RETURN QUERY
@@ -292,7 +313,7 @@ BEGIN
             json_array_elements((e.value ->> 'ops')::json) WITH ORDINALITY AS o
           WHERE l.actor = p_user OR strpos(o.value::text, v_named) > 0))
       FROM log_spill l
-      WHERE l.tenant_id = v_tenant AND (l.space_id, l.spill_id) > (v_space, coalesce(nullif(v_rest, ''), '0')::bigint)
+      WHERE l.tenant_id = v_tenant AND (l.space_id, l.spill_id) > (v_space, v_number)
         AND (l.actor = p_user OR strpos(l.entries::text, chr(92) || '"' || p_user || chr(92) || '"') > 0)
       ORDER BY l.space_id, l.spill_id LIMIT p_limit;
     WHEN 'audit' THEN
@@ -302,8 +323,7 @@ BEGIN
         'action', e.action, 'spaceId', e.space_id, 'objectId', e.object_id, 'userId', e.user_id, 'old', e.old, 'new', e.new)
       FROM audit_entries e
       WHERE e.tenant_id = v_tenant
-        AND (p_after = '' OR (e.at, e.audit_id)
-          > (nullif(split_part(p_after, '|', 1), '')::timestamptz, nullif(split_part(p_after, '|', 2), '')::bigint))
+        AND (e.at, e.audit_id) > (v_time, v_number)
         AND (e.actor = p_user OR e.user_id = p_user OR (e.object_id = p_user AND e.table_name <> 'world_objects')
           OR strpos(e.old::text, v_named) > 0 OR strpos(e.new::text, v_named) > 0)
       ORDER BY e.at, e.audit_id LIMIT p_limit;

@@ -1,15 +1,7 @@
 import type { WriteTarget } from '../log/world-log.ts';
 import { AppError, notFound } from '../world/errors.ts';
 import { LIMITS } from '../world/limits.ts';
-import type { Seq } from '../world/types.ts';
-import type {
-  ErasedPerson,
-  ErasedRows,
-  PersonTraces,
-  TracedLog,
-  WorldLog,
-  WorldStore,
-} from './world-stores.ts';
+import type { ErasedPerson, ErasedRows, PersonTraces, WorldLog, WorldStore } from './world-stores.ts';
 
 /** What an erasure and an export need besides Postgres, if worlds have a log in Redis. */
 export interface PersonParts {
@@ -34,7 +26,7 @@ export interface EraseContext {
 
 /** The author of deletions that tell followers of the erasure. */
 const ACTOR = 'worldkeep';
-/** Logs that are looked at together. */
+/** Spaces that are drained or trimmed at the same time. */
 const LANES = 8;
 
 /**
@@ -91,9 +83,12 @@ export async function settlePerson(
 ): Promise<void> {
   if (parts === null) return;
   const budget = { budgetMs: LIMITS.drainMsMax };
-  await forEachLog(await store.listLogs(tenantId), async ({ isSpilled, ...log }) => {
-    if (isSpilled || (await parts.traces.findInLog(tenantId, log, userId)) !== null)
-      await parts.drainSpace({ tenantId, spaceId: log.spaceId }, budget);
+  const logs = await store.listLogs(tenantId);
+  const named = await parts.traces.find(tenantId, logs, userId);
+  const pending = new Set(logs.filter(({ isSpilled }) => isSpilled));
+  for (const { log, seq } of named) if (seq !== null) pending.add(log);
+  await forEach([...pending], async ({ spaceId }) => {
+    await parts.drainSpace({ tenantId, spaceId }, budget);
   });
   await parts.drainEvents(budget);
 }
@@ -115,22 +110,19 @@ async function forgetEverywhere(
   { traces }: PersonParts,
   userId: string,
 ): Promise<{ found: boolean; isTrimmed: boolean }> {
-  const outcome = { found: false, isTrimmed: true };
-  await forEachLog(await store.listLogs(tenantId), async (log) => {
-    const seq: Seq | null = await traces.findInLog(tenantId, log, userId);
-    if (seq !== null) outcome.found = true;
-    if (!(await traces.forget(tenantId, log, userId, seq))) outcome.isTrimmed = false;
+  const named = await traces.find(tenantId, await store.listLogs(tenantId), userId);
+  let isTrimmed = true;
+  await forEach(named, async ({ log, seq }) => {
+    if (!(await traces.forget(tenantId, log, userId, seq))) isTrimmed = false;
   });
-  return outcome;
+  return { found: named.length > 0, isTrimmed };
 }
 
-async function forEachLog<Log extends TracedLog>(
-  logs: readonly Log[],
-  work: (log: Log) => Promise<void>,
-): Promise<void> {
-  const queue = [...logs];
+/** Does the work for some items at the same time. */
+async function forEach<Item>(items: readonly Item[], work: (item: Item) => Promise<void>): Promise<void> {
+  const queue = [...items];
   const lanes = Array.from({ length: LANES }, async () => {
-    for (let log = queue.pop(); log !== undefined; log = queue.pop()) await work(log);
+    for (let item = queue.pop(); item !== undefined; item = queue.pop()) await work(item);
   });
   await Promise.all(lanes);
 }

@@ -158,8 +158,15 @@ export interface TracedLog {
 /** The part of Redis that an erasure needs. Every method may take several commands, and rejects with store_unavailable. */
 export interface PersonTraces {
   ping(): Promise<void>;
-  /** @returns the newest seq of a log that names the person; null: none does */
-  findInLog(tenantId: string, log: TracedLog, userId: string): Promise<Seq | null>;
+  /**
+   * Looks for the person in the logs of spaces, in presence, and in what is noted there.
+   * @returns the spaces that name the person, and the newest seq of the log that does; null: none does
+   */
+  find<Log extends TracedLog>(
+    tenantId: string,
+    logs: readonly Log[],
+    userId: string,
+  ): Promise<{ log: Log; seq: Seq | null }[]>;
   /** Takes the person out of a space. @returns whether the log up to `seq` was committed, and so is trimmed */
   forget(tenantId: string, log: TracedLog, userId: string, seq: Seq | null): Promise<boolean>;
   /** Removes all copies of the tenant and the keys of the person. @returns the number of the person's keys */

@@ -124,6 +124,188 @@ describe.each(Object.entries(DRIVERS))('erasing a person on %s', (_, openDriver)
   });
 });
 
+describe('erasing a person from the audit', () => {
+  /** Rows of the audit, by table, as a superuser sees them. */
+  async function openAudit() {
+    const postgres = openTestPg();
+    const { layer, tenantId } = await makeWorld(postgres);
+    const admin = new pg.Client({
+      connectionString: stack().superuserUrl.replace(/\/postgres$/, '/worldkeep'),
+    });
+    await admin.connect();
+    const insert = async (rows: Record<string, unknown>[], of = tenantId) => {
+      for (const row of rows) {
+        const all = { tenant_id: of, action: 'insert', ...row };
+        const names = Object.keys(all);
+        await admin.query(
+          `insert into audit_entries (${names}) values (${names.map((_, i) => `$${i + 1}`)})`,
+          Object.values(all),
+        );
+      }
+    };
+    const read = async (of = tenantId) =>
+      (
+        await admin.query(
+          `select e.*, encode(audit_hash(e), 'hex') as hash from audit_entries e
+          where tenant_id = $1 and action <> 'erase' order by audit_id`,
+          [of],
+        )
+      ).rows;
+    const close = async () => void (await Promise.all([admin.end(), postgres.close()]));
+    return { postgres, layer, tenantId, admin, insert, read, close };
+  }
+
+  it('[T8d] keeps each row and its hash, and loses who or what', async () => {
+    const { layer, tenantId, admin, insert, read, close } = await openAudit();
+    await layer.upsertUser({ id: 'ann', displayName: 'Ann' });
+    await layer.saveWorldState({ chat: [{ id: 'said', userId: 'ann', text: 'hi' }], objects: [] });
+    await admin.query('delete from audit_entries where tenant_id = $1', [tenantId]);
+    await insert([
+      {
+        actor: 'ann',
+        request_id: 'r1',
+        table_name: 'world_objects',
+        object_id: 'desk',
+        new: '{"name": "Desk"}',
+      },
+      {
+        actor: 'key_1',
+        request_id: 'r2',
+        table_name: 'users',
+        object_id: 'ann',
+        user_id: 'ann',
+        new: '{"a": 1}',
+      },
+      { actor: 'ann', table_name: 'sessions', object_id: 's1', user_id: 'ann', new: '{"role": "owner"}' },
+      { actor: 'key_1', table_name: 'chat_messages', object_id: 'said', new: '{"kind": "text"}' },
+      {
+        actor: 'key_1',
+        table_name: 'spaces',
+        object_id: 'main',
+        old: '{"settings": {"host": ["ann"]}}',
+        new: '{}',
+      },
+      // Others: an object that has the name, a longer name, and another person.
+      { actor: 'key_1', table_name: 'world_objects', object_id: 'ann', new: '{"name": "Anna"}' },
+      {
+        actor: 'anna',
+        request_id: 'r3',
+        table_name: 'users',
+        object_id: 'anna',
+        user_id: 'anna',
+        new: '{"b": "anna"}',
+      },
+    ]);
+    const before = await read();
+    await layer.eraseUser('ann');
+    const ids = new Set(before.map((row) => row.audit_id));
+    const after = (await read()).filter((row) => ids.has(row.audit_id));
+    expect(after.map(({ hash }) => hash)).toEqual(before.map(({ hash }) => hash));
+    const pseudonym = after[0]?.actor;
+    expect(pseudonym).toMatch(/^erased:/);
+    const brief = after.map((row) => [
+      row.actor,
+      row.request_id,
+      row.object_id,
+      row.user_id,
+      row.old,
+      row.new,
+    ]);
+    expect(brief).toEqual([
+      [pseudonym, null, 'desk', null, null, { name: 'Desk' }],
+      ['key_1', 'r2', null, null, null, null],
+      [pseudonym, null, null, null, null, null],
+      ['key_1', null, null, null, null, null],
+      ['key_1', null, null, null, null, null],
+      ['key_1', null, 'ann', null, null, { name: 'Anna' }],
+      ['anna', 'r3', 'anna', 'anna', null, { b: 'anna' }],
+    ]);
+    // A salt that stayed would let somebody try names.
+    expect(after.map(({ actor_salt, content_salt }) => [actor_salt === null, content_salt === null])).toEqual(
+      [
+        [true, false],
+        [false, true],
+        [true, true],
+        [false, true],
+        [false, true],
+        [false, false],
+        [false, false],
+      ],
+    );
+    const { rows } = await admin.query(
+      `select table_name, object_id, new, actor from audit_entries where tenant_id = $1 and action = 'erase'`,
+      [tenantId],
+    );
+    expect(rows).toEqual([
+      { table_name: 'users', object_id: pseudonym, new: { rows: expect.any(Number) }, actor: null },
+    ]);
+    await close();
+  });
+
+  it('[T8d] notes nothing if there is nothing, and reaches no other tenant', async () => {
+    const { layer, tenantId, admin, insert, read, close } = await openAudit();
+    const other = await makeWorld(openTestPg());
+    const row = { actor: 'ann', table_name: 'users', object_id: 'ann', user_id: 'ann', new: '{"a": "ann"}' };
+    await insert([row], other.tenantId);
+    const before = await read(other.tenantId);
+    await expect(layer.eraseUser('ann')).rejects.toMatchObject({ code: 'not_found' });
+    expect(await read(other.tenantId)).toEqual(before);
+    const { rowCount } = await admin.query(
+      `select from audit_entries where tenant_id = $1 and action = 'erase'`,
+      [tenantId],
+    );
+    expect(rowCount).toBe(0);
+    await insert([row]);
+    await layer.eraseUser('ann');
+    expect(await read(other.tenantId)).toEqual(before);
+    await close();
+  });
+});
+
+it('[T8e] erasing a person deletes the file that only their picture names, and no other file', async () => {
+  const postgres = openTestPg();
+  const { layer, tenantId } = await makeWorld(postgres);
+  const client = new pg.Client({ connectionString: stack().databaseUrl });
+  await client.connect();
+  await client.query("select set_config('app.tenant_id', $1, false)", [tenantId]);
+  const addFile = async (id: string) => {
+    const sha256 = Buffer.from(id.padEnd(32, '.'));
+    await client.query('select begin_object($1, 1, 1000000, null)', [`files/${id}`]);
+    await client.query(`select register_object($1, $2, 1, 1000000, 'media', $3, $3, 'image/png', null)`, [
+      `files/${id}`,
+      sha256,
+      id,
+    ]);
+  };
+  const makeUser = (id: string, media: string) =>
+    layer.upsertUser({ id, displayName: id, avatarUrl: `https://worlds.example/v1/media/${media}/file` });
+  const listFiles = async () =>
+    (await client.query('select media_id from media_assets order by media_id')).rows.map(
+      ({ media_id }) => media_id,
+    );
+  for (const id of ['in-object', 'own', 'shared', 'url']) await addFile(id);
+  await layer.saveObject({ id: 'frame', properties: { mediaIds: ['in-object'] } });
+  await makeUser('one', 'own');
+  await makeUser('two', 'shared');
+  await makeUser('three', 'shared');
+  await makeUser('four', 'in-object');
+  await layer.upsertUser({
+    id: 'five',
+    displayName: 'Five',
+    avatarUrl: 'https://elsewhere.example/five.png',
+  });
+  for (const id of ['one', 'two', 'four', 'five'])
+    expect((await layer.eraseUser(id)).files, id).toBe(id === 'one' ? 1 : 0);
+  expect(await listFiles()).toEqual(['in-object', 'shared', 'url']);
+  expect((await client.query('select object_key, is_doomed from loose_objects')).rows).toEqual([
+    { object_key: 'files/own', is_doomed: true },
+  ]);
+  await layer.eraseUser('three');
+  expect(await listFiles()).toEqual(['in-object', 'url']);
+  await client.end();
+  await postgres.close();
+});
+
 it('erasing while others write neither deadlocks nor leaves half of it', async () => {
   const postgres = openTestPg();
   const { layer, tenantId } = await makeWorld(postgres);

@@ -1,5 +1,6 @@
 import type { PersonTraces } from '../persistence/world-stores.ts';
 import { LIMITS } from '../world/limits.ts';
+import type { Seq } from '../world/types.ts';
 import type { RedisClient } from './client.ts';
 import {
   eventIdsKey,
@@ -13,29 +14,47 @@ import {
   readCopyKind,
   userSessionKey,
 } from './keys.ts';
-import { readCount, readList, readSeq, readText } from './log-reply.ts';
+import { checkLength, readCount, readList, readSeq, readText } from './log-reply.ts';
 import { FORGET_PERSON, TRACE_PERSON } from './scripts.ts';
 
-/** Keys that one SCAN looks at, about. */
-const SCAN_KEYS = 1_000;
-/** Bytes of a log that one command looks at: a few milliseconds. */
+/** Keys that one SCAN looks at, about: a few milliseconds. A Worker may send 1,000 requests. */
+const SCAN_KEYS = 10_000;
+/** Bytes of logs that one command looks at: a few milliseconds. */
 const TRACED_BYTES = 2 * 1024 * 1024;
+/** Spaces that one command looks at. */
+const TRACED_SPACES = 50;
 
 /** What Redis holds of a person, and how it goes. */
 export function createPersonTraces(redis: RedisClient): PersonTraces {
   return {
     ping: () => redis.ping(),
 
-    async findInLog(tenantId, { spaceId, incarnation }, userId) {
-      const key = logKey({ tenantId, spaceId }, incarnation);
-      let newest: string | null = null;
-      for (let after: string | null = ''; after !== null; ) {
-        const reply = await redis.eval(TRACE_PERSON, [key], [userId, after, String(TRACED_BYTES)]);
-        const [found, next] = readList(reply).map(readText);
-        newest = found || newest;
-        after = next || null;
+    async find(tenantId, logs, userId) {
+      const traces = logs.map((log) => ({
+        log,
+        seq: null as Seq | null,
+        isNoted: false,
+        after: '' as string | null,
+      }));
+      for (;;) {
+        const open = traces.filter(({ after }) => after !== null).slice(0, TRACED_SPACES);
+        if (open.length === 0) break;
+        const keys = open.flatMap(({ log: { spaceId, incarnation } }) => {
+          const space = { tenantId, spaceId };
+          const [, people] = presenceKeys(space);
+          return [logKey(space, incarnation), people, noEffectsKey(space)];
+        });
+        const from = open.map(({ after }) => after ?? '');
+        const reply = readList(await redis.eval(TRACE_PERSON, keys, [userId, String(TRACED_BYTES), ...from]));
+        checkLength(reply, 3 * open.length);
+        for (const [i, trace] of open.entries()) {
+          const [newest, next] = reply.slice(3 * i, 3 * i + 2).map(readText);
+          if (newest) trace.seq = readSeq(newest);
+          trace.isNoted ||= readCount(reply[3 * i + 2]) === 1;
+          trace.after = next || null;
+        }
       }
-      return newest === null ? null : readSeq(newest);
+      return traces.flatMap(({ log, seq, isNoted }) => (seq === null && !isNoted ? [] : [{ log, seq }]));
     },
 
     async forget(tenantId, { spaceId, incarnation }, userId, seq) {

@@ -53,7 +53,7 @@ export const LIMITS = {
   /** Times that an erasure looks for entries that came meanwhile. */
   erasureRoundsMax: 3,
   /** Rows of one page of the export of a person. */
-  exportRowsMax: 500,
+  exportRowsMax: 200,
   /** Days after today for which the tables of events are there. */
   eventDaysAhead: 7,
   /** Entries of the audit in one page, and bytes of their content. */

@@ -162,12 +162,18 @@ const OPERATIONS: Record<string, CrashOperation> = {
       await process.layer.putUser({ id: 'zoe', displayName: 'Zoe' });
       await process.layer.eraseUser('zoe');
     },
+    // Whatever a dead process left is found by erasing again.
+    async recover({ process }) {
+      await process.layer.eraseUser('zoe').catch((error: unknown) => {
+        if ((error as { code?: unknown }).code !== 'not_found') throw error;
+      });
+    },
     async check({ process }, isAcknowledged) {
       const name = await process.layer.getUser('zoe').then(
         ({ displayName }) => displayName,
         () => null,
       );
-      expect(isAcknowledged ? [null] : [null, 'Zoe']).toContain(name);
+      expect([isAcknowledged, name]).toEqual([isAcknowledged, null]);
     },
   },
   'spill and return': {
@@ -250,6 +256,7 @@ const OTHER_METHODS: Record<string, string[]> = {
     ],
     ...['world.loadStatistics', 'world.loadUser', 'world.loadWorld', 'world.ping', 'world.close'],
     ...['world.referencesAsset', 'world.streamWorld'],
+    ...['world.exportPerson', 'traces.readSessionData'],
   ],
   'another adapter has the same method, which is cut': [
     ...['drain.deleteSpace', 'drain.stageWorld', 'drain.stageWorldStream'],

@@ -21,6 +21,7 @@ import { createWorldStore } from '../../src/postgres/world-store.ts';
 import type { RedisClient } from '../../src/redis/client.ts';
 import { KnownLogs } from '../../src/redis/known-logs.ts';
 import { createLogStore } from '../../src/redis/log.ts';
+import { createPersonTraces } from '../../src/redis/person-traces.ts';
 import { createStateStore } from '../../src/redis/snapshot.ts';
 import { SpaceState } from '../../src/state/space-state.ts';
 import { Killed, NO_LIMITS, wrapStore } from './rig.ts';
@@ -142,6 +143,14 @@ export function openCutProcess(cut: Cut, outside: Outside, address: LogAddress) 
       log: new SpillingLog(spaceLog, spill, new PostedBudget(store, now), { ...times, ...budgets }, memory),
       defer,
       state,
+      people: {
+        redis: {
+          traces: cut.adapter('traces', createPersonTraces(redis)),
+          drainSpace: (space, budget) => drain.drainSpace(space, budget),
+          drainEvents: async () => undefined,
+        },
+        removeObject: null,
+      },
     },
     { ...address, actor: null },
   );

@@ -1,12 +1,16 @@
 import { sql } from 'drizzle-orm';
-import type { WorldStore } from '../../persistence/world-stores.ts';
+import type { PersonPart, WorldStore } from '../../persistence/world-stores.ts';
 import { LIMITS } from '../../world/limits.ts';
 import type { JsonObject } from '../../world/types.ts';
 import type { Postgres } from '../client.ts';
 
-/** Rows with texts or properties of up to 64 KiB are read in smaller pages: Neon answers 10 MiB. */
-const LARGE_ROWS_MAX = 50;
-const LARGE_PARTS = new Set(['memberships', 'deadLetters', 'spilled', 'audit']);
+/** Rows of a page, by how large they may be: Neon answers 10 MiB, and quotes are longer there. */
+const PAGE_ROWS: Partial<Record<PersonPart, number>> = {
+  memberships: 50,
+  deadLetters: 50,
+  audit: 20,
+  spilled: 4,
+};
 
 /** See export_person. */
 export async function exportPerson(
@@ -15,7 +19,7 @@ export async function exportPerson(
   userId: string,
   { part, after }: Parameters<WorldStore['exportPerson']>[2],
 ): ReturnType<WorldStore['exportPerson']> {
-  const limit = LARGE_PARTS.has(part) ? LARGE_ROWS_MAX : LIMITS.exportRowsMax;
+  const limit = PAGE_ROWS[part] ?? LIMITS.exportRowsMax;
   const [rows] = await postgres.inTenant(
     tenantId,
     (db) => [

@@ -82,7 +82,7 @@ export function describePeople(target: () => Target): void {
       expect((await door.call('GET', '/v1/users/hidden')).status).toBe(200);
     });
 
-    it('are erased: rows, sessions and avatar are deleted, messages lose their author, objects get a pseudonym', async () => {
+    it('[T8] are erased: rows, sessions, avatar and messages are deleted, objects get a pseudonym', async () => {
       const own = await openSpace(target());
       await own.call('PUT', '/v1/users/ann', { json: { displayName: 'Ann' } });
       await own.call('PUT', `${own.at}/state`, {
@@ -102,7 +102,7 @@ export function describePeople(target: () => Target): void {
       expect(after.text).not.toContain('Ann');
       expect(after.headers.get('ETag')).not.toBe(before.headers.get('ETag'));
       expect(after.body.users).toEqual([]);
-      expect(after.body.chat).toMatchObject([{ id: 'c', userId: null, text: 'hello' }]);
+      expect(after.body.chat).toEqual([]);
       const [imported, made] = after.body.objects;
       expect(imported.createdBy).toMatch(/^erased:[0-9a-f-]{36}$/);
       expect([made.createdBy, made.updatedBy]).toEqual([imported.createdBy, imported.createdBy]);
@@ -111,6 +111,70 @@ export function describePeople(target: () => Target): void {
       expect([refused.status, refused.body.code]).toEqual([401, 'unauthorized']);
       expect((await own.call('GET', '/v1/users/ann')).status).toBe(404);
       expect((await own.call('DELETE', '/v1/users/ann')).status).toBe(404);
+    });
+
+    it('[T8b] are erased from the log: followers hear that their messages are deleted, or begin again', async () => {
+      const own = await openSpace(target());
+      await own.call('PUT', '/v1/users/ann', { json: { displayName: 'Ann' } });
+      const post = async (text: string, userId: string | null) =>
+        (await own.call('POST', `${own.at}/chat`, { json: { text, userId } })).body;
+      const said = await post('a secret', 'ann');
+      const { seq } = await post('something else', null);
+      const changesSince = (since: number) => own.call('GET', `${own.at}/changes?since=${since}`);
+      expect((await changesSince(said.seq - 1)).text).toContain('a secret');
+
+      expect((await own.call('DELETE', '/v1/users/ann')).status).toBe(204);
+      const behind = await changesSince(said.seq - 1);
+      expect([behind.status, behind.body.code]).toEqual([410, 'trimmed']);
+      const { body } = await changesSince(seq);
+      expect(body.changes).toMatchObject([{ actor: 'worldkeep', ops: [{ op: 'chat.delete', id: said.id }] }]);
+      expect((await own.call('GET', `${own.at}/chat`)).body.items).toMatchObject([
+        { text: 'something else' },
+      ]);
+    });
+
+    it('[T8c] are erased with the counts, if the caller prefers them', async () => {
+      const own = await openSpace(target());
+      await own.call('PUT', '/v1/users/ann', { json: { displayName: 'Ann' } });
+      await openSession(target(), own, {});
+      await own.call('POST', `${own.at}/chat`, { json: { text: 'hello', userId: 'ann' } });
+      const { status, headers, body } = await own.call('DELETE', '/v1/users/ann', {
+        headers: { Prefer: 'return=representation' },
+      });
+      expect([status, headers.get('Preference-Applied')]).toEqual([200, 'return=representation']);
+      expect(body.erased).toMatchObject({ profiles: 1, memberships: 1, sessions: 1, messages: 1, files: 0 });
+    });
+
+    it('[T9] are exported with all that is stored of them, also what is queued', async () => {
+      const own = await openSpace(target());
+      await own.call('PUT', '/v1/users/ann', { json: { displayName: 'Ann', properties: { likes: 'tea' } } });
+      await own.call('PUT', '/v1/users/bob', { json: { displayName: 'Bob' } });
+      const { call, id } = await openSession(target(), own, { role: 'editor' });
+      await call('PUT', `${own.at}/objects/made`, { json: {} });
+      await call('POST', `${own.at}/updates`, {
+        json: { ops: [{ op: 'user.patch', id: 'ann', position: { x: 1, y: 2, z: 3 } }] },
+      });
+      await call('POST', `${own.at}/chat`, {
+        json: { text: 'hello' },
+        headers: { Prefer: 'respond-async' },
+      });
+      await own.call('POST', `${own.at}/chat`, { json: { text: 'from bob', userId: 'bob' } });
+      await call('POST', '/v1/events', { json: { events: [{ type: 'waved' }] } });
+      const { status, headers, body } = await own.call('GET', '/v1/users/ann/export');
+      expect([status, headers.get('Content-Type')]).toEqual([200, 'application/json']);
+      expect(body).toMatchObject({
+        format: 'worldkeep-person/1',
+        user: { id: 'ann', displayName: 'Ann', properties: { likes: 'tea' } },
+        memberships: [{ spaceId: 'here', role: 'editor', position: { x: 1, y: 2, z: 3 } }],
+        sessions: [{ id, spaceId: 'here', role: 'editor', endedAt: null }],
+        messages: [{ spaceId: 'here', text: 'hello', deletedAt: null }],
+        objects: [{ id: 'made', spaceId: 'here', created: true, updated: true }],
+        complete: true,
+      });
+      expect(body.events.map(({ type }: { type: string }) => type)).toContain('waved');
+      const missing = await own.call('GET', '/v1/users/nobody/export');
+      expect([missing.status, missing.body.code]).toEqual([404, 'not_found']);
+      expect((await own.call('GET', '/v1/users/ann/export?limit=1')).status).toBe(422);
     });
   });
 
