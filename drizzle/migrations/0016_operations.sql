@@ -31,10 +31,10 @@ BEGIN
 END
 $$;
 --> statement-breakpoint
--- A page of people behind p_after, sorted by id. p_search is a prefix of the id, or a part of the display name in any case. An empty
--- p_search finds everybody. It looks at p_searched people, and returns p_rows people and p_bytes at most, but at least the first that it finds.
--- people: [{id, displayName, avatarUrl, properties, createdAt, lastSeenAt}]. next: the id behind which the next page begins; NULL where
--- there is nobody left.
+-- A page of people behind p_after, sorted by id. A person is found if the id begins with p_search, or if the display name contains it in
+-- any case. It looks at p_searched people. It returns at most p_rows people and p_bytes, but at least one that it finds.
+-- people: [{id, displayName, avatarUrl, properties, createdAt, lastSeenAt}]. next: the id behind which the next page begins; NULL at the
+-- end of the list.
 CREATE FUNCTION list_people(
   p_after text, p_search text, p_rows integer, p_searched integer, p_bytes bigint, OUT people json, OUT next text)
 LANGUAGE plpgsql STABLE

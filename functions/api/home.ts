@@ -25,7 +25,10 @@ const HOME = `<!doctype html>
 </html>
 `;
 
-/** GET /: the page of web/ for browsers if it is deployed, else a list of links. JSON for all other clients. */
+/**
+ * GET /: the page of web/ for browsers if it is deployed, else a list of links. JSON for all other clients. A browser may send any query,
+ * because other sites add theirs to a link.
+ */
 export async function getHome(c: AppContext): Promise<Response> {
   c.header('Vary', 'Accept');
   if (!/\btext\/html\b/.test(c.req.header('Accept') ?? '')) {
@@ -46,6 +49,7 @@ export async function getHome(c: AppContext): Promise<Response> {
 
 /** GET /ops: the operations page. It asks for a key itself, so anyone may load it. */
 export async function getOps(c: AppContext): Promise<Response> {
+  readQuery(c, []);
   const page = await sendPage(c, OPS_FILE);
   if (page !== null) return page;
   throw new AppError(
@@ -54,7 +58,7 @@ export async function getOps(c: AppContext): Promise<Response> {
   );
 }
 
-/** @returns null if the page is not deployed. Any query is allowed, because other sites add theirs to a link. */
+/** @returns null if the page is not deployed. */
 async function sendPage(c: AppContext, file: string): Promise<Response | null> {
   const { fetchAsset } = c.get('services');
   if (fetchAsset === null) return null;

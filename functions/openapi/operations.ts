@@ -107,7 +107,9 @@ export const operationsAnswer: z.ZodType<
   tenant: tenantFiguresAnswer,
   spaces: z
     .array(spaceFiguresAnswer)
-    .describe('At most 20. Spaces with the most pending operations come first, then spaces with the newest entries.'),
+    .describe(
+      'At most 20. Spaces with the most pending operations come first, then spaces with the newest entries.',
+    ),
   deployment: deploymentFiguresAnswer
     .nullable()
     .describe("The sums of all tenants; null unless the key is of the operator's tenant."),

@@ -1,4 +1,4 @@
-import { Cron } from 'croner';
+import { findNextTime } from '../helpers/cron.ts';
 import { LIMITS } from '../world/limits.ts';
 import { type Counts, JOB_NAMES, type JobName, type JobRun } from './upkeep-stores.ts';
 
@@ -72,10 +72,7 @@ function showRun(
   };
 }
 
-/** @returns null for a schedule that never comes, such as the 30th of February. */
 function findNextRun(schedule: string, nowMs: number): string | null {
-  const next = new Cron(schedule, { timezone: 'UTC', mode: '5-part', sloppyRanges: true }).nextRun(
-    new Date(nowMs),
-  );
-  return next?.toISOString() ?? null;
+  const nextMs = findNextTime(schedule, nowMs);
+  return nextMs === null ? null : new Date(nextMs).toISOString();
 }
