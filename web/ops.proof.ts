@@ -193,6 +193,17 @@ describe('the overview', () => {
       await expectAccessible(page, 'Redis is away');
       stores.redis.clear();
       await eventually(() => textOf(page, '#connection')).toContain('Live');
+
+      // A process that does not know the key cannot look it up while Postgres is away.
+      stores.postgres.inject('refuse');
+      const unknown = { code: 'store_unavailable', detail: 'Postgres is away.' };
+      await page.route('**/v1/operations', (route) => route.fulfill({ status: 503, json: unknown }));
+      await eventually(() => textOf(page, '#overview-problem')).toBe('Postgres is away.');
+      await eventually(() => textOf(page, '#stores')).toMatch(/Postgres away since .*\d:\d\d.*Redis answers/);
+      stores.postgres.clear();
+      await page.unroute('**/v1/operations');
+      await eventually(() => textOf(page, '#connection')).toContain('Live');
+      expect(await page.locator('#overview-problem').isVisible()).toBe(false);
       await expectQuiet(tab, { allowed: /status of 503/ });
       await tab.context.close();
     } finally {

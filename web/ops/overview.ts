@@ -13,7 +13,7 @@ const BACK_OFF_MS_MAX = 60_000;
 const COUNTS_MS = 10_000;
 
 /** The part of GET /health that the overview shows. */
-interface Health {
+interface Health extends StoreHealth {
   worldState: { users: number | null; objects: number | null; models: number | null };
   log: 'ok' | 'evicts' | 'full' | 'away' | 'none';
 }
@@ -35,17 +35,19 @@ export function showOverview(context: Context): Section {
   let before: Operations | null = null;
   let health: Health | null = null;
   let healthAtMs = 0;
+  const readHealth = async () => {
+    healthAtMs = Date.now();
+    // 503: the server is down, and the answer says since when.
+    health = await server.call<Health>('GET', '/health', { accepted: 503 }).catch(() => null);
+    return health;
+  };
   const startTimer = (task: () => void, ms: number) => {
     const timer = setTimeout(task, ms);
     return () => clearTimeout(timer);
   };
   poll<Operations>({
     read: async () => {
-      // The health fails while the database is away, and the rest of the overview must not.
-      if (Date.now() - healthAtMs >= COUNTS_MS) {
-        healthAtMs = Date.now();
-        health = await server.call<Health>('GET', '/health').catch(() => null);
-      }
+      if (Date.now() - healthAtMs >= COUNTS_MS) await readHealth();
       return server.call<Operations>('GET', '/v1/operations');
     },
     onAnswer(answer) {
@@ -66,6 +68,9 @@ export function showOverview(context: Context): Section {
           ? `This server does not offer live figures: ${error.message}`
           : describeFailure(error);
       showText(problem, missing);
+      // A process that does not know the key needs Postgres for it, so only the health tells of an outage then.
+      if (error instanceof Refused && error.status === 503)
+        void readHealth().then((read) => read !== null && !signal.aborted && showStores(read));
     },
     everyMs: POLL_MS,
     backOffMsMax: BACK_OFF_MS_MAX,

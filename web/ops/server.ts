@@ -20,6 +20,8 @@ export interface CallOptions {
   json?: unknown;
   headers?: Record<string, string>;
   query?: Record<string, string | number | null | undefined>;
+  /** A status that is an answer too, and no failure. */
+  accepted?: number;
 }
 
 export interface Page<Item> {
@@ -47,7 +49,11 @@ export class Server {
   }
 
   /** @throws Refused */
-  async send(method: string, path: string, { json, headers, query }: CallOptions = {}): Promise<Response> {
+  async send(
+    method: string,
+    path: string,
+    { json, headers, query, accepted }: CallOptions = {},
+  ): Promise<Response> {
     const type = method === 'PATCH' ? 'application/merge-patch+json' : 'application/json';
     let answer: Response;
     try {
@@ -69,7 +75,7 @@ export class Server {
       if (this.#signal.aborted) throw error;
       throw new Refused(0, 'no_answer', 'The server does not answer.');
     }
-    if (answer.ok) return answer;
+    if (answer.ok || answer.status === accepted) return answer;
     const refused = await readRefusal(answer);
     if (refused.status === 401) this.#onUnauthorized();
     throw refused;
