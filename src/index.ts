@@ -65,9 +65,10 @@ export class PersistenceLayer extends Layer {
   }: NodePersistenceOptions = {}) {
     const isInMemory = !readEnabled(enabled);
     if (isInMemory) refuseDatabaseUrl(databaseUrl);
+    const readCaller = () => ({ actor: options.actor ?? null, requestId: options.requestId ?? null });
     const postgres = isInMemory
-      ? openPglite({ findMigrations })
-      : openPg({ databaseUrl: readDatabaseUrl(databaseUrl), poolSizeMax: poolSize, timeoutMs });
+      ? openPglite({ findMigrations, readCaller })
+      : openPg({ databaseUrl: readDatabaseUrl(databaseUrl), poolSizeMax: poolSize, timeoutMs, readCaller });
     const log = new DirectLog(createDrainStore(postgres), Date.now);
     const events = openEvents(postgres, null, Date.now);
     super(

@@ -109,7 +109,7 @@ AS $$ SELECT drop_day('audit_entries', (now() AT TIME ZONE 'UTC')::date - audit_
 CREATE INDEX spaces_by_world ON spaces (world);
 --> statement-breakpoint
 -- The actor of changes in this transaction. app.actor and app.request_id: of the caller, '' for nobody. app.origins: a batch_origins, '' outside of a batch.
--- A role that named no actor, or that is not the runtime role, is the actor itself. No id has a slash.
+-- A role that named no actor, or that is neither the runtime role nor a member of it, is the actor itself. No id has a slash.
 CREATE TYPE audit_origin AS (is_batch boolean, actor text, request_id text, origins batch_origins);
 --> statement-breakpoint
 CREATE FUNCTION read_audit_origin() RETURNS audit_origin
@@ -118,7 +118,9 @@ AS $$
 DECLARE
   v_origins text := nullif(current_setting('app.origins', true), '');
 BEGIN
-  IF session_user <> 'worldkeep_app' OR current_setting('app.actor', true) IS NULL THEN
+  IF current_setting('app.actor', true) IS NULL OR (session_user <> 'worldkeep_app' AND (
+    NOT pg_has_role(session_user, 'worldkeep_app', 'USAGE') OR (SELECT r.rolsuper FROM pg_roles r WHERE r.rolname = session_user)))
+  THEN
     RETURN ROW(false, 'role/' || session_user, NULL, NULL)::audit_origin;
   END IF;
   IF v_origins IS NOT NULL THEN

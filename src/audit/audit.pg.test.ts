@@ -67,6 +67,8 @@ async function applyLog(
 
 describe.each(Object.entries(DATABASES))('the audit on %s', (_, openDatabase) => {
   const postgres = openDatabase();
+  // A Postgres in memory takes long to open.
+  beforeAll(() => postgres.ping(), 120_000);
   afterAll(() => postgres.close());
 
   it('[T4a] has each change of an object, with what changed', async () => {
@@ -328,11 +330,15 @@ describe.each(Object.entries(DATABASES))('the audit on %s', (_, openDatabase) =>
       ...{ objects: patches, to: space.cursor + rows },
       origins: patches.map(({ seq }, i) => ({ seq, actor: `q${i % 7}`, requestId: `s${i}` })),
     });
+    const audit = new Audit(createAuditStore(postgres));
     for (const [author, action] of [
       ['p3', 'insert'],
       ['q3', 'update'],
     ]) {
-      const entries = await readAudit(postgres, space.address.tenantId, { actor: author });
+      const { tenantId } = space.address;
+      const page = await audit.list(tenantId, { actor: author as string }, { limit: 1_000 });
+      expect(page.items).toHaveLength(LIMITS.auditPageRowsMax);
+      const entries = await readAudit(postgres, tenantId, { actor: author });
       expect(entries).toHaveLength(Math.ceil((rows - 3) / 7));
       for (const entry of entries) {
         const i = Number(entry.objectId?.slice(1));
@@ -493,6 +499,28 @@ describe('the rows of the audit', () => {
       ['users', null, null, expect.any(Object)],
       ['users', `role/${rows[0]?.name}`, { display_name: 'Ann' }, { display_name: 'x' }],
     ]);
+  });
+
+  it('[T4e] name the caller where a member of the runtime role runs the server', async () => {
+    const { admin } = database;
+    const role = uniqueName('member').replaceAll('-', '_');
+    await admin.query(`create role ${role} login password 'long-enough' in role worldkeep_app`);
+    const databaseUrl = Object.assign(new URL(database.url), {
+      username: role,
+      password: 'long-enough',
+    }).href;
+    const readCaller = () => ({ actor: 'key_2', requestId: 'r2' });
+    const postgres = openPg({ databaseUrl, poolSizeMax: 1, timeoutMs: 20_000, readCaller });
+    try {
+      const { layer, tenantId } = await makeWorld(postgres);
+      await layer.upsertUser({ id: 'ann', displayName: 'Ann' });
+      expect(await readAudit(postgres, tenantId, { table: 'users' })).toMatchObject([
+        { actor: 'key_2', requestId: 'r2' },
+      ]);
+    } finally {
+      await postgres.close();
+      await admin.query(`drop role ${role}`);
+    }
   });
 
   it('[T4h] go into a day that is missing, also where many writers need it at the same time', async () => {

@@ -211,6 +211,24 @@ describe('days of events', () => {
   });
 });
 
+describe('days of the audit', () => {
+  it('[T4i] are added ahead, and go after the time that the database has', async () => {
+    const { admin } = database;
+    await admin.query(
+      "select add_day('audit_entries', current_date - 401), add_day('audit_entries', current_date - 399)",
+    );
+    const { rows } = await admin.query<{ name: string }>(
+      "select format('day_partitions.%I', 'audit_entries_' || to_char(current_date + 7, 'YYYYMMDD')) as name",
+    );
+    await admin.query(`drop table ${rows[0]?.name}`);
+    // Another clock of the caller has no effect on the audit.
+    const { upkeep } = open({ now: () => Date.now() + 1_000 * DAY_MS });
+    expect((await upkeep.run(BUDGET)).counts).toMatchObject({ auditDaysAdded: 1, auditDaysDropped: 1 });
+    const again = await upkeep.run(BUDGET);
+    expect([again.counts.auditDaysAdded, again.counts.auditDaysDropped]).toEqual([undefined, undefined]);
+  });
+});
+
 describe('a space that is deleted for good', () => {
   it('[U4] goes in batches, its own row last', async () => {
     const { count } = await makeDeletedSpace(8, LIMITS.cleanupRowsMax + 10);

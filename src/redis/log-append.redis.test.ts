@@ -48,6 +48,25 @@ describe.each(REDIS_WAYS)('append, %s', (_, openWay) => {
     });
   });
 
+  it('[T4e] keeps the id of the request for drains, with and without a waiting caller, and shows it to no follower', async () => {
+    const space = await openSpace();
+    const entries = [ENTRY];
+    await space.add({ actor: 'ann', requestId: 'a_b-c=', entries });
+    await space.add({ requestId: 'r2', waits: true, returnsObject: true, entries });
+    await space.add({ actor: 'ann', entries });
+    const read = await space.read();
+    expect('entries' in read && read.entries).toMatchObject([
+      { actor: 'ann', requestId: 'a_b-c=', waits: false },
+      { actor: null, requestId: 'r2', waits: true, returnsObject: true },
+      { actor: 'ann', waits: false },
+    ]);
+    expect('entries' in read && read.entries[2]).not.toHaveProperty('requestId');
+    const page = { after: 1_000, bytesMax: 1e6, entriesMax: 10, seen: { incarnation: '', seq: 0 } };
+    const changes = await space.log.readChanges(space.address, page);
+    expect('entries' in changes && changes.entries.map(({ actor }) => actor)).toEqual(['ann', null, 'ann']);
+    expect(JSON.stringify(changes)).not.toContain('a_b-c=');
+  });
+
   it('[L1e] is one command, except the first of a process to a space', async () => {
     const space = await openSpace();
     let evals = 0;

@@ -55,6 +55,31 @@ describe('planBatch', () => {
     ]);
   });
 
+  it('[T4e] says which entry did more than move, if a later one moved only', () => {
+    const move = patch({ position: { x: 1 }, scale: { y: 2 } });
+    const seqs = (...ops: Operation[]) =>
+      plan(ops.map((op, i) => makeEntry(i + 1, 'ann', op))).map((change) =>
+        'contentSeq' in change ? change.contentSeq : undefined,
+      );
+    const name = patch({ name: 'n' });
+    expect(seqs(move, move)).toEqual([undefined]);
+    expect(seqs(move, name)).toEqual([undefined]);
+    expect(seqs(name, move)).toEqual([1]);
+    expect(seqs(name, move, move)).toEqual([1]);
+    expect(seqs(name, move, patch({ properties: {} }))).toEqual([undefined]);
+    expect(seqs(name, move, patch({ properties: {} }), move)).toEqual([3]);
+    expect(seqs(put(), move)).toEqual([1]);
+    expect(seqs(name, move, put(), move)).toEqual([3]);
+    const avatar = (fields: object): Operation => ({ op: 'user.patch', id: 'ann', ...fields });
+    const entries = [avatar({ properties: { a: 1 } }), avatar({ position: { x: 1, y: 0, z: 0 } })];
+    const { avatars } = planBatch(
+      entries.map((op, i) => makeEntry(i + 1, 'ann', op)),
+      NOTHING,
+      { rowsMax: 9 },
+    );
+    expect(avatars).toMatchObject([{ seq: 2, contentSeq: 1 }]);
+  });
+
   it('[D3a] makes at most two merge patches of any number', () => {
     const nest = (depth: number): JsonObject => ({ a: depth === 0 ? 1 : nest(depth - 1) });
     const ops = Array.from({ length: 1_000 }, (_, i) => patch({ properties: nest(i % 30) }));

@@ -13,7 +13,7 @@ run and runAt: the run of Redis in which the log was compared with Postgres, and
 restartedAt: the end of the log when entries were pending in a new run.
 chat: the lowest role that may post messages (viewer, editor or owner), or off.
 KEYS[2] log of the incarnation, a stream: id seq-0; p prev, a actor, n number of operations, c counts before it, o operations
-as JSON, w if a caller waits (1; 2 if it also needs the object as the entry leaves it), r the request's id, in this order.
+as JSON, w if a caller waits (1; 2 if it also needs the object as the entry leaves it), r the request's id. They are in this order.
 An entry with r has w too: 0 if nobody waits.
 KEYS[3] dirty, a sorted set
 KEYS[4] the answer for the idempotency key, a string
