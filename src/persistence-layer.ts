@@ -110,7 +110,7 @@ interface Order {
   state?: Pick<SpaceState, 'read' | 'waitUntilCommitted' | 'invalidateWhile'> | null;
   /** Absent: the one that was there stays. */
   events?: Pick<EventLog, 'append'>;
-  /** What erasing a person needs besides Postgres. */
+  /** The parts besides Postgres that erasing a person needs. */
   people?: People | null;
 }
 
@@ -496,7 +496,7 @@ export class PersistenceLayer {
   /**
    * Erases a person from Postgres, Redis and the audit: row, memberships, avatars, sessions, messages, events. Their objects get a
    * pseudonym that leads back to nobody. Another process may write for some seconds what is under way: erasing again finds it.
-   * @returns the numbers of what was erased, by kind
+   * @returns the numbers of erased rows and keys, by kind
    * @throws not_found if nothing is left of them; store_unavailable: a part may be erased, and the next call continues
    */
   async eraseUser(userId: string): Promise<ErasedPerson> {

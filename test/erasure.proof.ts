@@ -280,7 +280,7 @@ it('[T8] after an erasure no row, key or file holds the id, the name or a text o
   await cache.setUserSession(PERSON, { cart: [NAME] });
   await cache.checkRateLimit(PERSON, 'wave');
 
-  // What is stored while stores fail, as the product's own functions store it.
+  // The product's own functions store such rows while stores fail.
   await tenantQuery(
     `select * from keep_spilled('plaza', $1, $2, 'spilled-key', 'f', '{}', $3::json, '{spilled-message}', 100, null, 1000000, 1000, null)`,
     [
@@ -399,9 +399,10 @@ it('[T9a] an export holds a page at a time, and an erasure of a person with a lo
     `insert into events (tenant_id, event_id, type, user_id, at)
     select 'large', 'e' || i, 'waved', 'old', now() from generate_series(1, 20000) i`,
   );
+  await admin(`select add_day('audit_entries', ((now() - interval '20 minutes') at time zone 'UTC')::date)`);
   await admin(
-    `insert into audit_entries (tenant_id, actor, table_name, action, object_id, user_id, new)
-    select 'large', case when i % 100 = 0 then 'old' else 'key_1' end, 'world_objects', 'update', 'o' || i, null,
+    `insert into audit_entries (at, tenant_id, actor, table_name, action, object_id, user_id, new)
+    select now() - interval '20 minutes', 'large', case when i % 100 = 0 then 'old' else 'key_1' end, 'world_objects', 'update', 'o' || i, null,
       jsonb_build_object('properties', jsonb_build_object('text', repeat('word ', 20), 'number', i))
     from generate_series(1, $1::integer) i`,
     [AUDIT_ROWS],

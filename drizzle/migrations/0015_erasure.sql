@@ -1,5 +1,5 @@
--- An operation of a spilled request without the person: a message becomes the deletion of a message that was never there, and an avatar
--- becomes one that nobody has. So the request keeps its number of operations and its ids of messages. An id needs no escapes.
+-- An operation of a spilled request without the person. A message becomes the deletion of a message that was never there. An avatar
+-- becomes an avatar that nobody has. So the request keeps its number of operations and its ids of messages. An id needs no escapes.
 CREATE FUNCTION erase_from_operation(p_op json, p_user text, p_pseudonym text) RETURNS text
 LANGUAGE sql IMMUTABLE
 AS $$
@@ -13,7 +13,8 @@ AS $$
     ELSE p_op::text END
 $$;
 --> statement-breakpoint
--- The media file that only this person's avatarUrl names; NULL if there is none, or if a world or another person uses it.
+-- The media file that only this person's avatarUrl names; NULL if there is none, or if a world or another person uses it. It may read all
+-- objects of the tenant.
 CREATE FUNCTION find_own_avatar_file(p_user text) RETURNS text
 LANGUAGE plpgsql STABLE
 AS $$
@@ -45,68 +46,116 @@ BEGIN
 END
 $$;
 --> statement-breakpoint
--- Removes a person from the audit of the current tenant, and notes the erasure there. A row that the person made keeps its content, and gets
--- p_pseudonym as its actor. A row about the person, or that names the person, keeps who made it, and loses its content. The hash of
--- each row stays, so that seals hold. p_messages, p_media: the person's messages and file, whose rows go too. p_erased: rows of other
--- tables that were erased. Nothing is noted if there is nothing at all. Outcome: the number of changed rows.
-CREATE FUNCTION erase_audit(p_user text, p_pseudonym text, p_messages text[], p_media text, p_erased bigint) RETURNS bigint
+-- Removes a person from rows of the audit of the current tenant. A row that the person made keeps its content, and gets p_pseudonym as its
+-- actor. A row about the person, or that names the person, keeps its actor, and loses its content. The hash of each row stays, so that
+-- seals hold. p_messages, p_media: messages and a file of the person that are gone already; other messages are found in their table.
+-- It looks at p_limit rows at most, behind (p_from, p_after) and before p_until. Older rows are erased a page at a time, before erase_user
+-- locks the spaces. Rows of the last 15 minutes are left to erase_user: a transaction adds rows with the time of its beginning. Outcomes: changed, the number of rows; the place of
+-- the last row that it looked at, NULL at the end.
+CREATE FUNCTION erase_audit_page(
+  p_user text, p_pseudonym text, p_messages text[], p_media text, p_from timestamptz, p_after bigint, p_until timestamptz, p_limit integer,
+  OUT changed bigint, OUT last_at timestamptz, OUT last_id bigint)
 LANGUAGE plpgsql
 SECURITY DEFINER
 SET search_path = pg_catalog, public, pg_temp
+-- A page is read along the index, and each changed row is found by it, whatever the planner believes of the table.
+SET enable_seqscan = off
+SET enable_bitmapscan = off
+SET enable_hashjoin = off
+SET enable_mergejoin = off
+SET enable_sort = off
+SET jit = off
 AS $$
 DECLARE
   v_tenant text := current_tenant();
   v_named text := '"' || p_user || '"';
-  v_count bigint;
-  v_changed bigint;
+  v_seen bigint;
 BEGIN
-  UPDATE audit_entries e SET actor_hash = audit_actor_hash(e), actor = p_pseudonym, request_id = NULL, actor_salt = NULL
-  WHERE e.tenant_id = v_tenant AND e.actor = p_user;
-  GET DIAGNOSTICS v_changed = ROW_COUNT;
-  UPDATE audit_entries e SET
-    content_hash = audit_content_hash(e), old = NULL, new = NULL, object_id = NULL, user_id = NULL, content_salt = NULL
-  WHERE e.tenant_id = v_tenant AND (
-    e.user_id = p_user
-    OR (e.object_id = p_user AND e.table_name <> 'world_objects')
-    OR (e.table_name = 'chat_messages' AND e.object_id = ANY (p_messages))
-    OR (e.table_name = 'media_assets' AND e.object_id = p_media)
-    OR strpos(e.old::text, v_named) > 0 OR strpos(e.new::text, v_named) > 0);
-  GET DIAGNOSTICS v_count = ROW_COUNT;
-  v_changed := v_changed + v_count;
-  IF p_erased + v_changed > 0 THEN
-    PERFORM add_day('audit_entries', (now() AT TIME ZONE 'UTC')::date);
-    INSERT INTO audit_entries (tenant_id, actor, request_id, table_name, action, object_id, new)
-    VALUES (
-      v_tenant, nullif(nullif(current_setting('app.actor', true), ''), p_user),
-      nullif(current_setting('app.request_id', true), ''),
-      'users', 'erase', p_pseudonym, jsonb_build_object('rows', p_erased + v_changed));
+  WITH page AS MATERIALIZED (
+    SELECT a.at, a.audit_id, coalesce(a.actor = p_user, false) AS is_actor, coalesce(
+      a.user_id = p_user
+      OR (a.object_id = p_user AND a.table_name <> 'world_objects')
+      OR (a.table_name = 'media_assets' AND a.object_id = p_media)
+      OR (a.table_name = 'chat_messages' AND (a.object_id = ANY (p_messages) OR EXISTS (
+        SELECT FROM chat_messages m WHERE m.tenant_id = v_tenant AND m.space_id = a.space_id AND m.message_id = a.object_id
+          AND m.user_id = p_user)))
+      OR strpos(a.old::text, v_named) > 0 OR strpos(a.new::text, v_named) > 0, false) AS is_subject
+    FROM audit_entries a
+    WHERE a.tenant_id = v_tenant AND (a.at, a.audit_id) > (p_from, p_after) AND a.at < p_until
+    ORDER BY a.at, a.audit_id LIMIT p_limit
+  ), gone AS (
+    UPDATE audit_entries e SET
+      actor_hash = CASE WHEN p.is_actor THEN audit_actor_hash(e) ELSE e.actor_hash END,
+      actor = CASE WHEN p.is_actor THEN p_pseudonym ELSE e.actor END,
+      request_id = CASE WHEN NOT p.is_actor THEN e.request_id END,
+      actor_salt = CASE WHEN NOT p.is_actor THEN e.actor_salt END,
+      content_hash = CASE WHEN p.is_subject THEN audit_content_hash(e) ELSE e.content_hash END,
+      old = CASE WHEN NOT p.is_subject THEN e.old END,
+      new = CASE WHEN NOT p.is_subject THEN e.new END,
+      object_id = CASE WHEN NOT p.is_subject THEN e.object_id END,
+      user_id = CASE WHEN NOT p.is_subject THEN e.user_id END,
+      content_salt = CASE WHEN NOT p.is_subject THEN e.content_salt END
+    FROM page p
+    WHERE (p.is_actor OR p.is_subject) AND e.tenant_id = v_tenant AND e.at = p.at AND e.audit_id = p.audit_id
+    RETURNING 1
+  )
+  SELECT (SELECT count(*) FROM gone), (SELECT count(*) FROM page), l.at, l.audit_id INTO changed, v_seen, last_at, last_id
+  FROM (SELECT) AS one LEFT JOIN LATERAL (
+    SELECT p.at, p.audit_id FROM page p ORDER BY p.at DESC, p.audit_id DESC LIMIT 1
+  ) AS l ON true;
+  IF v_seen < p_limit THEN
+    last_at := NULL;
+    last_id := NULL;
   END IF;
-  RETURN v_changed;
 END
 $$;
 --> statement-breakpoint
-REVOKE ALL ON FUNCTION erase_audit(text, text, text[], text, bigint) FROM PUBLIC;
---> statement-breakpoint
-GRANT EXECUTE ON FUNCTION erase_audit(text, text, text[], text, bigint) TO worldkeep_app;
+-- Notes in the audit that a person was erased, and how many rows that changed.
+CREATE FUNCTION note_erasure(p_user text, p_pseudonym text, p_rows bigint) RETURNS void
+LANGUAGE plpgsql
+SECURITY DEFINER
+SET search_path = pg_catalog, public, pg_temp
+AS $$
+BEGIN
+  PERFORM add_day('audit_entries', (now() AT TIME ZONE 'UTC')::date);
+  INSERT INTO audit_entries (tenant_id, actor, request_id, table_name, action, object_id, new)
+  VALUES (
+    current_tenant(), nullif(nullif(current_setting('app.actor', true), ''), p_user),
+    nullif(current_setting('app.request_id', true), ''),
+    'users', 'erase', p_pseudonym, jsonb_build_object('rows', p_rows));
+END
+$$;
 --> statement-breakpoint
 GRANT CREATE ON SCHEMA public TO worldkeep_jobs;
 --> statement-breakpoint
-ALTER FUNCTION erase_audit(text, text, text[], text, bigint) OWNER TO worldkeep_jobs;
+DO $$
+DECLARE
+  v_function regprocedure;
+BEGIN
+  FOREACH v_function IN ARRAY ARRAY[
+    'erase_audit_page(text, text, text[], text, timestamptz, bigint, timestamptz, integer)',
+    'note_erasure(text, text, bigint)']::regprocedure[]
+  LOOP
+    EXECUTE format('REVOKE ALL ON FUNCTION %s FROM PUBLIC', v_function);
+    EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO worldkeep_app', v_function);
+    EXECUTE format('ALTER FUNCTION %s OWNER TO worldkeep_jobs', v_function);
+  END LOOP;
+END
+$$;
 --> statement-breakpoint
 REVOKE CREATE ON SCHEMA public FROM worldkeep_jobs;
 --> statement-breakpoint
 -- Erases a person. Their row, memberships, avatars, sessions, messages and events are deleted, and the file that only they used. Their
 -- objects in all worlds (also replaced and staged ones) get p_pseudonym, so that they still have one common author. Entries in a log are
 -- applied later; erasing again finds them, and also the writes of a session that was still open in another process.
+-- p_media: as find_own_avatar_file says. p_audited: the older rows of the audit that were changed before.
 -- Outcome: the numbers of erased rows by kind, and objectKey, the object of the bucket that is to be deleted; NULL if there was nothing.
-CREATE FUNCTION erase_user(p_user text, p_pseudonym text) RETURNS jsonb
+CREATE FUNCTION erase_user(p_user text, p_pseudonym text, p_media text, p_audited bigint) RETURNS jsonb
 LANGUAGE plpgsql
 AS $$
 DECLARE
   v_tenant text := current_tenant();
   v_named text := '"' || p_user || '"';
-  -- Before any lock: it may read all objects of the tenant.
-  v_media text := find_own_avatar_file(p_user);
   v_object_key text;
   v_messages text[];
   v_count bigint;
@@ -182,17 +231,19 @@ BEGIN
   DELETE FROM users WHERE tenant_id = v_tenant AND user_id = p_user;
   GET DIAGNOSTICS v_count = ROW_COUNT;
   v_counts := v_counts || jsonb_build_object('profiles', v_count);
-  IF v_media IS NOT NULL THEN
-    SELECT d.object_key INTO v_object_key FROM delete_asset('media', v_media) AS d;
+  IF p_media IS NOT NULL THEN
+    SELECT d.object_key INTO v_object_key FROM delete_asset('media', p_media) AS d;
   END IF;
-  v_counts := v_counts || jsonb_build_object('files', num_nonnulls(v_media));
+  v_counts := v_counts || jsonb_build_object('files', num_nonnulls(p_media));
 
   v_total := v_total + (SELECT sum(c.value::bigint) FROM jsonb_each_text(v_counts) AS c);
   -- The last step: the triggers have just written what the steps before removed.
-  v_count := erase_audit(p_user, p_pseudonym, v_messages, v_media, v_total);
+  SELECT p_audited + p.changed INTO v_count FROM erase_audit_page(
+    p_user, p_pseudonym, v_messages, p_media, now() - interval '15 minutes', 0, 'infinity', 2147483647) AS p;
   IF v_total + v_count = 0 THEN
     RETURN NULL;
   END IF;
+  PERFORM note_erasure(p_user, p_pseudonym, v_total + v_count);
   RETURN v_counts || jsonb_build_object('audit', v_count, 'objectKey', v_object_key);
 END
 $$;
@@ -202,7 +253,7 @@ CREATE FUNCTION to_iso(p_at timestamptz) RETURNS text
 LANGUAGE sql STABLE
 AS $$ SELECT to_char(p_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') $$;
 --> statement-breakpoint
--- A page of one part of what is stored of a person, in the order of `place`. p_after: the place of the last item of the page before, ''
+-- A page of one part of the data of a person, in the order of `place`. p_after: the place of the last item of the page before, ''
 -- for the first. See the document that GET /v1/users/{id}/export answers.
 CREATE FUNCTION export_person(p_user text, p_part text, p_after text, p_limit integer) RETURNS TABLE (place text, item json)
 LANGUAGE plpgsql STABLE

@@ -14,7 +14,7 @@ const UPLOAD_CHUNK_BYTES = 64 * 1024;
 export const NDJSON = 'application/x-ndjson';
 
 const erasedSchema = z.object({ erased: z.record(z.string(), z.number()) });
-/** The numbers of what was erased, by kind. */
+/** The numbers of erased rows and keys, by kind. */
 export type ErasedAnswer = z.infer<typeof erasedSchema>['erased'];
 
 const spaceSchema = z.object({
@@ -281,7 +281,7 @@ export class Api {
     await response.body?.cancel();
   }
 
-  /** Erases a person. @returns the numbers of what was erased; null if nothing is left of them */
+  /** Erases a person. @returns the numbers of erased rows and keys; null if nothing is left of them */
   async eraseUser(id: string): Promise<ErasedAnswer | null> {
     const response = await this.#request('DELETE', userPath(id), {
       headers: { prefer: 'return=representation' },

@@ -3,7 +3,7 @@ import { AppError, notFound } from '../world/errors.ts';
 import { LIMITS } from '../world/limits.ts';
 import type { ErasedPerson, ErasedRows, PersonTraces, WorldLog, WorldStore } from './world-stores.ts';
 
-/** What an erasure and an export need besides Postgres, if worlds have a log in Redis. */
+/** The parts besides Postgres that an erasure and an export need, if worlds have a log in Redis. */
 export interface PersonParts {
   traces: PersonTraces;
   /** Returns the spilled requests of a space, and commits its log. */

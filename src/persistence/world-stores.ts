@@ -94,7 +94,7 @@ export interface WorldStore {
   listLogs(tenantId: string): Promise<(TracedLog & { isSpilled: boolean })[]>;
   /** The messages of a person that readers of a log may show. */
   listShownMessages(tenantId: string, userId: string): Promise<{ spaceId: string; ids: string[] }[]>;
-  /** A page of one part of what is stored of a person. @param after the `next` of the page before, '' for the first */
+  /** A page of one part of the data of a person. @param after the `next` of the page before, '' for the first */
   exportPerson(
     tenantId: string,
     userId: string,
@@ -112,7 +112,7 @@ export interface TenantCounts {
   models: number;
 }
 
-/** What an erasure deleted or changed in Postgres, by kind. */
+/** The numbers of rows that an erasure deleted or changed in Postgres, by kind. */
 export interface ErasedRows {
   profiles: number;
   memberships: number;
@@ -159,7 +159,7 @@ export interface TracedLog {
 export interface PersonTraces {
   ping(): Promise<void>;
   /**
-   * Looks for the person in the logs of spaces, in presence, and in what is noted there.
+   * Looks for the person in the logs of spaces, in presence, and in the notes of operations without effect.
    * @returns the spaces that name the person, and the newest seq of the log that does; null: none does
    */
   find<Log extends TracedLog>(
@@ -171,6 +171,6 @@ export interface PersonTraces {
   forget(tenantId: string, log: TracedLog, userId: string, seq: Seq | null): Promise<boolean>;
   /** Removes all copies of the tenant and the keys of the person. @returns the number of the person's keys */
   removeKeys(tenantId: string, userId: string): Promise<number>;
-  /** What a game server keeps of the person; null: nothing */
+  /** The data that a game server keeps of the person; null: none */
   readSessionData(tenantId: string, userId: string): Promise<string | null>;
 }

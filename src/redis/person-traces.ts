@@ -24,7 +24,7 @@ const TRACED_BYTES = 2 * 1024 * 1024;
 /** Spaces that one command looks at. */
 const TRACED_SPACES = 50;
 
-/** What Redis holds of a person, and how it goes. */
+/** Finds and removes the traces of a person in Redis. */
 export function createPersonTraces(redis: RedisClient): PersonTraces {
   return {
     ping: () => redis.ping(),

@@ -46,12 +46,14 @@ export const LIMITS = {
   cleanupMsMax: 20_000,
   cleanupBatchesMax: 400,
   /**
-   * Milliseconds after which nothing of an erased person is under way in another process, with the default `API_KEY_CACHE_SECONDS` of 5:
-   * requests of a session that was still known there, own events, heartbeats. `worldkeep erase` erases again then.
+   * Milliseconds after which nothing of an erased person is under way in another process, if `API_KEY_CACHE_SECONDS` is 5. Until then a
+   * session may still be known there, and own events may wait. `worldkeep erase` erases again then.
    */
   erasureSettleMs: 10_000,
   /** Times that an erasure looks for entries that came meanwhile. */
   erasureRoundsMax: 3,
+  /** Rows of the audit that one transaction of an erasure looks at. */
+  erasedAuditRowsMax: 20_000,
   /** Rows of one page of the export of a person. */
   exportRowsMax: 200,
   /** Days after today for which the tables of events are there. */

@@ -64,7 +64,7 @@ describe('worldkeep erase', () => {
     expect((await at.request('/users/cat')).status).toBe(404);
   });
 
-  it('looks again after what was under way, and says if it was interrupted before', async () => {
+  it('looks again after some seconds, and says if it was interrupted before', async () => {
     await makePerson('dan');
     const ending = new AbortController();
     const run = runHere(['erase', 'dan', '--yes'], { env: at.env, signal: ending.signal });

@@ -1,7 +1,7 @@
 #!lua flags=allow-key-locking,allow-oom
 --[[
-Takes an erased person out of a space: out of presence, out of the notes of operations without effect, and out of the committed part of
-the log. Readers of the log who are behind the trimmed part begin again.
+Takes an erased person out of presence in a space, and out of the notes of operations without effect. It trims the committed part of the
+log up to the newest entry that names them. Readers who are behind that begin again.
 
 KEYS[1] … [5], ARGV[1] … [4] as shared/presence.lua says
 KEYS[6] no-effects, a sorted set, as settle.lua writes it

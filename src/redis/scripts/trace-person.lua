@@ -4,15 +4,17 @@ Looks in some spaces for a person. In a part of the log: as the actor of an entr
 A name between quotes in another place counts too, which does no harm: more is trimmed then. Also in presence, and in the notes of operations
 without effect.
 
-KEYS, three for each space: the log of the incarnation, a stream, as append.lua writes it; people, a hash, as shared/presence.lua says;
-no-effects, a sorted set, as settle.lua writes it
+KEYS, three for each space
+KEYS[1] log of the incarnation, a stream, as append.lua writes it
+KEYS[2] people, a hash, as shared/presence.lua says
+KEYS[3] no-effects, a sorted set, as settle.lua writes it
 
 ARGV[1] user id
 ARGV[2] bytes of operations of all spaces together after which to stop; one entry of each log is read at least
 ARGV[3] … for each space the seq behind which to read its log, '' for the beginning
 
-Replies for each space: the newest seq that names the person or '', the seq behind which to go on or '', 1 if the person is in presence or
-in the notes, else 0.
+Replies three items for each space. The newest seq that names the person, '' for none. The seq behind which to go on, '' at the end of the
+log. 1 if the person is in presence or in the notes, else 0.
 ]]
 local userId, bytesLeft = ARGV[1], tonumber(ARGV[2])
 local quoted = '"' .. userId .. '"'
