@@ -22,19 +22,45 @@ beforeAll(() => {
 });
 afterAll(() => rmSync(parent, { recursive: true }));
 
-it('builds a page whose files have hashes in their names, without source maps or inline scripts', async () => {
+/** The files that a page names. */
+function readNamed(page: string): string[] {
+  const html = readFileSync(join(folder, page), 'utf8');
+  return [...html.matchAll(/(?:src|href)="(\/page\/[^"]+)"/g)].map(([, path = '']) => path);
+}
+
+it('builds pages whose files have hashes in their names, without source maps or inline scripts', async () => {
   expect(await buildPage(folder, stamp)).toBe(true);
-  expect(readdirSync(folder).toSorted()).toEqual(['index.html', 'licences.txt', 'page']);
-  const page = readFileSync(join(folder, 'index.html'), 'utf8');
-  const named = [...page.matchAll(/(?:src|href)="(\/page\/[^"]+)"/g)].map(([, path = '']) => path);
-  expect(named.length).toBeGreaterThan(0);
-  for (const path of named) expect([path, existsSync(join(folder, path))]).toEqual([path, true]);
+  expect(readdirSync(folder).toSorted()).toEqual(['index.html', 'licences.txt', 'ops.html', 'page']);
+  for (const page of ['index.html', 'ops.html']) {
+    const named = readNamed(page);
+    expect(named.length).toBeGreaterThan(0);
+    for (const path of named) expect([path, existsSync(join(folder, path))]).toEqual([path, true]);
+    expect(readFileSync(join(folder, page), 'utf8')).not.toMatch(
+      /<script(?![^>]* src=)|<style|\sstyle=|\son\w+=/,
+    );
+  }
   for (const name of readdirSync(join(folder, 'page'))) {
     expect(name).toMatch(/-[\w-]{8}\.\w+$/);
     expect(readFileSync(join(folder, 'page', name), 'latin1')).not.toContain('sourceMappingURL');
   }
-  expect(page).not.toMatch(/<script(?![^>]* src=)|<style|\sstyle=|\son\w+=/);
-  expect(readFileSync(join(folder, 'licences.txt'), 'utf8')).toContain('idb-keyval');
+  const licences = readFileSync(join(folder, 'licences.txt'), 'utf8');
+  for (const name of ['idb-keyval', 'uplot', '@tanstack/virtual-core']) expect(licences).toContain(name);
+});
+
+it('gives each page only its own code', () => {
+  const readCode = (page: string) =>
+    readNamed(page)
+      .filter((path) => path.endsWith('.js'))
+      .map((path) => readFileSync(join(folder, path), 'utf8'))
+      .join('\n');
+  const [world, ops] = [readCode('index.html'), readCode('ops.html')];
+  // Names that only these packages have.
+  for (const [name, code] of [
+    ['u-cursor-x', ops],
+    ['getVirtualItems', ops],
+    ['WebGLRenderer', world],
+  ] as const)
+    expect([world, ops].filter((text) => text.includes(name))).toEqual([code]);
 });
 
 it('builds again only if an input has changed or a file is missing', async () => {

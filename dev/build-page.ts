@@ -19,13 +19,13 @@ interface Stamp {
   files: readonly string[];
 }
 
-/** Builds the page of web/ into the folder, unless it was built from the same inputs. @returns whether it was built now */
+/** Builds the pages of web/ into the folder, unless they were built from the same inputs. @returns whether they were built now */
 export async function buildPage(folder: string, stampFile = STAMP): Promise<boolean> {
   const inputs = hashInputs();
   if (isBuilt(folder, readStamp(stampFile), inputs)) return false;
   const files = await bundle();
-  // A reader of the page finds all files that the page names.
-  const names = [...files.keys()].sort((a, b) => Number(a === 'index.html') - Number(b === 'index.html'));
+  // A reader of a page finds all files that the page names.
+  const names = [...files.keys()].sort((a, b) => Number(isPage(a)) - Number(isPage(b)));
   const now = new Date();
   for (const name of names) {
     const path = join(folder, name);
@@ -36,6 +36,10 @@ export async function buildPage(folder: string, stampFile = STAMP): Promise<bool
   writeWhole(stampFile, Buffer.from(JSON.stringify({ inputs, files: names } satisfies Stamp)));
   removeOldFiles(folder, files);
   return true;
+}
+
+function isPage(name: string): boolean {
+  return name.endsWith('.html');
 }
 
 function hashInputs(): string {
@@ -82,7 +86,7 @@ async function bundle(): Promise<Map<string, Uint8Array>> {
     if (NODE_ENV === undefined) delete process.env.NODE_ENV;
     else process.env.NODE_ENV = NODE_ENV;
   });
-  if (!('output' in built)) throw new Error('Vite built more than one page.');
+  if (!('output' in built)) throw new Error('Vite built more than once.');
   const files = new Map<string, Uint8Array>();
   const modules = new Set<string>();
   for (const file of built.output) {

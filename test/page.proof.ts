@@ -46,8 +46,8 @@ const SERVERS: [string, () => string][] = [
 
 describe.each(SERVERS)('the page on %s', (_, readUrl) => {
   const ask = (path: string, init?: RequestInit) => fetch(readUrl() + path, { redirect: 'manual', ...init });
-  const readFiles = async () => {
-    const page = await (await ask('/', { headers: BROWSER })).text();
+  const readFiles = async (path = '/') => {
+    const page = await (await ask(path, { headers: BROWSER })).text();
     return [...page.matchAll(/(?:src|href)="(\/page\/[^"]+)"/g)].map(([, path = '']) => path);
   };
   const expectHeaders = (answer: Response, rule: string) => {
@@ -75,6 +75,24 @@ describe.each(SERVERS)('the page on %s', (_, readUrl) => {
     }
   });
 
+  it('has a page for operators at /ops, and at /ops.html, with a policy of its own', async () => {
+    for (const path of ['/ops', '/ops.html']) {
+      const answer = await ask(path);
+      expect([path, answer.status, answer.headers.get('Content-Type')]).toEqual([
+        path,
+        200,
+        'text/html; charset=utf-8',
+      ]);
+      expectHeaders(answer, '/ops.html');
+      expect(answer.headers.get('Content-Security-Policy')).not.toMatch(/unsafe|blob:|data:/);
+      expect(await answer.text()).toContain('src="/page/ops-');
+    }
+    const first = await ask('/ops');
+    const tag = first.headers.get('ETag') ?? '';
+    await first.arrayBuffer();
+    expect((await ask('/ops', { headers: { 'If-None-Match': tag } })).status).toBe(304);
+  });
+
   it('is 304 for a browser that has it', async () => {
     const first = await ask('/', { headers: BROWSER });
     const tag = first.headers.get('ETag') ?? '';
@@ -99,8 +117,8 @@ describe.each(SERVERS)('the page on %s', (_, readUrl) => {
   });
 
   it('has files that browsers keep', async () => {
-    const files = await readFiles();
-    expect(files.length).toBeGreaterThan(0);
+    const files = [...new Set([...(await readFiles()), ...(await readFiles('/ops'))])];
+    expect(files.length).toBeGreaterThan(5);
     for (const path of files) {
       const answer = await ask(path);
       const [type] = (answer.headers.get('Content-Type') ?? '').split(';');

@@ -3,7 +3,7 @@ import { defineConfig } from 'vite';
 
 const PROJECT = resolve(import.meta.dirname, '..');
 
-/** `npx vite web` serves the page with hot reload. `dev/build-page.ts` builds it. */
+/** `npx vite web` serves the pages with hot reload. `dev/build-page.ts` builds them. */
 export default defineConfig({
   root: import.meta.dirname,
   // A file of a public folder would have no hash in its name. Import it with `?url` instead.
@@ -22,6 +22,7 @@ export default defineConfig({
     target: 'es2022',
     chunkSizeWarningLimit: 1_000,
     rolldownOptions: {
+      input: ['index.html', 'ops.html'].map((name) => join(import.meta.dirname, name)),
       output: {
         // A browser keeps three.js when only the page has changed.
         codeSplitting: { groups: [{ name: 'three', test: /\/node_modules\/three\// }] },
