@@ -57,7 +57,7 @@ async function fill(superuser: pg.Client): Promise<void> {
   );
 }
 
-/** Spaces with a backlog, as a drain that stands still leaves them. */
+/** Spaces with a backlog, as a drain that has stopped leaves them. */
 async function fillBacklog(redis: Redis): Promise<void> {
   for (let i = 0; i < OWN_PENDING + OTHERS_PENDING; i++) {
     const tenant = i < OWN_PENDING ? TENANT : `other-${i % 200}`;

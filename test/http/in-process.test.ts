@@ -11,7 +11,7 @@ describe('HTTP, in-process on Node', () => {
   });
   afterAll(() => restoreConsole());
 
-  // The other cases run on workerd and in a process of Node, in the files beside this one.
+  // The other cases run on workerd and in a process of Node, in other files of this folder.
   describeContract({ ...OVER_HTTP, start: startInProcess });
 
   describe('the log', () => {
