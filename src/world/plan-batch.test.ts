@@ -303,7 +303,7 @@ function applyPlan(world: ReplayWorld, { objects, avatars, singles }: BatchPlan,
         createdBy: kept.createdBy,
       });
     } else if (old !== undefined) {
-      const { kind, actor, patches, position, scale, ...fields } = change;
+      const { kind, actor, patches, position, scale, contentSeq, ...fields } = change;
       world.objects.set(change.id, {
         ...old,
         ...fields,
