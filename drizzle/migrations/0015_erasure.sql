@@ -50,7 +50,7 @@ $$;
 -- actor. A row about the person, or that names the person, keeps its actor, and loses its content. The hash of each row stays, so that
 -- seals hold. p_messages, p_media: messages and a file of the person that are gone already; other messages are found in their table.
 -- It looks at p_limit rows at most, behind (p_from, p_after) and before p_until. Older rows are erased a page at a time, before erase_user
--- locks the spaces. Rows of the last 15 minutes are left to erase_user: a transaction adds rows with the time of its beginning. Outcomes: changed, the number of rows; the place of
+-- locks the spaces. Rows of the last minute are left to erase_user: a transaction adds rows with the time of its beginning. Outcomes: changed, the number of rows; the place of
 -- the last row that it looked at, NULL at the end.
 CREATE FUNCTION erase_audit_page(
   p_user text, p_pseudonym text, p_messages text[], p_media text, p_from timestamptz, p_after bigint, p_until timestamptz, p_limit integer,
@@ -148,9 +148,10 @@ REVOKE CREATE ON SCHEMA public FROM worldkeep_jobs;
 -- Erases a person. Their row, memberships, avatars, sessions, messages and events are deleted, and the file that only they used. Their
 -- objects in all worlds (also replaced and staged ones) get p_pseudonym, so that they still have one common author. Entries in a log are
 -- applied later; erasing again finds them, and also the writes of a session that was still open in another process.
--- p_media: as find_own_avatar_file says. p_audited: the older rows of the audit that were changed before.
+-- p_media: as find_own_avatar_file says. p_audited: the older rows of the audit that were changed before. p_messages_max: more messages are
+-- left to the next call, because the audit notes each row.
 -- Outcome: the numbers of erased rows by kind, and objectKey, the object of the bucket that is to be deleted; NULL if there was nothing.
-CREATE FUNCTION erase_user(p_user text, p_pseudonym text, p_media text, p_audited bigint) RETURNS jsonb
+CREATE FUNCTION erase_user(p_user text, p_pseudonym text, p_media text, p_audited bigint, p_messages_max integer) RETURNS jsonb
 LANGUAGE plpgsql
 AS $$
 DECLARE
@@ -169,8 +170,11 @@ BEGIN
   UPDATE authors SET author_id = p_pseudonym WHERE tenant_id = v_tenant AND author_id = p_user;
   GET DIAGNOSTICS v_count = ROW_COUNT;
   v_counts := v_counts || jsonb_build_object('authors', v_count);
-  WITH gone AS (
-    DELETE FROM chat_messages WHERE tenant_id = v_tenant AND user_id = p_user RETURNING message_id
+  WITH own AS MATERIALIZED (
+    SELECT space_id, message_id FROM chat_messages WHERE tenant_id = v_tenant AND user_id = p_user LIMIT p_messages_max
+  ), gone AS (
+    DELETE FROM chat_messages m USING own o
+    WHERE m.tenant_id = v_tenant AND m.space_id = o.space_id AND m.message_id = o.message_id RETURNING m.message_id
   )
   SELECT coalesce(array_agg(g.message_id), '{}') INTO v_messages FROM gone g;
   v_counts := v_counts || jsonb_build_object('messages', cardinality(v_messages));
@@ -239,7 +243,7 @@ BEGIN
   v_total := v_total + (SELECT sum(c.value::bigint) FROM jsonb_each_text(v_counts) AS c);
   -- The last step: the triggers have just written what the steps before removed.
   SELECT p_audited + p.changed INTO v_count FROM erase_audit_page(
-    p_user, p_pseudonym, v_messages, p_media, now() - interval '15 minutes', 0, 'infinity', 2147483647) AS p;
+    p_user, p_pseudonym, v_messages, p_media, now() - interval '1 minute', 0, 'infinity', 2147483647) AS p;
   IF v_total + v_count = 0 THEN
     RETURN NULL;
   END IF;

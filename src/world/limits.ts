@@ -54,6 +54,8 @@ export const LIMITS = {
   erasureRoundsMax: 3,
   /** Rows of the audit that one transaction of an erasure looks at. */
   erasedAuditRowsMax: 20_000,
+  /** Messages that one transaction of an erasure deletes. */
+  erasedMessagesMax: 2_000,
   /** Rows of one page of the export of a person. */
   exportRowsMax: 200,
   /** Days after today for which the tables of events are there. */

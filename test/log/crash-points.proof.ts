@@ -294,6 +294,7 @@ describe('[F10] a process that is cut at any call to a store', () => {
   let rig: Rig;
   const methods = new Set<string>();
   const covered = new Set<string>();
+  const cutMethods = new Set<string>();
   let points = 0;
 
   beforeAll(async () => {
@@ -361,7 +362,6 @@ describe('[F10] a process that is cut at any call to a store', () => {
       const whole = await crash(operation, Number.POSITIVE_INFINITY, 'before');
       for (const method of whole.methods) methods.add(method);
       for (const method of whole.calls) covered.add(method);
-      const cutMethods = new Set<string>();
       let [next, reached] = [0, 0];
       let hasFinished = false;
       async function runLane(): Promise<void> {
@@ -380,7 +380,7 @@ describe('[F10] a process that is cut at any call to a store', () => {
         }
       }
       await Promise.all(Array.from({ length: operation.isAlone ? 1 : LANES }, runLane));
-      expect([...new Set(whole.calls)].filter((method) => !cutMethods.has(method))).toEqual([]);
+      expect(reached).toBeGreaterThan(0);
       points += reached;
       console.log(`${name}: ${reached} points`);
     },
@@ -389,6 +389,7 @@ describe('[F10] a process that is cut at any call to a store', () => {
   it('the operations use every method of the adapters that writes', () => {
     const others = Object.values(OTHER_METHODS).flat();
     expect([...methods].filter((method) => !covered.has(method)).sort()).toEqual(others.sort());
+    expect([...covered].filter((method) => !cutMethods.has(method))).toEqual([]);
     console.log(`${points} points`);
   });
 });

@@ -20,16 +20,31 @@ export async function eraseUser(
       .from(sql`find_own_avatar_file(${userId}) as media_id`),
   ]);
   const mediaId = files[0]?.mediaId ?? null;
-  const audited = await eraseOldAudit(postgres, tenantId, { userId, pseudonym, mediaId });
-  const [rows] = await postgres.inTenant(tenantId, (db) => [
-    db
-      .select({ erased: sql<(ErasedRows & { objectKey: string | null }) | null>`erased` })
-      .from(sql`erase_user(${userId}, ${pseudonym}, ${mediaId}, ${audited}::bigint) as erased`),
-  ]);
-  const erased = rows[0]?.erased ?? null;
-  if (erased === null) return null;
-  const { objectKey, ...counts } = erased;
-  return { rows: counts, objectKey };
+  let audited = await eraseOldAudit(postgres, tenantId, { userId, pseudonym, mediaId });
+  let total: ErasedRows | null = null;
+  let objectKey: string | null = null;
+  for (;;) {
+    const [rows] = await postgres.inTenant(tenantId, (db) => [
+      db
+        .select({ erased: sql<(ErasedRows & { objectKey: string | null }) | null>`erased` })
+        .from(
+          sql`erase_user(${userId}, ${pseudonym}, ${mediaId}, ${audited}::bigint, ${LIMITS.erasedMessagesMax}::integer) as erased`,
+        ),
+    ]);
+    const erased = rows[0]?.erased ?? null;
+    if (erased === null) break;
+    const { objectKey: key, ...counts } = erased;
+    objectKey ??= key;
+    total = total === null ? counts : addRows(total, counts);
+    audited = 0;
+    if (counts.messages < LIMITS.erasedMessagesMax) break;
+  }
+  return total && { rows: total, objectKey };
+}
+
+function addRows(a: ErasedRows, b: ErasedRows): ErasedRows {
+  const kinds = Object.keys(a) as (keyof ErasedRows)[];
+  return Object.fromEntries(kinds.map((kind) => [kind, a[kind] + b[kind]])) as unknown as ErasedRows;
 }
 
 interface Page {
@@ -49,7 +64,7 @@ async function eraseOldAudit(
   while (place.lastAt !== null) {
     const { lastAt, lastId } = place;
     const page: SQL = sql`erase_audit_page(
-      ${userId}, ${pseudonym}, '{}', ${mediaId}, ${lastAt}::timestamptz, ${lastId}::bigint, now() - interval '15 minutes',
+      ${userId}, ${pseudonym}, '{}', ${mediaId}, ${lastAt}::timestamptz, ${lastId}::bigint, now() - interval '1 minute',
       ${LIMITS.erasedAuditRowsMax}::integer)`;
     const [rows]: [Page[]] = await postgres.inTenant(tenantId, (db) => [
       db
