@@ -31,6 +31,17 @@ AS $$
     OR coalesce(strpos((p_content -> 'settings')::text, '"' || p_user || '"') > 0, false)
 $$;
 --> statement-breakpoint
+-- Whether an operation of a log names a person: as the author of a message, or as an avatar.
+CREATE FUNCTION operation_names(p_op json, p_user text) RETURNS boolean
+LANGUAGE sql IMMUTABLE
+AS $$
+  SELECT coalesce(CASE p_op ->> 'op'
+    WHEN 'chat.post' THEN p_op ->> 'userId' = p_user
+    WHEN 'user.patch' THEN p_op ->> 'id' = p_user
+    WHEN 'user.move' THEN strpos((p_op -> 'ids')::text, '"' || p_user || '"') > 0
+  END, false)
+$$;
+--> statement-breakpoint
 -- The media file that only this person's avatarUrl names; NULL if there is none, or if a world or another person uses it. It may read all
 -- objects of the tenant.
 CREATE FUNCTION find_own_avatar_file(p_user text) RETURNS text
@@ -296,7 +307,6 @@ SET jit = off
 AS $$
 DECLARE
   v_tenant text := current_tenant();
-  v_named text := '"' || p_user || '"';
   -- The parts of p_after, by what p_part has there.
   v_space text := split_part(p_after, ' ', 1);
   v_rest text := split_part(p_after, ' ', 2);
@@ -393,10 +403,12 @@ BEGIN
           SELECT coalesce(json_agg(o.value ORDER BY e.ordinality, o.ordinality), '[]')
           FROM json_array_elements(l.entries) WITH ORDINALITY AS e,
             json_array_elements((e.value ->> 'ops')::json) WITH ORDINALITY AS o
-          WHERE l.actor = p_user OR strpos(o.value::text, v_named) > 0))
+          WHERE l.actor = p_user OR operation_names(o.value, p_user)))
       FROM log_spill l
       WHERE l.tenant_id = v_tenant AND (l.space_id, l.spill_id) > (v_space, v_number)
-        AND (l.actor = p_user OR strpos(l.entries::text, chr(92) || '"' || p_user || chr(92) || '"') > 0)
+        AND (l.actor = p_user OR EXISTS (
+          SELECT FROM json_array_elements(l.entries) AS e, json_array_elements((e.value ->> 'ops')::json) AS o
+          WHERE operation_names(o.value, p_user)))
       ORDER BY l.space_id, l.spill_id LIMIT p_limit;
     WHEN 'audit' THEN
       RETURN QUERY

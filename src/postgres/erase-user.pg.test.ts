@@ -323,6 +323,25 @@ describe('erasing a person from the audit', () => {
     await close();
   });
 
+  it('[T9] an export has only the spilled operations that name the person', async () => {
+    const { layer, tenantId, admin, close } = await openAudit();
+    await layer.upsertUser({ id: 'op', displayName: 'Op' });
+    const ops = [
+      { op: 'chat.post', id: 'm', userId: 'bob', text: 'from bob', kind: 'text' },
+      { op: 'user.move', ids: ['bob', 'op'], position: [] },
+    ];
+    await admin.query(
+      `insert into log_spill (tenant_id, space_id, incarnation, actor, principal, key, fingerprint, message_ids, entries, posted_ids, bytes, requests_to, bytes_to)
+      select $1, 'main', 'i', 'bob', 'u:bob', md5(ops), 'f', '{}', json_build_array(json_build_object('ops', ops, 'count', 1)), '{}', 1, 1, 1
+      from unnest($2::text[]) as ops`,
+      [tenantId, [JSON.stringify(ops), JSON.stringify([ops[0]])]],
+    );
+    let text = '';
+    for await (const piece of await layer.exportUser('op')) text += piece;
+    expect(JSON.parse(text)).toMatchObject({ spilled: [{ operations: [ops[1]] }] });
+    await close();
+  });
+
   it('[T9] an export has no row of somebody else whose columns equal the id', async () => {
     const { layer, close } = await openAudit();
     await layer.upsertUser({ id: 'bob', displayName: 'Bob' });
