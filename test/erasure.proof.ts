@@ -429,7 +429,7 @@ it('[T9a] an export holds a page at a time, and an erasure of a person with a lo
   const ids = new Set(document.messages.map(({ id }: { id: string }) => id));
   expect([ids.size, document.messages.length]).toEqual([MESSAGES / 5, MESSAGES / 5]);
   expect(new Set(document.events.map(({ id }: { id: string }) => id)).size).toBe(20_000);
-  // What they did, and the rows of their messages and their profile.
+  // Their changes, and the rows of their messages and their profile.
   const audited = AUDIT_ROWS / 100 + MESSAGES / 5 + 1;
   expect(document.audit.length).toBe(audited);
   expect(document.complete).toBe(true);

@@ -298,7 +298,7 @@ describe('erasing a person from the audit', () => {
     await Promise.all([app.end(), close()]);
   });
 
-  it('[T8d] is possible beside a dead letter that no text can hold', async () => {
+  it('[T8d] is possible with a dead letter that no text can hold', async () => {
     const { layer, tenantId, admin, close } = await openAudit();
     for (const id of ['ann', 'bob']) await layer.upsertUser({ id, displayName: id });
     for (const id of ['ann', 'bob'])
