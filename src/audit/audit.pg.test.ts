@@ -304,6 +304,7 @@ describe.each(Object.entries(DATABASES))('the audit on %s', (_, openDatabase) =>
         'insert e bob r4',
         'insert ann null null',
         'insert m bob r6',
+        'delete m ann r7',
         'update d ann r5',
         'update d ann r8',
         'delete d bob r9',

@@ -155,6 +155,7 @@ it.each([
   ['its old salt', 'update audit_entries e set content_salt = gen_random_uuid()'],
   ['another actor', "update audit_entries e set actor = 'bob'"],
   ['a request', "update audit_entries e set request_id = 'request'"],
+  ['another object', "update audit_entries e set object_id = 'o'"],
 ])('[Q5d] refuses a row that counts as erased and has %s', async (_, statement) => {
   await eraseAuditRows(database.admin, at(1, 2));
   await change(`${statement} from given where audit_id = any (ids)`, at(2));

@@ -177,7 +177,13 @@ describe('erasing a person from the audit', () => {
         new: '{"a": 1}',
       },
       { actor: 'ann', table_name: 'sessions', object_id: 's1', user_id: 'ann', new: '{"role": "owner"}' },
-      { actor: 'key_1', table_name: 'chat_messages', object_id: 'said', new: '{"kind": "text"}' },
+      {
+        actor: 'key_1',
+        table_name: 'chat_messages',
+        object_id: 'said',
+        user_id: 'ann',
+        new: '{"kind": "text"}',
+      },
       {
         actor: 'key_1',
         table_name: 'spaces',
@@ -185,7 +191,15 @@ describe('erasing a person from the audit', () => {
         old: '{"settings": {"host": ["ann"]}}',
         new: '{}',
       },
-      // Others: an object that has the name, a longer name, and another person.
+      // Others: an object and a space that have the name, columns and values that equal it, a longer name, and another person.
+      { actor: 'key_1', table_name: 'spaces', object_id: 'ann', new: '{"name": "ann", "settings": {}}' },
+      {
+        actor: 'key_1',
+        table_name: 'space_members',
+        object_id: 'bob',
+        user_id: 'bob',
+        new: '{"ann": 1, "role": "ann"}',
+      },
       { actor: 'key_1', table_name: 'world_objects', object_id: 'ann', new: '{"name": "Anna"}' },
       {
         actor: 'anna',
@@ -217,6 +231,8 @@ describe('erasing a person from the audit', () => {
       [pseudonym, null, null, null, null, null],
       ['key_1', null, null, null, null, null],
       ['key_1', null, null, null, null, null],
+      ['key_1', null, 'ann', null, null, { name: 'ann', settings: {} }],
+      ['key_1', null, 'bob', 'bob', null, { ann: 1, role: 'ann' }],
       ['key_1', null, 'ann', null, null, { name: 'Anna' }],
       ['anna', 'r3', 'anna', 'anna', null, { b: 'anna' }],
     ]);
@@ -230,6 +246,8 @@ describe('erasing a person from the audit', () => {
         [false, true],
         [false, false],
         [false, false],
+        [false, false],
+        [false, false],
       ],
     );
     const { rows } = await admin.query(
@@ -239,6 +257,99 @@ describe('erasing a person from the audit', () => {
     expect(rows).toEqual([
       { table_name: 'users', object_id: pseudonym, new: { rows: expect.any(Number) }, actor: null },
     ]);
+    await close();
+  });
+
+  it('[T8d] removes no trace of a key, and a person has no id of a key', async () => {
+    const { layer, tenantId, insert, read, close } = await openAudit();
+    const key = 'key_0123456789abcdef';
+    await layer.forTenant(tenantId, key).saveObject({ id: 'desk' });
+    await insert([{ actor: key, table_name: 'api_keys', object_id: key, new: '{"scopes": []}' }]);
+    const before = await read();
+    await expect(layer.eraseUser(key)).rejects.toMatchObject({ code: 'not_found' });
+    expect(await read()).toEqual(before);
+    expect((await layer.getObject('desk')).createdBy).toBe(key);
+    const person = { id: key, displayName: 'Ann' };
+    await expect(layer.upsertUser(person)).rejects.toMatchObject({ code: 'validation_failed' });
+    await expect(layer.saveWorldState({ objects: [], users: [person] })).rejects.toMatchObject({
+      code: 'validation_failed',
+    });
+    await close();
+  });
+
+  it('[T8d] adds a row for each call that removes something, also by the runtime role itself', async () => {
+    const { layer, tenantId, admin, close } = await openAudit();
+    await layer.upsertUser({ id: 'ann', displayName: 'Ann' });
+    const app = new pg.Client({ connectionString: stack().databaseUrl });
+    await app.connect();
+    await app.query("select set_config('app.tenant_id', $1, false)", [tenantId]);
+    const erase = (pseudonym: string) =>
+      app.query("select * from erase_audit_page('ann', $1, null, '-infinity', 0, 'infinity', 1000, 0)", [
+        pseudonym,
+      ]);
+    await expect(erase('bob')).rejects.toThrow('a pseudonym begins with erased:');
+    await expect(app.query("select note_erasure('x', 'y', 1)")).rejects.toThrow('permission denied');
+    await erase(`erased:${crypto.randomUUID()}`);
+    const { rows } = await admin.query(
+      `select actor, new from audit_entries where tenant_id = $1 and action = 'erase'`,
+      [tenantId],
+    );
+    expect(rows).toEqual([{ actor: 'role/worldkeep_app', new: { rows: 1 } }]);
+    await Promise.all([app.end(), close()]);
+  });
+
+  it('[T8d] is possible with a dead letter that no text can hold', async () => {
+    const { layer, tenantId, admin, close } = await openAudit();
+    for (const id of ['ann', 'bob']) await layer.upsertUser({ id, displayName: id });
+    for (const id of ['ann', 'bob'])
+      await admin.query(
+        `insert into dead_letters (tenant_id, dead_letter_id, space_id, incarnation, seq, index, kind, target_id, op)
+        select tenant_id, $2, space_id, incarnation, 1, 0, 'message', 'm', $3::json from spaces where tenant_id = $1`,
+        [tenantId, id, `{"op":"chat.post","id":"m","userId":"${id}","text":"\\u0000"}`],
+      );
+    expect(await layer.eraseUser('ann')).toMatchObject({ deadLetters: 1 });
+    let text = '';
+    for await (const piece of await layer.exportUser('bob')) text += piece;
+    expect(JSON.parse(text)).toMatchObject({ deadLetters: [{ id: 'bob' }], complete: true });
+    await close();
+  });
+
+  it('[T8d] takes only the ids of a spilled move', async () => {
+    const { admin, close } = await openAudit();
+    const { rows } = await admin.query(
+      `select erase_from_operation('{"op":"user.move","ids":["op","bob"],"position":[1]}', 'op', 'erased:1') as op`,
+    );
+    expect(rows).toEqual([{ op: '{"op":"user.move","ids":["erased:1","bob"],"position":[1]}' }]);
+    await close();
+  });
+
+  it('[T9] an export has only the spilled operations that name the person', async () => {
+    const { layer, tenantId, admin, close } = await openAudit();
+    await layer.upsertUser({ id: 'op', displayName: 'Op' });
+    const ops = [
+      { op: 'chat.post', id: 'm', userId: 'bob', text: 'from bob', kind: 'text' },
+      { op: 'user.move', ids: ['bob', 'op'], position: [] },
+    ];
+    await admin.query(
+      `insert into log_spill (tenant_id, space_id, incarnation, actor, principal, key, fingerprint, message_ids, entries, posted_ids, bytes, requests_to, bytes_to)
+      select $1, 'main', 'i', 'bob', 'u:bob', md5(ops), 'f', '{}', json_build_array(json_build_object('ops', ops, 'count', 1)), '{}', 1, 1, 1
+      from unnest($2::text[]) as ops`,
+      [tenantId, [JSON.stringify(ops), JSON.stringify([ops[0]])]],
+    );
+    let text = '';
+    for await (const piece of await layer.exportUser('op')) text += piece;
+    expect(JSON.parse(text)).toMatchObject({ spilled: [{ operations: [ops[1]] }] });
+    await close();
+  });
+
+  it('[T9] an export has no row of somebody else whose columns equal the id', async () => {
+    const { layer, close } = await openAudit();
+    await layer.upsertUser({ id: 'bob', displayName: 'Bob' });
+    await layer.upsertUser({ id: 'display_name', displayName: 'Eve' });
+    let text = '';
+    for await (const piece of await layer.exportUser('display_name')) text += piece;
+    expect(text).toContain('Eve');
+    expect(text).not.toContain('Bob');
     await close();
   });
 
@@ -283,7 +394,10 @@ it('[T8e] erasing a person deletes the file that only their picture names, and n
     (await client.query('select media_id from media_assets order by media_id')).rows.map(
       ({ media_id }) => media_id,
     );
-  for (const id of ['in-object', 'own', 'shared', 'url']) await addFile(id);
+  for (const id of ['in-object', 'in-settings', 'own', 'shared', 'url']) await addFile(id);
+  await layer.putSpace('lobby', { name: 'Lobby', settings: { logo: '/v1/media/in-settings/file' } });
+  await makeUser('six', 'in-settings');
+  expect((await layer.eraseUser('six')).files).toBe(0);
   await layer.saveObject({ id: 'frame', properties: { mediaIds: ['in-object'] } });
   await makeUser('one', 'own');
   await makeUser('two', 'shared');
@@ -296,12 +410,12 @@ it('[T8e] erasing a person deletes the file that only their picture names, and n
   });
   for (const id of ['one', 'two', 'four', 'five'])
     expect((await layer.eraseUser(id)).files, id).toBe(id === 'one' ? 1 : 0);
-  expect(await listFiles()).toEqual(['in-object', 'shared', 'url']);
+  expect(await listFiles()).toEqual(['in-object', 'in-settings', 'shared', 'url']);
   expect((await client.query('select object_key, is_doomed from loose_objects')).rows).toEqual([
     { object_key: 'files/own', is_doomed: true },
   ]);
   await layer.eraseUser('three');
-  expect(await listFiles()).toEqual(['in-object', 'url']);
+  expect(await listFiles()).toEqual(['in-object', 'in-settings', 'url']);
   await client.end();
   await postgres.close();
 });

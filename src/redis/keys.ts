@@ -233,7 +233,12 @@ export function matchTenantKeys(tenantId: string): string {
  */
 export function isKeyOfPerson(key: string, userId: string): boolean {
   const rest = key.slice(key.indexOf('}:') + 2);
-  const own = [`user-session:${userId}`, `chat-budget:${userId}`, `budget:u:${userId}`];
+  const own = [
+    `user-session:${userId}`,
+    `chat-budget:${userId}`,
+    `budget:u:${userId}`,
+    `streams:u:${userId}`,
+  ];
   const begins = [`idem:u:${userId}!`, `message:u:${userId}!`, `rate:action!${userId}!`];
   return own.includes(rest) || begins.some((text) => rest.startsWith(text));
 }

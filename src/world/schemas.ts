@@ -190,8 +190,14 @@ export const spaceSchema = z.strictObject({
   updatedAt: z.unknown().optional(),
 });
 
+/** A person's id. The audit names a person or a key by its id, so no person has the id of a key. */
+export const userIdSchema = idSchema.refine(
+  (id) => !/^key_[0-9a-f]{16}$/.test(id),
+  'must not be key_ and 16 hexadecimal digits: API keys have such ids',
+);
+
 export const userSchema = z.strictObject({
-  id: idSchema,
+  id: userIdSchema,
   displayName: nameSchema.min(1, 'must not be empty'),
   avatarUrl: urlSchema.nullable().default(null),
   properties: propertiesSchema.default({}),

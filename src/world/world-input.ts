@@ -14,6 +14,7 @@ import {
   timeSchema,
   toPointer,
   urlSchema,
+  userIdSchema,
   vectorSchema,
 } from './schemas.ts';
 import type { JsonObject, JsonValue, WorldInput } from './types.ts';
@@ -36,7 +37,7 @@ export const assetSchema = z.strictObject({
 });
 
 export const avatarSchema = z.strictObject({
-  id: idSchema,
+  id: userIdSchema,
   displayName: nameSchema.min(1),
   avatarUrl: urlSchema.nullable().default(null),
   position: vectorSchema.default({ x: 0, y: 0, z: 0 }),

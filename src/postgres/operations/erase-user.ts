@@ -64,8 +64,8 @@ async function eraseOldAudit(
   while (place.lastAt !== null) {
     const { lastAt, lastId } = place;
     const page: SQL = sql`erase_audit_page(
-      ${userId}, ${pseudonym}, '{}', ${mediaId}, ${lastAt}::timestamptz, ${lastId}::bigint, now() - interval '1 minute',
-      ${LIMITS.erasedAuditRowsMax}::integer)`;
+      ${userId}, ${pseudonym}, ${mediaId}, ${lastAt}::timestamptz, ${lastId}::bigint, now() - interval '1 minute',
+      ${LIMITS.erasedAuditRowsMax}::integer, 0::bigint)`;
     const [rows]: [Page[]] = await postgres.inTenant(tenantId, (db) => [
       db
         .select({

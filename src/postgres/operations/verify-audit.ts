@@ -26,7 +26,7 @@ const SEAL_HASH = sql`sha256(
   || (SELECT string_agg(h.hash, ''::bytea ORDER BY h.place)
     FROM ROWS FROM (unnest(s.hashes)) WITH ORDINALITY AS h (hash, place)))`;
 /** A row may have the hash of a text only if the text is gone. Otherwise the text could be changed. An erased actor has a pseudonym. */
-const IS_MIXED = sql`(e.content_hash IS NOT NULL AND num_nonnulls(e.content_salt, e.user_id, e.old, e.new) > 0)
+const IS_MIXED = sql`(e.content_hash IS NOT NULL AND num_nonnulls(e.content_salt, e.object_id, e.user_id, e.old, e.new) > 0)
   OR (e.actor_hash IS NOT NULL AND (num_nonnulls(e.actor_salt, e.request_id) > 0 OR e.actor NOT LIKE 'erased:%'))`;
 /** A row without a seal, with the state of the job. See read_audit_state. */
 const IS_WAITING = sql`f.audit_id > j.floor_id
