@@ -190,10 +190,10 @@ export const spaceSchema = z.strictObject({
   updatedAt: z.unknown().optional(),
 });
 
-/** A person's id. The audit names a person or a key by its id, so no person has the id of a key. */
+/** A person's id. The audit names a person, a key or an erased person by its id, so no person has an id of the others. */
 export const userIdSchema = idSchema.refine(
-  (id) => !/^key_[0-9a-f]{16}$/.test(id),
-  'must not be key_ and 16 hexadecimal digits: API keys have such ids',
+  (id) => !/^key_[0-9a-f]{16}$|^erased:/.test(id),
+  'must not be key_ and 16 hexadecimal digits, as of an API key, and must not begin with erased:',
 );
 
 export const userSchema = z.strictObject({

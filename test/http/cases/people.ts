@@ -82,6 +82,15 @@ export function describePeople(target: () => Target): void {
       expect((await door.call('GET', '/v1/users/hidden')).status).toBe(200);
     });
 
+    it.each(['key_0123456789abcdef', 'erased:1'])(
+      '[T8] have no id that means a key or an erased person: %s',
+      async (id) => {
+        const own = await openSpace(target());
+        const { status, body } = await own.call('PUT', `/v1/users/${id}`, { json: { displayName: 'Ann' } });
+        expect([status, body.code, body.errors[0].path]).toEqual([400, 'validation_failed', '/id']);
+      },
+    );
+
     it('[T8] are erased: rows, sessions, avatar and messages are deleted, objects get a pseudonym', async () => {
       const own = await openSpace(target());
       await own.call('PUT', '/v1/users/ann', { json: { displayName: 'Ann' } });
