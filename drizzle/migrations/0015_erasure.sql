@@ -418,8 +418,9 @@ BEGIN
     WHEN 'audit' THEN
       RETURN QUERY
       SELECT e.at::text || '|' || e.audit_id, json_build_object(
-        'id', e.audit_id, 'at', to_iso(e.at), 'actor', e.actor, 'requestId', e.request_id, 'table', e.table_name,
-        'action', e.action, 'spaceId', e.space_id, 'objectId', e.object_id, 'userId', e.user_id, 'old', e.old, 'new', e.new)
+        'id', e.audit_id::text, 'at', to_iso(e.at), 'actor', e.actor, 'requestId', e.request_id, 'table', e.table_name,
+        'action', e.action, 'spaceId', e.space_id, 'objectId', e.object_id, 'userId', e.user_id, 'old', e.old, 'new', e.new,
+        'isErased', e.actor_hash IS NOT NULL OR e.content_hash IS NOT NULL)
       FROM audit_entries e
       WHERE e.tenant_id = v_tenant
         AND (e.at, e.audit_id) > (v_time, v_number)

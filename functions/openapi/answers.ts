@@ -219,7 +219,9 @@ export const auditEntryAnswer = z.strictObject({
   actor: z
     .string()
     .nullable()
-    .describe('A person, a key, or `role/` and a role of the database. Null: nobody was named.'),
+    .describe(
+      'A person, a key, `worldkeep` itself, or `role/` and a role of the database. Null: nobody was named.',
+    ),
   requestId: z.string().nullable(),
   table: z.enum(AUDIT_TABLES),
   action: z.enum(['insert', 'update', 'delete', 'replace', 'erase']),
@@ -357,21 +359,7 @@ export const personExportAnswer = z.strictObject({
       }),
     )
     .describe('Requests that wait for their return into Redis.'),
-  audit: z.array(
-    z.strictObject({
-      id: countAnswer,
-      at: timeAnswer,
-      actor: z.string().nullable(),
-      requestId: z.string().nullable(),
-      table: z.string(),
-      action: z.string(),
-      spaceId: nullableId,
-      objectId: z.string().nullable(),
-      userId: nullableId,
-      old: propertiesAnswer.nullable(),
-      new: propertiesAnswer.nullable(),
-    }),
-  ),
+  audit: z.array(auditEntryAnswer).describe('As `GET /v1/audit` shows them.'),
   complete: z.literal(true).describe('The last member. A document without it broke off.'),
 });
 

@@ -41,7 +41,7 @@ export const OPERATIONS_ROUTES: readonly Route[] = [
     access: ['admin'],
     handler: listJobRuns,
     summary: 'The jobs of the deployment, with their newest runs',
-    description: `Jobs work for all tenants. Only keys of the operator's tenant (DEFAULT_TENANT_ID) get \`counts\`, \`failure\`, and the runs of drains. Each job has its newest ${LIMITS.jobRunsShownMax} runs. A drain that found nothing to do leaves none. \`schedule\` is null without a QStash.`,
+    description: `Jobs work for all tenants. Only keys of the operator's tenant (DEFAULT_TENANT_ID) get \`counts\`, \`failure\`, and the runs of \`drain\` and \`seal-audit\`. Each job has its newest ${LIMITS.jobRunsShownMax} runs. These two leave none if they found nothing to do. \`schedule\` is null without a QStash.`,
     answers: { 200: answer('The jobs.', 'JobRuns', JOB_RUNS) },
   },
 ];

@@ -58,7 +58,7 @@ export async function erasePerson(context: EraseContext, userId: string): Promis
       if (round === LIMITS.erasureRoundsMax)
         throw new AppError(
           'store_unavailable',
-          'The person still writes. End their sessions, and erase them again.',
+          'The person still writes. Their sessions end within seconds: erase them again. Stop servers that write for them.',
           {
             retryAfterSeconds: 5,
           },

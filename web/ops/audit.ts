@@ -1,7 +1,7 @@
 import { find } from '../dom.ts';
 import { type AuditEntry, describeAudit, loadAudit } from './audit-rows.ts';
 import type { AuditFilter, Context, Section } from './context.ts';
-import { isolate, makeRow, readField, readTime, writeField } from './elements.ts';
+import { isolate, make, makeRow, readField, readTime, writeField } from './elements.ts';
 import { showPages } from './pages.ts';
 
 const FIELDS = ['space', 'object', 'actor', 'table'] as const;
@@ -33,7 +33,7 @@ export function showAudit({ server }: Context): AuditSection {
       return makeRow(
         time,
         actor,
-        entry.table,
+        make('span', { className: 'name' }, entry.table),
         action,
         isolate(entry.spaceId ?? '–'),
         subject,

@@ -15,11 +15,13 @@ interface Person {
 }
 
 const EMPTY_PAGES_MAX = 20;
+/** Until no session that was erased writes any more: `erasureSettleMs` of the server. */
+const SETTLE_MS = 10_000;
 /** The end of an export. */
 const COMPLETE = /"complete":\s*true\s*\}\s*$/;
 
 /** Finds people, exports and erases them. */
-export function showPeople({ server }: Context): Section {
+export function showPeople({ server, signal }: Context): Section {
   const form = find<HTMLFormElement>('people-form');
 
   async function load(cursor: string | null): Promise<Page<Person>> {
@@ -56,6 +58,15 @@ export function showPeople({ server }: Context): Section {
       typed: id,
     };
     if (!(await confirm(question))) return;
+    const isPart = await eraseOnce(id, `${id} is erased already.`);
+    void pages.reload();
+    if (!isPart) return;
+    // A session that has ended may write for some seconds, and the person is not in the list any more.
+    setTimeout(() => signal.aborted || void eraseOnce(id, null), SETTLE_MS);
+  }
+
+  /** @param gone the notice if nothing is stored of the person; null: none. @returns whether a second call may find more */
+  async function eraseOnce(id: string, gone: string | null): Promise<boolean> {
     try {
       const answer = await server.call<{ erased: Record<string, number> } | null>(
         'DELETE',
@@ -63,14 +74,13 @@ export function showPeople({ server }: Context): Section {
         { headers: { Prefer: 'return=representation' } },
       );
       notify(`${id} is erased. ${describeErased(answer?.erased ?? {})}`);
+      return true;
     } catch (error) {
-      notify(
-        error instanceof Refused && error.status === 404
-          ? `${id} is erased already.`
-          : describeFailure(error),
-      );
+      const isGone = error instanceof Refused && error.status === 404;
+      const text = isGone ? gone : describeFailure(error);
+      if (text !== null) notify(text);
+      return error instanceof Refused && error.status === 503;
     }
-    void pages.reload();
   }
 
   const pages = showPages<Person>({

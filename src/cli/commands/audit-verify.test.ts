@@ -71,6 +71,14 @@ it('[Q6b] compares the chains with heads that were kept', async () => {
   expect((await run('--heads', file, '--tenant', 'acme')).code).toBe(0);
 });
 
+it('does not call a tenant intact that has no rows and no seals', async () => {
+  const { code, stdout, stderr } = await run('--tenant', 'acmee');
+  expect([code, stdout]).toEqual([1, '']);
+  expect(stderr).toContain('the audit has no rows and no seals of the tenant acmee');
+  const lost = await run('--tenant', 'acmee', '--head', '0'.repeat(64));
+  expect([lost.code, lost.stdout]).toEqual([1, expect.stringContaining('NOT INTACT: acmee\n')]);
+});
+
 it('[Q5a] exits with 1, and names the changed, removed and added rows', async () => {
   const { admin } = database;
   await admin.query(`update audit_entries set actor = 'bob' where audit_id = any ($1)`, [ids.slice(2, 3)]);

@@ -74,7 +74,10 @@ export const auditVerifyCommand = defineCommand({
       },
     };
     try {
-      return describe(await verifyAudit(createVerifyStore(postgres), options));
+      const report = await verifyAudit(createVerifyStore(postgres), options);
+      if (tenantId !== undefined && report.tenants.every(isEmpty))
+        throw new CommandError('not_found', `the audit has no rows and no seals of the tenant ${tenantId}`);
+      return describe(report);
     } catch (error) {
       if (context.signal.aborted) throw new CommandError('interrupted', 'interrupted');
       throw error;
@@ -83,6 +86,11 @@ export const auditVerifyCommand = defineCommand({
     }
   },
 });
+
+/** Nothing was compared, so nothing can be called intact. */
+function isEmpty({ rows, seals, unsealed, problems }: TenantReport): boolean {
+  return rows + seals + unsealed.rows + problems.length === 0;
+}
 
 function checkDay(option: string, text: string | undefined): void {
   if (text === undefined) return;

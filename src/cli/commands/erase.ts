@@ -34,18 +34,28 @@ export const eraseCommand = defineCommand({
       )
         throw new CommandError('not_confirmed', 'nothing was erased');
     }
-    const erased = await api.eraseUser(user);
-    if (erased === null) throw new CommandError('not_found', `nothing is stored of ${user}`, { status: 404 });
+    const settle = `in ${LIMITS.erasureSettleMs / 1_000} s`;
+    let isPart = false;
+    const first = await api.eraseUser(user).catch((error: unknown) => {
+      if (once || !(error instanceof CommandError) || error.code !== 'store_unavailable') throw error;
+      // A session that has ended may write for some seconds. A part is erased, and the next call continues.
+      progress.note(`${error.message} Trying again ${settle}`);
+      isPart = true;
+      return {};
+    });
+    if (first === null) throw new CommandError('not_found', `nothing is stored of ${user}`, { status: 404 });
+    const erased: ErasedAnswer = first;
     if (!once) {
-      progress.note(
-        `erased ${user}: ${describe(erased)}; looking again in ${LIMITS.erasureSettleMs / 1_000} s`,
-      );
+      if (!isPart) progress.note(`erased ${user}: ${describe(erased)}; looking again ${settle}`);
       await pause(LIMITS.erasureSettleMs, signal);
       if (signal.aborted)
         throw new CommandError('interrupted', 'interrupted before the second look; erase again');
       add(erased, await api.eraseUser(user));
     }
-    return { document: { user, erased }, text: `erased ${user}: ${describe(erased)}` };
+    const text = isPart
+      ? `erased ${user}; the first attempt did not answer its counts`
+      : `erased ${user}: ${describe(erased)}`;
+    return { document: { user, erased }, text };
   },
 });
 
