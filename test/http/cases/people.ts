@@ -87,7 +87,7 @@ export function describePeople(target: () => Target): void {
       async (id) => {
         const own = await openSpace(target());
         const { status, body } = await own.call('PUT', `/v1/users/${id}`, { json: { displayName: 'Ann' } });
-        expect([status, body.code, body.errors[0].path]).toEqual([400, 'validation_failed', '/id']);
+        expect([status, body.code, body.errors[0].path]).toEqual([422, 'validation_failed', '/id']);
       },
     );
 
