@@ -1,7 +1,7 @@
 import { BaseSequencer, type TestSpecification } from 'vitest/node';
 
 const SLOW =
-  /\/test\/http\/|-size\.pg\.test\.ts$|\/world-stream\.pg\.test\.ts$|\/client\/histories\.proof\.ts$|\/bench\.proof\.ts$|\/old-redis\.proof\.ts$/;
+  /\/test\/http\/|-size\.pg\.test\.ts$|\/client\/histories\.proof\.ts$|\/bench\.proof\.ts$|\/old-redis\.proof\.ts$|\/audit\.pg\.test\.ts$/;
 
 /** Starts the slowest files first, so that no core is idle at the end while the other one works on them. */
 export class SlowFirst extends BaseSequencer {

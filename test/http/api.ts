@@ -18,7 +18,6 @@ import { describeMetrics, describeMetricsElsewhere } from './cases/metrics.ts';
 import { describeMoves } from './cases/moves.ts';
 import { describeObjects } from './cases/objects.ts';
 import { describeOperations, describeOperationsElsewhere } from './cases/operations.ts';
-import { describeOutages } from './cases/outages.ts';
 import { describePeople, describeSessionsElsewhere } from './cases/people.ts';
 import { describePresence, describePresenceElsewhere } from './cases/presence.ts';
 import { describeProtocol } from './cases/protocol.ts';
@@ -61,24 +60,27 @@ export function describeContract(runtime: Runtime): void {
   describeChatElsewhere(runtime);
   describeStaleState(runtime);
   describeAnalytics(runtime);
+  describeAudit(runtime);
+}
+
+/** The figures of several processes together. They wait for flushes. */
+export function describeFigures(runtime: Runtime): void {
   describeMetricsElsewhere(runtime);
   describeOperationsElsewhere(runtime);
 }
 
-/** The cases whose outcome can depend on the runtime: headers, bodies, streams, configuration, logs, outages. */
+/** The cases whose outcome can depend on the runtime: headers, bodies, streams, configuration, logs. */
 export function describeRuntime(runtime: Runtime): void {
   const { target, env } = useTarget(runtime);
   describeStateLines(target);
   if (runtime.hasBucket) describeAssets(target);
   else describeNoAssets(target);
-  describeAudit(runtime);
   describeEvents(target, runtime);
   describeProtocol(target);
   describeHealth(target, env);
   describeHome(target);
   describeMetrics(runtime, target);
   describeBadInput(target);
-  describeOutages(runtime);
   describeConfiguration(runtime);
   describeLogs(runtime);
   describeJobs(runtime);

@@ -1,5 +1,6 @@
 import { describe } from 'vitest';
-import { describeContract } from './api.ts';
+import { describeContract, describeFigures } from './api.ts';
+import { describeOutages } from './cases/outages.ts';
 import { startNode } from './node-target.ts';
 import { OVER_TCP } from './runtimes.ts';
 
@@ -7,4 +8,6 @@ describe('HTTP, a process on Node with its stores over TCP', () => {
   const runtime = { ...OVER_TCP, start: startNode };
   // `npm test` runs the other cases here.
   describeContract(runtime);
+  describeFigures(runtime);
+  describeOutages(runtime);
 });

@@ -1,5 +1,5 @@
 import { describe } from 'vitest';
-import { describeContract } from './api.ts';
+import { describeContract, describeFigures } from './api.ts';
 import { OVER_HTTP, type Runtime } from './runtimes.ts';
 import { buildWorkerOnce, startWorkerd } from './targets.ts';
 
@@ -11,4 +11,5 @@ describe('HTTP, the built Worker in workerd', () => {
   };
   // `npm test` runs the other cases here.
   describeContract(runtime);
+  describeFigures(runtime);
 });
