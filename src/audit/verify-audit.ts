@@ -12,7 +12,7 @@ export interface VerifyOptions {
   onProgress?: (progress: { tenants: number; rows: number }) => void;
 }
 
-/** A part of the audit that is not as it was sealed. */
+/** A fault that the verification found in a row or in a seal. */
 export interface Problem {
   kind:
     | 'row_altered'
