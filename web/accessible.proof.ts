@@ -148,7 +148,10 @@ describe('by keyboard alone', () => {
     await key('Tab');
     await key('Enter');
     await eventually(selected).toMatchObject({ id: 'second' });
-    await page.locator('#object-form [name="name"]').focus();
+    const name = page.locator('#object-form [name="name"]');
+    // The page shows the form in its next frame.
+    await name.waitFor();
+    await name.focus();
     await key('Control+a');
     await page.keyboard.type('Renamed');
     await key('Tab');

@@ -236,6 +236,7 @@ describe('two people in one world', () => {
     await ann.page.locator('#objects-panel > summary').click();
     await ann.page.locator('#found button').click();
     const name = ann.page.locator('#object-form [name="name"]');
+    await name.click();
     await name.pressSequentially('Mine');
     await ben.page.evaluate(() =>
       window.worldkeep?.world.patch('box', { name: 'Theirs', properties: { color: 'blue' } }),

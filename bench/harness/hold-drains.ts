@@ -28,6 +28,8 @@ export const OWN_NAME = 'bench';
 export interface HeldDrains {
   /** The number of commands that this hold has sent to Redis so far. */
   commands(): number;
+  /** Runs `work` while no command of this hold is under way. */
+  pauseFor<Result>(work: () => Promise<Result>): Promise<Result>;
   release(): Promise<void>;
 }
 
@@ -62,16 +64,23 @@ export async function holdDrains({ redisUrl }: StackValues, address: LogAddress)
     if (outcome.status !== 'read') throw new Error(`the log is not held any more: ${outcome.status}`);
   };
   await renew();
+  let turn: Promise<unknown> = Promise.resolve();
+  const inTurn = <Result>(work: () => Promise<Result>): Promise<Result> => {
+    const done = turn.then(work);
+    turn = done.catch(() => undefined);
+    return done;
+  };
   const end = new AbortController();
   const holding = (async () => {
     while (!end.signal.aborted) {
       await delay(RENEW_MS, undefined, { signal: end.signal }).catch(() => undefined);
-      if (!end.signal.aborted) await renew();
+      if (!end.signal.aborted) await inTurn(renew);
     }
   })();
   holding.catch(() => undefined);
   return {
     commands: () => commands,
+    pauseFor: inTurn,
     async release() {
       end.abort();
       await holding.finally(() => redis.close());

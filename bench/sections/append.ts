@@ -106,13 +106,17 @@ async function measureOnce({ sizes, tell }: Bench, setting: SpaceSetting, load: 
     const commands = await listCommands(redis, async () => {
       requireAll(await load.run({ ...phase, requests: WATCHED_REQUESTS }), 202);
     });
-    await redis.config('RESETSTAT');
-    const heldBefore = held.commands();
+    const heldBefore = await held.pauseFor(async () => {
+      await redis.config('RESETSTAT');
+      return held.commands();
+    });
     const { result, seconds } = await measureCpu({ ...processes, load: load.pid }, () =>
       profileWorker(worker, tell, () => load.run({ ...phase, seconds: sizes.append.seconds })),
     );
     requireAll(result, 202);
-    const calls = (await countScriptCalls(redis)) - (held.commands() - heldBefore);
+    const calls = await held.pauseFor(
+      async () => (await countScriptCalls(redis)) - (held.commands() - heldBefore),
+    );
     return {
       updatesPerSecond: result.accepted / result.seconds,
       updates: result.accepted,

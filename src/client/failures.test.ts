@@ -254,6 +254,28 @@ describe('lost entries of the log', () => {
       expect(bodies).toHaveLength(durability === 'committed' ? 2 : 1);
     },
   );
+
+  it('[K2g] a change that is accepted while the server answers with an older state is not missing', async () => {
+    const place = await makePlace(server());
+    const read = Promise.withResolvers<void>();
+    const accepted = Promise.withResolvers<void>();
+    const world = join(place, {
+      fetch: async (input, init) => {
+        if (init?.method === 'POST') await read.promise;
+        const answer = await fetch(input, init);
+        if (!String(input).includes('/state')) return answer;
+        const older = await answer.text();
+        read.resolve();
+        await accepted.promise;
+        return new Response(older, answer);
+      },
+    });
+    const sent = world.put('chair');
+    await sent.reached('queued');
+    accepted.resolve();
+    await sent.reached('committed');
+    await expectSame(place, world);
+  });
 });
 
 describe('endings', () => {

@@ -107,6 +107,11 @@ export class Outbox {
     return this.#committedSeq;
   }
 
+  /** The newest seq that the server has given to a change of this client. */
+  get acceptedSeq(): Seq {
+    return this.#acceptedSeq;
+  }
+
   /** Operations that the server is not known to have stored. */
   get size(): number {
     const items = [...this.#lost, ...this.#parcels].flatMap((parcel) => parcel.items);
@@ -162,12 +167,15 @@ export class Outbox {
 
   /**
    * The log may have lost entries. Kept changes that the loaded world does not show are sent again. The keys prevent doubles.
+   * @param seq the loaded world has every change up to here that the log has not lost. It may be older than later changes.
    * @param durableSeq Postgres has the loaded world up to here
    * @param has whether the loaded world shows an operation of a seq
    */
-  recover(durableSeq: Seq, has: (op: Operation, seq: Seq) => boolean): void {
-    const isShown = ({ items }: Parcel) => items.every(({ op, seq }) => has(op, seq ?? 0));
-    const missing = this.#uncommitted.map(({ parcel }) => parcel).filter((parcel) => !isShown(parcel));
+  recover(seq: Seq, durableSeq: Seq, has: (op: Operation, seq: Seq) => boolean): void {
+    const isShown = ({ items }: Parcel) => items.every((item) => has(item.op, item.seq ?? 0));
+    const missing = this.#uncommitted
+      .filter((entry) => entry.seq <= seq && !isShown(entry.parcel))
+      .map(({ parcel }) => parcel);
     this.#uncommitted = this.#uncommitted.filter(({ parcel }) => !missing.includes(parcel));
     for (const parcel of missing)
       if (this.#kept.includes(parcel)) this.#lost.push(parcel);

@@ -300,6 +300,7 @@ export class World {
   }
 
   async #load(): Promise<void> {
+    const { acceptedSeq } = this.#outbox;
     const state = await this.#requests.sendJson<MirrorState>('/state?include=objects,users,chat', {
       signal: this.#closing.signal,
     });
@@ -309,7 +310,11 @@ export class World {
     this.#isExact = false;
     this.#spilledAbove = state.spilled ? state.seq : null;
     if (state.spilled) this.#outbox.commit(state.durableSeq);
-    else this.#outbox.recover(state.durableSeq, (op, seq) => this.#mirror.has(op, seq));
+    else {
+      // A change may be accepted while the server answers with an older state.
+      const seq = Math.max(state.seq, acceptedSeq);
+      this.#outbox.recover(seq, state.durableSeq, (op, seq) => this.#mirror.has(op, seq));
+    }
     this.#emitter.emit('seq', this.#mirror.seq);
     this.#readiness.resolve(this);
     this.#loadPeopleSoon(0, LATE_PEOPLE_MS);
