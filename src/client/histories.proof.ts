@@ -4,7 +4,7 @@ import { type HistoryOutcome, runHistory } from './testing/histories.ts';
 import { makePlace } from './testing/place.ts';
 
 /** `HISTORIES=1000` runs more. */
-const HISTORIES = Number(process.env.HISTORIES ?? 250);
+const HISTORIES = Number(process.env.HISTORIES ?? 100);
 /** Histories that run at the same time. Most of their time is waiting. */
 const LANES = 16;
 /** Histories after which the Worker is killed. The others meet a server that is away. */

@@ -24,7 +24,7 @@ import { makeSpace, type Rig, wrapStore } from './rig.ts';
 
 const PASSWORD = 'a-long-password';
 /** `CUTS=20` cuts at more places. */
-const CUTS = Number(process.env.CUTS ?? 10);
+const CUTS = Number(process.env.CUTS ?? 6);
 const MINUTES = 10 * 60_000;
 
 describe('a Redis that comes back older', () => {
