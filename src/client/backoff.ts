@@ -36,7 +36,7 @@ export class Backoff {
    * @param isForced also if the server has asked for it
    */
   end(isForced = true): void {
-    if (this.#end === null) this.#isEnded = isForced;
+    if (this.#end === null) this.#isEnded ||= isForced;
     else if (isForced || !this.#isAsked) {
       this.#ms = FIRST_MS;
       this.#end();

@@ -12,7 +12,14 @@ export class Emitter<Events extends Record<string, unknown[]>> {
   }
 
   emit<Name extends keyof Events>(event: Name, ...args: Events[Name]): void {
-    if (this.#waiting.push([event, args]) > 1) return;
+    this.emitAll([[event, args]]);
+  }
+
+  /** Emits the events of one step. What a listener changes comes behind all of them. */
+  emitAll(events: [name: keyof Events, args: Events[keyof Events]][]): void {
+    const isEmitting = this.#waiting.length > 0;
+    for (const event of events) this.#waiting.push(event);
+    if (isEmitting) return;
     for (const [name, values] of this.#waiting)
       for (const listener of [...(this.#listeners[name] ?? [])]) callSafely(() => listener(...values));
     this.#waiting.length = 0;

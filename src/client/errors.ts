@@ -52,3 +52,11 @@ export class WorldkeepError extends Error {
 export function toError(cause: unknown): WorldkeepError {
   return cause instanceof WorldkeepError ? cause : new WorldkeepError('internal', String(cause), { cause });
 }
+
+/** Whether the same request may succeed later. The server applied it completely or not at all. */
+export function isTemporary({ code, status }: WorldkeepError): boolean {
+  // Without a status, there is no answer of the server.
+  if (status === null || code === 'not_worldkeep') return true;
+  // 409: the log of the space is in a Redis that this server does not have.
+  return [401, 408, 409, 429].includes(status) || (status >= 500 && status !== 501);
+}

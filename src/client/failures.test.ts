@@ -1,19 +1,11 @@
 import { describe, expect, it, vi } from 'vitest';
 import { createMemoryStore, type OutboxStore } from './outbox-store.ts';
 import { expectSame, nextError, useClients } from './testing/clients.ts';
+import { type Fault, makeFetch } from './testing/make-fetch.ts';
 import { makePlace, useServer } from './testing/place.ts';
 
 const server = useServer({ STREAM_HEARTBEAT_SECONDS: '1' });
 const join = useClients();
-
-type Fault = (path: string, init: RequestInit) => Response | null | Promise<Response | null>;
-
-/** A `fetch` that gives the answers of a fault, and the server's where there is none. */
-function makeFetch(fault: Fault): typeof fetch {
-  return async (input, init = {}) =>
-    (await fault(new URL(String(input)).pathname.replace(/^.*\/spaces\/[^/]+/, ''), init)) ??
-    fetch(input, init);
-}
 
 /** The answers in turn, to updates; then none. */
 function answerUpdates(answers: (() => Response | Promise<Response>)[]): Fault {
@@ -217,64 +209,34 @@ describe('the order of events', () => {
     await world.ready;
     expect(seen).toEqual(['chair', 'label']);
   });
-});
 
-describe('lost entries of the log', () => {
-  /** A server that forgets the last update, says so with a `reset`, and still knows or does not know its key. */
-  it.each(['queued', 'committed'] as const)(
-    '[K2g] with the level %s, no lost change is called committed',
-    async (durability) => {
-      const place = await makePlace(server());
-      let isLost = true;
-      const bodies: string[] = [];
-      const world = join(place, {
-        durability,
-        fetch: makeFetch(async (path, { body }) => {
-          if (path !== '/updates') return null;
-          bodies.push(String(body));
-          if (!isLost) return null;
-          isLost = false;
-          // Accepted, and lost with its Redis.
-          const seq = world.seq + 1;
-          return Response.json({ accepted: 1, seq, durability: 'queued' }, { status: 202 });
-        }),
-      });
-      await world.ready;
-      const sent = world.put('chair');
-      await sent.reached('queued');
-      const outcome = sent.reached('committed').then(
-        () => 'committed',
-        ({ code }) => code,
-      );
-      // Saving a world resets the stream.
-      await place.call('PUT', `/v1/spaces/${place.space}/state`, { objects: [{ id: 'lamp' }] });
-      expect(await outcome).toBe(durability === 'committed' ? 'committed' : 'uncertain');
-      const { objects } = await place.state();
-      expect(objects.map(({ id }) => id).includes('chair')).toBe(durability === 'committed');
-      expect(bodies).toHaveLength(durability === 'committed' ? 2 : 1);
-    },
-  );
-
-  it('[K2g] a change that is accepted while the server answers with an older state is not missing', async () => {
+  it('tells of each object once, first that it enters, when a listener changes another object of the same step', async () => {
     const place = await makePlace(server());
-    const read = Promise.withResolvers<void>();
-    const accepted = Promise.withResolvers<void>();
-    const world = join(place, {
-      fetch: async (input, init) => {
-        if (init?.method === 'POST') await read.promise;
-        const answer = await fetch(input, init);
-        if (!String(input).includes('/state')) return answer;
-        const older = await answer.text();
-        read.resolve();
-        await accepted.promise;
-        return new Response(older, answer);
-      },
+    await place.call('PUT', `/v1/spaces/${place.space}/objects/old`, {});
+    const world = join(place);
+    await world.ready;
+    const seen: string[] = [];
+    const at = (x: number) => ({ position: { x, y: 0, z: 0 } });
+    world.objects.on('enter', ({ id, position }) => {
+      seen.push(`enter ${id} ${position.x}`);
+      if (id === 'a') world.move('b', at(2));
     });
-    const sent = world.put('chair');
-    await sent.reached('queued');
-    accepted.resolve();
-    await sent.reached('committed');
-    await expectSame(place, world);
+    world.objects.on('change', (now, before) =>
+      seen.push(`change ${now.id} ${before.position.x} ${now.position.x}`),
+    );
+    world.objects.on('leave', ({ id }) => {
+      seen.push(`leave ${id}`);
+      world.put('label');
+    });
+    const ops = ['a', 'b'].map((id) => ({ op: 'put', id, ...at(1) }));
+    await place.call('POST', `/v1/spaces/${place.space}/updates`, { ops });
+    await expect.poll(() => seen.length).toBeGreaterThan(2);
+    expect(seen.slice(0, 3)).toEqual(['enter a 1', 'enter b 1', 'change b 1 2']);
+    await expect.poll(() => world.unsent).toBe(0);
+    seen.length = 0;
+    await place.call('PUT', `/v1/spaces/${place.space}/state`, { objects: [{ id: 'new' }] });
+    await expect.poll(() => world.objects.has('new')).toBe(true);
+    expect(seen.filter((event) => event.endsWith('label 0'))).toEqual(['enter label 0']);
   });
 });
 
@@ -292,11 +254,14 @@ describe('endings', () => {
     await world.ready;
     const before = world.put('chair');
     const asked = before.reached('queued').catch(({ code }) => code);
-    expect(await world.close({ timeoutMs: 0 })).toBe(1);
+    await nextError(world);
+    world.put('lamp');
+    expect(await world.close({ timeoutMs: 0 })).toBe(2);
     expect(await asked).toBe('closed');
     await expect(before.reached('queued')).rejects.toMatchObject({ code: 'closed' });
-    await expect(world.put('late').reached('queued')).rejects.toMatchObject({ code: 'closed' });
-    expect(world.unsent).toBe(1);
+    for (const late of [world.put('late'), world.patch('lamp', { name: 'Late' })])
+      await expect(late.reached('queued')).rejects.toMatchObject({ code: 'closed' });
+    expect(world.unsent).toBe(2);
   });
 
   it('do not wait for a store that hangs', async () => {

@@ -95,13 +95,17 @@ export class LayeredMap<Item> implements LiveMap<Item> {
     else this.#pending.set(id, item);
   }
 
-  /** Tells the listeners of a difference, if there is one. */
-  tell(id: string, before: Item | undefined): void {
-    const item = this.get(id);
-    if (item === before) return;
-    if (item === undefined) this.#emitter.emit('leave', before as Item);
-    else if (before === undefined) this.#emitter.emit('enter', item);
-    else this.#emitter.emit('change', item, before);
-    for (const listener of [...(this.#watchers.get(id) ?? [])]) callSafely(listener);
+  /** Tells the listeners of the differences of one step, if there are any. */
+  tell(changes: Iterable<readonly [id: string, before: Item | undefined]>): void {
+    const changed = [...changes].filter(([id, before]) => this.get(id) !== before);
+    this.#emitter.emitAll(
+      changed.map(([id, before]) => {
+        const item = this.get(id);
+        if (item === undefined) return ['leave', [before as Item]];
+        return before === undefined ? ['enter', [item]] : ['change', [item, before]];
+      }),
+    );
+    for (const [id] of changed)
+      for (const listener of [...(this.#watchers.get(id) ?? [])]) callSafely(listener);
   }
 }

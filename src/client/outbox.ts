@@ -1,21 +1,28 @@
 import { packMoves } from '../world/move.ts';
 import type { Operation, OperationResult } from '../world/operation.ts';
-import { isConditional } from '../world/operation-effects.ts';
 import type { Seq } from '../world/types.ts';
 import { Backoff } from './backoff.ts';
 import { createKey } from './create-key.ts';
-import { toError, WorldkeepError } from './errors.ts';
+import { isTemporary, toError, WorldkeepError } from './errors.ts';
+import { findPosted } from './find-posted.ts';
 import { mergeOperations, targetOf } from './merge-operations.ts';
 import type { LocalOperation } from './mirror.ts';
 import { OutboxSaver } from './outbox-saver.ts';
 import type { OutboxRecord, OutboxRequest, OutboxStore } from './outbox-store.ts';
-import { type Item, type Parcel, toParcel } from './parcel.ts';
+import {
+  handlesOf,
+  type Item,
+  isRepeatable,
+  type Parcel,
+  takeBatch,
+  toParcel,
+  waitsForOutcome,
+} from './parcel.ts';
 import type { Requests } from './requests.ts';
 import { type Durability, Sent } from './sent.ts';
 
-/** Operations and characters of one request. The server accepts 1,000 and 1 MiB. */
+/** Operations of one request. The server accepts as many. */
 const REQUEST_OPERATIONS_MAX = 1_000;
-const REQUEST_CHARACTERS_MAX = 256 * 1024;
 /** Milliseconds for which a request may be sent again under its key: the server remembers keys for an hour. */
 const KEY_MS_MAX = 50 * 60_000;
 /** Seconds between two requests with a refused token. */
@@ -29,6 +36,12 @@ interface Answer {
   seq: Seq;
   durability: Durability;
   results?: OperationResult[];
+}
+
+/** A parcel that the server has, in its place in the order. */
+export interface Accepted {
+  seq: Seq;
+  parcel: Parcel;
 }
 
 export interface OutboxHooks {
@@ -69,10 +82,12 @@ export class Outbox {
   /** Accepted, kept until they are committed. */
   #kept: Parcel[] = [];
   /** Accepted, and not committed, in order of their seqs. */
-  #uncommitted: { seq: Seq; parcel: Parcel }[] = [];
+  #uncommitted: Accepted[] = [];
   /** The newest parcel of each target that later operations may be merged into. */
   readonly #open = new Map<string, Parcel>();
   #acceptedSeq: Seq = 0;
+  /** The last loaded world was asked for changes up to here. */
+  #judgedSeq: Seq = 0;
   /** The log may have lost them. They are sent again before everything else, after the request that is on its way. */
   readonly #lost: Parcel[] = [];
   #isSending = false;
@@ -140,10 +155,11 @@ export class Outbox {
   }
 
   add(operation: Operation): Sent {
-    const merged = this.#mergeIntoLast(operation);
+    const isClosed = this.#closing.signal.aborted;
+    const merged = isClosed ? null : this.#mergeIntoLast(operation);
     if (merged !== null) return merged;
     const handle = new Sent(operation);
-    if (this.#closing.signal.aborted) handle.abandon(closed());
+    if (isClosed) handle.abandon(closed());
     else {
       const n = this.#isOpen ? this.#nextN++ : 0;
       const item: Item = { n, op: operation, seq: null, handles: [handle] };
@@ -166,26 +182,48 @@ export class Outbox {
   }
 
   /**
-   * The log may have lost entries. Kept changes that the loaded world does not show are sent again. The keys prevent doubles.
+   * The changes that are not committed, and that a loaded world does not show. A request is stored as a whole, so one operation with
+   * its seq is enough.
    * @param seq the loaded world has every change up to here that the log has not lost. It may be older than later changes.
-   * @param durableSeq Postgres has the loaded world up to here
    * @param has whether the loaded world shows an operation of a seq
    */
-  recover(seq: Seq, durableSeq: Seq, has: (op: Operation, seq: Seq) => boolean): void {
-    const isShown = ({ items }: Parcel) => items.every((item) => has(item.op, item.seq ?? 0));
-    const missing = this.#uncommitted
-      .filter((entry) => entry.seq <= seq && !isShown(entry.parcel))
-      .map(({ parcel }) => parcel);
-    this.#uncommitted = this.#uncommitted.filter(({ parcel }) => !missing.includes(parcel));
-    for (const parcel of missing)
-      if (this.#kept.includes(parcel)) this.#lost.push(parcel);
-      else for (const handle of handlesOf(parcel)) handle.abandon(uncertain());
-    this.#kept = this.#kept.filter((parcel) => !missing.includes(parcel));
+  findMissing(seq: Seq, has: (op: Operation, seq: Seq) => boolean): Accepted[] {
+    this.#judgedSeq = seq;
+    const isShown = ({ items }: Parcel) => {
+      const shown = items.filter((item) => has(item.op, item.seq ?? 0));
+      return shown.length === items.length || shown.some(({ op }) => op.op !== 'delete');
+    };
+    return this.#uncommitted.filter((entry) => entry.seq <= seq && !isShown(entry.parcel));
+  }
+
+  /**
+   * The log has lost changes. Kept ones are sent again under their keys, which prevent doubles.
+   * @param durableSeq Postgres has the loaded world up to here
+   */
+  recover(lost: Accepted[], durableSeq: Seq): void {
+    const gone = new Set(lost.map(({ parcel }) => parcel));
+    const targets = new Set([...gone].flatMap(({ items }) => items.map(({ op }) => targetOf(op))));
+    const isNewer = (parcel: Parcel) =>
+      parcel.n > (lost[0]?.parcel.n ?? 0) && parcel.items.some(({ op }) => targets.has(targetOf(op)));
+    for (const { parcel } of [...this.#uncommitted])
+      if (gone.has(parcel)) {
+        this.#forget(parcel);
+        if (this.#options.durability === 'committed') this.#lost.push(parcel);
+        else for (const handle of handlesOf(parcel)) handle.abandon(uncertain());
+      } else if (gone.size > 0 && isNewer(parcel)) this.#repeat(parcel);
     this.commit(durableSeq);
     if (!this.#isSending) this.#resend();
   }
 
+  /** Not one of the accepted changes any more. */
+  #forget(parcel: Parcel): void {
+    this.#uncommitted = this.#uncommitted.filter((entry) => entry.parcel !== parcel);
+    this.#kept = this.#kept.filter((kept) => kept !== parcel);
+  }
+
   #resend(): void {
+    if (this.#lost.length > 0)
+      for (const parcel of this.#parcels) if (parcel.request !== undefined) parcel.isOvertaken = true;
     for (const parcel of this.#lost) {
       parcel.isUncertain = true;
       for (const item of parcel.items) {
@@ -293,7 +331,7 @@ export class Outbox {
         const parcel = await this.#pack();
         if (this.#closing.signal.aborted) return;
         await this.#send(parcel);
-        this.#sendAgain(parcel);
+        if (this.#lost.length > 0 || parcel.isOvertaken) this.#repeat(parcel);
       } catch (error) {
         this.#hooks.fail(toError(error));
         await this.#backoff.wait(null, this.#closing.signal);
@@ -324,7 +362,7 @@ export class Outbox {
   async #pack(): Promise<Parcel> {
     const [first] = this.#parcels as [Parcel];
     if (first.request === undefined) {
-      const parcels = this.#takeBatch();
+      const parcels = takeBatch(this.#parcels, this.#requestMax);
       const items = parcels.flatMap((parcel) => parcel.items);
       const ops = packMoves(items.map(({ op }) => op)).map((op) =>
         // The server names the author itself, if this client does not know the person yet.
@@ -349,30 +387,13 @@ export class Outbox {
     return first;
   }
 
-  #takeBatch(): Parcel[] {
-    const taken: Parcel[] = [];
-    let characters = 0;
-    const [first] = this.#parcels as [Parcel];
-    const opOf = (parcel: Parcel) => (parcel.items[0] as Item).op;
-    const kindOf = (op: Operation) => (op.op === 'chat.post' ? 'message' : waitsForOutcome(op));
-    for (const parcel of this.#parcels) {
-      const op = opOf(parcel);
-      characters += JSON.stringify(op).length;
-      const isFull = taken.length >= this.#requestMax || characters > REQUEST_CHARACTERS_MAX;
-      // A refused message refuses its whole request. Only conditional operations wait for their outcomes.
-      const fits = parcel.request === undefined && !isFull && kindOf(op) === kindOf(opOf(first));
-      if (taken.length > 0 && (!fits || op.op === 'chat.post')) break;
-      taken.push(parcel);
-    }
-    return taken;
-  }
-
   async #send(parcel: Parcel): Promise<void> {
     const { key, body, sentMs } = parcel.request as OutboxRequest;
     const ageMs = Date.now() - sentMs;
     // A clock that was set back does not tell the age.
     if (parcel.isUncertain && !(ageMs >= 0 && ageMs < KEY_MS_MAX)) return this.#replaceKey(parcel);
     const waits = parcel.items.some(({ op }) => waitsForOutcome(op));
+    const judgedSeq = this.#judgedSeq;
     try {
       const answer = await this.#requests.sendJson<Answer>('/updates', {
         method: 'POST',
@@ -395,7 +416,10 @@ export class Outbox {
       if (!Number.isFinite(answer.seq))
         throw new WorldkeepError('not_worldkeep', 'The answer to a change has no seq.');
       this.#backoff.reset();
-      this.#accept(parcel, answer);
+      // A world was loaded meanwhile. If the log has lost the change, the same request writes it.
+      if (level === 'queued' && answer.seq <= this.#judgedSeq && judgedSeq < this.#judgedSeq)
+        parcel.isUncertain = true;
+      else this.#accept(parcel, answer);
     } catch (error) {
       if (this.#closing.signal.aborted) return;
       await this.#handleFailure(parcel, toError(error));
@@ -466,14 +490,11 @@ export class Outbox {
     this.#parcels = this.#parcels.filter((other) => other !== parcel);
   }
 
-  /**
-   * The log has lost entries while this request was on its way: it came before them in the order. So its object changes are sent
-   * once more, after them.
-   */
-  #sendAgain(parcel: Parcel): void {
-    if (this.#lost.length === 0 || !this.#kept.includes(parcel)) return;
-    if (parcel.items.some(({ op }) => op.op === 'chat.post' || waitsForOutcome(op))) return;
-    this.#kept = this.#kept.filter((kept) => kept !== parcel);
+  /** Sends object changes once more, after lost ones that came before them in the order. */
+  #repeat(parcel: Parcel): void {
+    const isAccepted = parcel.items.every(({ seq }) => seq !== null);
+    if (this.#options.durability === 'queued' || !isAccepted || !isRepeatable(parcel)) return;
+    this.#forget(parcel);
     this.#lost.push(...this.#split(parcel));
   }
 
@@ -482,7 +503,10 @@ export class Outbox {
     const [item] = parcel.items as [Item];
     if (item.op.op === 'chat.post') {
       try {
-        const posted = await this.#findPosted(item.op, parcel.request?.afterSeq ?? 0);
+        const posted = await findPosted(this.#requests, item.op, {
+          afterSeq: parcel.request?.afterSeq ?? 0,
+          signal: this.#closing.signal,
+        });
         if (posted !== null) return this.#accept(parcel, { seq: posted, durability: 'queued' });
       } catch (error) {
         this.#hooks.fail(toError(error));
@@ -490,19 +514,6 @@ export class Outbox {
       }
     }
     this.#unpack(parcel);
-  }
-
-  async #findPosted(post: Operation & { op: 'chat.post' }, afterSeq: Seq): Promise<Seq | null> {
-    for (let cursor = ''; ; ) {
-      const { items, nextCursor } = await this.#requests.sendJson<{
-        items: { seq: Seq; userId: string | null; text: string }[];
-        nextCursor: string | null;
-      }>(`/chat?limit=200&after=${afterSeq}${cursor}`, { signal: this.#closing.signal });
-      const userId = post.userId ?? this.#requests.subject;
-      const found = items.find((item) => item.userId === userId && item.text === post.text);
-      if (found !== undefined || nextCursor === null) return found?.seq ?? null;
-      cursor = `&cursor=${encodeURIComponent(nextCursor)}`;
-    }
   }
 
   /** Takes a parcel apart: its operations get a new request. */
@@ -520,26 +531,10 @@ export class Outbox {
   }
 }
 
-function handlesOf({ items }: Parcel): Sent[] {
-  return items.flatMap(({ handles }) => handles);
-}
-
 function closed(): WorldkeepError {
   return new WorldkeepError('closed', 'The world was closed first.');
 }
 
 function uncertain(): WorldkeepError {
   return new WorldkeepError('uncertain', 'The log was cut, so nobody knows whether Postgres has the change.');
-}
-
-function waitsForOutcome(op: Operation): boolean {
-  return 'ifSeq' in op && isConditional(op);
-}
-
-/** Whether the same request may succeed later. The server applied it completely or not at all. */
-function isTemporary({ code, status }: WorldkeepError): boolean {
-  // Without a status, there is no answer of the server.
-  if (status === null || code === 'not_worldkeep') return true;
-  // 409: the log of the space is in a Redis that this server does not have.
-  return [401, 408, 409, 429].includes(status) || (status >= 500 && status !== 501);
 }

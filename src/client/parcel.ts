@@ -1,6 +1,11 @@
+import type { Operation } from '../world/operation.ts';
+import { isConditional } from '../world/operation-effects.ts';
 import type { LocalOperation } from './mirror.ts';
 import type { OutboxRecord, OutboxRequest } from './outbox-store.ts';
 import { Sent } from './sent.ts';
+
+/** Characters of one request. The server accepts 1 MiB. */
+const REQUEST_CHARACTERS_MAX = 256 * 1024;
 
 /** An operation in the queue, and the handles of all operations that were merged into it. */
 export interface Item extends LocalOperation {
@@ -14,6 +19,8 @@ export interface Parcel {
   request?: OutboxRequest;
   /** Its request was sent before, and the outcome is not known. */
   isUncertain?: boolean;
+  /** Its request was sent before a lost one is sent again, which may overwrite it. */
+  isOvertaken?: boolean;
 }
 
 export function toRecord({ n, items, request }: Parcel): OutboxRecord {
@@ -28,4 +35,39 @@ export function toParcel({ n, ops, request }: OutboxRecord, end: number): Parcel
   const step = Math.min(1, (end - n) / ops.length);
   const items = ops.map((op, i): Item => ({ n: n + i * step, op, seq: null, handles: [new Sent(op)] }));
   return { n, items, ...(request && { request, isUncertain: true }) };
+}
+
+export function handlesOf({ items }: Parcel): Sent[] {
+  return items.flatMap(({ handles }) => handles);
+}
+
+/** Whether the caller is told what came of the operation. */
+export function waitsForOutcome(op: Operation): boolean {
+  return 'ifSeq' in op && isConditional(op);
+}
+
+/** Whether the parcel only sets fields of objects and avatars, so that it may be applied twice. */
+export function isRepeatable({ items }: Parcel): boolean {
+  return !items.some(({ op }) => op.op === 'chat.post' || waitsForOutcome(op));
+}
+
+/**
+ * The oldest parcels that fit into one request.
+ * @param operationsMax of the request
+ */
+export function takeBatch(parcels: readonly Parcel[], operationsMax: number): Parcel[] {
+  const taken: Parcel[] = [];
+  let characters = 0;
+  const opOf = ({ items }: Parcel) => (items[0] as Item).op;
+  const kindOf = (op: Operation) => (op.op === 'chat.post' ? 'message' : waitsForOutcome(op));
+  for (const parcel of parcels) {
+    const op = opOf(parcel);
+    characters += JSON.stringify(op).length;
+    const isFull = taken.length >= operationsMax || characters > REQUEST_CHARACTERS_MAX;
+    // A refused message refuses its whole request. Only conditional operations wait for their outcomes.
+    const fits = parcel.request === undefined && !isFull && kindOf(op) === kindOf(opOf(parcels[0] as Parcel));
+    if (taken.length > 0 && (!fits || op.op === 'chat.post')) break;
+    taken.push(parcel);
+  }
+  return taken;
 }

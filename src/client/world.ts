@@ -6,7 +6,7 @@ import { Emitter } from './emitter.ts';
 import { toError, WorldkeepError } from './errors.ts';
 import type { LiveMap } from './live-map.ts';
 import { Mirror, type MirrorState, type SentChange } from './mirror.ts';
-import { Outbox } from './outbox.ts';
+import { type Accepted, Outbox } from './outbox.ts';
 import { createMemoryStore, type OutboxStore } from './outbox-store.ts';
 import { Presence } from './presence.ts';
 import { readStream } from './read-stream.ts';
@@ -66,7 +66,7 @@ const PEOPLE_REPEATS_MAX = 8;
 /** Milliseconds after a load in which the server may not know a person yet. */
 const LATE_PEOPLE_MS = 5_000;
 
-/** Milliseconds before a world that shows spilled writes is loaded again. */
+/** Milliseconds before a provisional world is loaded again. */
 const SPILLED_MS = 1_000;
 /** Milliseconds after which a stream is steady: the next failure is a new one. */
 const STEADY_MS = 5_000;
@@ -93,12 +93,14 @@ export class World {
   readonly #backoff = new Backoff();
   #status: WorldStatus = 'connecting';
   #error: WorldkeepError | null = null;
-  /** The loaded state has spilled writes, and this is its seq: what is above it has no place in the order yet. */
+  /** The loaded state is provisional, and this is its seq: what is above it has no place in the order yet. */
   #spilledAbove: Seq | null = null;
   /** The mirror's seq is that of an entry, not only of a state. */
   #isExact = false;
   #isStreaming = false;
   #peopleDueMs = 0;
+  /** Counts requests for people, so that an older answer does not show people who were erased meanwhile. */
+  #peopleOrder = 0;
   #peopleTimer: ReturnType<typeof setTimeout> | null = null;
   readonly #readiness = Promise.withResolvers<World>();
 
@@ -217,8 +219,9 @@ export class World {
   /** The level of the last change of an object. */
   durabilityOf(id: string): Durability {
     const seq = this.objects.get(id)?.seq ?? 0;
-    const others = seq > (this.#spilledAbove ?? seq) ? 'spilled' : 'queued';
-    return this.#mirror.levelOf(id) ?? (seq > this.#outbox.committedSeq ? others : 'committed');
+    const others = this.#spilledAbove === null ? 'queued' : 'spilled';
+    const committedSeq = this.#spilledAbove ?? this.#outbox.committedSeq;
+    return this.#mirror.levelOf(id) ?? (seq > committedSeq ? others : 'committed');
   }
 
   /** Uses another token of the same person from now on, for example after `unauthorized`. @throws WorldkeepError `other_person` */
@@ -306,18 +309,35 @@ export class World {
     });
     if (!Number.isFinite(state.seq) || !Array.isArray(state.objects))
       throw new WorldkeepError('not_worldkeep', 'The answer to a read of the world is no world.');
+    this.#peopleOrder++;
     this.#mirror.load({ ...EMPTY_ANSWER, ...state });
     this.#isExact = false;
-    this.#spilledAbove = state.spilled ? state.seq : null;
-    if (state.spilled) this.#outbox.commit(state.durableSeq);
-    else {
+    this.#spilledAbove = state.spilled === undefined ? null : state.seq;
+    if (this.#spilledAbove === null) {
       // A change may be accepted while the server answers with an older state.
       const seq = Math.max(state.seq, acceptedSeq);
-      this.#outbox.recover(seq, state.durableSeq, (op, seq) => this.#mirror.has(op, seq));
+      const missing = this.#outbox.findMissing(seq, (op, seq) => this.#mirror.has(op, seq));
+      this.#outbox.recover(await this.#findLost(missing), state.durableSeq);
     }
     this.#emitter.emit('seq', this.#mirror.seq);
     this.#readiness.resolve(this);
     this.#loadPeopleSoon(0, LATE_PEOPLE_MS);
+  }
+
+  /** Changes that the world does not show because they were overwritten are still in the log. */
+  async #findLost(missing: Accepted[]): Promise<Accepted[]> {
+    const stored = new Set<Seq>();
+    const last = missing.at(-1)?.seq ?? 0;
+    try {
+      for (let since = (missing[0]?.seq ?? 1) - 1; since < last; ) {
+        const changes = await this.#readChanges(since);
+        for (const { seq } of changes) stored.add(seq);
+        since = changes.at(-1)?.seq ?? last;
+      }
+    } catch (error) {
+      if (toError(error).code !== 'trimmed') throw error;
+    }
+    return missing.filter(({ seq }) => !stored.has(seq));
   }
 
   /** @returns false if the world must be loaded again */
@@ -330,7 +350,7 @@ export class World {
     };
     const isAgain = this.#status === 'offline';
     const startMs = performance.now();
-    await readStream(this.#requests, {
+    const streaming = readStream(this.#requests, {
       since: this.#mirror.seq,
       isExact: this.#isExact,
       signal: AbortSignal.any([this.#closing.signal, ended.signal]),
@@ -346,14 +366,17 @@ export class World {
         // Later events belong to the world that is loaded next.
         if (isReset) return;
         if (event === 'change') await this.#receive(JSON.parse(data));
-        else if (event === 'committed') this.#outbox.commit(JSON.parse(data).seq);
+        else if (event === 'committed' && this.#spilledAbove === null)
+          this.#outbox.commit(JSON.parse(data).seq);
         else if (event === 'presence') {
           this.presence.refresh();
           this.#loadPeopleSoon(0);
         } else if (event === 'reset') reset();
       },
     });
-    this.#isStreaming = false;
+    await streaming.finally(() => {
+      this.#isStreaming = false;
+    });
     const isSteady = performance.now() - startMs >= STEADY_MS;
     if (isSteady) this.#backoff.reset();
     if (!isReset) this.#setStatus('offline');
@@ -370,14 +393,19 @@ export class World {
   /** Reads the entries that the stream did not bring, at least up to a seq. @throws WorldkeepError `trimmed` */
   async #repair(until: Seq): Promise<void> {
     while (this.#mirror.seq < until) {
-      const { changes } = await this.#requests.sendJson<{ changes: Omit<SentChange, 'prev'>[] }>(
-        `/changes?since=${this.#mirror.seq}&limit=1000`,
-        { signal: this.#closing.signal },
-      );
+      const changes = await this.#readChanges(this.#mirror.seq);
       const before = this.#mirror.seq;
       for (const change of changes) if (change.seq > this.#mirror.seq) this.#applyChange(change);
       if (this.#mirror.seq === before) throw new WorldkeepError('trimmed', 'Changes are missing.');
     }
+  }
+
+  async #readChanges(since: Seq): Promise<Omit<SentChange, 'prev'>[]> {
+    const { changes } = await this.#requests.sendJson<{ changes: Omit<SentChange, 'prev'>[] }>(
+      `/changes?since=${since}&limit=1000`,
+      { signal: this.#closing.signal },
+    );
+    return changes;
   }
 
   #applyChange(change: Omit<SentChange, 'prev'>): void {
@@ -395,10 +423,16 @@ export class World {
     this.#peopleDueMs = dueMs;
     this.#peopleTimer = setTimeout(async () => {
       this.#peopleTimer = null;
+      const order = ++this.#peopleOrder;
       const isTaken = await this.#requests
         .sendJson<MirrorState>('/state?include=users,chat', { signal: this.#closing.signal })
         // Provisional seqs would hide later ones.
-        .then((state) => !state.spilled && this.#mirror.loadPeople({ ...EMPTY_ANSWER, ...state }))
+        .then(
+          (state) =>
+            order === this.#peopleOrder &&
+            state.spilled === undefined &&
+            this.#mirror.loadPeople({ ...EMPTY_ANSWER, ...state }),
+        )
         .catch(() => false);
       if (!this.#closing.signal.aborted && (!isTaken || this.#mirror.isIncomplete))
         if (repeat < PEOPLE_REPEATS_MAX) this.#loadPeopleSoon(repeat + 1);
