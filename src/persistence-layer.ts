@@ -402,6 +402,8 @@ export class PersistenceLayer {
   async streamWorldState({ spaceId, ...view }: InSpace & StateView = {}): Promise<{
     seq: Seq;
     rev: number;
+    /** Redis is away, so the lines may miss queued writes. */
+    isProvisional: boolean;
     lines: AsyncGenerator<StateLine>;
   }> {
     return streamState(this.#readContext(spaceId), view);

@@ -39,9 +39,10 @@ export async function getState(c: AppContext): Promise<Response> {
     if (c.req.method === 'HEAD') return c.body(null, 200, headersOf(version));
   }
   if (type === NDJSON) {
-    const { lines, ...version } = await worlds.streamWorldState({ spaceId, ...view });
+    const { lines, isProvisional, ...version } = await worlds.streamWorldState({ spaceId, ...view });
     await c.get('settleLimit')();
-    return c.body(streamLines(c, lines), 200, headersOf(version));
+    const { ETag, ...headers } = headersOf(version);
+    return c.body(streamLines(c, lines), 200, { ...headers, ...(!isProvisional && { ETag }) });
   }
   const maxStaleMs = readMaxStale(c.req.header('Cache-Control'));
   const state = await worlds.renderWorldState({ spaceId, version: known, maxStaleMs, ...view });

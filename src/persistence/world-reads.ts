@@ -1,6 +1,6 @@
 import type { LogAddress } from '../log/log-stores.ts';
 import type { Defer } from '../log/space-log.ts';
-import { spilledUnsettled } from '../state/read-spilled.ts';
+import { versionUnsettled } from '../state/read-spilled.ts';
 import { findShownAssets, isComplete } from '../state/shown-assets.ts';
 import type { SpaceState, Version } from '../state/space-state.ts';
 import { writeState } from '../state/state-text.ts';
@@ -28,7 +28,7 @@ export interface ReadContext {
 export interface RenderedState extends Version {
   status: 'state';
   text: string;
-  /** False: it shows spilled writes, or Postgres could not tell who somebody is, or what a model is. Later the same version has more. */
+  /** False: it is provisional, or Postgres could not tell who somebody is, or what a model is. Later the same version has more. */
   isWhole: boolean;
   /** Milliseconds for which it may have been out of date. */
   ageMs: number;
@@ -41,25 +41,28 @@ export async function renderState(
 ): Promise<RenderedState | ({ status: 'same'; ageMs: number } & Version)> {
   const { selection, include } = readView(view);
   const { store, state, address, defer } = context;
+  let mark: { spilled?: number } = {};
   if (state !== null) {
     const outcome = await state.read(address, { version, maxStaleMs, defer });
     if (outcome.status === 'same') return outcome;
     if (outcome.status === 'state') {
-      const { spilled = 0, view, durableSeq } = outcome;
-      const seq = spilled > 0 ? durableSeq : view.seq;
+      const { spilled, view, durableSeq } = outcome;
+      const isProvisional = spilled !== undefined;
+      const seq = isProvisional ? durableSeq : view.seq;
       const { rev } = outcome.metadata;
-      // A state with spilled writes has no ETag: they have no place in the order yet.
-      const isWhole = spilled === 0 && isComplete(outcome);
+      // A provisional state has no ETag: spilled writes have no place in the order yet, and queued ones may be missing.
+      const isWhole = !isProvisional && isComplete(outcome);
       const text = writeState(outcome, include, selection.region);
       return { status: 'state', seq, rev, text, isWhole, ageMs: outcome.ageMs };
     }
+    if (outcome.isProvisional) mark = { spilled: 0 };
   }
   const world = await store.loadWorld(address.tenantId, address.spaceId, selection);
   if (world === null) throw notFound('this space');
   const { rev, space, seq, durableSeq, ...parts } = world;
   const included = STATE_PARTS.flatMap((part) => (include.has(part) ? [[part, parts[part]]] : []));
-  const text = JSON.stringify({ space, seq, durableSeq, ...Object.fromEntries(included) });
-  return { status: 'state', seq, rev, text, isWhole: true, ageMs: 0 };
+  const text = JSON.stringify({ space, seq, durableSeq, ...mark, ...Object.fromEntries(included) });
+  return { status: 'state', seq, rev, text, isWhole: mark.spilled === undefined, ageMs: 0 };
 }
 
 /** The same as it is held; a list that was not asked for is empty. */
@@ -76,17 +79,17 @@ export async function loadState(
 export async function streamState(
   context: ReadContext,
   view: StateView,
-): Promise<Version & { lines: AsyncGenerator<StateLine> }> {
+): Promise<Version & { isProvisional: boolean; lines: AsyncGenerator<StateLine> }> {
   const { selection, include } = readView(view);
   const { store, state, address, defer } = context;
-  await state?.waitUntilCommitted(address, defer);
+  const isProvisional = (await state?.waitUntilCommitted(address, defer)) === 'away';
   const reader = await store.streamWorld(address.tenantId, address.spaceId, {
     ...selection,
     withAllChat: include.has('chat'),
   });
   if (reader === null) throw notFound('this space');
   const { seq, rev, parts } = reader;
-  return { seq, rev, lines: writeStateLines(parts, include) };
+  return { seq, rev, isProvisional, lines: writeStateLines(parts, include, { isProvisional }) };
 }
 
 /** Whether the state shows a model or a media file. */
@@ -95,17 +98,18 @@ export async function referencesAsset(
   kind: 'model' | 'media',
   id: string,
 ): Promise<boolean> {
-  const outcome = (await state?.read(address, { defer })) ?? { status: 'elsewhere' };
-  if (outcome.status !== 'state') return store.referencesAsset(address.tenantId, address.spaceId, kind, id);
+  const outcome = (await state?.read(address, { defer })) ?? null;
+  if (outcome?.status !== 'state') return store.referencesAsset(address.tenantId, address.spaceId, kind, id);
   return findShownAssets(outcome)[kind === 'model' ? 'models' : 'media'].has(id);
 }
 
 /** The parts of a state's ETag, without the state. */
 export async function readVersion({ store, state, address, defer }: ReadContext): Promise<Version> {
-  const outcome = (await state?.read(address, { version: 'any', defer })) ?? { status: 'elsewhere' };
-  if (outcome.status === 'same') return { seq: outcome.seq, rev: outcome.rev };
-  if (outcome.status === 'state' && outcome.spilled) throw spilledUnsettled();
-  if (outcome.status === 'state') return { seq: outcome.view.seq, rev: outcome.metadata.rev };
+  const outcome = (await state?.read(address, { version: 'any', defer })) ?? null;
+  if (outcome?.status === 'same') return { seq: outcome.seq, rev: outcome.rev };
+  if (outcome?.status === 'state' && outcome.spilled === undefined)
+    return { seq: outcome.view.seq, rev: outcome.metadata.rev };
+  if (outcome?.status === 'state' || outcome?.isProvisional) throw versionUnsettled();
   const version = await store.loadStateVersion(address.tenantId, address.spaceId);
   if (version === null) throw notFound('this space');
   return version;

@@ -13,6 +13,7 @@ export async function readWithSpilled(
   { loader, options }: Pick<StateParts, 'loader' | 'options'>,
   address: LogAddress,
   requests: readonly KeptRequest[],
+  { isProvisional }: { isProvisional: boolean },
 ): Promise<StateOutcome> {
   const loaded = await loader.loadWorld(address, options.worldCharactersMax);
   if (loaded === null) throw notFound('this space');
@@ -24,7 +25,9 @@ export async function readWithSpilled(
   const waiting = requests.filter((request) => !isCommitted(request, seq));
   view.fold(readSpilledEntries(waiting, seq));
   await completeMetadata(loader, address, { view, metadata });
-  return { status: 'state', view, metadata, durableSeq: seq, ageMs: 0, spilled: waiting.length };
+  const spilled = waiting.length;
+  const mark = isProvisional || spilled > 0 ? { spilled } : {};
+  return { status: 'state', view, metadata, durableSeq: seq, ageMs: 0, ...mark };
 }
 
 /** Of a read in a process that holds writes of the space in its memory. */
@@ -33,6 +36,15 @@ export function heldUnsettled(): AppError {
     'state_unsettled',
     'Some writes of this space are still in the memory of the server, because both stores were away. Retry later.',
     { retryAfterSeconds: 2 },
+  );
+}
+
+/** Of the tag of a state while Redis is away. */
+export function versionUnsettled(): AppError {
+  return new AppError(
+    'state_unsettled',
+    'Redis is away, so nobody knows the newest version of this state. Retry later, or read the state without a condition.',
+    { retryAfterSeconds: 5 },
   );
 }
 

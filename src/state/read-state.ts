@@ -21,6 +21,13 @@ const OTHERS_MS_MAX = 5_000;
 const OPENING_MS_MAX = 500;
 const POLL_FIRST_MS = 5;
 const POLL_MS_MAX = 50;
+/**
+ * Pauses of a reader between its questions, in the first moments of an outage: a connection may be made again, and a breaker may close.
+ * Nobody asks again in an outage that is older, or after so many milliseconds.
+ */
+const AWAY_PAUSES_MS = [50, 150, 300, 600, 300];
+const AWAY_MS = 3_000;
+const ASKING_MS_MAX = 6_000;
 /** Loads of one reader: a world that is replaced over and over is given up behind these. */
 const LOADS_MAX = 4;
 
@@ -73,15 +80,16 @@ class StateReading {
       const reply = await this.#ask();
       switch (reply.status) {
         case 'away':
-          return { status: 'elsewhere' };
+          return { status: 'elsewhere', isProvisional: true };
+        case 'elsewhere':
+          return this.#readElsewhere(reply.last);
         case 'same':
           this.#count();
           this.#renewMetadata(reply);
           this.#noteCurrent(reply);
           return { status: 'same', seq: reply.seq, rev: reply.rev, ageMs: 0 };
         case 'large':
-          await waitUntilCommitted(this.#parts, this.#address, { seq: reply.last, defer: this.#defer });
-          return { status: 'elsewhere' };
+          return this.#readElsewhere(reply.last);
         case 'cold':
         case 'deleted':
           // Opening takes a moment. If the space does not exist, each of many readers finds that out by itself.
@@ -90,7 +98,7 @@ class StateReading {
           break;
         case 'missing':
           if (reply.isChosen || this.#isTired()) {
-            if ((await this.#load(reply)) === 'too_large') return { status: 'elsewhere' };
+            if ((await this.#load(reply)) === 'too_large') return this.#readElsewhere(reply.last);
           } else await pause(delayMs);
           break;
         case 'state': {
@@ -107,7 +115,8 @@ class StateReading {
     if (held !== null && held.view.seq === seq && held.metadata.rev === rev) held.currentMs = this.#askedMs;
   }
 
-  async #ask(): Promise<StateReply | { status: 'away' }> {
+  /** @returns `elsewhere` if only this answer of Redis does not come: it may be too large */
+  async #ask(): Promise<StateReply | { status: 'away' } | { status: 'elsewhere'; last: Seq | null }> {
     this.#askedMs = this.#parts.options.now();
     const { hits, misses } = this.#takeCounts();
     const held = this.#held;
@@ -120,17 +129,30 @@ class StateReading {
       hits,
       misses,
     };
-    const { store, log } = this.#parts;
-    const reply = await orAway(store.read(this.#address, request));
-    if (reply !== 'away') return reply;
+    const { store, log, outage, options } = this.#parts;
     // One lost answer does not make Redis away, and Postgres may be behind acknowledged writes.
-    const ends = await orAway(log.readEnds(this.#address));
-    if (ends === 'away') return { status: 'away' };
-    const again = await orAway(store.read(this.#address, request));
-    if (again !== 'away') return again;
-    if (ends.last !== null)
-      await waitUntilCommitted(this.#parts, this.#address, { seq: ends.last, defer: this.#defer });
+    for (const pauseMs of [...AWAY_PAUSES_MS, null]) {
+      const reply = await orAway(store.read(this.#address, request));
+      const ends = reply === 'away' ? await orAway(log.readEnds(this.#address)) : null;
+      if (reply !== 'away' || ends !== 'away') outage.sinceMs = null;
+      if (reply !== 'away') return reply;
+      if (ends !== 'away' && ends !== null) {
+        const again = await orAway(store.read(this.#address, request));
+        return again === 'away' ? { status: 'elsewhere', last: ends.last } : again;
+      }
+      const nowMs = options.now();
+      outage.sinceMs ??= nowMs;
+      const isOld = nowMs > outage.sinceMs + AWAY_MS || nowMs > this.#askedMs + ASKING_MS_MAX;
+      if (pauseMs === null || isOld) break;
+      await options.pause(pauseMs);
+    }
     return { status: 'away' };
+  }
+
+  async #readElsewhere(seq: Seq | null): Promise<StateOutcome> {
+    if (seq === null) return { status: 'elsewhere', isProvisional: false };
+    const outcome = await waitUntilCommitted(this.#parts, this.#address, { seq, defer: this.#defer });
+    return { status: 'elsewhere', isProvisional: outcome === 'away' };
   }
 
   /** Whether others are not waited for any more. */
@@ -178,7 +200,6 @@ class StateReading {
       if (loaded === null) throw notFound('this space');
       if (loaded === 'too_large') {
         this.#defer(store.keepLarge(this.#address, incarnation, missing.last).catch(() => undefined));
-        await waitUntilCommitted(this.#parts, this.#address, { seq: missing.last, defer: this.#defer });
         return 'too_large';
       }
       const { metadata, objects, avatars, chat, seq } = loaded;

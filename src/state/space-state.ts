@@ -68,11 +68,12 @@ export class SpaceState {
       views: new ViewCache(options.viewCharactersMax ?? LIMITS.viewCharactersMax),
       counts: new LRUCache({ max: COUNTED_TENANTS_MAX }),
       changedMs: new LRUCache({ max: COUNTED_TENANTS_MAX }),
+      outage: { sinceMs: null },
     };
   }
 
   /**
-   * The state as it is now: everything that was acknowledged before the call is in it.
+   * The state as it is now: everything that was acknowledged before the call is in it, unless it is provisional.
    * @param version `same` is the answer if the state is this one; `any`: always, with the current version
    * @param maxStaleMs accepts an older state, at no command: one that was the newest up to this many milliseconds ago
    * @throws not_found; state_unsettled if a staged world is not drained in time; store_unavailable if there is no cached state
@@ -89,12 +90,18 @@ export class SpaceState {
     const stale = maxStaleMs > 0 && version !== 'any' ? this.#readHeld(address, version, maxStaleMs) : null;
     if (stale !== null) return stale;
     const isWaiting = await this.#returnSpilled(address, defer);
-    if (this.#keeps && !isWaiting) {
-      const outcome = await readState(this.#parts, address, version, defer);
-      if (outcome.status !== 'elsewhere') return outcome;
-    } else await waitUntilCommitted(this.#parts, address, { defer });
+    const outcome =
+      this.#keeps && !isWaiting
+        ? await readState(this.#parts, address, version, defer)
+        : await this.#readElsewhere(address, defer);
+    if (outcome.status !== 'elsewhere') return outcome;
     const spilled = await this.#listSpilled(address);
-    return spilled.length === 0 ? { status: 'elsewhere' } : readWithSpilled(this.#parts, address, spilled);
+    return spilled.length === 0 ? outcome : readWithSpilled(this.#parts, address, spilled, outcome);
+  }
+
+  async #readElsewhere(address: LogAddress, defer: Defer): Promise<StateOutcome> {
+    const outcome = await waitUntilCommitted(this.#parts, address, { defer });
+    return { status: 'elsewhere', isProvisional: outcome === 'away' };
   }
 
   /**
@@ -140,14 +147,16 @@ export class SpaceState {
   }
 
   /**
-   * Resolves when Postgres has everything that the log had at the call, or when Redis is away. A caller that then reads Postgres reads
-   * every earlier acknowledged write. @throws state_unsettled after 8 s, or if writes wait for Redis
+   * Resolves when Postgres has everything that the log had at the call. A caller that then reads Postgres reads every earlier
+   * acknowledged write. @returns `away` if Redis is: then it may miss queued writes
+   * @throws state_unsettled after 8 s, or if writes wait for Redis
    */
-  async waitUntilCommitted(address: LogAddress, defer: Defer): Promise<void> {
+  async waitUntilCommitted(address: LogAddress, defer: Defer): Promise<'committed' | 'away'> {
     const isWaiting = await this.#returnSpilled(address, defer);
     const outcome = await waitUntilCommitted(this.#parts, address, { defer });
     const mayWait = isWaiting || outcome === 'away';
     if (mayWait && (await this.#listSpilled(address)).length > 0) throw spilledUnsettled();
+    return outcome;
   }
 
   /** Writes a stale snapshot again. Nobody waits for it: a failure is reported as an event. */

@@ -43,8 +43,8 @@ export interface Version {
 export type StateOutcome =
   /**
    * To be shown before anything else is awaited: the view moves on with other reads. `durableSeq`: what Postgres has, as far
-   * as Redis knows. `ageMs`: for how long it may have been out of date; 0 of one that was read now. `spilled`: requests that the
-   * state shows although they have no place in the order yet. Then its seq is `durableSeq`.
+   * as Redis knows. `ageMs`: for how long it may have been out of date; 0 of one that was read now. `spilled` marks a provisional
+   * state, whose seq is `durableSeq`: it shows so many requests that have no place in the order yet, and may miss queued writes.
    */
   | {
       status: 'state';
@@ -55,8 +55,11 @@ export type StateOutcome =
       spilled?: number;
     }
   | ({ status: 'same'; ageMs: number } & Version)
-  /** It is to be read from Postgres: the world is too large for a snapshot, nothing is kept, or Redis is away. */
-  | { status: 'elsewhere' };
+  /**
+   * It is to be read from Postgres: the world is too large for a snapshot, nothing is kept, or Redis is away. `isProvisional`: Redis
+   * is away, so nobody knows whether Postgres has every acknowledged write.
+   */
+  | { status: 'elsewhere'; isProvisional: boolean };
 
 /** Values by name, of which those used longest ago are forgotten. */
 interface Memory<Value> {
@@ -77,6 +80,10 @@ export interface StateParts {
   views: ViewCache;
   /** When this process last changed data of a tenant's states outside of its logs, in milliseconds since 1970. */
   changedMs: Memory<number>;
+  outage: {
+    /** When Redis first gave no answer, in milliseconds since 1970; null: it answers. */
+    sinceMs: number | null;
+  };
   /** Of each tenant, what is to be counted and when that was last sent. */
   counts: Memory<{ hits: number; misses: number; sentMs: number }>;
 }

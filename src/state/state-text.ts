@@ -10,12 +10,12 @@ type Shown = Pick<Extract<StateOutcome, { status: 'state' }>, 'view' | 'metadata
 
 /** A state as JSON. Objects go out as they are held; the rest is small. */
 export function writeState(
-  { view, metadata, durableSeq, spilled = 0 }: Shown,
+  { view, metadata, durableSeq, spilled }: Shown,
   include: ReadonlySet<StatePart>,
   region?: Region,
 ): string {
   const { space, assets } = metadata;
-  const seq = spilled > 0 ? durableSeq : view.seq;
+  const seq = spilled === undefined ? view.seq : durableSeq;
   const texts = listObjects(view, region);
   const shownAssets = findShownAssets({ view, metadata }, region && texts);
   const { createdAt, updatedAt, ...rest } = space;
@@ -29,7 +29,7 @@ export function writeState(
   ];
   const members = lists.flatMap(([part, write]) => (include.has(part) ? [`"${part}":${write()}`] : []));
   const head = `"space":${JSON.stringify(shown)},"seq":${seq},"durableSeq":${durableSeq}`;
-  const mark = spilled > 0 ? [`"spilled":${spilled}`] : [];
+  const mark = spilled === undefined ? [] : [`"spilled":${spilled}`];
   return `{${[head, ...mark, ...members].join(',')}}`;
 }
 

@@ -16,10 +16,10 @@ export type LineCounts = Partial<Record<'object' | 'gone' | 'user' | 'model' | '
  * One line of a state as NDJSON. The space comes first, then its objects. If the world changed meanwhile, `moved` and
  * the changes follow. Then come the other kinds, and `end`. Messages are complete, oldest first. A line replaces an
  * earlier line of its kind and id, and `gone` deletes an object. The result is the world at the seq of `end`. Without
- * `end` it is incomplete.
+ * `end` it is incomplete. A space with `spilled` may miss writes that are queued in Redis, which is away.
  */
 export type StateLine =
-  | ({ kind: 'space'; durableSeq: Seq } & Space)
+  | ({ kind: 'space'; durableSeq: Seq; spilled?: number } & Space)
   | ({ kind: 'object' } & WorldObject)
   | { kind: 'moved'; seq: Seq }
   | { kind: 'gone'; id: string }
@@ -95,6 +95,7 @@ export type WorldItem =
 export async function* writeStateLines(
   parts: AsyncIterable<WorldPart>,
   include: ReadonlySet<StatePart>,
+  { isProvisional = false }: { isProvisional?: boolean } = {},
 ): AsyncGenerator<StateLine> {
   const counts: LineCounts = include.has('objects') ? { object: 0 } : {};
   const counted = <Line extends StateLine & { kind: keyof LineCounts }>(line: Line): Line => {
@@ -106,7 +107,7 @@ export async function* writeStateLines(
     const text = JSON.stringify(space);
     if (text === shown) return [];
     shown = text;
-    return [{ kind: 'space', ...space, durableSeq: space.seq }];
+    return [{ kind: 'space', ...space, durableSeq: space.seq, ...(isProvisional && { spilled: 0 }) }];
   };
   for await (const part of parts) {
     if (part.kind === 'begin') yield* showSpace(part.space);

@@ -13,7 +13,11 @@ import { writeFileWhole, writeStdout } from '../write-output.ts';
 
 const SHOWN_MAX = 10;
 
-const stateSchema = z.object({ seq: z.number(), objects: z.array(z.object({ id: z.string() })) });
+const stateSchema = z.object({
+  seq: z.number(),
+  objects: z.array(z.object({ id: z.string() })),
+  spilled: z.number().optional(),
+});
 
 export const exportCommand = defineCommand({
   name: 'export',
@@ -68,11 +72,9 @@ export const exportCommand = defineCommand({
 
 /** The bytes are written as they came; they are read only to know that they are a whole state. */
 function readState(bytes: Uint8Array): { objects: number; seq: number } {
+  let state: z.infer<typeof stateSchema>;
   try {
-    const { objects, seq } = stateSchema.parse(
-      JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes)),
-    );
-    return { objects: objects.length, seq };
+    state = stateSchema.parse(JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes)));
   } catch (cause) {
     throw new CommandError(
       'unexpected_answer',
@@ -81,6 +83,12 @@ function readState(bytes: Uint8Array): { objects: number; seq: number } {
       cause,
     );
   }
+  if (state.spilled !== undefined)
+    throw new CommandError(
+      'state_unsettled',
+      'the server cannot reach its Redis, so the file would lack the newest writes: export again when Redis is back',
+    );
+  return { objects: state.objects.length, seq: state.seq };
 }
 
 /**
