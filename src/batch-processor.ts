@@ -1,16 +1,12 @@
+import { type BatchEventResult, BatchEvents } from './batch-events.ts';
+import { BATCH_TYPES, type BatchType, readItem, readType } from './batch-input.ts';
 import { type AppendAnswer, BatchOutcomes, type NoEffectAt, type ReadNoEffects } from './batch-outcomes.ts';
+import { findLane, isPosted, type RoundItem, takeRound } from './batch-rounds.ts';
 import type { EventCounts } from './events/event-log.ts';
 import { pause } from './helpers/time.ts';
-import { checkOperations } from './world/check-operations.ts';
 import { AppError } from './world/errors.ts';
 import type { WorldEvent } from './world/event.ts';
-import { checkEvents } from './world/event-schema.ts';
-import { LIMITS } from './world/limits.ts';
-import { isMove } from './world/move.ts';
 import type { Operation, OperationStatus } from './world/operation.ts';
-import { findKind } from './world/operation-effects.ts';
-import { checkId } from './world/schemas.ts';
-import { readThreeValues } from './world/three-values.ts';
 import type { Seq } from './world/types.ts';
 
 /** The part of PersistenceLayer that BatchProcessor needs. */
@@ -53,23 +49,6 @@ export interface BatchOptions {
 }
 
 /**
- * The types of `add`. `chatMessages`: `{userId?, text, kind?, id?}` posts a message. `objectUpdates`: `{objectId, …fields}` changes the given fields of an object. `objectSaves`: the same,
- * for a whole object. `objectDeletes`: `{objectId}`. `userUpdates`: `{userId, position?, rotation?, properties?}` moves an avatar.
- * `operations`: `{op, id, …}`, as the API has them. Each may name its `spaceId` and its `updatedBy`. `events`: `{type, id?, spaceId?, userId?,
- * at?, data?}` is an event for analysts, and no part of a world.
- */
-export const BATCH_TYPES = [
-  'objectUpdates',
-  'objectSaves',
-  'objectDeletes',
-  'userUpdates',
-  'chatMessages',
-  'operations',
-  'events',
-] as const;
-export type BatchType = (typeof BATCH_TYPES)[number];
-
-/**
  * Where an operation is. `queued`: in the log, to be committed. `committed`: in Postgres. `spilled`: Redis is away, and the operation
  * waits in Postgres for its place in the log. `memory`: Postgres is away too, and the operation waits in the memory of the server.
  */
@@ -107,22 +86,8 @@ export interface BatchStats {
   events: EventCounts;
 }
 
-/** The counts of a request with events. The added event is one of them. */
-export type BatchEventResult = EventCounts;
-
-interface EventItem {
-  event: WorldEvent;
-  resolve: (result: BatchEventResult) => void;
-  reject: (error: unknown) => void;
-}
-
-interface Item {
+interface Item extends RoundItem {
   type: Exclude<BatchType, 'events'>;
-  operation: Operation;
-  /** Of its JSON, in characters. */
-  bytes: number;
-  spaceId: string;
-  actor: string | null;
   addedMs: number;
   resolve: (result: BatchResult) => void;
   reject: (error: unknown) => void;
@@ -135,8 +100,6 @@ const SHUTDOWN_MS = 10_000;
 const RETRY_FIRST_MS = 100;
 const RETRY_MS_MAX = 5_000;
 const RETRY_TOTAL_MS_MAX = 1_800_000;
-/** Authors whose operations are appended side by side. */
-const AUTHORS_AT_ONCE_MAX = 32;
 
 /**
  * Collects operations for up to 100 ms or 100 items, and appends them in one call for each author. After a lost answer it sends the
@@ -154,16 +117,13 @@ export class BatchProcessor {
   /** Operations of all types that were added and not sent yet. */
   #queue: Item[] = [];
   #timer: ReturnType<typeof setTimeout> | undefined;
-  #eventTimer: ReturnType<typeof setTimeout> | undefined;
+  readonly #events: BatchEvents;
   /** By lane, the items that the next append takes: see `findLane`. */
   readonly #waiting = new Map<string, Item[]>();
   /** Being appended, or waiting to be tried again. */
   readonly #underWay = new Set<Promise<void>>();
   /** Each ends a pause before its time. */
   readonly #pauses = new Set<() => void>();
-  /** Events that were added and not sent yet. */
-  #events: EventItem[] = [];
-  readonly #eventCounts: EventCounts = { accepted: 0, duplicates: 0, dropped: 0 };
   #held = 0;
   #endMs = Number.POSITIVE_INFINITY;
   #isClosed = false;
@@ -186,9 +146,16 @@ export class BatchProcessor {
       pause,
       ...options,
     };
+    const { tenantId, flushMs, itemsMax, now } = this.#options;
+    this.#events = new BatchEvents({
+      send: (input) => sink.forTenant(tenantId, null).appendEvents(input),
+      flushMs,
+      itemsMax,
+      now,
+    });
     this.#outcomes = new BatchOutcomes({
       readNoEffects: readNoEffects ?? null,
-      now: this.#options.now,
+      now,
       onNoEffect: ({ type, actor, operation }, at) => onNoEffect?.({ type, actor, operation, ...at }),
     });
   }
@@ -202,7 +169,7 @@ export class BatchProcessor {
   add(type: Exclude<BatchType, 'events'>, operation: unknown): Promise<BatchResult>;
   add(type: string, operation: unknown): Promise<BatchResult | BatchEventResult>;
   add(type: string, operation: unknown): Promise<BatchResult | BatchEventResult> {
-    if (type === 'events') return this.#addEvent(operation);
+    if (type === 'events') return this.#events.add(operation);
     const { promise, resolve, reject } = Promise.withResolvers<BatchResult>();
     // Game servers often do not await this. A rejection must not end their process.
     promise.catch(() => undefined);
@@ -218,13 +185,13 @@ export class BatchProcessor {
   /** Appends what is held of a type, and of the others what was added before it; resolves when it has been taken or refused. */
   async flush(type: string): Promise<void> {
     const known = readType(type);
-    if (known === 'events') this.#sendEvents();
+    if (known === 'events') this.#events.send();
     else this.#send(this.#queue.findLastIndex((item) => item.type === known) + 1);
     await this.#settle();
   }
 
   async flushAll(): Promise<void> {
-    this.#sendEvents();
+    this.#events.send();
     this.#send(this.#queue.length);
     await this.#settle();
   }
@@ -232,16 +199,16 @@ export class BatchProcessor {
   getStats(): BatchStats {
     const queues = Object.fromEntries(BATCH_TYPES.map((type) => [type, 0])) as Record<BatchType, number>;
     for (const { type } of this.#queue) queues[type]++;
-    queues.events = this.#events.length;
+    queues.events = this.#events.size;
     return {
       processed: this.#processed,
       queued: this.#held,
-      failed: this.#failed,
+      failed: this.#failed + this.#events.failed,
       noEffect: this.#outcomes.count,
       batches: this.#batches,
       averageLatency: this.#processed === 0 ? 0 : this.#latencyMsSum / this.#processed,
       queues,
-      events: { ...this.#eventCounts },
+      events: this.#events.counts,
     };
   }
 
@@ -256,54 +223,13 @@ export class BatchProcessor {
    */
   async shutdown(): Promise<void> {
     this.#isClosed = true;
+    this.#events.close();
     this.#outcomes.end();
     this.#endMs = Math.min(this.#endMs, this.#options.now() + this.#options.shutdownTimeoutMs);
     for (const wake of this.#pauses) wake();
     await this.flushAll();
     if (this.#lost > 0)
       throw new AppError('store_unavailable', `${this.#lost} operations could not be stored before the end.`);
-  }
-
-  #addEvent(input: unknown): Promise<BatchEventResult> {
-    const { promise, resolve, reject } = Promise.withResolvers<BatchEventResult>();
-    promise.catch(() => undefined);
-    try {
-      if (this.#isClosed) throw new AppError('conflict', 'This BatchProcessor has been shut down.');
-      const [event] = checkEvents({ events: [input] }, { nowMs: this.#options.now() });
-      // The caller's own object may be changed before it is sent.
-      this.#events.push({ event: structuredClone(event as WorldEvent), resolve, reject });
-      if (this.#events.length >= this.#options.itemsMax) this.#sendEvents();
-      else this.#eventTimer ??= setTimeout(() => this.#sendEvents(), this.#options.flushMs);
-    } catch (error) {
-      this.#failed++;
-      reject(error);
-    }
-    return promise;
-  }
-
-  /** Sends them once: events are dropped rather than held. */
-  #sendEvents(): void {
-    clearTimeout(this.#eventTimer);
-    this.#eventTimer = undefined;
-    while (this.#events.length > 0) {
-      const sending = this.#appendEvents(this.#events.splice(0, LIMITS.eventsPerRequestMax));
-      this.#underWay.add(sending);
-      void sending.finally(() => this.#underWay.delete(sending));
-    }
-  }
-
-  async #appendEvents(items: EventItem[]): Promise<void> {
-    try {
-      const sink = this.#sink.forTenant(this.#options.tenantId, null);
-      const counts = await sink.appendEvents({ events: items.map(({ event }) => event) });
-      this.#eventCounts.accepted += counts.accepted;
-      this.#eventCounts.duplicates += counts.duplicates;
-      this.#eventCounts.dropped += counts.dropped;
-      for (const { resolve } of items) resolve(counts);
-    } catch (error) {
-      this.#failed += items.length;
-      for (const { reject } of items) reject(error);
-    }
   }
 
   #take(type: string, input: unknown, settle: Pick<Item, 'resolve' | 'reject'>): void {
@@ -420,47 +346,8 @@ export class BatchProcessor {
   }
 
   async #settle(): Promise<void> {
-    await Promise.all(this.#underWay);
+    await Promise.all([...this.#underWay, this.#events.settle()]);
   }
-}
-
-/** Items of one lane are appended in order. The messages of each person have a lane, because a message may be refused. */
-function findLane(item: Item): string {
-  const { operation, spaceId } = item;
-  return operation.op === 'chat.post' ? `${spaceId} ${operation.userId ?? ''}` : spaceId;
-}
-
-function isPosted({ operation }: Item): boolean {
-  return operation.op === 'chat.post';
-}
-
-/**
- * Takes operations from the front, by author: up to one request each. An author's operations stop before an object that another author
- * has written in this round.
- */
-function takeRound(waiting: Item[]): Item[][] {
-  const [next] = waiting;
-  // A message that is refused takes no other with it.
-  if (next !== undefined && isPosted(next)) return [waiting.splice(0, 1)];
-  const groups = new Map<string | null, Item[]>();
-  const writers = new Map<string, string | null>();
-  let count = 0;
-  let bytes = 0;
-  for (const item of waiting) {
-    const { operation, actor } = item;
-    const written = `${findKind(operation)} ${operation.id}`;
-    const group = groups.get(actor);
-    bytes += item.bytes;
-    if (count === LIMITS.opsPerRequestMax || (count > 0 && bytes > LIMITS.updatesBodyBytesMax)) break;
-    if (writers.has(written) && writers.get(written) !== actor) break;
-    if (group === undefined && groups.size === AUTHORS_AT_ONCE_MAX) break;
-    writers.set(written, actor);
-    if (group === undefined) groups.set(actor, [item]);
-    else group.push(item);
-    count++;
-  }
-  waiting.splice(0, count);
-  return [...groups.values()];
 }
 
 /** Whether the same may succeed later, with nothing changed. */
@@ -469,59 +356,4 @@ function isPassing(error: unknown): boolean {
     error instanceof AppError &&
     ['store_unavailable', 'backlog_full', 'rate_limited', 'write_queued'].includes(error.code)
   );
-}
-
-function readType(type: string): BatchType {
-  const known = BATCH_TYPES.find((candidate) => candidate === type);
-  if (known !== undefined) return known;
-  throw invalid('/type', `must be one of ${BATCH_TYPES.join(', ')}`);
-}
-
-const OP_OF = {
-  objectUpdates: 'patch',
-  objectSaves: 'put',
-  objectDeletes: 'delete',
-  userUpdates: 'user.patch',
-  chatMessages: 'chat.post',
-} as const;
-
-function readItem(
-  type: Item['type'],
-  input: unknown,
-): { spaceId: string | undefined; actor: string | null; operation: Operation; bytes: number } {
-  if (typeof input !== 'object' || input === null || Array.isArray(input))
-    throw invalid('', 'must be an object');
-  const { spaceId, updatedBy, objectId, userId, ...fields } = readThreeValues(input) as Record<
-    string,
-    unknown
-  >;
-  const isMessage = type === 'chatMessages' || fields.op === 'chat.post';
-  const operation =
-    type === 'operations'
-      ? { ...fields, ...(isMessage && userId !== undefined && { userId }) }
-      : type === 'chatMessages'
-        ? { ...fields, op: OP_OF[type], userId: userId ?? null }
-        : { ...fields, op: OP_OF[type], id: (type === 'userUpdates' ? userId : objectId) ?? fields.id };
-  const [checked] = checkOperations({ ops: [operation] });
-  if (checked === undefined || isMove(checked))
-    throw invalid(
-      '/op',
-      'must be an operation on one object or person: they are sent together as moves anyway',
-    );
-  const text = JSON.stringify(checked);
-  return {
-    spaceId: spaceId === undefined ? undefined : checkId(spaceId, '/spaceId'),
-    actor: readActor(updatedBy ?? (isMessage ? userId : null)),
-    // The caller's own objects may be changed before it is sent.
-    operation: JSON.parse(text) as Operation,
-    bytes: text.length,
-  };
-}
-
-function readActor(id: unknown): string | null {
-  return id === undefined || id === null ? null : checkId(id, '/updatedBy');
-}
-
-function invalid(path: string, message: string): AppError {
-  return new AppError('validation_failed', 'The input is not valid.', { errors: [{ path, message }] });
 }

@@ -371,13 +371,9 @@ function invalidOption(name: string, message: string): AppError {
   });
 }
 
-export type {
-  BatchEventResult,
-  BatchNoEffect,
-  BatchResult,
-  BatchStats,
-  BatchType,
-} from './batch-processor.ts';
+export type { BatchEventResult } from './batch-events.ts';
+export type { BatchType } from './batch-input.ts';
+export type { BatchNoEffect, BatchResult, BatchStats } from './batch-processor.ts';
 export type { ActionDecision, CacheStats } from './cache-manager.ts';
 export { Config, parseConfig } from './config.ts';
 export type { EventCounts } from './events/event-log.ts';

@@ -1,12 +1,10 @@
 import * as z from 'zod';
 import type { IssuedKey } from '../../src/access/api-keys.ts';
 import type { IssuedSession } from '../../src/access/sessions.ts';
-import { type Report, type ReportName, VIEWS, type ViewName } from '../../src/analytics/reports.ts';
 import { AUDIT_TABLES, type AuditEntry } from '../../src/audit/audit-stores.ts';
 import type { EventCounts } from '../../src/events/event-log.ts';
 import type { PresentPerson } from '../../src/live/presence.ts';
 import type { DeadLetter } from '../../src/log/dead-letters.ts';
-import type { ErasedPerson } from '../../src/persistence-layer.ts';
 import { LIMITS } from '../../src/world/limits.ts';
 import type { SentOperation } from '../../src/world/operation.ts';
 import { idSchema } from '../../src/world/schemas.ts';
@@ -141,7 +139,7 @@ export const stateAnswer: z.ZodType<Partial<WorldState> & Pick<WorldState, 'spac
     spilled: countAnswer
       .exactOptional()
       .describe(
-        'Requests that the state shows while Redis is away. Their seqs are provisional. Load it again.',
+        'Only while Redis is away: the requests that the state shows without a place in the order. It may miss queued writes. Load it again.',
       ),
     objects: z.array(objectAnswer).exactOptional(),
     users: z.array(avatarAnswer).exactOptional(),
@@ -265,104 +263,6 @@ export const userAnswer: z.ZodType<User> = z.strictObject({
   lastSeenAt: timeAnswer.nullable(),
 });
 
-/** Each count is of what the erasure deleted or changed. */
-export const erasedPersonAnswer: z.ZodType<{ erased: ErasedPerson }> = z.strictObject({
-  erased: z.strictObject({
-    profiles: countAnswer,
-    memberships: countAnswer.describe('With their avatars.'),
-    sessions: countAnswer,
-    messages: countAnswer,
-    events: countAnswer,
-    days: countAnswer.describe('Days on which the person was in a space.'),
-    deadLetters: countAnswer,
-    spilled: countAnswer.describe('Requests that wait for Redis. They return without the person.'),
-    authors: countAnswer.describe('1 if the person had signed objects, which have a pseudonym now.'),
-    files: countAnswer.describe('Media files that only the `avatarUrl` of the person named.'),
-    audit: countAnswer.describe('Rows of the audit, which keep their hash.'),
-    keys: countAnswer.describe('Keys and members in Redis.'),
-  }),
-});
-
-const spaceOfPerson = { spaceId: idSchema };
-/** The document of `exportPerson`. */
-export const personExportAnswer = z.strictObject({
-  format: z.literal('worldkeep-person/1'),
-  exportedAt: timeAnswer,
-  user: z.lazy(() => userAnswer),
-  sessionData: z.unknown().describe('The data that a game server keeps of the person in Redis; null: none.'),
-  memberships: z.array(
-    z.strictObject({
-      ...spaceOfPerson,
-      role: z.enum(['viewer', 'editor', 'owner']),
-      joinedAt: timeAnswer,
-      properties: propertiesAnswer.describe('Of the avatar.'),
-      position: vectorAnswer.nullable().describe('Null: the person has no avatar there.'),
-      rotation: rotationAnswer.nullable(),
-    }),
-  ),
-  sessions: z.array(
-    z.strictObject({
-      id: idSchema,
-      ...spaceOfPerson,
-      role: z.enum(['viewer', 'editor', 'owner']),
-      createdAt: timeAnswer,
-      expiresAt: timeAnswer,
-      lastHeartbeatAt: timeAnswer.nullable(),
-      endedAt: timeAnswer.nullable(),
-    }),
-  ),
-  messages: z.array(
-    z.strictObject({
-      id: idSchema,
-      ...spaceOfPerson,
-      text: z.string(),
-      kind: z.string(),
-      seq: seqAnswer,
-      createdAt: timeAnswer,
-      deletedAt: timeAnswer.nullable().describe('A deleted message stays for some days.'),
-    }),
-  ),
-  objects: z.array(
-    z.strictObject({
-      id: idSchema,
-      ...spaceOfPerson,
-      created: z.boolean(),
-      updated: z.boolean().describe('The person made the last change.'),
-    }),
-  ),
-  events: z.array(
-    z.strictObject({
-      id: z.string(),
-      type: z.string(),
-      spaceId: nullableId,
-      at: timeAnswer,
-      data: propertiesAnswer,
-    }),
-  ),
-  days: z.array(
-    z.strictObject({ day: z.iso.date(), spaceId: nullableId, sessions: countAnswer, seconds: countAnswer }),
-  ),
-  deadLetters: z.array(
-    z.strictObject({
-      id: idSchema,
-      ...spaceOfPerson,
-      op: z.custom<DeadLetter['op']>(),
-      createdAt: timeAnswer,
-    }),
-  ),
-  spilled: z
-    .array(
-      z.strictObject({
-        ...spaceOfPerson,
-        createdAt: timeAnswer,
-        operations: z.array(z.custom<SentOperation>()),
-      }),
-    )
-    .describe('Requests that wait for their return into Redis.'),
-  audit: z.array(auditEntryAnswer).describe('As `GET /v1/audit` shows them.'),
-  complete: z.literal(true).describe('The last member. A document without it broke off.'),
-});
-
 export const issuedSessionAnswer: z.ZodType<IssuedSession> = z.strictObject({
   id: idSchema,
   token: z.string().describe('The credential. Only this answer has it.'),
@@ -421,69 +321,6 @@ export const healthAnswer = z.strictObject({
       '`evicts`: Redis would lose what is queued, so nothing is taken. `full`: it has no memory left for that. `none`: no Redis is configured.',
     ),
 }) satisfies z.ZodType<Health>;
-
-const dayAnswer = z.iso.date();
-const usageMembers = {
-  sessions: countAnswer.describe('Sessions that began.'),
-  minutes: z.number().min(0).describe('Minutes of the sessions that ended.'),
-  changes: countAnswer.describe('Operations that changed objects and avatars.'),
-  messages: countAnswer,
-  peak: countAnswer
-    .nullable()
-    .describe('The most sessions open at one time. Null: none, or the events of that time are deleted.'),
-};
-const reportedSpaceId = idSchema.nullable().describe('Null: events that name no space.');
-
-function reportOf<Name extends ReportName>(
-  row: z.ZodType<Report<Name>['rows'][number]>,
-): z.ZodType<Report<Name>> {
-  return z.strictObject({
-    from: dayAnswer,
-    to: dayAnswer,
-    refreshedAt: timeAnswer.nullable().describe('When the figures were last counted. Null: never.'),
-    rows: z.array(row).max(LIMITS.analyticsRowsMax),
-    truncated: z.boolean().describe(`There are more rows than ${LIMITS.analyticsRowsMax}.`),
-  }) as unknown as z.ZodType<Report<Name>>;
-}
-
-export const activityReportAnswer = reportOf<'activity'>(
-  z.strictObject({ day: dayAnswer, spaceId: reportedSpaceId, people: countAnswer, ...usageMembers }),
-);
-export const spaceReportAnswer = reportOf<'spaces'>(
-  z.strictObject({
-    spaceId: reportedSpaceId,
-    name: z.string().nullable().describe('Null: the space is deleted, or newer than the figures.'),
-    people: countAnswer.describe('Each person counts once.'),
-    ...usageMembers,
-    objects: countAnswer.nullable().describe('Now.'),
-    lastChangeAt: timeAnswer.nullable(),
-  }),
-);
-export const modelReportAnswer = reportOf<'models'>(
-  z.strictObject({
-    modelId: idSchema,
-    name: z.string().nullable().describe('Null: the library does not have it.'),
-    objects: countAnswer.describe('Objects that use it now and were created in the span.'),
-    spaces: countAnswer.describe('The spaces of these objects.'),
-  }),
-);
-const returned = countAnswer.nullable().describe('People who were there so many days later. Null: not over.');
-export const retentionReportAnswer = reportOf<'retention'>(
-  z.strictObject({
-    day: dayAnswer.describe('The first day of these people.'),
-    people: countAnswer,
-    day1: returned,
-    day7: returned,
-    day30: returned,
-  }),
-);
-
-const viewNames: readonly ViewName[] = VIEWS;
-export const refreshReportAnswer: z.ZodType<{ views: Partial<Record<ViewName, number>> }> = z.strictObject({
-  views: z
-    .partialRecord(z.enum(viewNames), z.number().min(0))
-    .describe('The milliseconds of each refreshed view.'),
-});
 
 export const problemAnswer = z.strictObject({
   type: z.string().describe('`urn:worldkeep:problem:<code>`'),

@@ -21,7 +21,6 @@ import { cleanupReportAnswer } from '../jobs/cleanup-schemas.ts';
 import { drainJobInput, drainReportAnswer } from '../jobs/drain-schemas.ts';
 import { sealReportAnswer } from '../jobs/seal-schemas.ts';
 import {
-  activityReportAnswer,
   assetAnswer,
   auditEntryAnswer,
   auditLineAnswer,
@@ -30,7 +29,6 @@ import {
   chatMessageAnswer,
   committedAnswer,
   deadLetterAnswer,
-  erasedPersonAnswer,
   eventCountsAnswer,
   fileUploadAnswer,
   healthAnswer,
@@ -39,22 +37,17 @@ import {
   keyAnswer,
   libraryAssetAnswer,
   liveAnswer,
-  modelReportAnswer,
   objectAnswer,
   pageOf,
-  personExportAnswer,
   postedMessageAnswer,
   presentPersonAnswer,
   problemAnswer,
   propertiesAnswer,
   queuedAnswer,
   readyAnswer,
-  refreshReportAnswer,
-  retentionReportAnswer,
   rotationAnswer,
   savedAnswer,
   spaceAnswer,
-  spaceReportAnswer,
   stateAnswer,
   statisticsAnswer,
   userAnswer,
@@ -62,6 +55,14 @@ import {
 } from './answers.ts';
 import type { JsonSchema } from './json-schema.ts';
 import { incidentAnswer, jobRunsAnswer, operationsAnswer } from './operations.ts';
+import { erasedPersonAnswer, personExportAnswer } from './person-answers.ts';
+import {
+  activityReportAnswer,
+  modelReportAnswer,
+  refreshReportAnswer,
+  retentionReportAnswer,
+  spaceReportAnswer,
+} from './report-answers.ts';
 import { stateLineAnswer, worldLineInput } from './state-lines.ts';
 
 /**

@@ -29,7 +29,7 @@ export const worldLineInput = z.discriminatedUnion('kind', [
 
 /** One line of a state that is answered. */
 export const stateLineAnswer = z.union([
-  spaceAnswer.extend({ kind: z.literal('space'), durableSeq: seqAnswer }),
+  spaceAnswer.extend({ kind: z.literal('space'), durableSeq: seqAnswer, spilled: count }),
   objectAnswer.extend({ kind: z.literal('object') }),
   avatarAnswer.extend({ kind: z.literal('user') }),
   assetAnswer.extend({ kind: z.enum(['model', 'media']) }),
