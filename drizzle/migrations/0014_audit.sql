@@ -131,6 +131,17 @@ BEGIN
 END
 $$;
 --> statement-breakpoint
+-- The origin of each seq of a batch. The seqs of one actor have the same salt.
+CREATE FUNCTION list_batch_origins(p_origins batch_origins) RETURNS TABLE (seq bigint, actor text, request_id text, actor_salt uuid)
+LANGUAGE sql STABLE
+AS $$
+  SELECT s.seq, a.name, s.request_id, a.salt
+  FROM unnest(p_origins.seqs, p_origins.authors, p_origins.requests) AS s (seq, author, request_id)
+  LEFT JOIN (
+    SELECT n.name, n.place, gen_random_uuid() AS salt FROM unnest(p_origins.names) WITH ORDINALITY AS n (name, place)
+  ) AS a ON a.place = s.author
+$$;
+--> statement-breakpoint
 -- Adds the partition of today where it is missing, because no cleanup has run for a week. Another process may be adding it too, or may hold
 -- the parent for longer than one try waits.
 CREATE FUNCTION need_audit_day() RETURNS void
@@ -159,6 +170,41 @@ CREATE FUNCTION audit_difference(a jsonb, b jsonb) RETURNS jsonb
 LANGUAGE sql IMMUTABLE
 AS $$
   SELECT coalesce(jsonb_object_agg(e.key, e.value), '{}') FROM jsonb_each(a) AS e WHERE e.value IS DISTINCT FROM b -> e.key
+$$;
+--> statement-breakpoint
+-- The numbers of an object's place that differ from another place. STABLE, as jsonb_build_object is: else Postgres would not inline it.
+CREATE FUNCTION audit_place(
+  position_x float8, other_position_x float8, position_y float8, other_position_y float8, position_z float8, other_position_z float8,
+  rotation_x float8, other_rotation_x float8, rotation_y float8, other_rotation_y float8, rotation_z float8, other_rotation_z float8, rotation_w float8, other_rotation_w float8,
+  scale_x float8, other_scale_x float8, scale_y float8, other_scale_y float8, scale_z float8, other_scale_z float8
+) RETURNS jsonb
+LANGUAGE sql STABLE
+AS $$
+  SELECT jsonb_strip_nulls(jsonb_build_object(
+    'position_x', CASE WHEN position_x <> other_position_x THEN position_x END,
+    'position_y', CASE WHEN position_y <> other_position_y THEN position_y END,
+    'position_z', CASE WHEN position_z <> other_position_z THEN position_z END,
+    'rotation_x', CASE WHEN rotation_x <> other_rotation_x THEN rotation_x END,
+    'rotation_y', CASE WHEN rotation_y <> other_rotation_y THEN rotation_y END,
+    'rotation_z', CASE WHEN rotation_z <> other_rotation_z THEN rotation_z END,
+    'rotation_w', CASE WHEN rotation_w <> other_rotation_w THEN rotation_w END,
+    'scale_x', CASE WHEN scale_x <> other_scale_x THEN scale_x END,
+    'scale_y', CASE WHEN scale_y <> other_scale_y THEN scale_y END,
+    'scale_z', CASE WHEN scale_z <> other_scale_z THEN scale_z END))
+$$;
+--> statement-breakpoint
+-- What an insert or a delete of an object stores.
+CREATE FUNCTION audit_object(
+  name text, model_id text, parent_id text, properties jsonb, position_x float8, position_y float8, position_z float8,
+  rotation_x float8, rotation_y float8, rotation_z float8, rotation_w float8, scale_x float8, scale_y float8, scale_z float8
+) RETURNS jsonb
+LANGUAGE sql STABLE
+AS $$
+  SELECT jsonb_build_object(
+    'name', name, 'model_id', model_id, 'parent_id', parent_id, 'properties', properties,
+    'position_x', position_x, 'position_y', position_y, 'position_z', position_z,
+    'rotation_x', rotation_x, 'rotation_y', rotation_y, 'rotation_z', rotation_z, 'rotation_w', rotation_w,
+    'scale_x', scale_x, 'scale_y', scale_y, 'scale_z', scale_z)
 $$;
 --> statement-breakpoint
 -- Rows of a space that is deleted, or is not there, are only cleaned up. p_space NULL: the row is of no space.
@@ -191,7 +237,6 @@ DECLARE
   v_space text;
   v_origin audit_origin;
   v_origins batch_origins;
-  v_hidden text[] := '{world,object_id,seq,created_seq,created_by,updated_by}';
   v_salt uuid := gen_random_uuid();
   v_xid bigint := pg_current_xact_id()::text::bigint;
   v_moves boolean := current_setting('app.audit_moves', true) IS DISTINCT FROM 'off';
@@ -212,73 +257,73 @@ BEGIN
     IF TG_OP = 'INSERT' THEN
       INSERT INTO audit_entries (tenant_id, xid, actor_salt, actor, request_id, table_name, action, space_id, object_id, new)
       SELECT v_tenant,
-        v_xid, coalesce(a.salt, v_salt), CASE WHEN v_origin.is_batch THEN a.name ELSE v_origin.actor END,
-        CASE WHEN v_origin.is_batch THEN r.request ELSE v_origin.request_id END,
-        'world_objects', 'insert', v_space, n.object_id, to_jsonb(n) - v_hidden
+        v_xid, coalesce(r.actor_salt, v_salt), coalesce(r.actor, v_origin.actor), coalesce(r.request_id, v_origin.request_id),
+        'world_objects', 'insert', v_space, n.object_id, audit_object(
+          n.name, n.model_id, n.parent_id, n.properties, n.position_x, n.position_y, n.position_z,
+          n.rotation_x, n.rotation_y, n.rotation_z, n.rotation_w, n.scale_x, n.scale_y, n.scale_z)
       FROM new_rows n
       LEFT JOIN unnest(v_origins.object_ids, v_origins.object_seqs) AS x (id, seq) ON x.id = n.object_id
-      LEFT JOIN unnest(v_origins.seqs, v_origins.authors, v_origins.requests) AS r (seq, author, request) ON r.seq = coalesce(x.seq, n.seq)
-      LEFT JOIN (SELECT n.*, gen_random_uuid() AS salt FROM unnest(v_origins.names) WITH ORDINALITY AS n (name, place)) AS a ON a.place = r.author
+      LEFT JOIN list_batch_origins(v_origins) AS r ON r.seq = coalesce(x.seq, n.seq)
       WHERE n.world = v_world;
     ELSIF TG_OP = 'DELETE' THEN
       INSERT INTO audit_entries (tenant_id, xid, actor_salt, actor, request_id, table_name, action, space_id, object_id, old)
       SELECT v_tenant,
-        v_xid, coalesce(a.salt, v_salt), CASE WHEN v_origin.is_batch THEN a.name ELSE v_origin.actor END,
-        CASE WHEN v_origin.is_batch THEN r.request ELSE v_origin.request_id END,
-        'world_objects', 'delete', v_space, o.object_id, to_jsonb(o) - v_hidden
+        v_xid, coalesce(r.actor_salt, v_salt), coalesce(r.actor, v_origin.actor), coalesce(r.request_id, v_origin.request_id),
+        'world_objects', 'delete', v_space, o.object_id, audit_object(
+          o.name, o.model_id, o.parent_id, o.properties, o.position_x, o.position_y, o.position_z,
+          o.rotation_x, o.rotation_y, o.rotation_z, o.rotation_w, o.scale_x, o.scale_y, o.scale_z)
       FROM old_rows o
       LEFT JOIN unnest(v_origins.object_ids, v_origins.object_seqs) AS x (id, seq) ON x.id = o.object_id
-      LEFT JOIN unnest(v_origins.seqs, v_origins.authors, v_origins.requests) AS r (seq, author, request) ON r.seq = x.seq
-      LEFT JOIN (SELECT n.*, gen_random_uuid() AS salt FROM unnest(v_origins.names) WITH ORDINALITY AS n (name, place)) AS a ON a.place = r.author
+      LEFT JOIN list_batch_origins(v_origins) AS r ON r.seq = x.seq
       WHERE o.world = v_world;
     ELSE
       INSERT INTO audit_entries (tenant_id, xid, actor_salt, actor, request_id, table_name, action, space_id, object_id, old, new)
       SELECT v_tenant,
-        v_xid, coalesce(a.salt, v_salt), CASE WHEN v_origin.is_batch THEN a.name ELSE v_origin.actor END,
-        CASE WHEN v_origin.is_batch THEN r.request ELSE v_origin.request_id END,
+        v_xid, coalesce(r.actor_salt, v_salt), coalesce(r.actor, v_origin.actor), coalesce(r.request_id, v_origin.request_id),
         'world_objects', CASE WHEN o.object_id IS NULL THEN 'insert' WHEN n.object_id IS NULL THEN 'delete' ELSE 'update' END,
         v_space, coalesce(n.object_id, o.object_id),
         CASE
           WHEN o.object_id IS NULL THEN NULL
-          WHEN n.object_id IS NULL THEN to_jsonb(o) - v_hidden
+          WHEN n.object_id IS NULL THEN audit_object(
+            o.name, o.model_id, o.parent_id, o.properties, o.position_x, o.position_y, o.position_z,
+            o.rotation_x, o.rotation_y, o.rotation_z, o.rotation_w, o.scale_x, o.scale_y, o.scale_z)
           ELSE CASE WHEN o.name IS NOT DISTINCT FROM n.name THEN '{}' ELSE jsonb_build_object('name', o.name) END
             || CASE WHEN o.model_id IS NOT DISTINCT FROM n.model_id THEN '{}' ELSE jsonb_build_object('model_id', o.model_id) END
             || CASE WHEN o.parent_id IS NOT DISTINCT FROM n.parent_id THEN '{}' ELSE jsonb_build_object('parent_id', o.parent_id) END
             || CASE WHEN o.properties = n.properties THEN '{}' ELSE jsonb_build_object('properties',
               (SELECT coalesce(jsonb_object_agg(e.key, e.value), '{}') FROM jsonb_each(o.properties) AS e WHERE e.value IS DISTINCT FROM n.properties -> e.key)) END
-            || CASE WHEN NOT v_moves THEN '{}' ELSE (
-              SELECT coalesce(jsonb_object_agg(p.name, p.a), '{}') FROM (VALUES
-                ('position_x', o.position_x, n.position_x), ('position_y', o.position_y, n.position_y), ('position_z', o.position_z, n.position_z),
-                ('rotation_x', o.rotation_x, n.rotation_x), ('rotation_y', o.rotation_y, n.rotation_y), ('rotation_z', o.rotation_z, n.rotation_z), ('rotation_w', o.rotation_w, n.rotation_w),
-                ('scale_x', o.scale_x, n.scale_x), ('scale_y', o.scale_y, n.scale_y), ('scale_z', o.scale_z, n.scale_z)
-              ) AS p (name, a, b) WHERE p.a <> p.b) END
+            || CASE WHEN NOT m.is_moved THEN '{}' ELSE audit_place(
+              o.position_x, n.position_x, o.position_y, n.position_y, o.position_z, n.position_z,
+              o.rotation_x, n.rotation_x, o.rotation_y, n.rotation_y, o.rotation_z, n.rotation_z, o.rotation_w, n.rotation_w,
+              o.scale_x, n.scale_x, o.scale_y, n.scale_y, o.scale_z, n.scale_z) END
         END,
         CASE
           WHEN n.object_id IS NULL THEN NULL
-          WHEN o.object_id IS NULL THEN to_jsonb(n) - v_hidden
+          WHEN o.object_id IS NULL THEN audit_object(
+            n.name, n.model_id, n.parent_id, n.properties, n.position_x, n.position_y, n.position_z,
+            n.rotation_x, n.rotation_y, n.rotation_z, n.rotation_w, n.scale_x, n.scale_y, n.scale_z)
           ELSE CASE WHEN o.name IS NOT DISTINCT FROM n.name THEN '{}' ELSE jsonb_build_object('name', n.name) END
             || CASE WHEN o.model_id IS NOT DISTINCT FROM n.model_id THEN '{}' ELSE jsonb_build_object('model_id', n.model_id) END
             || CASE WHEN o.parent_id IS NOT DISTINCT FROM n.parent_id THEN '{}' ELSE jsonb_build_object('parent_id', n.parent_id) END
             || CASE WHEN o.properties = n.properties THEN '{}' ELSE jsonb_build_object('properties',
               (SELECT coalesce(jsonb_object_agg(e.key, e.value), '{}') FROM jsonb_each(n.properties) AS e WHERE e.value IS DISTINCT FROM o.properties -> e.key)) END
-            || CASE WHEN NOT v_moves THEN '{}' ELSE (
-              SELECT coalesce(jsonb_object_agg(p.name, p.a), '{}') FROM (VALUES
-                ('position_x', n.position_x, o.position_x), ('position_y', n.position_y, o.position_y), ('position_z', n.position_z, o.position_z),
-                ('rotation_x', n.rotation_x, o.rotation_x), ('rotation_y', n.rotation_y, o.rotation_y), ('rotation_z', n.rotation_z, o.rotation_z), ('rotation_w', n.rotation_w, o.rotation_w),
-                ('scale_x', n.scale_x, o.scale_x), ('scale_y', n.scale_y, o.scale_y), ('scale_z', n.scale_z, o.scale_z)
-              ) AS p (name, a, b) WHERE p.a <> p.b) END
+            || CASE WHEN NOT m.is_moved THEN '{}' ELSE audit_place(
+              n.position_x, o.position_x, n.position_y, o.position_y, n.position_z, o.position_z,
+              n.rotation_x, o.rotation_x, n.rotation_y, o.rotation_y, n.rotation_z, o.rotation_z, n.rotation_w, o.rotation_w,
+              n.scale_x, o.scale_x, n.scale_y, o.scale_y, n.scale_z, o.scale_z) END
         END
       FROM (SELECT * FROM old_rows WHERE world = v_world) AS o
       FULL JOIN (SELECT * FROM new_rows WHERE world = v_world) AS n ON n.object_id = o.object_id
       LEFT JOIN unnest(v_origins.object_ids, v_origins.object_seqs) AS x (id, seq) ON x.id = n.object_id
-      LEFT JOIN unnest(v_origins.seqs, v_origins.authors, v_origins.requests) AS r (seq, author, request) ON r.seq = coalesce(x.seq, n.seq)
-      LEFT JOIN (SELECT n.*, gen_random_uuid() AS salt FROM unnest(v_origins.names) WITH ORDINALITY AS n (name, place)) AS a ON a.place = r.author
+      LEFT JOIN list_batch_origins(v_origins) AS r ON r.seq = coalesce(x.seq, n.seq)
+      CROSS JOIN LATERAL (SELECT v_moves AND (
+        o.position_x, o.position_y, o.position_z, o.rotation_x, o.rotation_y, o.rotation_z, o.rotation_w, o.scale_x, o.scale_y, o.scale_z)
+        IS DISTINCT FROM (
+        n.position_x, n.position_y, n.position_z, n.rotation_x, n.rotation_y, n.rotation_z, n.rotation_w, n.scale_x, n.scale_y, n.scale_z)
+        AS is_moved) AS m
       WHERE o.object_id IS NULL OR n.object_id IS NULL
         OR (o.name, o.model_id, o.parent_id, o.properties) IS DISTINCT FROM (n.name, n.model_id, n.parent_id, n.properties)
-        OR (v_moves AND (
-          o.position_x, o.position_y, o.position_z, o.rotation_x, o.rotation_y, o.rotation_z, o.rotation_w, o.scale_x, o.scale_y, o.scale_z)
-          IS DISTINCT FROM (
-          n.position_x, n.position_y, n.position_z, n.rotation_x, n.rotation_y, n.rotation_z, n.rotation_w, n.scale_x, n.scale_y, n.scale_z));
+        OR m.is_moved;
     END IF;
   END LOOP;
   RETURN NULL;
@@ -321,24 +366,20 @@ BEGIN
   IF TG_OP = 'INSERT' THEN
     INSERT INTO audit_entries (tenant_id, xid, actor_salt, actor, request_id, table_name, action, space_id, object_id, user_id, new)
     SELECT n.t ->> 'tenant_id',
-      v_xid, coalesce(a.salt, v_salt), CASE WHEN v_origin.is_batch THEN a.name ELSE v_origin.actor END,
-      CASE WHEN v_origin.is_batch THEN r.request ELSE v_origin.request_id END,
+      v_xid, coalesce(r.actor_salt, v_salt), coalesce(r.actor, v_origin.actor), coalesce(r.request_id, v_origin.request_id),
       TG_TABLE_NAME, 'insert', n.t ->> 'space_id', n.t ->> v_id, n.t ->> 'user_id', n.t - v_hidden
     FROM (SELECT to_jsonb(n) AS t FROM new_rows n) AS n
     LEFT JOIN unnest(v_origins.user_ids, v_origins.user_seqs) AS x (id, seq) ON x.id = n.t ->> 'user_id' AND TG_TABLE_NAME = 'space_members'
-    LEFT JOIN unnest(v_origins.seqs, v_origins.authors, v_origins.requests) AS r (seq, author, request) ON r.seq = coalesce(x.seq, (n.t ->> 'seq')::bigint)
-    LEFT JOIN (SELECT n.*, gen_random_uuid() AS salt FROM unnest(v_origins.names) WITH ORDINALITY AS n (name, place)) AS a ON a.place = r.author;
+    LEFT JOIN list_batch_origins(v_origins) AS r ON r.seq = coalesce(x.seq, (n.t ->> 'seq')::bigint);
     -- A message that its own batch deletes again: somebody else may have deleted it.
     IF TG_TABLE_NAME = 'chat_messages' THEN
       INSERT INTO audit_entries (tenant_id, xid, actor_salt, actor, request_id, table_name, action, space_id, object_id, user_id, old)
       SELECT n.t ->> 'tenant_id',
-        v_xid, coalesce(a.salt, v_salt), CASE WHEN v_origin.is_batch THEN a.name ELSE v_origin.actor END,
-        CASE WHEN v_origin.is_batch THEN r.request ELSE v_origin.request_id END,
+        v_xid, coalesce(r.actor_salt, v_salt), coalesce(r.actor, v_origin.actor), coalesce(r.request_id, v_origin.request_id),
         TG_TABLE_NAME, 'delete', n.t ->> 'space_id', n.t ->> v_id, n.t ->> 'user_id', n.t - v_hidden
       FROM (SELECT to_jsonb(n) AS t FROM new_rows n) AS n
-      LEFT JOIN unnest(v_origins.seqs, v_origins.authors, v_origins.requests) AS r (seq, author, request)
+      LEFT JOIN list_batch_origins(v_origins) AS r
         ON r.seq = (extract(epoch FROM (n.t ->> 'deleted_at')::timestamptz) * 1000000)::bigint
-      LEFT JOIN (SELECT n.*, gen_random_uuid() AS salt FROM unnest(v_origins.names) WITH ORDINALITY AS n (name, place)) AS a ON a.place = r.author
       WHERE n.t -> 'deleted_at' <> 'null';
     END IF;
   ELSIF TG_OP = 'DELETE' THEN
@@ -350,8 +391,7 @@ BEGIN
   ELSE
     INSERT INTO audit_entries (tenant_id, xid, actor_salt, actor, request_id, table_name, action, space_id, object_id, user_id, old, new)
     SELECT c.t ->> 'tenant_id',
-      v_xid, coalesce(a.salt, v_salt), CASE WHEN v_origin.is_batch THEN a.name ELSE v_origin.actor END,
-      CASE WHEN v_origin.is_batch THEN r.request ELSE v_origin.request_id END,
+      v_xid, coalesce(r.actor_salt, v_salt), coalesce(r.actor, v_origin.actor), coalesce(r.request_id, v_origin.request_id),
       TG_TABLE_NAME, CASE WHEN c.o IS NULL THEN 'insert' WHEN c.n IS NULL OR c.is_gone THEN 'delete' ELSE 'update' END,
       c.t ->> 'space_id', c.t ->> v_id, c.t ->> 'user_id',
       CASE WHEN c.n IS NULL OR c.is_gone THEN c.o - v_hidden ELSE (SELECT coalesce(jsonb_object_agg(e.key, e.value), '{}') FROM jsonb_each(c.o - v_hidden) AS e WHERE e.value IS DISTINCT FROM c.n -> e.key) END,
@@ -364,11 +404,10 @@ BEGIN
         AND n.t -> 'tenant_id' = o.t -> 'tenant_id' AND coalesce(n.t ->> 'space_id', '') = coalesce(o.t ->> 'space_id', '')
     ) AS c
     LEFT JOIN unnest(v_origins.user_ids, v_origins.user_seqs) AS x (id, seq) ON x.id = c.t ->> 'user_id' AND TG_TABLE_NAME = 'space_members'
-    LEFT JOIN unnest(v_origins.seqs, v_origins.authors, v_origins.requests) AS r (seq, author, request) ON r.seq = CASE
+    LEFT JOIN list_batch_origins(v_origins) AS r ON r.seq = CASE
       WHEN c.is_gone THEN (extract(epoch FROM (c.t ->> 'deleted_at')::timestamptz) * 1000000)::bigint
       ELSE coalesce(x.seq, (c.t ->> 'seq')::bigint)
     END
-    LEFT JOIN (SELECT n.*, gen_random_uuid() AS salt FROM unnest(v_origins.names) WITH ORDINALITY AS n (name, place)) AS a ON a.place = r.author
     WHERE c.o - v_hidden IS DISTINCT FROM c.n - v_hidden OR c.is_gone;
   END IF;
   RETURN NULL;
@@ -465,7 +504,7 @@ BEGIN
 END
 $$;
 --> statement-breakpoint
-REVOKE ALL ON FUNCTION audit_retention_days(), audit_dead_letters(), add_audit_days(), drop_audit_day(), read_audit_origin(), need_audit_day(), audit_difference(jsonb, jsonb), is_audited_space(text, text), audit_objects(), audit_rows(), audit_row() FROM PUBLIC;
+REVOKE ALL ON FUNCTION audit_retention_days(), audit_dead_letters(), add_audit_days(), drop_audit_day(), read_audit_origin(), need_audit_day(), audit_difference(jsonb, jsonb), is_audited_space(text, text), list_batch_origins(batch_origins), audit_place, audit_object, audit_objects(), audit_rows(), audit_row() FROM PUBLIC;
 --> statement-breakpoint
 GRANT EXECUTE ON FUNCTION audit_retention_days() TO worldkeep_jobs;
 --> statement-breakpoint
@@ -578,6 +617,12 @@ ALTER FUNCTION read_audit_origin() OWNER TO worldkeep_jobs;
 ALTER FUNCTION need_audit_day() OWNER TO worldkeep_jobs;
 --> statement-breakpoint
 ALTER FUNCTION audit_difference(jsonb, jsonb) OWNER TO worldkeep_jobs;
+--> statement-breakpoint
+ALTER FUNCTION list_batch_origins(batch_origins) OWNER TO worldkeep_jobs;
+--> statement-breakpoint
+ALTER FUNCTION audit_place OWNER TO worldkeep_jobs;
+--> statement-breakpoint
+ALTER FUNCTION audit_object OWNER TO worldkeep_jobs;
 --> statement-breakpoint
 ALTER FUNCTION is_audited_space(text, text) OWNER TO worldkeep_jobs;
 --> statement-breakpoint
