@@ -175,6 +175,7 @@ async function endure(name: string, runtime: Runtime, store: Store, fault: SlowF
     const errors = load.answers.filter(({ outcome }) => outcome.startsWith('500')).length;
     const settledMs = performance.now() - endMs;
     const { acknowledged, inFlightMax } = load;
+    const missing = [...new Set(load.missing)];
     console.log(
       [
         `${name}: ${during.length} answers (${countOutcomes(during)})`,
@@ -182,13 +183,23 @@ async function endure(name: string, runtime: Runtime, store: Store, fault: SlowF
         `normal after ${normalMs === null ? 'more than 30 s' : seconds(normalMs)} (median before ${Math.round(baselineMs)} ms)`,
         `in flight ${inFlightMax}, health checks ${peaks.checksInFlight}, connections ${peaks.connections}`,
         ...(pid === null ? [] : [`memory ${Math.round(peaks.rssMib)} MiB`]),
-        `${acknowledged.length} acknowledged, lost ${differences.lost.length}, twice ${differences.doubled.length}, all committed ${seconds(settledMs)} after the last`,
+        `${acknowledged.length} acknowledged, lost ${differences.lost.length}, twice ${differences.doubled.length}, missing in a state ${missing.length}, all committed ${seconds(settledMs)} after the last`,
       ].join('; '),
     );
     const { checksInFlight, connections, rssMib } = peaks;
     return {
       ...differences,
-      ...{ longestMs, unanswered, errors, normalMs, inFlightMax, checksInFlight, connections, rssMib },
+      ...{
+        missing,
+        longestMs,
+        unanswered,
+        errors,
+        normalMs,
+        inFlightMax,
+        checksInFlight,
+        connections,
+        rssMib,
+      },
       acknowledged: acknowledged.length,
     };
   } finally {
@@ -244,7 +255,7 @@ describe.each(Object.entries(RUNTIMES))('%s', (runtimeName, runtime) => {
     for (const [faultName, fault] of Object.entries(FAULTS))
       it.concurrent(`[F8b] ${store}, ${faultName}: answers come in time, and no acknowledged write is lost`, async () => {
         const found = await endure(`${runtimeName}, ${store}, ${faultName}`, runtime, store, fault);
-        expect(found).toMatchObject({ lost: [], doubled: [], unanswered: 0, errors: 0 });
+        expect(found).toMatchObject({ lost: [], doubled: [], missing: [], unanswered: 0, errors: 0 });
         expect(found.acknowledged).toBeGreaterThan(100);
         expect(found.longestMs).toBeLessThan(ANSWER_MS_MAX);
         expect(found.normalMs).not.toBeNull();

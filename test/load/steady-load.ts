@@ -36,6 +36,10 @@ const MESSAGE_EVERY = 4;
 export class SteadyLoad {
   readonly acknowledged: Acknowledged[] = [];
   readonly answers: LoadAnswer[] = [];
+  /** Objects that a state lacked, although they had been acknowledged as `queued` or `committed`, and it was not provisional. */
+  readonly missing: string[] = [];
+  /** Objects that every later state must show. */
+  readonly #placed: string[] = [];
   /** Requests without an answer now, and the highest number of them. */
   inFlight = 0;
   inFlightMax = 0;
@@ -68,11 +72,19 @@ export class SteadyLoad {
     // Clients do not begin in step.
     await delay(Math.random() * PAUSE_MS);
     for (let turn = 0; !this.#isOver; turn++) {
-      if (kind === 'read') await this.#ask(kind, `${this.#at}/state`, {});
+      if (kind === 'read') await this.#read();
       else if (kind === 'poll') since = await this.#poll(since);
       else await this.#write(kind, `${name}-${turn}`, turn % MESSAGE_EVERY === MESSAGE_EVERY - 1);
       await delay(PAUSE_MS);
     }
+  }
+
+  async #read(): Promise<void> {
+    const placed = this.#placed.length;
+    const { status, body } = await this.#ask('read', `${this.#at}/state`, {});
+    if (status !== 200 || body?.spilled !== undefined) return;
+    const ids = new Set(body?.objects?.map(({ id }) => id));
+    this.missing.push(...this.#placed.slice(0, placed).filter((name) => !ids.has(name)));
   }
 
   async #poll(since: number | null): Promise<number | null> {
@@ -94,8 +106,10 @@ export class SteadyLoad {
       },
     };
     for (;;) {
-      const { status } = await this.#ask(kind, `${this.#at}/updates`, init);
+      const { status, body } = await this.#ask(kind, `${this.#at}/updates`, init);
       if (status === 200 || status === 202) {
+        if (!isMessage && (body?.durability === 'queued' || body?.durability === 'committed'))
+          this.#placed.push(name);
         this.acknowledged.push({ kind: isMessage ? 'message' : 'object', name });
         return;
       }
@@ -132,6 +146,8 @@ export class SteadyLoad {
 /** The members that the clients read. */
 interface LoadBody {
   durability?: string;
+  objects?: { id: string }[];
+  spilled?: number;
   head?: number;
 }
 
