@@ -193,7 +193,7 @@ AS $$
     'scale_z', CASE WHEN scale_z <> other_scale_z THEN scale_z END))
 $$;
 --> statement-breakpoint
--- What an insert or a delete of an object stores.
+-- The columns that an insert or a delete of an object stores.
 CREATE FUNCTION audit_object(
   name text, model_id text, parent_id text, properties jsonb, position_x float8, position_y float8, position_z float8,
   rotation_x float8, rotation_y float8, rotation_z float8, rotation_w float8, scale_x float8, scale_y float8, scale_z float8

@@ -14,7 +14,7 @@ export interface FieldError {
  * - `no_person`: the token names no person, and the call names none.
  * - `outbox_unavailable`: unsent changes cannot be stored, so they are lost with the page.
  * - `closed`: the world was closed first.
- * - `uncertain`: the log was cut, so nobody knows whether Postgres has the change.
+ * - `uncertain`: the log was cut, and may have lost the change.
  * - `internal`: a fault of the SDK.
  */
 export class WorldkeepError extends Error {
@@ -47,6 +47,10 @@ export class WorldkeepError extends Error {
     this.errors = errors;
     this.retryAfterSeconds = retryAfterSeconds;
   }
+}
+
+export function closed(): WorldkeepError {
+  return new WorldkeepError('closed', 'The world was closed first.');
 }
 
 export function toError(cause: unknown): WorldkeepError {

@@ -1,4 +1,4 @@
-import { callSafely, Emitter } from './emitter.ts';
+import { Emitter } from './emitter.ts';
 
 /** `before` is the previous value, which never changes. */
 export type LiveMapEvents<Item> = {
@@ -31,8 +31,7 @@ export class LayeredMap<Item> implements LiveMap<Item> {
   readonly #confirmed: ReadonlyMap<string, Item>;
   /** Items with pending changes; null: a pending change deletes the item. */
   readonly #pending = new Map<string, Item | null>();
-  readonly #emitter = new Emitter<LiveMapEvents<Item>>();
-  readonly #watchers = new Map<string, Set<() => void>>();
+  readonly #emitter = new Emitter<LiveMapEvents<Item> & Record<`watch ${string}`, []>>();
 
   constructor(confirmed: ReadonlyMap<string, Item>) {
     this.#confirmed = confirmed;
@@ -81,12 +80,7 @@ export class LayeredMap<Item> implements LiveMap<Item> {
   }
 
   watch(id: string, listener: () => void): () => void {
-    const watchers = this.#watchers.get(id) ?? new Set();
-    this.#watchers.set(id, watchers.add(listener));
-    return () => {
-      watchers.delete(listener);
-      if (watchers.size === 0 && this.#watchers.get(id) === watchers) this.#watchers.delete(id);
-    };
+    return this.#emitter.on(`watch ${id}`, listener);
   }
 
   /** @param item null: deleted by a pending change; undefined: nothing is pending */
@@ -95,17 +89,18 @@ export class LayeredMap<Item> implements LiveMap<Item> {
     else this.#pending.set(id, item);
   }
 
-  /** Tells the listeners of the differences of one step, if there are any. */
-  tell(changes: Iterable<readonly [id: string, before: Item | undefined]>): void {
-    const changed = [...changes].filter(([id, before]) => this.get(id) !== before);
-    this.#emitter.emitAll(
-      changed.map(([id, before]) => {
-        const item = this.get(id);
-        if (item === undefined) return ['leave', [before as Item]];
-        return before === undefined ? ['enter', [item]] : ['change', [item, before]];
-      }),
-    );
-    for (const [id] of changed)
-      for (const listener of [...(this.#watchers.get(id) ?? [])]) callSafely(listener);
+  /** Tells the listeners of a difference, if there is one. */
+  tell(id: string, before: Item | undefined): void {
+    const item = this.get(id);
+    if (item === before) return;
+    if (item === undefined) this.#emitter.emit('leave', before as Item);
+    else if (before === undefined) this.#emitter.emit('enter', item);
+    else this.#emitter.emit('change', item, before);
+    this.#emitter.emit(`watch ${id}`);
+  }
+
+  /** Runs one step. Listeners are told of its differences when it ends. */
+  hold(step: () => void): void {
+    this.#emitter.hold(step);
   }
 }

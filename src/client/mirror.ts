@@ -112,16 +112,14 @@ export class Mirror {
     this.#loadUsers(state, { isWhole: true });
     this.#loadMessages(state);
     for (const target of this.#pending.keys()) this.#showPending(target);
-    const changed = new Map<string, LiveObject | undefined>(before);
-    for (const [id, now] of [...this.objects]) {
-      const object = before.get(id);
-      if (object === undefined) changed.set(id, undefined);
-      else if (isSame(now, object)) {
-        this.#keepObject(id, object);
-        changed.delete(id);
+    this.objects.hold(() => {
+      for (const [id, object] of before) {
+        const now = this.objects.get(id);
+        if (now !== undefined && isSame(now, object)) this.#keepObject(id, object);
+        else this.objects.tell(id, object);
       }
-    }
-    this.objects.tell(changed);
+      for (const id of this.objects.keys()) if (!before.has(id)) this.objects.tell(id, undefined);
+    });
   }
 
   /** Takes names, avatars and messages of a state. @returns false if the state is older than the mirror: nothing is taken */
@@ -149,7 +147,9 @@ export class Mirror {
       if (kind === 'user') this.#showUser(id);
     }
     for (const target of before.keys()) this.#showPending(target);
-    this.#tell(before);
+    this.objects.hold(() => {
+      for (const [target, item] of before) this.#tell(target, item);
+    });
   }
 
   /** Shows an operation of this client. Also after the operation has changed. */
@@ -168,7 +168,7 @@ export class Mirror {
     // An older operation may come back.
     pending.sort((a, b) => a.n - b.n);
     this.#showPending(target);
-    this.#tell([[target, before]]);
+    this.#tell(target, before);
   }
 
   /** The server has the operation. It stays visible until the mirror has reached its seq. */
@@ -184,7 +184,7 @@ export class Mirror {
     const before = this.#find(target);
     this.#drop(local, target);
     this.#showPending(target);
-    this.#tell([[target, before]]);
+    this.#tell(target, before);
   }
 
   /** Whether the world shows an operation of a seq, and nothing later on its target. */
@@ -283,16 +283,14 @@ export class Mirror {
     for (const { displayName, avatarUrl, ...avatar } of users)
       if (isWhole || avatar.seq > (avatars.get(avatar.id)?.seq ?? 0)) avatars.set(avatar.id, avatar);
     // An avatar without a name stays: the server may know the person a little later.
-    const changed = [...new Set([...before.keys(), ...this.#names.keys()])].map(
-      (id) => [id, before.get(id)] as const,
-    );
-    for (const [id, shown] of changed) {
+    for (const id of new Set([...before.keys(), ...this.#names.keys()])) {
+      const shown = before.get(id);
       this.#showUser(id);
       const now = this.#users.get(id);
       if (shown !== undefined && now !== undefined && isSame(now, shown)) this.#users.set(id, shown);
       this.#showPending(`user ${id}`);
+      this.users.tell(id, shown);
     }
-    this.users.tell(changed);
   }
 
   #loadMessages({ seq, chat }: Pick<MirrorState, 'seq' | 'chat'>): void {
@@ -348,12 +346,10 @@ export class Mirror {
     if (item !== undefined) items.set(id, { ...item, properties: cloneJson(item.properties) });
   }
 
-  #tell(before: Iterable<readonly [target: string, item: LiveObject | LiveUser | undefined]>): void {
-    const changes = [...before].map(([target, item]) => [...splitTarget(target), item] as const);
-    const of = <Item>(kind: string) =>
-      changes.filter((change) => change[0] === kind).map(([, id, item]) => [id, item as Item] as const);
-    this.objects.tell(of<LiveObject | undefined>('object'));
-    this.users.tell(of<LiveUser | undefined>('user'));
+  #tell(target: string, before: LiveObject | LiveUser | undefined): void {
+    const [kind, id] = splitTarget(target);
+    if (kind === 'object') this.objects.tell(id, before as LiveObject | undefined);
+    else if (kind === 'user') this.users.tell(id, before as LiveUser | undefined);
   }
 }
 

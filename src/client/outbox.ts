@@ -3,7 +3,7 @@ import type { Operation, OperationResult } from '../world/operation.ts';
 import type { Seq } from '../world/types.ts';
 import { Backoff } from './backoff.ts';
 import { createKey } from './create-key.ts';
-import { isTemporary, toError, WorldkeepError } from './errors.ts';
+import { closed, isTemporary, toError, WorldkeepError } from './errors.ts';
 import { findPosted } from './find-posted.ts';
 import { mergeOperations, targetOf } from './merge-operations.ts';
 import type { LocalOperation } from './mirror.ts';
@@ -20,6 +20,7 @@ import {
 } from './parcel.ts';
 import type { Requests } from './requests.ts';
 import { type Durability, Sent } from './sent.ts';
+import { within } from './within.ts';
 
 /** Operations of one request. The server accepts as many. */
 const REQUEST_OPERATIONS_MAX = 1_000;
@@ -39,7 +40,7 @@ interface Answer {
 }
 
 /** A parcel that the server has, in its place in the order. */
-export interface Accepted {
+interface Accepted {
   seq: Seq;
   parcel: Parcel;
 }
@@ -78,9 +79,9 @@ export class Outbox {
   readonly #hooks: OutboxHooks;
   readonly #options: OutboxOptions;
   readonly #saver: OutboxSaver;
+  /** Accepted parcels stay in the store until they are committed. */
+  readonly #isKeeping: boolean;
   #parcels: Parcel[] = [];
-  /** Accepted, kept until they are committed. */
-  #kept: Parcel[] = [];
   /** Accepted, and not committed, in order of their seqs. */
   #uncommitted: Accepted[] = [];
   /** The newest parcel of each target that later operations may be merged into. */
@@ -114,6 +115,7 @@ export class Outbox {
     this.#requests = requests;
     this.#saver = new OutboxSaver(openStore, hooks.fail);
     this.#options = options;
+    this.#isKeeping = options.durability === 'committed';
     this.#hooks = hooks;
   }
 
@@ -175,42 +177,39 @@ export class Outbox {
     this.#committedSeq = seq;
     const done = this.#uncommitted.filter((entry) => entry.seq <= seq);
     this.#uncommitted = this.#uncommitted.filter((entry) => entry.seq > seq);
-    for (const { parcel } of done) for (const handle of handlesOf(parcel)) handle.raise('committed');
-    const isKept = ({ items }: Parcel) => (items[0]?.seq ?? 0) > seq;
-    for (const parcel of this.#kept) if (!isKept(parcel)) this.#saver.remove(parcel);
-    this.#kept = this.#kept.filter(isKept);
+    for (const { parcel } of done) {
+      if (this.#isKeeping) this.#saver.remove(parcel);
+      for (const handle of handlesOf(parcel)) handle.raise('committed');
+    }
   }
 
   /**
-   * The changes that are not committed, and that a loaded world does not show. A request is stored as a whole, so one operation with
-   * its seq is enough.
+   * A world was loaded. Changes that it does not show, and that the log does not have any more, are lost. Kept ones are sent again under
+   * their keys, which prevent doubles.
    * @param seq the loaded world has every change up to here that the log has not lost. It may be older than later changes.
+   * @param durableSeq Postgres has the loaded world up to here
    * @param has whether the loaded world shows an operation of a seq
    */
-  findMissing(seq: Seq, has: (op: Operation, seq: Seq) => boolean): Accepted[] {
+  async recover(seq: Seq, durableSeq: Seq, has: (op: Operation, seq: Seq) => boolean): Promise<void> {
     this.#judgedSeq = seq;
+    // A request is stored as a whole, so one operation with its seq is enough.
     const isShown = ({ items }: Parcel) => {
       const shown = items.filter((item) => has(item.op, item.seq ?? 0));
       return shown.length === items.length || shown.some(({ op }) => op.op !== 'delete');
     };
-    return this.#uncommitted.filter((entry) => entry.seq <= seq && !isShown(entry.parcel));
-  }
-
-  /**
-   * The log has lost changes. Kept ones are sent again under their keys, which prevent doubles.
-   * @param durableSeq Postgres has the loaded world up to here
-   */
-  recover(lost: Accepted[], durableSeq: Seq): void {
-    const gone = new Set(lost.map(({ parcel }) => parcel));
-    const targets = new Set([...gone].flatMap(({ items }) => items.map(({ op }) => targetOf(op))));
-    const isNewer = (parcel: Parcel) =>
-      parcel.n > (lost[0]?.parcel.n ?? 0) && parcel.items.some(({ op }) => targets.has(targetOf(op)));
-    for (const { parcel } of [...this.#uncommitted])
-      if (gone.has(parcel)) {
+    const missing = this.#uncommitted.filter((entry) => entry.seq <= seq && !isShown(entry.parcel));
+    const stored = await this.#findStored(missing);
+    const lost = missing.filter((entry) => !stored.has(entry.seq)).map(({ parcel }) => parcel);
+    const targets = new Set(lost.flatMap(({ items }) => items.map(({ op }) => targetOf(op))));
+    for (const { parcel } of this.#uncommitted)
+      if (lost.includes(parcel)) {
         this.#forget(parcel);
-        if (this.#options.durability === 'committed') this.#lost.push(parcel);
+        if (this.#isKeeping) this.#lost.push(parcel);
         else for (const handle of handlesOf(parcel)) handle.abandon(uncertain());
-      } else if (gone.size > 0 && isNewer(parcel)) this.#repeat(parcel);
+      } else {
+        const isOnSame = parcel.items.some(({ op }) => targets.has(targetOf(op)));
+        if (isOnSame && parcel.n > (lost[0] as Parcel).n) this.#repeat(parcel);
+      }
     this.commit(durableSeq);
     if (!this.#isSending) this.#resend();
   }
@@ -218,7 +217,22 @@ export class Outbox {
   /** Not one of the accepted changes any more. */
   #forget(parcel: Parcel): void {
     this.#uncommitted = this.#uncommitted.filter((entry) => entry.parcel !== parcel);
-    this.#kept = this.#kept.filter((kept) => kept !== parcel);
+  }
+
+  /** @returns seqs of the log from the first to the last of these changes, as far as the log still has them */
+  async #findStored(missing: Accepted[]): Promise<Set<Seq>> {
+    const stored = new Set<Seq>();
+    const last = missing.at(-1)?.seq ?? 0;
+    try {
+      for (let since = (missing[0]?.seq ?? 1) - 1; since < last; ) {
+        const changes = await this.#requests.listChanges(since, this.#closing.signal);
+        for (const { seq } of changes) stored.add(seq);
+        since = changes.at(-1)?.seq ?? last;
+      }
+    } catch (error) {
+      if (toError(error).code !== 'trimmed') throw error;
+    }
+    return stored;
   }
 
   #resend(): void {
@@ -249,11 +263,7 @@ export class Outbox {
     this.#oldestAtMs = Number.NEGATIVE_INFINITY;
     this.#wake();
     if (this.#parcels.length === 0) return;
-    const { promise, resolve } = Promise.withResolvers<void>();
-    const timer = setTimeout(resolve, timeoutMs);
-    this.#emptied.add(resolve);
-    await promise;
-    clearTimeout(timer);
+    await within(timeoutMs, new Promise<void>((resolve) => this.#emptied.add(resolve)));
   }
 
   /** Ends. Unsent operations stay in the store. */
@@ -352,10 +362,12 @@ export class Outbox {
   }
 
   #sleep(ms: number): Promise<void> {
-    const { promise, resolve } = Promise.withResolvers<void>();
-    this.#wake = resolve;
-    const timer = Number.isFinite(ms) ? setTimeout(resolve, ms) : undefined;
-    return promise.finally(() => clearTimeout(timer));
+    return within(
+      ms,
+      new Promise<void>((resolve) => {
+        this.#wake = resolve;
+      }),
+    );
   }
 
   /** Makes one parcel of the oldest items, and stores its request before it is sent. */
@@ -413,8 +425,7 @@ export class Outbox {
         parcel.isUncertain = true;
         return await this.#backoff.wait(1, this.#closing.signal);
       }
-      if (!Number.isFinite(answer.seq))
-        throw new WorldkeepError('not_worldkeep', 'The answer to a change has no seq.');
+      if (!Number.isFinite(answer.seq)) throw new WorldkeepError('not_worldkeep', 'The answer has no seq.');
       this.#backoff.reset();
       // A world was loaded meanwhile. If the log has lost the change, the same request writes it.
       if (level === 'queued' && answer.seq <= this.#judgedSeq && judgedSeq < this.#judgedSeq)
@@ -440,8 +451,7 @@ export class Outbox {
       this.#hooks.accept(item, seq);
     }
     if (!isCommitted) this.#uncommitted.push({ seq, parcel });
-    if (isCommitted || this.#options.durability === 'queued') this.#saver.remove(parcel);
-    else this.#kept.push(parcel);
+    if (isCommitted || !this.#isKeeping) this.#saver.remove(parcel);
   }
 
   async #handleFailure(parcel: Parcel, error: WorldkeepError): Promise<void> {
@@ -492,8 +502,8 @@ export class Outbox {
 
   /** Sends object changes once more, after lost ones that came before them in the order. */
   #repeat(parcel: Parcel): void {
-    const isAccepted = parcel.items.every(({ seq }) => seq !== null);
-    if (this.#options.durability === 'queued' || !isAccepted || !isRepeatable(parcel)) return;
+    // Without a seq, its request has failed.
+    if (!this.#isKeeping || !parcel.items[0]?.seq || !isRepeatable(parcel)) return;
     this.#forget(parcel);
     this.#lost.push(...this.#split(parcel));
   }
@@ -531,10 +541,6 @@ export class Outbox {
   }
 }
 
-function closed(): WorldkeepError {
-  return new WorldkeepError('closed', 'The world was closed first.');
-}
-
 function uncertain(): WorldkeepError {
-  return new WorldkeepError('uncertain', 'The log was cut, so nobody knows whether Postgres has the change.');
+  return new WorldkeepError('uncertain', 'The log was cut, and may have lost the change.');
 }

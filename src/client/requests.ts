@@ -1,4 +1,6 @@
+import type { Seq } from '../world/types.ts';
 import { type FieldError, WorldkeepError } from './errors.ts';
+import type { SentChange } from './mirror.ts';
 
 /** A token, or a function that gets a new one when the server refuses the last one. */
 export type TokenSource = string | (() => string | Promise<string>);
@@ -120,6 +122,13 @@ export class Requests {
     const answer = (await response.json().catch(() => null)) as Answer | null;
     if (typeof answer !== 'object' || answer === null) throw notWorldkeep(response);
     return answer;
+  }
+
+  /** Entries of the log after a seq. @throws WorldkeepError `trimmed` */
+  async listChanges(since: Seq, signal: AbortSignal): Promise<Omit<SentChange, 'prev'>[]> {
+    const path = `/changes?since=${since}&limit=1000`;
+    const { changes } = await this.sendJson<{ changes: Omit<SentChange, 'prev'>[] }>(path, { signal });
+    return changes;
   }
 
   async #sendOnce(path: string, token: string, options: RequestOptions): Promise<Response> {

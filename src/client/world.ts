@@ -3,10 +3,10 @@ import { Backoff } from './backoff.ts';
 import { Chat } from './chat.ts';
 import { createKey } from './create-key.ts';
 import { Emitter } from './emitter.ts';
-import { toError, WorldkeepError } from './errors.ts';
+import { closed, toError, WorldkeepError } from './errors.ts';
 import type { LiveMap } from './live-map.ts';
 import { Mirror, type MirrorState, type SentChange } from './mirror.ts';
-import { type Accepted, Outbox } from './outbox.ts';
+import { Outbox } from './outbox.ts';
 import { createMemoryStore, type OutboxStore } from './outbox-store.ts';
 import { Presence } from './presence.ts';
 import { readStream } from './read-stream.ts';
@@ -21,6 +21,7 @@ import type {
   ObjectFields,
   Placement,
 } from './types.ts';
+import { within } from './within.ts';
 
 /**
  * `connecting`: the world is not loaded yet. `live`: each change arrives. `offline`: the server does not answer; changes wait.
@@ -242,12 +243,9 @@ export class World {
     clearTimeout(this.#peopleTimer ?? undefined);
     this.presence.close();
     this.#closing.abort();
-    const late = Promise.withResolvers<void>();
-    const timer = setTimeout(late.resolve, Math.max(CLOSE_MS_MIN, timeoutMs));
-    await Promise.race([this.#outbox.close(), late.promise]);
-    clearTimeout(timer);
+    await within(Math.max(CLOSE_MS_MIN, timeoutMs), this.#outbox.close());
     this.#setStatus('closed');
-    this.#readiness.reject(new WorldkeepError('closed', 'The world was closed first.'));
+    this.#readiness.reject(closed());
     return this.#outbox.size;
   }
 
@@ -308,7 +306,7 @@ export class World {
       signal: this.#closing.signal,
     });
     if (!Number.isFinite(state.seq) || !Array.isArray(state.objects))
-      throw new WorldkeepError('not_worldkeep', 'The answer to a read of the world is no world.');
+      throw new WorldkeepError('not_worldkeep', 'The answer is no world.');
     this.#peopleOrder++;
     this.#mirror.load({ ...EMPTY_ANSWER, ...state });
     this.#isExact = false;
@@ -316,28 +314,11 @@ export class World {
     if (this.#spilledAbove === null) {
       // A change may be accepted while the server answers with an older state.
       const seq = Math.max(state.seq, acceptedSeq);
-      const missing = this.#outbox.findMissing(seq, (op, seq) => this.#mirror.has(op, seq));
-      this.#outbox.recover(await this.#findLost(missing), state.durableSeq);
+      await this.#outbox.recover(seq, state.durableSeq, (op, seq) => this.#mirror.has(op, seq));
     }
     this.#emitter.emit('seq', this.#mirror.seq);
     this.#readiness.resolve(this);
     this.#loadPeopleSoon(0, LATE_PEOPLE_MS);
-  }
-
-  /** Changes that the world does not show because they were overwritten are still in the log. */
-  async #findLost(missing: Accepted[]): Promise<Accepted[]> {
-    const stored = new Set<Seq>();
-    const last = missing.at(-1)?.seq ?? 0;
-    try {
-      for (let since = (missing[0]?.seq ?? 1) - 1; since < last; ) {
-        const changes = await this.#readChanges(since);
-        for (const { seq } of changes) stored.add(seq);
-        since = changes.at(-1)?.seq ?? last;
-      }
-    } catch (error) {
-      if (toError(error).code !== 'trimmed') throw error;
-    }
-    return missing.filter(({ seq }) => !stored.has(seq));
   }
 
   /** @returns false if the world must be loaded again */
@@ -393,19 +374,10 @@ export class World {
   /** Reads the entries that the stream did not bring, at least up to a seq. @throws WorldkeepError `trimmed` */
   async #repair(until: Seq): Promise<void> {
     while (this.#mirror.seq < until) {
-      const changes = await this.#readChanges(this.#mirror.seq);
-      const before = this.#mirror.seq;
-      for (const change of changes) if (change.seq > this.#mirror.seq) this.#applyChange(change);
-      if (this.#mirror.seq === before) throw new WorldkeepError('trimmed', 'Changes are missing.');
+      const changes = await this.#requests.listChanges(this.#mirror.seq, this.#closing.signal);
+      if (changes.length === 0) throw new WorldkeepError('trimmed', 'Changes are gone.');
+      for (const change of changes) this.#applyChange(change);
     }
-  }
-
-  async #readChanges(since: Seq): Promise<Omit<SentChange, 'prev'>[]> {
-    const { changes } = await this.#requests.sendJson<{ changes: Omit<SentChange, 'prev'>[] }>(
-      `/changes?since=${since}&limit=1000`,
-      { signal: this.#closing.signal },
-    );
-    return changes;
   }
 
   #applyChange(change: Omit<SentChange, 'prev'>): void {

@@ -44,7 +44,7 @@ export type StateOutcome =
   /**
    * To be shown before anything else is awaited: the view moves on with other reads. `durableSeq`: what Postgres has, as far
    * as Redis knows. `ageMs`: for how long it may have been out of date; 0 of one that was read now. `spilled` marks a provisional
-   * state, whose seq is `durableSeq`: it shows so many requests that have no place in the order yet, and may miss queued writes.
+   * state, which may miss queued writes: it shows so many requests that have no place in the order yet. Its seq is `durableSeq`.
    */
   | {
       status: 'state';
