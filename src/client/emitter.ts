@@ -21,7 +21,7 @@ export class Emitter<Events extends Record<string, unknown[]>> {
     this.hold(() => this.#waiting.push([event, args]));
   }
 
-  /** Runs one step. Its events come when it ends, before those of its listeners. */
+  /** Runs one step. Its events come when it ends. Then come events that its listeners cause. */
   hold(step: () => void): void {
     const isInner = this.#isHeld;
     this.#isHeld = true;
