@@ -1,11 +1,34 @@
 type Listener = (...args: unknown[]) => void;
 
+/** Events in their order. Events that listeners cause come behind all events of the step that the listeners were told of. */
+export class EventQueue {
+  readonly #waiting: (() => void)[] = [];
+  #isHeld = false;
+
+  /** Runs one step. Its events are emitted when it ends. */
+  hold(step: () => void): void {
+    const isInner = this.#isHeld;
+    this.#isHeld = true;
+    step();
+    if (isInner) return;
+    for (const emit of this.#waiting) emit();
+    this.#waiting.length = 0;
+    this.#isHeld = false;
+  }
+
+  push(emit: () => void): void {
+    this.hold(() => this.#waiting.push(emit));
+  }
+}
+
 /** Listeners by event. `Events` maps each event to the arguments of its listeners. */
 export class Emitter<Events extends Record<string, unknown[]>> {
   readonly #listeners = new Map<keyof Events, Set<Listener>>();
-  /** Events of one step, and of listeners that change the world: each listener gets all events in the same order. */
-  readonly #waiting: [name: keyof Events, args: unknown[]][] = [];
-  #isHeld = false;
+  readonly #queue: EventQueue;
+
+  constructor(queue = new EventQueue()) {
+    this.#queue = queue;
+  }
 
   /** @returns a function that removes the listener */
   on<Name extends keyof Events>(event: Name, listener: (...args: Events[Name]) => void): () => void {
@@ -18,19 +41,9 @@ export class Emitter<Events extends Record<string, unknown[]>> {
   }
 
   emit<Name extends keyof Events>(event: Name, ...args: Events[Name]): void {
-    this.hold(() => this.#waiting.push([event, args]));
-  }
-
-  /** Runs one step. Its events come when it ends. Then come events that its listeners cause. */
-  hold(step: () => void): void {
-    const isInner = this.#isHeld;
-    this.#isHeld = true;
-    step();
-    if (isInner) return;
-    for (const [name, args] of this.#waiting)
-      for (const listener of [...(this.#listeners.get(name) ?? [])]) callSafely(() => listener(...args));
-    this.#waiting.length = 0;
-    this.#isHeld = false;
+    this.#queue.push(() => {
+      for (const listener of [...(this.#listeners.get(event) ?? [])]) callSafely(() => listener(...args));
+    });
   }
 }
 

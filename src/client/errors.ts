@@ -14,7 +14,7 @@ export interface FieldError {
  * - `no_person`: the token names no person, and the call names none.
  * - `outbox_unavailable`: unsent changes cannot be stored, so they are lost with the page.
  * - `closed`: the world was closed first.
- * - `uncertain`: the log was cut, and may have lost the change.
+ * - `uncertain`: the log may have lost the change, and it is too late to send it again.
  * - `internal`: a fault of the SDK.
  */
 export class WorldkeepError extends Error {

@@ -25,13 +25,14 @@ it(`${HISTORIES} random histories of clients end with the state of the server`, 
     await worker.stop();
     worker = await start();
   }
-  // The Worker may be killed at any time, so a request of the test itself may meet no server.
+  // The Worker may be killed at any time, so a request of the test itself may meet no server, or one that cannot answer yet.
   const target = {
     fetch: async (path: string, init?: RequestInit): Promise<Response> => {
       for (let attempt = 0; ; attempt++) {
         try {
           const response = await worker.fetch(path, init);
           const text = await response.text();
+          if (response.status === 503) throw new Error(text);
           return new Response(text === '' ? null : text, response);
         } catch (error) {
           if (attempt > 100) throw error;

@@ -1,4 +1,4 @@
-import { Emitter } from './emitter.ts';
+import { Emitter, type EventQueue } from './emitter.ts';
 
 /** `before` is the previous value, which never changes. */
 export type LiveMapEvents<Item> = {
@@ -31,10 +31,11 @@ export class LayeredMap<Item> implements LiveMap<Item> {
   readonly #confirmed: ReadonlyMap<string, Item>;
   /** Items with pending changes; null: a pending change deletes the item. */
   readonly #pending = new Map<string, Item | null>();
-  readonly #emitter = new Emitter<LiveMapEvents<Item> & Record<`watch ${string}`, []>>();
+  readonly #emitter: Emitter<LiveMapEvents<Item> & Record<`watch ${string}`, []>>;
 
-  constructor(confirmed: ReadonlyMap<string, Item>) {
+  constructor(confirmed: ReadonlyMap<string, Item>, queue: EventQueue) {
     this.#confirmed = confirmed;
+    this.#emitter = new Emitter(queue);
   }
 
   get size(): number {
@@ -97,10 +98,5 @@ export class LayeredMap<Item> implements LiveMap<Item> {
     else if (before === undefined) this.#emitter.emit('enter', item);
     else this.#emitter.emit('change', item, before);
     this.#emitter.emit(`watch ${id}`);
-  }
-
-  /** Runs one step. Listeners are told of its differences when it ends. */
-  hold(step: () => void): void {
-    this.#emitter.hold(step);
   }
 }

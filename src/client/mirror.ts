@@ -4,7 +4,7 @@ import type { AppendedOperation, ChatPostOperation, Operation } from '../world/o
 import { type ReplayAvatar, type ReplayObject, type ReplayWorld, replayEntry } from '../world/replay.ts';
 import { timeToSeq } from '../world/seq-time.ts';
 import type { JsonObject, Seq, WorldState } from '../world/types.ts';
-import { Emitter } from './emitter.ts';
+import { Emitter, EventQueue } from './emitter.ts';
 import { LayeredMap } from './live-map.ts';
 import { targetOf } from './merge-operations.ts';
 import { type Durability, LEVELS } from './sent.ts';
@@ -44,7 +44,8 @@ const MESSAGES_KEPT_MAX = 100;
 export class Mirror {
   readonly objects: LayeredMap<LiveObject>;
   readonly users: LayeredMap<LiveUser>;
-  readonly chatEvents = new Emitter<{ enter: [LiveMessage]; leave: [LiveMessage]; change: [] }>();
+  readonly #queue = new EventQueue();
+  readonly chatEvents = new Emitter<{ enter: [LiveMessage]; leave: [LiveMessage]; change: [] }>(this.#queue);
   readonly #world: ReplayWorld = {
     objects: new Map(),
     avatars: new Map(),
@@ -68,8 +69,8 @@ export class Mirror {
   #seq: Seq = 0;
 
   constructor() {
-    this.objects = new LayeredMap<LiveObject>(this.#world.objects);
-    this.users = new LayeredMap<LiveUser>(this.#users);
+    this.objects = new LayeredMap<LiveObject>(this.#world.objects, this.#queue);
+    this.users = new LayeredMap<LiveUser>(this.#users, this.#queue);
   }
 
   get seq(): Seq {
@@ -102,6 +103,10 @@ export class Mirror {
 
   /** Replaces the world, and shows the pending operations above it. */
   load(state: MirrorState): void {
+    this.#queue.hold(() => this.#load(state));
+  }
+
+  #load(state: MirrorState): void {
     const before = new Map(this.objects);
     const objects = this.#world.objects;
     objects.clear();
@@ -112,26 +117,30 @@ export class Mirror {
     this.#loadUsers(state, { isWhole: true });
     this.#loadMessages(state);
     for (const target of this.#pending.keys()) this.#showPending(target);
-    this.objects.hold(() => {
-      for (const [id, object] of before) {
-        const now = this.objects.get(id);
-        if (now !== undefined && isSame(now, object)) this.#keepObject(id, object);
-        else this.objects.tell(id, object);
-      }
-      for (const id of this.objects.keys()) if (!before.has(id)) this.objects.tell(id, undefined);
-    });
+    for (const [id, object] of before) {
+      const now = this.objects.get(id);
+      if (now !== undefined && isSame(now, object)) this.#keepObject(id, object);
+      else this.objects.tell(id, object);
+    }
+    for (const id of this.objects.keys()) if (!before.has(id)) this.objects.tell(id, undefined);
   }
 
   /** Takes names, avatars and messages of a state. @returns false if the state is older than the mirror: nothing is taken */
   loadPeople(state: Pick<MirrorState, 'seq' | 'users' | 'chat'>): boolean {
     if (state.seq < this.#seq) return false;
-    this.#loadUsers(state, { isWhole: false });
-    this.#loadMessages(state);
+    this.#queue.hold(() => {
+      this.#loadUsers(state, { isWhole: false });
+      this.#loadMessages(state);
+    });
     return true;
   }
 
   /** Moves the world forward by the entry that follows it. */
-  apply({ seq, actor, ops: sent }: Omit<SentChange, 'prev'>): void {
+  apply(change: Omit<SentChange, 'prev'>): void {
+    this.#queue.hold(() => this.#apply(change));
+  }
+
+  #apply({ seq, actor, ops: sent }: Omit<SentChange, 'prev'>): void {
     const ops = [...expandOperations(sent)];
     const touched = new Set(ops.filter(({ op }) => !op.startsWith('chat.')).map(targetOf));
     const before = new Map([...touched].map((target) => [target, this.#find(target)]));
@@ -147,9 +156,7 @@ export class Mirror {
       if (kind === 'user') this.#showUser(id);
     }
     for (const target of before.keys()) this.#showPending(target);
-    this.objects.hold(() => {
-      for (const [target, item] of before) this.#tell(target, item);
-    });
+    for (const [target, item] of before) this.#tell(target, item);
   }
 
   /** Shows an operation of this client. Also after the operation has changed. */
@@ -187,12 +194,11 @@ export class Mirror {
     this.#tell(target, before);
   }
 
-  /** Whether the world shows an operation of a seq, and nothing later on its target. */
-  has(op: Operation, seq: Seq): boolean {
-    if (op.op === 'chat.post') return this.#messages.some((message) => message.seq === seq);
-    const { objects, avatars } = this.#world;
-    const items = op.op === 'user.patch' ? avatars : objects;
-    return op.op === 'delete' ? !items.has(op.id) : items.get(op.id)?.seq === seq;
+  /** The seq of the newest change of an operation's target; 0: none. A deletion of what is not there, and a message that is there, has its own. */
+  seqOf({ op, id }: Operation & { id: string }, own: Seq): Seq {
+    if (op === 'chat.post') return this.#messages.some(({ seq }) => seq === own) ? own : 0;
+    const item = (op === 'user.patch' ? this.#world.avatars : this.#world.objects).get(id);
+    return item?.seq ?? (op === 'delete' ? own : 0);
   }
 
   /** The weakest level of this client's operations on the object that are not in the log; undefined: there are none. */
@@ -205,9 +211,11 @@ export class Mirror {
   #settle(seq: Seq): Map<string, LiveObject | LiveUser | undefined> {
     const before = new Map<string, LiveObject | LiveUser | undefined>();
     if (this.#accepted.length === 0) return before;
-    const reached = this.#accepted.filter((local) => (local.seq ?? 0) <= seq);
+    // Without a seq, it is sent again.
+    const isReached = (local: LocalOperation) => local.seq !== null && local.seq <= seq;
+    const reached = this.#accepted.filter(isReached);
     if (reached.length === 0) return before;
-    this.#accepted = this.#accepted.filter((local) => (local.seq ?? 0) > seq);
+    this.#accepted = this.#accepted.filter((local) => !isReached(local));
     for (const local of reached) {
       const target = targetOf(local.op);
       if (!before.has(target)) before.set(target, this.#find(target));

@@ -102,7 +102,7 @@ export class OutboxSaver {
         this.#onLost(
           new WorldkeepError(
             'outbox_unavailable',
-            'The store of unsent changes is full or blocked: they are lost with the page.',
+            'Unsent changes cannot be stored: they are lost with the page.',
             { cause },
           ),
         );

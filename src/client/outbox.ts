@@ -10,9 +10,9 @@ import type { LocalOperation } from './mirror.ts';
 import { OutboxSaver } from './outbox-saver.ts';
 import type { OutboxRecord, OutboxRequest, OutboxStore } from './outbox-store.ts';
 import {
+  type Accepted,
   handlesOf,
   type Item,
-  isRepeatable,
   type Parcel,
   takeBatch,
   toParcel,
@@ -37,12 +37,6 @@ interface Answer {
   seq: Seq;
   durability: Durability;
   results?: OperationResult[];
-}
-
-/** A parcel that the server has, in its place in the order. */
-interface Accepted {
-  seq: Seq;
-  parcel: Parcel;
 }
 
 export interface OutboxHooks {
@@ -87,10 +81,12 @@ export class Outbox {
   /** The newest parcel of each target that later operations may be merged into. */
   readonly #open = new Map<string, Parcel>();
   #acceptedSeq: Seq = 0;
-  /** The last loaded world was asked for changes up to here. */
-  #judgedSeq: Seq = 0;
-  /** The log may have lost them. They are sent again before everything else, after the request that is on its way. */
-  readonly #lost: Parcel[] = [];
+  /** Loads of the world. */
+  #loads = 0;
+  /** They are sent before everything else, after the request that is on its way. */
+  readonly #again: Parcel[] = [];
+  /** While parcels wait, the last accepted operation of each target. */
+  readonly #order = new Map<string, Item>();
   #isSending = false;
   #committedSeq: Seq = 0;
   #nextN = 1;
@@ -124,14 +120,9 @@ export class Outbox {
     return this.#committedSeq;
   }
 
-  /** The newest seq that the server has given to a change of this client. */
-  get acceptedSeq(): Seq {
-    return this.#acceptedSeq;
-  }
-
   /** Operations that the server is not known to have stored. */
   get size(): number {
-    const items = [...this.#lost, ...this.#parcels].flatMap((parcel) => parcel.items);
+    const items = [...this.#again, ...this.#parcels].flatMap((parcel) => parcel.items);
     return items.filter(({ level }) => level !== 'spilled').length;
   }
 
@@ -183,70 +174,52 @@ export class Outbox {
     }
   }
 
+  /** Whether the log has lost a change: its entries do not have it between two that follow each other. */
+  misses(after: Seq, before: Seq): boolean {
+    return this.#uncommitted.some(({ seq }) => seq > after && seq < before);
+  }
+
   /**
-   * A world was loaded. Changes that it does not show, and that the log does not have any more, are lost. Kept ones are sent again under
-   * their keys, which prevent doubles.
-   * @param seq the loaded world has every change up to here that the log has not lost. It may be older than later changes.
+   * A world was loaded. The requests of changes that it does not show are sent again: the key tells the server whether it has them. Else
+   * the log has lost them, or their answer was faster than the world, or others cover them.
    * @param durableSeq Postgres has the loaded world up to here
-   * @param has whether the loaded world shows an operation of a seq
+   * @param seqOf the seq of the newest change of an operation's target in the loaded world; 0: none
    */
-  async recover(seq: Seq, durableSeq: Seq, has: (op: Operation, seq: Seq) => boolean): Promise<void> {
-    this.#judgedSeq = seq;
-    // A request is stored as a whole, so one operation with its seq is enough.
-    const isShown = ({ items }: Parcel) => {
-      const shown = items.filter((item) => has(item.op, item.seq ?? 0));
-      return shown.length === items.length || shown.some(({ op }) => op.op !== 'delete');
-    };
-    const missing = this.#uncommitted.filter((entry) => entry.seq <= seq && !isShown(entry.parcel));
-    const stored = await this.#findStored(missing);
-    const lost = missing.filter((entry) => !stored.has(entry.seq)).map(({ parcel }) => parcel);
-    const targets = new Set(lost.flatMap(({ items }) => items.map(({ op }) => targetOf(op))));
-    for (const { parcel } of this.#uncommitted)
-      if (lost.includes(parcel)) {
-        this.#forget(parcel);
-        if (this.#isKeeping) this.#lost.push(parcel);
-        else for (const handle of handlesOf(parcel)) handle.abandon(uncertain());
-      } else {
-        const isOnSame = parcel.items.some(({ op }) => targets.has(targetOf(op)));
-        if (isOnSame && parcel.n > (lost[0] as Parcel).n) this.#repeat(parcel);
-      }
-    this.commit(durableSeq);
-    if (!this.#isSending) this.#resend();
-  }
-
-  /** Not one of the accepted changes any more. */
-  #forget(parcel: Parcel): void {
-    this.#uncommitted = this.#uncommitted.filter((entry) => entry.parcel !== parcel);
-  }
-
-  /** @returns seqs of the log from the first to the last of these changes, as far as the log still has them */
-  async #findStored(missing: Accepted[]): Promise<Set<Seq>> {
-    const stored = new Set<Seq>();
-    const last = missing.at(-1)?.seq ?? 0;
-    try {
-      for (let since = (missing[0]?.seq ?? 1) - 1; since < last; ) {
-        const changes = await this.#requests.listChanges(since, this.#closing.signal);
-        for (const { seq } of changes) stored.add(seq);
-        since = changes.at(-1)?.seq ?? last;
-      }
-    } catch (error) {
-      if (toError(error).code !== 'trimmed') throw error;
-    }
-    return stored;
-  }
-
-  #resend(): void {
-    if (this.#lost.length > 0)
-      for (const parcel of this.#parcels) if (parcel.request !== undefined) parcel.isOvertaken = true;
-    for (const parcel of this.#lost) {
-      parcel.isUncertain = true;
+  recover(durableSeq: Seq, seqOf: (op: Operation, seq: Seq) => Seq): void {
+    this.#loads++;
+    const isShown = ({ seq, parcel }: Accepted) => parcel.items.every(({ op }) => seqOf(op, seq) === seq);
+    const accepted = this.#uncommitted;
+    this.#uncommitted = accepted.filter(isShown);
+    for (const entry of accepted) {
+      if (isShown(entry)) continue;
+      const { seq, parcel } = entry;
+      Object.assign(parcel, { isUncertain: true, askedSeq: seq, later: this.#uncommitted });
       for (const item of parcel.items) {
         item.seq = null;
-        this.#hooks.show(item);
+        item.level = 'local';
+        if (seqOf(item.op, seq) < seq) this.#hooks.show(item);
+        else this.#hooks.hide(item);
       }
+      this.#again.push(parcel);
     }
-    this.#parcels.unshift(...this.#lost.splice(0));
+    this.commit(durableSeq);
+    if (!this.#isSending) this.#sendAgain();
+  }
+
+  #sendAgain(): void {
+    this.#parcels.unshift(...this.#again.splice(0));
     this.#wake();
+  }
+
+  /** A lost change was stored behind these: the same fields are set once more, behind it. */
+  #repeat(items: Item[]): void {
+    for (const item of items.filter(({ op }) => op.op !== 'chat.post' && !waitsForOutcome(op))) {
+      const parcel = { n: item.n, items: [item] };
+      item.seq = null;
+      this.#hooks.show(item);
+      this.#saver.set(parcel);
+      this.#again.push(parcel);
+    }
   }
 
   /**
@@ -269,7 +242,7 @@ export class Outbox {
   /** Ends. Unsent operations stay in the store. */
   async close(): Promise<void> {
     this.#closing.abort();
-    const open = [...this.#lost, ...this.#parcels, ...this.#uncommitted.map(({ parcel }) => parcel)];
+    const open = [...this.#again, ...this.#parcels, ...this.#uncommitted.map(({ parcel }) => parcel)];
     for (const parcel of open) for (const handle of handlesOf(parcel)) handle.abandon(closed());
     this.retry();
     await this.#opening;
@@ -309,9 +282,10 @@ export class Outbox {
     if (this.#isOpen) this.#saver.set(parcel);
   }
 
-  #restore(records: OutboxRecord[]): void {
+  #restore(records: OutboxRecord[], isAdopted = false): void {
     for (const [i, record] of records.entries()) {
       const parcel = toParcel(record, records[i + 1]?.n ?? Number.POSITIVE_INFINITY);
+      parcel.isAdopted = isAdopted;
       const { n, items } = parcel;
       this.#parcels.push(parcel);
       this.#nextN = Math.max(this.#nextN, Math.ceil(n) + items.length);
@@ -326,7 +300,7 @@ export class Outbox {
   async #adopt(): Promise<void> {
     // Places in between stay free for operations that are added meanwhile.
     const records = await this.#saver.adopt(this.#nextN + 1_000_000);
-    if (records.length > 0) this.#restore(records);
+    if (records.length > 0) this.#restore(records, true);
   }
 
   async #run(): Promise<void> {
@@ -341,14 +315,14 @@ export class Outbox {
         const parcel = await this.#pack();
         if (this.#closing.signal.aborted) return;
         await this.#send(parcel);
-        if (this.#lost.length > 0 || parcel.isOvertaken) this.#repeat(parcel);
       } catch (error) {
         this.#hooks.fail(toError(error));
         await this.#backoff.wait(null, this.#closing.signal);
       }
       this.#isSending = false;
-      this.#resend();
+      this.#sendAgain();
       if (this.#parcels.length > 0) continue;
+      this.#order.clear();
       for (const resolve of this.#emptied) resolve();
       this.#emptied.clear();
     }
@@ -405,7 +379,7 @@ export class Outbox {
     // A clock that was set back does not tell the age.
     if (parcel.isUncertain && !(ageMs >= 0 && ageMs < KEY_MS_MAX)) return this.#replaceKey(parcel);
     const waits = parcel.items.some(({ op }) => waitsForOutcome(op));
-    const judgedSeq = this.#judgedSeq;
+    const loads = this.#loads;
     try {
       const answer = await this.#requests.sendJson<Answer>('/updates', {
         method: 'POST',
@@ -428,8 +402,7 @@ export class Outbox {
       if (!Number.isFinite(answer.seq)) throw new WorldkeepError('not_worldkeep', 'The answer has no seq.');
       this.#backoff.reset();
       // A world was loaded meanwhile. If the log has lost the change, the same request writes it.
-      if (level === 'queued' && answer.seq <= this.#judgedSeq && judgedSeq < this.#judgedSeq)
-        parcel.isUncertain = true;
+      if (level === 'queued' && loads !== this.#loads) parcel.isUncertain = true;
       else this.#accept(parcel, answer);
     } catch (error) {
       if (this.#closing.signal.aborted) return;
@@ -445,13 +418,33 @@ export class Outbox {
     for (const [i, item] of parcel.items.entries()) {
       for (const handle of item.handles) {
         handle.seq = seq;
-        handle.status = results?.[i]?.status ?? null;
+        handle.status = results?.[i]?.status ?? handle.status;
         handle.raise(isCommitted ? 'committed' : 'queued');
       }
       this.#hooks.accept(item, seq);
     }
-    if (!isCommitted) this.#uncommitted.push({ seq, parcel });
+    // Also a committed one: a change before it may be lost.
+    if (!isCommitted || this.#uncommitted.length > 0) this.#uncommitted.push({ seq, parcel });
     if (isCommitted || !this.#isKeeping) this.#saver.remove(parcel);
+    this.#keepOrder(seq, parcel);
+  }
+
+  /** Sends those operations again that now have a place before older ones of this client on the same target. */
+  #keepOrder(seq: Seq, { n, items, isAdopted, askedSeq = seq, later = [] }: Parcel): void {
+    // Nobody knows the order of another tab's changes.
+    if (isAdopted) return;
+    const targets = new Set(items.map(({ op }) => targetOf(op)));
+    const early = items.filter((item) => {
+      const target = targetOf(item.op);
+      const last = this.#order.get(target);
+      if (last !== undefined && last.n < item.n && (last.seq ?? 0) > seq) return true;
+      this.#order.set(target, item);
+      return false;
+    });
+    const isCovered = (item: Item) => item.n > n && targets.has(targetOf(item.op));
+    // The log had lost it.
+    if (askedSeq !== seq) early.push(...later.flatMap(({ parcel }) => parcel.items).filter(isCovered));
+    this.#repeat(early);
   }
 
   async #handleFailure(parcel: Parcel, error: WorldkeepError): Promise<void> {
@@ -500,17 +493,16 @@ export class Outbox {
     this.#parcels = this.#parcels.filter((other) => other !== parcel);
   }
 
-  /** Sends object changes once more, after lost ones that came before them in the order. */
-  #repeat(parcel: Parcel): void {
-    // Without a seq, its request has failed.
-    if (!this.#isKeeping || !parcel.items[0]?.seq || !isRepeatable(parcel)) return;
-    this.#forget(parcel);
-    this.#lost.push(...this.#split(parcel));
-  }
-
   /** The server no longer knows the key. Object changes may be applied twice: they are absolute. Messages must not. */
   async #replaceKey(parcel: Parcel): Promise<void> {
     const [item] = parcel.items as [Item];
+    if (parcel.askedSeq !== undefined) {
+      this.#drop(parcel);
+      this.#saver.remove(parcel);
+      const error = new WorldkeepError('uncertain', 'The log may have lost the change.');
+      for (const handle of handlesOf(parcel)) handle.abandon(error);
+      return;
+    }
     if (item.op.op === 'chat.post') {
       try {
         const posted = await findPosted(this.#requests, item.op, {
@@ -539,8 +531,4 @@ export class Outbox {
     for (const single of singles) this.#saver.set(single);
     return singles;
   }
-}
-
-function uncertain(): WorldkeepError {
-  return new WorldkeepError('uncertain', 'The log was cut, and may have lost the change.');
 }

@@ -1,5 +1,6 @@
 import type { Operation } from '../world/operation.ts';
 import { isConditional } from '../world/operation-effects.ts';
+import type { Seq } from '../world/types.ts';
 import type { LocalOperation } from './mirror.ts';
 import type { OutboxRecord, OutboxRequest } from './outbox-store.ts';
 import { Sent } from './sent.ts';
@@ -19,8 +20,18 @@ export interface Parcel {
   request?: OutboxRequest;
   /** Its request was sent before, and the outcome is not known. */
   isUncertain?: boolean;
-  /** Its request was sent before a lost one is sent again, which may overwrite it. */
-  isOvertaken?: boolean;
+  /** The seq that it had before a loaded world did not show it. */
+  askedSeq?: Seq;
+  /** The other accepted parcels at that time. */
+  later?: Accepted[];
+  /** Another tab has left it. */
+  isAdopted?: boolean;
+}
+
+/** A parcel that the server has, in its place in the order. */
+export interface Accepted {
+  seq: Seq;
+  parcel: Parcel;
 }
 
 export function toRecord({ n, items, request }: Parcel): OutboxRecord {
@@ -44,11 +55,6 @@ export function handlesOf({ items }: Parcel): Sent[] {
 /** Whether the caller is told what came of the operation. */
 export function waitsForOutcome(op: Operation): boolean {
   return 'ifSeq' in op && isConditional(op);
-}
-
-/** Whether the parcel only sets fields of objects and avatars, so that it may be applied twice. */
-export function isRepeatable({ items }: Parcel): boolean {
-  return !items.some(({ op }) => op.op === 'chat.post' || waitsForOutcome(op));
 }
 
 /**

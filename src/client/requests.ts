@@ -1,6 +1,4 @@
-import type { Seq } from '../world/types.ts';
 import { type FieldError, WorldkeepError } from './errors.ts';
-import type { SentChange } from './mirror.ts';
 
 /** A token, or a function that gets a new one when the server refuses the last one. */
 export type TokenSource = string | (() => string | Promise<string>);
@@ -124,13 +122,6 @@ export class Requests {
     return answer;
   }
 
-  /** Entries of the log after a seq. @throws WorldkeepError `trimmed` */
-  async listChanges(since: Seq, signal: AbortSignal): Promise<Omit<SentChange, 'prev'>[]> {
-    const path = `/changes?since=${since}&limit=1000`;
-    const { changes } = await this.sendJson<{ changes: Omit<SentChange, 'prev'>[] }>(path, { signal });
-    return changes;
-  }
-
   async #sendOnce(path: string, token: string, options: RequestOptions): Promise<Response> {
     const { isStream = false, headers, signal, ...rest } = options;
     let response: Response;
@@ -146,7 +137,7 @@ export class Requests {
     } catch (cause) {
       throw new WorldkeepError(
         'unreachable',
-        `No answer from ${this.#base}. Check the address, and CORS_ALLOWED_ORIGINS of the server.`,
+        `No answer from ${this.#base}. Check the address, and CORS_ALLOWED_ORIGINS.`,
         { cause },
       );
     }

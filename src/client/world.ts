@@ -282,6 +282,7 @@ export class World {
         if (!isLoaded || this.#spilledAbove !== null) await this.#load();
         isLoaded = await this.#followStream();
       } catch (cause) {
+        this.#isStreaming = false;
         if (signal.aborted) return;
         const error = toError(cause);
         if (error.code === 'trimmed') {
@@ -301,7 +302,6 @@ export class World {
   }
 
   async #load(): Promise<void> {
-    const { acceptedSeq } = this.#outbox;
     const state = await this.#requests.sendJson<MirrorState>('/state?include=objects,users,chat', {
       signal: this.#closing.signal,
     });
@@ -311,11 +311,8 @@ export class World {
     this.#mirror.load({ ...EMPTY_ANSWER, ...state });
     this.#isExact = false;
     this.#spilledAbove = state.spilled === undefined ? null : state.seq;
-    if (this.#spilledAbove === null) {
-      // A change may be accepted while the server answers with an older state.
-      const seq = Math.max(state.seq, acceptedSeq);
-      await this.#outbox.recover(seq, state.durableSeq, (op, seq) => this.#mirror.has(op, seq));
-    }
+    if (this.#spilledAbove === null)
+      this.#outbox.recover(state.durableSeq, (op, seq) => this.#mirror.seqOf(op, seq));
     this.#emitter.emit('seq', this.#mirror.seq);
     this.#readiness.resolve(this);
     this.#loadPeopleSoon(0, LATE_PEOPLE_MS);
@@ -331,7 +328,7 @@ export class World {
     };
     const isAgain = this.#status === 'offline';
     const startMs = performance.now();
-    const streaming = readStream(this.#requests, {
+    await readStream(this.#requests, {
       since: this.#mirror.seq,
       isExact: this.#isExact,
       signal: AbortSignal.any([this.#closing.signal, ended.signal]),
@@ -355,9 +352,7 @@ export class World {
         } else if (event === 'reset') reset();
       },
     });
-    await streaming.finally(() => {
-      this.#isStreaming = false;
-    });
+    this.#isStreaming = false;
     const isSteady = performance.now() - startMs >= STEADY_MS;
     if (isSteady) this.#backoff.reset();
     if (!isReset) this.#setStatus('offline');
@@ -374,13 +369,19 @@ export class World {
   /** Reads the entries that the stream did not bring, at least up to a seq. @throws WorldkeepError `trimmed` */
   async #repair(until: Seq): Promise<void> {
     while (this.#mirror.seq < until) {
-      const changes = await this.#requests.listChanges(this.#mirror.seq, this.#closing.signal);
+      const { changes } = await this.#requests.sendJson<{ changes: Omit<SentChange, 'prev'>[] }>(
+        `/changes?since=${this.#mirror.seq}&limit=1000`,
+        { signal: this.#closing.signal },
+      );
       if (changes.length === 0) throw new WorldkeepError('trimmed', 'Changes are gone.');
       for (const change of changes) this.#applyChange(change);
     }
   }
 
+  /** @throws WorldkeepError `trimmed` if the log has lost a change of this client: the loaded world tells more */
   #applyChange(change: Omit<SentChange, 'prev'>): void {
+    if (this.#outbox.misses(this.#mirror.seq, change.seq))
+      throw new WorldkeepError('trimmed', 'Changes are gone.');
     this.#mirror.apply(change);
     this.#isExact = true;
     if (this.#mirror.isIncomplete) this.#loadPeopleSoon(0);
