@@ -160,7 +160,7 @@ describe('entries that the log has lost', () => {
 
 const at = (x: number) => ({ position: { x, y: 0, z: 0 } });
 
-describe('entries that the log has lost, and what comes behind them', () => {
+describe('changes behind an entry that the log has lost', () => {
   it.each(['queued', 'committed'] as const)(
     '[K2g] with the level %s, a change is sent again if it is missing between two entries',
     async (durability) => {

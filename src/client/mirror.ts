@@ -194,7 +194,7 @@ export class Mirror {
     this.#tell(target, before);
   }
 
-  /** The seq of the newest change of an operation's target; 0: none. A deletion of what is not there, and a message that is there, has its own. */
+  /** The seq of the newest change of an operation's target; 0: none. A message that is shown has its own, and so has a deletion whose object is gone. */
   seqOf({ op, id }: Operation & { id: string }, own: Seq): Seq {
     if (op === 'chat.post') return this.#messages.some(({ seq }) => seq === own) ? own : 0;
     const item = (op === 'user.patch' ? this.#world.avatars : this.#world.objects).get(id);
