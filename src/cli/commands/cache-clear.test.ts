@@ -1,11 +1,6 @@
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { startUpstashEmulator } from '../../../dev/emulators/upstash.ts';
-import { findFreePort } from '../../../dev/ports.ts';
-import { type RedisServer, startRedis } from '../../../dev/redis.ts';
-import { CACHE_DIR } from '../../../dev/stack.ts';
+import { startTestRedis, type TestRedis } from '../../../test/start-redis.ts';
 import { stack, uniqueName } from '../../../test/support.ts';
 import { CacheManager } from '../../cache-manager.ts';
 import { Presence } from '../../live/presence.ts';
@@ -20,23 +15,13 @@ import { runHere } from '../testing/run-here.ts';
 import { openWorkplace, type Workplace } from '../testing/workplace.ts';
 
 /** A Redis of its own: what clears all would clear what other tests keep. */
-let server: RedisServer;
+let server: TestRedis;
 let emulator: Awaited<ReturnType<typeof startUpstashEmulator>>;
-let folder: string;
 let redis: RedisClient;
 let at: Workplace;
 const password = uniqueName('password');
 beforeAll(async () => {
-  folder = await mkdtemp(join(tmpdir(), 'worldkeep-clear-'));
-  server = await startRedis({
-    dataDir: join(folder, 'data'),
-    cacheDir: CACHE_DIR,
-    port: await findFreePort(0),
-    password,
-    durable: false,
-    logFile: join(folder, 'redis.log'),
-    log: () => undefined,
-  });
+  server = await startTestRedis(password);
   emulator = await startUpstashEmulator({ redisUrl: server.url, token: password, port: 0 });
   redis = openTcpRedis({ host: '127.0.0.1', port: server.port, password, timeoutMs: 5_000 });
   at = await openWorkplace();
@@ -44,9 +29,8 @@ beforeAll(async () => {
 afterAll(async () => {
   await redis?.close();
   await emulator?.close();
-  await server?.kill();
+  await server?.stop();
   await at?.close();
-  await rm(folder, { recursive: true });
 });
 beforeEach(async () => {
   await redis.command('FLUSHALL');

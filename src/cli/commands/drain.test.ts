@@ -1,10 +1,5 @@
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { findFreePort } from '../../../dev/ports.ts';
-import { type RedisServer, startRedis } from '../../../dev/redis.ts';
-import { CACHE_DIR } from '../../../dev/stack.ts';
+import { startTestRedis, type TestRedis } from '../../../test/start-redis.ts';
 import { stack, uniqueName } from '../../../test/support.ts';
 import type { LogStore } from '../../log/log-stores.ts';
 import type { RedisClient } from '../../redis/client.ts';
@@ -16,24 +11,14 @@ import { runHere } from '../testing/run-here.ts';
 import { openWorkplace, type Workplace } from '../testing/workplace.ts';
 
 /** A Redis of its own: draining all spaces would drain the spaces of other tests. */
-let server: RedisServer;
-let folder: string;
+let server: TestRedis;
 let redis: RedisClient;
 let log: LogStore;
 let at: Workplace;
 let env: Record<string, string>;
 beforeAll(async () => {
   const password = uniqueName('password');
-  folder = await mkdtemp(join(tmpdir(), 'worldkeep-drain-'));
-  server = await startRedis({
-    dataDir: join(folder, 'data'),
-    cacheDir: CACHE_DIR,
-    port: await findFreePort(0),
-    password,
-    durable: false,
-    logFile: join(folder, 'redis.log'),
-    log: () => undefined,
-  });
+  server = await startTestRedis(password);
   redis = openTcpRedis({ host: '127.0.0.1', port: server.port, password, timeoutMs: 5_000 });
   log = createLogStore(redis);
   at = await openWorkplace();
@@ -47,9 +32,8 @@ beforeAll(async () => {
 });
 afterAll(async () => {
   await redis?.close();
-  await server?.kill();
+  await server?.stop();
   await at?.close();
-  await rm(folder, { recursive: true });
 });
 
 const queue = (operations: Operation[]) => queueOperations(at, log, operations);

@@ -2,9 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { findFreePort } from '../../../dev/ports.ts';
-import { type RedisServer, startRedis } from '../../../dev/redis.ts';
-import { CACHE_DIR } from '../../../dev/stack.ts';
+import { startTestRedis, type TestRedis } from '../../../test/start-redis.ts';
 import { stack, uniqueName } from '../../../test/support.ts';
 import type { RedisClient } from '../../redis/client.ts';
 import { dirtyKey, spaceMember } from '../../redis/keys.ts';
@@ -13,7 +11,7 @@ import { runDoctor } from '../testing/doctor-report.ts';
 import { runHere } from '../testing/run-here.ts';
 
 describe('worldkeep doctor, of a Redis over TCP', () => {
-  let server: RedisServer;
+  let server: TestRedis;
   let folder: string;
   const password = 'a-long-password';
   const examine = (env: Record<string, string>) => runDoctor(env, folder);
@@ -25,18 +23,10 @@ describe('worldkeep doctor, of a Redis over TCP', () => {
   });
   beforeAll(async () => {
     folder = await mkdtemp(join(tmpdir(), 'worldkeep-doctor-'));
-    server = await startRedis({
-      dataDir: join(folder, 'data'),
-      cacheDir: CACHE_DIR,
-      port: await findFreePort(0),
-      password,
-      durable: false,
-      logFile: join(folder, 'redis.log'),
-      log: () => undefined,
-    });
+    server = await startTestRedis(password);
   });
   afterAll(async () => {
-    await server?.kill();
+    await server?.stop();
     await rm(folder, { recursive: true });
   });
 
