@@ -52,7 +52,7 @@ export function handlesOf({ items }: Parcel): Sent[] {
   return items.flatMap(({ handles }) => handles);
 }
 
-/** Whether the caller is told what came of the operation. */
+/** Whether the request must wait for its commit, because the caller gets the outcome of the operation. */
 export function waitsForOutcome(op: Operation): boolean {
   return 'ifSeq' in op && isConditional(op);
 }
